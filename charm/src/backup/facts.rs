@@ -1,0 +1,118 @@
+//! What is known of the config volume in the cluster.
+
+use crate::kubernetes::{Claim, Cluster, ClusterError, Pod, PodVolume, VolumeSource};
+
+/// Name of the container that Juju runs the charm in.
+pub const CHARM_CONTAINER: &str = "charm";
+
+/// The config volume in the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BackupFacts {
+    /// Not looked at: nobody is asked for backups, or this unit does not lead.
+    NotRead,
+    /// The pod could not be read.
+    Failed(ClusterError),
+    /// The pod mounts no volume where the storage should be.
+    NoSuchVolume,
+    /// This is it.
+    Read(Box<VolumeFacts>),
+}
+
+/// The config volume, and what lies behind it as far as the charm may see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeFacts {
+    /// The unit's pod.
+    pub pod: Pod,
+    /// The volume's name in the pod.
+    pub name: String,
+    /// Where the charm container mounts it.
+    pub charm_path: String,
+    /// Name of its claim.
+    pub claim_name: Option<String>,
+    /// Its claim.
+    pub claim: Seen<Claim>,
+    /// What is behind the claim.
+    pub source: Seen<VolumeSource>,
+    /// Drivers with snapshot classes for Velero.
+    pub snapshot_drivers: Seen<Vec<String>>,
+    /// Whether Velero's node agent runs on the pod's node.
+    pub node_agent: Seen<bool>,
+}
+
+/// Something that may be seen with trust only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen<T> {
+    /// This is it.
+    Known(T),
+    /// The charm may not look.
+    NotAllowed,
+    /// It could not be looked at.
+    Unknown(ClusterError),
+}
+
+impl<T> Seen<T> {
+    fn from(result: Result<T, ClusterError>) -> Self {
+        match result {
+            Ok(value) => Self::Known(value),
+            Err(ClusterError::Forbidden(_)) => Self::NotAllowed,
+            Err(error) => Self::Unknown(error),
+        }
+    }
+
+    /// What follows from it, asked only where there is something to ask about.
+    fn and_then<U>(&self, ask: impl FnOnce(&T) -> Result<U, ClusterError>) -> Seen<U> {
+        match self {
+            Self::Known(value) => Seen::from(ask(value)),
+            Self::NotAllowed => Seen::NotAllowed,
+            Self::Unknown(error) => Seen::Unknown(error.clone()),
+        }
+    }
+}
+
+/// Reads what is behind the volume that `container` mounts at `mount_path` in `pod`.
+///
+/// Without trust this is one request; the first refusal answers for all that would follow.
+pub fn look(
+    cluster: &dyn Cluster,
+    pod: &Result<Pod, ClusterError>,
+    container: &str,
+    mount_path: &str,
+) -> BackupFacts {
+    let pod = match pod {
+        Ok(pod) => pod.clone(),
+        Err(error) => return BackupFacts::Failed(error.clone()),
+    };
+    let Some(name) = pod.volume_at(container, mount_path).map(str::to_owned) else {
+        return BackupFacts::NoSuchVolume;
+    };
+    let Some(charm_path) = pod.path_of(CHARM_CONTAINER, &name).map(str::to_owned) else {
+        return BackupFacts::NoSuchVolume;
+    };
+    let claim_name = match pod.volumes.get(&name) {
+        Some(PodVolume::Claim(claim)) => Some(claim.clone()),
+        _ => None,
+    };
+    let no_claim = || ClusterError::NotFound {
+        action: "read its claim",
+    };
+    let claim = match &claim_name {
+        Some(claim) => Seen::from(cluster.claim(claim)),
+        None => Seen::Unknown(no_claim()),
+    };
+    let source = claim.and_then(|claim| match &claim.volume {
+        Some(volume) => cluster.volume(volume),
+        None => Err(no_claim()),
+    });
+    let snapshot_drivers = claim.and_then(|_| cluster.snapshot_drivers());
+    let node_agent = claim.and_then(|_| cluster.has_node_agent(&pod.node));
+    BackupFacts::Read(Box::new(VolumeFacts {
+        pod,
+        name,
+        charm_path,
+        claim_name,
+        claim,
+        source,
+        snapshot_drivers,
+        node_agent,
+    }))
+}

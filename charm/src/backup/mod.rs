@@ -1,0 +1,294 @@
+//! How the config volume gets into a backup: by which method, what the pod and its claim have to carry for it, and what
+//! stands in the way.
+//!
+//! [`look`] reads the cluster; [`decide`] is pure. What is not known is left as it is: a cluster that does not answer for
+//! a moment must not turn a databag over, which costs velero-operator two restarts of Velero.
+
+mod facts;
+pub mod hooks;
+pub mod show;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use velero_backup_config::{BackupSpec, Method, pod};
+
+pub use facts::{BackupFacts, Seen, VolumeFacts, look};
+
+use crate::kubernetes::{PodVolume, VolumeSource};
+use crate::problem::Problem;
+
+/// Label of claims that says whose they are. The claims that Juju makes for `--attach-storage` lack it.
+pub const APP_LABEL: &str = "app.kubernetes.io/name";
+/// Label of claims that says which storage of the charm they are.
+pub const STORAGE_LABEL: &str = "storage.juju.is/name";
+
+/// How long Velero waits for a copy of the databases. A hundred times what a database of 1 GB takes.
+const HOOK_TIMEOUT: &str = "30m";
+
+/// Verb of `dispatch` that makes the volume fit for a backup.
+pub const BEFORE: &str = "before-backup";
+/// Verb of `dispatch` that ends what [`BEFORE`] began.
+pub const AFTER: &str = "after-backup";
+
+/// What the option `backup-method` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MethodOption {
+    /// A snapshot where there can be one, else the files.
+    Auto,
+    /// This one.
+    Only(Method),
+}
+
+/// Who asks, and about what.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The application.
+    pub app: &'a str,
+    /// The unit's pod.
+    pub pod: &'a str,
+    /// Whether this unit leads: only the leader's volume is backed up.
+    pub leads: bool,
+    /// The charm's storage that is backed up.
+    pub storage: &'a str,
+    /// Folder of the charm, with `dispatch` in it.
+    pub charm_dir: &'a Path,
+    /// What the user asked for.
+    pub option: MethodOption,
+    /// The method of the request that is in the databag now.
+    pub current: Option<Method>,
+}
+
+/// What follows for the backups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The method.
+    pub method: Method,
+    /// Why it is this one, for people.
+    pub why: String,
+    /// Annotations of the pod to set, or to remove. Only those that differ.
+    pub annotations: BTreeMap<String, Option<String>>,
+    /// The claim, and the labels that it lacks. Only those that differ.
+    pub labels: Option<(String, BTreeMap<String, String>)>,
+    /// Why no backup would hold the bytes, if that is so.
+    pub problem: Option<Problem>,
+}
+
+/// The method that a spec asks for: a snapshot names the storage, copying files does not.
+pub fn method_of(spec: &BackupSpec) -> Method {
+    match spec.label_selector() {
+        Some(labels) if labels.contains_key(STORAGE_LABEL) => Method::Snapshot,
+        _ => Method::Filesystem,
+    }
+}
+
+/// Decides how the volume is backed up.
+pub fn decide(question: &Question<'_>, facts: &BackupFacts) -> Decision {
+    let volume = match facts {
+        BackupFacts::Read(volume) => volume,
+        BackupFacts::NotRead => return undecided(question, "nothing was looked at in this event", None),
+        BackupFacts::Failed(error) => {
+            let problem = Problem::new(
+                format!("pod {}", question.pod),
+                error.to_string(),
+                "tried again at the next update-status",
+            );
+            return undecided(question, "Kubernetes gave no answer", Some(problem));
+        }
+        BackupFacts::NoSuchVolume => {
+            let problem = Problem::new(
+                format!("pod {}", question.pod),
+                format!("mounts no volume for storage {}", question.storage),
+                "pack the charm again and juju refresh it",
+            );
+            return undecided(question, "the pod has no such volume", Some(problem));
+        }
+    };
+    let (method, why) = choose(question, volume);
+    let problem = match method {
+        Method::Filesystem => files_problem(question, volume),
+        Method::Snapshot => snapshot_problem(question, volume),
+    };
+    let annotations = match method {
+        Method::Filesystem => differences(&volume.pod.annotations, wanted_annotations(question, volume)),
+        // Velero makes no snapshot of a volume that it takes for one of file-system backup, because the pod or the server
+        // says so: then the backup is Completed and holds nothing (measured: e2e scenario snapshot-comes-back).
+        Method::Snapshot => differences(
+            &volume.pod.annotations,
+            pod::none_of(volume.pod.volumes.keys().map(String::as_str)),
+        ),
+    };
+    Decision {
+        method,
+        why,
+        annotations,
+        labels: missing_labels(question, volume),
+        problem,
+    }
+}
+
+fn undecided(question: &Question<'_>, why: &str, problem: Option<Problem>) -> Decision {
+    let method = match question.option {
+        MethodOption::Only(method) => method,
+        MethodOption::Auto => question.current.unwrap_or(Method::Filesystem),
+    };
+    Decision {
+        method,
+        why: why.to_owned(),
+        annotations: BTreeMap::new(),
+        labels: None,
+        problem,
+    }
+}
+
+fn choose(question: &Question<'_>, volume: &VolumeFacts) -> (Method, String) {
+    if let MethodOption::Only(method) = question.option {
+        return (method, format!("backup-method is {method}"));
+    }
+    let files = |why: String| (Method::Filesystem, why);
+    match (&volume.source, &volume.snapshot_drivers) {
+        (Seen::Known(VolumeSource::Csi(driver)), Seen::Known(drivers)) if drivers.contains(driver) => {
+            let why = format!(
+                "driver {driver} has a VolumeSnapshotClass that is marked for Velero, which makes snapshots"
+            );
+            (Method::Snapshot, why)
+        }
+        (Seen::Known(VolumeSource::Csi(driver)), Seen::Known(_)) => files(format!(
+            "driver {driver} has no VolumeSnapshotClass that is marked for Velero, or Velero runs without the feature EnableCSI"
+        )),
+        (Seen::Known(VolumeSource::HostPath | VolumeSource::Other), _) => {
+            files("the volume has no driver that makes snapshots".to_owned())
+        }
+        (Seen::NotAllowed, _) | (_, Seen::NotAllowed) => files(format!(
+            "without trust the charm cannot look for snapshot classes; juju trust {} --scope=cluster allows it",
+            question.app
+        )),
+        (Seen::Unknown(error), _) | (_, Seen::Unknown(error)) => {
+            (question.current.unwrap_or(Method::Filesystem), error.to_string())
+        }
+    }
+}
+
+/// What keeps Velero's node agent from copying the files.
+fn files_problem(question: &Question<'_>, volume: &VolumeFacts) -> Option<Problem> {
+    let is_host_path = matches!(volume.pod.volumes.get(&volume.name), Some(PodVolume::HostPath))
+        || volume.source == Seen::Known(VolumeSource::HostPath);
+    if is_host_path {
+        return Some(Problem::new(
+            format!("volume of storage {}", question.storage),
+            "is a folder of the node (hostPath), which Velero's file-system backup refuses",
+            "deploy with a storage pool whose class makes local or CSI volumes, see juju storage-pools",
+        ));
+    }
+    if let Some(problem) = pending(question, volume) {
+        return Some(problem);
+    }
+    (volume.node_agent == Seen::Known(false)).then(|| {
+        Problem::new(
+            "Velero's node agent",
+            format!(
+                "does not run on node {}, so no file would be copied",
+                volume.pod.node
+            ),
+            "juju config velero-operator use-node-agent=true",
+        )
+    })
+}
+
+fn snapshot_problem(question: &Question<'_>, volume: &VolumeFacts) -> Option<Problem> {
+    if let Some(problem) = pending(question, volume) {
+        return Some(problem);
+    }
+    let way_out = format!("juju config {} backup-method=filesystem", question.app);
+    match (&volume.source, &volume.snapshot_drivers) {
+        (Seen::Known(VolumeSource::Csi(driver)), Seen::Known(drivers)) if !drivers.contains(driver) => {
+            Some(Problem::new(
+                "backup-method \"snapshot\"",
+                format!(
+                    "driver {driver} has no VolumeSnapshotClass that is marked for Velero, or Velero runs without the feature EnableCSI"
+                ),
+                format!(
+                    "label one with velero.io/csi-volumesnapshot-class=true and let Velero run with EnableCSI, or {way_out}"
+                ),
+            ))
+        }
+        (Seen::Known(VolumeSource::HostPath | VolumeSource::Other), _) => Some(Problem::new(
+            "backup-method \"snapshot\"",
+            "the volume has no CSI driver, so nothing can make a snapshot of it",
+            way_out,
+        )),
+        _ => None,
+    }
+}
+
+fn pending(question: &Question<'_>, volume: &VolumeFacts) -> Option<Problem> {
+    let Seen::Known(claim) = &volume.claim else {
+        return None;
+    };
+    claim.volume.is_none().then(|| {
+        let name = volume.claim_name.as_deref().unwrap_or_default();
+        Problem::new(
+            format!("claim {name}"),
+            format!(
+                "is not bound to a volume, so storage {} holds nothing",
+                question.storage
+            ),
+            format!("kubectl describe pvc {name}"),
+        )
+    })
+}
+
+/// Everything that file-system backup needs on the pod. Nothing of a standby is stored: its volume holds an app that never
+/// ran there, and its other volumes the credentials of Juju's agent.
+pub fn wanted_annotations(question: &Question<'_>, volume: &VolumeFacts) -> BTreeMap<String, String> {
+    let volumes = volume.pod.volumes.keys().map(String::as_str);
+    if !question.leads {
+        return pod::none_of(volumes);
+    }
+    let dispatch = question.charm_dir.join("dispatch").display().to_string();
+    let command = |verb: &str| vec![dispatch.clone(), verb.to_owned(), volume.charm_path.clone()];
+    let hooks = pod::BackupHooks {
+        container: facts::CHARM_CONTAINER.to_owned(),
+        before: command(BEFORE),
+        after: command(AFTER),
+        timeout: HOOK_TIMEOUT.to_owned(),
+    };
+    pod::annotations(&volume.name, volumes, &hooks)
+}
+
+/// What to set, and what of an earlier method or role to remove. Annotations of others are none of our business.
+fn differences(
+    present: &BTreeMap<String, String>,
+    wanted: BTreeMap<String, String>,
+) -> BTreeMap<String, Option<String>> {
+    let superfluous = present
+        .keys()
+        .filter(|key| pod::is_about_backups(key) && !wanted.contains_key(*key))
+        .map(|key| (key.clone(), None))
+        .collect::<Vec<_>>();
+    wanted
+        .into_iter()
+        .filter(|(key, value)| present.get(key) != Some(value))
+        .map(|(key, value)| (key, Some(value)))
+        .chain(superfluous)
+        .collect()
+}
+
+fn missing_labels(
+    question: &Question<'_>,
+    volume: &VolumeFacts,
+) -> Option<(String, BTreeMap<String, String>)> {
+    let Seen::Known(claim) = &volume.claim else {
+        return None;
+    };
+    let wanted = [(APP_LABEL, question.app), (STORAGE_LABEL, question.storage)];
+    let labels: BTreeMap<String, String> = wanted
+        .into_iter()
+        .filter(|(key, value)| claim.labels.get(*key).map(String::as_str) != Some(*value))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    let name = volume.claim_name.clone()?;
+    (!labels.is_empty()).then_some((name, labels))
+}

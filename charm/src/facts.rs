@@ -1,0 +1,135 @@
+//! What one dispatch knows of the world: everything [`crate::gather`] read, as data.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use juju_charm::Port;
+use juju_charm::pebble::{CheckStatus, Plan, ServiceStatus};
+
+use crate::backup::BackupFacts;
+use crate::credentials::Credentials;
+use crate::ingress::Ingress;
+use crate::kubernetes::{ClusterError, Pod};
+use crate::media::Media;
+use crate::media::claim::MountedClaim;
+use crate::options::RawOptions;
+use crate::problem::Problem;
+use crate::recovery::RecoveryFacts;
+
+/// The name of a unit's pod: that of the unit, with a dash.
+pub fn pod_name_of(app: &str, unit: u64) -> String {
+    format!("{app}-{unit}")
+}
+
+/// Everything that validate, plan and status may look at.
+#[derive(Debug)]
+pub struct Facts {
+    /// Name the application was deployed under.
+    pub app: String,
+    /// Number of this unit.
+    pub unit: u64,
+    /// Name of the model, which is also the Kubernetes namespace.
+    pub model: String,
+    /// Folder of the charm.
+    pub charm_dir: PathBuf,
+    /// Whether this unit is the leader, the only one to run the workload and to write for the application.
+    pub leader: bool,
+    /// The options, unjudged.
+    pub options: RawOptions,
+    /// What the charm's own metadata lacks.
+    pub metadata: Result<(), Problem>,
+    /// The container and what runs in it.
+    pub container: Container,
+    /// The config volume as this container sees it.
+    pub storage: Storage,
+    /// The credentials, on the leader, if the app has some and the container could be read.
+    pub credentials: Option<Credentials>,
+    /// How often Juju says that it is time for new ones, or `never`; `None` in events that cannot have changed it, and
+    /// before there is a secret.
+    pub rotation: Option<String>,
+    /// The backup relations: id, and what our own application bag says. Empty on units that do not lead.
+    pub backup_relations: BTreeMap<String, BTreeMap<String, String>>,
+    /// The unit's pod; `None` in events in which nothing on it can differ.
+    pub pod: Option<Result<Pod, ClusterError>>,
+    /// The config volume in the cluster.
+    pub volume: BackupFacts,
+    /// The relation media-storage.
+    pub media: Media,
+    /// The claim of the media that the pod mounts, on the leader, where the pod was looked at.
+    pub media_claim: Option<MountedClaim>,
+    /// The relation ingress.
+    pub ingress: Ingress,
+    /// Ports that are open; `None` in events that cannot have changed them.
+    pub opened_ports: Option<Vec<Port>>,
+    /// What was done with the config volume before, and how the backups stand.
+    pub recovery: RecoveryFacts,
+}
+
+/// The workload container.
+#[derive(Debug)]
+pub enum Container {
+    /// Its Pebble gives no answer: not started yet, restarting, or gone.
+    NotReachable,
+    /// Its Pebble answered, with an error.
+    Faulty {
+        /// What could not be done, and Pebble's answer.
+        reason: String,
+    },
+    /// Its Pebble answers.
+    Ready(ReadyContainer),
+}
+
+/// What a reachable Pebble said.
+#[derive(Debug)]
+pub struct ReadyContainer {
+    /// The plan as it is.
+    pub plan: Plan,
+    /// State of our service; `None` when the plan has no such service.
+    pub service: Option<ServiceStatus>,
+    /// State of our health check; `None` when the plan has no such check.
+    pub check: Option<CheckStatus>,
+    /// The app's config file, with its mode and owner.
+    pub config_file: Option<FileFacts>,
+    /// Version of the app in the image; `None` in events that cannot have changed it, or when the image does not say.
+    pub version: Option<String>,
+}
+
+/// One file in the container.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FileFacts {
+    /// What is in it.
+    pub content: Vec<u8>,
+    /// Permission bits.
+    pub mode: u32,
+    /// Numeric owner and group.
+    pub owner: Option<(u32, u32)>,
+}
+
+impl std::fmt::Debug for FileFacts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The content holds credentials.
+        write!(
+            f,
+            "FileFacts({} bytes, mode {:o}, owner {:?})",
+            self.content.len(),
+            self.mode,
+            self.owner
+        )
+    }
+}
+
+/// The config volume in the charm container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Storage {
+    /// Not looked at: nothing in this event needs it.
+    NotRead,
+    /// Juju has not told yet where it is.
+    NotMounted,
+    /// It is here.
+    Mounted {
+        /// Path in the charm container. Juju 3.6 and 4.0 use different ones.
+        location: PathBuf,
+        /// Owner and group of its top folder.
+        owner: (u32, u32),
+    },
+}

@@ -1,0 +1,374 @@
+//! [`KubeCluster`]: the cluster over its API.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod as KubePod};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
+use kube::{Api, Client, Config};
+use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+
+use super::{Claim, Cluster, ClusterError, MountChange, Pod, PodVolume, VolumeSource};
+use crate::backup::APP_LABEL;
+use crate::media::{self, claim};
+
+/// How long one request may take. A hook must end, and the API server is next door.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Marks the class of snapshots that Velero uses (`pkg/apis/velero/v1/labels_annotations.go`).
+const VELERO_SNAPSHOT_CLASS: &str = "velero.io/csi-volumesnapshot-class=true";
+
+/// Label of the server's pods (`pkg/install/deployment.go` of vmware-tanzu/velero).
+const SERVER: &str = "deploy=velero";
+/// What the server's argument `--features` has to hold.
+const CSI_FEATURE: &str = "EnableCSI";
+
+/// Label of the node agent's pods (`pkg/install/daemonset.go` of vmware-tanzu/velero).
+const NODE_AGENT: &str = "name=node-agent";
+
+/// The cluster that this process runs in. Making one does nothing; it connects when it is first asked.
+///
+/// Outside of a pod the variable `KUBECONFIG` names the cluster. A file in the home folder is never used: a charm that
+/// is tried on somebody's machine must not change that person's cluster.
+pub struct KubeCluster {
+    namespace: String,
+    connection: OnceCell<(Runtime, Client)>,
+}
+
+impl KubeCluster {
+    /// The cluster, seen from this namespace, which is the model's name.
+    pub fn new(namespace: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            connection: OnceCell::new(),
+        }
+    }
+
+    fn connect(&self) -> Result<&(Runtime, Client), ClusterError> {
+        if let Some(connection) = self.connection.get() {
+            return Ok(connection);
+        }
+        let unreachable = |error: &dyn std::error::Error| ClusterError::NotReachable(crate::causes(error));
+        // With a thread of its own: a restore that runs here stops and starts the app in between, which asks here too.
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(|error| unreachable(&error))?;
+        let client = runtime.block_on(async {
+            let mut config = if std::env::var_os("KUBECONFIG").is_some() {
+                Config::from_kubeconfig(&kube::config::KubeConfigOptions::default())
+                    .await
+                    .map_err(|error| unreachable(&error))?
+            } else {
+                Config::incluster_env().map_err(|error| unreachable(&error))?
+            };
+            // A hook must end: the next event is the retry.
+            config.default_retry = false;
+            Client::try_from(config).map_err(|error| unreachable(&error))
+        })?;
+        Ok(self.connection.get_or_init(|| (runtime, client)))
+    }
+
+    /// Runs `work`, which makes requests of its own with their own time limits, to its end.
+    ///
+    /// # Errors
+    /// [`ClusterError::NotReachable`] when there is no cluster to ask.
+    pub fn run<T, F>(&self, work: impl FnOnce(Client) -> F) -> Result<T, ClusterError>
+    where
+        F: Future<Output = T>,
+    {
+        let (runtime, client) = self.connect()?;
+        Ok(runtime.block_on(work(client.clone())))
+    }
+
+    /// Runs a request to its end.
+    fn ask<T, F>(&self, action: &'static str, request: impl FnOnce(Client) -> F) -> Result<T, ClusterError>
+    where
+        F: Future<Output = kube::Result<T>>,
+    {
+        let (runtime, client) = self.connect()?;
+        let answer = runtime.block_on(async { tokio::time::timeout(TIMEOUT, request(client.clone())).await });
+        match answer {
+            Ok(answer) => answer.map_err(|error| judged(action, &error)),
+            Err(_) => Err(ClusterError::NotReachable(format!(
+                "no answer within {} s",
+                TIMEOUT.as_secs()
+            ))),
+        }
+    }
+
+    /// Whether a Velero server runs with the feature that snapshots of CSI volumes need.
+    fn velero_makes_snapshots(&self) -> Result<bool, ClusterError> {
+        let servers = self.ask("look for Velero's server", |client| async move {
+            Api::<KubePod>::all(client)
+                .list(&ListParams::default().labels(SERVER))
+                .await
+        })?;
+        let mut containers = servers
+            .into_iter()
+            .flat_map(|pod| pod.spec.unwrap_or_default().containers);
+        Ok(containers.any(|container| {
+            let arguments = container.args.unwrap_or_default();
+            arguments
+                .iter()
+                .filter_map(|argument| argument.strip_prefix("--features="))
+                .any(|features| features.split(',').any(|feature| feature == CSI_FEATURE))
+        }))
+    }
+
+    fn pods(&self, client: Client) -> Api<KubePod> {
+        Api::namespaced(client, &self.namespace)
+    }
+
+    fn claims(&self, client: Client) -> Api<PersistentVolumeClaim> {
+        Api::namespaced(client, &self.namespace)
+    }
+
+    /// A merge patch of a claim's metadata. It needs no kind, since the path names it.
+    fn patch_claim(&self, action: &'static str, name: &str, patch: &Value) -> Result<(), ClusterError> {
+        self.ask(action, |client| async move {
+            self.claims(client)
+                .patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch))
+                .await
+                .map(drop)
+        })
+    }
+}
+
+fn judged(action: &'static str, error: &kube::Error) -> ClusterError {
+    match error {
+        kube::Error::Api(status) if status.code == 403 => ClusterError::Forbidden(action),
+        kube::Error::Api(status) if status.code == 404 => ClusterError::NotFound { action },
+        kube::Error::Api(status) => ClusterError::Refused {
+            action,
+            reason: status.message.clone(),
+        },
+        other => ClusterError::NotReachable(crate::causes(other)),
+    }
+}
+
+impl Cluster for KubeCluster {
+    fn pod(&self, name: &str) -> Result<Pod, ClusterError> {
+        let pod = self.ask("read its pod", |client| async move {
+            self.pods(client).get(name).await
+        })?;
+        Ok(seen_pod(pod))
+    }
+
+    fn annotate_pod(
+        &self,
+        name: &str,
+        annotations: &BTreeMap<String, Option<String>>,
+    ) -> Result<(), ClusterError> {
+        let patch = json!({"metadata": {"annotations": annotations}});
+        self.ask("annotate its pod", |client| async move {
+            self.pods(client)
+                .patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch))
+                .await
+                .map(drop)
+        })
+    }
+
+    fn claim(&self, name: &str) -> Result<Claim, ClusterError> {
+        let claim = self.ask("read its claim", |client| async move {
+            self.claims(client).get(name).await
+        })?;
+        let spec = claim.spec.unwrap_or_default();
+        let is_bound = claim.status.and_then(|status| status.phase).as_deref() == Some("Bound");
+        Ok(Claim {
+            labels: claim.metadata.labels.unwrap_or_default(),
+            annotations: claim.metadata.annotations.unwrap_or_default(),
+            volume: spec.volume_name.filter(|name| is_bound && !name.is_empty()),
+        })
+    }
+
+    fn label_claim(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<(), ClusterError> {
+        self.patch_claim("label its claim", name, &json!({"metadata": {"labels": labels}}))
+    }
+
+    fn exclude_claim(&self, name: &str, excluded: bool) -> Result<(), ClusterError> {
+        let entry = |value: &str| excluded.then(|| value.to_owned());
+        let patch = json!({"metadata": {
+            "labels": {claim::EXCLUDED: entry("true")},
+            "annotations": {claim::EXCLUDED_BY_US: entry(media::ENDPOINT)},
+        }});
+        self.patch_claim("label the claim of the media", name, &patch)
+    }
+
+    fn others_mount(&self, claim: &str, app: &str) -> Result<bool, ClusterError> {
+        let pods = self.ask("look for other pods that mount the claim", |client| async move {
+            self.pods(client).list(&ListParams::default()).await
+        })?;
+        Ok(pods.items.iter().any(|pod| is_other_user(pod, claim, app)))
+    }
+
+    fn change_mount(&self, stateful_set: &str, change: &MountChange) -> Result<(), ClusterError> {
+        let patch = mount_patch(change);
+        self.ask("change what its pods mount", |client| async move {
+            // Only the answer is metadata: nothing of the rest is needed.
+            Api::<StatefulSet>::namespaced(client, &self.namespace)
+                .patch_metadata(stateful_set, &PatchParams::default(), &Patch::Strategic(&patch))
+                .await
+                .map(drop)
+        })
+    }
+
+    fn volume(&self, name: &str) -> Result<VolumeSource, ClusterError> {
+        let volume = self.ask("read its volume", |client| async move {
+            Api::<PersistentVolume>::all(client).get(name).await
+        })?;
+        let spec = volume.spec.unwrap_or_default();
+        Ok(match (spec.csi, spec.host_path) {
+            (Some(csi), _) => VolumeSource::Csi(csi.driver),
+            (None, Some(_)) => VolumeSource::HostPath,
+            (None, None) => VolumeSource::Other,
+        })
+    }
+
+    fn snapshot_drivers(&self) -> Result<Vec<String>, ClusterError> {
+        let kind = GroupVersionKind::gvk("snapshot.storage.k8s.io", "v1", "VolumeSnapshotClass");
+        let resource = ApiResource::from_gvk_with_plural(&kind, "volumesnapshotclasses");
+        let listed = self.ask("list snapshot classes", |client| async move {
+            Api::<DynamicObject>::all_with(client, &resource)
+                .list(&ListParams::default().labels(VELERO_SNAPSHOT_CLASS))
+                .await
+        });
+        let drivers: Vec<String> = match listed {
+            Ok(classes) => classes
+                .into_iter()
+                .filter_map(|class| {
+                    class
+                        .data
+                        .get("driver")
+                        .and_then(Value::as_str)
+                        .map(str::to_owned)
+                })
+                .collect(),
+            // The cluster does not know snapshots.
+            Err(ClusterError::NotFound { .. }) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        if drivers.is_empty() || !self.velero_makes_snapshots()? {
+            return Ok(Vec::new());
+        }
+        Ok(drivers)
+    }
+
+    fn has_node_agent(&self, node: &str) -> Result<bool, ClusterError> {
+        let agents = self.ask("look for Velero's node agent", |client| async move {
+            let here = format!("spec.nodeName={node},status.phase=Running");
+            let parameters = ListParams::default().labels(NODE_AGENT).fields(&here);
+            Api::<KubePod>::all(client).list_metadata(&parameters).await
+        })?;
+        Ok(!agents.items.is_empty())
+    }
+}
+
+fn is_other_user(pod: &KubePod, claim: &str, app: &str) -> bool {
+    let metadata = &pod.metadata;
+    let labels = metadata.labels.as_ref();
+    let is_own = labels
+        .and_then(|labels| labels.get(APP_LABEL))
+        .is_some_and(|name| name == app);
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    let has_ended = metadata.deletion_timestamp.is_some() || matches!(phase, Some("Succeeded" | "Failed"));
+    let volumes = pod.spec.iter().filter_map(|spec| spec.volumes.as_ref()).flatten();
+    let mut claims = volumes.filter_map(|volume| volume.persistent_volume_claim.as_ref());
+    !is_own && !has_ended && claims.any(|mounted| mounted.claim_name == claim)
+}
+
+/// A strategic merge patch: volumes are told apart by name, mounts by path, and all that is not named stays.
+fn mount_patch(change: &MountChange) -> Value {
+    let gone = change
+        .no_longer_at
+        .iter()
+        .map(|path| json!({"mountPath": path, "$patch": "delete"}));
+    let there = change
+        .mount
+        .iter()
+        .map(|mount| json!({"mountPath": mount.path, "name": change.volume}));
+    let mounts: Vec<Value> = gone.chain(there).collect();
+    let volume = match &change.mount {
+        Some(mount) => json!({"name": change.volume, "persistentVolumeClaim": {"claimName": mount.claim}}),
+        None => json!({"name": change.volume, "$patch": "delete"}),
+    };
+    json!({"spec": {"template": {
+        "metadata": {"annotations": change.annotations},
+        "spec": {"volumes": [volume], "containers": [{"name": change.container, "volumeMounts": mounts}]},
+    }}})
+}
+
+fn seen_pod(pod: KubePod) -> Pod {
+    let spec = pod.spec.unwrap_or_default();
+    let volumes = spec.volumes.unwrap_or_default().into_iter().map(|volume| {
+        let source = if let Some(claim) = volume.persistent_volume_claim {
+            PodVolume::Claim(claim.claim_name)
+        } else if volume.host_path.is_some() {
+            PodVolume::HostPath
+        } else {
+            PodVolume::Other
+        };
+        (volume.name, source)
+    });
+    let images = spec
+        .containers
+        .iter()
+        .filter_map(|container| Some((container.name.clone(), container.image.clone()?)))
+        .collect();
+    let mounts = spec.containers.into_iter().map(|container| {
+        let mounted = container.volume_mounts.unwrap_or_default();
+        (
+            container.name,
+            mounted
+                .into_iter()
+                .map(|mount| (mount.mount_path, mount.name))
+                .collect(),
+        )
+    });
+    Pod {
+        node: spec.node_name.unwrap_or_default(),
+        annotations: pod.metadata.annotations.unwrap_or_default(),
+        volumes: volumes.collect(),
+        mounts: mounts.collect(),
+        images,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(change: impl FnOnce(&mut Value)) -> KubePod {
+        let mut pod = json!({
+            "metadata": {"labels": {APP_LABEL: "sonarr"}},
+            "spec": {"containers": [], "volumes": [
+                {"name": "config", "persistentVolumeClaim": {"claimName": "sonarr-config"}},
+                {"name": "media-storage", "persistentVolumeClaim": {"claimName": "films"}},
+            ]},
+            "status": {"phase": "Running"},
+        });
+        change(&mut pod);
+        serde_json::from_value(pod).unwrap()
+    }
+
+    #[test]
+    fn a_claim_has_other_users_while_pods_of_others_mount_it_and_have_not_ended() {
+        let mounts = |change: fn(&mut Value)| is_other_user(&pod(change), "films", "radarr");
+        assert!(mounts(|_| ()));
+        assert!(mounts(|pod| pod["metadata"] = json!({})));
+        assert!(mounts(|pod| pod["status"]["phase"] = json!("Pending")));
+        assert!(!mounts(
+            |pod| pod["metadata"]["labels"][APP_LABEL] = json!("radarr")
+        ));
+        assert!(!mounts(
+            |pod| pod["metadata"]["deletionTimestamp"] = json!("2026-11-24T19:00:00Z")
+        ));
+        assert!(!mounts(|pod| pod["status"]["phase"] = json!("Succeeded")));
+        assert!(!mounts(|pod| pod["spec"]["volumes"] = json!([])));
+    }
+}

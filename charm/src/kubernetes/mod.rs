@@ -1,0 +1,201 @@
+//! What the charm reads and changes in Kubernetes: its own pod, and what lies behind its volumes.
+//!
+//! Which of it may be read depends on trust. The Role that Juju gives an application without `--trust` allows get, list
+//! and patch of pods in the own namespace and nothing of claims, volumes or classes; with `--trust` everything is allowed
+//! (`internal/provider/kubernetes/application/trust.go` of juju/juju). A refusal is an answer here, not a fault.
+
+mod client;
+
+use std::collections::BTreeMap;
+
+pub use client::KubeCluster;
+
+/// Access to the cluster, as far as the charm needs it. The charm's own namespace is implied.
+pub trait Cluster {
+    /// The pod of this name.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    fn pod(&self, name: &str) -> Result<Pod, ClusterError>;
+
+    /// Sets annotations of a pod; `None` removes one. Others stay as they are.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    fn annotate_pod(
+        &self,
+        name: &str,
+        annotations: &BTreeMap<String, Option<String>>,
+    ) -> Result<(), ClusterError>;
+
+    /// The claim of this name. Needs trust.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    fn claim(&self, name: &str) -> Result<Claim, ClusterError>;
+
+    /// Sets labels of a claim. Others stay as they are. Needs trust.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    fn label_claim(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<(), ClusterError>;
+
+    /// Keeps a claim out of every backup of Velero by a label, or lets it in again, and notes on it whose doing that is.
+    /// Needs trust.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    fn exclude_claim(&self, name: &str, excluded: bool) -> Result<(), ClusterError>;
+
+    /// Whether a pod that is not of the application `app` mounts the claim. Pods that have ended or are ending do not count.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    fn others_mount(&self, claim: &str, app: &str) -> Result<bool, ClusterError>;
+
+    /// Changes what the pods of a StatefulSet mount beside what Juju gives them. If that is a change, Kubernetes replaces
+    /// the pods. Needs trust.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    fn change_mount(&self, stateful_set: &str, change: &MountChange) -> Result<(), ClusterError>;
+
+    /// What is behind the volume (the PersistentVolume) of this name. Needs trust.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    fn volume(&self, name: &str) -> Result<VolumeSource, ClusterError>;
+
+    /// The drivers of which Velero makes snapshots: a VolumeSnapshotClass is marked for it, and its server runs with the
+    /// feature `EnableCSI`. Without that a backup is Completed and holds nothing. Needs trust.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    fn snapshot_drivers(&self) -> Result<Vec<String>, ClusterError>;
+
+    /// Whether a node agent of Velero runs on this node. Needs trust.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    fn has_node_agent(&self, node: &str) -> Result<bool, ClusterError>;
+}
+
+/// What the charm looks at in its pod.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pod {
+    /// The node that it runs on; empty before it is scheduled.
+    pub node: String,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Its volumes, by name.
+    pub volumes: BTreeMap<String, PodVolume>,
+    /// Where each container mounts which volume: container, then mount path, then the volume's name.
+    pub mounts: BTreeMap<String, BTreeMap<String, String>>,
+    /// The image of each container.
+    pub images: BTreeMap<String, String>,
+}
+
+impl Pod {
+    /// The volume that `container` mounts at `path`.
+    pub fn volume_at(&self, container: &str, path: &str) -> Option<&str> {
+        self.mounts.get(container)?.get(path).map(String::as_str)
+    }
+
+    /// Where `container` mounts `volume`.
+    pub fn path_of(&self, container: &str, volume: &str) -> Option<&str> {
+        let mounts = self.mounts.get(container)?;
+        mounts
+            .iter()
+            .find(|(_, name)| *name == volume)
+            .map(|(path, _)| path.as_str())
+    }
+}
+
+/// Where a pod's volume comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PodVolume {
+    /// A claim, by name.
+    Claim(String),
+    /// A folder of the node. File-system backup refuses these.
+    HostPath,
+    /// Something that does not outlive the pod, or holds no data of the app's.
+    Other,
+}
+
+/// A change of what the pods of an application mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountChange {
+    /// Name of the volume in the pods. Nobody else uses it.
+    pub volume: String,
+    /// The container that mounts it.
+    pub container: String,
+    /// What it is to be; `None` removes the volume.
+    pub mount: Option<Mount>,
+    /// Paths at which it is mounted now and shall not be any more.
+    pub no_longer_at: Vec<String>,
+    /// Annotations that the pods get from their first moment on; `None` removes one.
+    pub annotations: BTreeMap<String, Option<String>>,
+}
+
+/// A claim and its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Name of the claim.
+    pub claim: String,
+    /// Absolute path in the container.
+    pub path: String,
+}
+
+/// A PersistentVolumeClaim.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Claim {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// The volume that it is bound to; `None` while it is pending.
+    pub volume: Option<String>,
+}
+
+/// What is behind a PersistentVolume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VolumeSource {
+    /// A CSI driver, by name.
+    Csi(String),
+    /// A folder of the node. File-system backup refuses these.
+    HostPath,
+    /// Something else that has files: `local`, NFS, an older driver.
+    Other,
+}
+
+/// Why the cluster gave no answer, or a refusal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClusterError {
+    /// There is no cluster to ask: the process does not run in a pod.
+    #[error("cannot reach Kubernetes: {0}")]
+    NotReachable(String),
+    /// The application's role does not allow it.
+    #[error("Kubernetes does not allow the charm to {0}")]
+    Forbidden(&'static str),
+    /// There is no such object.
+    #[error("cannot {action}: there is no such object")]
+    NotFound {
+        /// What was tried.
+        action: &'static str,
+    },
+    /// Anything else that the API server says.
+    #[error("cannot {action}: {reason}")]
+    Refused {
+        /// What was tried.
+        action: &'static str,
+        /// What it said.
+        reason: String,
+    },
+}
+
+impl ClusterError {
+    /// True when trust would help.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Forbidden(_))
+    }
+}

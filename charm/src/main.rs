@@ -1,0 +1,39 @@
+//! `dispatch`: what Juju runs for every hook and action of the charm, without arguments, and Velero around a backup, with some.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use juju_charm::Juju;
+use workload_charm::backup::hooks::HookCommand;
+use workload_charm::kubernetes::KubeCluster;
+use workload_charm::packaging::APP_FILE;
+use workload_charm::profile::AppProfile;
+use workload_charm::recovery::KubeRecovery;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // To stderr as well: Juju keeps it in the unit's log even when the hook tools do not work.
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
+    if let Some(command) = HookCommand::parse(std::env::args_os().skip(1))? {
+        let program = std::env::current_exe().context("cannot find the charm's folder")?;
+        let charm_dir = program.parent().context("cannot find the charm's folder")?;
+        println!("{}", command.run(charm_dir)?);
+        return Ok(());
+    }
+    let juju = Juju::from_env()?;
+    juju_charm::log::init(&juju);
+    let profile = AppProfile::load(&juju.context().charm_dir().join(APP_FILE))?;
+    let pebble = juju.pebble(&profile.name);
+    let cluster = KubeCluster::new(juju.context().model_name());
+    let recovery = KubeRecovery::new(&cluster);
+    workload_charm::dispatch(&juju, &pebble, &cluster, &recovery, &profile)?;
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! The part of the charm's own `metadata.yaml` that the charm relies on.
+//!
+//! Whoever packs a charm may have edited it. Without the config storage a backup would hold nothing, so it is looked at
+//! on every event: it is a local file and costs no hook tool.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::problem::Problem;
+use crate::profile::AppProfile;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Metadata {
+    storage: Option<BTreeMap<String, Storage>>,
+    containers: Option<BTreeMap<String, Option<Container>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Storage {
+    r#type: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Container {
+    mounts: Option<Vec<Mount>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Mount {
+    storage: String,
+    location: String,
+}
+
+/// Checks that the metadata in `charm_dir` gives the workload its config storage.
+///
+/// # Errors
+/// What is missing, and that the charm has to be packed again.
+pub fn check(charm_dir: &Path, profile: &AppProfile) -> Result<(), Problem> {
+    let text = std::fs::read_to_string(charm_dir.join("metadata.yaml"))
+        .map_err(|error| problem(format!("cannot be read ({})", error.kind())))?;
+    check_text(&text, profile)
+}
+
+fn check_text(text: &str, profile: &AppProfile) -> Result<(), Problem> {
+    let metadata: Metadata =
+        serde_yaml::from_str(text).map_err(|_| problem("is not the YAML of a charm".to_owned()))?;
+    let containers = metadata.containers.unwrap_or_default();
+    let container = || {
+        containers
+            .get(&profile.name)
+            .ok_or_else(|| problem(format!("has no container {:?}", profile.name)))
+    };
+    let Some(wanted) = &profile.storage else {
+        return container().map(drop);
+    };
+    let storages = metadata.storage.unwrap_or_default();
+    match storages.get(&wanted.name) {
+        None => return Err(problem(format!("has no storage {:?}", wanted.name))),
+        Some(storage) if storage.r#type != "filesystem" => {
+            return Err(problem(format!(
+                "storage {:?} is not of type filesystem",
+                wanted.name
+            )));
+        }
+        Some(_) => {}
+    }
+    let mounted = container()?
+        .iter()
+        .flat_map(|container| &container.mounts)
+        .flatten()
+        .any(|mount| mount.storage == wanted.name && mount.location == wanted.location);
+    if mounted {
+        Ok(())
+    } else {
+        Err(problem(format!(
+            "does not mount storage {:?} at {}",
+            wanted.name, wanted.location
+        )))
+    }
+}
+
+fn problem(reason: String) -> Problem {
+    Problem::new(
+        "metadata.yaml of the charm",
+        reason,
+        "pack the charm again and juju refresh it",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "storage: {config: {type: filesystem}}\ncontainers: {sample: {mounts: [{storage: config, location: /config}]}}";
+
+    #[test]
+    fn each_missing_piece_is_named() {
+        let profile = AppProfile::parse("sample.yaml", include_str!("../tests/data/sample.yaml")).unwrap();
+        assert_eq!(check_text(GOOD, &profile), Ok(()));
+        let cases = [
+            ("storage: [", "is not the YAML"),
+            ("{}", "has no storage \"config\""),
+            ("storage: {config: {type: block}}", "not of type filesystem"),
+            (
+                "storage: {config: {type: filesystem}}",
+                "has no container \"sample\"",
+            ),
+            (
+                "storage: {config: {type: filesystem}}\ncontainers: {sample: }",
+                "does not mount",
+            ),
+            (
+                "storage: {config: {type: filesystem}}\ncontainers: {sample: {mounts: [{storage: config, location: /c}]}}",
+                "at /config",
+            ),
+        ];
+        for (text, reason) in cases {
+            let problem = check_text(text, &profile).unwrap_err().to_string();
+            assert!(problem.contains(reason), "{text}: {problem}");
+        }
+    }
+}

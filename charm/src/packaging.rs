@@ -1,0 +1,172 @@
+//! The Juju files of an app's charm, made from its app file: `metadata.yaml`, `config.yaml` and `actions.yaml`.
+//!
+//! A packed charm is these three, `app.yaml` and the binary as `dispatch`.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::backup::show;
+use crate::profile::{AppProfile, OptionValue, ProfileError};
+use crate::{ingress, media, options, recovery, rotate};
+
+/// Name of the app file inside a packed charm.
+pub const APP_FILE: &str = "app.yaml";
+
+/// Endpoint and interface of the backup relation, as velero-operator knows it.
+pub const BACKUP_ENDPOINT: &str = "velero-backup-config";
+
+/// The text of `metadata.yaml`.
+///
+/// # Errors
+/// When the YAML library cannot write it.
+pub fn metadata(profile: &AppProfile) -> Result<String, serde_yaml::ser::Error> {
+    let name = &profile.name;
+    let image = format!("{name}-image");
+    let mut container = json!({"resource": image});
+    let mut metadata = json!({
+        "name": name,
+        "title": profile.title,
+        "summary": profile.summary,
+        "description": profile.description,
+        "assumes": ["k8s-api", "juju >= 3.6"],
+        "resources": {&image: {
+            "type": "oci-image",
+            "description": format!("Image of {}", profile.title),
+            "upstream-source": profile.workload.image,
+        }},
+    });
+    if let Some(storage) = &profile.storage {
+        container["mounts"] = json!([{"storage": storage.name, "location": storage.location}]);
+        metadata["storage"] = json!({&storage.name: {
+            "type": "filesystem",
+            "description": format!("Configuration and state of {}: what a backup holds", profile.title),
+            "minimum-size": storage.minimum_size,
+        }});
+        metadata["provides"] = json!({BACKUP_ENDPOINT: {
+            "interface": "velero_backup_config",
+            "limit": 1,
+            "optional": true,
+            "description": "Asks velero-operator to back up the config volume",
+        }});
+    }
+    metadata["containers"] = json!({name: container});
+    let requires: Map<String, Value> = [
+        (
+            profile.media,
+            media::ENDPOINT,
+            "The claim that holds the media, and whom its files belong to",
+        ),
+        (
+            profile.ingress,
+            ingress::ENDPOINT,
+            "A URL for people outside the cluster",
+        ),
+    ]
+    .into_iter()
+    .filter(|(has_it, ..)| *has_it)
+    .map(|(_, endpoint, description)| {
+        let relation = json!({
+            "interface": endpoint,
+            "limit": 1,
+            "optional": true,
+            "description": description,
+        });
+        (endpoint.to_owned(), relation)
+    })
+    .collect();
+    if !requires.is_empty() {
+        metadata["requires"] = requires.into();
+    }
+    yaml(&metadata)
+}
+
+/// The text of `config.yaml`.
+///
+/// # Errors
+/// When the YAML library cannot write it.
+pub fn config(profile: &AppProfile) -> Result<String, serde_yaml::ser::Error> {
+    let mut declared: Map<String, Value> = options::common(profile)
+        .map(|option| {
+            let declaration = json!({
+                "type": "string",
+                "default": option.default,
+                "description": option.description,
+            });
+            (option.name.to_owned(), declaration)
+        })
+        .collect();
+    for (name, option) in &profile.options {
+        let default = match &option.default {
+            OptionValue::Boolean(value) => json!(value),
+            OptionValue::Int(value) => json!(value),
+            OptionValue::Text(text) => json!(text),
+        };
+        let mut description = option.description.trim().to_owned();
+        if !option.choices.is_empty() {
+            let words: Vec<&str> = option.choices.keys().map(String::as_str).collect();
+            description.push_str(&format!(" One of: {}.", words.join(", ")));
+        }
+        let declaration = json!({
+            "type": option.r#type.name(),
+            "default": default,
+            "description": description,
+        });
+        declared.insert(name.clone(), declaration);
+    }
+    yaml(&json!({ "options": declared }))
+}
+
+/// The text of `actions.yaml`; `None` for an app without actions.
+///
+/// # Errors
+/// When the YAML library cannot write it.
+pub fn actions(profile: &AppProfile) -> Result<Option<String>, serde_yaml::ser::Error> {
+    let mut declared = Map::new();
+    declared.extend(rotate::action(profile).map(|name| (name.to_owned(), rotate::declaration(profile))));
+    if profile.storage.is_some() {
+        declared.insert(show::ACTION.to_owned(), show::declaration());
+        declared.extend(recovery::actions::declarations());
+    }
+    if declared.is_empty() {
+        return Ok(None);
+    }
+    yaml(&declared).map(Some)
+}
+
+/// Why a charm folder cannot be laid out.
+#[derive(Debug, thiserror::Error)]
+pub enum PackagingError {
+    /// The app file cannot be used.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// A text cannot be written as YAML.
+    #[error("cannot write the charm's YAML")]
+    Yaml(#[from] serde_yaml::ser::Error),
+    /// A file cannot be written.
+    #[error("cannot write the charm's files")]
+    Write(#[from] std::io::Error),
+}
+
+/// Lays out in `dir` what a packed charm of `app_file` holds, with `binary` as `dispatch`.
+///
+/// # Errors
+/// When the app file cannot be used or a file cannot be written.
+pub fn write_folder(dir: &Path, app_file: &Path, binary: &Path) -> Result<(), PackagingError> {
+    let profile = AppProfile::load(app_file)?;
+    std::fs::create_dir_all(dir)?;
+    std::fs::write(dir.join("metadata.yaml"), metadata(&profile)?)?;
+    std::fs::write(dir.join("config.yaml"), config(&profile)?)?;
+    if let Some(actions) = actions(&profile)? {
+        std::fs::write(dir.join("actions.yaml"), actions)?;
+    }
+    std::fs::copy(app_file, dir.join(APP_FILE))?;
+    // A copy keeps the binary's mode: it is executable.
+    std::fs::copy(binary, dir.join("dispatch"))?;
+    Ok(())
+}
+
+fn yaml(value: &impl Serialize) -> Result<String, serde_yaml::ser::Error> {
+    serde_yaml::to_string(value)
+}

@@ -1,0 +1,280 @@
+//! One app as data: what `charm/apps/NAME.yaml` says, read and checked once.
+//!
+//! Nothing else in the charm knows an app. The packed charm carries its own file as `app.yaml`. The form of the file is
+//! `charm/apps/app.schema.json`, which is made from these types by [`crate::schema`].
+
+mod check;
+mod config_file;
+mod options;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub use config_file::{ConfigFile, CreatedBy, Format, Setting, Settings};
+pub use options::{AppOption, OptionType, OptionValue};
+
+use crate::template::{Place, Template};
+
+/// Everything that differs from app to app.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AppProfile {
+    /// Charm name; also the name of the workload container and of its Pebble service. Lower-case letters, digits and
+    /// dashes, a letter first.
+    #[schemars(regex(pattern = "^[a-z][a-z0-9-]*$"))]
+    pub name: String,
+    /// The app's own name, as people write it.
+    pub title: String,
+    /// One line for `juju info`.
+    pub summary: String,
+    /// A paragraph for `juju info`.
+    pub description: String,
+    /// For an app that nobody should start with any more: why, and what to do. It is in the unit's status.
+    #[serde(default)]
+    pub deprecated: Option<String>,
+    /// The process that runs in the container.
+    pub workload: Workload,
+    /// The volume that holds the app's configuration and state: what a backup holds. Without one there is no backup
+    /// relation, and every unit runs the workload, not only the leader.
+    #[serde(default)]
+    pub storage: Option<ConfigStorage>,
+    /// The file in that volume that the charm keeps in order, if the app has one.
+    #[serde(default)]
+    pub config_file: Option<ConfigFile>,
+    /// What clients of the app log in with. The charm keeps it in a Juju secret and in the config file.
+    #[serde(default)]
+    pub credentials: Option<Credentials>,
+    /// Whether the app can answer below a path. With it the charm has the option `url-base`.
+    #[serde(default)]
+    pub url_base: bool,
+    /// Whether the app reads or writes media: the relation media-storage, whose user and group it then runs as.
+    #[serde(default)]
+    pub media: bool,
+    /// Whether people reach the app with a browser: the relation ingress.
+    #[serde(default)]
+    pub ingress: bool,
+    /// Commands that are run in the container once, when an option asks for it.
+    #[serde(default)]
+    pub once: Vec<Once>,
+    /// Options of this app, beside those that every app has. In templates: `${option:NAME}`.
+    #[serde(default)]
+    pub options: BTreeMap<String, AppOption>,
+}
+
+/// The process that runs in the container.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Workload {
+    /// OCI image with a tag.
+    pub image: String,
+    /// Command line, split like a shell splits it but not run by one (Pebble's rule).
+    pub command: String,
+    /// Folder it starts in; `/` if not given.
+    #[serde(default)]
+    pub working_dir: Option<String>,
+    /// Environment of the process, beside `TZ`, which follows the option `timezone`. A variable whose value is just an
+    /// option that is empty is left out.
+    #[serde(default)]
+    pub environment: BTreeMap<String, Template>,
+    /// Ids that the process runs as, and that own the config volume. Without: root, as the container is.
+    #[serde(default)]
+    pub user: Option<User>,
+    /// TCP port of the web interface.
+    #[schemars(range(min = 1))]
+    pub port: u16,
+    /// Where the app says whether it is well.
+    pub health: Health,
+    /// Where the image says which version it holds.
+    #[serde(default)]
+    pub version: Option<VersionFile>,
+    /// How many seconds it may take to end before it is killed: what it needs to write its state. Pebble's 5 if not given.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 120))]
+    pub stop_timeout: Option<u32>,
+}
+
+/// Where the app says whether it is well: a GET there is answered with a status from 200 to 299.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Health {
+    /// Path, with a query perhaps.
+    #[schemars(regex(pattern = "^/"))]
+    pub path: String,
+    /// Whether it lies below the URL base, as most of an app does.
+    #[serde(default)]
+    pub below_url_base: bool,
+}
+
+/// User and group of the workload process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// Numeric user id.
+    pub uid: u32,
+    /// Numeric group id.
+    pub gid: u32,
+}
+
+/// A file of `KEY=VALUE` lines in the image, and the key that holds the version.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VersionFile {
+    /// Absolute path in the container.
+    pub file: String,
+    /// Key of the version.
+    pub key: String,
+}
+
+/// The storage whose content is worth a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ConfigStorage {
+    /// Storage name in the charm's metadata.
+    pub name: String,
+    /// Where the workload container mounts it.
+    #[schemars(regex(pattern = "^/"))]
+    pub location: String,
+    /// Smallest size that makes sense, in Juju's form (`1G`).
+    #[schemars(regex(pattern = "^[0-9]+[MGT]$"))]
+    pub minimum_size: String,
+    /// What the app makes again by itself, as paths in the volume: left out of backups.
+    #[serde(default)]
+    pub caches: Vec<String>,
+}
+
+/// A command that is run in the container when an option has a value, while the app is well, until the config file shows
+/// that it was done.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Once {
+    /// Name of the option, one of `options`.
+    pub option: String,
+    /// Where the config file has a value when it is done: sections or objects, then the name.
+    #[schemars(length(min = 1))]
+    pub until: Vec<String>,
+    /// Executable and arguments; there is no shell.
+    #[schemars(length(min = 1))]
+    pub command: Vec<Template>,
+    /// What the user has to do when the command fails.
+    pub next_step: String,
+}
+
+/// What clients of the app log in with.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, tag = "kind", rename_all = "kebab-case")]
+pub enum Credentials {
+    /// A key that goes with every request: `${api-key}` in the config file. One that the file holds before there is a
+    /// secret is taken over.
+    ApiKey {},
+    /// A name and a password: `${username}`, `${password}` and `${password-hash}`.
+    Login {
+        /// The name.
+        username: String,
+    },
+}
+
+/// Why an app file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// The file is not there or not readable.
+    #[error("cannot read app file {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The text is not YAML.
+    #[error("cannot understand app file {origin}: {reason}")]
+    Parse {
+        /// Where the text came from.
+        origin: String,
+        /// What is wrong, with line and column.
+        reason: String,
+    },
+    /// A field is missing, unknown, of the wrong type, or has a value that cannot work.
+    #[error("cannot use app file {origin}: {field} {reason}")]
+    Field {
+        /// Where the text came from.
+        origin: String,
+        /// Which field, as a path in the file.
+        field: String,
+        /// Why its value cannot work.
+        reason: String,
+    },
+}
+
+impl AppProfile {
+    /// Reads and checks the app file at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be read, parsed, or holds a value that cannot work.
+    pub fn load(path: &Path) -> Result<Self, ProfileError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ProfileError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(&path.display().to_string(), &text)
+    }
+
+    /// Parses and checks the text of an app file; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// When the text does not parse or holds a value that cannot work.
+    pub fn parse(origin: &str, text: &str) -> Result<Self, ProfileError> {
+        // In two steps: only a value that is already read can tell the path to what does not fit.
+        let value: serde_json::Value = serde_yaml::from_str(text).map_err(|error| ProfileError::Parse {
+            origin: origin.to_owned(),
+            // The first line says what and where; the others show the text.
+            reason: error.to_string().lines().next().unwrap_or_default().to_owned(),
+        })?;
+        let profile: Self = serde_path_to_error::deserialize(value).map_err(|error| ProfileError::Field {
+            origin: origin.to_owned(),
+            field: error.path().to_string(),
+            reason: format!("does not fit: {}", error.inner()),
+        })?;
+        match check::check(&profile) {
+            Ok(()) => Ok(profile),
+            Err(fault) => Err(ProfileError::Field {
+                origin: origin.to_owned(),
+                field: fault.field,
+                reason: fault.reason,
+            }),
+        }
+    }
+
+    /// Where the config file holds the API key, if the charm manages one.
+    pub fn api_key_place(&self) -> Option<Vec<String>> {
+        let file = self.config_file.as_ref()?;
+        let places = file.values.flat();
+        let (path, _) = places
+            .into_iter()
+            .find(|(_, setting)| matches!(setting, Setting::Text(template) if template.is_api_key()))?;
+        Some(path)
+    }
+
+    /// Whether the app has to know where the ingress serves it.
+    pub fn follows_ingress(&self) -> bool {
+        let names_host = |setting: &Setting| match setting {
+            Setting::Text(template) => template.places().any(|place| *place == Place::IngressHost),
+            Setting::List(templates) => templates
+                .iter()
+                .flat_map(Template::places)
+                .any(|place| *place == Place::IngressHost),
+            Setting::Section(_) => false,
+        };
+        let settings = self.config_file.iter().flat_map(|file| file.values.flat());
+        self.ingress && (self.url_base || settings.into_iter().any(|(_, setting)| names_host(setting)))
+    }
+
+    /// Whether only the leader runs the workload: an app with a database has one writer.
+    pub fn needs_leader(&self) -> bool {
+        self.storage.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! Getting the config volume back: the charm's side of `config-recovery`.
+//!
+//! [`Recovery`] is what the charm asks of it; [`KubeRecovery`] asks the cluster, tests ask a fake. [`actions`] are what a
+//! person runs, [`cut_off`] and [`on_deploy`] what a dispatch does before the workload may start, [`standing`] what the
+//! status says of the last good backup.
+
+pub mod actions;
+pub mod app;
+pub mod cut_off;
+mod kube;
+pub mod on_deploy;
+mod progress;
+pub mod standing;
+pub mod texts;
+
+use std::path::Path;
+use std::time::Duration;
+
+use config_recovery::backups::{AppId, BackupSummary, Standing};
+use config_recovery::engine::{App, Checked, RestorePlan, VerifyPlan, Wanted};
+use config_recovery::make::MakeSpec;
+use config_recovery::report::Reporter;
+use config_recovery::{Error, Result};
+use juju_charm::Juju;
+
+pub use kube::KubeRecovery;
+pub use progress::Lines;
+
+use crate::gather::pod_name;
+use crate::kubernetes::{Cluster, ClusterError};
+use crate::profile::AppProfile;
+
+/// What the charm asks of the recovery engine. All of it needs trust.
+pub trait Recovery {
+    /// The backups of one app, newest first.
+    ///
+    /// # Errors
+    /// See [`config_recovery::backups::list`].
+    fn list(&self, whose: &AppId) -> Result<Vec<BackupSummary>>;
+
+    /// The last good backup of an app, and since when it is backed up by schedule.
+    ///
+    /// # Errors
+    /// See [`config_recovery::backups::standing`].
+    fn standing(&self, whose: &AppId) -> Result<Standing>;
+
+    /// Whether Velero has read its object storage: before that an empty list of backups says nothing.
+    ///
+    /// # Errors
+    /// See [`config_recovery::backups::are_read`].
+    fn backups_are_read(&self) -> Result<bool>;
+
+    /// Makes a backup and waits for its end.
+    ///
+    /// # Errors
+    /// See [`config_recovery::make::backup_now`].
+    fn backup_now(&self, make: &MakeSpec, reporter: &dyn Reporter) -> Result<BackupSummary>;
+
+    /// Plans a restore. Changes nothing.
+    ///
+    /// # Errors
+    /// See [`config_recovery::engine::plan_restore`].
+    fn plan_restore(
+        &self,
+        wanted: &Wanted,
+        volume: &Path,
+        keep_old: bool,
+        elsewhere: &Path,
+    ) -> Result<RestorePlan>;
+
+    /// Carries out a restore.
+    ///
+    /// # Errors
+    /// See [`config_recovery::engine::restore`].
+    fn restore(&self, plan: &RestorePlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<Checked>;
+
+    /// Plans a test restore. Changes nothing.
+    ///
+    /// # Errors
+    /// See [`config_recovery::engine::plan_verify`].
+    fn plan_verify(&self, wanted: &Wanted, folder: &Path) -> Result<VerifyPlan>;
+
+    /// Carries out a test restore.
+    ///
+    /// # Errors
+    /// See [`config_recovery::engine::verify`].
+    fn verify(&self, plan: &VerifyPlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<Checked>;
+
+    /// Waits until the app says at the URL that it is well: a status from 200 to 299. Pebble's check does not tell: it is up
+    /// from its start on, before it has asked once.
+    ///
+    /// # Errors
+    /// What it answered last within `patience`, or why it did not, in words.
+    fn gets_well(&self, url: &str, patience: Duration) -> std::result::Result<(), String>;
+}
+
+/// What recovery has to say in a dispatch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecoveryFacts {
+    /// What was done in this dispatch, for people, a line each.
+    pub news: Vec<String>,
+    /// Why the workload must not be started now.
+    pub held_up: Option<HeldUp>,
+    /// How the app's backups stand, for people.
+    pub standing: Option<String>,
+}
+
+/// Why the workload must not be started now: it would write into a volume that something else has to be done with first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldUp {
+    /// Thing, reason and next step.
+    pub text: String,
+    /// Whether a person has to do something. If not, it may be over by itself at the next event.
+    pub needs_somebody: bool,
+}
+
+/// This application.
+fn own_id(juju: &Juju) -> AppId {
+    let context = juju.context();
+    AppId {
+        app: context.app().to_owned(),
+        model: context.model_name().to_owned(),
+    }
+}
+
+/// The image that the workload runs from: it is in the node's store already.
+fn image(juju: &Juju, cluster: &dyn Cluster, profile: &AppProfile) -> Result<String> {
+    let name = pod_name(juju);
+    let action = format!("read pod {name}");
+    let pod = cluster.pod(&name).map_err(|error| as_engine(&action, error))?;
+    pod.images
+        .get(&profile.name)
+        .cloned()
+        .ok_or_else(|| Error::Refused {
+            action,
+            reason: format!("it has no container {}", profile.name),
+        })
+}
+
+/// The charm's own errors of the cluster in the engine's words.
+fn as_engine(action: &str, error: ClusterError) -> Error {
+    let action = action.to_owned();
+    match error {
+        ClusterError::NotReachable(reason) => Error::Unreachable { action, reason },
+        ClusterError::Forbidden(what) => Error::NotAllowed {
+            action,
+            reason: format!("the charm may not {what}"),
+        },
+        ClusterError::NotFound { .. } => Error::NotFound { action },
+        ClusterError::Refused { reason, .. } => Error::Refused { action, reason },
+    }
+}

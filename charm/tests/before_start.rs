@@ -1,0 +1,395 @@
+//! What a dispatch does with the config volume before the app may start, and what the status says of its backups: on a
+//! recovery engine that does what it was told.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on panics"
+)]
+
+mod common;
+
+use std::path::Path;
+
+use common::apps;
+use common::recovery::good;
+use common::unit::{Unit, writes};
+use config_recovery::Error;
+use config_recovery::backups::{LastGood, Standing};
+use config_recovery::journal::{Journal, Record, Step};
+use config_volume::{RESTORE_FOLDER, Swap, SwapOptions};
+use jiff::{SignedDuration, Timestamp};
+use juju_charm::testing::{Event, FakeFile, RelationState};
+use workload_charm::profile::{AppProfile, User};
+
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+fn radarr() -> AppProfile {
+    let found = apps().into_iter().find(|(_, profile)| profile.name == "radarr");
+    found.unwrap().1
+}
+
+/// A Radarr before its first event, to be brought back from `backup`.
+fn new(backup: &str) -> Unit {
+    let mut unit = Unit::new(&radarr());
+    unit.state = unit
+        .state
+        .clone()
+        .with_config("restore-on-deploy", backup)
+        .with_relation(RelationState::new(3, "velero-backup-config", "velero-operator"));
+    unit
+}
+
+/// The engine has a good backup, whose file shows in the container, as a mount does.
+fn with_backup(unit: &mut Unit) {
+    unit.recovery.backups = Some(vec![good("aaaa-1", "radarr"), good("bbbb-1", "sonarr")]);
+    let (pebble, path) = (
+        unit.pebble.clone(),
+        unit.profile.config_file.as_ref().unwrap().path.clone(),
+    );
+    let User { uid, gid } = unit.profile.workload.user.unwrap();
+    unit.recovery.content = Some(Box::new(move |folder: &Path| {
+        let content = format!("<Config>\n  <ApiKey>{KEY}</ApiKey>\n</Config>\n");
+        std::fs::write(folder.join("config.xml"), &content).unwrap();
+        pebble.change_state(|state| {
+            let file = FakeFile::new(content.as_bytes(), 0o600, uid, gid);
+            *state = state.clone().with_owned_file(&path, file);
+        });
+    }));
+}
+
+fn start(unit: &mut Unit) {
+    for event in unit.first_events() {
+        unit.run(event);
+    }
+}
+
+fn asked_for_backups(unit: &Unit) -> bool {
+    format!("{:?}", unit.state.model().relations).contains("include_namespaces")
+}
+
+#[test]
+fn an_empty_volume_is_brought_back_before_anything_is_written_and_its_key_is_kept() {
+    for backup in ["latest", "aaaa-1", "radarr-aaaa-1", " latest "] {
+        let mut unit = new(backup);
+        std::fs::create_dir(unit.volume().join("lost+found")).unwrap();
+        with_backup(&mut unit);
+        let ready = unit.pebble_ready();
+        unit.run(ready);
+        assert_eq!(
+            unit.recovery.calls.take(),
+            ["plan_restore", "restore"],
+            "{backup}"
+        );
+        assert_eq!(unit.secret("api-key").as_deref(), Some(KEY));
+        assert!(unit.file().unwrap().contains(KEY));
+        assert!(unit.runs() && asked_for_backups(&unit));
+        let status = unit.status();
+        let expected = "active: the config volume comes from backup radarr-aaaa-1 of ";
+        assert!(
+            status.starts_with(expected) && status.contains(", 20 MB; "),
+            "{status}"
+        );
+        unit.run(Event::UpdateStatus);
+        assert!(!unit.status().contains("comes from backup"), "{}", unit.status());
+        let outcome = unit.run(Event::ConfigChanged);
+        assert_eq!(writes(&outcome), Vec::<String>::new());
+        assert_eq!(unit.recovery.calls.take(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_volume_that_holds_anything_is_never_touched() {
+    for option in ["latest", "aaaa-1", "none", ""] {
+        for name in ["config.xml", "something"] {
+            let mut unit = new(option);
+            with_backup(&mut unit);
+            std::fs::write(unit.volume().join(name), "mine").unwrap();
+            start(&mut unit);
+            assert_eq!(
+                unit.recovery.calls.take(),
+                Vec::<String>::new(),
+                "{option} {name}"
+            );
+            assert_eq!(std::fs::read(unit.volume().join(name)).unwrap(), b"mine");
+            assert!(unit.runs());
+        }
+    }
+    for option in ["none", ""] {
+        let mut unit = new(option);
+        start(&mut unit);
+        assert_eq!(unit.recovery.calls.take(), Vec::<String>::new());
+        assert!(unit.runs());
+    }
+}
+
+#[test]
+fn a_unit_that_does_not_lead_brings_nothing_back() {
+    let mut unit = new("latest");
+    unit.state = unit.state.clone().with_leader(false);
+    let ready = unit.pebble_ready();
+    unit.run(ready);
+    assert_eq!(unit.recovery.calls.take(), Vec::<String>::new());
+}
+
+#[test]
+fn without_any_backup_the_app_starts_fresh_once_that_is_certain() {
+    let mut unit = new("latest");
+    unit.recovery.backups = Some(vec![good("bbbb-1", "sonarr")]);
+    unit.recovery.are_read = Some(false);
+    start(&mut unit);
+    let status = unit.status();
+    assert!(
+        status.starts_with("waiting: restore-on-deploy latest: there is no backup of radarr in model homelab that Velero knows of, and it has not read its object storage yet"),
+        "{status}"
+    );
+    assert!(!unit.runs() && !asked_for_backups(&unit));
+    unit.recovery.are_read = Some(true);
+    unit.run(Event::UpdateStatus);
+    assert_eq!(
+        unit.status().split("; ").take(2).collect::<Vec<_>>(),
+        [
+            "active: restore-on-deploy latest: there is no backup of radarr in model homelab",
+            "it starts fresh"
+        ]
+    );
+    assert!(unit.runs() && asked_for_backups(&unit));
+}
+
+#[test]
+fn whatever_else_keeps_it_from_being_brought_back_keeps_the_app_from_starting() {
+    type MakesError = fn() -> Error;
+    let cases: [(MakesError, &str, &str); 5] = [
+        (
+            || Error::NotAllowed {
+                action: "list backups".to_owned(),
+                reason: "forbidden".to_owned(),
+            },
+            "blocked",
+            "juju trust radarr --scope=cluster",
+        ),
+        (
+            || Error::Unreachable {
+                action: "list backups".to_owned(),
+                reason: "connection refused".to_owned(),
+            },
+            "waiting",
+            "when the API server answers",
+        ),
+        (
+            || Error::NoVelero("backups.velero.io".to_owned()),
+            "waiting",
+            "deploy velero-operator",
+        ),
+        (
+            || Error::NoBackup {
+                kind: "good ",
+                app: "radarr".to_owned(),
+                model: "homelab".to_owned(),
+            },
+            "blocked",
+            "there is no good backup of radarr",
+        ),
+        (
+            || Error::Damaged {
+                backup: "radarr-1".to_owned(),
+                problems: vec!["radarr.db is not sound".to_owned()],
+            },
+            "blocked",
+            "radarr.db is not sound",
+        ),
+    ];
+    for (error, kind, reason) in cases {
+        let mut unit = new("latest");
+        unit.recovery.error = Some(Box::new(error));
+        start(&mut unit);
+        let status = unit.status();
+        assert!(
+            status.starts_with(&format!("{kind}: restore-on-deploy latest: ")),
+            "{status}"
+        );
+        assert!(status.contains(reason), "{status}");
+        assert!(
+            status.ends_with("or start fresh: juju config radarr restore-on-deploy=none"),
+            "{status}"
+        );
+        assert!(!unit.runs() && !asked_for_backups(&unit), "{status}");
+        assert!(
+            unit.state.model().secrets.is_empty(),
+            "a secret would win over the key in the backup"
+        );
+        assert_eq!(unit.file(), None);
+        assert_eq!(std::fs::read_dir(unit.volume()).unwrap().count(), 0);
+
+        // It is tried again at every event, and given up when somebody says so.
+        unit.recovery.calls.take();
+        let outcome = unit.run(Event::UpdateStatus);
+        let asked_again = !unit.recovery.calls.take().is_empty();
+        assert_eq!(unit.status(), status);
+        assert_eq!(writes(&outcome), Vec::<String>::new());
+        // One that is damaged stays so: it is not copied again every five minutes.
+        assert_eq!(asked_again, !status.contains("damaged"));
+        let mut fresh = unit;
+        fresh.state = fresh.state.clone().with_config("restore-on-deploy", "none");
+        fresh.run(Event::ConfigChanged);
+        assert!(fresh.runs() && asked_for_backups(&fresh));
+        assert_eq!(fresh.recovery.calls.take(), Vec::<String>::new());
+    }
+    for (backup, text) in [
+        ("no-such", "there is no backup \"no-such\""),
+        ("bbbb-1", "backup sonarr-bbbb-1 is one of sonarr in model homelab"),
+    ] {
+        let mut unit = new(backup);
+        with_backup(&mut unit);
+        start(&mut unit);
+        let status = unit.status();
+        assert!(
+            status.starts_with("blocked: ") && status.contains(text),
+            "{status}"
+        );
+        assert!(!unit.runs());
+    }
+}
+
+/// A restore that was killed in the middle: the old content is aside, the new one half in place.
+fn cut_off(volume: &Path, step: Step, committed: bool) {
+    std::fs::write(volume.join("config.xml"), "old").unwrap();
+    let mut swap = Swap::begin(volume, "run1", &SwapOptions::default()).unwrap();
+    std::fs::write(swap.staged().join("config.xml"), "new").unwrap();
+    if committed {
+        swap.seal().unwrap();
+        swap.commit().unwrap();
+    }
+    let path = volume.join(RESTORE_FOLDER).join("run.json");
+    let mut record = Record::new("run1", "radarr-aaaa-1", "aaaa-1", "2026-11-24T03:00:00Z");
+    record.step = step;
+    Journal::begin(&path, record).unwrap();
+}
+
+#[test]
+fn a_restore_that_was_cut_off_is_put_right_before_the_app_starts() {
+    let old =
+        "the restore of radarr-aaaa-1 was cut off; the old content is back; run restore-from-backup again";
+    let new = "the restore of radarr-aaaa-1 was cut off when its content was in place already; it stays";
+    let cases = [
+        (Step::Transfer, false, "old", old),
+        (Step::Swap, true, "old", old),
+        (Step::PutBack, true, "old", old),
+        (Step::Start, true, "new", new),
+        (Step::Clean, true, "new", new),
+    ];
+    for (step, committed, content, text) in cases {
+        let mut unit = Unit::new(&radarr());
+        cut_off(&unit.volume(), step, committed);
+        let ready = unit.pebble_ready();
+        unit.run(ready);
+        let found = std::fs::read_to_string(unit.volume().join("config.xml")).unwrap();
+        assert_eq!(found, content, "{step:?}");
+        assert!(!unit.volume().join(RESTORE_FOLDER).exists(), "{step:?}");
+        assert!(unit.runs());
+        assert!(unit.status().contains(text), "{}", unit.status());
+        unit.run(Event::UpdateStatus);
+        assert!(!unit.status().contains("cut off"), "{}", unit.status());
+    }
+}
+
+#[test]
+fn what_a_cut_off_run_left_beside_a_running_app_goes_at_the_next_thorough_event() {
+    let mut unit = Unit::settled(&radarr());
+    cut_off(&unit.volume(), Step::Transfer, false);
+    let calls = unit.pebble.calls().len();
+    unit.run(Event::ConfigChanged);
+    assert!(!unit.volume().join(RESTORE_FOLDER).exists());
+    assert_eq!(
+        unit.pebble_writes(calls),
+        Vec::<String>::new(),
+        "the app was disturbed"
+    );
+
+    // An app that runs on half of a content is stopped first.
+    cut_off(&unit.volume(), Step::Swap, true);
+    unit.run(Event::ConfigChanged);
+    let written = unit.pebble_writes(calls);
+    assert!(written[0].starts_with("stop ") && unit.runs(), "{written:?}");
+    assert_eq!(std::fs::read(unit.volume().join("config.xml")).unwrap(), b"old");
+}
+
+#[test]
+fn a_volume_that_cannot_be_put_right_keeps_the_app_from_starting() {
+    let mut unit = Unit::new(&radarr());
+    let folder = unit.volume().join(RESTORE_FOLDER);
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("run.json"), "{").unwrap();
+    start(&mut unit);
+    let status = unit.status();
+    assert!(
+        status.starts_with("blocked: config volume: a restore was cut off: cannot go on from the journal"),
+        "{status}"
+    );
+    assert!(!unit.runs());
+    std::fs::remove_dir_all(&folder).unwrap();
+    unit.run(Event::UpdateStatus);
+    assert!(unit.runs());
+}
+
+#[test]
+fn the_status_says_when_the_last_good_backup_was_where_the_charm_may_look() {
+    let mut unit = Unit::settled(&radarr());
+    unit.state =
+        unit.state
+            .clone()
+            .with_relation(RelationState::new(3, "velero-backup-config", "velero-operator"));
+    unit.run(Event::UpdateStatus);
+    assert_eq!(
+        unit.recovery.calls.take(),
+        Vec::<String>::new(),
+        "asked without trust"
+    );
+    let before = unit.status();
+
+    unit.cluster.trust();
+    // The fake refuses: what cannot be known is not said.
+    let outcome = unit.run(Event::UpdateStatus);
+    assert_eq!(writes(&outcome), Vec::<String>::new());
+    assert_eq!(unit.status(), before);
+    let ago = |hours: i64| Timestamp::now() - SignedDuration::from_hours(hours);
+    unit.recovery.standing = Some(Standing {
+        last_good: None,
+        scheduled_since: Some(ago(1)),
+    });
+    unit.run(Event::UpdateStatus);
+    let now = unit.status();
+    assert!(now == before || now.contains("warning"), "{now}");
+    unit.recovery.standing = Some(Standing {
+        last_good: None,
+        scheduled_since: Some(ago(49)),
+    });
+    unit.run(Event::UpdateStatus);
+    assert!(
+        unit.status().starts_with(&format!(
+            "{before}; warning: no good backup yet, though one was due "
+        )),
+        "{}",
+        unit.status()
+    );
+    unit.recovery.standing = Some(Standing {
+        last_good: Some(LastGood {
+            name: "radarr-1".to_owned(),
+            uid: "aaaa-1".to_owned(),
+            time: Some(ago(1)),
+            bytes: Some(20_131_072),
+        }),
+        scheduled_since: Some(ago(49)),
+    });
+    unit.run(Event::UpdateStatus);
+    assert!(
+        unit.status().starts_with(&format!("{before}; last good backup "))
+            && unit.status().contains(" UTC, 20 MB"),
+        "{}",
+        unit.status()
+    );
+    unit.recovery.calls.take();
+    let outcome = unit.run(Event::UpdateStatus);
+    assert_eq!(writes(&outcome), Vec::<String>::new());
+    assert_eq!(unit.recovery.calls.take(), ["standing"]);
+}

@@ -1,0 +1,146 @@
+//! The cluster as an application without trust sees it: its pod, and nothing behind it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use workload_charm::backup::{APP_LABEL, BackupFacts, STORAGE_LABEL, look};
+use workload_charm::kubernetes::{Claim, Cluster, ClusterError, MountChange, Pod, PodVolume, VolumeSource};
+use workload_charm::profile::AppProfile;
+
+/// One pod, as Juju makes it for unit 0.
+pub struct PodCluster {
+    name: String,
+    pod: RefCell<Pod>,
+    patches: Cell<usize>,
+    trusted: Cell<bool>,
+}
+
+impl PodCluster {
+    pub fn new(profile: &AppProfile) -> Self {
+        let mut pod = Pod {
+            node: "lab".to_owned(),
+            volumes: BTreeMap::from([("charm-data".to_owned(), PodVolume::Other)]),
+            ..Pod::default()
+        };
+        let mut mount = |container: &str, path: &str, volume: &str| {
+            let mounts = pod.mounts.entry(container.to_owned()).or_default();
+            mounts.insert(path.to_owned(), volume.to_owned());
+        };
+        mount("charm", "/var/lib/juju", "charm-data");
+        if let Some(storage) = &profile.storage {
+            let volume = format!("{}-{}-123456", profile.name, storage.name);
+            mount(
+                "charm",
+                &format!("/var/lib/juju/storage/{}/0", storage.name),
+                &volume,
+            );
+            mount(&profile.name, &storage.location, &volume);
+            pod.images
+                .insert(profile.name.clone(), profile.workload.image.clone());
+            let claim = PodVolume::Claim(format!("{volume}-{}-0", profile.name));
+            pod.volumes.insert(volume, claim);
+        }
+        Self {
+            name: format!("{}-0", profile.name),
+            pod: RefCell::new(pod),
+            patches: Cell::new(0),
+            trusted: Cell::new(false),
+        }
+    }
+
+    /// Somebody gives the application trust: what lies behind the volume may be looked at.
+    pub fn trust(&self) {
+        self.trusted.set(true);
+    }
+
+    fn with_trust<T>(&self, answer: T, action: &'static str) -> Result<T, ClusterError> {
+        if self.trusted.get() {
+            Ok(answer)
+        } else {
+            Err(ClusterError::Forbidden(action))
+        }
+    }
+
+    /// How often something was changed.
+    pub fn patches(&self) -> usize {
+        self.patches.get()
+    }
+
+    /// What the charm sees of its pod here.
+    pub fn seen(&self) -> Result<Pod, ClusterError> {
+        self.pod(&self.name)
+    }
+
+    /// What the charm sees of its config volume here.
+    pub fn volume(&self, profile: &AppProfile) -> BackupFacts {
+        match &profile.storage {
+            Some(storage) => look(self, &self.pod(&self.name), &profile.name, &storage.location),
+            None => BackupFacts::NotRead,
+        }
+    }
+}
+
+impl Cluster for PodCluster {
+    fn pod(&self, name: &str) -> Result<Pod, ClusterError> {
+        assert_eq!(name, self.name);
+        Ok(self.pod.borrow().clone())
+    }
+
+    fn annotate_pod(
+        &self,
+        name: &str,
+        annotations: &BTreeMap<String, Option<String>>,
+    ) -> Result<(), ClusterError> {
+        assert_eq!(name, self.name);
+        self.patches.set(self.patches.get() + 1);
+        let mut pod = self.pod.borrow_mut();
+        for (key, value) in annotations {
+            match value {
+                Some(value) => pod.annotations.insert(key.clone(), value.clone()),
+                None => pod.annotations.remove(key),
+            };
+        }
+        Ok(())
+    }
+
+    fn claim(&self, _name: &str) -> Result<Claim, ClusterError> {
+        let app = self.name.trim_end_matches("-0").to_owned();
+        let claim = Claim {
+            labels: BTreeMap::from([
+                (APP_LABEL.to_owned(), app),
+                (STORAGE_LABEL.to_owned(), "config".to_owned()),
+            ]),
+            volume: Some("pv".to_owned()),
+            ..Claim::default()
+        };
+        self.with_trust(claim, "read its claim")
+    }
+
+    fn label_claim(&self, _name: &str, _labels: &BTreeMap<String, String>) -> Result<(), ClusterError> {
+        Err(ClusterError::Forbidden("label its claim"))
+    }
+
+    fn exclude_claim(&self, _name: &str, _excluded: bool) -> Result<(), ClusterError> {
+        Err(ClusterError::Forbidden("label the claim of the media"))
+    }
+
+    fn others_mount(&self, _claim: &str, _app: &str) -> Result<bool, ClusterError> {
+        Ok(false)
+    }
+
+    fn change_mount(&self, _stateful_set: &str, _change: &MountChange) -> Result<(), ClusterError> {
+        Err(ClusterError::Forbidden("change what its pods mount"))
+    }
+
+    fn volume(&self, _name: &str) -> Result<VolumeSource, ClusterError> {
+        self.with_trust(VolumeSource::Other, "read its volume")
+    }
+
+    fn snapshot_drivers(&self) -> Result<Vec<String>, ClusterError> {
+        self.with_trust(Vec::new(), "list snapshot classes")
+    }
+
+    fn has_node_agent(&self, _node: &str) -> Result<bool, ClusterError> {
+        self.with_trust(true, "look for Velero's node agent")
+    }
+}

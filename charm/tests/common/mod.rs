@@ -1,0 +1,213 @@
+//! The app files of this repository, and facts to plan from.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+pub mod cluster;
+pub mod recovery;
+pub mod unit;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use juju_charm::pebble::{Layer, Plan as PebblePlan, ServiceStatus};
+use workload_charm::apply::{Applied, Outcome};
+use workload_charm::credentials::Credentials;
+use workload_charm::facts::{Container, Facts, FileFacts, ReadyContainer, Storage};
+use workload_charm::ingress::{Ingress, Related};
+use workload_charm::media::{Media, MediaStorage};
+use workload_charm::options::RawOptions;
+use workload_charm::plan::{Plan, WorkloadPlan};
+use workload_charm::profile::{AppProfile, CreatedBy, Format, OptionValue, User};
+
+/// The folder of the app files.
+pub fn apps_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("apps")
+}
+
+/// Every app file, with its path.
+pub fn apps() -> Vec<(PathBuf, AppProfile)> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(apps_folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .collect();
+    paths.sort();
+    paths
+        .into_iter()
+        .map(|path| {
+            let profile = AppProfile::load(&path).unwrap();
+            assert_eq!(path.file_stem().unwrap().to_str().unwrap(), profile.name);
+            (path, profile)
+        })
+        .collect()
+}
+
+/// A container that was just made.
+pub fn new_container() -> ReadyContainer {
+    ReadyContainer {
+        plan: PebblePlan::default(),
+        service: None,
+        check: None,
+        config_file: None,
+        version: None,
+    }
+}
+
+/// A leader in a new container, related to nothing but the operator of backups, with all options at their defaults.
+pub fn fresh(profile: &AppProfile) -> Facts {
+    let made_by_charm = profile
+        .config_file
+        .as_ref()
+        .is_some_and(|file| file.created_by == CreatedBy::Charm);
+    let credentials = profile.credentials.as_ref().filter(|_| made_by_charm);
+    Facts {
+        app: profile.name.clone(),
+        unit: 0,
+        model: "homelab".to_owned(),
+        charm_dir: format!("/var/lib/juju/agents/unit-{}-0/charm", profile.name).into(),
+        volume: cluster::PodCluster::new(profile).volume(profile),
+        pod: Some(cluster::PodCluster::new(profile).seen()),
+        leader: true,
+        options: RawOptions::defaults(profile),
+        metadata: Ok(()),
+        container: Container::Ready(new_container()),
+        storage: match &profile.storage {
+            Some(_) => Storage::Mounted {
+                location: "/var/lib/juju/storage/config/0".into(),
+                owner: (0, 0),
+            },
+            None => Storage::NotRead,
+        },
+        credentials: credentials.map(|kind| Credentials::generate(kind).unwrap()),
+        rotation: None,
+        backup_relations: profile
+            .storage
+            .iter()
+            .map(|_| ("velero-backup-config:1".to_owned(), BTreeMap::new()))
+            .collect(),
+        media_claim: None,
+        media: if profile.media {
+            Media::NotRelated
+        } else {
+            Media::NotRead
+        },
+        ingress: if profile.ingress {
+            Ingress::NotRelated
+        } else {
+            Ingress::NotRead
+        },
+        opened_ports: Some(Vec::new()),
+        recovery: Default::default(),
+    }
+}
+
+/// What the secret would hold.
+pub fn kept(profile: &AppProfile) -> Option<Credentials> {
+    let kind = profile.credentials.as_ref()?;
+    let made = Credentials::generate(kind).unwrap();
+    Some(Credentials::from_secret(kind, &made.content()).unwrap())
+}
+
+/// The container in which `layer` runs and whose config file has this content.
+pub fn running(profile: &AppProfile, layer: &Layer, content: Option<Vec<u8>>) -> ReadyContainer {
+    let user = profile.workload.user;
+    ReadyContainer {
+        plan: PebblePlan {
+            services: layer.services.clone(),
+            checks: layer.checks.clone(),
+            ..PebblePlan::default()
+        },
+        service: Some(ServiceStatus::Active),
+        check: None,
+        config_file: content.map(|content| FileFacts {
+            content,
+            mode: 0o600,
+            owner: user.map(|user| (user.uid, user.gid)),
+        }),
+        version: None,
+    }
+}
+
+/// A file as the app writes it at its first start, for those that make their own.
+pub fn own_file(profile: &AppProfile) -> Option<Vec<u8>> {
+    let file = profile.config_file.as_ref()?;
+    let text = match file.format {
+        Format::Json => {
+            "{\n \"clientId\": \"c0ffee\",\n \"main\": {\n  \"apiKey\": \"MTcwMDAwMDAwMDAwMGE2NGFmMDg1LTQ4YWY=\",\n  \"locale\": \"en\"\n }\n}\n"
+        }
+        _ => {
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<Preferences MachineIdentifier=\"c0ffee\" AcceptedEULA=\"1\"/>\n"
+        }
+    };
+    (file.created_by == CreatedBy::App).then(|| text.as_bytes().to_vec())
+}
+
+/// Every option set to something else, all relations there.
+pub fn with_everything(profile: &AppProfile, facts: Facts) -> Facts {
+    let mut options = facts.options.clone();
+    options.timezone = "Europe/Berlin".to_owned();
+    options.url_base = "/not-this-one".to_owned();
+    options.backup_schedule = "0 3 * * *".to_owned();
+    options.backup_retention = "48h".to_owned();
+    options.backup_method = "snapshot".to_owned();
+    options.credential_rotation = "monthly".to_owned();
+    for (name, option) in &profile.options {
+        let value = match (&option.default, option.choices.keys().next()) {
+            (OptionValue::Text(_), Some(choice)) => OptionValue::Text(choice.clone()),
+            (OptionValue::Text(_), None) => OptionValue::Text("one.example, two.example".to_owned()),
+            (OptionValue::Int(number), _) => OptionValue::Int(number + 1),
+            (OptionValue::Boolean(value), _) => OptionValue::Boolean(!value),
+        };
+        options.app.insert(name.clone(), value);
+    }
+    let related = Related {
+        id: "ingress:3".to_owned(),
+        app_bag: Some(BTreeMap::new()),
+        unit_bag: BTreeMap::new(),
+        address: Some("10.1.2.3".to_owned()),
+        url: Some(format!("http://media.example/homelab-{}", profile.name)),
+    };
+    Facts {
+        options,
+        media: if profile.media {
+            Media::Provided(MediaStorage {
+                claim: "media".to_owned(),
+                mount_path: "/data".to_owned(),
+                user: User { uid: 2000, gid: 2001 },
+            })
+        } else {
+            Media::NotRead
+        },
+        ingress: if profile.ingress {
+            Ingress::Related(related)
+        } else {
+            Ingress::NotRead
+        },
+        ..facts
+    }
+}
+
+/// What applying it would say, if all goes well.
+pub fn applied(plan: &Plan) -> Outcome {
+    let workload = match plan.workload {
+        WorkloadPlan::Leave => Applied::Left,
+        WorkloadPlan::Keep => Applied::Unchanged,
+        WorkloadPlan::Stop | WorkloadPlan::Run(_) => Applied::Changed,
+    };
+    Outcome {
+        workload,
+        marked: Ok(()),
+        kept_out: Ok(()),
+        mounted: plan.mount.as_ref().map(|_| Ok(())),
+    }
+}
+
+/// The text with the values of credentials replaced by their names.
+pub fn without_secrets(text: &str, credentials: Option<&Credentials>) -> String {
+    let mut text = text.to_owned();
+    for key in ["password-hash", "password", "api-key"] {
+        if let Some(value) = credentials.and_then(|credentials| credentials.expose(key)) {
+            text = text.replace(value, &format!("<{key}>"));
+        }
+    }
+    text
+}

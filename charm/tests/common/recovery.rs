@@ -1,0 +1,214 @@
+//! A recovery engine that does what it was told, and refuses everything else.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::time::Duration;
+
+use config_recovery::backups::{AppId, BackupSummary, FilesBackup, Holds, Standing, choose};
+use config_recovery::engine::{App, Checked, RestorePlan, VerifyPlan, Wanted};
+use config_recovery::journal::Step;
+use config_recovery::make::MakeSpec;
+use config_recovery::report::Reporter;
+use config_recovery::scratch::{Purpose, ScratchSpec};
+use config_recovery::{Error, Result};
+use jiff::{SignedDuration, Timestamp};
+use velero_api::BackupPhase;
+use workload_charm::recovery::Recovery;
+
+type MakesError = Box<dyn Fn() -> Error>;
+type PutsContent = Box<dyn Fn(&Path)>;
+
+/// What it was told. `None` is refused.
+#[derive(Default)]
+pub struct FakeRecovery {
+    /// All backups of the cluster, newest first.
+    pub backups: Option<Vec<BackupSummary>>,
+    pub standing: Option<Standing>,
+    pub are_read: Option<bool>,
+    /// The backup that is made.
+    pub made: Option<BackupSummary>,
+    /// Puts what comes back into a folder.
+    pub content: Option<PutsContent>,
+    /// What the app says at its URL after each start.
+    pub well: RefCell<Vec<std::result::Result<(), String>>>,
+    /// What everything ends with instead.
+    pub error: Option<MakesError>,
+    /// What was asked.
+    pub calls: RefCell<Vec<String>>,
+    /// What the backup that was made was to hold.
+    pub asked_for: RefCell<Option<MakeSpec>>,
+}
+
+/// A good backup that ended an hour ago.
+pub fn good(uid: &str, app: &str) -> BackupSummary {
+    let ended = Timestamp::now() - SignedDuration::from_hours(1);
+    BackupSummary {
+        name: format!("{app}-{uid}"),
+        uid: uid.to_owned(),
+        velero_namespace: "velero".to_owned(),
+        storage_location: "default".to_owned(),
+        whose: AppId {
+            app: app.to_owned(),
+            model: "homelab".to_owned(),
+        },
+        schedule: None,
+        phase: Some(BackupPhase::Completed),
+        started: Some(ended - SignedDuration::from_secs(30)),
+        completed: Some(ended),
+        expires: Some(ended + SignedDuration::from_hours(720)),
+        holds: Holds::Files(FilesBackup {
+            bytes: 20_000_000,
+            volume: format!("{app}-config-123456"),
+            snapshot_id: "s".to_owned(),
+            uploader: "kopia".to_owned(),
+            source_namespace: "homelab".to_owned(),
+            storage_location: "default".to_owned(),
+        }),
+        complaints: Vec::new(),
+    }
+}
+
+impl FakeRecovery {
+    fn told<T: Clone>(&self, call: &str, told: &Option<T>) -> Result<T> {
+        self.calls.borrow_mut().push(call.to_owned());
+        if let Some(error) = &self.error {
+            return Err(error());
+        }
+        told.clone().ok_or_else(|| Error::Refused {
+            action: call.to_owned(),
+            reason: "the fake was not told of it".to_owned(),
+        })
+    }
+
+    fn scratch(&self, call: &str, wanted: &Wanted, purpose: Purpose) -> Result<ScratchSpec> {
+        let all = self.told(call, &self.backups)?;
+        let whose = wanted.from.as_ref().unwrap_or(&wanted.target);
+        Ok(ScratchSpec {
+            target: wanted.target.clone(),
+            backup: choose(&all, &wanted.choice, whose, Timestamp::now())?.clone(),
+            purpose,
+            run: "run1".to_owned(),
+            holder: wanted.holder.clone(),
+            image: wanted.image.clone(),
+            storage_class: None,
+            size: 1 << 30,
+        })
+    }
+
+    /// Brings the content into `folder` and lets the app look at it.
+    fn bring(&self, call: &str, folder: &Path, backup: &BackupSummary, app: &mut dyn App) -> Result<Checked> {
+        let content = self.content.as_ref().ok_or_else(|| Error::Refused {
+            action: call.to_owned(),
+            reason: "the fake was not told of it".to_owned(),
+        })?;
+        std::fs::create_dir_all(folder).unwrap();
+        content(folder);
+        let problems = app.examine(folder);
+        if !problems.is_empty() {
+            return Err(Error::Damaged {
+                backup: backup.name.clone(),
+                problems,
+            });
+        }
+        Ok(Checked {
+            backup: backup.clone(),
+            files: 3,
+            bytes: 20_000_000,
+            databases: 2,
+            promised: true,
+            notes: Vec::new(),
+            velero_took: Some(Duration::from_secs(7)),
+            took: Duration::from_millis(9500),
+        })
+    }
+}
+
+impl Recovery for FakeRecovery {
+    fn list(&self, whose: &AppId) -> Result<Vec<BackupSummary>> {
+        let all = self.told("list", &self.backups)?;
+        Ok(all.into_iter().filter(|backup| backup.whose == *whose).collect())
+    }
+
+    fn standing(&self, _whose: &AppId) -> Result<Standing> {
+        self.told("standing", &self.standing)
+    }
+
+    fn backups_are_read(&self) -> Result<bool> {
+        self.told("backups_are_read", &self.are_read)
+    }
+
+    fn backup_now(&self, make: &MakeSpec, reporter: &dyn Reporter) -> Result<BackupSummary> {
+        let made = self.told("backup_now", &self.made)?;
+        reporter.note("made a backup");
+        self.asked_for.replace(Some(make.clone()));
+        Ok(made)
+    }
+
+    fn plan_restore(
+        &self,
+        wanted: &Wanted,
+        volume: &Path,
+        keep_old: bool,
+        elsewhere: &Path,
+    ) -> Result<RestorePlan> {
+        if !keep_old {
+            assert!(elsewhere.is_dir());
+        }
+        Ok(RestorePlan {
+            target: wanted.target.clone(),
+            scratch: self.scratch("plan_restore", wanted, Purpose::Restore)?,
+            volume: volume.to_owned(),
+            keep_old,
+            stage_elsewhere: None,
+        })
+    }
+
+    fn restore(&self, plan: &RestorePlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<Checked> {
+        self.told("restore", &Some(()))?;
+        reporter.begins(Step::Transfer);
+        let staged = tempfile::tempdir().unwrap();
+        let checked = self.bring("restore", staged.path(), plan.backup(), app)?;
+        let failed = |action: &str, reason| Error::Workload {
+            action: action.to_owned(),
+            reason,
+        };
+        reporter.begins(Step::Stop);
+        app.stop().map_err(|reason| failed("stop the app", reason))?;
+        for entry in std::fs::read_dir(staged.path()).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), plan.volume.join(entry.file_name())).unwrap();
+        }
+        reporter.begins(Step::Start);
+        let Err(reason) = app.start() else {
+            return Ok(checked);
+        };
+        app.stop().unwrap();
+        Err(Error::RolledBack {
+            cause: Box::new(failed("start the app", reason)),
+            running: app.start().is_ok(),
+        })
+    }
+
+    fn plan_verify(&self, wanted: &Wanted, folder: &Path) -> Result<VerifyPlan> {
+        Ok(VerifyPlan {
+            scratch: self.scratch("plan_verify", wanted, Purpose::Verify)?,
+            folder: folder.to_owned(),
+        })
+    }
+
+    fn verify(&self, plan: &VerifyPlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<Checked> {
+        self.told("verify", &Some(()))?;
+        reporter.begins(Step::Check);
+        let checked = self.bring("verify", &plan.folder, &plan.scratch.backup, app);
+        std::fs::remove_dir_all(&plan.folder).unwrap();
+        checked
+    }
+
+    fn gets_well(&self, _url: &str, _patience: Duration) -> std::result::Result<(), String> {
+        let mut answers = self.well.borrow_mut();
+        if answers.is_empty() {
+            return Err("the fake was not told how the app is".to_owned());
+        }
+        answers.remove(0)
+    }
+}

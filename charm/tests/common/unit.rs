@@ -1,0 +1,220 @@
+//! A unit of an app: its charm laid out, its volume a folder, its Pebble in memory.
+
+use std::path::Path;
+
+use juju_charm::pebble::ServiceStatus;
+use juju_charm::testing::{
+    CharmFiles, Context, Event, FakeFile, FakePebble, Fault, Outcome, PebbleState, State,
+};
+use serde_json::Map;
+use tempfile::TempDir;
+use workload_charm::profile::{AppProfile, User};
+use workload_charm::{CharmError, credentials, packaging};
+
+use super::cluster::PodCluster;
+use super::own_file;
+use super::recovery::FakeRecovery;
+
+/// One unit and what is around it.
+pub struct Unit {
+    pub profile: AppProfile,
+    pub state: State,
+    pub pebble: FakePebble,
+    pub cluster: PodCluster,
+    pub recovery: FakeRecovery,
+    /// What the last action logged.
+    pub logs: Vec<String>,
+    context: Context,
+    /// Goes away with the unit.
+    _folder: TempDir,
+}
+
+/// Hook tools that a test does not want to see: nothing has changed.
+pub fn writes(outcome: &Outcome<CharmError>) -> Vec<String> {
+    outcome.writes().iter().map(|call| format!("{call:?}")).collect()
+}
+
+impl Unit {
+    /// The leader, with its volume mounted and its container up, before its first event.
+    pub fn new(profile: &AppProfile) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut profile = profile.clone();
+        // Tests that do not run as root cannot give files away.
+        let owner = owner_of(folder.path());
+        profile.workload.user = profile.workload.user.map(|_| owner);
+        let volume = folder.path().join("volume");
+        std::fs::create_dir(&volume).unwrap();
+        let charm = folder.path().join("charm");
+        std::fs::create_dir(&charm).unwrap();
+        let metadata = packaging::metadata(&profile).unwrap();
+        std::fs::write(charm.join("metadata.yaml"), &metadata).unwrap();
+        let context = Context::with_files(&CharmFiles {
+            metadata: &metadata,
+            config: &packaging::config(&profile).unwrap(),
+            actions: &packaging::actions(&profile).unwrap().unwrap_or_default(),
+        })
+        .unwrap()
+        .with_charm_dir(charm);
+        let mut state = State::new(&profile.name, 0)
+            .with_leader(true)
+            .with_model_name("homelab");
+        if let Some(storage) = &profile.storage {
+            state = state.with_storage(&storage.name, 0, volume.to_str());
+        }
+        Self {
+            cluster: PodCluster::new(&profile),
+            recovery: FakeRecovery::default(),
+            profile,
+            state,
+            pebble: FakePebble::new(PebbleState::new()),
+            logs: Vec::new(),
+            context,
+            _folder: folder,
+        }
+    }
+
+    /// A unit that has run for a while.
+    pub fn settled(profile: &AppProfile) -> Self {
+        let mut unit = Self::new(profile);
+        for event in unit.first_events() {
+            unit.run(event);
+        }
+        unit.app_writes_its_file();
+        unit.run(Event::UpdateStatus);
+        unit
+    }
+
+    /// What Juju sends to a new leader.
+    pub fn first_events(&self) -> Vec<Event> {
+        vec![
+            Event::Install,
+            Event::LeaderElected,
+            Event::ConfigChanged,
+            Event::Start,
+            self.pebble_ready(),
+        ]
+    }
+
+    pub fn pebble_ready(&self) -> Event {
+        Event::PebbleReady {
+            container: self.profile.name.clone(),
+        }
+    }
+
+    /// Runs an event that has to end well.
+    pub fn run(&mut self, event: Event) -> Outcome<CharmError> {
+        let outcome = self.try_run(event, None);
+        assert!(outcome.result.is_ok(), "{}: {outcome:?}", self.profile.name);
+        outcome
+    }
+
+    /// Runs an event, perhaps with something that goes wrong. What Juju keeps is kept.
+    pub fn try_run(&mut self, event: Event, fault: Option<Fault>) -> Outcome<CharmError> {
+        let mut context = self.context.clone();
+        if let Some(fault) = fault {
+            context = context.with_fault(fault);
+        }
+        let (profile, pebble, cluster) = (&self.profile, &self.pebble, &self.cluster);
+        let recovery = &self.recovery;
+        let outcome = context
+            .run(
+                |juju| workload_charm::dispatch(juju, pebble, cluster, recovery, profile),
+                event,
+                &self.state,
+            )
+            .unwrap();
+        self.state = outcome.state.clone();
+        outcome
+    }
+
+    /// Runs the app's own action; tells the results or the reason why it failed.
+    pub fn rotate(&mut self) -> Result<Map<String, serde_json::Value>, String> {
+        let name = workload_charm::rotate::action(&self.profile).unwrap().to_owned();
+        self.act(&name, serde_json::json!({}))
+    }
+
+    /// Runs an action; tells the results or the reason why it failed.
+    pub fn act(
+        &mut self,
+        name: &str,
+        params: serde_json::Value,
+    ) -> Result<Map<String, serde_json::Value>, String> {
+        let outcome = self.run(Event::Action {
+            name: name.to_owned(),
+            id: "1".to_owned(),
+            params: params.as_object().unwrap().clone(),
+        });
+        self.logs = outcome.logs.iter().map(|line| format!("{line:?}")).collect();
+        let action = outcome.action.unwrap();
+        if action.failed {
+            Err(action.message)
+        } else {
+            Ok(action.results)
+        }
+    }
+
+    /// The config volume.
+    pub fn volume(&self) -> std::path::PathBuf {
+        self._folder.path().join("volume")
+    }
+
+    /// An app that makes its own file does so.
+    pub fn app_writes_its_file(&self) {
+        if let Some(content) = own_file(&self.profile) {
+            self.put_file(&content);
+        }
+    }
+
+    /// Somebody else writes the config file.
+    pub fn put_file(&self, content: &[u8]) {
+        let file = self.profile.config_file.as_ref().unwrap();
+        let User { uid, gid } = self.profile.workload.user.unwrap();
+        self.pebble.change_state(|state| {
+            *state = state
+                .clone()
+                .with_owned_file(&file.path, FakeFile::new(content, 0o600, uid, gid));
+        });
+    }
+
+    /// The config file, if there is one.
+    pub fn file(&self) -> Option<String> {
+        let file = self.profile.config_file.as_ref()?;
+        let state = self.pebble.state();
+        let found = state.file(&file.path)?;
+        Some(String::from_utf8(found.content.clone()).unwrap())
+    }
+
+    /// A value of the secret.
+    pub fn secret(&self, key: &str) -> Option<String> {
+        let label = credentials::label(self.profile.credentials.as_ref()?);
+        self.state.secret_content(label)?.get(key).map(str::to_owned)
+    }
+
+    pub fn runs(&self) -> bool {
+        self.pebble.state().service(&self.profile.name) == Some(ServiceStatus::Active)
+    }
+
+    /// `active: message`.
+    pub fn status(&self) -> String {
+        let status = self.state.status();
+        format!("{}: {}", status.name, status.message)
+    }
+
+    /// What was asked of Pebble since the last time, if it changes something.
+    pub fn pebble_writes(&self, since: usize) -> Vec<String> {
+        let calls = self.pebble.calls();
+        let written = calls.iter().skip(since).filter(|call| call.writes());
+        written
+            .map(|call| format!("{} {}", call.operation, call.subject))
+            .collect()
+    }
+}
+
+fn owner_of(path: &Path) -> User {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(path).unwrap();
+    User {
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+    }
+}

@@ -1,0 +1,270 @@
+//! What the charm would do, for every app and in every situation, as text to read: through the real validate, plan and
+//! status. `cargo insta review`, or INSTA_UPDATE=always, after a change that is meant.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on panics"
+)]
+
+mod common;
+
+use std::fmt::Write as _;
+
+use common::{applied, apps, fresh, kept, own_file, running, with_everything, without_secrets};
+use workload_charm::facts::{Container, Facts, Storage};
+use workload_charm::options::RawOptions;
+use workload_charm::plan::{self, IngressBags, Plan, Run, SecretPlan, WorkloadPlan};
+use workload_charm::profile::{AppProfile, OptionValue};
+use workload_charm::{status, validate};
+
+#[test]
+fn every_app_in_every_situation() {
+    for (_, profile) in apps() {
+        let situations = [
+            ("fresh", fresh(&profile)),
+            (
+                "configured: every option set, every relation made, while it runs with the defaults",
+                configured(&profile),
+            ),
+            ("a unit that does not lead, where it runs", non_leader(&profile)),
+            ("no Pebble", no_pebble(&profile)),
+            ("no storage", no_storage(&profile)),
+            (
+                "an option that cannot be used, while it runs",
+                bad_option(&profile),
+            ),
+        ];
+        let mut text = String::new();
+        for (name, facts) in situations {
+            writeln!(text, "== {name}\n{}", described(&profile, &facts)).unwrap();
+        }
+        insta::with_settings!({snapshot_path => "golden", prepend_module_to_snapshot => false, omit_expression => true}, {
+            insta::assert_snapshot!(profile.name.as_str(), text);
+        });
+    }
+}
+
+fn configured(profile: &AppProfile) -> Facts {
+    let settled = settled(profile);
+    Facts {
+        rotation: profile.credentials.as_ref().map(|_| "never".to_owned()),
+        ..with_everything(profile, settled)
+    }
+}
+
+/// The leader of an app that has run for a while.
+fn settled(profile: &AppProfile) -> Facts {
+    let first = fresh(profile);
+    let credentials = kept(profile);
+    let first = Facts { credentials, ..first };
+    let validated = validate::validate(profile, &first);
+    let plan = plan::plan(profile, &first, &validated);
+    let WorkloadPlan::Run(run) = plan.workload else {
+        panic!("{} does not start", profile.name);
+    };
+    let content = run
+        .file
+        .map(|file| file.file.content)
+        .or_else(|| own_file(profile));
+    let container = running(profile, &run.layer.unwrap(), content);
+    let user = profile.workload.user;
+    Facts {
+        container: Container::Ready(container),
+        storage: match first.storage {
+            Storage::Mounted { location, .. } => Storage::Mounted {
+                location,
+                owner: user.map(|user| (user.uid, user.gid)).unwrap(),
+            },
+            other => other,
+        },
+        ..first
+    }
+}
+
+fn non_leader(profile: &AppProfile) -> Facts {
+    Facts {
+        leader: false,
+        unit: 1,
+        credentials: None,
+        backup_relations: Default::default(),
+        storage: Storage::NotRead,
+        ..settled(profile)
+    }
+}
+
+fn no_pebble(profile: &AppProfile) -> Facts {
+    Facts {
+        container: Container::NotReachable,
+        credentials: None,
+        ..fresh(profile)
+    }
+}
+
+fn no_storage(profile: &AppProfile) -> Facts {
+    Facts {
+        storage: match profile.storage {
+            Some(_) => Storage::NotMounted,
+            None => Storage::NotRead,
+        },
+        ..fresh(profile)
+    }
+}
+
+/// The first option of its own that can be wrong, else the time zone.
+fn bad_option(profile: &AppProfile) -> Facts {
+    let mut options = RawOptions::defaults(profile);
+    let own = profile
+        .options
+        .iter()
+        .find(|(_, option)| !option.choices.is_empty() || option.minimum.is_some());
+    match own {
+        Some((name, option)) if option.choices.is_empty() => {
+            options.app.insert(name.clone(), OptionValue::Int(i64::MIN));
+        }
+        Some((name, _)) => {
+            options
+                .app
+                .insert(name.clone(), OptionValue::Text("loud".to_owned()));
+        }
+        None => options.timezone = "Mars/Olympus".to_owned(),
+    }
+    Facts {
+        options,
+        ..settled(profile)
+    }
+}
+
+fn described(profile: &AppProfile, facts: &Facts) -> String {
+    let validated = validate::validate(profile, facts);
+    let plan = plan::plan(profile, facts, &validated);
+    let status = status::decide(profile, facts, &validated, &applied(&plan));
+    let mut text = format!("status {}: {}\n", status.name(), status.message());
+    // No `..`: a new part of the plan does not compile until it is shown.
+    let Plan {
+        secret,
+        databags,
+        ingress,
+        open_ports,
+        version,
+        pod,
+        claim,
+        keep_out,
+        let_in,
+        mount,
+        workload,
+        commands,
+    } = plan;
+    match secret {
+        SecretPlan::Keep => {}
+        SecretPlan::Add { credentials, rotate } => {
+            let content = credentials.content();
+            let keys: Vec<&str> = content.iter().map(|(key, _)| key).collect();
+            writeln!(text, "secret: add {}, rotate {rotate}", keys.join(", ")).unwrap();
+        }
+        SecretPlan::Renew(_) => text.push_str("secret: renew\n"),
+        SecretPlan::SetRotation(policy) => writeln!(text, "secret: rotate {policy}").unwrap(),
+    }
+    for change in databags {
+        for (key, value) in change.set {
+            writeln!(text, "{} {key}: {value}", change.relation_id).unwrap();
+        }
+    }
+    if let Some(IngressBags {
+        relation_id,
+        app,
+        unit,
+    }) = ingress
+    {
+        for (key, value) in app {
+            writeln!(text, "{relation_id} {key}: {value}").unwrap();
+        }
+        for (key, value) in unit {
+            writeln!(text, "{relation_id} of the unit {key}: {value}").unwrap();
+        }
+    }
+    for port in open_ports {
+        writeln!(text, "port: open {port}").unwrap();
+    }
+    if let Some(version) = version {
+        writeln!(text, "version: {version}").unwrap();
+    }
+    for (key, value) in pod {
+        writeln!(text, "pod: {key}: {}", value.as_deref().unwrap_or("(removed)")).unwrap();
+    }
+    if let Some((claim, labels)) = claim {
+        writeln!(text, "claim {claim}: {labels:?}").unwrap();
+    }
+    if let Some(claim) = keep_out {
+        writeln!(text, "claim {claim}: keep it out of backups").unwrap();
+    }
+    if let Some(claim) = let_in {
+        writeln!(text, "claim {claim}: let it into backups").unwrap();
+    }
+    if let Some(change) = mount {
+        match change.mount {
+            Some(mount) => writeln!(
+                text,
+                "pods: {} mounts claim {} at {} as volume {}",
+                change.container, mount.claim, mount.path, change.volume
+            ),
+            None => writeln!(text, "pods: without volume {}", change.volume),
+        }
+        .unwrap();
+    }
+    match workload {
+        WorkloadPlan::Leave => text.push_str("workload: leave\n"),
+        WorkloadPlan::Stop => text.push_str("workload: stop\n"),
+        WorkloadPlan::Keep => text.push_str("workload: keep\n"),
+        WorkloadPlan::Run(run) => text.push_str(&steps(*run)),
+    }
+    for command in commands {
+        writeln!(text, "- run for {}: {}", command.option, command.words.join(" ")).unwrap();
+    }
+    without_secrets(&text, facts.credentials.as_ref())
+}
+
+fn steps(run: Run) -> String {
+    let Run {
+        stop_first,
+        put_in_place,
+        own,
+        put_aside,
+        file,
+        layer,
+    } = run;
+    let mut text = "workload: run\n".to_owned();
+    if stop_first {
+        text.push_str("- stop it\n");
+    }
+    if let Some(volume) = put_in_place {
+        writeln!(
+            text,
+            "- databases of a restored volume in place in {}",
+            volume.display()
+        )
+        .unwrap();
+    }
+    if let Some((path, user)) = own {
+        writeln!(text, "- give {} to {}:{}", path.display(), user.uid, user.gid).unwrap();
+    }
+    if let Some(aside) = put_aside {
+        writeln!(text, "- put the old file aside: {}", aside.path).unwrap();
+    }
+    if let Some(file) = file {
+        let content = String::from_utf8(file.file.content).unwrap();
+        let (mode, owner) = (file.file.mode, file.file.owner);
+        writeln!(text, "- write {} (mode {mode:o}, owner {owner:?})", file.path).unwrap();
+        text.push_str(&indented(&content));
+    }
+    if let Some(layer) = layer {
+        text.push_str("- layer\n");
+        text.push_str(&indented(&serde_yaml::to_string(&layer).unwrap()));
+    }
+    text.push_str("- start it\n");
+    text
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}\n")).collect()
+}

@@ -1,0 +1,432 @@
+//! The actions around backups, and what a dispatch does with the config volume before the app may start: on a recovery
+//! engine that does what it was told.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on panics"
+)]
+
+mod common;
+
+use common::apps;
+use common::recovery::good;
+use common::unit::{Unit, writes};
+use config_recovery::Error;
+use config_recovery::backups::{BackupSummary, Holds};
+use juju_charm::testing::{Event, RelationState};
+use serde_json::{Value, json};
+use velero_api::BackupPhase;
+use workload_charm::profile::AppProfile;
+
+const ACTIONS: [&str; 4] = [
+    "list-backups",
+    "backup-now",
+    "verify-backup",
+    "restore-from-backup",
+];
+const ENDPOINT: &str = "velero-backup-config";
+
+fn radarr() -> AppProfile {
+    app("radarr")
+}
+
+fn app(name: &str) -> AppProfile {
+    apps()
+        .into_iter()
+        .map(|(_, profile)| profile)
+        .find(|profile| profile.name == name)
+        .unwrap()
+}
+
+/// A Radarr that runs and asks for backups.
+fn settled() -> Unit {
+    let mut unit = Unit::settled(&radarr());
+    unit.state = unit
+        .state
+        .clone()
+        .with_relation(RelationState::new(3, ENDPOINT, "velero-operator"));
+    unit.run(Event::RelationChanged {
+        relation: 3,
+        remote_unit: None,
+    });
+    unit
+}
+
+fn empty(uid: &str) -> BackupSummary {
+    BackupSummary {
+        holds: Holds::Nothing,
+        ..good(uid, "radarr")
+    }
+}
+
+fn params(action: &str) -> Value {
+    match action {
+        "restore-from-backup" => json!({"backup-uid": "latest"}),
+        _ => json!({}),
+    }
+}
+
+fn not_allowed() -> Error {
+    Error::NotAllowed {
+        action: "list backups".to_owned(),
+        reason: "backups.velero.io is forbidden".to_owned(),
+    }
+}
+
+fn unreachable() -> Error {
+    Error::Unreachable {
+        action: "list backups".to_owned(),
+        reason: "connection refused".to_owned(),
+    }
+}
+
+fn no_backup(kind: &'static str) -> Error {
+    Error::NoBackup {
+        kind,
+        app: "radarr".to_owned(),
+        model: "homelab".to_owned(),
+    }
+}
+
+const CONFIG: &[u8] = b"<Config>\n  <ApiKey>0123456789abcdef0123456789abcdef</ApiKey>\n</Config>\n";
+
+fn with_config(unit: &mut Unit, content: &'static [u8]) {
+    unit.recovery.content = Some(Box::new(move |folder| {
+        std::fs::write(folder.join("config.xml"), content).unwrap();
+    }));
+}
+
+#[test]
+fn a_unit_that_does_not_lead_and_an_app_without_a_volume_do_none_of_it() {
+    for action in ACTIONS {
+        let mut unit = settled();
+        unit.state = unit.state.clone().with_leader(false);
+        let message = unit.act(action, params(action)).unwrap_err();
+        assert!(
+            message.ends_with("this unit does not lead; run it on radarr/leader"),
+            "{message}"
+        );
+        assert_eq!(unit.recovery.calls.take(), Vec::<String>::new(), "{action}");
+    }
+    let without = app("flaresolverr");
+    let declared = workload_charm::packaging::actions(&without)
+        .unwrap()
+        .unwrap_or_default();
+    assert!(
+        ACTIONS.iter().all(|action| !declared.contains(action)),
+        "{declared}"
+    );
+}
+
+#[test]
+fn no_backup_not_reached_and_not_allowed_are_three_texts() {
+    type MakesError = fn() -> Error;
+    let cases: [(MakesError, &str); 3] = [
+        (
+            not_allowed,
+            "cannot list backups: not allowed: backups.velero.io is forbidden; juju trust radarr --scope=cluster",
+        ),
+        (
+            unreachable,
+            "cannot list backups: Kubernetes cannot be reached: connection refused; try again when the API server answers",
+        ),
+        (
+            || no_backup(""),
+            "there is no backup of radarr in model homelab; run the action backup-now",
+        ),
+    ];
+    for action in ACTIONS {
+        for (error, text) in cases {
+            let mut unit = settled();
+            unit.recovery.error = Some(Box::new(error));
+            let message = unit.act(action, params(action)).unwrap_err();
+            assert!(message.starts_with(text), "{action}: {message}");
+            assert!(unit.runs(), "{action}");
+        }
+    }
+}
+
+#[test]
+fn a_list_shows_what_each_backup_really_holds() {
+    let mut unit = settled();
+    let snapshot = BackupSummary {
+        holds: Holds::Snapshot { count: 1 },
+        schedule: Some("radarr-nightly".to_owned()),
+        ..good("aaaa-3", "radarr")
+    };
+    let failed = BackupSummary {
+        phase: Some(BackupPhase::Failed),
+        complaints: vec!["no space".to_owned()],
+        ..empty("aaaa-4")
+    };
+    unit.recovery.backups = Some(vec![
+        empty("aaaa-1"),
+        good("aaaa-2", "radarr"),
+        snapshot,
+        failed,
+        good("bbbb-1", "sonarr"),
+    ]);
+    let results = unit.act("list-backups", json!({})).unwrap();
+    assert_eq!(results["count"], "4");
+    assert_eq!(results["latest-good"], "aaaa-2");
+    let backups = &results["backups"];
+    assert_eq!(backups["aaaa-1"]["verdict"], "EMPTY");
+    assert_eq!(backups["aaaa-1"]["phase"], "Completed");
+    assert_eq!(backups["aaaa-1"]["bytes"], "0");
+    assert_eq!(backups["aaaa-2"]["verdict"], "good");
+    assert_eq!(backups["aaaa-2"]["bytes"], "20000000");
+    assert_eq!(backups["aaaa-2"]["age"], "60 min".replace("60 min", "1 h"));
+    assert_eq!(backups["aaaa-2"]["name"], "radarr-aaaa-2");
+    assert_eq!(backups["aaaa-3"]["bytes"], Value::Null);
+    assert_eq!(backups["aaaa-3"]["schedule"], "radarr-nightly");
+    assert_eq!(backups["aaaa-4"]["verdict"], "FAILED");
+    assert_eq!(backups["aaaa-4"]["complaints"], "no space");
+    for backup in ["aaaa-1", "aaaa-2"] {
+        assert!(backups[backup]["started"].is_string() && backups[backup]["expires"].is_string());
+    }
+    let table = results["table"].as_str().unwrap();
+    assert_eq!(table.lines().count(), 5, "{table}");
+    assert!(
+        table.contains("EMPTY") && table.contains("20 MB") && table.contains("snapshot"),
+        "{table}"
+    );
+
+    unit.recovery.backups = Some(Vec::new());
+    let results = unit.act("list-backups", json!({})).unwrap();
+    assert_eq!(results["count"], "0");
+    assert_eq!(
+        results["table"],
+        "there is no backup of radarr in model homelab; run backup-now"
+    );
+    assert_eq!(results.get("latest-good"), None);
+
+    let many: Vec<BackupSummary> = (0..400)
+        .map(|number| good(&format!("many-{number}"), "radarr"))
+        .collect();
+    unit.recovery.backups = Some(many);
+    let results = unit.act("list-backups", json!({})).unwrap();
+    assert_eq!(results["count"], "400");
+    assert!(results["table"].as_str().unwrap().ends_with("and 350 older ones"));
+    assert!(serde_json::to_string(&results).unwrap().len() < 60_000);
+}
+
+#[test]
+fn a_backup_now_is_what_the_schedule_makes_and_fails_if_it_holds_nothing() {
+    let mut unit = settled();
+    unit.recovery.made = Some(good("made-1", "radarr"));
+    let results = unit.act("backup-now", json!({})).unwrap();
+    assert_eq!(results["backup-uid"], "made-1");
+    assert_eq!(results["backup-name"], "radarr-made-1");
+    assert_eq!(results["bytes"], "20000000");
+    assert_eq!(results["seconds"], "30");
+    assert!(
+        unit.logs.iter().any(|line| line.contains("holds 20 MB")),
+        "{:?}",
+        unit.logs
+    );
+    let asked = unit.recovery.asked_for.take().unwrap();
+    let bag = unit.state.model().relations.values().next().unwrap();
+    let text = format!("{bag:?}");
+    assert!(text.contains("app.kubernetes.io/name"), "{text}");
+    assert_eq!(asked.spec.included_namespaces, ["homelab"]);
+    assert!(
+        asked
+            .spec
+            .included_resources
+            .iter()
+            .any(|resource| resource == "pods")
+    );
+    assert_eq!(asked.labels["app"], "radarr");
+    assert_eq!(asked.labels["endpoint"], ENDPOINT);
+    assert_eq!(asked.labels["model"], "homelab");
+
+    unit.recovery.made = Some(empty("made-2"));
+    let message = unit.act("backup-now", json!({})).unwrap_err();
+    assert!(
+        message.starts_with(
+            "cannot make a backup: backup radarr-made-2 is Completed and holds no byte of the config volume"
+        ),
+        "{message}"
+    );
+    unit.recovery.made = Some(BackupSummary {
+        phase: Some(BackupPhase::PartiallyFailed),
+        complaints: vec!["hooks that failed: 1".to_owned()],
+        ..good("made-3", "radarr")
+    });
+    let message = unit.act("backup-now", json!({})).unwrap_err();
+    assert!(
+        message.contains("is PARTIAL (PartiallyFailed): hooks that failed: 1"),
+        "{message}"
+    );
+
+    let mut unrelated = Unit::settled(&radarr());
+    let message = unrelated.act("backup-now", json!({})).unwrap_err();
+    assert!(
+        message.ends_with("juju integrate radarr velero-operator"),
+        "{message}"
+    );
+    assert_eq!(unrelated.recovery.calls.take(), Vec::<String>::new());
+}
+
+#[test]
+fn a_verification_touches_nothing_of_the_app() {
+    let mut unit = settled();
+    unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+    with_config(&mut unit, CONFIG);
+    let (calls, file) = (unit.pebble.calls().len(), unit.file());
+    let results = unit.act("verify-backup", json!({})).unwrap();
+    for (key, value) in [
+        ("backup-uid", "aaaa-1"),
+        ("files", "3"),
+        ("bytes", "20000000"),
+        ("databases", "2"),
+        ("promised", "true"),
+        ("seconds", "9.5"),
+        ("velero-seconds", "7"),
+    ] {
+        assert_eq!(results[key], value, "{key}");
+    }
+    assert_eq!(unit.pebble_writes(calls), Vec::<String>::new());
+    assert_eq!(unit.file(), file);
+    assert_eq!(std::fs::read_dir(unit.volume()).unwrap().count(), 0);
+    assert!(
+        unit.logs.iter().any(|line| line.contains("checking them")),
+        "{:?}",
+        unit.logs
+    );
+
+    with_config(&mut unit, b"<Config><ApiKey>");
+    let message = unit
+        .act("verify-backup", json!({"backup-uid": "radarr-aaaa-1"}))
+        .unwrap_err();
+    assert!(
+        message.starts_with("backup radarr-aaaa-1 is damaged: config.xml: it is not well-formed XML"),
+        "{message}"
+    );
+    let message = unit
+        .act("verify-backup", json!({"backup-uid": "no-such"}))
+        .unwrap_err();
+    assert_eq!(
+        message,
+        "there is no backup \"no-such\"; list-backups shows the uids"
+    );
+}
+
+#[test]
+fn a_restore_stops_the_app_and_ends_when_it_is_well() {
+    let mut unit = settled();
+    unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+    with_config(&mut unit, CONFIG);
+    unit.recovery.well = vec![Ok(())].into();
+    let calls = unit.pebble.calls().len();
+    let results = unit
+        .act("restore-from-backup", json!({"backup-uid": "aaaa-1"}))
+        .unwrap();
+    assert_eq!(results["result"], "restored");
+    assert_eq!(results["backup-name"], "radarr-aaaa-1");
+    assert_eq!(results["files"], "3");
+    let operations = unit.pebble_writes(calls);
+    assert!(operations[0].starts_with("stop "), "{operations:?}");
+    assert!(operations.last().unwrap().starts_with("replan"), "{operations:?}");
+    assert!(unit.runs());
+    assert!(unit.volume().join("config.xml").exists());
+    assert!(unit.status().starts_with("active: "), "{}", unit.status());
+    let log = unit.logs.join("\n");
+    for step in [
+        "restoring backup radarr-aaaa-1 of radarr in model homelab",
+        "stopping the app",
+        "starting the app",
+    ] {
+        assert!(log.contains(step), "{log}");
+    }
+    let outcome = unit.run(Event::UpdateStatus);
+    assert_eq!(writes(&outcome), Vec::<String>::new());
+}
+
+#[test]
+fn an_app_that_does_not_get_well_is_told_with_the_way_back() {
+    let mut unit = settled();
+    unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+    with_config(&mut unit, CONFIG);
+    unit.recovery.well = vec![Err("it answers 500".to_owned()), Ok(())].into();
+    let message = unit
+        .act("restore-from-backup", json!({"backup-uid": "latest"}))
+        .unwrap_err();
+    assert_eq!(
+        message,
+        "cannot start the app: it answers 500; the old content is back and the app runs; look at the app's log: kubectl \
+         logs, or juju debug-log"
+    );
+    assert!(unit.runs());
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_done_and_changes_nothing() {
+    let mut unit = settled();
+    unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+    let calls = unit.pebble.calls().len();
+    let results = unit
+        .act(
+            "restore-from-backup",
+            json!({"backup-uid": "latest", "dry-run": true, "keep-old": false}),
+        )
+        .unwrap();
+    assert_eq!(results["result"], "checked");
+    let steps = results["steps"].as_str().unwrap();
+    assert!(
+        steps.contains("backup radarr-aaaa-1 of radarr in model homelab"),
+        "{steps}"
+    );
+    assert!(
+        steps.ends_with("juju run radarr/0 restore-from-backup backup-uid=aaaa-1"),
+        "{steps}"
+    );
+    assert_eq!(unit.recovery.calls.take(), ["plan_restore"]);
+    assert_eq!(unit.pebble_writes(calls), Vec::<String>::new());
+    assert_eq!(
+        unit.act(
+            "restore-from-backup",
+            json!({"backup-uid": "latest", "dry-run": true, "from-app": "sonarr"})
+        )
+        .unwrap_err(),
+        "there is no backup of sonarr in model homelab; run the action backup-now, or name another app or model \
+        with from-app and from-model"
+    );
+}
+
+#[test]
+fn a_restore_is_refused_before_anything_when_the_app_could_not_be_started_again() {
+    type Breaks = fn(&mut Unit);
+    let cases: [(&str, Breaks); 3] = [
+        ("Pebble of container", |unit| {
+            unit.pebble.change_state(|state| state.set_reachable(false))
+        }),
+        ("volume is not mounted", |unit| {
+            for storage in unit.state.model_mut().storages.values_mut() {
+                storage.location = None;
+            }
+        }),
+        ("no such IANA time zone", |unit| {
+            unit.state = unit.state.clone().with_config("timezone", "Mars/Olympus");
+        }),
+    ];
+    for (reason, break_it) in cases {
+        let mut unit = settled();
+        unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+        break_it(&mut unit);
+        let message = unit
+            .act("restore-from-backup", json!({"backup-uid": "latest"}))
+            .unwrap_err();
+        assert!(
+            message.starts_with("cannot restore: ") && message.contains(reason),
+            "{message}"
+        );
+        assert_eq!(unit.recovery.calls.take(), Vec::<String>::new());
+    }
+    let mut unit = settled();
+    let message = unit
+        .act("restore-from-backup", json!({"backup-uid": " "}))
+        .unwrap_err();
+    assert!(message.contains("backup-uid must be"), "{message}");
+}

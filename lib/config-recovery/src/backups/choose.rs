@@ -1,0 +1,158 @@
+//! Which backup is meant, and whether it is fit to be restored.
+
+use jiff::Timestamp;
+
+use super::{AppId, BackupSummary, Holds, Verdict};
+use crate::{Error, Result};
+
+/// Which backup of an app is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice {
+    /// The newest good one.
+    Latest,
+    /// The one of this uid or name.
+    Named(String),
+}
+
+impl From<&str> for Choice {
+    /// `latest` is the newest good one, everything else a uid or name.
+    fn from(text: &str) -> Self {
+        if text == "latest" {
+            Self::Latest
+        } else {
+            Self::Named(text.to_owned())
+        }
+    }
+}
+
+/// Chooses among the backups of [`list`](super::list), which has to be of all apps for a foreign backup to be told from
+/// none. A partial backup is taken only if it is named: what it holds is checked after it was read back.
+///
+/// # Errors
+/// [`Error::NoBackup`], [`Error::NoSuchBackup`], [`Error::Foreign`] or [`Error::Unfit`].
+pub fn choose<'a>(
+    list: &'a [BackupSummary],
+    choice: &Choice,
+    whose: &AppId,
+    now: Timestamp,
+) -> Result<&'a BackupSummary> {
+    match choice {
+        Choice::Latest => latest(list, whose, now).ok_or_else(|| Error::NoBackup {
+            kind: if of(list, whose).next().is_none() {
+                ""
+            } else {
+                "good "
+            },
+            app: whose.app.clone(),
+            model: whose.model.clone(),
+        }),
+        Choice::Named(name) => {
+            let backup = named(list, name, whose)?;
+            match backup.unfit(now) {
+                Some(why) => Err(Error::Unfit {
+                    backup: backup.name.clone(),
+                    why,
+                }),
+                None => Ok(backup),
+            }
+        }
+    }
+}
+
+fn of<'a>(list: &'a [BackupSummary], whose: &AppId) -> impl Iterator<Item = &'a BackupSummary> {
+    list.iter().filter(|backup| backup.whose == *whose)
+}
+
+/// The list is newest first, but a caller may have sorted it anew.
+fn latest<'a>(list: &'a [BackupSummary], whose: &AppId, now: Timestamp) -> Option<&'a BackupSummary> {
+    of(list, whose)
+        .filter(|backup| backup.is_good(now))
+        .max_by_key(|backup| (backup.started, backup.completed))
+}
+
+fn named<'a>(list: &'a [BackupSummary], name: &str, whose: &AppId) -> Result<&'a BackupSummary> {
+    let by_uid = list.iter().find(|backup| backup.uid == name && !name.is_empty());
+    let by_name: Vec<&BackupSummary> = list.iter().filter(|backup| backup.name == name).collect();
+    let own: Vec<&BackupSummary> = by_name
+        .iter()
+        .copied()
+        .filter(|backup| backup.whose == *whose)
+        .collect();
+    let found = match (by_uid, own.as_slice()) {
+        (Some(backup), _) => backup,
+        (None, [own]) => own,
+        (None, []) => by_name
+            .first()
+            .ok_or_else(|| Error::NoSuchBackup(crate::shown::shown(name)))?,
+        // Two Veleros look at one object store, or one app is backed up by two.
+        (None, several) => {
+            return Err(Error::Unfit {
+                backup: name.to_owned(),
+                why: format!(
+                    "{} backups have this name; say the uid of the one that is meant",
+                    several.len()
+                ),
+            });
+        }
+    };
+    if found.whose == *whose {
+        Ok(found)
+    } else {
+        Err(Error::Foreign {
+            backup: found.name.clone(),
+            found: found.whose.to_string(),
+            wanted: whose.to_string(),
+        })
+    }
+}
+
+/// The last good backup of an app, for a status line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastGood {
+    /// Name of the Backup object.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// When it ended; when it began if Velero does not say.
+    pub time: Option<Timestamp>,
+    /// Bytes that it holds; a snapshot does not tell.
+    pub bytes: Option<u64>,
+}
+
+/// The newest good backup of an app, if it has any.
+pub fn last_good(list: &[BackupSummary], whose: &AppId, now: Timestamp) -> Option<LastGood> {
+    latest(list, whose, now).map(|backup| LastGood {
+        name: backup.name.clone(),
+        uid: backup.uid.clone(),
+        time: backup.completed.or(backup.started),
+        bytes: backup.holds.bytes(),
+    })
+}
+
+impl BackupSummary {
+    /// Why it cannot be restored, as the end of "cannot restore backup NAME: …"; `None` if it may be tried.
+    pub fn unfit(&self, now: Timestamp) -> Option<String> {
+        match self.verdict(now) {
+            Verdict::Good | Verdict::Partial => None,
+            Verdict::Running => Some(format!("it has not ended yet ({})", self.phase_word())),
+            Verdict::Empty => Some(self.because("it holds no bytes of the config volume")),
+            Verdict::Failed if self.holds == Holds::Nothing => Some(self.because(&format!(
+                "Velero calls it {}, and it holds nothing of the config volume",
+                self.phase_word()
+            ))),
+            Verdict::Failed => Some(self.because(&format!("Velero calls it {}", self.phase_word()))),
+            Verdict::Expired => Some(match self.expires.filter(|end| *end <= now) {
+                Some(end) => format!("it expired at {end}"),
+                None => "it is being deleted".to_owned(),
+            }),
+        }
+    }
+
+    /// The text, with the first complaint behind it.
+    fn because(&self, text: &str) -> String {
+        match self.complaints.first() {
+            Some(first) => format!("{text} ({first})"),
+            None => text.to_owned(),
+        }
+    }
+}

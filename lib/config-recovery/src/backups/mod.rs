@@ -1,0 +1,190 @@
+//! The backups of an app, and what they really hold.
+//!
+//! [`list`] reads the cluster; [`choose()`] and [`last_good`] are pure.
+
+mod choose;
+mod holds;
+mod list;
+pub(crate) mod names;
+mod owner;
+mod standing;
+
+use std::fmt;
+
+use jiff::Timestamp;
+use velero_api::BackupPhase;
+
+pub use choose::{Choice, LastGood, choose, last_good};
+pub use list::list;
+pub(crate) use list::summary_of;
+pub use standing::{Standing, are_read, standing};
+
+/// An application in a model.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AppId {
+    /// The application's name.
+    pub app: String,
+    /// Its model's name, which is its namespace.
+    pub model: String,
+}
+
+impl fmt::Display for AppId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in model {}", self.app, self.model)
+    }
+}
+
+/// One backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupSummary {
+    /// Name of the Backup object.
+    pub name: String,
+    /// Its uid. Names are used again, uids are not.
+    pub uid: String,
+    /// The namespace that Velero runs in.
+    pub velero_namespace: String,
+    /// Name of the backup storage location.
+    pub storage_location: String,
+    /// Whose it is.
+    pub whose: AppId,
+    /// The Schedule that made it.
+    pub schedule: Option<String>,
+    /// Where it stands, in Velero's words; `None` before Velero has seen it.
+    pub phase: Option<BackupPhase>,
+    /// When it began.
+    pub started: Option<Timestamp>,
+    /// When it ended, well or not.
+    pub completed: Option<Timestamp>,
+    /// When Velero deletes it.
+    pub expires: Option<Timestamp>,
+    /// What it holds of the config volume.
+    pub holds: Holds,
+    /// What Velero says against it: validation errors, failure reason, failed volumes.
+    pub complaints: Vec<String>,
+}
+
+impl BackupSummary {
+    /// What to think of it at this time.
+    pub fn verdict(&self, now: Timestamp) -> Verdict {
+        let is_over = self.expires.is_some_and(|end| end <= now);
+        match &self.phase {
+            Some(BackupPhase::Deleting) => Verdict::Expired,
+            _ if is_over => Verdict::Expired,
+            Some(BackupPhase::Completed) if self.holds.is_something() => Verdict::Good,
+            Some(BackupPhase::Completed) => Verdict::Empty,
+            Some(BackupPhase::PartiallyFailed) if self.holds.is_something() => Verdict::Partial,
+            Some(BackupPhase::PartiallyFailed | BackupPhase::Failed | BackupPhase::FailedValidation) => {
+                Verdict::Failed
+            }
+            Some(BackupPhase::Other(phase)) if phase == list::UNREADABLE => Verdict::Failed,
+            // A phase of a newer Velero: whether that is an end is told by the time of it.
+            Some(BackupPhase::Other(_)) if self.completed.is_some() => Verdict::Failed,
+            Some(
+                BackupPhase::New
+                | BackupPhase::InProgress
+                | BackupPhase::WaitingForPluginOperations
+                | BackupPhase::WaitingForPluginOperationsPartiallyFailed
+                | BackupPhase::Finalizing
+                | BackupPhase::FinalizingPartiallyFailed
+                | BackupPhase::Other(_),
+            )
+            | None => Verdict::Running,
+        }
+    }
+
+    /// Whether it can be relied on, as far as that is known before it was read back.
+    pub fn is_good(&self, now: Timestamp) -> bool {
+        self.verdict(now) == Verdict::Good
+    }
+
+    /// The phase in one word, Velero's own; `New` before Velero has seen it. Safe to show.
+    pub fn phase_word(&self) -> String {
+        match &self.phase {
+            None => "New".to_owned(),
+            Some(BackupPhase::Other(word)) => crate::shown::shown(word),
+            // The names of the variants are Velero's words.
+            Some(phase) => format!("{phase:?}"),
+        }
+    }
+}
+
+/// What a backup holds of the config volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holds {
+    /// Its files, by file-system backup.
+    Files(FilesBackup),
+    /// A snapshot of it. Velero does not tell in the cluster how many bytes that is.
+    Snapshot {
+        /// Snapshots that were made.
+        count: u64,
+    },
+    /// Nothing.
+    Nothing,
+}
+
+impl Holds {
+    /// Whether there is anything to bring back.
+    pub fn is_something(&self) -> bool {
+        match self {
+            Self::Files(files) => files.bytes > 0,
+            Self::Snapshot { count } => *count > 0,
+            Self::Nothing => false,
+        }
+    }
+
+    /// Bytes of the config volume, where they are known.
+    pub fn bytes(&self) -> Option<u64> {
+        match self {
+            Self::Files(files) => Some(files.bytes),
+            Self::Snapshot { .. } => None,
+            Self::Nothing => Some(0),
+        }
+    }
+}
+
+/// The completed PodVolumeBackup of the config volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilesBackup {
+    /// Bytes that were stored.
+    pub bytes: u64,
+    /// The pod's volume.
+    pub volume: String,
+    /// The snapshot in the repository.
+    pub snapshot_id: String,
+    /// `kopia` or `restic`.
+    pub uploader: String,
+    /// The namespace that it was made of; the repository goes by it.
+    pub source_namespace: String,
+    /// Name of the backup storage location.
+    pub storage_location: String,
+}
+
+/// What a person should think of a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Completed, with bytes, and not expired. Whether they are sound is known after they were read back.
+    Good,
+    /// It has not ended yet.
+    Running,
+    /// Completed and holds nothing.
+    Empty,
+    /// It ended with errors, and holds bytes all the same.
+    Partial,
+    /// It failed, or is damaged.
+    Failed,
+    /// Its time is over, or it is being deleted.
+    Expired,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Good => "good",
+            Self::Running => "running",
+            Self::Empty => "EMPTY",
+            Self::Partial => "PARTIAL",
+            Self::Failed => "FAILED",
+            Self::Expired => "expired",
+        })
+    }
+}

@@ -1,0 +1,205 @@
+//! The claim of an app's config volume.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+
+use crate::backups::AppId;
+use crate::backups::names::{CONFIG, JUJU_APP_LABEL, JUJU_STORAGE_LABEL, is_config_volume, unit_of};
+use crate::cluster::Cluster;
+use crate::quantity::bytes_of;
+use crate::shown::shown;
+use crate::{Error, Result};
+
+/// The pod's annotation by which the charm opts the leader's config volume into file-system backup, and no other unit's
+/// (`velero-backup-config`, module `pod`).
+const BACKED_UP: &str = "backup.velero.io/backup-volumes";
+
+/// The claim of an app's config volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppClaim {
+    /// Its name.
+    pub claim: String,
+    /// The PersistentVolume that it is bound to; `None` while there is none.
+    pub volume: Option<String>,
+    /// Bytes that it asks for.
+    pub requested: u64,
+    /// Bytes that it got; `None` while it is not bound.
+    pub capacity: Option<u64>,
+    /// Its storage class; `None` for a volume without one.
+    pub storage_class: Option<String>,
+    /// Its labels. A claim that Juju made for `--attach-storage` lacks the application's.
+    pub labels: BTreeMap<String, String>,
+    /// The pod that mounts it, and the volume's name there; `None` while the app has no pod.
+    pub pod: Option<ClaimPod>,
+}
+
+/// The pod that mounts a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimPod {
+    /// Its name.
+    pub name: String,
+    /// The volume's name in it.
+    pub volume: String,
+}
+
+/// Finds the claim of an app's config volume. Of several units it is that of the one that is backed up, which is the
+/// leader's, else that of the lowest number.
+///
+/// This takes two requests, whatever the number of claims and volumes in the cluster: the app's pods, and then the claim
+/// that the pod names. Without a pod the claim is told by its labels.
+///
+/// # Errors
+/// [`Error::NoClaim`] when there is none, or several and no pod tells which; otherwise as [`Cluster::ask`].
+pub async fn find(cluster: &Cluster, whose: &AppId) -> Result<AppClaim> {
+    let pods: Api<Pod> = Api::namespaced(cluster.client(), &whose.model);
+    let of_app = ListParams::default().labels(&format!("{JUJU_APP_LABEL}={}", whose.app));
+    let pods = cluster
+        .ask(format!("list the pods of {whose}"), pods.list(&of_app))
+        .await?;
+    let mounted = mounted(whose, &pods.items)?;
+    let which = match &mounted {
+        Some((claim, _)) => ListParams::default().fields(&format!("metadata.name={claim}")),
+        None => of_app.labels(&format!(
+            "{JUJU_APP_LABEL}={},{JUJU_STORAGE_LABEL}={CONFIG}",
+            whose.app
+        )),
+    };
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(cluster.client(), &whose.model);
+    let claims = cluster
+        .ask(format!("list the claims of {whose}"), claims.list(&which))
+        .await?;
+    let Some((name, pod)) = mounted else {
+        return Ok(seen(only(whose, claims.items)?, None));
+    };
+    match claims.items.into_iter().next() {
+        Some(claim) => Ok(seen(claim, Some(pod))),
+        None => Err(none(
+            whose,
+            format!("pod {} waits for claim {name}, which is not there", pod.name),
+        )),
+    }
+}
+
+fn none(whose: &AppId, why: String) -> Error {
+    Error::NoClaim {
+        app: whose.app.clone(),
+        model: whose.model.clone(),
+        why,
+    }
+}
+
+/// The claim that a pod of the app mounts as its config volume, and the pod. `None` when it has no pods.
+fn mounted(whose: &AppId, pods: &[Pod]) -> Result<Option<(String, ClaimPod)>> {
+    let mut units: Vec<(bool, u32, &Pod)> = pods
+        .iter()
+        .filter_map(|pod| {
+            let unit = unit_of(&whose.app, &pod.name_any())?;
+            Some((!is_backed_up(&whose.app, pod), unit, pod))
+        })
+        .collect();
+    units.sort_by_key(|(other, unit, _)| (*other, *unit));
+    let Some((_, _, pod)) = units.first() else {
+        return Ok(None);
+    };
+    let name = pod.name_any();
+    let volumes = pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.volumes.as_deref())
+        .unwrap_or_default();
+    let Some(volume) = volumes
+        .iter()
+        .find(|volume| is_config_volume(&whose.app, &volume.name))
+    else {
+        return Err(none(
+            whose,
+            format!("pod {name} mounts no volume of storage {CONFIG}"),
+        ));
+    };
+    let Some(claim) = &volume.persistent_volume_claim else {
+        let why = format!(
+            "volume {} of pod {name} is no claim: it goes with the pod",
+            volume.name
+        );
+        return Err(none(whose, why));
+    };
+    let pod = ClaimPod {
+        name,
+        volume: volume.name.clone(),
+    };
+    Ok(Some((claim.claim_name.clone(), pod)))
+}
+
+fn is_backed_up(app: &str, pod: &Pod) -> bool {
+    let volumes = pod.annotations().get(BACKED_UP);
+    volumes.is_some_and(|volumes| {
+        volumes
+            .split(',')
+            .any(|volume| is_config_volume(app, volume.trim()))
+    })
+}
+
+/// The one claim among those that have the labels.
+fn only(whose: &AppId, claims: Vec<PersistentVolumeClaim>) -> Result<PersistentVolumeClaim> {
+    let mut claims: Vec<PersistentVolumeClaim> = claims
+        .into_iter()
+        .filter(|claim| claim.metadata.deletion_timestamp.is_none())
+        .collect();
+    if claims.len() > 1 {
+        // Units of one application differ in the number only; a claim that an earlier deployment left has another uid.
+        claims.sort_by_key(|claim| unit_of_claim(&whose.app, &claim.name_any()));
+        let volume = |claim: &PersistentVolumeClaim| {
+            unit_of_claim(&whose.app, &claim.name_any()).map(|(volume, _)| volume)
+        };
+        let first = volume(&claims[0]);
+        if first.is_none() || claims.iter().any(|claim| volume(claim) != first) {
+            let mut names: Vec<String> = claims.iter().map(ResourceExt::name_any).collect();
+            names.sort();
+            let why = format!(
+                "it has no pod, and several claims may be the one: {}",
+                names.join(", ")
+            );
+            return Err(none(whose, why));
+        }
+    }
+    claims
+        .into_iter()
+        .next()
+        .ok_or_else(|| none(whose, "it has no pod, and no claim has its labels".to_owned()))
+}
+
+/// Volume and unit of a claim's name: `radarr-config-fec125-radarr-0` is of `radarr-config-fec125`, unit 0.
+fn unit_of_claim(app: &str, claim: &str) -> Option<(String, u32)> {
+    let (start, unit) = claim.rsplit_once('-')?;
+    let volume = start.strip_suffix(app)?.strip_suffix('-')?;
+    is_config_volume(app, volume).then_some(())?;
+    Some((volume.to_owned(), unit.parse().ok()?))
+}
+
+fn seen(claim: PersistentVolumeClaim, pod: Option<ClaimPod>) -> AppClaim {
+    let name = claim.name_any();
+    let spec = claim.spec.unwrap_or_default();
+    let status = claim.status.unwrap_or_default();
+    let storage = |quantities: Option<BTreeMap<String, _>>| {
+        let quantity: k8s_openapi::apimachinery::pkg::api::resource::Quantity =
+            quantities?.remove("storage")?;
+        let bytes = bytes_of(&quantity.0);
+        if bytes.is_none() {
+            log::warn!("claim {name}: {} is no size", shown(&quantity.0));
+        }
+        bytes
+    };
+    let is_bound = status.phase.as_deref() == Some("Bound");
+    AppClaim {
+        volume: spec.volume_name.filter(|volume| is_bound && !volume.is_empty()),
+        requested: storage(spec.resources.and_then(|resources| resources.requests)).unwrap_or_default(),
+        capacity: storage(status.capacity).filter(|_| is_bound),
+        storage_class: spec.storage_class_name.filter(|class| !class.is_empty()),
+        labels: claim.metadata.labels.unwrap_or_default(),
+        claim: name,
+        pod,
+    }
+}

@@ -1,0 +1,59 @@
+//! The straight line of a restore: one plan is made, can be shown, and is carried out step by step.
+//!
+//! Everything is checked before the app is stopped. A run that is killed is run again: what the cluster has to have is
+//! ensured, not made, and the journal says whether the app's own content was touched.
+
+mod check;
+mod plan;
+mod restore;
+mod settle;
+mod verify;
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::backups::BackupSummary;
+
+pub use plan::{RestorePlan, VerifyPlan, Wanted, plan_restore, plan_verify};
+pub use restore::restore;
+pub use settle::{Settled, settle, unfinished};
+pub use verify::verify;
+
+/// The app that a backup comes back to, as far as the engine has to know it.
+pub trait App {
+    /// Stops it, and returns when nothing of it runs any more. One that does not run is no error.
+    ///
+    /// # Errors
+    /// Why it could not be stopped, in words.
+    fn stop(&mut self) -> Result<(), String>;
+
+    /// Starts it, and returns when it is healthy. One that runs already is no error.
+    ///
+    /// # Errors
+    /// Why it is not healthy, in words.
+    fn start(&mut self) -> Result<(), String>;
+
+    /// Looks at a restored volume in `folder`: does the app's own file read as such? What is wrong, a line each.
+    fn examine(&mut self, folder: &Path) -> Vec<String>;
+}
+
+/// What came back and was checked.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The backup.
+    pub backup: BackupSummary,
+    /// Files that came back.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Databases that are sound.
+    pub databases: u64,
+    /// Whether a manifest said what had to come back. Without one only the databases and the app's own file were judged.
+    pub promised: bool,
+    /// What a person should know, a line each.
+    pub notes: Vec<String>,
+    /// Velero's own part of the time, by its timestamps; they have whole seconds.
+    pub velero_took: Option<Duration>,
+    /// The whole time.
+    pub took: Duration,
+}

@@ -1,0 +1,122 @@
+//! What a run that was killed has left in the volume, put right without the cluster.
+
+use std::path::{Path, PathBuf};
+
+use config_volume::{RESTORE_FOLDER, Swap, SwapOptions, SwapState};
+
+use super::restore::volume;
+use crate::journal::{Journal, Record, Step};
+use crate::{Error, Result};
+
+/// Where the journal of a volume is: beside that of the exchange, which no backup stores.
+pub(super) fn journal_path(volume: &Path) -> PathBuf {
+    volume.join(RESTORE_FOLDER).join("run.json")
+}
+
+/// What [`settle`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// Nothing was left.
+    Nothing,
+    /// The old content is back, or had never been touched. The record is that of the run, if it had left one.
+    OldContent(Option<Record>),
+    /// The new content is in place, and the old one is gone.
+    NewContent(Option<Record>),
+}
+
+/// What a run that was cut off says of itself; `None` when there is none.
+///
+/// # Errors
+/// When its journal cannot be read.
+pub fn unfinished(volume: &Path) -> Result<Option<Record>> {
+    Ok(Journal::open(&journal_path(volume))?.map(|journal| journal.record().clone()))
+}
+
+/// Makes the volume whole after a run that was killed and is not run again: for an app that is about to start and must
+/// not find half of each content. Needs no cluster. To be called only while the app is stopped.
+///
+/// Until the app was started with it, the new content is given up: the old one is known to work. After that it stays.
+/// Where the old content was removed first, for want of room, the new one is put in place wholly.
+///
+/// # Errors
+/// When the files cannot be moved, or the old content is gone and the new one is not at hand: then the app must not start,
+/// and a restore has to be run again. Everything stays, and it can be tried again.
+pub fn settle(path: &Path) -> Result<Settled> {
+    let record = unfinished(path)?;
+    let options = SwapOptions::default();
+    let state = Swap::open(path, &options)
+        .map_err(volume("look at the exchange of the content"))?
+        .map(|swap| swap.state());
+    if record.is_none() && state.is_none() {
+        return Ok(Settled::Nothing);
+    }
+    let was_started = record
+        .as_ref()
+        .is_some_and(|record| matches!(record.step, Step::Start | Step::Clean));
+    if was_started && state == Some(SwapState::Swapped) {
+        finish(path, &options)?;
+        return Ok(Settled::NewContent(record));
+    }
+    Ok(match put_back(path, &options)? {
+        Which::Old => Settled::OldContent(record),
+        Which::New => Settled::NewContent(record),
+    })
+}
+
+/// Which content a volume has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    Old,
+    New,
+}
+
+/// Puts the old content back and removes what a run left. Where there is no old content any more, the new one is put in
+/// place wholly.
+pub(super) fn put_back(path: &Path, options: &SwapOptions) -> Result<Which> {
+    let Some(mut swap) = Swap::open(path, options).map_err(volume("look at the exchange of the content"))?
+    else {
+        forget(path)?;
+        return Ok(Which::Old);
+    };
+    let which = match swap.state() {
+        // It was being ended; what is in the volume is what it was ended with.
+        SwapState::Removing => Which::New,
+        SwapState::RolledBack => Which::Old,
+        _ if swap.has_old() => {
+            swap.roll_back().map_err(volume("put the old content back"))?;
+            Which::Old
+        }
+        SwapState::Swapped => Which::New,
+        _ => {
+            swap.commit().map_err(volume("exchange the content"))?;
+            Which::New
+        }
+    };
+    swap.finish().map_err(volume("remove what a restore left"))?;
+    Ok(which)
+}
+
+/// Ends an exchange with the content that is in the volume, and removes the rest.
+pub(super) fn finish(path: &Path, options: &SwapOptions) -> Result<()> {
+    let Some(mut swap) = Swap::open(path, options).map_err(volume("look at the exchange of the content"))?
+    else {
+        return forget(path);
+    };
+    if matches!(swap.state(), SwapState::Staging | SwapState::Staged) {
+        swap.roll_back().map_err(volume("give up the new content"))?;
+    }
+    swap.finish()
+        .map_err(volume("remove the content that is not used"))
+}
+
+/// A run that had not come to the files has left its journal only.
+fn forget(path: &Path) -> Result<()> {
+    let folder = path.join(RESTORE_FOLDER);
+    match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::Journal {
+            path: folder.display().to_string(),
+            reason: error.to_string(),
+        }),
+        _ => Ok(()),
+    }
+}

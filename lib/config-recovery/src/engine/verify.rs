@@ -1,0 +1,86 @@
+//! A test restore: everything up to the check, and nothing of the app is touched.
+
+use std::fs;
+use std::time::Instant;
+
+use super::check::check;
+use super::{App, Checked, VerifyPlan};
+use crate::cluster::Cluster;
+use crate::journal::Step;
+use crate::report::Reporter;
+use crate::{Error, Result, scratch};
+
+/// Brings the backup of `plan` back beside the app, checks it, and removes it again, whatever came of it.
+///
+/// # Errors
+/// [`Error::Damaged`] when the bytes are not what was backed up; else what stood in the way.
+pub async fn verify(
+    cluster: &Cluster,
+    plan: &VerifyPlan,
+    app: &mut dyn App,
+    reporter: &dyn Reporter,
+) -> Result<Checked> {
+    let began = Instant::now();
+    let mut outcome = bring_and_check(cluster, plan, app, reporter).await;
+    reporter.begins(Step::Clean);
+    let emptied = empty(plan);
+    let removed = scratch::remove(
+        cluster,
+        &plan.scratch.target,
+        plan.scratch.purpose,
+        &plan.scratch.holder,
+    )
+    .await;
+    match &mut outcome {
+        // What went wrong first is what counts.
+        Err(_) => {
+            for error in [emptied, removed].into_iter().filter_map(Result::err) {
+                reporter.note(&error.to_string());
+            }
+        }
+        Ok(checked) => {
+            emptied.and(removed)?;
+            checked.took = began.elapsed();
+            reporter.ended(Step::Clean);
+        }
+    }
+    outcome
+}
+
+async fn bring_and_check(
+    cluster: &Cluster,
+    plan: &VerifyPlan,
+    app: &mut dyn App,
+    reporter: &dyn Reporter,
+) -> Result<Checked> {
+    empty(plan)?;
+    let scratch = scratch::make(cluster, &plan.scratch, reporter).await?;
+    let velero_took = scratch.bring_back(cluster, reporter).await?.took();
+    reporter.begins(Step::Transfer);
+    fs::create_dir_all(&plan.folder).map_err(|error| Error::Transfer(error.to_string()))?;
+    let unpacked = scratch.unpack_into(cluster, &plan.folder, reporter).await?;
+    reporter.ended(Step::Transfer);
+    reporter.begins(Step::Check);
+    let soundness = check(&plan.folder, &plan.scratch.backup, unpacked.bytes, app)?;
+    reporter.ended(Step::Check);
+    Ok(Checked {
+        backup: plan.scratch.backup.clone(),
+        files: unpacked.files,
+        bytes: unpacked.bytes,
+        databases: soundness.databases,
+        promised: soundness.promised,
+        notes: soundness.notes,
+        velero_took,
+        took: std::time::Duration::ZERO,
+    })
+}
+
+fn empty(plan: &VerifyPlan) -> Result<()> {
+    match fs::remove_dir_all(&plan.folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::Transfer(format!(
+            "cannot empty {}: {error}",
+            plan.folder.display()
+        ))),
+        _ => Ok(()),
+    }
+}

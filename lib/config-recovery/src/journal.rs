@@ -1,0 +1,303 @@
+//! Where a restore stands, on disk, so that one that was killed can be run again.
+//!
+//! The journal lies in the volume that is restored, beside what it tells of: whoever sees the volume sees how far it got.
+//! Each step is written down before it begins. So a step that the journal names may have been done wholly, partly or not
+//! at all, and every step is made to begin again.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Version of the journal's form, and the only one that is read.
+const VERSION: u32 = 1;
+
+/// What a run does, in this order. A run that only verifies goes from [`Step::Check`] to [`Step::Clean`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// Namespace, claim and pod are made beside the app.
+    MakeScratch,
+    /// Velero brings the bytes into the scratch claim.
+    BringBack,
+    /// The bytes are copied out of the scratch pod.
+    Transfer,
+    /// Databases, checksums and the app's own files are checked.
+    Check,
+    /// The app is stopped.
+    Stop,
+    /// The volume's content is exchanged.
+    Swap,
+    /// The app is started, and gets healthy.
+    Start,
+    /// Something went wrong after the app was stopped: the old content goes back.
+    PutBack,
+    /// The app is started with its old content.
+    Restart,
+    /// What the run made is removed.
+    Clean,
+}
+
+impl Step {
+    /// Every step.
+    pub const ALL: [Self; 10] = [
+        Self::MakeScratch,
+        Self::BringBack,
+        Self::Transfer,
+        Self::Check,
+        Self::Stop,
+        Self::Swap,
+        Self::Start,
+        Self::PutBack,
+        Self::Restart,
+        Self::Clean,
+    ];
+
+    /// The table of legal transitions: what may follow on this step.
+    ///
+    /// Before the app is stopped a failure leads to [`Step::Clean`]; after that the old content goes back first.
+    pub const fn may_lead_to(self) -> &'static [Self] {
+        match self {
+            Self::MakeScratch => &[Self::BringBack, Self::Clean],
+            Self::BringBack => &[Self::Transfer, Self::Clean],
+            Self::Transfer => &[Self::Check, Self::Clean],
+            Self::Check => &[Self::Stop, Self::Clean],
+            Self::Stop => &[Self::Swap, Self::PutBack],
+            Self::Swap => &[Self::Start, Self::PutBack],
+            Self::Start => &[Self::Clean, Self::PutBack],
+            Self::PutBack => &[Self::Restart],
+            Self::Restart => &[Self::Clean],
+            Self::Clean => &[],
+        }
+    }
+
+    /// Whether the app's own content may have been touched when this step has begun.
+    pub const fn touches_the_app(self) -> bool {
+        matches!(
+            self,
+            Self::Stop | Self::Swap | Self::Start | Self::PutBack | Self::Restart
+        )
+    }
+
+    /// The step in words, for a person: "bringing the bytes back".
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::MakeScratch => "making room beside the app",
+            Self::BringBack => "bringing the bytes back",
+            Self::Transfer => "copying them to the app's volume",
+            Self::Check => "checking them",
+            Self::Stop => "stopping the app",
+            Self::Swap => "exchanging the content",
+            Self::Start => "starting the app",
+            Self::PutBack => "putting the old content back",
+            Self::Restart => "starting the app with its old content",
+            Self::Clean => "cleaning up",
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
+    }
+}
+
+/// What a journal says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    version: u32,
+    /// The run: the same backup in the same app gives the same one.
+    pub run: String,
+    /// Name of the backup.
+    pub backup: String,
+    /// Uid of the backup.
+    pub backup_uid: String,
+    /// When the run began: RFC 3339.
+    pub started: String,
+    /// The step that began last.
+    pub step: Step,
+}
+
+impl Record {
+    /// The record of a run that is about to begin.
+    pub fn new(run: &str, backup: &str, backup_uid: &str, started: &str) -> Self {
+        Self {
+            version: VERSION,
+            run: run.to_owned(),
+            backup: backup.to_owned(),
+            backup_uid: backup_uid.to_owned(),
+            started: started.to_owned(),
+            step: Step::MakeScratch,
+        }
+    }
+}
+
+/// A journal on disk.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    record: Record,
+}
+
+impl Journal {
+    /// The journal at `path`, if a run has left one.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] when there is one that cannot be read.
+    pub fn open(path: &Path) -> Result<Option<Self>> {
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unusable(path, &error)),
+        };
+        let record: Record = serde_json::from_slice(&text).map_err(|error| unusable(path, &error))?;
+        if record.version != VERSION {
+            let reason = format!("its version is {}, this program reads {VERSION}", record.version);
+            return Err(unusable(path, &reason));
+        }
+        Ok(Some(Self {
+            path: path.to_owned(),
+            record,
+        }))
+    }
+
+    /// Begins a journal at `path`, in place of one that is there.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] when it cannot be written.
+    pub fn begin(path: &Path, record: Record) -> Result<Self> {
+        let journal = Self {
+            path: path.to_owned(),
+            record,
+        };
+        journal.write()?;
+        Ok(journal)
+    }
+
+    /// What it says.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Writes down that `step` begins now. The step that is under way may begin again.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] when that step may not follow, or cannot be written down.
+    pub fn begins(&mut self, step: Step) -> Result<()> {
+        let under_way = self.record.step;
+        if step == under_way {
+            return Ok(());
+        }
+        if !under_way.may_lead_to().contains(&step) {
+            return Err(unusable(
+                &self.path,
+                &format!("{step} cannot follow on {under_way}"),
+            ));
+        }
+        self.record.step = step;
+        self.write()
+    }
+
+    /// By a rename, and on the disk before it returns: a kill or a power cut leaves the old record or the new one.
+    fn write(&self) -> Result<()> {
+        let write = || -> std::io::Result<()> {
+            let text = serde_json::to_vec_pretty(&self.record)?;
+            let beside = self.path.with_extension("new");
+            let mut file = File::create(&beside)?;
+            file.write_all(&text)?;
+            file.sync_all()?;
+            fs::rename(&beside, &self.path)?;
+            match self.path.parent() {
+                Some(folder) => File::open(folder)?.sync_all(),
+                None => Ok(()),
+            }
+        };
+        write().map_err(|error| unusable(&self.path, &error))
+    }
+}
+
+fn unusable(path: &Path, reason: &dyn fmt::Display) -> Error {
+    Error::Journal {
+        path: path.display().to_string(),
+        reason: reason.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        Record::new("r1", "radarr-1", "uid-1", "2026-01-01T03:00:00Z")
+    }
+
+    #[test]
+    fn a_journal_is_what_was_written_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        assert!(Journal::open(&path).unwrap().is_none());
+        let mut journal = Journal::begin(&path, record()).unwrap();
+        journal.begins(Step::BringBack).unwrap();
+        journal.begins(Step::BringBack).unwrap();
+        let found = Journal::open(&path).unwrap().unwrap();
+        assert_eq!(found.record().step, Step::BringBack);
+        assert_eq!(found.record().backup_uid, "uid-1");
+    }
+
+    #[test]
+    fn steps_follow_the_table_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        for from in Step::ALL {
+            for to in Step::ALL {
+                let start = Record {
+                    step: from,
+                    ..record()
+                };
+                let mut journal = Journal::begin(&path, start).unwrap();
+                let legal = from == to || from.may_lead_to().contains(&to);
+                assert_eq!(journal.begins(to).is_ok(), legal, "{from:?} to {to:?}");
+                let expected = if legal { to } else { from };
+                assert_eq!(Journal::open(&path).unwrap().unwrap().record().step, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn every_step_leads_to_the_end_and_the_app_is_never_left_stopped() {
+        for start in Step::ALL {
+            let mut reached = vec![start];
+            let mut next = 0;
+            while next < reached.len() {
+                for &step in reached[next].may_lead_to() {
+                    if !reached.contains(&step) {
+                        reached.push(step);
+                    }
+                }
+                next += 1;
+            }
+            assert!(reached.contains(&Step::Clean), "{start:?}");
+        }
+        // From a stopped app the end is reached through a start only.
+        for stopped in [Step::Stop, Step::Swap, Step::PutBack] {
+            assert!(!stopped.may_lead_to().contains(&Step::Clean));
+        }
+    }
+
+    #[test]
+    fn a_damaged_journal_is_told_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        for text in ["", "{", "{\"version\":2}", "[]"] {
+            fs::write(&path, text).unwrap();
+            let error = Journal::open(&path).unwrap_err();
+            assert!(error.to_string().contains("run.json"), "{error}");
+            assert!(error.hint().unwrap().contains("run.json"));
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! Makes what is not there. What an earlier run left is gone on with, or removed first.
+
+use std::fmt::Debug;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, ServiceAccount};
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::api::{DynamicObject, ListParams, PostParams};
+use kube::core::ApiResource;
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use velero_api::{
+    API_GROUP, API_VERSION, Kind, Object, PodVolumeRestore, PodVolumeRestorePhase, PodVolumeRestoreSpec,
+    Restore, RestorePhase, RestoreSpec,
+};
+
+use super::judge::hopeless;
+use super::names::{self, Mark};
+use super::{ScratchSpec, objects};
+use crate::cluster::Cluster;
+use crate::wait::{Seen, Wait, for_object};
+use crate::{Error, Result};
+
+/// Marks the class that claims without one get; the second key is how it was called before Kubernetes 1.6.
+const DEFAULT_CLASS: [&str; 2] = [
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+];
+
+/// Access to Velero's objects of a kind, in all namespaces or in one.
+pub(super) fn velero<S: Kind>(cluster: &Cluster, namespace: Option<&str>) -> Api<DynamicObject> {
+    let gvk = kube::core::GroupVersionKind::gvk(API_GROUP, "v1", S::KIND);
+    let resource = ApiResource::from_gvk_with_plural(&gvk, S::PLURAL);
+    match namespace {
+        Some(namespace) => Api::namespaced_with(cluster.client(), namespace, &resource),
+        None => Api::all_with(cluster.client(), &resource),
+    }
+}
+
+/// An object of Velero's as its type.
+pub(super) fn typed<S, T>(object: &DynamicObject) -> Result<Object<S, T>>
+where
+    S: Kind + Default + DeserializeOwned,
+    T: DeserializeOwned,
+{
+    let unreadable = |error: serde_json::Error| Error::Refused {
+        action: format!("read {} {}", S::KIND, object.name_any()),
+        reason: error.to_string(),
+    };
+    let value = serde_json::to_value(object).map_err(unreadable)?;
+    serde_json::from_value(value).map_err(unreadable)
+}
+
+/// [`Error::NoVelero`] instead of an object that is not there.
+pub(super) fn no_velero<S: Kind>(error: Error) -> Error {
+    match error {
+        Error::NotFound { .. } => Error::NoVelero(format!("{}.{API_GROUP}", S::PLURAL)),
+        other => other,
+    }
+}
+
+/// The backup has to be the one that was chosen: the restore is to be its property.
+pub(super) async fn backup_is_there(cluster: &Cluster, spec: &ScratchSpec) -> Result<()> {
+    let backup = &spec.backup;
+    let api = velero::<velero_api::BackupSpec>(cluster, Some(&backup.velero_namespace));
+    let found = cluster.ask_opt(
+        format!("read backup {}", backup.name),
+        api.get_metadata(&backup.name),
+    );
+    match found.await? {
+        Some(found) if found.metadata.uid.as_deref() == Some(&backup.uid) => Ok(()),
+        _ => {
+            // Without Velero's resources there is no backup either, and that is what has to be said.
+            let client = cluster.client();
+            let known = client.list_api_group_resources(API_VERSION);
+            cluster
+                .ask("look for Velero", known)
+                .await
+                .map_err(no_velero::<velero_api::BackupSpec>)?;
+            Err(Error::NoSuchBackup(backup.uid.clone()))
+        }
+    }
+}
+
+/// The class is there, or there is a default one.
+pub(super) async fn class_is_there(cluster: &Cluster, class: Option<&str>) -> Result<()> {
+    let api: Api<StorageClass> = Api::all(cluster.client());
+    let hint = "create it, or change the storage of the model: kubectl get storageclass shows what there is";
+    if let Some(class) = class {
+        let found = cluster
+            .ask_opt(format!("read storage class {class}"), api.get_metadata(class))
+            .await?;
+        return match found {
+            Some(_) => Ok(()),
+            None => Err(hopeless(
+                "the scratch volume",
+                format!("there is no storage class {class}"),
+                hint,
+            )),
+        };
+    }
+    let all = cluster
+        .ask("list storage classes", api.list_metadata(&ListParams::default()))
+        .await?;
+    let is_default = |class: &kube::core::PartialObjectMeta<StorageClass>| {
+        DEFAULT_CLASS
+            .iter()
+            .any(|key| class.annotations().get(*key).is_some_and(|is| is == "true"))
+    };
+    match all.items.iter().any(is_default) {
+        true => Ok(()),
+        false => Err(hopeless(
+            "the scratch volume",
+            "the app's claim names no storage class, and the cluster has no default one",
+            "mark one as the default: kubectl annotate storageclass NAME storageclass.kubernetes.io/is-default-class=true",
+        )),
+    }
+}
+
+/// Creates an object; one that is there already stays as it is.
+pub(super) async fn ensured<K>(cluster: &Cluster, api: &Api<K>, what: &str, object: Value) -> Result<K>
+where
+    K: Resource + Clone + Serialize + DeserializeOwned + Debug,
+{
+    let action = || format!("create {what}");
+    let object: K = serde_json::from_value(object).map_err(|error| Error::Refused {
+        action: action(),
+        reason: error.to_string(),
+    })?;
+    let name = object.name_any();
+    let create = async {
+        match api.create(&PostParams::default(), &object).await {
+            Err(kube::Error::Api(status)) if status.is_already_exists() => api.get(&name).await,
+            // In Kubernetes' words this is a lack of rights.
+            Err(kube::Error::Api(status)) if status.message.contains("because it is being terminated") => {
+                Err(kube::Error::Api(Box::new(kube::core::Status {
+                    code: 410,
+                    ..*status
+                })))
+            }
+            answer => answer,
+        }
+    };
+    match cluster.ask(action(), create).await {
+        Err(Error::Refused { reason, .. }) if reason.contains("because it is being terminated") => {
+            Err(hopeless(
+                what,
+                "its namespace is being deleted",
+                "run it again when it is gone",
+            ))
+        }
+        answer => answer,
+    }
+}
+
+/// The namespace, of this run and fit to go on with.
+///
+/// # Errors
+/// [`Error::Held`] when another holder has it.
+pub(super) async fn namespace(
+    cluster: &Cluster,
+    spec: &ScratchSpec,
+    name: &str,
+    wait: Wait<'_>,
+) -> Result<()> {
+    let api: Api<Namespace> = Api::all(cluster.client());
+    loop {
+        let started = Timestamp::now().to_string();
+        let object = objects::namespace(name, spec, &started);
+        let found = ensured(cluster, &api, &format!("namespace {name}"), object).await;
+        let found = match found {
+            // It went between two requests.
+            Err(Error::NotFound { .. }) => continue,
+            found => found?,
+        };
+        let mark = Mark::of(&found.metadata, &spec.target);
+        if mark.ends {
+            gone(cluster, &api, name, wait).await?;
+            continue;
+        }
+        if !mark.ours || mark.holder != spec.holder {
+            return Err(Error::Held {
+                namespace: name.to_owned(),
+                holder: mark.holder,
+                since: mark.since,
+            });
+        }
+        if mark.run == spec.run && is_usable(cluster, spec, name).await? {
+            return Ok(());
+        }
+        wait.reporter
+            .note(&format!("removing what an earlier run left in namespace {name}"));
+        super::remove::everything(cluster, name, wait).await?;
+    }
+}
+
+/// Waits until a namespace is gone.
+pub(super) async fn gone(cluster: &Cluster, api: &Api<Namespace>, name: &str, wait: Wait<'_>) -> Result<()> {
+    let what = format!("the end of namespace {name}");
+    let wait = Wait { what: &what, ..wait };
+    for_object(cluster, api, name, wait, |namespace| match namespace {
+        None => Seen::Done(()),
+        Some(namespace) => Seen::Wait(why_it_stays(namespace)),
+    })
+    .await
+}
+
+fn why_it_stays(namespace: &Namespace) -> String {
+    let conditions = namespace
+        .status
+        .iter()
+        .flat_map(|is| is.conditions.iter().flatten());
+    let reasons: Vec<&str> = conditions
+        .filter(|is| is.status == "True")
+        .filter_map(|is| is.message.as_deref())
+        .collect();
+    match reasons.is_empty() {
+        true => "it is being deleted".to_owned(),
+        false => reasons.join("; "),
+    }
+}
+
+/// Whether what an earlier try of this run left can still come to a good end.
+async fn is_usable(cluster: &Cluster, spec: &ScratchSpec, namespace: &str) -> Result<bool> {
+    let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(cluster.client(), namespace);
+    let velero_namespace = Some(spec.backup.velero_namespace.as_str());
+    let restores = velero::<PodVolumeRestoreSpec>(cluster, velero_namespace);
+    let server_restores = velero::<RestoreSpec>(cluster, velero_namespace);
+    let name = names::restore(namespace, &spec.run);
+    let (pod, claim, restore, server_restore) = tokio::try_join!(
+        cluster.ask("look for the scratch pod", pods.get_opt(names::READER)),
+        cluster.ask("look for the scratch claim", claims.get_opt(names::CLAIM)),
+        cluster.ask("look for the restore", restores.get_opt(&name)),
+        cluster.ask("look for the restore", server_restores.get_opt(&name)),
+    )?;
+    let restore = restore.map(|found| typed(&found)).transpose()?;
+    let server_restore: Option<Restore> = server_restore.map(|found| typed(&found)).transpose()?;
+    let failed = server_restore.and_then(|is| is.status).and_then(|is| is.phase);
+    if failed.is_some_and(|phase| phase.is_final() && phase != RestorePhase::Completed) {
+        return Ok(false);
+    }
+    Ok(fits_together(pod.as_ref(), claim.as_ref(), restore.as_ref()))
+}
+
+fn fits_together(
+    pod: Option<&Pod>,
+    claim: Option<&PersistentVolumeClaim>,
+    restore: Option<&PodVolumeRestore>,
+) -> bool {
+    let pod_is_well = pod.is_none_or(|pod| {
+        let ended = pod.status.as_ref().and_then(|is| is.phase.as_deref());
+        pod.metadata.deletion_timestamp.is_none() && !matches!(ended, Some("Failed" | "Succeeded"))
+    });
+    let claim_is_well = claim.is_none_or(|claim| {
+        let phase = claim.status.as_ref().and_then(|is| is.phase.as_deref());
+        claim.metadata.deletion_timestamp.is_none() && phase != Some("Lost")
+    });
+    let restore_is_well = restore.is_none_or(|restore| {
+        let of = restore.spec.pod.uid.as_deref();
+        let is_of_the_pod = pod.is_some_and(|pod| pod.metadata.uid.as_deref() == of);
+        let phase = restore.status.as_ref().and_then(|is| is.phase.as_ref());
+        is_of_the_pod
+            && restore.metadata.deletion_timestamp.is_none()
+            && phase != Some(&PodVolumeRestorePhase::Failed)
+    });
+    pod_is_well && claim_is_well && restore_is_well
+}
+
+/// The account of a pod.
+pub(super) async fn account(cluster: &Cluster, spec: &ScratchSpec, namespace: &str) -> Result<()> {
+    let api: Api<ServiceAccount> = Api::namespaced(cluster.client(), namespace);
+    let what = format!("account {namespace}/{}", names::READER);
+    let account = objects::account(namespace, spec);
+    ensured(cluster, &api, &what, account).await.map(drop)
+}
+
+/// The account, the claim and the pod.
+pub(super) async fn pod(
+    cluster: &Cluster,
+    spec: &ScratchSpec,
+    namespace: &str,
+    patience: u64,
+) -> Result<(Pod, PersistentVolumeClaim)> {
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(cluster.client(), namespace);
+    let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);
+    let what = |kind: &str, name: &str| format!("{kind} {namespace}/{name}");
+    let its_claim = what("claim", names::CLAIM);
+    // Both to their end: which of two errors is told must not be a matter of luck.
+    let (account, claim) = tokio::join!(
+        account(cluster, spec, namespace),
+        ensured(cluster, &claims, &its_claim, objects::claim(namespace, spec)),
+    );
+    account?;
+    let claim = claim?;
+    let pod = objects::reader(namespace, names::CLAIM, spec, patience);
+    let pod = ensured(cluster, &pods, &what("pod", names::READER), pod).await?;
+    Ok((pod, claim))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_was_left_is_used_only_if_it_can_come_to_a_good_end() {
+        let pod = |uid: &str, phase: &str| -> Pod {
+            serde_json::from_value(json!({"metadata": {"uid": uid}, "status": {"phase": phase}})).unwrap()
+        };
+        let claim = |phase: &str| -> PersistentVolumeClaim {
+            serde_json::from_value(json!({"status": {"phase": phase}})).unwrap()
+        };
+        let restore = |uid: &str, phase: &str| -> PodVolumeRestore {
+            serde_json::from_value(json!({"spec": {"pod": {"uid": uid}}, "status": {"phase": phase}}))
+                .unwrap()
+        };
+        assert!(fits_together(None, None, None));
+        assert!(fits_together(None, Some(&claim("Pending")), None));
+        let well = (pod("1", "Pending"), claim("Bound"), restore("1", "Completed"));
+        assert!(fits_together(Some(&well.0), Some(&well.1), Some(&well.2)));
+        assert!(!fits_together(
+            Some(&pod("1", "Failed")),
+            Some(&well.1),
+            Some(&well.2)
+        ));
+        assert!(!fits_together(Some(&well.0), Some(&claim("Lost")), Some(&well.2)));
+        assert!(!fits_together(
+            Some(&well.0),
+            Some(&well.1),
+            Some(&restore("1", "Failed"))
+        ));
+        // The pod that it was for is another one, or gone.
+        assert!(!fits_together(
+            Some(&well.0),
+            Some(&well.1),
+            Some(&restore("2", "New"))
+        ));
+        assert!(!fits_together(None, Some(&well.1), Some(&well.2)));
+    }
+}

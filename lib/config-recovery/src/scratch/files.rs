@@ -1,0 +1,217 @@
+//! The files of a file-system backup, brought back by Velero's node agent.
+//!
+//! Velero's server would do it too, by a Restore: but it works on one Restore at a time and blocks until the volumes of
+//! that one are back (`pkg/controller/restore_controller.go`), so that seven apps would take seven times as long as one.
+//! The node agent needs no Restore: it works on PodVolumeRestores.
+
+use futures_util::future::{Either, select};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use velero_api::{PodVolumeRestore, PodVolumeRestorePhase, PodVolumeRestoreSpec};
+
+use super::ensure::{ensured, no_velero, typed, velero};
+use super::{Scratch, ScratchSpec, Worked, judge, names, objects, place};
+use crate::backups::FilesBackup;
+use crate::cluster::Cluster;
+use crate::journal::Step;
+use crate::report::Silent;
+use crate::wait::{Doubt, Seen, Wait, Which, for_object, for_objects};
+use crate::{Error, Result};
+
+/// What selects the pods of the node agent (`pkg/nodeagent/node_agent.go`).
+const AGENT: &str = "name=node-agent";
+/// How long a node may be without a running node agent. It may just be restarted.
+const NO_AGENT: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// Tells the node agent what to do; it begins when the pod runs.
+pub(super) async fn order(
+    cluster: &Cluster,
+    spec: &ScratchSpec,
+    files: &FilesBackup,
+    namespace: &str,
+    pod: &Pod,
+    claim: &PersistentVolumeClaim,
+) -> Result<()> {
+    let repository = match files.uploader.as_str() {
+        "restic" => restic_repository(cluster, spec, files).await?,
+        _ => String::new(),
+    };
+    let (pod_uid, claim_uid) = (pod.uid().unwrap_or_default(), claim.uid().unwrap_or_default());
+    let restore = objects::volume_restore(namespace, spec, files, &repository, &pod_uid, &claim_uid);
+    let what = format!(
+        "PodVolumeRestore {}/{}",
+        spec.backup.velero_namespace,
+        restore.name()
+    );
+    let value = serde_json::to_value(&restore).map_err(|error| Error::Refused {
+        action: format!("create {what}"),
+        reason: error.to_string(),
+    })?;
+    let api = velero::<PodVolumeRestoreSpec>(cluster, Some(&spec.backup.velero_namespace));
+    let made = ensured(cluster, &api, &what, value).await;
+    made.map(drop).map_err(no_velero::<PodVolumeRestoreSpec>)
+}
+
+/// Restic is told where its repository is; kopia finds it by the namespace.
+async fn restic_repository(cluster: &Cluster, spec: &ScratchSpec, files: &FilesBackup) -> Result<String> {
+    let resource = kube::core::ApiResource::from_gvk_with_plural(
+        &kube::core::GroupVersionKind::gvk(velero_api::API_GROUP, "v1", "BackupRepository"),
+        "backuprepositories",
+    );
+    let place = &spec.backup.velero_namespace;
+    let api: Api<DynamicObject> = Api::namespaced_with(cluster.client(), place, &resource);
+    let all = cluster
+        .ask("list backup repositories", api.list(&ListParams::default()))
+        .await?;
+    let text = |of: &Value, key: &str| of.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let found = all.items.iter().map(|is| &is.data["spec"]).find(|is| {
+        text(is, "volumeNamespace") == files.source_namespace
+            && text(is, "backupStorageLocation") == files.storage_location
+            && text(is, "repositoryType") == "restic"
+    });
+    found.map(|is| text(is, "resticIdentifier")).ok_or_else(|| {
+        judge::hopeless(
+            &format!("the repository of namespace {}", files.source_namespace),
+            "Velero has no restic repository of it",
+            "make a backup in that namespace, so that Velero finds its repository, then run it again",
+        )
+    })
+}
+
+/// Waits until the files are there.
+pub(super) async fn arrive(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<Worked> {
+    let came = std::pin::pin!(came(scratch, cluster, wait));
+    let trouble = std::pin::pin!(async {
+        tokio::try_join!(trouble(scratch, cluster, wait), nudge(scratch, cluster, wait)).map(drop)
+    });
+    match select(came, trouble).await {
+        Either::Left((came, _)) => came,
+        Either::Right((Err(trouble), _)) => Err(trouble),
+        Either::Right((Ok(()), came)) => came.await,
+    }
+}
+
+async fn came(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<Worked> {
+    let (place, name) = (&scratch.velero_namespace, &scratch.restore);
+    let api = velero::<PodVolumeRestoreSpec>(cluster, Some(place));
+    let what = format!("PodVolumeRestore {place}/{name}");
+    let inner = Wait { what: &what, ..wait };
+    for_object(cluster, &api, name, inner, |found| {
+        let restore: Option<PodVolumeRestore> = match found.map(typed).transpose() {
+            Ok(restore) => restore,
+            Err(error) => return Seen::Hopeless(error),
+        };
+        if let Some(status) = restore.as_ref().and_then(|is| is.status.as_ref()) {
+            let (done, total) = (status.progress.bytes_done, status.progress.total_bytes);
+            if total > 0 || status.phase == Some(PodVolumeRestorePhase::InProgress) {
+                let total = (total > 0).then_some(total).or(scratch.stored);
+                wait.reporter.bytes(Step::BringBack, done, total);
+            }
+        }
+        judge::volume_restore(&what, restore.as_ref())
+            .and_then(|()| Seen::Done(restore.as_ref().map(worked).unwrap_or_default()))
+    })
+    .await
+}
+
+fn worked(restore: &PodVolumeRestore) -> Worked {
+    let time = |text: Option<&String>| text.and_then(|text| text.parse::<Timestamp>().ok());
+    let status = restore.status.as_ref();
+    Worked {
+        ordered: time(restore.metadata.creation_timestamp.as_ref()),
+        started: time(status.and_then(|is| is.start_timestamp.as_ref())),
+        completed: time(status.and_then(|is| is.completion_timestamp.as_ref())),
+        bytes: status.map(|is| is.progress.bytes_done),
+    }
+}
+
+/// Has the node agent look again whenever it has ended another restore.
+///
+/// It works on one at a time unless it is told otherwise (`loadConcurrency`), and looks at one that it could not begin
+/// again after five seconds only, but at once when the object changes (`pkg/controller/pod_volume_restore_controller.go`).
+async fn nudge(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<()> {
+    let (place, name) = (&scratch.velero_namespace, &scratch.restore);
+    let api = velero::<PodVolumeRestoreSpec>(cluster, Some(place));
+    let (ended, mut ends) = mpsc::unbounded_channel();
+    let what = format!("the other restores in namespace {place}");
+    let inner = Wait {
+        what: &what,
+        reporter: &Silent,
+        ..wait
+    };
+    let mut known: Option<usize> = None;
+    let all = Which::default();
+    let watched = for_objects(cluster, &api, &all, inner, |all| {
+        let phase = |is: &DynamicObject| is.data["status"]["phase"].as_str().unwrap_or_default().to_owned();
+        let is_new = |is: &DynamicObject| matches!(phase(is).as_str(), "" | "New");
+        // Once it is begun there is nothing to hurry.
+        if !all.values().any(|is| is.name_any() == *name && is_new(is)) {
+            return Seen::Done(());
+        }
+        let under_way = all.values().filter(|is| phase(is) == "InProgress").count();
+        if known.is_some_and(|before| under_way < before) {
+            let _ = ended.send(());
+        }
+        known = Some(under_way);
+        Seen::Wait(format!("{under_way} are under way"))
+    });
+    let mut count = 0u32;
+    let told = async {
+        while ends.recv().await.is_some() {
+            count += 1;
+            let patch = json!({"metadata": {"annotations": {names::NUDGES: count.to_string()}}});
+            let (parameters, patch) = (PatchParams::default(), Patch::Merge(patch));
+            let patched = cluster
+                .ask("touch the restore", api.patch(name, &parameters, &patch))
+                .await;
+            if let Err(error) = patched {
+                // The node agent looks by itself too, a little later.
+                log::debug!("{error}");
+            }
+        }
+        Ok(())
+    };
+    tokio::select! { watched = watched => watched, told = told => told }
+}
+
+/// Ends only when there is no hope any more: as long as there is, the restore itself is what counts.
+async fn trouble(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<()> {
+    let node = place::runs(scratch, &scratch.claim, cluster, wait).await?;
+    agent_runs(scratch, cluster, &node, wait).await?;
+    place::ends(scratch, cluster, wait).await
+}
+
+/// Waits until a node agent runs on the node.
+async fn agent_runs(scratch: &Scratch, cluster: &Cluster, node: &str, wait: Wait<'_>) -> Result<()> {
+    let place = &scratch.velero_namespace;
+    let api: Api<Pod> = Api::namespaced(cluster.client(), place);
+    let what = format!("Velero's node agent on node {node}");
+    let inner = Wait {
+        what: &what,
+        reporter: &Silent,
+        ..wait
+    };
+    let which = Which {
+        fields: Some(format!("spec.nodeName={node}")),
+        labels: Some(AGENT.to_owned()),
+    };
+    for_objects(cluster, &api, &which, inner, |agents| {
+        let runs = |pod: &Pod| pod.status.as_ref().and_then(|is| is.phase.as_deref()) == Some("Running");
+        if agents.values().any(runs) {
+            return Seen::Done(());
+        }
+        let text = format!("none runs in namespace {place}");
+        let hint = "let Velero's daemon set node-agent run on that node too: velero-operator's option use-node-agent";
+        Seen::Doubt(Doubt {
+            about: "no node agent",
+            grace: NO_AGENT,
+            then: judge::hopeless(&what, text.clone(), hint),
+            text,
+        })
+    })
+    .await
+}

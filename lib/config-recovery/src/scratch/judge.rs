@@ -1,0 +1,218 @@
+//! What the states of pod, claim and restore mean: go on waiting, doubt, done, or no hope.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{ContainerState, PersistentVolumeClaim, Pod};
+use velero_api::{PodVolumeRestore, PodVolumeRestorePhase, RESTORE_WAIT_CONTAINER, Restore, RestorePhase};
+
+use crate::Error;
+use crate::wait::{Doubt, Seen};
+
+/// A pod that no node takes. A node may just be coming back; more nodes than there are will not come by waiting.
+const UNSCHEDULABLE: Duration = Duration::from_secs(15);
+/// An image that cannot be pulled. The kubelet has tried twice by then (again after 10 s, then after 20 s).
+const IMAGE: Duration = Duration::from_secs(25);
+/// A container that cannot be made; the kubelet tries again all the time.
+const CONTAINER: Duration = Duration::from_secs(20);
+/// A claim without a volume, once a pod waits for it. Volumes of cloud disks take up to a minute.
+const UNBOUND: Duration = Duration::from_secs(90);
+
+const SCHEDULING_HINT: &str =
+    "make room on a node that can reach the volume, or let pods onto it again (kubectl uncordon)";
+const IMAGE_HINT: &str =
+    "check the image's name, and that the cluster may pull it without credentials of the app's own namespace";
+const POD_HINT: &str = "see kubectl describe pod, then run it again";
+const CLAIM_HINT: &str =
+    "check that the storage class has a provisioner that runs and room left: kubectl describe storageclass";
+
+/// Something that waiting will not change.
+pub(super) fn hopeless(what: &str, reason: impl Into<String>, hint: &str) -> Error {
+    Error::Hopeless {
+        what: what.to_owned(),
+        reason: reason.into(),
+        hint: hint.to_owned(),
+    }
+}
+
+/// Whether the pod's init container runs: then the volume is mounted. Tells the node's name.
+pub(super) fn pod(what: &str, pod: Option<&Pod>) -> Seen<String> {
+    let none = |reason: String, hint: &str| Seen::Hopeless(hopeless(what, reason, hint));
+    let Some(pod) = pod else {
+        return none("somebody has deleted it".to_owned(), "run it again");
+    };
+    if pod.metadata.deletion_timestamp.is_some() {
+        return none("it is being deleted".to_owned(), "run it again");
+    }
+    let status = pod.status.clone().unwrap_or_default();
+    if matches!(status.phase.as_deref(), Some("Failed" | "Succeeded")) {
+        let reason = [status.reason, status.message].into_iter().flatten();
+        let reason: Vec<String> = reason.collect();
+        let reason = match reason.is_empty() {
+            true => "it has ended".to_owned(),
+            false => reason.join(": "),
+        };
+        return none(reason, POD_HINT);
+    }
+    let unschedulable = status.conditions.iter().flatten().find(|is| {
+        is.type_ == "PodScheduled" && is.status == "False" && is.reason.as_deref() == Some("Unschedulable")
+    });
+    if let Some(condition) = unschedulable {
+        let why = condition.message.clone().unwrap_or_default();
+        // The claim's own state says more, and has its own time of grace.
+        if why.contains("unbound immediate PersistentVolumeClaims") {
+            return Seen::Wait("its volume is being made".to_owned());
+        }
+        return doubt(what, "no node takes it", why, UNSCHEDULABLE, SCHEDULING_HINT);
+    }
+    let waits = status
+        .init_container_statuses
+        .iter()
+        .flatten()
+        .find(|is| is.name == RESTORE_WAIT_CONTAINER)
+        .and_then(|is| is.state.clone())
+        .unwrap_or_default();
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
+    match (waits, node) {
+        (ContainerState { running: Some(_), .. }, Some(node)) => Seen::Done(node),
+        (
+            ContainerState {
+                terminated: Some(ended),
+                ..
+            },
+            _,
+        ) => {
+            let why = ended.message.or(ended.reason).unwrap_or_default();
+            let reason = format!("its container ended with exit code {} ({why})", ended.exit_code);
+            none(reason, "the image must have sh and sleep; see kubectl logs")
+        }
+        (
+            ContainerState {
+                waiting: Some(waiting),
+                ..
+            },
+            _,
+        ) => {
+            let reason = waiting.reason.unwrap_or_default();
+            let text = waiting.message.unwrap_or_default();
+            container(what, &reason, text)
+        }
+        (_, Some(_)) => Seen::Wait("the node has it".to_owned()),
+        (_, None) => Seen::Wait("no node has it yet".to_owned()),
+    }
+}
+
+/// Judges why a container waits (`pkg/kubelet/images/types.go`, `pkg/kubelet/kuberuntime/kuberuntime_container.go`).
+fn container(what: &str, reason: &str, text: String) -> Seen<String> {
+    match reason {
+        "InvalidImageName" | "ErrImageNeverPull" => {
+            Seen::Hopeless(hopeless(what, format!("{reason}: {text}"), IMAGE_HINT))
+        }
+        "ErrImagePull"
+        | "ImagePullBackOff"
+        | "ImageInspectError"
+        | "RegistryUnavailable"
+        | "SignatureValidationFailed" => doubt(what, "its image cannot be pulled", text, IMAGE, IMAGE_HINT),
+        "CreateContainerConfigError"
+        | "CreateContainerError"
+        | "RunContainerError"
+        | "PreCreateHookError"
+        | "PostStartHookError" => doubt(what, "its container cannot be started", text, CONTAINER, POD_HINT),
+        _ => Seen::Wait("its container is being made".to_owned()),
+    }
+}
+
+fn doubt(what: &str, about: &'static str, why: String, grace: Duration, hint: &str) -> Seen<String> {
+    let text = match why.is_empty() {
+        true => about.to_owned(),
+        false => format!("{about}: {why}"),
+    };
+    Seen::Doubt(Doubt {
+        about,
+        then: hopeless(what, text.clone(), hint),
+        text,
+        grace,
+    })
+}
+
+/// Whether a claim that a pod waits for has a volume. Tells the volume's name.
+pub(super) fn claim(what: &str, claim: Option<&PersistentVolumeClaim>) -> Seen<String> {
+    let Some(claim) = claim else {
+        return Seen::Hopeless(hopeless(what, "somebody has deleted it", "run it again"));
+    };
+    if claim.metadata.deletion_timestamp.is_some() {
+        return Seen::Hopeless(hopeless(what, "it is being deleted", "run it again"));
+    }
+    let phase = claim.status.as_ref().and_then(|is| is.phase.as_deref());
+    let volume = claim.spec.as_ref().and_then(|is| is.volume_name.clone());
+    match (phase, volume) {
+        (Some("Bound"), Some(volume)) => Seen::Done(volume),
+        (Some("Lost"), _) => Seen::Hopeless(hopeless(what, "its volume is gone", "run it again")),
+        // Until a pod is there this may be because the class waits for its first consumer; here there is one.
+        _ => doubt(what, "it gets no volume", String::new(), UNBOUND, CLAIM_HINT),
+    }
+}
+
+/// Whether the node agent has brought the files back.
+pub(super) fn volume_restore(what: &str, restore: Option<&PodVolumeRestore>) -> Seen<()> {
+    let Some(restore) = restore else {
+        let reason = "it is gone: somebody has deleted it, or its backup";
+        return Seen::Hopeless(hopeless(
+            what,
+            reason,
+            "see whether the backup is there: list-backups",
+        ));
+    };
+    let status = restore.status.clone().unwrap_or_default();
+    match status.phase {
+        Some(PodVolumeRestorePhase::Completed) => Seen::Done(()),
+        Some(PodVolumeRestorePhase::Failed) => {
+            let reason = status.message.unwrap_or_else(|| "it failed".to_owned());
+            let hint = "see the log of Velero's node agent, or choose another backup: list-backups";
+            Seen::Hopeless(hopeless(what, reason, hint))
+        }
+        Some(PodVolumeRestorePhase::InProgress) => {
+            let progress = status.progress;
+            Seen::Wait(format!(
+                "{} of {} bytes",
+                progress.bytes_done, progress.total_bytes
+            ))
+        }
+        None | Some(PodVolumeRestorePhase::New) => {
+            Seen::Wait("Velero's node agent has not begun with it".to_owned())
+        }
+        Some(PodVolumeRestorePhase::Other(phase)) => Seen::Wait(phase),
+    }
+}
+
+/// Whether Velero's server has ended a Restore well.
+pub(super) fn restore(what: &str, restore: Option<&Restore>) -> Seen<()> {
+    let Some(restore) = restore else {
+        let reason = "it is gone: somebody has deleted it, or its backup";
+        return Seen::Hopeless(hopeless(
+            what,
+            reason,
+            "see whether the backup is there: list-backups",
+        ));
+    };
+    let status = restore.status.clone().unwrap_or_default();
+    match status.phase {
+        Some(RestorePhase::Completed) => Seen::Done(()),
+        Some(phase) if phase.is_final() => {
+            let mut reasons = status.validation_errors;
+            reasons.extend(status.failure_reason);
+            if reasons.is_empty() {
+                reasons.push(format!("it ended as {phase:?} with {} errors", status.errors));
+            }
+            let hint = format!("velero restore describe {} says more", restore.name());
+            Seen::Hopeless(hopeless(what, reasons.join("; "), &hint))
+        }
+        None | Some(RestorePhase::New) => {
+            Seen::Wait("Velero has not begun with it: it works on one at a time".to_owned())
+        }
+        Some(_) => Seen::Wait("Velero works on it".to_owned()),
+    }
+}
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

@@ -1,0 +1,254 @@
+//! A place beside the app where a backup comes back: a namespace with one claim and one pod that does nothing.
+//!
+//! [`make`] makes it and tells Velero what to do, [`Scratch::bring_back`] waits for the bytes, [`Scratch::unpack_into`]
+//! copies them into a folder, [`remove`] removes all of it. Each of them ensures what should be: one that was killed is
+//! called again and goes on.
+
+mod ensure;
+mod files;
+mod judge;
+mod names;
+mod objects;
+mod place;
+mod remove;
+mod snapshot;
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use tokio::time::Instant;
+
+use crate::backups::{AppId, BackupSummary, Holds};
+use crate::cluster::Cluster;
+use crate::report::{Reporter, Silent};
+use crate::transfer::{self, Source};
+use crate::wait::Wait;
+use crate::{Error, Result};
+
+/// How long the end of a namespace may take.
+const REMOVAL: Duration = Duration::from_secs(180);
+/// How long a restore may take that has nothing to copy: images are pulled and volumes made in it.
+const RESTORE: Duration = Duration::from_secs(900);
+/// What the slowest storage that is of use copies in a second, in bytes.
+const SLOWEST: u64 = 1 << 20;
+
+/// What is brought back, and how its place looks.
+#[derive(Debug, Clone)]
+pub struct ScratchSpec {
+    /// Whose data they will be; the namespace's name follows from it and from `purpose`.
+    pub target: AppId,
+    /// The backup.
+    pub backup: BackupSummary,
+    /// What the run is for.
+    pub purpose: Purpose,
+    /// This run: a short text of `[a-z0-9]`. A namespace of an earlier run of the same holder is removed.
+    pub run: String,
+    /// Who runs it: "radarr/0". The namespace of another holder is left alone.
+    pub holder: String,
+    /// Image of the pod. It needs `sh`, `sleep` and `tar`; the app's own does.
+    pub image: String,
+    /// The claim's class; `None` for the cluster's default.
+    pub storage_class: Option<String>,
+    /// Bytes that the claim asks for.
+    pub size: u64,
+}
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// To check a backup.
+    Verify,
+    /// To bring one back.
+    Restore,
+}
+
+/// The place, made.
+#[derive(Debug, Clone)]
+pub struct Scratch {
+    /// The namespace.
+    pub namespace: String,
+    /// The claim that the bytes come back into. A snapshot comes back with a claim of its own.
+    claim: String,
+    /// Namespace of Velero.
+    pub velero_namespace: String,
+    /// Name of the PodVolumeRestore or the Restore.
+    pub restore: String,
+    /// When [`Scratch::bring_back`] gives up: 15 minutes and what the bytes take at 1 MiB a second.
+    pub patience: Duration,
+    /// Bytes that the backup holds, where that is known.
+    stored: Option<u64>,
+    spec: ScratchSpec,
+}
+
+/// When Velero did its part, by the cluster's timestamps, which have whole seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Worked {
+    /// When it was asked to.
+    pub ordered: Option<Timestamp>,
+    /// When it began, where it tells.
+    pub started: Option<Timestamp>,
+    /// When it was done; of a snapshot, when it had made the claim that is filled from it.
+    pub completed: Option<Timestamp>,
+    /// Bytes that it says it wrote.
+    pub bytes: Option<u64>,
+}
+
+impl Worked {
+    /// From the order to the end.
+    pub fn took(&self) -> Option<Duration> {
+        let took = self.completed?.duration_since(self.ordered?);
+        took.try_into().ok()
+    }
+}
+
+/// Name of the namespace for this app, model and purpose.
+pub fn namespace(target: &AppId, purpose: Purpose) -> String {
+    names::namespace(target, purpose)
+}
+
+/// Makes the place and tells Velero what to bring into it. What an earlier try of the same run made is gone on with;
+/// what an earlier run left is removed first.
+///
+/// # Errors
+/// [`Error::Held`] when another holder has the namespace, [`Error::Hopeless`] when the storage class is missing,
+/// [`Error::Quota`], [`Error::NoVelero`], [`Error::NoSuchBackup`] when the backup is not there any more, [`Error::Unfit`] when
+/// it holds nothing; otherwise why the API server refused.
+pub async fn make(cluster: &Cluster, spec: &ScratchSpec, reporter: &dyn Reporter) -> Result<Scratch> {
+    let stored = spec.backup.holds.bytes();
+    let patience = RESTORE + Duration::from_secs(stored.unwrap_or(spec.size) / SLOWEST);
+    if spec.backup.holds == Holds::Nothing {
+        return Err(Error::Unfit {
+            backup: spec.backup.name.clone(),
+            why: "it holds nothing of the config volume".to_owned(),
+        });
+    }
+    ensure::backup_is_there(cluster, spec).await?;
+    // A snapshot's claim comes back with the class that it had.
+    if matches!(spec.backup.holds, Holds::Files(_)) {
+        ensure::class_is_there(cluster, spec.storage_class.as_deref()).await?;
+    }
+    let namespace = names::namespace(&spec.target, spec.purpose);
+    let wait = removal("the scratch namespace", reporter);
+    ensure::namespace(cluster, spec, &namespace, wait).await?;
+    if let Holds::Files(files) = &spec.backup.holds {
+        let (pod, claim) = ensure::pod(cluster, spec, &namespace, patience.as_secs()).await?;
+        files::order(cluster, spec, files, &namespace, &pod, &claim).await?;
+    } else {
+        ensure::account(cluster, spec, &namespace).await?;
+        snapshot::order(cluster, spec, &namespace).await?;
+    }
+    Ok(Scratch {
+        claim: names::CLAIM.to_owned(),
+        velero_namespace: spec.backup.velero_namespace.clone(),
+        restore: names::restore(&namespace, &spec.run),
+        namespace,
+        patience,
+        stored,
+        spec: spec.clone(),
+    })
+}
+
+impl Scratch {
+    /// Waits until the bytes are in the volume, and tells when Velero did its part.
+    ///
+    /// # Errors
+    /// [`Error::Hopeless`] as soon as something stands in the way that waiting does not change, with what to do;
+    /// [`Error::TimedOut`] after [`Scratch::patience`].
+    pub async fn bring_back(&self, cluster: &Cluster, reporter: &dyn Reporter) -> Result<Worked> {
+        let wait = Wait {
+            what: "the restored volume",
+            deadline: Instant::now() + self.patience,
+            reporter,
+        };
+        match self.spec.backup.holds {
+            Holds::Files(_) => files::arrive(self, cluster, wait).await,
+            Holds::Snapshot { .. } | Holds::Nothing => snapshot::arrive(self, cluster, wait).await,
+        }
+    }
+
+    /// Copies the volume's content into `folder`, which is there and empty: names, owners, modes, times, links.
+    ///
+    /// # Errors
+    /// [`Error::Transfer`] when the stream breaks off or `tar` fails in the pod, [`Error::Volume`] when the content cannot be
+    /// written. What was unpacked before stays in `folder`.
+    pub async fn unpack_into(
+        &self,
+        cluster: &Cluster,
+        folder: &Path,
+        reporter: &dyn Reporter,
+    ) -> Result<config_volume::Unpacked> {
+        let source = Source {
+            namespace: &self.namespace,
+            pod: names::READER,
+            container: velero_api::RESTORE_WAIT_CONTAINER,
+            folder: objects::MOUNT,
+        };
+        transfer::unpack(cluster, source, folder, self.stored, reporter).await
+    }
+
+    fn unfit(&self, why: &str) -> Error {
+        Error::Unfit {
+            backup: self.spec.backup.name.clone(),
+            why: why.to_owned(),
+        }
+    }
+
+    fn pod_name(&self) -> String {
+        format!("pod {}/{}", self.namespace, names::READER)
+    }
+}
+
+/// Removes the place that `holder` made for this app and purpose, whichever run it was, and waits until it is gone. Where
+/// there is none, nothing is done.
+///
+/// # Errors
+/// [`Error::Held`] when it is somebody else's; otherwise why it cannot be removed.
+pub async fn remove(cluster: &Cluster, target: &AppId, purpose: Purpose, holder: &str) -> Result<()> {
+    let wait = removal("the scratch namespace", &Silent);
+    match held(cluster, target, purpose, holder).await? {
+        Some(name) => remove::everything(cluster, &name, wait).await,
+        // Somebody may have removed the namespace alone.
+        None => remove::outside(cluster, &names::namespace(target, purpose), wait).await,
+    }
+}
+
+/// Begins to remove the place and does not wait for its end, which takes some seconds: [`remove`] does.
+///
+/// # Errors
+/// As [`remove`].
+pub async fn let_go(cluster: &Cluster, target: &AppId, purpose: Purpose, holder: &str) -> Result<()> {
+    match held(cluster, target, purpose, holder).await? {
+        Some(name) => remove::begin(cluster, &name).await,
+        None => Ok(()),
+    }
+}
+
+/// The place that `holder` made, if there is one.
+async fn held(cluster: &Cluster, target: &AppId, purpose: Purpose, holder: &str) -> Result<Option<String>> {
+    let name = names::namespace(target, purpose);
+    let api: Api<Namespace> = Api::all(cluster.client());
+    let found = cluster.ask(format!("look for namespace {name}"), api.get_opt(&name));
+    let Some(found) = found.await? else {
+        return Ok(None);
+    };
+    let mark = names::Mark::of(&found.metadata, target);
+    if !mark.ours || mark.holder != holder {
+        return Err(Error::Held {
+            namespace: name,
+            holder: mark.holder,
+            since: mark.since,
+        });
+    }
+    Ok(Some(name))
+}
+
+fn removal<'a>(what: &'a str, reporter: &'a dyn Reporter) -> Wait<'a> {
+    Wait {
+        what,
+        deadline: Instant::now() + REMOVAL,
+        reporter,
+    }
+}

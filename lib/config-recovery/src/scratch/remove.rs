@@ -1,0 +1,171 @@
+//! Removes the place, and nothing else.
+
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim, Pod};
+use kube::Api;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use serde_json::json;
+use velero_api::{Kind, PodVolumeRestoreSpec, RestoreSpec};
+
+use super::ensure::{self, velero};
+use super::{names, snapshot};
+use crate::cluster::Cluster;
+use crate::wait::{Seen, Wait, Which, for_objects};
+use crate::{Error, Result};
+
+/// Removes everything of a namespace that is ours, and waits until it is gone.
+pub(super) async fn everything(cluster: &Cluster, namespace: &str, wait: Wait<'_>) -> Result<()> {
+    begin(cluster, namespace).await?;
+    ensure::gone(cluster, &Api::all(cluster.client()), namespace, wait).await?;
+    outside(cluster, namespace, wait).await
+}
+
+/// Removes what lies outside of the namespace, and waits until it is gone. What Velero has to put away itself, it puts
+/// away one after the other.
+pub(super) async fn outside(cluster: &Cluster, namespace: &str, wait: Wait<'_>) -> Result<()> {
+    tokio::try_join!(
+        restores::<PodVolumeRestoreSpec>(cluster, namespace),
+        restores::<RestoreSpec>(cluster, namespace),
+        snapshot::contents_go(cluster, namespace),
+    )?;
+    let api = velero::<RestoreSpec>(cluster, None);
+    let which = Which::labelled(names::selector(namespace));
+    let what = format!("the end of the Restore into namespace {namespace}");
+    let wait = Wait { what: &what, ..wait };
+    let gone = for_objects(cluster, &api, &which, wait, |all| match all.is_empty() {
+        true => Seen::Done(()),
+        false => Seen::Wait("Velero puts it away".to_owned()),
+    });
+    match gone.await {
+        // No Velero, no Restore.
+        Err(Error::NotFound { .. }) => Ok(()),
+        gone => gone,
+    }
+}
+
+/// Tells the API server to remove everything of a namespace that is ours: first what Velero works on, then the namespace.
+pub(super) async fn begin(cluster: &Cluster, namespace: &str) -> Result<()> {
+    tokio::try_join!(
+        restores::<PodVolumeRestoreSpec>(cluster, namespace),
+        restores::<RestoreSpec>(cluster, namespace),
+        volumes_go_too(cluster, namespace),
+    )?;
+    pod_and_claim_go(cluster, namespace).await?;
+    let api: Api<Namespace> = Api::all(cluster.client());
+    let parameters = DeleteParams::default();
+    let delete = api.delete(namespace, &parameters);
+    cluster
+        .ask_opt(format!("delete namespace {namespace}"), delete)
+        .await
+        .map(drop)
+}
+
+/// What Velero was told to restore into the namespace, in whichever namespace Velero runs.
+async fn restores<S: Kind>(cluster: &Cluster, namespace: &str) -> Result<()> {
+    let all = velero::<S>(cluster, None);
+    let ours = ListParams::default().labels(&names::selector(namespace));
+    let parameters = DeleteParams::default();
+    let found = cluster
+        .ask_opt(format!("list {}", S::PLURAL), all.list_metadata(&ours))
+        .await?;
+    for restore in found.into_iter().flat_map(|list| list.items) {
+        let (Some(name), Some(place)) = (restore.metadata.name, restore.metadata.namespace) else {
+            continue;
+        };
+        let one = velero::<S>(cluster, Some(&place));
+        let delete = one.delete(&name, &parameters);
+        cluster
+            .ask_opt(format!("delete {} {name}", S::KIND), delete)
+            .await?;
+    }
+    Ok(())
+}
+
+/// A class may say that volumes stay when their claims go. These hold a copy that nobody would ever look for.
+async fn volumes_go_too(cluster: &Cluster, namespace: &str) -> Result<()> {
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(cluster.client(), namespace);
+    let volumes: Api<PersistentVolume> = Api::all(cluster.client());
+    let all = ListParams::default();
+    let list = claims.list(&all);
+    for claim in cluster
+        .ask(format!("list claims in namespace {namespace}"), list)
+        .await?
+        .items
+    {
+        let Some(name) = claim.spec.and_then(|spec| spec.volume_name) else {
+            continue;
+        };
+        let action = format!("read volume {name}");
+        let Some(volume) = cluster.ask(action, volumes.get_opt(&name)).await? else {
+            continue;
+        };
+        if !stays_and_is_of(&volume, claim.metadata.uid.as_deref()) {
+            continue;
+        }
+        let (parameters, patch) = (
+            PatchParams::default(),
+            Patch::Merge(json!({"spec": {"persistentVolumeReclaimPolicy": "Delete"}})),
+        );
+        let patched = volumes.patch(&name, &parameters, &patch);
+        cluster
+            .ask_opt(format!("let volume {name} go with its claim"), patched)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Whether a volume would stay, though a provisioner made it for this very claim.
+fn stays_and_is_of(volume: &PersistentVolume, claim: Option<&str>) -> bool {
+    let was_made = volume
+        .metadata
+        .annotations
+        .as_ref()
+        .is_some_and(|all| all.contains_key("pv.kubernetes.io/provisioned-by"));
+    let is = volume.spec.as_ref();
+    let stays = is.and_then(|is| is.persistent_volume_reclaim_policy.as_deref()) == Some("Retain");
+    let of = is
+        .and_then(|is| is.claim_ref.as_ref())
+        .and_then(|of| of.uid.as_deref());
+    was_made && stays && claim.is_some() && of == claim
+}
+
+/// The namespace controller begins after five seconds, and comes back eight seconds later when a claim is still in use by
+/// then (`pkg/controller/namespace`). What is told to go now is gone by the time that it begins.
+async fn pod_and_claim_go(cluster: &Cluster, namespace: &str) -> Result<()> {
+    let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(cluster.client(), namespace);
+    let (parameters, all) = (DeleteParams::default(), ListParams::default());
+    let go = pods.delete_collection(&parameters, &all);
+    cluster
+        .ask_opt(format!("delete the pods in namespace {namespace}"), go)
+        .await?;
+    let go = claims.delete_collection(&parameters, &all);
+    cluster
+        .ask_opt(format!("delete the claims in namespace {namespace}"), go)
+        .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn only_volumes_that_were_made_for_the_claim_are_let_go() {
+        let volume = |made: Value, policy: &str, of: &str| -> PersistentVolume {
+            let value = json!({
+                "metadata": {"annotations": made},
+                "spec": {"persistentVolumeReclaimPolicy": policy, "claimRef": {"uid": of}},
+            });
+            serde_json::from_value(value).unwrap()
+        };
+        let made = json!({"pv.kubernetes.io/provisioned-by": "x"});
+        assert!(stays_and_is_of(&volume(made.clone(), "Retain", "1"), Some("1")));
+        assert!(!stays_and_is_of(&volume(made.clone(), "Delete", "1"), Some("1")));
+        assert!(!stays_and_is_of(&volume(made.clone(), "Retain", "2"), Some("1")));
+        assert!(!stays_and_is_of(&volume(made, "Retain", "1"), None));
+        // Somebody's own volume that the claim happened to get.
+        assert!(!stays_and_is_of(&volume(json!({}), "Retain", "1"), Some("1")));
+    }
+}

@@ -1,0 +1,187 @@
+//! `choose` and `last_good`: which backup is meant, and why another is not.
+
+use config_recovery::Error;
+use config_recovery::backups::{self, BackupSummary, Choice, choose, last_good};
+use serde_json::{Value, json};
+
+use crate::objects::{Backup, app, now, radarr};
+use crate::server::Server;
+
+/// The backups as `list` tells them.
+async fn listed(all: Vec<(Backup, Option<u64>)>) -> Vec<BackupSummary> {
+    let volumes = all
+        .iter()
+        .filter_map(|(backup, bytes)| Some(backup.config((*bytes)?)))
+        .collect();
+    let server = Server::new()
+        .lists(
+            "GET /apis/velero.io/v1/backups?limit=500",
+            all.iter().map(|(backup, _)| backup.value()).collect(),
+        )
+        .lists("GET /apis/velero.io/v1/podvolumebackups?limit=500", volumes);
+    let list = backups::list(&server.cluster(), None).await.unwrap();
+    server.done();
+    list
+}
+
+fn of_radarr(name: &str, day: &str) -> Backup {
+    Backup::scheduled("radarr", "media", name).at(&format!("2026-11-{day}T02:17:00Z"))
+}
+
+/// One of each kind, the good ones older than the rest.
+async fn one_of_each() -> Vec<BackupSummary> {
+    listed(vec![
+        (of_radarr("good-old", "18"), Some(1_000)),
+        (of_radarr("good", "19"), Some(2_000)),
+        (
+            of_radarr("partial", "20")
+                .phase("PartiallyFailed")
+                .set("/status/errors", json!(1)),
+            Some(3_000),
+        ),
+        (of_radarr("empty", "21"), None),
+        (
+            of_radarr("failed", "22")
+                .phase("Failed")
+                .set("/status/failureReason", json!("no\tspace")),
+            None,
+        ),
+        (of_radarr("failed-with-bytes", "22").phase("Failed"), Some(7)),
+        (
+            of_radarr("expired", "23").set("/status/expiration", json!("2026-11-24T11:00:00Z")),
+            Some(4_000),
+        ),
+        (of_radarr("deleted", "23").phase("Deleting"), Some(4_000)),
+        (
+            of_radarr("running", "24")
+                .phase("InProgress")
+                .set("/status/completionTimestamp", Value::Null),
+            None,
+        ),
+        (
+            Backup::scheduled("sonarr", "media", "of-sonarr").at("2026-11-24T03:00:00Z"),
+            Some(5_000),
+        ),
+        (
+            Backup::scheduled("radarr", "media4k", "of-4k").at("2026-11-24T04:00:00Z"),
+            Some(6_000),
+        ),
+    ])
+    .await
+}
+
+fn pick<'a>(list: &'a [BackupSummary], choice: &str) -> Result<&'a str, Error> {
+    choose(list, &Choice::from(choice), &radarr(), now()).map(|backup| backup.name.as_str())
+}
+
+#[tokio::test]
+async fn the_latest_is_the_newest_good_one() {
+    let mut list = one_of_each().await;
+    assert_eq!(pick(&list, "latest").unwrap(), "good");
+    list.reverse();
+    assert_eq!(pick(&list, "latest").unwrap(), "good");
+    let last = last_good(&list, &radarr(), now()).unwrap();
+    assert_eq!(
+        (last.name.as_str(), last.uid.as_str(), last.bytes),
+        ("good", "uid-good", Some(2_000))
+    );
+    assert_eq!(last.time, Some("2026-11-19T02:17:09Z".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn no_backup_and_no_good_backup_are_told_apart() {
+    let list = one_of_each().await;
+    let nobody = app("lidarr", "media");
+    let error = choose(&list, &Choice::Latest, &nobody, now()).unwrap_err();
+    assert_eq!(error.to_string(), "there is no backup of lidarr in model media");
+    let none_good: Vec<BackupSummary> = list
+        .into_iter()
+        .filter(|backup| !backup.name.starts_with("good"))
+        .collect();
+    let error = pick(&none_good, "latest").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "there is no good backup of radarr in model media"
+    );
+    assert!(matches!(error, Error::NoBackup { .. }));
+    assert_eq!(last_good(&none_good, &radarr(), now()), None);
+}
+
+#[tokio::test]
+async fn a_named_one_is_found_by_uid_and_by_name() {
+    let list = one_of_each().await;
+    assert_eq!(pick(&list, "good-old").unwrap(), "good-old");
+    assert_eq!(pick(&list, "uid-good-old").unwrap(), "good-old");
+    assert_eq!(pick(&list, "partial").unwrap(), "partial");
+    for unknown in ["gone\u{1b}", "", "uid-"] {
+        assert!(
+            matches!(pick(&list, unknown), Err(Error::NoSuchBackup(_))),
+            "{unknown:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn one_of_another_app_or_model_is_foreign() {
+    let list = one_of_each().await;
+    for (name, found) in [
+        ("of-sonarr", "sonarr in model media"),
+        ("uid-of-4k", "radarr in model media4k"),
+    ] {
+        let error = pick(&list, name).unwrap_err();
+        let name = name.trim_start_matches("uid-");
+        assert_eq!(
+            error.to_string(),
+            format!("backup {name} is one of {found}, not of radarr in model media")
+        );
+        assert!(matches!(error, Error::Foreign { .. }));
+    }
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_restored_says_why() {
+    let list = one_of_each().await;
+    for (name, why) in [
+        ("running", "it has not ended yet (InProgress)"),
+        ("empty", "it holds no bytes of the config volume"),
+        (
+            "failed",
+            "Velero calls it Failed, and it holds nothing of the config volume (no\\tspace)",
+        ),
+        ("failed-with-bytes", "Velero calls it Failed"),
+        ("expired", "it expired at 2026-11-24T11:00:00Z"),
+        ("deleted", "it is being deleted"),
+    ] {
+        let error = pick(&list, name).unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot restore backup {name}: {why}"));
+        assert!(error.hint().unwrap().contains("list-backups"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_there_twice_is_told_by_uid() {
+    let twin = of_radarr("twin", "19");
+    let elsewhere = twin
+        .clone()
+        .set("/metadata/namespace", json!("velero-two"))
+        .set("/metadata/uid", json!("uid-elsewhere"));
+    let of_sonarr = Backup::scheduled("sonarr", "media", "twin").set("/metadata/uid", json!("uid-sonarr"));
+    let list = listed(vec![
+        (twin, Some(1)),
+        (elsewhere, Some(2)),
+        (of_sonarr.clone(), Some(3)),
+    ])
+    .await;
+    let error = pick(&list, "twin").unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("2 backups have this name; say the uid of the one that is meant"),
+        "{error}"
+    );
+    let chosen = choose(&list, &Choice::from("uid-elsewhere"), &radarr(), now()).unwrap();
+    assert_eq!(chosen.holds.bytes(), Some(2));
+    // Another app's backup of the same name stands in nobody's way.
+    let list = listed(vec![(of_sonarr, Some(3)), (of_radarr("twin", "19"), Some(1))]).await;
+    assert_eq!(pick(&list, "twin").unwrap(), "twin");
+}

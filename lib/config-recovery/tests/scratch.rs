@@ -1,0 +1,267 @@
+//! The place beside the app against an API server inside the test: what is asked for, and what is not even tried.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on panics"
+)]
+
+#[allow(dead_code, reason = "each test program uses the part that it needs")]
+#[path = "reading/server.rs"]
+mod server;
+
+use config_recovery::backups::{AppId, BackupSummary, FilesBackup, Holds};
+use config_recovery::report::Silent;
+use config_recovery::scratch::{self, Purpose, Scratch, ScratchSpec};
+use config_recovery::{Error, Result};
+use serde_json::{Value, json};
+use server::Server;
+
+const GET_BACKUP: &str = "GET /apis/velero.io/v1/namespaces/velero/backups/b1";
+const GET_CLASS: &str = "GET /apis/storage.k8s.io/v1/storageclasses/fast";
+const NAMESPACES: &str = "/api/v1/namespaces";
+/// Follows from app, model and purpose, in every release.
+const PLACE: &str = "restore-radarr-4a6c93f2bb";
+const SELECTOR: &str =
+    "app.kubernetes.io/managed-by=configuratarr,config-recovery/scratch=restore-radarr-4a6c93f2bb";
+
+fn radarr() -> AppId {
+    AppId {
+        app: "radarr".to_owned(),
+        model: "media".to_owned(),
+    }
+}
+
+fn spec() -> ScratchSpec {
+    let files = FilesBackup {
+        bytes: 5,
+        volume: "radarr-config-1".to_owned(),
+        snapshot_id: "s1".to_owned(),
+        uploader: "kopia".to_owned(),
+        source_namespace: "media".to_owned(),
+        storage_location: "default".to_owned(),
+    };
+    ScratchSpec {
+        target: radarr(),
+        backup: BackupSummary {
+            name: "b1".to_owned(),
+            uid: "uid-b1".to_owned(),
+            velero_namespace: "velero".to_owned(),
+            storage_location: "default".to_owned(),
+            whose: radarr(),
+            schedule: None,
+            phase: None,
+            started: None,
+            completed: None,
+            expires: None,
+            holds: Holds::Files(files),
+            complaints: Vec::new(),
+        },
+        purpose: Purpose::Restore,
+        run: "r1".to_owned(),
+        holder: "radarr/0".to_owned(),
+        image: "radarr:1".to_owned(),
+        storage_class: Some("fast".to_owned()),
+        size: 1024,
+    }
+}
+
+fn metadata(name: &str, uid: &str) -> Value {
+    json!({"metadata": {"name": name, "uid": uid}})
+}
+
+/// Backup and class are there.
+fn sound() -> Server {
+    Server::new()
+        .answers(GET_BACKUP, metadata("b1", "uid-b1"))
+        .answers(GET_CLASS, metadata("fast", "1"))
+}
+
+fn namespace(run: &str, holder: &str, target: &str) -> Value {
+    json!({"metadata": {
+        "name": PLACE, "creationTimestamp": "2026-01-01T00:00:00Z",
+        "labels": {"app.kubernetes.io/managed-by": "configuratarr", "config-recovery/run": run},
+        "annotations": {"config-recovery/holder": holder, "config-recovery/target": target,
+                        "config-recovery/started": "2026-01-02T00:00:00Z"},
+    }})
+}
+
+/// A namespace of the place's name is there already.
+fn taken(server: Server, found: Value) -> Server {
+    server
+        .refuses(&format!("POST {NAMESPACES}"), 409, "AlreadyExists", "it exists")
+        .answers(&format!("GET {NAMESPACES}/{PLACE}"), found)
+}
+
+async fn make(server: &Server, spec: &ScratchSpec) -> Result<Scratch> {
+    scratch::make(&server.cluster(), spec, &Silent).await
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_missing_class_is_named_before_anything_is_made() {
+    let server = Server::new()
+        .answers(GET_BACKUP, metadata("b1", "uid-b1"))
+        .refuses(GET_CLASS, 404, "NotFound", "not found");
+    let error = make(&server, &spec()).await.unwrap_err();
+    assert!(error.to_string().contains("no storage class fast"), "{error}");
+    assert!(error.hint().unwrap().contains("kubectl get storageclass"));
+    server.done();
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn without_a_class_there_must_be_a_default_one() {
+    let spec = ScratchSpec {
+        storage_class: None,
+        ..spec()
+    };
+    let mut other = metadata("fast", "1");
+    other["metadata"]["annotations"] = json!({"storageclass.kubernetes.io/is-default-class": "false"});
+    let server = Server::new()
+        .answers(GET_BACKUP, metadata("b1", "uid-b1"))
+        .lists("GET /apis/storage.k8s.io/v1/storageclasses", vec![other]);
+    let error = make(&server, &spec).await.unwrap_err();
+    assert!(error.to_string().contains("no default one"), "{error}");
+    server.done();
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_backup_that_is_gone_or_another_one_and_a_missing_velero_are_told_apart() {
+    let group = "GET /apis/velero.io/v1";
+    let known = json!({"kind": "APIResourceList", "groupVersion": "velero.io/v1", "resources": []});
+    let server = sound().answers(group, known);
+    let mut another = spec();
+    another.backup.uid = "uid-before".to_owned();
+    let error = make(&server, &another).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::NoSuchBackup(uid) if uid == "uid-before"),
+        "{error:?}"
+    );
+
+    let server = Server::new()
+        .knows_no(GET_BACKUP)
+        .knows_no(group)
+        .answers(GET_CLASS, metadata("fast", "1"));
+    let error = make(&server, &spec()).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::NoVelero(what) if what == "backups.velero.io"),
+        "{error:?}"
+    );
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_empty_backup_is_not_even_looked_for() {
+    let mut empty = spec();
+    empty.backup.holds = Holds::Nothing;
+    let server = Server::new();
+    assert!(matches!(make(&server, &empty).await, Err(Error::Unfit { .. })));
+    assert_eq!(server.done(), 0);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_another_holder_or_somebody_made_stays_untouched() {
+    let foreign = [
+        (
+            namespace("r1", "radarr/1", "media/radarr"),
+            "radarr/1",
+            "2026-01-02T00:00:00Z",
+        ),
+        (
+            namespace("r1", "radarr/0", "media/sonarr"),
+            "radarr/0",
+            "2026-01-02T00:00:00Z",
+        ),
+        (
+            json!({"metadata": {"name": PLACE, "creationTimestamp": "2026-01-01T00:00:00Z"}}),
+            "somebody else",
+            "2026-01-01T00:00:00Z",
+        ),
+    ];
+    for (found, by, at) in foreign {
+        let server = taken(sound(), found.clone());
+        match make(&server, &spec()).await.unwrap_err() {
+            Error::Held { holder, since, .. } => assert_eq!((holder.as_str(), since.as_str()), (by, at)),
+            other => panic!("{other:?}"),
+        }
+        server.done();
+
+        let server = Server::new().answers(&format!("GET {NAMESPACES}/{PLACE}"), found);
+        let removed = scratch::remove(&server.cluster(), &radarr(), Purpose::Restore, "radarr/0").await;
+        assert!(matches!(removed, Err(Error::Held { .. })), "{removed:?}");
+        assert_eq!(server.done(), 1);
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_used_up_quota_and_a_namespace_that_ends_are_told_apart_from_a_lack_of_rights() {
+    let place = format!("{NAMESPACES}/{PLACE}");
+    let refused = |message: &str| {
+        sound()
+            .answers(
+                &format!("POST {NAMESPACES}"),
+                namespace("r1", "radarr/0", "media/radarr"),
+            )
+            .refuses(
+                &format!("POST {place}/persistentvolumeclaims"),
+                403,
+                "Forbidden",
+                message,
+            )
+            .answers(&format!("POST {place}/serviceaccounts"), metadata("reader", "2"))
+    };
+    let message = "persistentvolumeclaims \"config\" is forbidden: exceeded quota: q, requested: persistentvolumeclaims=1";
+    let error = make(&with_nothing_left(refused(message)), &spec())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Quota { .. }), "{error:?}");
+    let message = "unable to create new content in namespace x because it is being terminated";
+    let error = make(&with_nothing_left(refused(message)), &spec())
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("its namespace is being deleted"),
+        "{error}"
+    );
+    let message = "persistentvolumeclaims is forbidden: User \"x\" cannot create resource";
+    let error = make(&with_nothing_left(refused(message)), &spec())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::NotAllowed { .. }), "{error:?}");
+}
+
+/// Nothing of an earlier try is there.
+fn with_nothing_left(server: Server) -> Server {
+    let place = format!("{NAMESPACES}/{PLACE}");
+    let restores = "GET /apis/velero.io/v1/namespaces/velero";
+    [
+        format!("GET {place}/pods/reader"),
+        format!("GET {place}/persistentvolumeclaims/config"),
+        format!("{restores}/podvolumerestores/{PLACE}-r1"),
+        format!("{restores}/restores/{PLACE}-r1"),
+    ]
+    .iter()
+    .fold(server, |server, request| {
+        server.refuses(request, 404, "NotFound", "not found")
+    })
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn where_there_is_none_only_what_velero_has_of_it_is_looked_for() {
+    let restores = format!("GET /apis/velero.io/v1/restores?labelSelector={SELECTOR}");
+    let server = Server::new()
+        .refuses(&format!("GET {NAMESPACES}/{PLACE}"), 404, "NotFound", "not found")
+        .lists(
+            &format!("GET /apis/velero.io/v1/podvolumerestores?labelSelector={SELECTOR}"),
+            vec![json!({"metadata": {"name": "left", "namespace": "velero"}})],
+        )
+        .lists(&restores, vec![])
+        .lists(&restores, vec![])
+        .knows_no("GET /apis/snapshot.storage.k8s.io/v1/volumesnapshotcontents?labelSelector=velero.io/restore-name")
+        .answers(
+            "DELETE /apis/velero.io/v1/namespaces/velero/podvolumerestores/left",
+            json!({"kind": "Status", "status": "Success"}),
+        );
+    scratch::remove(&server.cluster(), &radarr(), Purpose::Restore, "radarr/0")
+        .await
+        .unwrap();
+    server.done();
+}

@@ -1,0 +1,320 @@
+//! Copies of live databases: the bytes of their files, read while a read transaction of SQLite's keeps them still.
+//!
+//! SQLite's online-backup call would do as well, and takes too long: it reads and writes one page after the other, and
+//! reading alone costs more than a whole copy of the file with its sync (figures in README.md). So the files are copied in
+//! large pieces. What makes that sound, in both modes, is an open read transaction, which SQLite itself begins:
+//!
+//! * **A rollback journal.** Reading takes a SHARED lock, after a transaction that was cut off was rolled back. While
+//!   anyone holds one, nobody writes to the database's file (sqlite.org/lockingv3.html, "Locking"). So the file, up to the
+//!   size that the transaction sees, is the state of one committed transaction.
+//! * **A write-ahead log.** Two things go on while it is read. Transactions are appended to the log, which does no harm.
+//!   And checkpoints copy pages from the log into the database's file; but never what is behind the "end mark" of a
+//!   reader, and the log is not begun anew as long as a reader uses it (sqlite.org/wal.html, "Concurrency" and
+//!   "Checkpointing"). So the file first and the log after it, put together again by SQLite, give one committed state: a
+//!   page that was torn while it was read was being checkpointed, so the log holds it, and the log overrides the file.
+//!   The log's last transactions may be cut off in the copy: each frame has a checksum over all before it, and what is
+//!   behind the last whole commit does not count (sqlite.org/fileformat2.html, "The Write-Ahead Log").
+//! * **A log that is used up**, all of it being in the database's file, may be begun anew under a reader. Such a reader
+//!   reads the database's file alone, and holds a lock under which nobody writes to that file (sqlite.org/walformat.html,
+//!   `WAL_READ_LOCK(0)`; `WalCkptInfo` in SQLite's source). A log that is begun anew gets a new header, with other salts,
+//!   before its first frame. So the header is read before and after: if it changed, the copied log is thrown away, and the
+//!   copied file by itself is the state of one committed transaction.
+//!
+//! POSIX locks belong to a process, and closing any descriptor of a file drops all of the process's locks on it. So a
+//! live database is opened before SQLite opens it and closed after SQLite closed it. The log carries no locks.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, ErrorKind, Write},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, OpenFlags};
+use rustix::fs::OFlags;
+
+use crate::{
+    Error, Result, Step,
+    database::{distrust, failed, open_live, patiently, pragma},
+    options::Watcher,
+    tree::{RelPath, Root},
+    walk::Found,
+};
+
+/// Bytes that are read and written at once.
+const PIECE: usize = 1 << 20;
+/// Bytes before the first frame of a log; its page size is at 8, its salts at 16 (fileformat2.html, "WAL File Format").
+const LOG_HEADER: usize = 32;
+/// Bytes before each page in a log; the log's salts are repeated at 8.
+const FRAME_HEADER: usize = 24;
+
+/// A live database, open.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub found: Found,
+    /// Bytes that a copy takes, the log included, which is folded in at once.
+    pub bytes: u64,
+    connection: Connection,
+    file: Arc<File>,
+}
+
+impl Source {
+    /// Opens a live database; `None` when it went away. Nothing is written to it, but for what SQLite does on the next
+    /// opening anyway: a transaction that a killed app left in a rollback journal is rolled back.
+    ///
+    /// The file is added to `kept`, which has to be dropped after every source: see the module.
+    pub fn open(
+        root: &Root,
+        mut found: Found,
+        timeout: Duration,
+        kept: &mut Vec<Arc<File>>,
+    ) -> Result<Option<Self>> {
+        let path = found.path.clone();
+        let full = root.full(&path);
+        let log = path.with_suffix("-wal");
+        let started = Instant::now();
+        loop {
+            let file = match root.read(&path) {
+                Ok(file) => Arc::new(file),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(Error::io("open", full)(error)),
+            };
+            kept.push(Arc::clone(&file));
+            let keeps_log = matches!(root.look(&log), Ok(Some(_)));
+            let opened = open_live(&full, keeps_log)
+                .map_err(|error| failed(&path, error))
+                .and_then(|connection| {
+                    let pages = patiently(&path, timeout, || pragma(&connection, "page_count").map(Some))?;
+                    let page_size = patiently(&path, timeout, || pragma(&connection, "page_size").map(Some))?;
+                    Ok((connection, pages.saturating_mul(page_size)))
+                });
+            let meta = file.metadata().map_err(Error::io("look at", &full))?;
+            let there = root.look(&path).ok().flatten();
+            if there
+                .as_ref()
+                .is_some_and(|there| (there.dev(), there.ino()) == (meta.dev(), meta.ino()))
+            {
+                let (connection, size) = opened?;
+                let log = root.look(&log).ok().flatten().map_or(0, |meta| meta.size());
+                found.meta = meta;
+                return Ok(Some(Self {
+                    found,
+                    bytes: size.saturating_add(log),
+                    connection,
+                    file,
+                }));
+            }
+            // Another file has the name now: SQLite may have opened either.
+            match there {
+                None => return Ok(None),
+                Some(_) if started.elapsed() > timeout => {
+                    return Err(Error::Busy {
+                        path: path.to_string(),
+                        waited: started.elapsed(),
+                    });
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Closes the database and says which one it was.
+    pub fn close(self) -> Found {
+        self.found
+    }
+
+    /// Copies the database as of one committed transaction. The copy is complete but not yet on disk nor checked.
+    pub fn copy(&self, root: &Root, to: &Path, timeout: Duration, watcher: &Watcher) -> Result<()> {
+        let path = &self.found.path;
+        self.connection
+            .execute_batch("BEGIN")
+            .map_err(|source| failed(path, source))?;
+        let copied = self.copy_while_still(root, to, timeout, watcher);
+        // Nothing was written, so there is nothing to lose.
+        let _ = self.connection.execute_batch("ROLLBACK");
+        match copied? {
+            Some(log) => fold_in(path, to, &log),
+            None => Ok(()),
+        }
+    }
+
+    /// Copies the file, and a log that is to be folded in: answers where its copy is.
+    fn copy_while_still(
+        &self,
+        root: &Root,
+        to: &Path,
+        timeout: Duration,
+        watcher: &Watcher,
+    ) -> Result<Option<PathBuf>> {
+        let path = &self.found.path;
+        let writing = |error| Error::io("write", to)(error);
+        // The first read of a transaction takes the lock, and it is kept to the transaction's end.
+        let pages = patiently(path, timeout, || pragma(&self.connection, "page_count").map(Some))?;
+        let page_size = patiently(path, timeout, || pragma(&self.connection, "page_size").map(Some))?;
+        let size = pages.saturating_mul(page_size);
+        let mode: String = self
+            .connection
+            .pragma_query_value(None, "journal_mode", |row| row.get(0))
+            .map_err(|source| failed(path, source))?;
+        let mut out = make(to).map_err(writing)?;
+        if mode != "wal" {
+            let copied = copy_bytes(&self.file, &mut out, size).map_err(writing)?;
+            long_enough(path, copied, size)?;
+            return Ok(None);
+        }
+        let log_path = path.with_suffix("-wal");
+        let log = root
+            .read(&log_path)
+            .map_err(Error::io("open", root.full(&log_path)))?;
+        let before = log_header(&log).map_err(writing)?;
+        let copied = copy_bytes(&self.file, &mut out, u64::MAX).map_err(writing)?;
+        let log_copy = beside(to);
+        let mut frames = 0;
+        if let Some(header) = &before {
+            frames = copy_log(&log, header, &log_copy, watcher)?;
+        }
+        if frames > 0 && log_header(&log).map_err(writing)? == before {
+            return Ok(Some(log_copy));
+        }
+        if before.is_some() {
+            fs::remove_file(&log_copy).map_err(Error::io("remove", &log_copy))?;
+        }
+        long_enough(path, copied, size)?;
+        out.set_len(size).map_err(writing)?;
+        Ok(None)
+    }
+}
+
+fn long_enough(path: &RelPath, copied: u64, size: u64) -> Result<()> {
+    if copied >= size {
+        return Ok(());
+    }
+    Err(Error::Unsound {
+        path: path.to_string(),
+        reason: format!("its file ends after {copied} bytes of {size}"),
+    })
+}
+
+/// A new file; readable for all as SQLite makes them, in a folder that is not.
+fn make(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o644)
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+        .open(path)
+}
+
+fn beside(copy: &Path) -> PathBuf {
+    let mut name = copy.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+/// Fills a buffer from a place in a file; fewer bytes only at the file's end.
+fn fill(file: &File, mut buffer: &mut [u8], mut at: u64) -> io::Result<usize> {
+    let mut total = 0;
+    while !buffer.is_empty() {
+        match file.read_at(buffer, at) {
+            Ok(0) => break,
+            Ok(count) => {
+                (total, at) = (total + count, at + count as u64);
+                buffer = buffer.get_mut(count..).unwrap_or_default();
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(total)
+}
+
+/// Copies up to `limit` bytes; says how many there were.
+fn copy_bytes(from: &File, to: &mut File, limit: u64) -> io::Result<u64> {
+    let mut buffer = vec![0; PIECE];
+    let mut total = 0;
+    while total < limit {
+        let wanted = usize::try_from(limit - total).unwrap_or(PIECE).min(PIECE);
+        let piece = buffer.get_mut(..wanted).unwrap_or_default();
+        let read = fill(from, piece, total)?;
+        to.write_all(piece.get(..read).unwrap_or_default())?;
+        total += read as u64;
+        if read < wanted {
+            break;
+        }
+    }
+    Ok(total)
+}
+
+fn log_header(log: &File) -> io::Result<Option<[u8; LOG_HEADER]>> {
+    let mut header = [0; LOG_HEADER];
+    Ok((fill(log, &mut header, 0)? == LOG_HEADER).then_some(header))
+}
+
+/// Copies the header and every whole frame that belongs to it, up to the first that does not: what lies behind is of an
+/// earlier log. Says how many frames there were. Which of them count is for SQLite to say.
+fn copy_log(log: &File, header: &[u8; LOG_HEADER], to: &Path, watcher: &Watcher) -> Result<u64> {
+    let writing = |error| Error::io("write", to)(error);
+    let mut out = make(to).map_err(writing)?;
+    out.write_all(header).map_err(writing)?;
+    let [.., a, b, c, d] = *header.first_chunk::<12>().unwrap_or(&[0; 12]);
+    let page_size = u32::from_be_bytes([a, b, c, d]) as usize;
+    if !page_size.is_power_of_two() || !(512..=65_536).contains(&page_size) {
+        return Ok(0);
+    }
+    let salts = header.get(16..24);
+    let frame = FRAME_HEADER + page_size;
+    let mut buffer = vec![0; (PIECE / frame).max(1) * frame];
+    let (mut at, mut frames) = (LOG_HEADER as u64, 0);
+    loop {
+        let read = fill(log, &mut buffer, at).map_err(writing)?;
+        let ours = buffer
+            .get(..read)
+            .unwrap_or_default()
+            .chunks_exact(frame)
+            .take_while(|frame| frame.get(8..16) == salts)
+            .count();
+        out.write_all(buffer.get(..ours * frame).unwrap_or_default())
+            .map_err(writing)?;
+        watcher.at(Step::LogRead)?;
+        (at, frames) = (at + (ours * frame) as u64, frames + ours as u64);
+        if ours * frame < buffer.len() {
+            return Ok(frames);
+        }
+    }
+}
+
+/// Has SQLite put a copied log into its copied database, as it does on the first opening after a power cut.
+fn fold_in(path: &RelPath, copy: &Path, log: &Path) -> Result<()> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let fold = || -> rusqlite::Result<(i64, u64)> {
+        let connection = Connection::open_with_flags(copy, flags)?;
+        distrust(&connection)?;
+        // Nobody else opens the copy, so the log's index needs no file; and one sync at the very end is enough, since a
+        // copy that is cut off is thrown away.
+        connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = OFF;")?;
+        let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        let size = pragma(&connection, "page_count")?.saturating_mul(pragma(&connection, "page_size")?);
+        connection.close().map_err(|(_, error)| error)?;
+        Ok((busy, size))
+    };
+    let (busy, size) = fold().map_err(|source| failed(path, source))?;
+    if busy != 0 || fs::symlink_metadata(log).is_ok() {
+        return Err(Error::Unsound {
+            path: path.to_string(),
+            reason: "its log cannot be put into it".to_owned(),
+        });
+    }
+    // A file may be longer than the database in it, where room was made for more at once.
+    let file = OpenOptions::new()
+        .write(true)
+        .open(copy)
+        .map_err(Error::io("open", copy))?;
+    let length = file.metadata().map_err(Error::io("look at", copy))?.size();
+    if length > size {
+        file.set_len(size).map_err(Error::io("shorten", copy))?;
+    }
+    Ok(())
+}

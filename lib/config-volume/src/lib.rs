@@ -1,0 +1,65 @@
+//! Make a folder with live SQLite databases safe to back up file by file, and put it back after a restore.
+//!
+//! A backup that copies files while an app writes them holds torn databases. [`prepare`] runs before it: each database is
+//! copied into `.config-backup/` as of one committed transaction, and the live files are left out by a `.kopiaignore`.
+//! [`finish`] checks the copies and takes all of that away again. A restored volume then holds copies and no live databases:
+//! [`put_in_place`] moves them to where the app looks, and [`verify`] says beforehand whether all is there. [`measure`]
+//! tells what a backup would hold.
+//!
+//! The crate knows no Juju, no Kubernetes and no app. README.md has the layout, the promises and the measurements.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let volume = folder.path();
+//! # std::fs::write(volume.join("config.xml"), "<Config/>")?;
+//! use config_volume::{Finished, Options, finish, prepare, put_in_place};
+//!
+//! let options = Options { leave_out: vec!["/MediaCover/".into()], ..Options::default() };
+//! let prepared = prepare(volume, &options)?; // before the backup
+//! assert_eq!(prepared.users, 1);
+//! assert_eq!(finish(volume)?, Finished::Removed); // after it
+//! assert!(!put_in_place(volume)?.restored); // before the app starts
+//! # Ok(())
+//! # }
+//! ```
+
+mod check;
+mod copy;
+mod database;
+mod error;
+mod finish;
+mod folder;
+mod hash;
+mod manifest;
+mod measure;
+mod options;
+mod parallel;
+mod pattern;
+mod place;
+mod prepare;
+mod swap;
+mod tree;
+mod verify;
+mod walk;
+
+pub use error::{Error, Result};
+pub use finish::{Finished, finish, finish_watched};
+pub use folder::{FOLDER, IGNORE_FILE, RESTORE_FOLDER, VELERO_MARKER};
+pub use manifest::{
+    DatabaseEntry, FORMAT, FileEntry, JournalMode, LeftOut, LiveFile, Manifest, Reason, VERSION, Warning,
+};
+pub use measure::{Contents, measure};
+pub use options::{Options, Step, Watcher};
+pub use pattern::Pattern;
+pub use place::{KeptAside, PutInPlace, put_in_place, put_in_place_watched};
+pub use prepare::{Prepared, prepare};
+pub use swap::{
+    OutsideLinks, Recovered, Swap, SwapOptions, SwapState, SwapStep, SwapWatcher, UnpackLimits, Unpacked,
+    bytes_of, fits, recover, recover_with, room, unpack,
+};
+pub use tree::RelPath;
+pub use verify::{
+    Checked, CheckedDatabase, ManifestState, Problem, ProblemKind, Verdict, VerifyOptions, verify,
+    verify_with,
+};

@@ -1,0 +1,219 @@
+//! What a backup promises to hold, as JSON beside the copies.
+
+use std::{collections::HashSet, fs::Metadata, os::unix::fs::MetadataExt};
+
+use serde::{Deserialize, Serialize};
+
+use crate::tree::{RelPath, born};
+
+/// `format` of every manifest.
+pub const FORMAT: &str = "config-volume";
+/// `version` of the manifests that this crate writes, and the only one it reads.
+pub const VERSION: u32 = 1;
+/// Above this many bytes a manifest is not read: a volume of a million files has a smaller one.
+pub(crate) const SIZE_LIMIT: u64 = 512 << 20;
+
+/// The manifest of one set of copies: `.config-backup/set/manifest.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Always [`FORMAT`].
+    pub format: String,
+    /// [`VERSION`].
+    pub version: u32,
+    /// When it was made: seconds since 1970, by the clock of the machine that ran the app.
+    pub made: u64,
+    /// The databases, each with its copy.
+    pub databases: Vec<DatabaseEntry>,
+    /// Every other file that the backup will hold, sorted by path. Files of this crate are not among them.
+    pub files: Vec<FileEntry>,
+    /// What the backup will not hold.
+    pub left_out: Vec<LeftOut>,
+    /// What a person should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// One database and its copy. The manifest is stored before the copy is checked, so it says nothing of that:
+/// [`crate::finish`] checks it after the backup, [`crate::verify`] after a restore.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatabaseEntry {
+    /// Where the live database is and where the copy belongs.
+    pub path: RelPath,
+    /// The copy's name in `.config-backup/set/databases/`.
+    pub copy: String,
+    /// Bytes of the copy.
+    pub size: u64,
+    /// Permission bits of the live file, as a number.
+    pub mode: u32,
+    /// Owner of the live file.
+    pub uid: u32,
+    /// Group of the live file.
+    pub gid: u32,
+    /// BLAKE3 of the copy, hexadecimal.
+    pub blake3: String,
+    /// How the database keeps its transactions.
+    pub journal_mode: JournalMode,
+    /// Which file was copied.
+    pub live: LiveFile,
+}
+
+/// How a database keeps its transactions, by its header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JournalMode {
+    /// A write-ahead log.
+    Wal,
+    /// A rollback journal: delete, truncate or persist.
+    Rollback,
+}
+
+/// What tells a file from any other, also from a later one with the same inode number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveFile {
+    /// Device number.
+    pub device: u64,
+    /// Inode number.
+    pub inode: u64,
+    /// When the file was made: seconds and nanoseconds since 1970, where the file system tells.
+    pub born: Option<(u64, u32)>,
+}
+
+impl LiveFile {
+    pub(crate) fn of(meta: &Metadata) -> Self {
+        Self {
+            device: meta.dev(),
+            inode: meta.ino(),
+            born: born(meta),
+        }
+    }
+
+    /// Whether both are one file. Device numbers change over a reboot, so a known time of birth counts for more.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.inode == other.inode
+            && match (self.born, other.born) {
+                (Some(own), Some(others)) => own == others,
+                _ => self.device == other.device,
+            }
+    }
+}
+
+/// An ordinary file or a symbolic link.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Where it is.
+    pub path: RelPath,
+    /// Bytes; for a link those of its target's text.
+    pub size: u64,
+    /// Permission bits, as a number.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// When it was last written: seconds and nanoseconds since 1970.
+    pub modified: (i64, u32),
+    /// BLAKE3, hexadecimal; `None` for a file above the limits or that cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blake3: Option<String>,
+    /// The target of a symbolic link, hexadecimal when it is no UTF-8; `None` for a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// Whether the file stayed the same while the backup was prepared. Only such a file is promised.
+    pub stable: bool,
+}
+
+/// What one pattern leaves out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The line of the ignore file.
+    pub pattern: String,
+    /// Whose line it is.
+    pub reason: Reason,
+    /// Files.
+    pub files: u64,
+    /// Bytes of those files.
+    pub bytes: u64,
+}
+
+/// Why something is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// A live database and its `-wal`, `-shm` and `-journal`: the copy is stored in its place.
+    LiveDatabase,
+    /// A pattern of [`crate::Options::leave_out`].
+    Cache,
+    /// A line of a `.kopiaignore` of the user's.
+    User,
+    /// A folder with a `CACHEDIR.TAG`, which kopia takes for empty.
+    CacheTag,
+}
+
+/// Something that a person should know about one path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// Which file or folder.
+    pub path: RelPath,
+    /// What about it.
+    pub text: String,
+}
+
+impl Manifest {
+    /// Reads a manifest; never panics on hostile text.
+    ///
+    /// # Errors
+    /// What is wrong, in words: no JSON of this form, another format, another version, two databases with one path or
+    /// copy, or a name that could lead elsewhere.
+    pub fn parse(text: &[u8]) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: String,
+            version: u32,
+        }
+        let head: Head =
+            serde_json::from_slice(text).map_err(|error| format!("it is no manifest: {error}"))?;
+        if head.format != FORMAT {
+            return Err(format!(
+                "its format is `{}`, not `{FORMAT}`",
+                head.format.escape_debug()
+            ));
+        }
+        if head.version != VERSION {
+            return Err(format!(
+                "its version is {}, this program reads {VERSION}",
+                head.version
+            ));
+        }
+        let manifest: Self =
+            serde_json::from_slice(text).map_err(|error| format!("it is damaged: {error}"))?;
+        let (mut paths, mut copies) = (HashSet::new(), HashSet::new());
+        for database in &manifest.databases {
+            let copy = RelPath::new(database.copy.as_bytes())?;
+            if copy.parent().is_some() {
+                return Err(format!("the copy `{copy}` is no plain name"));
+            }
+            if crate::folder::is_ours(&database.path) {
+                return Err(format!(
+                    "the database {} is in this program's own folder",
+                    database.path
+                ));
+            }
+            if !paths.insert(&database.path) || !copies.insert(&database.copy) {
+                return Err(format!(
+                    "the database {} or its copy is named twice",
+                    database.path
+                ));
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// Bytes that the backup will hold: the copies and the ordinary files.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.databases
+            .iter()
+            .map(|d| d.size)
+            .chain(self.files.iter().map(|f| f.size))
+            .fold(0, u64::saturating_add)
+    }
+}

@@ -1,0 +1,308 @@
+//! The states of an exchange, in one table, and the journal that makes them last.
+
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    os::fd::OwnedFd,
+    path::Path,
+};
+
+use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// The journal's name in [`crate::RESTORE_FOLDER`].
+pub(super) const JOURNAL: &str = "journal.json";
+/// The journal's name while it is written.
+pub(super) const NEW_JOURNAL: &str = "journal.json.new";
+const FORMAT: &str = "config-volume-swap";
+const VERSION: u32 = 1;
+/// A journal is some 200 bytes; one that is larger is none.
+const JOURNAL_LIMIT: u64 = 64 << 10;
+
+/// How far an exchange is. Each state is on disk before what it names begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SwapState {
+    /// The new content is being brought. The app's files are as they were.
+    Staging,
+    /// The new content is checked and complete. The app's files are as they were.
+    Staged,
+    /// The old content is being moved aside.
+    MovingOut,
+    /// The old content is being removed, since the volume has no room for both.
+    Emptying,
+    /// The new content is being copied in from outside the volume.
+    Filling,
+    /// The new content is being moved to its place.
+    MovingIn,
+    /// The new content is in its place.
+    Swapped,
+    /// On the way back: what is in the volume is being taken out.
+    TakingOut,
+    /// On the way back: the old content is being moved to its place.
+    PuttingBack,
+    /// The old content is in its place.
+    RolledBack,
+    /// All that is not in use is being removed.
+    Removing,
+}
+
+impl SwapState {
+    /// All states, in the order of their declaration.
+    pub const ALL: [Self; 11] = [
+        Self::Staging,
+        Self::Staged,
+        Self::MovingOut,
+        Self::Emptying,
+        Self::Filling,
+        Self::MovingIn,
+        Self::Swapped,
+        Self::TakingOut,
+        Self::PuttingBack,
+        Self::RolledBack,
+        Self::Removing,
+    ];
+
+    /// The table of legal transitions.
+    #[must_use]
+    pub const fn may_become(self, next: Self) -> bool {
+        use SwapState::*;
+        matches!(
+            (self, next),
+            // forward
+            (Staging, Staged)
+                | (Staged, MovingOut | Emptying)
+                | (MovingOut, MovingIn)
+                | (Emptying, Filling)
+                | (Filling, MovingIn)
+                | (MovingIn, Swapped)
+                // the new content is brought again
+                | (Staged | Emptying | Filling, Staging)
+                // back
+                | (Staging | Staged, RolledBack)
+                | (MovingOut, PuttingBack)
+                | (MovingIn | Swapped, TakingOut)
+                | (TakingOut, PuttingBack)
+                | (PuttingBack, RolledBack)
+                // the end
+                | (Swapped | RolledBack, Removing)
+        )
+    }
+
+    /// Whether the volume holds neither the old content nor the new one as a whole.
+    #[must_use]
+    pub const fn is_halfway(self) -> bool {
+        use SwapState::*;
+        matches!(
+            self,
+            MovingOut | Emptying | Filling | MovingIn | TakingOut | PuttingBack
+        )
+    }
+
+    /// The state in words, to follow "it is".
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::Staging => "still being brought",
+            Self::Staged => "ready and not yet put in place",
+            Self::MovingOut | Self::Emptying | Self::Filling | Self::MovingIn => "half put in place",
+            Self::Swapped => "put in place and not yet finished",
+            Self::TakingOut | Self::PuttingBack => "half rolled back",
+            Self::RolledBack => "rolled back and not yet finished",
+            Self::Removing => "being finished",
+        }
+    }
+}
+
+/// What is known of an exchange, as JSON beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Journal {
+    format: String,
+    version: u32,
+    pub id: String,
+    pub state: SwapState,
+    pub keep_old: bool,
+    /// The new content lies outside the volume. Where is not written down: the volume belongs to the app, which could
+    /// have any folder copied into it by what it writes here.
+    pub outside: bool,
+    /// The old content is gone.
+    pub emptied: bool,
+}
+
+impl Journal {
+    pub fn new(id: &str, keep_old: bool, outside: bool) -> Self {
+        Self {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            id: id.to_owned(),
+            state: SwapState::Staging,
+            keep_old,
+            outside,
+            emptied: false,
+        }
+    }
+
+    /// Whether the volume as it is must not be used.
+    pub fn is_incomplete(&self) -> bool {
+        self.state.is_halfway()
+            || (self.emptied && matches!(self.state, SwapState::Staging | SwapState::Staged))
+    }
+
+    /// The journal after a transition, or why it is not legal.
+    pub fn become_state(&self, next: SwapState) -> std::result::Result<Self, Error> {
+        use SwapState::*;
+        if self.emptied && matches!(next, TakingOut | PuttingBack | RolledBack) {
+            return Err(Error::NoWayBack { id: self.id.clone() });
+        }
+        if !self.state.may_become(next) {
+            return Err(Error::WrongState {
+                id: self.id.clone(),
+                state: self.state.words(),
+            });
+        }
+        Ok(Self {
+            state: next,
+            emptied: self.emptied || next == Emptying,
+            ..self.clone()
+        })
+    }
+
+    /// Reads the journal in a folder; `None` where there is none.
+    pub fn read(folder: &OwnedFd, path: &Path) -> Result<Option<Self>> {
+        let path = path.join(JOURNAL);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(folder, JOURNAL, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(rustix::io::Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(Error::io("read", path)(error.into())),
+        };
+        let mut text = Vec::new();
+        file.take(JOURNAL_LIMIT)
+            .read_to_end(&mut text)
+            .map_err(Error::io("read", &path))?;
+        match Self::parse(&text) {
+            Ok(journal) => Ok(Some(journal)),
+            Err(reason) => Err(Error::SwapJournal { path, reason }),
+        }
+    }
+
+    fn parse(text: &[u8]) -> std::result::Result<Self, String> {
+        let journal: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        if journal.format != FORMAT || journal.version != VERSION {
+            return Err(format!("it is not of the form {FORMAT} {VERSION}"));
+        }
+        check_id(&journal.id)?;
+        Ok(journal)
+    }
+
+    /// Writes the journal under another name, then gives it its own: it is there whole or as it was.
+    pub fn write(&self, folder: &OwnedFd, path: &Path) -> Result<()> {
+        let write = || -> io::Result<()> {
+            let text = serde_json::to_vec_pretty(self)?;
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let mode = Mode::from_raw_mode(0o600);
+            let mut file = File::from(rustix::fs::openat(folder, NEW_JOURNAL, flags, mode)?);
+            file.write_all(&text)?;
+            file.sync_all()?;
+            rustix::fs::renameat(folder, NEW_JOURNAL, folder, JOURNAL)?;
+            Ok(rustix::fs::fsync(folder)?)
+        };
+        write().map_err(Error::io("write", path.join(JOURNAL)))
+    }
+}
+
+/// An id ends in messages and on terminals.
+pub(super) fn check_id(id: &str) -> std::result::Result<(), String> {
+    if id.is_empty() || id.len() > 256 || id.chars().any(char::is_control) {
+        return Err("its id is empty, longer than 256 bytes or holds control characters".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use SwapState::*;
+
+    #[test]
+    fn each_state_leads_to_an_end() {
+        for start in SwapState::ALL {
+            let mut reached = vec![start];
+            let mut next = 0;
+            while let Some(&state) = reached.get(next) {
+                next += 1;
+                for other in SwapState::ALL {
+                    if state.may_become(other) && !reached.contains(&other) {
+                        reached.push(other);
+                    }
+                }
+            }
+            assert!(reached.contains(&Removing), "{start:?} never ends");
+        }
+        assert!(SwapState::ALL.iter().all(|next| !Removing.may_become(*next)));
+    }
+
+    #[test]
+    fn nothing_halfway_ends_without_being_made_whole() {
+        for state in SwapState::ALL {
+            assert!(!(state.is_halfway() && state.may_become(Removing)), "{state:?}");
+            assert!(!state.may_become(state), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn there_is_no_way_back_to_what_was_removed() {
+        let mut journal = Journal::new("one", false, true);
+        for next in [Staged, Emptying] {
+            journal = journal.become_state(next).unwrap();
+        }
+        assert!(journal.emptied && journal.is_incomplete());
+        let restaged = journal.become_state(Staging).unwrap();
+        assert!(restaged.is_incomplete());
+        assert!(matches!(
+            restaged.become_state(RolledBack),
+            Err(Error::NoWayBack { .. })
+        ));
+        let filled = journal
+            .become_state(Filling)
+            .unwrap()
+            .become_state(MovingIn)
+            .unwrap();
+        assert!(matches!(
+            filled.become_state(TakingOut),
+            Err(Error::NoWayBack { .. })
+        ));
+        let swapped = filled.become_state(Swapped).unwrap();
+        assert!(!swapped.is_incomplete());
+        assert!(matches!(
+            swapped.become_state(TakingOut),
+            Err(Error::NoWayBack { .. })
+        ));
+        assert!(matches!(
+            swapped.become_state(Staging),
+            Err(Error::WrongState { .. })
+        ));
+    }
+
+    #[test]
+    fn a_journal_is_read_as_written_and_nothing_else_is_taken_for_one() {
+        let journal = Journal::new("5f0c", true, false);
+        let text = serde_json::to_vec(&journal).unwrap();
+        assert_eq!(Journal::parse(&text).unwrap(), journal);
+        for length in 0..text.len() {
+            assert!(Journal::parse(text.get(..length).unwrap()).is_err(), "{length}");
+        }
+        let text = String::from_utf8(text).unwrap();
+        for (from, to) in [
+            ("\"version\":1", "\"version\":2"),
+            ("5f0c", "\\u001b[2J"),
+            ("-swap", ""),
+        ] {
+            let changed = text.replace(from, to);
+            assert_ne!(changed, text);
+            assert!(Journal::parse(changed.as_bytes()).is_err(), "{changed}");
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! The volume, reached folder by folder without ever following a link.
+
+use std::{
+    ffi::OsStr,
+    fmt,
+    fs::{File, Metadata},
+    io,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::{ffi::OsStrExt, fs::MetadataExt},
+    },
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
+
+use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{Error, Result};
+
+/// A path from the root of the volume: no leading `/`, no `.` or `..`, never empty.
+///
+/// In JSON it is a string; a name that is no UTF-8 is `{"hex": "…"}`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RelPath(Vec<u8>);
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Text(String),
+    Hex { hex: String },
+}
+
+impl RelPath {
+    /// Takes a path apart and refuses what could lead out of the volume.
+    ///
+    /// # Errors
+    /// What is wrong, in words: absolute, empty, `.` or `..` in it, or a zero byte.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> std::result::Result<Self, String> {
+        let bytes = bytes.into();
+        let shown = String::from_utf8_lossy(&bytes).escape_debug().to_string();
+        if bytes.contains(&0) {
+            return Err(format!("`{shown}` holds a zero byte"));
+        }
+        if bytes
+            .split(|b| *b == b'/')
+            .any(|part| matches!(part, b"" | b"." | b".."))
+        {
+            return Err(format!("`{shown}` is no plain path from the root of the volume"));
+        }
+        Ok(Self(bytes))
+    }
+
+    pub(crate) fn child(parent: Option<&Self>, name: &[u8]) -> Self {
+        let mut bytes = parent
+            .map(|p| [p.0.as_slice(), b"/"].concat())
+            .unwrap_or_default();
+        bytes.extend(name);
+        Self(bytes)
+    }
+
+    pub(crate) fn with_suffix(&self, suffix: &str) -> Self {
+        Self([self.0.as_slice(), suffix.as_bytes()].concat())
+    }
+
+    pub(crate) fn without_suffix(&self, suffix: &str) -> Option<Self> {
+        self.0
+            .strip_suffix(suffix.as_bytes())
+            .map(|rest| Self(rest.to_vec()))
+    }
+
+    /// The bytes, parts separated by `/`.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The same as a relative path of the standard library.
+    #[must_use]
+    pub fn as_path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(&self.0))
+    }
+
+    /// Whether the path is UTF-8. kopia stores names as JSON text, so that others do not survive a backup.
+    #[must_use]
+    pub fn is_utf8(&self) -> bool {
+        std::str::from_utf8(&self.0).is_ok()
+    }
+
+    pub(crate) fn parent(&self) -> Option<Self> {
+        let slash = self.0.iter().rposition(|b| *b == b'/')?;
+        self.0.get(..slash).map(|parent| Self(parent.to_vec()))
+    }
+
+    pub(crate) fn name(&self) -> &OsStr {
+        self.0
+            .rsplit(|b| *b == b'/')
+            .next()
+            .map(OsStr::from_bytes)
+            .unwrap_or_default()
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &OsStr> {
+        self.0.split(|b| *b == b'/').map(OsStr::from_bytes)
+    }
+}
+
+/// Control characters are escaped: the name may come from a hostile backup and end on a terminal.
+impl fmt::Display for RelPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in String::from_utf8_lossy(&self.0).chars() {
+            if c.is_control() {
+                write!(f, "{}", c.escape_default())?
+            } else {
+                write!(f, "{c}")?
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RelPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+impl Serialize for RelPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match std::str::from_utf8(&self.0) {
+            Ok(text) => Written::Text(text.to_owned()),
+            Err(_) => Written::Hex {
+                hex: crate::hash::hex(&self.0),
+            },
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RelPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let bytes = match Written::deserialize(deserializer)? {
+            Written::Text(text) => text.into_bytes(),
+            Written::Hex { hex } => crate::hash::unhex(&hex).ok_or_else(|| {
+                serde::de::Error::custom(format!("`{}` is no hexadecimal text", hex.escape_debug()))
+            })?,
+        };
+        Self::new(bytes).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The volume's root folder, held open.
+#[derive(Debug)]
+pub(crate) struct Root {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Root {
+    /// Opens the volume. The path itself may go through links; nothing below it may.
+    pub fn open(volume: &Path) -> Result<Self> {
+        let path = volume
+            .canonicalize()
+            .map_err(Error::io("open the volume", volume))?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(&path, flags, Mode::empty())
+            .map_err(io::Error::from)
+            .map_err(Error::io("open the volume", &path))?;
+        Ok(Self { fd, path })
+    }
+
+    /// The volume's path, without links.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn full(&self, path: &RelPath) -> PathBuf {
+        self.path.join(path.as_path())
+    }
+
+    fn folder(&self, path: Option<&RelPath>) -> io::Result<OwnedFd> {
+        let mut at = rustix::fs::openat(&self.fd, ".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        for part in path.into_iter().flat_map(RelPath::parts) {
+            at = rustix::fs::openat(&at, part, flags, Mode::empty())?;
+        }
+        Ok(at)
+    }
+
+    /// The names in a folder, sorted. `None` is the root.
+    pub fn names(&self, path: Option<&RelPath>) -> io::Result<Vec<Vec<u8>>> {
+        let folder = self.folder(path)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let readable = rustix::fs::openat(&folder, ".", flags, Mode::empty())?;
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&readable)? {
+            let name = entry?.file_name().to_bytes().to_vec();
+            if name != b"." && name != b".." {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// What is at the path itself, links not followed. `None` when there is nothing.
+    pub fn look(&self, path: &RelPath) -> io::Result<Option<Metadata>> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match self.open_at(path, flags) {
+            Ok(file) => file.metadata().map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens a file to read. A link is refused; a fifo does not block.
+    pub fn read(&self, path: &RelPath) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        self.open_at(path, flags)
+    }
+
+    fn open_at(&self, path: &RelPath, flags: OFlags) -> io::Result<File> {
+        let folder = self.folder(path.parent().as_ref())?;
+        Ok(File::from(rustix::fs::openat(
+            &folder,
+            path.name(),
+            flags,
+            Mode::empty(),
+        )?))
+    }
+
+    /// Where a link points to.
+    pub fn target(&self, path: &RelPath) -> io::Result<Vec<u8>> {
+        let folder = self.folder(path.parent().as_ref())?;
+        Ok(rustix::fs::readlinkat(&folder, path.name(), Vec::new())?.into_bytes())
+    }
+
+    /// Makes the folders above a path that are missing. They get the owner that is given.
+    pub fn make_parents(&self, path: &RelPath, owner: (u32, u32)) -> io::Result<()> {
+        let Some(parent) = path.parent() else {
+            return Ok(());
+        };
+        let mut at = self.folder(None)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        for part in parent.parts() {
+            let made = match rustix::fs::mkdirat(&at, part, Mode::from_raw_mode(0o755)) {
+                Ok(()) => true,
+                Err(rustix::io::Errno::EXIST) => false,
+                Err(error) => return Err(error.into()),
+            };
+            if made {
+                chown_at(&at, part, owner)?;
+            }
+            at = rustix::fs::openat(&at, part, flags, Mode::empty())?;
+        }
+        Ok(())
+    }
+
+    /// Moves a file of ours to a path of the app's, whose last part is given by the path; never over something.
+    pub fn move_in(&self, from: &Path, to: &RelPath) -> io::Result<()> {
+        let folder = self.folder(to.parent().as_ref())?;
+        rename_to_free(from, &folder, to.name())
+    }
+
+    /// Gives a file of the app's another name in its folder; never over something.
+    pub fn rename(&self, from: &RelPath, to: &RelPath) -> io::Result<()> {
+        let (old, new) = (
+            self.folder(from.parent().as_ref())?,
+            self.folder(to.parent().as_ref())?,
+        );
+        let flags = rustix::fs::RenameFlags::NOREPLACE;
+        match rustix::fs::renameat_with(&old, from.name(), &new, to.name(), flags) {
+            Err(error) if no_such_call(error) => {
+                refuse_taken(&new, to.name())?;
+                Ok(rustix::fs::renameat(&old, from.name(), &new, to.name())?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    pub fn remove_file(&self, path: &RelPath) -> io::Result<()> {
+        let folder = self.folder(path.parent().as_ref())?;
+        Ok(rustix::fs::unlinkat(&folder, path.name(), AtFlags::empty())?)
+    }
+
+    /// Makes renames in a folder last through a power cut.
+    pub fn sync(&self, folder: Option<&RelPath>) -> io::Result<()> {
+        let at = self.folder(folder)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let readable = rustix::fs::openat(&at, ".", flags, Mode::empty())?;
+        Ok(rustix::fs::fsync(&readable)?)
+    }
+
+    /// Bytes that this process may still write.
+    pub fn free(&self) -> io::Result<u64> {
+        let stat = rustix::fs::fstatvfs(&self.fd)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+/// File systems without `RENAME_NOREPLACE` (NFS among them) say so in different ways.
+pub(crate) fn no_such_call(error: rustix::io::Errno) -> bool {
+    use rustix::io::Errno;
+    matches!(error, Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP)
+}
+
+pub(crate) fn refuse_taken(folder: impl AsFd, name: &OsStr) -> io::Result<()> {
+    match rustix::fs::openat(
+        folder,
+        name,
+        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    ) {
+        Err(rustix::io::Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+    }
+}
+
+fn rename_to_free(from: &Path, folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    let flags = rustix::fs::RenameFlags::NOREPLACE;
+    match rustix::fs::renameat_with(rustix::fs::CWD, from, folder, name, flags) {
+        Err(error) if no_such_call(error) => {
+            refuse_taken(folder, name)?;
+            Ok(rustix::fs::renameat(rustix::fs::CWD, from, folder, name)?)
+        }
+        other => Ok(other?),
+    }
+}
+
+fn chown_at(folder: &OwnedFd, name: &OsStr, (uid, gid): (u32, u32)) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::openat(folder, name, flags, Mode::empty())?);
+    let have = file.metadata()?;
+    if (have.uid(), have.gid()) == (uid, gid) {
+        return Ok(());
+    }
+    std::os::unix::fs::fchown(&file, Some(uid), Some(gid))
+}
+
+/// When a file was made, as seconds and nanoseconds since 1970, where the file system tells.
+pub(crate) fn born(meta: &Metadata) -> Option<(u64, u32)> {
+    let since = meta.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some((since.as_secs(), since.subsec_nanos()))
+}

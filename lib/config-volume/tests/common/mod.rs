@@ -1,0 +1,183 @@
+//! What the tests share: a writer process, and a backup and a restore as Velero makes them.
+#![allow(dead_code, reason = "each test uses some of it")]
+
+use std::{
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    io::{BufRead, BufReader},
+    os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use config_volume::Pattern;
+
+pub const WRITER: &str = env!("CARGO_BIN_EXE_config-volume-writer");
+
+/// Waits until a condition holds.
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "waited in vain: {what}"
+        );
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A process that writes to a database until it is dropped.
+pub struct Writer {
+    child: Child,
+    committed: Arc<AtomicU64>,
+}
+
+impl Writer {
+    pub fn start(database: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(WRITER)
+            .arg("write")
+            .arg(database)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let committed = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&committed);
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next().unwrap().unwrap(), "ready");
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let number = line.strip_prefix("committed ").unwrap().parse().unwrap();
+                counter.store(number, Ordering::SeqCst);
+            }
+        });
+        Self { child, committed }
+    }
+
+    /// Waits until so many more transactions were committed.
+    pub fn await_more(&self, transactions: u64) {
+        let goal = self.committed.load(Ordering::SeqCst) + transactions;
+        until("transactions", || self.committed.load(Ordering::SeqCst) >= goal);
+    }
+
+    pub fn committed(&self) -> u64 {
+        self.committed.load(Ordering::SeqCst)
+    }
+
+    /// Ends the writer in good order.
+    pub fn stop(mut self) {
+        drop(self.child.stdin.take());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What `config-volume-writer check` says, and whether it is content.
+pub fn judge(database: &Path) -> (bool, String) {
+    let output = Command::new(WRITER).arg("check").arg(database).output().unwrap();
+    (output.status.success(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// Makes a database that both tables of agree in.
+pub fn make_database(path: &Path, mode: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let arguments = ["--mode", mode, "--megabytes", "1", "--transactions", "3"];
+    let output = Command::new(WRITER)
+        .arg("write")
+        .arg(path)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+}
+
+/// Damages pages in the middle of a database: it opens, and only a check of the whole finds it.
+pub fn damage(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[40_000..90_000].fill(0x5a);
+    fs::write(path, bytes).unwrap();
+}
+
+/// A backup and its restore, as kopia and Velero do them: what the root's `.kopiaignore` names is not stored; owners,
+/// modes, links and times come back; Velero's marker folder is added.
+pub fn back_up_and_restore(volume: &Path, to: &Path) {
+    let rules: Vec<Pattern> = fs::read(volume.join(".kopiaignore"))
+        .unwrap_or_default()
+        .split(|b| *b == b'\n')
+        .filter(|line| !line.is_empty() && !line.starts_with(b"#"))
+        .map(|line| Pattern::parse(line, b"").unwrap())
+        .collect();
+    copy_folder(volume, to, "", &rules);
+    fs::create_dir_all(to.join(".velero")).unwrap();
+    fs::write(to.join(".velero/0b7c0fe1-0000-4000-8000-000000000000"), "").unwrap();
+}
+
+fn copy_folder(from: &Path, to: &Path, path: &str, rules: &[Pattern]) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        // A journal comes and goes while a writer is at work.
+        let Ok(meta) = entry.metadata() else { continue };
+        let path = format!("{path}/{}", entry.file_name().to_str().unwrap());
+        let text: Vec<char> = path.chars().collect();
+        if rules
+            .iter()
+            .fold(false, |out, rule| rule.leaves_out(out, &text, meta.is_dir()))
+        {
+            continue;
+        }
+        let target = to.join(entry.file_name());
+        if meta.is_dir() {
+            copy_folder(&entry.path(), &target, &path, rules);
+        } else if meta.is_symlink() {
+            symlink(fs::read_link(entry.path()).unwrap(), &target).unwrap();
+            continue;
+        } else if meta.is_file() {
+            fs::copy(entry.path(), &target).unwrap();
+            let file = fs::File::options().write(true).open(&target).unwrap();
+            file.set_modified(meta.modified().unwrap()).unwrap();
+        } else {
+            continue;
+        }
+        let _ = chown(&target, Some(meta.uid()), Some(meta.gid()));
+        fs::set_permissions(&target, fs::Permissions::from_mode(meta.mode() & 0o7777)).unwrap();
+    }
+}
+
+/// Everything in a folder with content, mode and owner, to see that nothing changed.
+pub fn snapshot(volume: &Path) -> Vec<(String, u32, u32, u32, u64)> {
+    fn add(folder: &Path, root: &Path, all: &mut Vec<(String, u32, u32, u32, u64)>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let meta = fs::symlink_metadata(&path).unwrap();
+            let mut hasher = DefaultHasher::new();
+            if meta.is_file() {
+                fs::read(&path).unwrap().hash(&mut hasher);
+            }
+            let content = hasher.finish();
+            let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+            all.push((name, meta.mode(), meta.uid(), meta.gid(), content));
+            if meta.is_dir() {
+                add(&path, root, all);
+            }
+        }
+    }
+    let mut all = Vec::new();
+    add(volume, volume, &mut all);
+    all.sort();
+    all
+}

@@ -1,0 +1,157 @@
+//! The environment of a dispatch, read once. Nothing else in this crate reads environment variables.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::event::Event;
+use crate::names::UnitName;
+
+/// Where Juju mounts each workload container's Pebble socket in the charm container.
+const CONTAINERS_DIR: &str = "/charm/containers";
+
+/// The environment says nothing about what should be done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ContextError {
+    /// A variable that Juju sets is not there, or empty.
+    #[error(
+        "cannot find variable {variable} in the environment; Juju sets it when it runs the charm's dispatch"
+    )]
+    Missing {
+        /// Name of the variable.
+        variable: &'static str,
+    },
+    /// A variable holds what Juju does not write.
+    #[error("cannot use variable {variable}: {value:?} is not {expected}")]
+    Invalid {
+        /// Name of the variable.
+        variable: &'static str,
+        /// What it holds.
+        value: String,
+        /// What it should hold.
+        expected: &'static str,
+    },
+}
+
+/// What the environment says about this dispatch.
+///
+/// The variables are those of `internal/worker/uniter/runner/context/context.go` of juju/juju.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JujuContext {
+    event: Event,
+    unit: UnitName,
+    model_name: String,
+    model_uuid: String,
+    juju_version: String,
+    charm_dir: PathBuf,
+    containers_dir: PathBuf,
+}
+
+impl JujuContext {
+    /// Reads the environment of this process.
+    ///
+    /// # Errors
+    /// When it is not that of a hook or an action.
+    pub fn from_env() -> Result<Self, ContextError> {
+        Self::from_vars(std::env::vars_os())
+    }
+
+    /// Reads `vars`: names and values of environment variables.
+    ///
+    /// # Errors
+    /// When they are not those of a hook or an action.
+    pub fn from_vars<N, V>(vars: impl IntoIterator<Item = (N, V)>) -> Result<Self, ContextError>
+    where
+        N: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let variables = Variables::new(vars);
+        let unit = variables.required("JUJU_UNIT_NAME")?;
+        Ok(Self {
+            event: Event::from_variables(&variables)?,
+            unit: unit.parse().map_err(|_| ContextError::Invalid {
+                variable: "JUJU_UNIT_NAME",
+                value: unit.to_owned(),
+                expected: "a unit name like web/0",
+            })?,
+            model_name: variables.required("JUJU_MODEL_NAME")?.to_owned(),
+            model_uuid: variables.required("JUJU_MODEL_UUID")?.to_owned(),
+            juju_version: variables.required("JUJU_VERSION")?.to_owned(),
+            charm_dir: variables.get("JUJU_CHARM_DIR").unwrap_or(".").into(),
+            containers_dir: variables
+                .get("JUJU_CONTAINERS_DIR")
+                .unwrap_or(CONTAINERS_DIR)
+                .into(),
+        })
+    }
+
+    /// What happened.
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// This unit.
+    pub fn unit(&self) -> &UnitName {
+        &self.unit
+    }
+
+    /// The application that this unit is one of.
+    pub fn app(&self) -> &str {
+        self.unit.app()
+    }
+
+    /// Name of the model, which on Kubernetes is the namespace.
+    pub fn model_name(&self) -> &str {
+        &self.model_name
+    }
+
+    /// UUID of the model.
+    pub fn model_uuid(&self) -> &str {
+        &self.model_uuid
+    }
+
+    /// Version of the unit's agent, such as `3.6.9` or `4.0.15`.
+    pub fn juju_version(&self) -> &str {
+        &self.juju_version
+    }
+
+    /// Where the charm's files are.
+    pub fn charm_dir(&self) -> &Path {
+        &self.charm_dir
+    }
+
+    /// Folder with a folder for each workload container, its Pebble socket within: `/charm/containers`, unless
+    /// `JUJU_CONTAINERS_DIR` says otherwise. Juju never sets that one: a simulated Juju does, so that it needs no mount
+    /// namespace.
+    pub fn containers_dir(&self) -> &Path {
+        &self.containers_dir
+    }
+
+    /// The Pebble socket of a workload container. It is there once the container has started.
+    pub fn pebble_socket(&self, container: &str) -> PathBuf {
+        self.containers_dir.join(container).join("pebble.socket")
+    }
+}
+
+/// Environment variables. One that is empty counts as unset: Juju sets several always and fills them in some events.
+pub(crate) struct Variables(BTreeMap<String, String>);
+
+impl Variables {
+    fn new<N: Into<OsString>, V: Into<OsString>>(vars: impl IntoIterator<Item = (N, V)>) -> Self {
+        // What is not UTF-8 is none of Juju's.
+        let text =
+            |(name, value): (N, V)| Some((name.into().into_string().ok()?, value.into().into_string().ok()?));
+        Self(vars.into_iter().filter_map(text).collect())
+    }
+
+    pub(crate) fn get(&self, variable: &str) -> Option<&str> {
+        self.0
+            .get(variable)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    pub(crate) fn required(&self, variable: &'static str) -> Result<&str, ContextError> {
+        self.get(variable).ok_or(ContextError::Missing { variable })
+    }
+}

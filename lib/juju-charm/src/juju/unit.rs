@@ -1,0 +1,195 @@
+//! The unit: leadership, options, status, ports, stored state, storage, network.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::{Juju, read_each_once, read_latest, read_once};
+use crate::config::Config;
+use crate::error::Error;
+use crate::hook_tools::{self, Network};
+use crate::names::{Port, StorageId};
+use crate::status::{CurrentStatus, Status};
+
+impl Juju {
+    /// True if this unit leads its application.
+    ///
+    /// # Errors
+    /// When the tool fails.
+    pub fn is_leader(&self) -> Result<bool, Error> {
+        read_once(&self.reads.leader, || hook_tools::is_leader(self.runner())).copied()
+    }
+
+    /// The charm's options.
+    ///
+    /// # Errors
+    /// When the tool fails.
+    pub fn config(&self) -> Result<&Config, Error> {
+        read_once(&self.reads.config, || {
+            hook_tools::config_get(self.runner()).map(Config::new)
+        })
+    }
+
+    /// The unit's status.
+    ///
+    /// # Errors
+    /// When the tool fails.
+    pub fn status(&self) -> Result<CurrentStatus, Error> {
+        read_latest(&self.reads.status, || hook_tools::status_get(self.runner()))
+    }
+
+    /// Sets the unit's status if it differs from what Juju shows. True if it did.
+    ///
+    /// # Errors
+    /// When the tool fails.
+    pub fn set_status(&self, status: &Status) -> Result<bool, Error> {
+        if self.status()? == *status {
+            return Ok(false);
+        }
+        hook_tools::status_set(self.runner(), false, status)?;
+        *self.reads.status.borrow_mut() = Some(status.into());
+        Ok(true)
+    }
+
+    /// The application's status.
+    ///
+    /// # Errors
+    /// [`NotAllowed`](crate::ErrorKind::NotAllowed): only the leader may ask.
+    pub fn application_status(&self) -> Result<CurrentStatus, Error> {
+        read_latest(&self.reads.application_status, || {
+            hook_tools::application_status_get(self.runner())
+        })
+    }
+
+    /// Sets the application's status if it differs from what Juju shows. True if it did.
+    ///
+    /// # Errors
+    /// [`NotAllowed`](crate::ErrorKind::NotAllowed): only the leader may.
+    pub fn set_application_status(&self, status: &Status) -> Result<bool, Error> {
+        if self.application_status()? == *status {
+            return Ok(false);
+        }
+        hook_tools::status_set(self.runner(), true, status)?;
+        *self.reads.application_status.borrow_mut() = Some(status.into());
+        Ok(true)
+    }
+
+    /// The ports that this unit has open.
+    ///
+    /// # Errors
+    /// When the tool fails.
+    pub fn opened_ports(&self) -> Result<Vec<Port>, Error> {
+        read_latest(&self.reads.ports, || hook_tools::opened_ports(self.runner()))
+    }
+
+    /// Opens a port if it is not open. True if it was not.
+    ///
+    /// # Errors
+    /// When the tool fails; on Kubernetes also for a range and for ICMP.
+    pub fn open_port(&self, port: Port) -> Result<bool, Error> {
+        let mut ports = self.opened_ports()?;
+        if ports.contains(&port) {
+            return Ok(false);
+        }
+        hook_tools::open_port(self.runner(), port)?;
+        ports.push(port);
+        *self.reads.ports.borrow_mut() = Some(ports);
+        Ok(true)
+    }
+
+    /// Closes a port if it is open. True if it was.
+    ///
+    /// # Errors
+    /// When the tool fails.
+    pub fn close_port(&self, port: Port) -> Result<bool, Error> {
+        let mut ports = self.opened_ports()?;
+        if !ports.contains(&port) {
+            return Ok(false);
+        }
+        hook_tools::close_port(self.runner(), port)?;
+        ports.retain(|open| *open != port);
+        *self.reads.ports.borrow_mut() = Some(ports);
+        Ok(true)
+    }
+
+    /// Sets the workload's version that `juju status` shows. Juju has no tool that reads it, so this always writes.
+    ///
+    /// # Errors
+    /// When the tool fails.
+    pub fn set_workload_version(&self, version: &str) -> Result<(), Error> {
+        hook_tools::application_version_set(self.runner(), version)
+    }
+
+    /// What this unit has stored with Juju. It outlives the pod, unlike the charm's files.
+    ///
+    /// # Errors
+    /// When the tool fails.
+    pub fn state(&self) -> Result<BTreeMap<String, String>, Error> {
+        read_latest(&self.reads.state, || hook_tools::state_get(self.runner()))
+    }
+
+    /// Stores texts, those that differ; keys that are not named stay. True if any differed.
+    ///
+    /// # Errors
+    /// When the tool fails.
+    pub fn state_set(&self, values: &BTreeMap<String, String>) -> Result<bool, Error> {
+        let mut state = self.state()?;
+        let differs = |(key, value): &(&String, &String)| state.get(*key) != Some(*value);
+        let differences: BTreeMap<String, String> = values
+            .iter()
+            .filter(differs)
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        if differences.is_empty() {
+            return Ok(false);
+        }
+        hook_tools::state_set(self.runner(), &differences)?;
+        state.extend(differences);
+        *self.reads.state.borrow_mut() = Some(state);
+        Ok(true)
+    }
+
+    /// Forgets a stored text. True if it was there.
+    ///
+    /// # Errors
+    /// When the tool fails.
+    pub fn state_delete(&self, key: &str) -> Result<bool, Error> {
+        let mut state = self.state()?;
+        if state.remove(key).is_none() {
+            return Ok(false);
+        }
+        hook_tools::state_delete(self.runner(), key)?;
+        *self.reads.state.borrow_mut() = Some(state);
+        Ok(true)
+    }
+
+    /// The instances of one of the charm's storages.
+    ///
+    /// # Errors
+    /// When the tool fails.
+    pub fn storages(&self, name: &str) -> Result<Vec<StorageId>, Error> {
+        read_each_once(&self.reads.storages, name.to_owned(), || {
+            hook_tools::storage_list(self.runner(), name)
+        })
+    }
+
+    /// Where a storage instance is mounted in the charm container; `None` while it is not, which is so in hooks before
+    /// `storage-attached`. The path differs between Jujus: never build it.
+    ///
+    /// # Errors
+    /// When the tool fails, also for an instance that does not exist.
+    pub fn storage_location(&self, id: &StorageId) -> Result<Option<PathBuf>, Error> {
+        match hook_tools::storage_get(self.runner(), id) {
+            Ok(storage) => Ok(Some(storage.location).filter(|location| !location.as_os_str().is_empty())),
+            Err(error) if error.is_missing_mount_point() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The network of an endpoint.
+    ///
+    /// # Errors
+    /// When the charm has no such endpoint.
+    pub fn network(&self, endpoint: &str) -> Result<Network, Error> {
+        hook_tools::network_get(self.runner(), endpoint)
+    }
+}

@@ -1,0 +1,82 @@
+//! How a hook tool is run: as a process in production, by a model of Juju in tests.
+
+use std::io::{self, Write};
+use std::process::{Command, Stdio};
+
+/// Runs hook tools.
+///
+/// `Send + Sync`, since the logger of the `log` crate may be called on any thread.
+pub trait ToolRunner: Send + Sync {
+    /// Runs `tool` with `args` and waits for its end. `stdin` is its whole standard input; `None` gives it none.
+    ///
+    /// # Errors
+    /// When the tool cannot be started or its streams cannot be read. A tool that ran and failed is no error here.
+    fn run(&self, tool: &str, args: &[&str], stdin: Option<&[u8]>) -> io::Result<ToolOutput>;
+}
+
+/// What a hook tool left behind.
+///
+/// `Debug` gives lengths only: the output may be a secret's content.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ToolOutput {
+    /// Exit code; `None` when a signal ended the tool.
+    pub exit_code: Option<i32>,
+    /// Standard output: the result.
+    pub stdout: Vec<u8>,
+    /// Standard error: `ERROR` and a text when the tool failed.
+    pub stderr: Vec<u8>,
+}
+
+impl std::fmt::Debug for ToolOutput {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("ToolOutput")
+            .field("exit_code", &self.exit_code)
+            .field("stdout_bytes", &self.stdout.len())
+            .field("stderr_bytes", &self.stderr.len())
+            .finish()
+    }
+}
+
+/// Runs hook tools as processes, found through `PATH`, in the environment that Juju gave to the charm.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ProcessRunner;
+
+impl ToolRunner for ProcessRunner {
+    fn run(&self, tool: &str, args: &[&str], stdin: Option<&[u8]>) -> io::Result<ToolOutput> {
+        let mut child = Command::new(tool)
+            .args(args)
+            .stdin(if stdin.is_some() {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let pipe = child.stdin.take();
+        // Input is written beside reading the output: with both pipes full, each side would wait for the other.
+        let (written, output) = std::thread::scope(|scope| {
+            let writer = scope.spawn(move || match (pipe, stdin) {
+                (Some(mut pipe), Some(input)) => pipe.write_all(input),
+                _ => Ok(()),
+            });
+            let output = child.wait_with_output();
+            let written = writer
+                .join()
+                .unwrap_or_else(|_| Err(io::Error::other("the writer of standard input panicked")));
+            (written, output)
+        });
+        let output = output?;
+        match written {
+            // A tool that refuses its arguments ends before it reads its input; its exit code says more.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            other => other?,
+        }
+        Ok(ToolOutput {
+            exit_code: output.status.code(),
+            stdout: output.stdout,
+            stderr: output.stderr,
+        })
+    }
+}

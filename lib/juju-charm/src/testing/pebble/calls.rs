@@ -1,0 +1,63 @@
+//! Calls of a fake Pebble, and what can be made to go wrong with them.
+
+/// Something that goes wrong on purpose. Calls are counted from 1; `operation` is the name of a method of [`Pebble`](crate::pebble::Pebble).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PebbleFault {
+    /// Every call of an operation is refused with an API error, and does nothing.
+    Refuse {
+        /// The operation, such as `add_layer`.
+        operation: String,
+        /// HTTP status.
+        status: u16,
+        /// What Pebble says.
+        message: String,
+    },
+    /// Pebble is gone when it is called: this call and all that follow find nobody.
+    GoneBefore {
+        /// Which call.
+        call: usize,
+    },
+    /// The charm is killed when it makes a call, before Pebble has done anything. Only in a
+    /// [`Context`](crate::testing::Context).
+    StopBefore {
+        /// Which call.
+        call: usize,
+    },
+    /// The charm is killed when Pebble has done what a call asks for. Only in a [`Context`](crate::testing::Context).
+    StopAfter {
+        /// Which call.
+        call: usize,
+    },
+}
+
+/// One call of a Pebble.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PebbleCall {
+    /// Name of the method of [`Pebble`](crate::pebble::Pebble).
+    pub operation: &'static str,
+    /// What it was about: a label, a path, names of services, the words of a command. Never content.
+    pub subject: String,
+}
+
+/// Operations that change nothing.
+const READING: [&str; 12] = [
+    "system_info",
+    "plan",
+    "services",
+    "change",
+    "changes",
+    "wait_change",
+    "logs",
+    "checks",
+    "health",
+    "read_file",
+    "list_files",
+    "notices",
+];
+
+impl PebbleCall {
+    /// True if the operation is one that writes: an event that changes nothing has no such call.
+    pub fn writes(&self) -> bool {
+        !READING.contains(&self.operation)
+    }
+}

@@ -1,0 +1,15 @@
+//! The unit agent: which event comes next, and how a charm runs for it.
+
+mod fault;
+mod process;
+mod report;
+mod resolver;
+mod socket;
+mod state;
+
+pub use fault::{At, Effect, Fault};
+pub(crate) use process::{Finished, run as run_process};
+pub use report::{DispatchReport, Exit, ToolCall};
+pub(crate) use resolver::next_event;
+pub(crate) use socket::{AgentSocket, Running};
+pub(crate) use state::AgentState;

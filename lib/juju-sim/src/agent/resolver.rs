@@ -1,0 +1,274 @@
+//! Which event a unit runs next. Pure: a model and an agent's memory in, an event out.
+//!
+//! Juju's resolvers (`internal/worker/uniter/resolver.go` and its neighbours in juju/juju) compare what the controller
+//! says with what the unit has seen, too. The order is the one that was recorded from Juju 4.0.15.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+
+use juju_hook_tools::context::Event;
+use juju_hook_tools::model::{Databag, Model, Relation, application_name};
+use serde_json::{Value, json};
+
+use super::state::{AgentState, RelationSeen};
+use crate::simulation::StartOrder;
+
+/// The event that is due for the unit; none if it has nothing to do.
+pub(crate) fn next_event(model: &Model, unit: &str, state: &AgentState, order: StartOrder) -> Option<Event> {
+    if state.failed.is_some() || state.removed {
+        return None;
+    }
+    if !state.installed {
+        return if state.dying { None } else { Some(Event::Install) };
+    }
+    if state.dying {
+        return dying(model, unit, state);
+    }
+    if state.upgrade {
+        return Some(Event::UpgradeCharm);
+    }
+    created(model, unit, state)
+        .or_else(|| leaving(model, unit, state))
+        .or_else(|| elected(model, unit, state))
+        .or_else(|| in_order(model, unit, state, order))
+        .or_else(|| secrets(model, unit, state))
+        .or_else(|| state.queue.first().cloned())
+}
+
+/// What config-changed tells a charm about, as one value.
+pub(crate) fn configuration(model: &Model, unit: &str) -> Value {
+    let application = model.application_of(unit);
+    let options: BTreeMap<&String, Option<&Value>> = application
+        .map(|application| {
+            application
+                .charm
+                .options
+                .keys()
+                .map(|name| (name, application.option(name)))
+                .collect()
+        })
+        .unwrap_or_default();
+    let address = model.units.get(unit).and_then(|unit| unit.address.as_ref());
+    json!({ "options": options, "trust": application.is_some_and(|application| application.trust), "address": address })
+}
+
+/// The units at the other end, with their bags.
+fn members<'a>(relation: &'a Relation, unit: &str) -> BTreeMap<String, &'a Databag> {
+    let names = relation.counterparts(unit);
+    names
+        .into_iter()
+        .filter_map(|name| relation.units.get(&name).map(|member| (name, &member.data)))
+        .collect()
+}
+
+/// The bag whose changes a unit is told of: the remote application's, in a peer relation its own.
+pub(crate) fn remote_application_bag(relation: &Relation, unit: &str) -> Databag {
+    let remote = relation.remote_application(application_name(unit));
+    remote
+        .and_then(|name| relation.application_data.get(name))
+        .cloned()
+        .unwrap_or_default()
+}
+
+fn relations<'a>(
+    model: &'a Model,
+    unit: &'a str,
+    state: &'a AgentState,
+) -> impl Iterator<Item = (&'a Relation, RelationSeen)> {
+    let application = application_name(unit);
+    let all = model.relations.values();
+    let mut relations: Vec<&Relation> = all
+        .filter(|relation| relation.endpoint_of(application).is_some())
+        .collect();
+    // Peer relations come last, as they did in every recording.
+    relations.sort_by_key(|relation| (relation.is_peer(), relation.id));
+    relations.into_iter().map(|relation| {
+        (
+            relation,
+            state.relations.get(&relation.id).cloned().unwrap_or_default(),
+        )
+    })
+}
+
+fn created(model: &Model, unit: &str, state: &AgentState) -> Option<Event> {
+    relations(model, unit, state)
+        .find(|(relation, seen)| !seen.created && !relation.dying)
+        .map(|(relation, _)| Event::RelationCreated {
+            relation: relation.id,
+        })
+}
+
+/// Units that have left, then relations that are going.
+fn leaving(model: &Model, unit: &str, state: &AgentState) -> Option<Event> {
+    relations(model, unit, state).find_map(|(relation, seen)| {
+        let present = members(relation, unit);
+        let left = seen
+            .members
+            .keys()
+            .find(|name| relation.dying || !present.contains_key(*name));
+        if let Some(name) = left {
+            return Some(Event::RelationDeparted {
+                relation: relation.id,
+                remote_unit: name.clone(),
+                departing_unit: name.clone(),
+            });
+        }
+        (relation.dying && seen.created).then(|| broken(model, relation, unit))
+    })
+}
+
+/// Recorded from 4.0.15: `JUJU_REMOTE_APP` is empty in relation-broken. Earlier ones set it, as Juju documents.
+fn broken(model: &Model, relation: &Relation, unit: &str) -> Event {
+    let remote = relation
+        .remote_application(application_name(unit))
+        .filter(|_| model.juju_version.is_3());
+    Event::RelationBroken {
+        relation: relation.id,
+        remote_application: remote.map(str::to_owned),
+    }
+}
+
+fn elected(model: &Model, unit: &str, state: &AgentState) -> Option<Event> {
+    (model.is_leader(unit) && !state.leader).then_some(Event::LeaderElected)
+}
+
+fn in_order(model: &Model, unit: &str, state: &AgentState, order: StartOrder) -> Option<Event> {
+    let pebble = || pebble_ready(state);
+    let storage = || storage_attached(model, unit, state);
+    let start = || configure_and_start(model, unit, state);
+    let joined = || {
+        if state.started {
+            joined(model, unit, state)
+        } else {
+            None
+        }
+    };
+    // A new pod of an old unit has its volume, and was never seen to be ready before it was configured.
+    let first_start = state.config.is_none() && state.containers.values().all(|seen| seen.ready.is_none());
+    match order {
+        StartOrder::PebbleFirst if first_start && state.storages.is_empty() => {
+            pebble().or_else(storage).or_else(start).or_else(joined)
+        }
+        StartOrder::PebbleFirst => storage().or_else(start).or_else(joined).or_else(pebble),
+        StartOrder::StorageLate => start().or_else(joined).or_else(storage).or_else(pebble),
+        StartOrder::PebbleBeforeStorage => start().or_else(joined).or_else(pebble).or_else(storage),
+        StartOrder::Seed(seed) => {
+            let due: Vec<Event> = [pebble(), storage(), start(), joined()]
+                .into_iter()
+                .flatten()
+                .collect();
+            let mut hasher = DefaultHasher::new();
+            (
+                seed,
+                unit,
+                state.storages.len(),
+                state.started,
+                state.config.is_some(),
+                due.len(),
+            )
+                .hash(&mut hasher);
+            let chosen = hasher.finish() as usize % due.len().max(1);
+            due.into_iter().nth(chosen)
+        }
+    }
+}
+
+fn pebble_ready(state: &AgentState) -> Option<Event> {
+    let due = state
+        .containers
+        .iter()
+        .find(|(_, seen)| seen.running.is_some() && seen.running != seen.ready);
+    due.map(|(container, _)| Event::PebbleReady {
+        container: container.clone(),
+    })
+}
+
+fn storage_attached(model: &Model, unit: &str, state: &AgentState) -> Option<Event> {
+    let due = model
+        .storages
+        .values()
+        .find(|storage| storage.unit.as_deref() == Some(unit) && !state.storages.contains(&storage.id));
+    due.map(|storage| Event::StorageAttached {
+        storage: storage.id.clone(),
+    })
+}
+
+fn configure_and_start(model: &Model, unit: &str, state: &AgentState) -> Option<Event> {
+    if state.config.as_ref() != Some(&configuration(model, unit)) {
+        return Some(Event::ConfigChanged);
+    }
+    (!state.started).then_some(Event::Start)
+}
+
+/// Units that have come, and bags that differ. A unit's first relation-changed follows its relation-joined at once.
+fn joined(model: &Model, unit: &str, state: &AgentState) -> Option<Event> {
+    relations(model, unit, state)
+        .filter(|(relation, _)| !relation.dying)
+        .find_map(|(relation, seen)| {
+            for (name, bag) in members(relation, unit) {
+                match seen.members.get(&name) {
+                    None => {
+                        return Some(Event::RelationJoined {
+                            relation: relation.id,
+                            remote_unit: name,
+                        });
+                    }
+                    Some(seen) if seen.as_ref() != Some(bag) => {
+                        return Some(Event::RelationChanged {
+                            relation: relation.id,
+                            remote_unit: Some(name),
+                        });
+                    }
+                    Some(_) => {}
+                }
+            }
+            (remote_application_bag(relation, unit) != seen.application).then_some(Event::RelationChanged {
+                relation: relation.id,
+                remote_unit: None,
+            })
+        })
+}
+
+/// A secret that the unit reads has a newer revision than the one it was told of.
+fn secrets(model: &Model, unit: &str, state: &AgentState) -> Option<Event> {
+    model.secrets.values().find_map(|secret| {
+        let reader = secret.consumers.get(unit)?;
+        let told = state
+            .secrets
+            .get(&secret.id)
+            .copied()
+            .unwrap_or(reader.revision)
+            .max(reader.revision);
+        (secret.latest() > told).then(|| Event::SecretChanged {
+            secret: secret.id.clone(),
+            label: reader.label.clone(),
+        })
+    })
+}
+
+/// Teardown, as recorded: storage-detaching, departed, broken, stop, remove.
+fn dying(model: &Model, unit: &str, state: &AgentState) -> Option<Event> {
+    if let Some(storage) = state.storages.iter().next() {
+        return Some(Event::StorageDetaching {
+            storage: storage.clone(),
+        });
+    }
+    for (id, seen) in &state.relations {
+        if let Some(name) = seen.members.keys().next() {
+            return Some(Event::RelationDeparted {
+                relation: *id,
+                remote_unit: name.clone(),
+                departing_unit: unit.to_owned(),
+            });
+        }
+        if let Some(relation) = model.relations.get(id).filter(|_| seen.created) {
+            return Some(broken(model, relation, unit));
+        }
+    }
+    if !state.stopped {
+        Some(Event::Stop)
+    } else {
+        Some(Event::Remove)
+    }
+}

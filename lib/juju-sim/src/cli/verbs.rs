@@ -1,0 +1,348 @@
+//! The verbs and flags of `juju` that are simulated. What is not here is refused.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A simulated juju: one model, on Kubernetes, in the folder that JUJU_SIM_DIR names.
+#[derive(Debug, Parser)]
+#[command(name = "juju", disable_help_subcommand = true)]
+pub(crate) struct Juju {
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// How data is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Json,
+    Yaml,
+    /// A table for people.
+    Tabular,
+    /// As little as possible, for people.
+    Plain,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Make the model.
+    AddModel {
+        name: String,
+        /// `JUJU_VERSION`.
+        #[arg(long, default_value = "4.0.15")]
+        agent_version: String,
+    },
+    /// Remove the model and everything in it.
+    DestroyModel {
+        name: Option<String>,
+        #[arg(long)]
+        no_prompt: bool,
+        #[arg(long)]
+        destroy_storage: bool,
+        #[arg(long)]
+        force: bool,
+    },
+    /// Show the model.
+    ShowModel {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show Juju's version.
+    Version {
+        #[command(flatten)]
+        output: Output,
+        #[arg(long)]
+        all: bool,
+    },
+    /// Deploy a charm folder, or the stand-in for velero-operator.
+    Deploy(Deploy),
+    /// Replace an application's charm.
+    Refresh {
+        application: String,
+        #[arg(long)]
+        path: PathBuf,
+        #[arg(long)]
+        resource: Vec<String>,
+        #[command(flatten)]
+        model: Model,
+    },
+    /// Relate two applications.
+    #[command(visible_alias = "relate")]
+    Integrate {
+        one: String,
+        other: String,
+        #[command(flatten)]
+        model: Model,
+    },
+    /// End a relation.
+    RemoveRelation {
+        one: String,
+        other: String,
+        #[command(flatten)]
+        model: Model,
+    },
+    /// Show, set or reset options.
+    Config {
+        application: String,
+        /// `KEY` shows one option, `KEY=VALUE` sets it.
+        settings: Vec<String>,
+        #[arg(long, value_delimiter = ',')]
+        reset: Vec<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Give an application access to the cluster.
+    Trust {
+        application: String,
+        #[arg(long)]
+        scope: Option<String>,
+        #[arg(long)]
+        remove: bool,
+        #[command(flatten)]
+        model: Model,
+    },
+    /// Show the model, its applications and units.
+    Status {
+        /// Applications or units to show; none: all.
+        selectors: Vec<String>,
+        #[arg(long)]
+        storage: bool,
+        #[arg(long)]
+        relations: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show a unit with its relations' data.
+    ShowUnit {
+        #[arg(required = true)]
+        units: Vec<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show storage.
+    #[command(visible_alias = "list-storage")]
+    Storage {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show one storage instance.
+    ShowStorage {
+        #[arg(required = true)]
+        ids: Vec<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Forget a detached storage instance.
+    RemoveStorage {
+        #[arg(required = true)]
+        ids: Vec<String>,
+        #[arg(long)]
+        no_destroy: bool,
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        model: Model,
+    },
+    /// List an application's actions.
+    Actions {
+        application: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Run an action.
+    Run {
+        /// The unit, or APP/leader.
+        unit: String,
+        action: String,
+        /// `KEY=VALUE`; dots in the key nest.
+        params: Vec<String>,
+        #[arg(long = "params")]
+        file: Option<PathBuf>,
+        /// Take values as text instead of YAML.
+        #[arg(long)]
+        string_args: bool,
+        /// The simulated Juju always waits for the end.
+        #[arg(long)]
+        wait: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Add units.
+    AddUnit {
+        application: String,
+        #[arg(short, long, default_value_t = 1)]
+        num_units: u32,
+        #[arg(long)]
+        attach_storage: Vec<String>,
+        #[command(flatten)]
+        model: Model,
+    },
+    /// Remove units, the last ones first.
+    RemoveUnit {
+        application: String,
+        #[arg(long)]
+        num_units: u32,
+        #[arg(long)]
+        no_prompt: bool,
+        #[arg(long)]
+        destroy_storage: bool,
+        #[command(flatten)]
+        model: Model,
+    },
+    /// Set the number of units.
+    ScaleApplication {
+        application: String,
+        scale: u32,
+        #[command(flatten)]
+        model: Model,
+    },
+    /// Remove an application.
+    RemoveApplication {
+        application: String,
+        #[arg(long)]
+        no_prompt: bool,
+        #[arg(long)]
+        destroy_storage: bool,
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        model: Model,
+    },
+    /// Run a failed hook again.
+    #[command(visible_alias = "resolve")]
+    Resolved {
+        #[arg(required = true)]
+        units: Vec<String>,
+        #[arg(long)]
+        no_retry: bool,
+        #[command(flatten)]
+        model: Model,
+    },
+    /// List secrets.
+    #[command(visible_alias = "list-secrets")]
+    Secrets {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show a secret, with its content if asked.
+    ShowSecret {
+        /// Id or label.
+        secret: String,
+        #[arg(long)]
+        reveal: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Make a secret of one's own.
+    AddSecret {
+        name: String,
+        #[arg(required = true)]
+        content: Vec<String>,
+        #[command(flatten)]
+        model: Model,
+    },
+    /// Give a secret new content.
+    UpdateSecret {
+        secret: String,
+        #[arg(required = true)]
+        content: Vec<String>,
+        #[command(flatten)]
+        model: Model,
+    },
+    /// Let an application read a secret.
+    GrantSecret {
+        secret: String,
+        application: String,
+        #[command(flatten)]
+        model: Model,
+    },
+    /// Take that back.
+    RevokeSecret {
+        secret: String,
+        application: String,
+        #[command(flatten)]
+        model: Model,
+    },
+    /// Show what the units logged.
+    DebugLog {
+        /// Units; none: all.
+        #[arg(short, long)]
+        include: Vec<String>,
+        #[arg(short = 'n', long)]
+        lines: Option<usize>,
+        #[arg(long)]
+        replay: bool,
+        /// The simulated Juju never waits for more.
+        #[arg(long)]
+        no_tail: bool,
+        #[command(flatten)]
+        model: Model,
+    },
+    /// Bring an existing volume into the model; this Juju cannot.
+    ImportFilesystem {
+        pool: String,
+        provider_id: String,
+        storage: String,
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        model: Model,
+    },
+    /// For machines only.
+    AddStorage(Anything),
+    /// For machines only.
+    AttachStorage(Anything),
+    /// For machines only.
+    DetachStorage(Anything),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Deploy {
+    /// Folder of the charm, or `velero-operator`.
+    pub charm: String,
+    /// Name of the application; none: the charm's.
+    pub application: Option<String>,
+    /// `KEY=VALUE`.
+    #[arg(long)]
+    pub config: Vec<String>,
+    #[arg(long)]
+    pub trust: bool,
+    #[arg(short, long, default_value_t = 1)]
+    pub num_units: u32,
+    /// `NAME=FILE`, or `NAME=IMAGE`, which is not used.
+    #[arg(long)]
+    pub resource: Vec<String>,
+    #[arg(long)]
+    pub attach_storage: Vec<String>,
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// Simulated only: `CONTAINER=FOLDER`, the folder that the container's root starts as a copy of.
+    #[arg(long)]
+    pub image: Vec<String>,
+    /// Simulated only: `CONTAINER=SOCKET`, a Pebble that runs already.
+    #[arg(long)]
+    pub pebble: Vec<String>,
+    #[command(flatten)]
+    pub model: Model,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Model {
+    /// The model; there is only one.
+    #[arg(short, long)]
+    pub model: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Output {
+    #[arg(long)]
+    pub format: Option<Format>,
+    #[command(flatten)]
+    pub model: Model,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Anything {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<String>,
+}

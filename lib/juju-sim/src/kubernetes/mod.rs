@@ -1,0 +1,127 @@
+//! The stand-in Kubernetes: the objects around the units' pods, behind the few requests that a charm makes of them.
+//!
+//! It holds StatefulSets, pods, claims and volumes as Juju and a provisioner make them, takes merge patches of metadata and
+//! strategic ones of what a StatefulSet's pods mount, and allows what the Role of an application allows: without trust its
+//! pods, with trust everything. Pods that are not what their StatefulSet says are replaced, as its controller does. Whatever it was not told of it
+//! refuses with a `Status` object, and every request is noted, so that tests can say what was asked and what was changed.
+//! Sources: the recorded objects of a Juju 4.0.15 for the shapes, `internal/provider/kubernetes/application/trust.go` of
+//! juju/juju for the Role.
+
+mod objects;
+mod patch;
+mod server;
+mod stateful_set;
+mod velero;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+pub(crate) use objects::{PodParts, StorageParts};
+pub(crate) use server::Server;
+pub(crate) use velero::VeleroObjects;
+
+/// How the stand-in cluster is made up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClusterOptions {
+    /// What the provisioner makes.
+    pub volumes: VolumeKind,
+    /// Drivers with a VolumeSnapshotClass that is marked for Velero. Empty: the cluster does not know snapshots.
+    pub snapshot_drivers: Vec<String>,
+    /// Whether Velero's server runs with the feature `EnableCSI`.
+    pub csi_feature: bool,
+    /// Whether Velero's node agent runs.
+    pub node_agent: bool,
+    /// Whether applications without trust may patch pods, as Juju's Role allows; `false` stands for a stricter policy.
+    pub pods_may_be_patched: bool,
+    /// Whether applications with trust may patch claims, as their Role allows; `false` stands for a stricter policy.
+    pub claims_may_be_patched: bool,
+    /// Whether the cluster knows Velero's resources.
+    pub velero: bool,
+    /// Whether anybody answers.
+    pub answers: bool,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> ClusterOptions {
+        ClusterOptions {
+            volumes: VolumeKind::Local,
+            snapshot_drivers: Vec::new(),
+            csi_feature: true,
+            node_agent: true,
+            pods_may_be_patched: true,
+            claims_may_be_patched: true,
+            velero: true,
+            answers: true,
+        }
+    }
+}
+
+/// What is behind the volumes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VolumeKind {
+    /// Type `local`.
+    Local,
+    /// Type `hostPath`, the default of small clusters, which file-system backup refuses.
+    HostPath,
+    /// A CSI driver of this name.
+    Csi(String),
+}
+
+/// A request that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterRequest {
+    /// The unit whose token it carried.
+    pub unit: String,
+    /// `GET`, `PATCH`.
+    pub method: String,
+    /// The path, without the query.
+    pub path: String,
+    /// The answer's status.
+    pub status: u16,
+}
+
+/// The objects, and who may do what with them.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Objects {
+    pub namespace: String,
+    pub options: ClusterOptions,
+    /// By application. Not in a real pod, where Kubernetes is real too.
+    pub stateful_sets: BTreeMap<String, Value>,
+    pub pods: BTreeMap<String, Value>,
+    pub claims: BTreeMap<String, Value>,
+    pub volumes: BTreeMap<String, Value>,
+    /// What can be listed of Velero's.
+    pub velero: VeleroObjects,
+    /// Applications with trust.
+    pub trusted: BTreeSet<String>,
+    pub requests: Vec<ClusterRequest>,
+}
+
+/// The objects, shared with the thread that answers requests.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SharedObjects(Arc<Mutex<Objects>>);
+
+impl SharedObjects {
+    pub fn lock(&self) -> MutexGuard<'_, Objects> {
+        // Nothing is left half-changed where a thread could panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Serialize for SharedObjects {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.lock().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SharedObjects {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Objects::deserialize(deserializer).map(|objects| SharedObjects(Arc::new(Mutex::new(objects))))
+    }
+}

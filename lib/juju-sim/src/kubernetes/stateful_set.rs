@@ -1,0 +1,249 @@
+//! StatefulSets: the template that an application's pods are made from, and the patches that change it.
+
+use serde_json::{Map, Value, json};
+
+use super::Objects;
+use super::objects::{PodParts, suffix, volume_name};
+use super::patch;
+
+/// Label that tells from which template a pod was made.
+pub(super) const REVISION: &str = "controller-revision-hash";
+
+impl Objects {
+    /// Writes an application's StatefulSet as Juju does. What others changed in it is gone.
+    pub fn put_stateful_set(&mut self, parts: &PodParts) {
+        let app = parts.app();
+        let labels = json!({"app.kubernetes.io/name": app});
+        let data = json!({"name": "charm-data", "mountPath": "/var/lib/juju", "subPath": "var/lib/juju"});
+        let mut containers = vec![json!({"name": "charm", "volumeMounts": [data]})];
+        for container in &parts.containers {
+            let mounts = parts.storage.iter().flat_map(|storage| {
+                let mounted = storage.mounts.iter().filter(|(at, _)| at == container);
+                mounted.map(|(_, path)| json!({"name": volume_name(app, &storage.name), "mountPath": path}))
+            });
+            let image = format!("registry.example/{container}:1");
+            containers
+                .push(json!({"name": container, "image": image, "volumeMounts": mounts.collect::<Vec<_>>()}));
+        }
+        let set = json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet",
+            "metadata": {"name": app, "namespace": self.namespace,
+                         "labels": {"app.kubernetes.io/name": app, "app.kubernetes.io/managed-by": "juju"}},
+            "spec": {
+                "selector": {"matchLabels": labels},
+                "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+                "template": {
+                    "metadata": {"labels": labels, "annotations": {"juju.is/version": "4.0.15"}},
+                    "spec": {"containers": containers, "volumes": [{"name": "charm-data", "emptyDir": {}}]},
+                },
+            },
+        });
+        self.stateful_sets.insert(app.to_owned(), set);
+    }
+
+    /// Units whose pods are not what their StatefulSet says now, the highest number first, as its controller goes.
+    pub fn outdated(&self) -> Vec<String> {
+        let is_outdated = |app: &str, pod: &Value| {
+            let template = self.stateful_sets.get(app).map(|set| &set["spec"]["template"]);
+            template.is_some_and(|template| pod["metadata"]["labels"][REVISION] != revision(app, template))
+        };
+        let mut units: Vec<(String, u32)> = self
+            .pods
+            .iter()
+            .filter_map(|(name, pod)| {
+                let (app, number) = name.rsplit_once('-')?;
+                is_outdated(app, pod).then_some((app.to_owned(), number.parse().ok()?))
+            })
+            .collect();
+        units.sort_by(|one, other| (&one.0, other.1).cmp(&(&other.0, one.1)));
+        units
+            .into_iter()
+            .map(|(app, number)| format!("{app}/{number}"))
+            .collect()
+    }
+
+    /// Applies a strategic merge patch, if it is one of what the pods mount.
+    ///
+    /// # Errors
+    /// What it holds that the stand-in was not told of, or that Kubernetes would refuse.
+    pub fn patch_stateful_set(&mut self, app: &str, change: &Value) -> Result<(), String> {
+        let Some(set) = self.stateful_sets.get(app) else {
+            return Err(format!("statefulsets {app:?} not found"));
+        };
+        let mut changed = set.clone();
+        let template = only(only(change, &["spec"])?.get("spec"), &["template"])?;
+        let template = template.get("template").cloned().unwrap_or(Value::Null);
+        only(Some(&template), &["metadata", "spec"])?;
+        let annotations = only(template.get("metadata"), &["annotations"])?;
+        patch::merge(
+            &mut changed["spec"]["template"]["metadata"],
+            &Value::Object(annotations.clone()),
+        );
+        let pods = only(template.get("spec"), &["volumes", "containers"])?;
+        for volume in items(pods.get("volumes"))? {
+            only(Some(volume), &["name", "persistentVolumeClaim", "$patch"])?;
+            let claim = volume["persistentVolumeClaim"]["claimName"].as_str();
+            if let Some(claim) = claim.filter(|claim| !self.claims.contains_key(*claim)) {
+                return Err(format!(
+                    "the stand-in starts no pod whose claim {claim:?} is not there"
+                ));
+            }
+            merge_item(
+                &mut changed["spec"]["template"]["spec"]["volumes"],
+                "name",
+                volume,
+            )?;
+        }
+        for container in items(pods.get("containers"))? {
+            only(Some(container), &["name", "volumeMounts"])?;
+            let containers = changed["spec"]["template"]["spec"]["containers"].as_array_mut();
+            let known = containers
+                .into_iter()
+                .flatten()
+                .find(|known| known["name"] == container["name"]);
+            let known = known.ok_or_else(|| format!("there is no container {}", container["name"]))?;
+            for mount in items(container.get("volumeMounts"))? {
+                only(Some(mount), &["mountPath", "name", "$patch"])?;
+                merge_item(&mut known["volumeMounts"], "mountPath", mount)?;
+            }
+        }
+        is_sound(&changed, app)?;
+        self.stateful_sets.insert(app.to_owned(), changed);
+        Ok(())
+    }
+}
+
+/// Kubernetes takes no mount of a volume that is not there. Volumes of storage come from claim templates.
+fn is_sound(set: &Value, app: &str) -> Result<(), String> {
+    let spec = &set["spec"]["template"]["spec"];
+    let volumes = items(spec.get("volumes"))?;
+    for container in items(spec.get("containers"))? {
+        for mount in items(container.get("volumeMounts"))? {
+            let name = mount["name"].as_str().unwrap_or_default();
+            let is_there = volumes.iter().any(|volume| volume["name"] == name);
+            let is_storage = name.starts_with(&format!("{app}-")) && name.ends_with(&suffix(app));
+            if !is_there && !is_storage {
+                return Err(format!("volumeMounts.name: Not found: {name:?}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Merges an item into a list whose items are told apart by `key`.
+fn merge_item(list: &mut Value, key: &str, item: &Value) -> Result<(), String> {
+    let Value::Array(list) = list else {
+        return Err("the stand-in has no list there".to_owned());
+    };
+    let place = list.iter().position(|known| known[key] == item[key]);
+    match (item.get("$patch").map(|directive| directive == "delete"), place) {
+        (Some(false), _) => Err("the stand-in knows the directive delete only".to_owned()),
+        (Some(true), place) => {
+            if let Some(place) = place {
+                list.remove(place);
+            }
+            Ok(())
+        }
+        (None, Some(place)) => {
+            patch::merge(&mut list[place], item);
+            Ok(())
+        }
+        (None, None) => {
+            list.push(item.clone());
+            Ok(())
+        }
+    }
+}
+
+/// The keys of an object, if it has no others. Nothing counts as an empty one.
+fn only<'a>(value: impl Into<Option<&'a Value>>, keys: &[&str]) -> Result<&'a Map<String, Value>, String> {
+    static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+    let Some(value) = value.into() else {
+        return Ok(&EMPTY);
+    };
+    let object = value.as_object().ok_or("there should be an object")?;
+    match object.keys().find(|key| !keys.contains(&key.as_str())) {
+        Some(key) => Err(format!(
+            "the stand-in lets what pods mount be patched only, not {key:?}"
+        )),
+        None => Ok(object),
+    }
+}
+
+fn items(value: Option<&Value>) -> Result<&[Value], String> {
+    match value {
+        None => Ok(&[]),
+        Some(Value::Array(items)) => Ok(items),
+        Some(_) => Err("there should be a list".to_owned()),
+    }
+}
+
+/// Name of the revision that a template makes.
+pub(super) fn revision(app: &str, template: &Value) -> String {
+    format!("{app}-{}", suffix(&template.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn objects() -> Objects {
+        let mut objects = Objects::default();
+        objects.put_pod(&PodParts {
+            unit: "radarr/0".to_owned(),
+            storage: Vec::new(),
+            containers: vec!["radarr".to_owned()],
+        });
+        objects.put_shared_claim("media");
+        objects
+    }
+
+    fn mounted(mount: Value, volume: Value) -> Value {
+        json!({"spec": {"template": {"spec": {"volumes": [volume],
+            "containers": [{"name": "radarr", "volumeMounts": [mount]}]}}}})
+    }
+
+    fn media() -> Value {
+        mounted(
+            json!({"name": "m", "mountPath": "/data"}),
+            json!({"name": "m", "persistentVolumeClaim": {"claimName": "media"}}),
+        )
+    }
+
+    #[test]
+    fn a_changed_template_outdates_the_pods_until_it_is_as_it_was() {
+        let mut objects = objects();
+        assert_eq!(objects.outdated(), Vec::<String>::new());
+        objects.patch_stateful_set("radarr", &media()).unwrap();
+        assert_eq!(objects.outdated(), ["radarr/0"]);
+        let once = objects.stateful_sets["radarr"].clone();
+        objects.patch_stateful_set("radarr", &media()).unwrap();
+        assert_eq!(objects.stateful_sets["radarr"], once);
+        let back = mounted(
+            json!({"mountPath": "/data", "$patch": "delete"}),
+            json!({"name": "m", "$patch": "delete"}),
+        );
+        objects.patch_stateful_set("radarr", &back).unwrap();
+        assert_eq!(objects.outdated(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_it_was_not_told_of_is_refused_and_changes_nothing() {
+        let mut objects = objects();
+        let before = objects.stateful_sets.clone();
+        let no_claim = json!({"name": "m", "persistentVolumeClaim": {"claimName": "none"}});
+        let mount = json!({"name": "m", "mountPath": "/data"});
+        for change in [
+            json!({"metadata": {"labels": {}}}),
+            json!({"spec": {"replicas": 0}}),
+            json!({"spec": {"template": {"spec": {"hostNetwork": true}}}}),
+            json!({"spec": {"template": {"spec": {"containers": [{"name": "radarr", "image": "x"}]}}}}),
+            json!({"spec": {"template": {"spec": {"containers": [{"name": "other", "volumeMounts": []}]}}}}),
+            mounted(mount.clone(), no_claim),
+            mounted(mount, json!({"name": "other", "$patch": "delete"})),
+        ] {
+            assert!(objects.patch_stateful_set("radarr", &change).is_err(), "{change}");
+        }
+        assert_eq!(objects.stateful_sets, before);
+    }
+}

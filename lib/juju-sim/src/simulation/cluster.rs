@@ -1,0 +1,175 @@
+//! Keeps the stand-in Kubernetes in step with the model: a pod for each unit, its claims, who is trusted.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::Simulation;
+use crate::error::{Error, Result};
+use crate::kubernetes::{ClusterOptions, ClusterRequest, PodParts, Server, StorageParts};
+
+impl Simulation {
+    /// The pod of a unit as the stand-in Kubernetes has it; none in a real pod.
+    pub fn pod(&self, unit: &str) -> Option<Value> {
+        self.state
+            .cluster
+            .lock()
+            .pods
+            .get(&unit.replace('/', "-"))
+            .cloned()
+    }
+
+    /// The claim of this name as the stand-in Kubernetes has it.
+    pub fn claim(&self, name: &str) -> Option<Value> {
+        self.state.cluster.lock().claims.get(name).cloned()
+    }
+
+    /// Every request to the stand-in Kubernetes so far, oldest first.
+    pub fn cluster_requests(&self) -> Vec<ClusterRequest> {
+        self.state.cluster.lock().requests.clone()
+    }
+
+    /// Makes up the stand-in cluster anew, for what is asked from now on. Volumes that are there stay what they are.
+    pub fn change_cluster(&mut self, options: ClusterOptions) {
+        self.state.cluster.lock().options = options;
+    }
+
+    /// Changes a label of a claim; `None` removes it. For claims that were made by another hand.
+    ///
+    /// # Errors
+    /// When there is no such claim.
+    pub fn relabel_claim(&mut self, name: &str, label: &str, value: Option<&str>) -> Result<()> {
+        let mut objects = self.state.cluster.lock();
+        let claim = objects.claims.get_mut(name);
+        let labels = claim.and_then(|claim| claim.pointer_mut("/metadata/labels")?.as_object_mut());
+        let labels = labels.ok_or_else(|| Error::refused(format!("claim {name:?} not found")))?;
+        match value {
+            Some(value) => labels.insert(label.to_owned(), value.into()),
+            None => labels.remove(label),
+        };
+        Ok(())
+    }
+
+    pub(crate) fn start_cluster(&mut self) -> Result<()> {
+        if !self.state.options.layout.is_pod() {
+            self.kubernetes = Some(Server::start(self.state.cluster.clone())?);
+        }
+        Ok(())
+    }
+
+    /// The file that tells a unit's hooks how to reach the stand-in Kubernetes.
+    pub(crate) fn kubeconfig(&self, unit: &str) -> PathBuf {
+        self.paths(unit).folder.join("kubeconfig")
+    }
+
+    /// The server has another port in each process.
+    pub(crate) fn write_kubeconfig(&self, unit: &str) -> Result<()> {
+        let Some(server) = &self.kubernetes else {
+            return Ok(());
+        };
+        let path = self.kubeconfig(unit);
+        let text = server.kubeconfig(unit, &self.state.model.name);
+        std::fs::write(&path, text).map_err(Error::io("write", &path))
+    }
+
+    /// Puts an object of Velero's where it can be listed: a Backup, a PodVolumeBackup or a BackupStorageLocation. The Schedules
+    /// are those of the stand-in velero-operators.
+    ///
+    /// # Errors
+    /// When the stand-in does not list objects of this kind.
+    pub fn put_velero_object(&mut self, object: Value) -> Result<()> {
+        let kind = object["kind"].as_str().unwrap_or_default().to_owned();
+        if self.state.cluster.lock().velero.put(object) {
+            Ok(())
+        } else {
+            Err(Error::refused(format!("the stand-in does not list {kind:?}")))
+        }
+    }
+
+    /// The Schedules of the stand-in velero-operators, as Kubernetes has them.
+    pub(crate) fn put_schedules(&mut self) {
+        let schedules = self.schedules();
+        let objects = schedules
+            .iter()
+            .filter_map(|schedule| serde_json::to_value(schedule).ok());
+        self.state
+            .cluster
+            .lock()
+            .velero
+            .replace("schedules", objects.collect());
+    }
+
+    /// Makes a claim in the model's namespace that is no application's storage, as a charm that provides media does.
+    pub fn make_claim(&mut self, name: &str) {
+        self.state.cluster.lock().put_shared_claim(name);
+    }
+
+    /// Makes a pod in the model's namespace that is no unit's and mounts a claim, as other software does.
+    pub fn make_pod(&mut self, name: &str, claim: &str) {
+        self.state.cluster.lock().put_other_pod(name, claim);
+    }
+
+    /// Removes a pod that is no unit's.
+    pub fn delete_pod(&mut self, name: &str) {
+        self.state.cluster.lock().pods.remove(name);
+    }
+
+    /// Replaces pods that are not what their StatefulSet says now. Says whether there were any.
+    pub(crate) fn replace_outdated_pods(&mut self) -> Result<bool> {
+        let units = self.state.cluster.lock().outdated();
+        for unit in &units {
+            self.replace_pod(unit, true)?;
+        }
+        Ok(!units.is_empty())
+    }
+
+    /// Writes the StatefulSet of an application anew, as Juju does for another revision of its charm.
+    pub(crate) fn put_stateful_set(&mut self, app: &str) {
+        if let Some(unit) = self.units(app).first() {
+            let parts = self.pod_parts(unit);
+            self.state.cluster.lock().put_stateful_set(&parts);
+        }
+    }
+
+    pub(crate) fn put_pod(&mut self, unit: &str) {
+        let parts = self.pod_parts(unit);
+        self.state.cluster.lock().put_pod(&parts);
+    }
+
+    fn pod_parts(&self, unit: &str) -> PodParts {
+        let app = juju_hook_tools::model::application_name(unit);
+        let containers = self
+            .state
+            .apps
+            .get(app)
+            .map(|record| record.containers.clone())
+            .unwrap_or_default();
+        let storage = self.storage_of(unit).into_iter().map(|id| {
+            let name = id.split('/').next().unwrap_or_default().to_owned();
+            let mounts = containers.iter().flat_map(|(container, spec)| {
+                let mounted = spec.mounts.iter().filter(|mount| mount.storage == name);
+                mounted.map(|mount| (container.clone(), mount.location.clone()))
+            });
+            let mounts = mounts.collect();
+            StorageParts {
+                location: self.storage_dir(unit, &name).display().to_string(),
+                name,
+                mounts,
+            }
+        });
+        PodParts {
+            unit: unit.to_owned(),
+            storage: storage.collect(),
+            containers: containers.keys().cloned().collect(),
+        }
+    }
+
+    pub(crate) fn tell_cluster_of_trust(&mut self) {
+        let applications = self.state.model.applications.iter();
+        let trusted = applications
+            .filter(|(_, app)| app.trust)
+            .map(|(name, _)| name.clone())
+            .collect();
+        self.state.cluster.lock().trusted = trusted;
+    }
+}

@@ -1,0 +1,171 @@
+//! A model with its applications, units, agents and containers, in a folder.
+
+mod actions;
+mod charm_folder;
+mod cluster;
+mod containers;
+mod deploy;
+mod look;
+mod operate;
+mod settle;
+mod store;
+mod types;
+mod velero;
+
+pub use charm_folder::charm_name;
+pub use look::find_executable;
+pub(crate) use look::{action_time, clock_time, status_time};
+pub use types::*;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use juju_hook_tools::model::Model;
+
+use crate::agent::{AgentSocket, DispatchReport};
+use crate::error::{Error, Result};
+use crate::kubernetes::Server;
+use crate::layout::{UnitPaths, short_root};
+use charm_folder::{link, remove_file, remove_folder};
+use containers::Children;
+use store::{State, Store};
+
+/// A simulated Juju: one controller, one model, on one Kubernetes.
+///
+/// Every method that changes something runs all events that follow from it before it returns, and stores the model.
+/// When it is dropped every process that it started ends, unless [`Options::keep_running`] says otherwise; its folder
+/// stays until [`Simulation::destroy`].
+#[derive(Debug)]
+pub struct Simulation {
+    store: Store,
+    state: State,
+    executable: PathBuf,
+    children: Children,
+    sockets: BTreeMap<String, AgentSocket>,
+    kubernetes: Option<Server>,
+    reports: Vec<DispatchReport>,
+}
+
+impl Simulation {
+    /// Makes a new, empty model in `dir`, which is created; an earlier simulation in it goes away.
+    ///
+    /// # Errors
+    /// When the folder holds something else, is used by another process or cannot be written, or when there is no
+    /// `juju-sim` executable.
+    pub fn create(dir: impl AsRef<Path>, options: Options) -> Result<Simulation> {
+        let store = Store::lock(dir.as_ref())?;
+        let executable = find_executable(options.executable.as_deref())?;
+        let earlier = store.load()?;
+        if earlier.is_none() && !store.is_empty()? {
+            let reason = "cannot make a model in {}: it holds other files; name a new or empty folder";
+            return Err(Error::Usage(
+                reason.replace("{}", &store.dir().display().to_string()),
+            ));
+        }
+        let mut simulation = Simulation::assemble(store, earlier.unwrap_or_default(), executable);
+        simulation.end_everything()?;
+        simulation.store.clear()?;
+        simulation.state = State::new(options);
+        simulation.start_cluster()?;
+        let dir = simulation.store.dir().to_path_buf();
+        let short = short_root(&dir);
+        if short != dir {
+            link(&dir, &short)?;
+        }
+        simulation.save()?;
+        Ok(simulation)
+    }
+
+    /// Opens the model that `dir` holds.
+    ///
+    /// # Errors
+    /// When there is none, or another process uses it.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Simulation> {
+        let dir = dir.as_ref();
+        if !dir.is_dir() {
+            return Err(no_model(dir));
+        }
+        let store = Store::lock(dir)?;
+        let state = store.load()?.ok_or_else(|| no_model(dir))?;
+        let executable = find_executable(state.options.executable.as_deref())?;
+        let mut simulation = Simulation::assemble(store, state, executable);
+        simulation.start_cluster()?;
+        simulation.listen_for_all()?;
+        Ok(simulation)
+    }
+
+    /// Ends every process of the simulation and removes its folder.
+    ///
+    /// # Errors
+    /// When a process does not end or the folder cannot be removed.
+    pub fn destroy(mut self) -> Result<()> {
+        self.end_everything()?;
+        let dir = self.store.dir().to_path_buf();
+        remove_folder(&dir)?;
+        let short = short_root(&dir);
+        if short.is_symlink() {
+            remove_file(&short)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The whole state of the model, to look at.
+    pub fn model(&self) -> &Model {
+        &self.state.model
+    }
+
+    /// The state folder.
+    pub fn dir(&self) -> &Path {
+        self.store.dir()
+    }
+
+    /// How this Juju behaves.
+    pub fn options(&self) -> &Options {
+        &self.state.options
+    }
+
+    /// Where the files of a unit lie.
+    pub fn paths(&self, unit: &str) -> UnitPaths {
+        self.state.options.layout.unit(self.store.dir(), unit)
+    }
+
+    fn assemble(store: Store, state: State, executable: PathBuf) -> Simulation {
+        let (children, sockets, reports) = (Children::default(), BTreeMap::new(), Vec::new());
+        Simulation {
+            store,
+            state,
+            executable,
+            children,
+            sockets,
+            kubernetes: None,
+            reports,
+        }
+    }
+
+    fn end_everything(&mut self) -> Result<()> {
+        self.sockets.clear();
+        let units: Vec<String> = self.state.pebbles.keys().cloned().collect();
+        units.iter().try_for_each(|unit| self.stop_containers(unit))
+    }
+
+    fn save(&self) -> Result<()> {
+        self.store.save(&self.state)
+    }
+}
+
+impl Drop for Simulation {
+    fn drop(&mut self) {
+        if !self.state.options.keep_running && self.end_everything().is_ok() && self.store.dir().exists() {
+            // Nobody is left to be told; the next process finds what was stored last.
+            let _ = self.save();
+        }
+    }
+}
+
+fn no_model(dir: &Path) -> Error {
+    Error::Usage(format!(
+        "cannot open a model in {}: make one with `juju-sim add-model`",
+        dir.display()
+    ))
+}

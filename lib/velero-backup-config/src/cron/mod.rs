@@ -1,0 +1,117 @@
+//! When backups are made: schedules as Velero's parser takes them.
+//!
+//! Velero parses with `ParseStandard` of `robfig/cron` v3 (`parser.go`, `spec.go`). It takes five fields (minute, hour,
+//! day of month, month, day of week) or a descriptor (`@daily`, `@every 6h`), after an optional `TZ=ZONE ` or
+//! `CRON_TZ=ZONE `. There is no field for seconds, no `L`, `W` or `#`, and the days of the week end at 6.
+//!
+//! * [`syntax`] says what a text means, exactly as that parser does.
+//! * [`next`] says when it fires, exactly as that library does, also in nights in which clocks change.
+//! * [`policy`] refuses what the parser takes and nobody wants: schedules that never fire, and ones that leave no time
+//!   between two backups.
+
+mod next;
+mod policy;
+mod syntax;
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+pub use policy::SHORTEST_GAP_SECONDS;
+pub use syntax::CronError;
+use syntax::Timing;
+
+use crate::error::Error;
+
+/// Minutes of a day.
+const DAY_MINUTES: u16 = 24 * 60;
+
+/// A schedule that Velero takes, and that this crate finds sensible. It keeps its text; two schedules are equal when their texts are.
+#[derive(Clone)]
+pub struct Schedule {
+    text: String,
+    timing: Timing,
+}
+
+impl Schedule {
+    /// Reads a schedule such as `30 2 * * *`, `@daily`, `@every 6h` or `TZ=Europe/Berlin 0 3 * * MON-FRI`.
+    ///
+    /// # Errors
+    /// * When Velero's parser refuses the text.
+    /// * When it never fires (`0 0 31 2 *`): Velero then makes one backup after the other.
+    /// * When two runs are less than ten minutes apart, by the clock; that a zone's change of clocks may bring two runs
+    ///   closer in one night of the year is not counted.
+    /// * When it names a time zone that the bundled time zone database does not hold.
+    ///
+    /// The error's field is `schedule`; see [`Error::for_field`].
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let refused = |reason| Error::at("/spec/schedule", Some(text), reason);
+        let timing = syntax::parse_standard(text).map_err(|error| refused(error.into()))?;
+        policy::check(&timing).map_err(refused)?;
+        Ok(Self {
+            text: text.to_owned(),
+            timing,
+        })
+    }
+
+    /// Once a day, this many minutes after midnight. A day has 1440 minutes; more wrap around.
+    pub fn daily_at(minute_of_day: u16) -> Self {
+        let minute_of_day = minute_of_day % DAY_MINUTES;
+        let (hour, minute) = (minute_of_day / 60, minute_of_day % 60);
+        Self {
+            text: format!("{minute} {hour} * * *"),
+            timing: Timing::daily(hour, minute),
+        }
+    }
+
+    /// The text that it was read from, which is what goes over the wire.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The first time after `after` at which a backup is due, or `None` if there is none in the next five years (a
+    /// 29 February of the year 2100 is not). A schedule without a time zone runs by the clock of Velero's container, taken to be UTC.
+    ///
+    /// In a night in which clocks change this is what Velero's library does, not what one might wish for: a time that
+    /// is skipped is not made up for until it comes round again, and a time that comes twice fires twice.
+    /// `@every` counts from `after`.
+    pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
+        next::next_after(&self.timing, after)
+    }
+}
+
+impl fmt::Debug for Schedule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Schedule").field(&self.text).finish()
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+impl FromStr for Schedule {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text)
+    }
+}
+
+impl PartialEq for Schedule {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Schedule {}
+
+impl Hash for Schedule {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}

@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+mod cron;
+mod document;
+mod duration;
+mod error;
+pub mod names;
+pub mod pod;
+mod preset;
+pub mod provider;
+mod reader;
+mod request;
+pub mod requirer;
+#[cfg(feature = "schema")]
+pub mod schema;
+mod spec;
+mod text;
+pub mod velero;
+mod velero_form;
+
+pub use cron::{CronError, SHORTEST_GAP_SECONDS, Schedule};
+pub use duration::{DurationError, Retention, parse_go_duration};
+pub use error::{Error, Errors, Reason};
+pub use preset::Method;
+pub use request::{APP_KEY, BackupRequest, KEYS, MODEL_KEY, RELATION_NAME_KEY, SPEC_KEY};
+pub use spec::BackupSpec;

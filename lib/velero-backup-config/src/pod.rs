@@ -1,0 +1,117 @@
+//! What a pod has to carry so that a file-system backup stores exactly one of its volumes, in a consistent state.
+//!
+//! A request names pods by label; which of a pod's volumes Velero's node agent copies is said by annotations on the pod
+//! (`pkg/apis/velero/v1/labels_annotations.go`), and so are the commands that it runs in the pod before and after
+//! (`pkg/apis/velero/v1/backup_types.go`, `internal/hook/item_hook_handler.go`). Annotations are lost when a pod is
+//! recreated: whoever relies on them puts them on again at every start.
+
+use std::collections::BTreeMap;
+
+/// The volumes that are backed up, when the server does not back up all.
+pub const BACKUP_VOLUMES: &str = "backup.velero.io/backup-volumes";
+/// The volumes that are not backed up, when the server backs up all.
+pub const BACKUP_VOLUMES_EXCLUDES: &str = "backup.velero.io/backup-volumes-excludes";
+
+/// Commands that Velero runs in a container of the pod. A command that fails makes the backup fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupHooks {
+    /// Container in which both run.
+    pub container: String,
+    /// Executable and arguments before the volume is copied.
+    pub before: Vec<String>,
+    /// Executable and arguments after the volume was copied.
+    pub after: Vec<String>,
+    /// How long each may take, as a Go duration. Velero's default is 30 seconds, too short for a large database.
+    pub timeout: String,
+}
+
+/// The annotations for a pod of which only `volume` is to be stored; `others` are all its other volumes.
+///
+/// Both lists are needed: with velero-operator's `default-volumes-to-fs-backup` off Velero looks at the first only, with
+/// it on at the second only. So both settings store the same.
+pub fn annotations<'a>(
+    volume: &str,
+    others: impl IntoIterator<Item = &'a str>,
+    hooks: &BackupHooks,
+) -> BTreeMap<String, String> {
+    let BackupHooks {
+        container,
+        before,
+        after,
+        timeout,
+    } = hooks;
+    let mut excluded: Vec<&str> = others.into_iter().filter(|name| *name != volume).collect();
+    excluded.sort_unstable();
+    let mut annotations = BTreeMap::from([(BACKUP_VOLUMES.to_owned(), volume.to_owned())]);
+    if !excluded.is_empty() {
+        annotations.insert(BACKUP_VOLUMES_EXCLUDES.to_owned(), excluded.join(","));
+    }
+    for (phase, command) in [("pre", before), ("post", after)] {
+        let mut set = |field: &str, value: String| {
+            annotations.insert(format!("{phase}.hook.backup.velero.io/{field}"), value);
+        };
+        set("container", container.clone());
+        set("command", serde_json::Value::from(command.clone()).to_string());
+        set("on-error", "Fail".to_owned());
+        set("timeout", timeout.clone());
+    }
+    annotations
+}
+
+/// The annotations for a pod that the request selects, and of which nothing is to be stored: a standby beside the pod
+/// that runs the workload. `volumes` are all its volumes.
+pub fn none_of<'a>(volumes: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, String> {
+    let mut excluded: Vec<&str> = volumes.into_iter().collect();
+    excluded.sort_unstable();
+    BTreeMap::from([(BACKUP_VOLUMES_EXCLUDES.to_owned(), excluded.join(","))])
+}
+
+/// Whether an annotation is one of those that this module speaks of.
+pub fn is_about_backups(annotation: &str) -> bool {
+    [BACKUP_VOLUMES, BACKUP_VOLUMES_EXCLUDES].contains(&annotation)
+        || annotation.contains(".hook.backup.velero.io/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_volume_is_in_and_every_other_is_out() {
+        let hooks = BackupHooks {
+            container: "charm".to_owned(),
+            before: vec!["/charm/dispatch".to_owned(), "before \"it\"".to_owned()],
+            after: vec!["/charm/dispatch".to_owned(), "after".to_owned()],
+            timeout: "30m".to_owned(),
+        };
+        let annotations = annotations(
+            "radarr-config-1",
+            ["media", "charm-data", "radarr-config-1"],
+            &hooks,
+        );
+        let expected = [
+            ("backup.velero.io/backup-volumes", "radarr-config-1"),
+            ("backup.velero.io/backup-volumes-excludes", "charm-data,media"),
+            (
+                "post.hook.backup.velero.io/command",
+                r#"["/charm/dispatch","after"]"#,
+            ),
+            ("post.hook.backup.velero.io/container", "charm"),
+            ("post.hook.backup.velero.io/on-error", "Fail"),
+            ("post.hook.backup.velero.io/timeout", "30m"),
+            (
+                "pre.hook.backup.velero.io/command",
+                r#"["/charm/dispatch","before \"it\""]"#,
+            ),
+            ("pre.hook.backup.velero.io/container", "charm"),
+            ("pre.hook.backup.velero.io/on-error", "Fail"),
+            ("pre.hook.backup.velero.io/timeout", "30m"),
+        ];
+        assert_eq!(
+            annotations,
+            expected
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into()
+        );
+    }
+}

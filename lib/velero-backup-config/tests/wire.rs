@@ -1,0 +1,117 @@
+//! The bytes of a databag: what is written is what the Python library writes, and what both of its patches write is read.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on panics"
+)]
+
+mod common;
+
+use common::{bag, bag_with_spec, full, radarr};
+use velero_backup_config::requirer::{self, Outcome};
+use velero_backup_config::{BackupRequest, BackupSpec, Method, Reason};
+
+/// Verbatim data of the library, patch 2, from a running charm.
+const PATCH_2: &str = r#"{"include_namespaces":["media"],"include_resources":["persistentvolumeclaims"],"exclude_namespaces":null,"exclude_resources":null,"label_selector":{"app.kubernetes.io/name":"minimal"},"ttl":"720h","include_cluster_resources":null,"schedule":null,"paused":null,"skip_immediately":null,"use_owner_references_in_backup":null}"#;
+/// Patch 1 has four fields less, and writes `false` where nothing was set.
+const PATCH_1: &str = r#"{"include_namespaces":["media"],"include_resources":["persistentvolumeclaims"],"exclude_namespaces":null,"exclude_resources":null,"label_selector":null,"ttl":"24h","include_cluster_resources":false}"#;
+/// Lines that pydantic wrote; see `originals/wire.py`.
+const LINES: &str = include_str!("data/wire.jsonl");
+
+#[test]
+fn a_spec_is_written_as_the_python_library_writes_it() {
+    let mut count = 0;
+    for line in LINES.lines() {
+        let request = BackupRequest::from_databag(&bag_with_spec(line)).unwrap();
+        assert_eq!(request.to_databag()["spec"], line);
+        count += 1;
+    }
+    assert_eq!(count, 7);
+    assert!(LINES.lines().any(|line| line == PATCH_2));
+    assert_eq!(full().to_wire_text(), LINES.lines().nth(2).unwrap());
+}
+
+#[test]
+fn a_databag_has_the_four_keys_and_no_other() {
+    let databag = radarr().to_databag();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&databag).unwrap(), @r#"
+    {
+      "app": "radarr",
+      "model": "media",
+      "relation_name": "backup",
+      "spec": "{\"include_namespaces\":[\"media\"],\"include_resources\":[\"pods\",\"persistentvolumeclaims\"],\"exclude_namespaces\":null,\"exclude_resources\":null,\"label_selector\":{\"app.kubernetes.io/name\":\"radarr\"},\"ttl\":\"720h\",\"include_cluster_resources\":null,\"schedule\":\"30 2 * * *\",\"paused\":null,\"skip_immediately\":null,\"use_owner_references_in_backup\":null}"
+    }
+    "#);
+}
+
+#[test]
+fn labels_are_written_in_the_order_of_their_keys() {
+    let spec = |labels: [(&str, &str); 2]| BackupSpec::new(["a"]).unwrap().with_labels(labels).unwrap();
+    let (there, back) = (spec([("b", "1"), ("a", "2")]), spec([("a", "2"), ("b", "1")]));
+    assert_eq!(there.to_wire_text(), back.to_wire_text());
+    assert!(
+        there
+            .to_wire_text()
+            .contains(r#""label_selector":{"a":"2","b":"1"}"#)
+    );
+}
+
+#[test]
+fn a_client_with_patch_1_is_read_and_its_lacks_are_named() {
+    let databag = bag([("app", "minio"), ("relation_name", "backup"), ("spec", PATCH_1)]);
+    let request = BackupRequest::from_databag(&databag).unwrap();
+    assert_eq!((request.app(), request.model()), ("minio", None));
+    let spec = request.spec();
+    assert_eq!(spec.include_cluster_resources(), Some(false));
+    assert_eq!(
+        (spec.schedule(), spec.paused(), spec.skip_immediately()),
+        (None, None, None)
+    );
+    let Outcome::Request { warnings, .. } = requirer::read(&databag) else {
+        panic!("it is a request")
+    };
+    let [warning] = &warnings[..] else {
+        panic!("{warnings:?}")
+    };
+    assert_eq!(warning.pointer(), "/model");
+    assert!(warning.to_string().contains("create-backup"), "{warning}");
+    // It is written back as it came, and never with an empty model.
+    assert_eq!(
+        request.to_databag().keys().collect::<Vec<_>>(),
+        ["app", "relation_name", "spec"]
+    );
+}
+
+#[test]
+fn labels_that_kubernetes_refuses_are_refused() {
+    for (key, value) in [
+        ("ä", "x"),
+        ("app", "ä"),
+        ("app", "\u{200b}"),
+        ("app", "a b"),
+        ("", "x"),
+        ("a/b/c", "x"),
+        ("app", "-"),
+    ] {
+        let error = BackupSpec::new(["media"])
+            .unwrap()
+            .with_labels([(key, value)])
+            .unwrap_err();
+        assert!(
+            matches!(error.reason(), Reason::Name(_)),
+            "{key:?}={value:?}: {error}"
+        );
+    }
+}
+
+#[test]
+fn the_presets_take_what_a_restore_needs_and_one_volume() {
+    let filesystem = BackupSpec::config_volume("radarr", "media", Method::Filesystem).unwrap();
+    insta::assert_snapshot!(filesystem.to_wire_text(), @r#"{"include_namespaces":["media"],"include_resources":["pods","persistentvolumeclaims","persistentvolumes","serviceaccounts"],"exclude_namespaces":null,"exclude_resources":null,"label_selector":{"app.kubernetes.io/name":"radarr"},"ttl":null,"include_cluster_resources":null,"schedule":null,"paused":null,"skip_immediately":null,"use_owner_references_in_backup":null}"#);
+    let snapshot = BackupSpec::config_volume("radarr", "media", Method::Snapshot).unwrap();
+    insta::assert_snapshot!(snapshot.to_wire_text(), @r#"{"include_namespaces":["media"],"include_resources":["persistentvolumeclaims","persistentvolumes"],"exclude_namespaces":null,"exclude_resources":null,"label_selector":{"app.kubernetes.io/name":"radarr","storage.juju.is/name":"config"},"ttl":null,"include_cluster_resources":null,"schedule":null,"paused":null,"skip_immediately":null,"use_owner_references_in_backup":null}"#);
+    assert!(BackupSpec::config_volume("Radarr?", "media", Method::Snapshot).is_err());
+    assert!(BackupSpec::config_volume("radarr", "*", Method::Filesystem).is_err());
+    assert!("copy".parse::<Method>().is_err() && "snapshot".parse() == Ok(Method::Snapshot));
+}

@@ -1,0 +1,298 @@
+//! The programs that the bed is made of, built from Go modules that `tools/*/go.mod` pin, and kept in a cache.
+//!
+//! The cache's key is the content of the module files and the build flags, so a changed pin builds anew and nothing
+//! else does.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+
+/// Version of Velero that velero-operator ships by default.
+pub const VELERO_VERSION: &str = "v1.15.2";
+/// Version of Kubernetes.
+pub const KUBERNETES_VERSION: &str = "v1.34.3";
+
+/// Programs that one Go module gives.
+struct Module {
+    /// Folder below `tools/`.
+    folder: &'static str,
+    /// Packages to build; each becomes a program named by its last element.
+    packages: &'static [&'static str],
+    /// Further linker flags.
+    ldflags: &'static str,
+}
+
+const MODULES: [Module; 6] = [
+    Module {
+        folder: "kubernetes",
+        packages: &[
+            "k8s.io/kubernetes/cmd/kube-apiserver",
+            "k8s.io/kubernetes/cmd/kube-controller-manager",
+            "k8s.io/kubernetes/cmd/kube-scheduler",
+            "k8s.io/kubernetes/cmd/kubelet",
+        ],
+        // Without a version the node reports none, and Velero cannot tell what it talks to.
+        ldflags: "-X k8s.io/component-base/version.gitVersion=v1.34.3 -X k8s.io/client-go/pkg/version.gitVersion=v1.34.3",
+    },
+    Module {
+        folder: "velero",
+        packages: &[
+            "github.com/vmware-tanzu/velero/cmd/velero",
+            "github.com/vmware-tanzu/velero/cmd/velero-restore-helper",
+        ],
+        // The default image of the restore helper is named by this version.
+        ldflags: "-X github.com/vmware-tanzu/velero/pkg/buildinfo.Version=v1.15.2",
+    },
+    Module {
+        folder: "velero-plugin-for-aws",
+        packages: &["github.com/vmware-tanzu/velero-plugin-for-aws/velero-plugin-for-aws"],
+        ldflags: "",
+    },
+    Module {
+        folder: "local-path-provisioner",
+        packages: &["github.com/rancher/local-path-provisioner"],
+        ldflags: "",
+    },
+    Module {
+        folder: "versitygw",
+        packages: &["github.com/versity/versitygw/cmd/versitygw"],
+        ldflags: "",
+    },
+    Module {
+        folder: "pebble",
+        packages: &["github.com/canonical/pebble/cmd/pebble"],
+        ldflags: "",
+    },
+];
+
+/// What snapshots of volumes need: built and started only for scenarios that take some.
+const SNAPSHOT_MODULES: [Module; 3] = [
+    Module {
+        folder: SNAPSHOTTER,
+        packages: &[
+            "github.com/kubernetes-csi/external-snapshotter/v8/cmd/csi-snapshotter",
+            "github.com/kubernetes-csi/external-snapshotter/v8/cmd/snapshot-controller",
+        ],
+        ldflags: "-X main.version=v8.3.0",
+    },
+    Module {
+        folder: "external-provisioner",
+        packages: &["github.com/kubernetes-csi/external-provisioner/v5/cmd/csi-provisioner"],
+        ldflags: "-X main.version=v5.3.0",
+    },
+    Module {
+        folder: "csi-folder-driver",
+        packages: &["csi-folder-driver"],
+        ldflags: "",
+    },
+];
+/// Folder of the module file that pins external-snapshotter.
+const SNAPSHOTTER: &str = "external-snapshotter";
+/// The module that has the definitions of snapshots. Its newest version that is to be had fits v8.3.0, which asks for it.
+const SNAPSHOT_API: &str = "github.com/kubernetes-csi/external-snapshotter/client/v8";
+/// The definitions, as files of that module's `config/crd`; and [`Parts::program`]s, once built.
+pub const SNAPSHOT_DEFINITIONS: [&str; 3] = [
+    "snapshot.storage.k8s.io_volumesnapshotclasses.yaml",
+    "snapshot.storage.k8s.io_volumesnapshotcontents.yaml",
+    "snapshot.storage.k8s.io_volumesnapshots.yaml",
+];
+
+/// The built programs.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    folder: PathBuf,
+}
+
+impl Parts {
+    /// The program `name`.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Where they all are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Builds what the cache lacks.
+    ///
+    /// # Errors
+    /// When Go is missing or a module does not build.
+    pub fn build() -> Result<Self> {
+        Self::build_all(&MODULES)
+    }
+
+    /// Builds what snapshots need and the cache lacks: programs, and the definitions of snapshots beside them.
+    ///
+    /// # Errors
+    /// As [`Parts::build`].
+    pub fn build_for_snapshots() -> Result<Self> {
+        let parts = Self::build_all(&SNAPSHOT_MODULES)?;
+        let missing = |name: &&&str| !parts.program(name).exists();
+        let missing: Vec<_> = SNAPSHOT_DEFINITIONS.iter().filter(missing).collect();
+        if !missing.is_empty() {
+            let definitions = module_folder(SNAPSHOTTER, SNAPSHOT_API)?.join("config/crd");
+            for name in missing {
+                let (from, to) = (definitions.join(name), parts.program(name));
+                std::fs::copy(&from, to).with_context(|| format!("cannot copy {}", from.display()))?;
+            }
+        }
+        Ok(parts)
+    }
+
+    fn build_all(modules: &[Module]) -> Result<Self> {
+        let cache = cache_folder()?.join("parts");
+        let mut parts = Self {
+            folder: cache.join("bin"),
+        };
+        let mut keys = Sha256::new();
+        for module in modules {
+            keys.update(key(module)?);
+        }
+        parts.folder = cache.join(hex(&keys.finalize()));
+        for module in modules {
+            build(module, &cache, &parts.folder)?;
+        }
+        Ok(parts)
+    }
+}
+
+/// Where built parts are kept: `$XDG_CACHE_HOME/configuratarr/e2e`, `~/.cache` by default.
+pub fn cache_folder() -> Result<PathBuf> {
+    let base = match std::env::var_os("XDG_CACHE_HOME") {
+        Some(cache) => PathBuf::from(cache),
+        None => {
+            PathBuf::from(std::env::var_os("HOME").context("cannot find a cache folder: HOME is not set")?)
+                .join(".cache")
+        }
+    };
+    Ok(base.join("configuratarr/e2e"))
+}
+
+fn tools_folder(module: &Module) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tools")
+        .join(module.folder)
+}
+
+fn key(module: &Module) -> Result<Vec<u8>> {
+    let mut digest = Sha256::new();
+    for file in ["go.mod", "go.sum"] {
+        let path = tools_folder(module).join(file);
+        digest.update(std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
+    }
+    for source in own_sources(&tools_folder(module))? {
+        digest.update(std::fs::read(&source).with_context(|| format!("cannot read {}", source.display()))?);
+    }
+    digest.update(module.packages.join(" "));
+    digest.update(module.ldflags);
+    Ok(digest.finalize().to_vec())
+}
+
+/// The sources of a program that is this project's own. `tools.go` is none: it only names packages.
+fn own_sources(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut sources = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
+        let path = entry?.path();
+        let is_source = path.extension().is_some_and(|is| is == "go");
+        let is_other = |name: &str| name == "tools.go" || name.ends_with("_test.go");
+        if is_source && !path.file_name().and_then(|is| is.to_str()).is_some_and(is_other) {
+            sources.push(path);
+        }
+    }
+    sources.sort();
+    Ok(sources)
+}
+
+/// Where Go keeps the files of `module`, in the version that `tools/FOLDER/go.mod` pins.
+fn module_folder(folder: &'static str, module: &str) -> Result<PathBuf> {
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools").join(folder);
+    let output = Command::new("go")
+        .current_dir(tools)
+        .args(["list", "-mod=mod", "-m", "-f", "{{.Dir}}", module])
+        .output()
+        .context("cannot start go")?;
+    if !output.status.success() {
+        bail!(
+            "cannot find the files of {module}: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+}
+
+fn build(module: &Module, cache: &Path, folder: &Path) -> Result<()> {
+    let kept = cache.join("modules").join(hex(&key(module)?));
+    for package in module.packages {
+        let name = package.rsplit('/').next().unwrap_or(package);
+        let built = kept.join(name);
+        if !built.exists() {
+            compile(module, package, &kept, name)?;
+        }
+        std::fs::create_dir_all(folder)?;
+        let link = folder.join(name);
+        if !link.exists() {
+            std::fs::hard_link(&built, &link).with_context(|| format!("cannot link {}", link.display()))?;
+        }
+    }
+    Ok(())
+}
+
+fn compile(module: &Module, package: &str, kept: &Path, name: &str) -> Result<()> {
+    eprintln!("building {name} from {package} …");
+    let began = Instant::now();
+    std::fs::create_dir_all(kept)?;
+    // Under another name until it is whole: a build that is cut off must not be taken for a built one.
+    let unfinished = kept.join(format!("{name}.unfinished"));
+    let status = Command::new("go")
+        .current_dir(tools_folder(module))
+        .args([
+            "build",
+            "-mod=mod",
+            "-trimpath",
+            "-ldflags",
+            &format!("-s -w {}", module.ldflags),
+            "-o",
+        ])
+        .arg(&unfinished)
+        .arg(package)
+        .env("CGO_ENABLED", "0")
+        // Velero pins a fork of kopia that the checksum database does not know; go.sum still holds its sum.
+        .env("GONOSUMDB", "github.com/project-velero")
+        .status()
+        .context("cannot start go: install Go 1.24 or newer (https://go.dev/dl)")?;
+    if !status.success() {
+        bail!("cannot build {name}: go build ended with {status}");
+    }
+    std::fs::rename(&unfinished, kept.join(name))?;
+    eprintln!("built {name} in {} s", began.elapsed().as_secs());
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_an_own_program_is_a_change_of_its_key() {
+        let names = |folder: &str| -> Vec<String> {
+            let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools");
+            let sources = own_sources(&tools.join(folder)).unwrap();
+            let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+            sources.iter().map(name).collect()
+        };
+        assert_eq!(
+            names("csi-folder-driver"),
+            ["controller.go", "main.go", "node.go", "store.go"]
+        );
+        // What others wrote is pinned by its sums.
+        assert!(MODULES.iter().all(|module| names(module.folder).is_empty()));
+    }
+}

@@ -1,0 +1,232 @@
+//! One run, from the command line to the report.
+
+use std::io::Write;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use system_tests::binaries::{Binaries, Profile};
+
+use crate::arguments::Arguments;
+use crate::bed::{self, Bed};
+use crate::ground::{Ground, Need};
+use crate::parts::Parts;
+use crate::report::{self, Outcome, Report, Verdict};
+use crate::scenarios::{self, Scenario, Story};
+use crate::{CANNOT_TRY, namespaces, packages};
+
+/// How long it may take to gather what is known of a failure.
+const EVIDENCE: Duration = Duration::from_secs(30);
+/// The same when a part of the bed has died.
+const EVIDENCE_OF_RUINS: Duration = Duration::from_secs(3);
+
+/// Does what the command line says.
+///
+/// # Errors
+/// When the ground cannot be made or the report not be written. A failed scenario is no error but an exit code.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if arguments.list {
+        list(arguments.json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let wanted = match arguments.scenarios() {
+        Ok(wanted) => wanted,
+        Err(said) => return Ok(cannot_try(&said)),
+    };
+    if arguments.kubeconfig.is_none() && !namespaces::is_inside() {
+        return outside(arguments, &wanted);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(inside(arguments, &wanted))
+}
+
+fn list(as_json: bool) -> Result<()> {
+    if as_json {
+        let all: Vec<_> = scenarios::ALL
+            .iter()
+            .map(|is| json!({"name": is.name, "says": is.says}))
+            .collect();
+        return print(&format!("{:#}\n", json!(all)));
+    }
+    let line = |scenario: &Scenario| format!("{}\n    {}\n", scenario.name, scenario.says);
+    print(&scenarios::ALL.iter().map(line).collect::<String>())
+}
+
+/// Writes to standard output. A reader that has seen enough (`| head`) is no fault.
+fn print(text: &str) -> Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
+}
+
+fn cannot_try(said: &str) -> ExitCode {
+    eprintln!("e2e was left out: {said}");
+    ExitCode::from(CANNOT_TRY)
+}
+
+/// Gets everything ready that needs the network, then goes inside.
+fn outside(arguments: &Arguments, wanted: &[&'static Scenario]) -> Result<ExitCode> {
+    if !namespaces::is_root() {
+        return Ok(cannot_try(
+            "a cluster of its own needs root; become root, or name a cluster of yours by --kubeconfig",
+        ));
+    }
+    let missing = packages::missing();
+    if arguments.install {
+        packages::install(&missing)?;
+    } else if !missing.is_empty() {
+        let command = packages::install_command(&missing);
+        return Ok(cannot_try(&format!(
+            "missing packages; `cargo e2e --install` or this installs them:\n    {command}"
+        )));
+    }
+    let Some(_lock) = namespaces::lock()? else {
+        return Ok(cannot_try(
+            "another run is under way on this machine; wait for its end",
+        ));
+    };
+    Parts::build()?;
+    if wanted
+        .iter()
+        .any(|scenario| scenario.needs.contains(&Need::Snapshots))
+    {
+        Parts::build_for_snapshots()?;
+    }
+    // Inside, cargo has no network; there it finds everything built.
+    Binaries::build(Profile::Dev)?;
+    build_contract()?;
+    namespaces::enter()
+}
+
+/// Compiles the tests that `pebble-contract` runs.
+fn build_contract() -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(scenarios::pebble_contract::CARGO)
+        .args(["--quiet", "--no-run"])
+        .status()
+        .context("cannot start cargo")?;
+    ensure!(
+        status.success(),
+        "cannot build the tests of pebble-contract: cargo ended with {status}"
+    );
+    Ok(())
+}
+
+async fn inside(arguments: &Arguments, wanted: &[&'static Scenario]) -> Result<ExitCode> {
+    let began = Instant::now();
+    let mut report = Report::default();
+    let mut ground = match &arguments.kubeconfig {
+        Some(file) => {
+            report.ground = format!("the cluster of {}", file.display());
+            Ground::of_cluster(bed::client(file).await?, &arguments.shell_image).await?
+        }
+        None => {
+            report.ground = "a cluster of its own".to_owned();
+            let bed = Bed::up(Parts::build()?).await?;
+            report.seconds_to_bring_up = Some(began.elapsed().as_secs_f64());
+            Ground::of_bed(bed)
+        }
+    };
+    ground.thorough = arguments.thorough;
+    report.scenarios = play_all(&ground, wanted).await;
+    let cleaned = if ground.bed.is_none() {
+        ground.clean().await
+    } else {
+        Ok(())
+    };
+    let folder = report::folder();
+    report.write(&folder)?;
+    print(&if arguments.json {
+        report.json()?
+    } else {
+        report.text()
+    })?;
+    cleaned.context("cannot remove everything that this run made")?;
+    if arguments.keep {
+        keep(&ground).await?;
+    }
+    Ok(if report.is_good() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
+}
+
+/// Plays the scenarios that mostly wait beside the others, each kind in its order.
+async fn play_all(ground: &Ground, wanted: &[&'static Scenario]) -> Vec<Outcome> {
+    let lane = |patient: bool| async move {
+        let mut outcomes = Vec::new();
+        for (place, &scenario) in wanted
+            .iter()
+            .enumerate()
+            .filter(|(_, scenario)| scenario.patient == patient)
+        {
+            outcomes.push((place, play(ground, scenario).await));
+        }
+        outcomes
+    };
+    let (mut outcomes, others) = futures::join!(lane(true), lane(false));
+    outcomes.extend(others);
+    outcomes.sort_by_key(|(place, _)| *place);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+async fn play(ground: &Ground, scenario: &'static Scenario) -> Outcome {
+    let began = Instant::now();
+    let mut story = Story::default();
+    let result = match ground.lack(scenario.needs) {
+        Some(reason) => Verdict::LeftOut { reason },
+        None => {
+            eprintln!("{} …", scenario.name);
+            let played = tokio::select! {
+                played = scenario.play(ground, &mut story) => played,
+                died = ground.part_dies() => Err(died),
+            };
+            // With a part gone, the API server most likely tells nothing any more.
+            let whole = ground.bed.as_ref().is_none_or(|bed| bed.ended().is_empty());
+            let patience = if whole { EVIDENCE } else { EVIDENCE_OF_RUINS };
+            match played {
+                Ok(()) => Verdict::Passed,
+                Err(error) => {
+                    let evidence = ground.evidence(scenario.name);
+                    let evidence = tokio::time::timeout(patience, evidence).await.unwrap_or_default();
+                    Verdict::Failed {
+                        error: format!("{error:#}"),
+                        evidence,
+                    }
+                }
+            }
+        }
+    };
+    let seconds = began.elapsed().as_secs_f64();
+    let word = match &result {
+        Verdict::Passed => "passed".to_owned(),
+        Verdict::LeftOut { reason } => format!("left out: {reason}"),
+        Verdict::Failed { error, .. } => format!("FAILED: {error}"),
+    };
+    eprintln!("  {seconds:>5.1} s  {} {word}", scenario.name);
+    Outcome {
+        name: scenario.name.to_owned(),
+        says: scenario.says.to_owned(),
+        seconds,
+        result,
+        story,
+    }
+}
+
+/// Says how to reach the bed, and waits to be ended.
+async fn keep(ground: &Ground) -> Result<()> {
+    let bed = ground.own_bed()?;
+    let process = namespaces::outer_process()?;
+    eprintln!(
+        "\nThe cluster stays up. To look at it:\n    nsenter --target {process} --all env KUBECONFIG={} PATH=$PATH:{} bash\n\
+         There, `velero` is Velero's own command line. To end it: Ctrl-C here, or\n    kill -KILL {process}",
+        bed.kubeconfig.display(),
+        bed.parts.folder().display()
+    );
+    tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")
+}

@@ -1,0 +1,284 @@
+//! Seven apps in one model, each with data of its own: what a household has, and loses.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail, ensure};
+use futures::future::try_join_all;
+use serde_json::{Value, json};
+use system_tests::binaries::Binaries;
+use workload_charm::profile::{AppProfile, Credentials};
+
+use super::protected::WRITER;
+use crate::bed::Bed;
+use crate::exec;
+use crate::ground::Ground;
+use crate::image::Layer;
+use crate::juju::{App, Programs};
+use crate::pods::{self, Checksums, Recipe, Running};
+
+/// One app of the fleet.
+pub struct Member {
+    /// Name of the app and of its app file.
+    pub name: &'static str,
+    /// Its databases, from the root of the volume.
+    pub databases: &'static [&'static str],
+}
+
+/// The seven. Where they keep their databases is a fact of each app.
+pub const FLEET: [Member; 7] = [
+    Member {
+        name: "radarr",
+        databases: &["radarr.db", "logs.db"],
+    },
+    Member {
+        name: "sonarr",
+        databases: &["sonarr.db"],
+    },
+    Member {
+        name: "prowlarr",
+        databases: &["prowlarr.db"],
+    },
+    Member {
+        name: "qbittorrent",
+        databases: &[],
+    },
+    Member {
+        name: "sabnzbd",
+        databases: &["admin/history1.db"],
+    },
+    Member {
+        name: "jellyfin",
+        databases: &["data/jellyfin.db"],
+    },
+    Member {
+        name: "plex",
+        databases: &[
+            "Library/Application Support/Plex Media Server/Plug-in Support/Databases/com.plexapp.plugins.library.db",
+        ],
+    },
+];
+
+/// What an app's volume holds, in a form that can be compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// SHA-256 of every file that is no database.
+    pub files: Checksums,
+    /// One checksum of all rows, by database.
+    pub rows: Vec<String>,
+    /// Owner and mode of everything.
+    pub owners: String,
+}
+
+impl Held {
+    /// Fails unless `now` holds the same. `but` names files that may differ.
+    ///
+    /// # Errors
+    /// The differences.
+    pub fn is_same(&self, now: &Self, but: &[String]) -> Result<()> {
+        let without = |files: &Checksums| -> Checksums {
+            let mut files = files.clone();
+            files.retain(|path, _| !but.contains(path));
+            files
+        };
+        if let Some(difference) = exec::difference(&without(&self.files), &without(&now.files)) {
+            bail!("files differ: {difference}");
+        }
+        ensure!(
+            self.rows == now.rows,
+            "rows differ: {:?} before, {:?} now",
+            self.rows,
+            now.rows
+        );
+        ensure!(
+            self.owners == now.owners,
+            "owners or modes differ. Before:\n{}\nnow:\n{}",
+            self.owners,
+            now.owners
+        );
+        Ok(())
+    }
+}
+
+impl Member {
+    /// What the charm knows of the app.
+    ///
+    /// # Errors
+    /// When its app file cannot be read.
+    pub fn profile(&self) -> Result<AppProfile> {
+        Ok(AppProfile::load(&pods::app_file(self.name))?)
+    }
+
+    /// The app's configuration file, from the root of the volume.
+    ///
+    /// # Errors
+    /// When the app file cannot be read.
+    pub fn config_file(&self) -> Result<Option<String>> {
+        let file = self.profile()?.config_file;
+        Ok(file.map(|file| file.path.trim_start_matches("/config/").to_owned()))
+    }
+
+    /// Whether clients log in with a password, so that only its hash is in the app's file.
+    pub fn keeps_a_password(&self) -> bool {
+        self.profile()
+            .is_ok_and(|profile| matches!(profile.credentials, Some(Credentials::Login { .. })))
+    }
+
+    /// Images of the app; its program is a web server that answers where the app would.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    pub async fn images(&self, bed: &Bed) -> Result<Programs> {
+        let workload = self.profile()?.workload;
+        let page = workload
+            .health
+            .path
+            .split('?')
+            .next()
+            .unwrap_or("/")
+            .trim_start_matches('/');
+        let page = if page.is_empty() { "index.html" } else { page };
+        let program = match workload.command.strip_prefix('"') {
+            Some(quoted) => quoted.split('"').next().unwrap_or_default(),
+            None => workload.command.split(' ').next().unwrap_or_default(),
+        };
+        let serve = format!(
+            "#!/bin/sh\nexec /bin/busybox httpd -f -p {} -h /opt/www\n",
+            workload.port
+        );
+        let writer = &Binaries::for_tests()?.config_volume_writer;
+        let layer = Layer::new()
+            .script(program, &serve)
+            .text(&format!("/opt/www/{page}"), "OK\n")
+            .program(WRITER, writer);
+        let workload = vec![pods::with_libraries(layer, &[writer])?];
+        let recipe = Recipe {
+            app: self.name,
+            workload,
+        };
+        pods::images(bed, recipe).await
+    }
+
+    /// The app in `model`, with the trust that recovery needs.
+    pub fn app(&self, model: &str, programs: Programs) -> App {
+        App {
+            name: self.name.to_owned(),
+            model: model.to_owned(),
+            programs,
+            trust: true,
+            logs: false,
+            media: None,
+            annotations: json!({}),
+        }
+    }
+
+    /// Fills the volume with about 20 MB: databases, files of several owners and modes, a link, an empty file. Every app's
+    /// bytes are its own.
+    pub fn fill(&self) -> String {
+        let mut script = String::from("cd /config\n");
+        for (number, database) in self.databases.iter().enumerate() {
+            script.push_str(&format!(
+                "mkdir -p \"$(dirname '{database}')\"
+{WRITER} write '{database}' --megabytes 4 --transactions {} --until kill > /dev/null\n",
+                20 + number
+            ));
+        }
+        let prefs = match self.name {
+            // Plex makes its file itself.
+            "plex" => {
+                "p='Library/Application Support/Plex Media Server'; mkdir -p \"$p\"
+echo '<?xml version=\"1.0\" encoding=\"utf-8\"?><Preferences MachineIdentifier=\"1234\"/>' > \"$p/Preferences.xml\"\n"
+            }
+            _ => "",
+        };
+        script.push_str(prefs);
+        script.push_str(&format!(
+            "mkdir -p Backups/manual lists
+dd if=/dev/urandom of=Backups/manual/1.zip bs=1M count=15 2>/dev/null
+echo 'of {}' > lists/owner
+ln -s ../Backups/manual/1.zip lists/last
+: > lists/empty
+chown -R 1000:1000 .
+chown 1000:0 Backups/manual/1.zip
+chmod 0604 Backups/manual/1.zip
+chmod 0750 lists\n",
+            self.name
+        ));
+        script
+    }
+
+    /// What the volume of the running app holds.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn held(&self, running: &Running<'_>) -> Result<Held> {
+        let owners = running
+            .in_workload(
+                "cd /config; find . ! -path './.velero*' ! -name '*.db-*' -exec stat -c '%n %a %u:%g %F' {} + | sort",
+            )
+            .await?;
+        let mut rows = Vec::new();
+        for database in self.databases {
+            let said = running
+                .in_workload(&format!("{WRITER} rows '/config/{database}'"))
+                .await
+                .with_context(|| format!("the rows of {} in {}", database, self.name))?;
+            rows.push(said.trim().to_owned());
+        }
+        let mut files = running.checksums().await?;
+        let is_database = |path: &str| self.databases.iter().any(|database| path.starts_with(database));
+        files.retain(|path, _| !is_database(path) && !path.starts_with(".velero/"));
+        Ok(Held { files, rows, owners })
+    }
+}
+
+/// Puts every member into `model` and lets its charm deploy, with these options, all at once.
+///
+/// # Errors
+/// When one does not get active.
+pub async fn deploy<'a>(
+    ground: &'a Ground,
+    model: &str,
+    images: &BTreeMap<&str, Programs>,
+    config: &[(&str, &str)],
+) -> Result<Vec<Running<'a>>> {
+    let all = FLEET.iter().map(|member| async move {
+        let programs = images.get(member.name).context("no image")?.clone();
+        let running = Running::start(ground, member.app(model, programs)).await?;
+        running.deploy_with(config).await?;
+        let settled = async {
+            running.settle().await?;
+            running.sim("juju deploy velero-operator").await?;
+            let relate = format!("juju integrate {} velero-operator", member.name);
+            running.sim(&relate).await?;
+            running.settle().await
+        };
+        settled
+            .await
+            .with_context(|| format!("deploying {}", member.name))?;
+        Ok::<_, anyhow::Error>(running)
+    });
+    try_join_all(all).await
+}
+
+/// Runs an action on the app's unit and returns its results.
+///
+/// # Errors
+/// When the action fails; the text has what it said.
+pub async fn action(running: &Running<'_>, action: &str) -> Result<Value> {
+    let unit = format!("{}/0", running.app.name);
+    let answer = running
+        .in_charm(&format!(
+            "JUJU_SIM_DIR={} /charm/bin/containeragent juju run {unit} {action} --format json 2>/tmp/action.err || cat /tmp/action.err >&2",
+            pods::STATE
+        ))
+        .await?;
+    let answer: Value =
+        serde_json::from_str(&answer).with_context(|| format!("no answer of {action}: {answer}"))?;
+    let task = &answer[&unit];
+    ensure!(
+        task["status"] == "completed",
+        "action {action} of {} should have completed: {task}",
+        running.app.name
+    );
+    Ok(task["results"].clone())
+}

@@ -1,0 +1,104 @@
+//! What is proven on the cluster. One file, one scenario: a name, a sentence, what it needs, and what it does.
+
+mod access;
+mod claim_bench;
+mod claims_only;
+mod config_volume;
+mod disaster;
+mod exactly;
+mod fleet;
+mod killed_restore;
+mod live_database;
+mod media;
+mod nothing_else;
+pub mod pebble_contract;
+mod pod;
+mod pod_failure;
+mod protected;
+mod qbittorrent;
+mod reattached;
+mod refresh;
+mod refused_backups;
+mod restored_app;
+mod schedule;
+mod scratch;
+mod scratch_snapshot;
+mod scratch_stops;
+mod shared_media;
+mod snapshot;
+mod spoilt;
+mod told_by_bytes;
+mod two_apps;
+mod untouched;
+
+use anyhow::Result;
+use futures::future::LocalBoxFuture;
+use serde::Serialize;
+
+use crate::ground::{Ground, Need};
+
+/// One thing to prove.
+pub struct Scenario {
+    /// Name for `--only`.
+    pub name: &'static str,
+    /// What is proven, in one sentence.
+    pub says: &'static str,
+    /// Whether it mostly waits: then it is played beside the others.
+    pub patient: bool,
+    /// What it cannot do without.
+    pub needs: &'static [Need],
+    run: for<'a> fn(&'a Ground, &'a mut Story) -> LocalBoxFuture<'a, Result<()>>,
+}
+
+impl Scenario {
+    /// Plays it.
+    ///
+    /// # Errors
+    /// What was not as it should be.
+    pub async fn play(&self, ground: &Ground, story: &mut Story) -> Result<()> {
+        (self.run)(ground, story).await
+    }
+}
+
+/// All scenarios, in the order in which they are played.
+pub const ALL: &[Scenario] = &[
+    claims_only::SCENARIO,
+    told_by_bytes::SCENARIO,
+    config_volume::SCENARIO,
+    schedule::SCENARIO,
+    pebble_contract::SCENARIO,
+    pod::SCENARIO,
+    pod_failure::SCENARIO,
+    refresh::SCENARIO,
+    media::SCENARIO,
+    qbittorrent::SCENARIO,
+    exactly::SCENARIO,
+    live_database::SCENARIO,
+    restored_app::SCENARIO,
+    two_apps::SCENARIO,
+    shared_media::SCENARIO,
+    killed_restore::SCENARIO,
+    refused_backups::SCENARIO,
+    nothing_else::SCENARIO,
+    disaster::SCENARIO,
+    reattached::SCENARIO,
+    scratch::SCENARIO,
+    scratch_stops::SCENARIO,
+    snapshot::SCENARIO,
+    scratch_snapshot::SCENARIO,
+    claim_bench::SCENARIO,
+];
+
+/// What a scenario tells beside success or failure.
+#[derive(Debug, Default, Clone, Serialize)]
+pub struct Story {
+    /// Measured values, each with its name.
+    pub figures: Vec<(String, String)>,
+}
+
+impl Story {
+    /// Notes a measured value.
+    pub fn figure(&mut self, name: &str, value: impl ToString) {
+        self.figures.push((name.to_owned(), value.to_string()));
+    }
+}

@@ -1,0 +1,71 @@
+//! A snapshot brought back beside the app by the recovery engine.
+
+use anyhow::{Result, anyhow, ensure};
+use config_recovery::backups::Holds;
+use futures::FutureExt;
+use futures::future::try_join_all;
+use kube::api::ListParams;
+use velero_backup_config::Method;
+
+use super::scratch::BackedUp;
+use super::snapshot::with_feature;
+use super::{Scenario, Story};
+use crate::apply;
+use crate::bed::csi::{CLASS, Snapshots};
+use crate::ground::{Ground, Need};
+
+pub const SCENARIO: Scenario = Scenario {
+    name: "scratch-brings-snapshot-back",
+    says: "the engine brings a snapshot of the config volume back beside the app, byte for byte, three at once too; what \
+           Velero made for that is removed, inside and outside of the scratch namespace, and the snapshot stays",
+    patient: false,
+    needs: &[Need::Snapshots],
+    run: |ground, story| run(ground, story).boxed_local(),
+};
+
+async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+    let snapshots = ground.own_bed()?.snapshots().await?;
+    let played = play(ground, snapshots, story).await;
+    played.map_err(|error| anyhow!("{error:#}\n{}", snapshots.last_words()))
+}
+
+async fn play(ground: &Ground, snapshots: &Snapshots, story: &mut Story) -> Result<()> {
+    let velero = with_feature(ground, SCENARIO.name).await?;
+    let is = BackedUp::make_by(ground, &velero, SCENARIO.name, Method::Snapshot, Some(CLASS)).await?;
+    ensure!(
+        is.backup.holds == Holds::Snapshot { count: 1 },
+        "the backup should hold one snapshot: {:?}",
+        is.backup.holds
+    );
+    let before = snapshots.all()?;
+    is.once(ground, "radarr", "a").await?.tell(story, "alone");
+    leaves_nothing(&is, ground, &velero).await?;
+    let names = ["one", "two", "three"];
+    let all = try_join_all(names.iter().map(|name| is.once(ground, name, "b"))).await?;
+    for (name, times) in names.iter().zip(&all) {
+        times.tell(story, name);
+    }
+    leaves_nothing(&is, ground, &velero).await?;
+    ensure!(
+        snapshots.all()? == before,
+        "the backup's snapshot should be as it was"
+    );
+    Ok(())
+}
+
+async fn leaves_nothing(is: &BackedUp, ground: &Ground, velero: &Ground) -> Result<()> {
+    is.leaves_nothing(ground).await?;
+    let ours = ListParams::default().labels("app.kubernetes.io/managed-by=configuratarr");
+    let restores = velero.velero("Restore").list(&ours).await?.items;
+    ensure!(restores.is_empty(), "Restores are left: {restores:?}");
+    let contents = apply::api(
+        &ground.client,
+        "snapshot.storage.k8s.io/v1",
+        "VolumeSnapshotContent",
+        "",
+    );
+    let restored = ListParams::default().labels("velero.io/restore-name");
+    let left = contents.list(&restored).await?.items;
+    ensure!(left.is_empty(), "snapshot contents are left: {left:?}");
+    Ok(())
+}

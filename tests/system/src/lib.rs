@@ -1,0 +1,5 @@
+//! What the system tests, the demo and the benchmark share: the built programs, and a Radarr to deploy.
+
+pub mod binaries;
+pub mod house;
+pub mod radarr;

@@ -1,0 +1,90 @@
+//! An event that finds everything as it should be writes nothing, and a steady one costs little.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on panics"
+)]
+
+use juju_sim::Event;
+use system_tests::house::{House, UNIT};
+
+/// Tools that change something, or that a steady event has no reason to call.
+const WRITES: [&str; 16] = [
+    "relation-set",
+    "status-set",
+    "secret-add",
+    "secret-set",
+    "secret-grant",
+    "secret-revoke",
+    "secret-remove",
+    "state-set",
+    "state-delete",
+    "open-port",
+    "close-port",
+    "application-version-set",
+    "juju-log",
+    "storage-add",
+    "action-set",
+    "juju-reboot",
+];
+
+#[test]
+fn a_steady_update_status_calls_six_tools() {
+    let mut house = House::with_backups().unwrap();
+    house.juju.update_status(UNIT).unwrap();
+    let report = house.juju.dispatches().last().unwrap().clone();
+    let called: Vec<&str> = report.tools.iter().map(|call| call.tool.as_str()).collect();
+    assert_eq!(
+        called,
+        [
+            "is-leader",
+            "config-get",
+            "secret-get",
+            "relation-ids",
+            "relation-get",
+            "status-get"
+        ]
+    );
+}
+
+#[test]
+fn an_unchanged_event_writes_nothing() {
+    let mut house = House::with_backups().unwrap();
+    let changes_before = pebble_changes(&house);
+    let before = house.juju.dispatches().len();
+    for event in [
+        Event::ConfigChanged,
+        Event::UpdateStatus,
+        Event::Start,
+        Event::LeaderElected,
+        Event::UpgradeCharm,
+    ] {
+        house.juju.dispatch(UNIT, event).unwrap();
+    }
+    for report in &house.juju.dispatches()[before..] {
+        let written: Vec<_> = report
+            .tools
+            .iter()
+            .filter(|call| WRITES.contains(&call.tool.as_str()))
+            .collect();
+        assert!(written.is_empty(), "{}: {written:?}", report.path);
+    }
+    assert_eq!(
+        pebble_changes(&house),
+        changes_before,
+        "Pebble was told to change something"
+    );
+}
+
+/// Every change that Pebble was asked for: starting, stopping, replanning.
+fn pebble_changes(house: &House) -> usize {
+    use juju_charm::pebble::{ChangeSelect, Client, Pebble};
+    let client = Client::for_socket(house.juju.pebble_socket(UNIT, "radarr"));
+    client
+        .changes(ChangeSelect::All, None)
+        .unwrap()
+        .into_iter()
+        .filter(|change| !change.kind.ends_with("-check"))
+        .count()
+}

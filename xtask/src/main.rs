@@ -1,0 +1,61 @@
+//! The project's own commands. `cargo demo` and `cargo xtask …` are aliases in `.cargo/config.toml`.
+
+mod bench;
+mod demo;
+mod generate;
+mod pack;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own commands")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Plays the main story: from `juju integrate` to a schedule, and what goes wrong on the way.
+    Demo {
+        /// Print one JSON document instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Measures what each event costs, for the release binary.
+    Bench {
+        /// How often each event is dispatched.
+        #[arg(long, default_value_t = 20)]
+        rounds: usize,
+        /// Print one JSON document instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Writes every generated file that is checked in.
+    Generate {
+        /// Change nothing, and fail if a file is not as generated.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Packs charms with the real charmcraft, and tries them.
+    Pack(pack::Arguments),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Demo { json } => demo::run(json),
+        Command::Bench { rounds, json } => bench::run(rounds, json),
+        Command::Generate { check } => generate::run(check),
+        Command::Pack(arguments) => pack::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! A packed charm under the simulated Juju: deployed, integrated, and held to a status.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use juju_sim::{Deploy, OperatorOptions, Options, Simulation, Workload};
+use serde_json::Value;
+use workload_charm::packaging::BACKUP_ENDPOINT;
+use workload_charm::profile::AppProfile;
+
+/// What stands for the app in the simulated container: here only the charm is on trial.
+const STAND_IN: &str = "#!/bin/sh\nexec sleep 3600\n";
+
+/// Deploys the unpacked charm in `folder`, integrates it with velero-operator, and gives its status then.
+///
+/// # Errors
+/// When it cannot be deployed, a dispatch fails, the app does not run, or no backup is asked for.
+pub fn dispatch(folder: &Path, juju_sim: &Path) -> Result<String> {
+    let profile = AppProfile::load(&folder.join("app.yaml"))?;
+    let app = profile.name.clone();
+    let scratch = tempfile::tempdir().context("cannot make a folder")?;
+    let options = Options {
+        executable: Some(juju_sim.to_owned()),
+        ..Options::default()
+    };
+    let mut juju = Simulation::create(scratch.path().join("juju"), options)?;
+    let program = program(&profile)?;
+    let working_dir = profile.workload.working_dir.clone().unwrap_or_default();
+    let image = Workload::fill(move |root| {
+        let inside = |path: &str| root.join(path.trim_start_matches('/'));
+        std::fs::create_dir_all(inside(&working_dir))?;
+        let path = inside(&program);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::write(&path, STAND_IN)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
+    });
+    juju.deploy(Deploy::new(&app, folder).trust().workload(&app, image))?;
+    // An app that keeps nothing has nothing to back up.
+    let has_backups = offers_backups(folder)?;
+    if has_backups {
+        juju.deploy_velero_operator(OperatorOptions::default())?;
+        juju.integrate(&app, "velero-operator")?;
+    }
+    let unit = format!("{app}/0");
+    let status = juju.status(&unit)?.workload;
+    let text = format!("{}: {}", status.current, status.message);
+    if let Some(failed) = juju.dispatches().iter().find(|report| !report.exit.is_done()) {
+        let log = juju.unit_log(&unit).unwrap_or_default();
+        bail!(
+            "{} of the packed charm failed; its status is {text}; its log ends with:\n{}",
+            failed.path,
+            last_lines(&log)
+        );
+    }
+    ensure!(
+        status.current == "active",
+        "the packed charm does not become active: {text}"
+    );
+    let asked = juju.app_bag(&app, BACKUP_ENDPOINT).unwrap_or_default();
+    ensure!(
+        asked.contains_key("spec") == has_backups,
+        "what the packed charm asks velero-operator for is not a backup: {asked:?}"
+    );
+    juju.destroy()?;
+    Ok(text)
+}
+
+/// Whether the charm has the backup relation.
+fn offers_backups(folder: &Path) -> Result<bool> {
+    let text = std::fs::read_to_string(folder.join("metadata.yaml")).context("cannot read metadata.yaml")?;
+    let metadata: Value = serde_yaml::from_str(&text)?;
+    Ok(metadata
+        .get("provides")
+        .is_some_and(|provides| provides.get(BACKUP_ENDPOINT).is_some()))
+}
+
+/// The file that Pebble starts, as a path in the container.
+fn program(profile: &AppProfile) -> Result<String> {
+    let word = shlex::split(&profile.workload.command)
+        .and_then(|words| words.into_iter().next())
+        .with_context(|| format!("the app file of {} names no command", profile.name))?;
+    Ok(if word.starts_with('/') {
+        word
+    } else {
+        format!("/usr/bin/{word}")
+    })
+}
+
+fn last_lines(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines
+        .get(lines.len().saturating_sub(12)..)
+        .unwrap_or_default()
+        .join("\n")
+}
