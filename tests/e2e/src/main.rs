@@ -16,6 +16,7 @@ mod namespaces;
 mod packages;
 mod parts;
 mod pods;
+mod processors;
 mod report;
 mod run;
 mod scenarios;

@@ -107,6 +107,12 @@ impl Report {
         let passed = count(|verdict| matches!(verdict, Verdict::Passed));
         let failed = count(|verdict| matches!(verdict, Verdict::Failed { .. }));
         let left_out = count(|verdict| matches!(verdict, Verdict::LeftOut { .. }));
+        // Once more at the end, where a reader of a long log looks first.
+        for outcome in &self.scenarios {
+            if let Verdict::Failed { error, .. } = &outcome.result {
+                let _ = write!(text, "\n{} FAILED: {error}\n", outcome.name);
+            }
+        }
         let _ = write!(
             text,
             "\ne2e: {passed} passed, {failed} failed, {left_out} skipped\n"
@@ -199,7 +205,10 @@ mod tests {
             text.contains("## three: left out\n") && text.contains("- reason: no agent"),
             "{text}"
         );
-        assert!(text.ends_with("\ne2e: 1 passed, 1 failed, 1 skipped\n"), "{text}");
+        assert!(
+            text.ends_with("\ntwo FAILED: no bytes\n\ne2e: 1 passed, 1 failed, 1 skipped\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! An S3 server on a plain folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const ACCESS_KEY: &str = "e2e";
 const SECRET_KEY: &str = "e2e-e2e-e2e";
 /// Where the server listens.
 const PORT: u16 = 7070;
-/// The bucket that backups go to.
+/// The bucket of the Velero that every bed has.
 pub const BUCKET: &str = "backups";
 /// The name that the server gives its region.
 pub const REGION: &str = "us-east-1";
@@ -32,11 +32,20 @@ pub fn credentials() -> String {
     format!("[default]\naws_access_key_id={ACCESS_KEY}\naws_secret_access_key={SECRET_KEY}\n")
 }
 
-/// Starts the server, with an empty bucket, and waits until it listens.
+/// The folder whose folders are the buckets.
+fn buckets(folder: &Path) -> PathBuf {
+    folder.join("s3")
+}
+
+/// Makes an empty bucket, which is a folder to this server. One that is there stays as it is.
+pub fn make_bucket(folder: &Path, name: &str) -> Result<()> {
+    std::fs::create_dir_all(buckets(folder).join(name)).with_context(|| format!("cannot make bucket {name}"))
+}
+
+/// Starts the server and waits until it listens.
 pub async fn start(parts: &Parts, folder: &Path, processes: &mut Processes) -> Result<()> {
-    let buckets = folder.join("s3");
-    // A folder is a bucket to this server.
-    std::fs::create_dir_all(buckets.join(BUCKET)).context("cannot make the bucket")?;
+    let buckets = buckets(folder);
+    std::fs::create_dir_all(&buckets).context("cannot make the folder of the buckets")?;
     processes.start(
         "versitygw",
         Command::new(parts.program("versitygw"))

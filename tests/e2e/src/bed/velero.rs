@@ -23,8 +23,9 @@ const CACHE: u32 = 250;
 pub struct Server<'a> {
     /// Its namespace.
     pub namespace: &'a str,
-    /// Its folder in the bucket, or empty. Each installation takes for its own backups whatever it finds there.
-    pub prefix: &'a str,
+    /// Its bucket. Each installation takes for its own backups whatever it finds there, and gives up its location when it
+    /// finds something else.
+    pub bucket: &'a str,
     /// Features that are off by default, with commas between them.
     pub features: &'a str,
     /// Whether there is an agent that copies files.
@@ -34,13 +35,14 @@ pub struct Server<'a> {
 /// The installation that every bed has.
 pub const DEFAULT: Server<'static> = Server {
     namespace: VELERO_NAMESPACE,
-    prefix: "",
+    bucket: s3::BUCKET,
     features: "",
     node_agent: true,
 };
 
 /// Applies Velero's objects. They get ready while other things are done; see [`wait_until_available`].
 pub async fn install(client: &Client, parts: &Parts, folder: &Path, server: Server<'_>) -> Result<()> {
+    s3::make_bucket(folder, server.bucket)?;
     let objects = objects(parts, folder, server)?;
     let (definitions, others): (Vec<Value>, Vec<Value>) = objects
         .into_iter()
@@ -126,7 +128,7 @@ fn objects(parts: &Parts, folder: &Path, server: Server<'_>) -> Result<Vec<Value
         "--provider",
         "aws",
         "--bucket",
-        s3::BUCKET,
+        server.bucket,
         "--secret-file",
         &credentials,
         "--backup-location-config",
@@ -152,10 +154,8 @@ fn objects(parts: &Parts, folder: &Path, server: Server<'_>) -> Result<Vec<Value
     if server.node_agent {
         arguments.push("--use-node-agent");
     }
-    for (option, value) in [("--prefix", server.prefix), ("--features", server.features)] {
-        if !value.is_empty() {
-            arguments.extend([option, value]);
-        }
+    if !server.features.is_empty() {
+        arguments.extend(["--features", server.features]);
     }
     let text = run(program, &arguments)?;
     let list: Value = serde_json::from_str(&text).context("cannot read what velero install prints")?;

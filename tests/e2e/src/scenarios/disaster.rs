@@ -14,6 +14,7 @@ use super::{Scenario, Story};
 use crate::ground::{Ground, Need};
 use crate::juju::Programs;
 use crate::pods::Running;
+use crate::processors::Ticks;
 use crate::{apply, wait};
 
 pub const SCENARIO: Scenario = Scenario {
@@ -100,14 +101,22 @@ async fn held(apps: &[Running<'_>]) -> Result<Vec<Held>> {
 /// Restores one alone, then all seven at once, and measures how many times as long the second takes.
 async fn by_action(apps: &[Running<'_>], before: &[Held], story: &mut Story) -> Result<()> {
     let restore = "restore-from-backup backup-uid=latest";
-    let began = Instant::now();
+    let (began, ticks) = (Instant::now(), Ticks::now()?);
     fleet::action(&apps[0], restore).await?;
     let alone = began.elapsed();
     story.figure("seconds to bring one back", seconds(began));
-    let began = Instant::now();
+    story.figure(
+        "percent of the time that the processors are busy then",
+        ticks.busy_percent()?,
+    );
+    let (began, ticks) = (Instant::now(), Ticks::now()?);
     let results = join_all(apps.iter().map(|running| fleet::action(running, restore))).await;
     let together = began.elapsed();
     story.figure("seconds to bring seven back in parallel", seconds(began));
+    story.figure(
+        "percent of the time that the processors are busy with seven",
+        ticks.busy_percent()?,
+    );
     for (running, results) in apps.iter().zip(results) {
         let results = results?;
         story.figure(&format!("results, {}", running.app.name), results);

@@ -152,7 +152,7 @@ pub async fn with_feature(ground: &Ground, scenario: &str) -> Result<Ground> {
     let namespace = ground.namespace(&format!("{scenario}-velero")).await?;
     let server = Server {
         namespace: &namespace,
-        prefix: scenario,
+        bucket: scenario,
         features: "EnableCSI",
         node_agent: false,
     };
