@@ -15,7 +15,7 @@ use std::path::Path;
 
 use velero_backup_config::{BackupSpec, Method, pod};
 
-pub use facts::{BackupFacts, Seen, VolumeFacts, look};
+pub use facts::{BackupFacts, CHARM_CONTAINER, Seen, VolumeFacts, look};
 
 use crate::kubernetes::{PodVolume, VolumeSource};
 use crate::problem::Problem;
@@ -250,7 +250,7 @@ pub fn wanted_annotations(question: &Question<'_>, volume: &VolumeFacts) -> BTre
     let dispatch = question.charm_dir.join("dispatch").display().to_string();
     let command = |verb: &str| vec![dispatch.clone(), verb.to_owned(), volume.charm_path.clone()];
     let hooks = pod::BackupHooks {
-        container: facts::CHARM_CONTAINER.to_owned(),
+        container: CHARM_CONTAINER.to_owned(),
         before: command(BEFORE),
         after: command(AFTER),
         timeout: HOOK_TIMEOUT.to_owned(),

@@ -18,6 +18,7 @@ pub mod make;
 mod quantity;
 pub mod report;
 pub mod scratch;
+mod shell;
 pub mod shown;
 mod transfer;
 mod velero;

@@ -7,13 +7,17 @@
 )]
 
 #[allow(dead_code, reason = "each test program uses the part that it needs")]
+#[path = "reading/sample.rs"]
+mod sample;
+#[allow(dead_code, reason = "each test program uses the part that it needs")]
 #[path = "reading/server.rs"]
 mod server;
 
-use config_recovery::backups::{AppId, BackupSummary, FilesBackup, Holds};
+use config_recovery::backups::Holds;
 use config_recovery::report::Silent;
 use config_recovery::scratch::{self, Purpose, Scratch, ScratchSpec};
 use config_recovery::{Error, Result};
+use sample::{radarr, spec};
 use serde_json::{Value, json};
 use server::Server;
 
@@ -24,47 +28,6 @@ const NAMESPACES: &str = "/api/v1/namespaces";
 const PLACE: &str = "restore-radarr-4a6c93f2bb";
 const SELECTOR: &str =
     "app.kubernetes.io/managed-by=configuratarr,config-recovery/scratch=restore-radarr-4a6c93f2bb";
-
-fn radarr() -> AppId {
-    AppId {
-        app: "radarr".to_owned(),
-        model: "media".to_owned(),
-    }
-}
-
-fn spec() -> ScratchSpec {
-    let files = FilesBackup {
-        bytes: 5,
-        volume: "radarr-config-1".to_owned(),
-        snapshot_id: "s1".to_owned(),
-        uploader: "kopia".to_owned(),
-        source_namespace: "media".to_owned(),
-        storage_location: "default".to_owned(),
-    };
-    ScratchSpec {
-        target: radarr(),
-        backup: BackupSummary {
-            name: "b1".to_owned(),
-            uid: "uid-b1".to_owned(),
-            velero_namespace: "velero".to_owned(),
-            storage_location: "default".to_owned(),
-            whose: radarr(),
-            schedule: None,
-            phase: None,
-            started: None,
-            completed: None,
-            expires: None,
-            holds: Holds::Files(files),
-            complaints: Vec::new(),
-        },
-        purpose: Purpose::Restore,
-        run: "r1".to_owned(),
-        holder: "radarr/0".to_owned(),
-        image: "radarr:1".to_owned(),
-        storage_class: Some("fast".to_owned()),
-        size: 1024,
-    }
-}
 
 fn metadata(name: &str, uid: &str) -> Value {
     json!({"metadata": {"name": name, "uid": uid}})

@@ -32,6 +32,7 @@ const MODULES: [Module; 6] = [
             "k8s.io/kubernetes/cmd/kube-apiserver",
             "k8s.io/kubernetes/cmd/kube-controller-manager",
             "k8s.io/kubernetes/cmd/kube-scheduler",
+            "k8s.io/kubernetes/cmd/kubectl",
             "k8s.io/kubernetes/cmd/kubelet",
         ],
         // Without a version the node reports none, and Velero cannot tell what it talks to.

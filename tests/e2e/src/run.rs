@@ -224,7 +224,7 @@ async fn keep(ground: &Ground) -> Result<()> {
     let process = namespaces::outer_process()?;
     eprintln!(
         "\nThe cluster stays up. To look at it:\n    nsenter --target {process} --all env KUBECONFIG={} PATH=$PATH:{} bash\n\
-         There, `velero` is Velero's own command line. To end it: Ctrl-C here, or\n    kill -KILL {process}",
+         There are `kubectl` and Velero's own `velero`. To end it: Ctrl-C here, or\n    kill -KILL {process}",
         bed.kubeconfig.display(),
         bed.parts.folder().display()
     );

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use config_recovery::backups::{AppId, Choice};
-use config_recovery::engine::{RestorePlan, Wanted};
+use config_recovery::engine::{RestorePlan, UnitPod, Wanted};
 use juju_charm::Juju;
 use serde_json::{Map, Value, json};
 
@@ -11,6 +11,7 @@ use super::super::Lines;
 use super::super::app::CharmApp;
 use super::super::texts::{size, time};
 use super::{Around, Results, Stopped, declared, named, of_check};
+use crate::backup::CHARM_CONTAINER;
 use crate::facts::{Container, Facts, Storage};
 use crate::profile::AppProfile;
 use crate::recovery::{image, own_id};
@@ -26,7 +27,7 @@ pub fn declaration() -> Value {
         "Replaces the content of the config volume by that of a backup. The backup is brought back and checked beside the \
          app first; the app is stopped only while the content is exchanged, and has to be well afterwards, or the old \
          content comes back. The app's credentials stay what they are now. On the leader only, with trust. Results: \
-         `result` is `restored`, or `checked` for a dry run, which has `steps` to read; `backup-name`, `backup-uid` and \
+         `result` is `restored`, or `checked` for a dry run, which has `steps` to read and `commands` to do the same by hand; `backup-name`, `backup-uid` and \
          `backup-time`; `files` and `bytes` that came back; `databases` that are sound; `promised` says whether a manifest \
          told what had to come back; `seconds` in all and `velero-seconds` of Velero's; `notes`, if there are some.",
         json!({
@@ -226,5 +227,12 @@ fn shown(profile: &AppProfile, juju: &Juju, plan: &RestorePlan) -> Results {
     let mut results = named(plan.backup());
     results.insert("result".to_owned(), "checked".to_owned());
     results.insert("steps".to_owned(), steps.join("\n"));
+    let unit = UnitPod {
+        pod: &gather::pod_name(juju),
+        charm: CHARM_CONTAINER,
+        workload: &profile.name,
+        service: &profile.name,
+    };
+    results.insert("commands".to_owned(), plan.commands(unit));
     results
 }

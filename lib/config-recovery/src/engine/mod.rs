@@ -4,6 +4,7 @@
 //! ensured, not made, and the journal says whether the app's own content was touched.
 
 mod check;
+mod commands;
 mod plan;
 mod restore;
 mod settle;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use crate::backups::BackupSummary;
 
+pub use commands::UnitPod;
 pub use plan::{RestorePlan, VerifyPlan, Wanted, plan_restore, plan_verify};
 pub use restore::restore;
 pub use settle::{Settled, settle, unfinished};

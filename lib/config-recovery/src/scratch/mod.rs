@@ -4,6 +4,7 @@
 //! copies them into a folder, [`remove`] removes all of it. Each of them ensures what should be: one that was killed is
 //! called again and goes on.
 
+mod commands;
 mod ensure;
 mod files;
 mod judge;
@@ -12,6 +13,8 @@ mod objects;
 mod place;
 mod remove;
 mod snapshot;
+
+pub(crate) use commands::commands;
 
 use std::path::Path;
 use std::time::Duration;
@@ -104,6 +107,11 @@ impl Worked {
     }
 }
 
+/// How long the bytes may take to come back: 15 minutes and what they take at 1 MiB a second.
+fn patience(spec: &ScratchSpec) -> Duration {
+    RESTORE + Duration::from_secs(spec.backup.holds.bytes().unwrap_or(spec.size) / SLOWEST)
+}
+
 /// Name of the namespace for this app, model and purpose.
 pub fn namespace(target: &AppId, purpose: Purpose) -> String {
     names::namespace(target, purpose)
@@ -117,8 +125,7 @@ pub fn namespace(target: &AppId, purpose: Purpose) -> String {
 /// [`Error::Quota`], [`Error::NoVelero`], [`Error::NoSuchBackup`] when the backup is not there any more, [`Error::Unfit`] when
 /// it holds nothing; otherwise why the API server refused.
 pub async fn make(cluster: &Cluster, spec: &ScratchSpec, reporter: &dyn Reporter) -> Result<Scratch> {
-    let stored = spec.backup.holds.bytes();
-    let patience = RESTORE + Duration::from_secs(stored.unwrap_or(spec.size) / SLOWEST);
+    let patience = patience(spec);
     if spec.backup.holds == Holds::Nothing {
         return Err(Error::Unfit {
             backup: spec.backup.name.clone(),
@@ -146,7 +153,7 @@ pub async fn make(cluster: &Cluster, spec: &ScratchSpec, reporter: &dyn Reporter
         restore: names::restore(&namespace, &spec.run),
         namespace,
         patience,
-        stored,
+        stored: spec.backup.holds.bytes(),
         spec: spec.clone(),
     })
 }

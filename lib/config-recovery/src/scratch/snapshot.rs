@@ -45,7 +45,7 @@ pub(super) async fn order(cluster: &Cluster, spec: &ScratchSpec, namespace: &str
     made.map(drop).map_err(no_velero::<RestoreSpec>)
 }
 
-fn restore(spec: &ScratchSpec, namespace: &str) -> Restore {
+pub(super) fn restore(spec: &ScratchSpec, namespace: &str) -> Restore {
     let backup = &spec.backup;
     let metadata = velero_api::ObjectMeta {
         name: Some(names::restore(namespace, &spec.run)),

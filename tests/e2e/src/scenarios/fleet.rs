@@ -231,6 +231,32 @@ chmod 0750 lists\n",
     }
 }
 
+/// Puts a member into `model`, lets its charm deploy with these options, and relates it to the stand-in velero-operator.
+///
+/// # Errors
+/// When it does not get active.
+pub async fn deploy_one<'a>(
+    ground: &'a Ground,
+    member: &Member,
+    model: &str,
+    programs: Programs,
+    config: &[(&str, &str)],
+) -> Result<Running<'a>> {
+    let running = Running::start(ground, member.app(model, programs)).await?;
+    running.deploy_with(config).await?;
+    let settled = async {
+        running.settle().await?;
+        running.sim("juju deploy velero-operator").await?;
+        let relate = format!("juju integrate {} velero-operator", member.name);
+        running.sim(&relate).await?;
+        running.settle().await
+    };
+    settled
+        .await
+        .with_context(|| format!("deploying {}", member.name))?;
+    Ok(running)
+}
+
 /// Puts every member into `model` and lets its charm deploy, with these options, all at once.
 ///
 /// # Errors
@@ -243,28 +269,16 @@ pub async fn deploy<'a>(
 ) -> Result<Vec<Running<'a>>> {
     let all = FLEET.iter().map(|member| async move {
         let programs = images.get(member.name).context("no image")?.clone();
-        let running = Running::start(ground, member.app(model, programs)).await?;
-        running.deploy_with(config).await?;
-        let settled = async {
-            running.settle().await?;
-            running.sim("juju deploy velero-operator").await?;
-            let relate = format!("juju integrate {} velero-operator", member.name);
-            running.sim(&relate).await?;
-            running.settle().await
-        };
-        settled
-            .await
-            .with_context(|| format!("deploying {}", member.name))?;
-        Ok::<_, anyhow::Error>(running)
+        deploy_one(ground, member, model, programs, config).await
     });
     try_join_all(all).await
 }
 
-/// Runs an action on the app's unit and returns its results.
+/// Runs an action of the charm and returns what Juju says of it, however it ended.
 ///
 /// # Errors
-/// When the action fails; the text has what it said.
-pub async fn action(running: &Running<'_>, action: &str) -> Result<Value> {
+/// When Juju cannot be asked.
+pub async fn task(running: &Running<'_>, action: &str) -> Result<Value> {
     let unit = format!("{}/0", running.app.name);
     let answer = running
         .in_charm(&format!(
@@ -274,7 +288,15 @@ pub async fn action(running: &Running<'_>, action: &str) -> Result<Value> {
         .await?;
     let answer: Value =
         serde_json::from_str(&answer).with_context(|| format!("no answer of {action}: {answer}"))?;
-    let task = &answer[&unit];
+    Ok(answer[&unit].clone())
+}
+
+/// Runs an action of the charm and returns its results.
+///
+/// # Errors
+/// When it does not complete.
+pub async fn action(running: &Running<'_>, action: &str) -> Result<Value> {
+    let task = task(running, action).await?;
     ensure!(
         task["status"] == "completed",
         "action {action} of {} should have completed: {task}",

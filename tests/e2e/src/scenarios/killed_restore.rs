@@ -133,7 +133,7 @@ pub(super) async fn volume_folder(ground: &Ground, running: &Running<'_>) -> Res
 }
 
 /// Other content than the backup's: something is gone, something changed, something new. Returns what it is.
-async fn damage(running: &Running<'_>) -> Result<Held> {
+pub(super) async fn damage(running: &Running<'_>) -> Result<Held> {
     running
         .in_workload("cd /config; rm -rf lists; echo damaged > Backups/manual/1.zip; mkdir -p new; echo new > new/file")
         .await?;
@@ -148,7 +148,7 @@ async fn is_as_before(running: &Running<'_>, damaged: &Held) -> Result<()> {
     answers(running).await
 }
 
-async fn answers(running: &Running<'_>) -> Result<()> {
+pub(super) async fn answers(running: &Running<'_>) -> Result<()> {
     running
         .in_workload("wget -q -O /dev/null http://127.0.0.1:7878/ping")
         .await
@@ -157,7 +157,7 @@ async fn answers(running: &Running<'_>) -> Result<()> {
 }
 
 /// The content without the folder of the exchange.
-async fn held_without_ours(running: &Running<'_>) -> Result<Held> {
+pub(super) async fn held_without_ours(running: &Running<'_>) -> Result<Held> {
     let mut held = RADARR.held(running).await?;
     held.files
         .retain(|path, _| !path.starts_with(config_volume::RESTORE_FOLDER));

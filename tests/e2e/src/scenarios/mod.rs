@@ -1,12 +1,14 @@
 //! What is proven on the cluster. One file, one scenario: a name, a sentence, what it needs, and what it does.
 
 mod access;
+mod by_hand;
 mod claim_bench;
 mod claims_only;
 mod config_volume;
 mod disaster;
 mod exactly;
 mod fleet;
+mod killed_action;
 mod killed_restore;
 mod live_database;
 mod media;
@@ -77,7 +79,9 @@ pub const ALL: &[Scenario] = &[
     restored_app::SCENARIO,
     two_apps::SCENARIO,
     shared_media::SCENARIO,
+    by_hand::SCENARIO,
     killed_restore::SCENARIO,
+    killed_action::SCENARIO,
     refused_backups::SCENARIO,
     nothing_else::SCENARIO,
     disaster::SCENARIO,
