@@ -28,6 +28,8 @@ pub struct Outcome {
     pub says: String,
     /// How long it took.
     pub seconds: f64,
+    /// How busy the machine's processors were meanwhile, in percent; others may have been played beside it.
+    pub busy_percent: Option<u64>,
     /// What came of it.
     pub result: Verdict,
     /// What it measured.
@@ -79,7 +81,11 @@ impl Report {
             };
             let _ = write!(text, "\n## {}: {word}", outcome.name);
             if !matches!(outcome.result, Verdict::LeftOut { .. }) {
-                let _ = write!(text, " ({:.1} s)", outcome.seconds);
+                let _ = write!(text, " ({:.1} s", outcome.seconds);
+                if let Some(busy) = outcome.busy_percent {
+                    let _ = write!(text, ", processors busy {busy} %");
+                }
+                text.push(')');
             }
             let _ = writeln!(text, "\n{}.", outcome.says);
             for (name, value) in &outcome.story.figures {
@@ -163,6 +169,7 @@ mod tests {
                 name: name.to_owned(),
                 says: "it holds".to_owned(),
                 seconds: 1.25,
+                busy_percent: Some(40),
                 result,
                 story,
             }
@@ -194,7 +201,7 @@ mod tests {
         let text = report().text();
         assert!(text.contains("which took 12 s to bring up"), "{text}");
         assert!(
-            text.contains("## one: passed (1.2 s)\nit holds.\n- bytes stored: 7"),
+            text.contains("## one: passed (1.2 s, processors busy 40 %)\nit holds.\n- bytes stored: 7"),
             "{text}"
         );
         assert!(

@@ -12,6 +12,7 @@ use crate::arguments::Arguments;
 use crate::bed::{self, Bed};
 use crate::ground::{Ground, Need};
 use crate::parts::Parts;
+use crate::processors::Ticks;
 use crate::report::{self, Outcome, Report, Verdict};
 use crate::scenarios::{self, Scenario, Story};
 use crate::{CANNOT_TRY, namespaces, packages};
@@ -176,7 +177,7 @@ async fn play_all(ground: &Ground, wanted: &[&'static Scenario]) -> Vec<Outcome>
 }
 
 async fn play(ground: &Ground, scenario: &'static Scenario) -> Outcome {
-    let began = Instant::now();
+    let (began, ticks) = (Instant::now(), Ticks::now());
     let mut story = Story::default();
     let result = match ground.lack(scenario.needs) {
         Some(reason) => Verdict::LeftOut { reason },
@@ -213,6 +214,7 @@ async fn play(ground: &Ground, scenario: &'static Scenario) -> Outcome {
         name: scenario.name.to_owned(),
         says: scenario.says.to_owned(),
         seconds,
+        busy_percent: ticks.and_then(Ticks::busy_percent).ok(),
         result,
         story,
     }
