@@ -16,6 +16,9 @@ pub struct Arguments {
     /// Install the Debian packages that are missing.
     #[arg(long)]
     pub install: bool,
+    /// Build what the cluster is made of, and end.
+    #[arg(long, conflicts_with = "kubeconfig")]
+    pub build: bool,
     /// Leave the cluster up after the scenarios, until it is ended.
     #[arg(long, conflicts_with = "kubeconfig")]
     pub keep: bool,

@@ -31,6 +31,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         list(arguments.json)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if arguments.build {
+        build_parts(scenarios::ALL.iter())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let wanted = match arguments.scenarios() {
         Ok(wanted) => wanted,
         Err(said) => return Ok(cannot_try(&said)),
@@ -88,17 +92,20 @@ fn outside(arguments: &Arguments, wanted: &[&'static Scenario]) -> Result<ExitCo
             "another run is under way on this machine; wait for its end",
         ));
     };
-    Parts::build()?;
-    if wanted
-        .iter()
-        .any(|scenario| scenario.needs.contains(&Need::Snapshots))
-    {
-        Parts::build_for_snapshots()?;
-    }
+    build_parts(wanted.iter().copied())?;
     // Inside, cargo has no network; there it finds everything built.
     Binaries::build(Profile::Dev)?;
     build_contract()?;
     namespaces::enter()
+}
+
+/// Builds what the cluster is made of, as far as these scenarios need it.
+fn build_parts<'a>(mut wanted: impl Iterator<Item = &'a Scenario>) -> Result<()> {
+    Parts::build()?;
+    if wanted.any(|scenario| scenario.needs.contains(&Need::Snapshots)) {
+        Parts::build_for_snapshots()?;
+    }
+    Ok(())
 }
 
 /// Compiles the tests that `pebble-contract` runs.

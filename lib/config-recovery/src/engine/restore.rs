@@ -127,11 +127,12 @@ impl Run<'_> {
             Step::Transfer => {
                 let swap = self.empty_swap()?;
                 let scratch = self.the_scratch()?;
-                self.received = Some(
-                    scratch
-                        .unpack_into(self.cluster, swap.staged(), self.reporter)
-                        .await?,
-                );
+                let received = scratch
+                    .unpack_into(self.cluster, swap.staged(), self.reporter)
+                    .await?;
+                // What is beside the app is not needed any more; by the time the app runs again it is gone.
+                scratch.let_go(self.cluster).await?;
+                self.received = Some(received);
                 Step::Check
             }
             Step::Check => {
@@ -140,9 +141,6 @@ impl Run<'_> {
                 self.soundness = Some(check(swap.staged(), self.plan.backup(), received, self.app)?);
                 swap.seal()
                     .map_err(volume("write down that the new content is complete"))?;
-                // What was beside the app is not needed any more; by the time the app runs again it is gone.
-                let place = &self.plan.scratch;
-                scratch::let_go(self.cluster, &place.target, place.purpose, &place.holder).await?;
                 Step::Stop
             }
             Step::Stop => {

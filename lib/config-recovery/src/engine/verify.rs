@@ -59,6 +59,7 @@ async fn bring_and_check(
     reporter.begins(Step::Transfer);
     fs::create_dir_all(&plan.folder).map_err(|error| Error::Transfer(error.to_string()))?;
     let unpacked = scratch.unpack_into(cluster, &plan.folder, reporter).await?;
+    scratch.let_go(cluster).await?;
     reporter.ended(Step::Transfer);
     reporter.begins(Step::Check);
     let soundness = check(&plan.folder, &plan.scratch.backup, unpacked.bytes, app)?;

@@ -196,6 +196,14 @@ impl Scratch {
         transfer::unpack(cluster, source, folder, self.stored, reporter).await
     }
 
+    /// Begins to remove the place and does not wait for its end, which takes some seconds: [`remove`] does.
+    ///
+    /// # Errors
+    /// As [`remove`].
+    pub async fn let_go(&self, cluster: &Cluster) -> Result<()> {
+        remove::begin(cluster, &self.namespace).await
+    }
+
     fn unfit(&self, why: &str) -> Error {
         Error::Unfit {
             backup: self.spec.backup.name.clone(),
@@ -219,17 +227,6 @@ pub async fn remove(cluster: &Cluster, target: &AppId, purpose: Purpose, holder:
         Some(name) => remove::everything(cluster, &name, wait).await,
         // Somebody may have removed the namespace alone.
         None => remove::outside(cluster, &names::namespace(target, purpose), wait).await,
-    }
-}
-
-/// Begins to remove the place and does not wait for its end, which takes some seconds: [`remove`] does.
-///
-/// # Errors
-/// As [`remove`].
-pub async fn let_go(cluster: &Cluster, target: &AppId, purpose: Purpose, holder: &str) -> Result<()> {
-    match held(cluster, target, purpose, holder).await? {
-        Some(name) => remove::begin(cluster, &name).await,
-        None => Ok(()),
     }
 }
 
