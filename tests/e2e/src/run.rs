@@ -14,7 +14,7 @@ use crate::ground::{Ground, Need};
 use crate::parts::Parts;
 use crate::processors::Ticks;
 use crate::report::{self, Outcome, Report, Verdict};
-use crate::scenarios::{self, Scenario, Story};
+use crate::scenarios::{self, Beside, Scenario, Story};
 use crate::{CANNOT_TRY, namespaces, packages};
 
 /// How long it may take to gather what is known of a failure.
@@ -164,21 +164,22 @@ async fn inside(arguments: &Arguments, wanted: &[&'static Scenario]) -> Result<E
     })
 }
 
-/// Plays the scenarios that mostly wait beside the others, each kind in its order.
+/// Plays the scenarios in two lanes beside each other, each in its order; after them those that have to be alone.
 async fn play_all(ground: &Ground, wanted: &[&'static Scenario]) -> Vec<Outcome> {
-    let lane = |patient: bool| async move {
+    let lane = |beside: Beside| async move {
         let mut outcomes = Vec::new();
         for (place, &scenario) in wanted
             .iter()
             .enumerate()
-            .filter(|(_, scenario)| scenario.patient == patient)
+            .filter(|(_, scenario)| scenario.beside == beside)
         {
             outcomes.push((place, play(ground, scenario).await));
         }
         outcomes
     };
-    let (mut outcomes, others) = futures::join!(lane(true), lane(false));
+    let (mut outcomes, others) = futures::join!(lane(Beside::Any), lane(Beside::NoEngine));
     outcomes.extend(others);
+    outcomes.extend(lane(Beside::None).await);
     outcomes.sort_by_key(|(place, _)| *place);
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }

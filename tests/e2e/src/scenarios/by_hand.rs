@@ -11,7 +11,7 @@ use super::disaster::nothing_is_left;
 use super::exactly::seconds;
 use super::fleet::{self, FLEET};
 use super::pod_failure::Controller;
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::bed::Bed;
 use crate::ground::{Ground, Need};
 
@@ -19,7 +19,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "dry-run-works-by-hand",
     says: "the commands that a dry run of restore-from-backup shows, run by bash as they are, bring a damaged app back: every \
            file, owner, mode and row as before, and nothing left over",
-    patient: false,
+    beside: Beside::NoEngine,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -18,7 +18,7 @@ use kube::{Api, Client};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::apply;
 use crate::ground::{Ground, RUN_LABEL};
 
@@ -26,7 +26,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "claim-among-ten-thousand-volumes",
     says: "the claim of one app's config volume is found with two calls and the same bytes among 100, 1,000 and 10,000 \
            volumes",
-    patient: false,
+    beside: Beside::None,
     needs: &[],
     run: |ground, story| run(ground, story).boxed_local(),
 };

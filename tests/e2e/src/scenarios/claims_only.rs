@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use futures::FutureExt;
 use velero_api::{BackupSpec, LabelSelector};
 
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::exec::{self, Container};
 use crate::ground::{Ground, Need};
 use crate::juju::App;
@@ -16,7 +16,7 @@ use crate::{apply, backups};
 pub const SCENARIO: Scenario = Scenario {
     name: "claims-only-stores-nothing",
     says: "a backup of claims only, by app label, is Completed and holds 0 bytes",
-    patient: false,
+    beside: Beside::Any,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage],
     run: |ground, story| run(ground, story).boxed_local(),
 };

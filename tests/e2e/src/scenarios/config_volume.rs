@@ -7,7 +7,7 @@ use futures::FutureExt;
 use serde_json::{Value, json};
 use velero_backup_config::{BackupSpec, Method};
 
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::apply;
 use crate::backups::{self, Scratch};
 use crate::exec::{self, Container};
@@ -17,7 +17,7 @@ use crate::juju::{self, App};
 pub const SCENARIO: Scenario = Scenario {
     name: "config-volume-comes-back",
     says: "the spec of this project stores exactly the config volume, and it comes back byte for byte beside the app",
-    patient: false,
+    beside: Beside::Any,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage],
     run: |ground, story| run(ground, story).boxed_local(),
 };

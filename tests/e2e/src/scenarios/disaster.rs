@@ -10,7 +10,7 @@ use kube::api::{DeleteParams, ListParams};
 
 use super::exactly::seconds;
 use super::fleet::{self, FLEET, Held};
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::ground::{Ground, Need};
 use crate::juju::Programs;
 use crate::pods::Running;
@@ -22,7 +22,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "seven apps with data are backed up by their actions and their model's namespace is deleted; redeployed they are \
            brought back in parallel, by action and by the option restore-on-deploy, with every file, owner, mode and row as \
            before",
-    patient: false,
+    beside: Beside::None,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

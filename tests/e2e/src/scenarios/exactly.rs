@@ -7,7 +7,7 @@ use futures::FutureExt;
 use serde_json::json;
 
 use super::protected::{self, COPY, Protected, WRITER};
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::ground::{Ground, Need};
 use crate::juju::App;
 
@@ -15,7 +15,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "exactly-the-config-volume",
     says: "of an app with 20 MB of configuration, 40 MB of caches among it, 30 MB of logs and 50 MB of media, the charm \
            without --trust has exactly the 20 MB stored, whatever velero-operator's default is, and they come back",
-    patient: false,
+    beside: Beside::Any,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

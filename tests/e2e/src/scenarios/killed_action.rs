@@ -6,7 +6,7 @@ use futures::FutureExt;
 use super::disaster::nothing_is_left;
 use super::fleet::{self, FLEET, Held, Member};
 use super::killed_restore::{answers, damage, held_without_ours};
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::ground::{Ground, Need};
 use crate::pods::Running;
 
@@ -15,7 +15,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "the charm's own process is killed by SIGKILL in the middle of the action restore-from-backup; the next event leaves \
            the app running with the old content or the new one as a whole, and the action run again restores it and leaves \
            nothing over",
-    patient: false,
+    beside: Beside::NoEngine,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -10,7 +10,7 @@ use futures::FutureExt;
 use super::disaster::nothing_is_left;
 use super::fleet::{FLEET, Held, Member};
 use super::protected::Protected;
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::apply;
 use crate::engine_process::{Ended, KillAt, Task};
 use crate::ground::{Ground, Need};
@@ -22,7 +22,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "the engine is killed by SIGKILL at the beginning of every step, while Velero works and in the middle of the \
            copy; until the app is stopped its files are as they were and it runs; run again, it ends with the backup's \
            data, and nothing is left over",
-    patient: false,
+    beside: Beside::NoEngine,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::exactly::seconds;
 use super::protected::{self, COPY, Protected};
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::ground::{Ground, Need};
 use crate::juju::{App, Programs};
 use crate::wait;
@@ -20,7 +20,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "backups of a database of 80 MB, taken while transactions of 20 rows are committed, come back as a committed \
            state of the time of the backup, with a write-ahead log and with a rollback journal; without the charm's hooks \
            the same backups are Completed and hold damaged databases",
-    patient: false,
+    beside: Beside::Any,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

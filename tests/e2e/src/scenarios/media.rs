@@ -7,7 +7,7 @@ use futures::FutureExt;
 use serde_json::{Value, json};
 
 use super::pod_failure::{self, Controller, FILL};
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::exec::{self, Container};
 use crate::ground::{Ground, Need, RUN_LABEL};
 use crate::juju::App;
@@ -19,7 +19,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "without --trust the charm says what it lacks and its app runs; with it the charm mounts the claim of \
            media-storage by a change of the StatefulSet, once, the app's user reads the files, and the app's backup holds \
            no byte of them, though another pod mounts the claim and says nothing of backups",
-    patient: false,
+    beside: Beside::Any,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

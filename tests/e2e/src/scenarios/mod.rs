@@ -45,11 +45,22 @@ pub struct Scenario {
     pub name: &'static str,
     /// What is proven, in one sentence.
     pub says: &'static str,
-    /// Whether it mostly waits: then it is played beside the others.
-    pub patient: bool,
+    /// What may be played beside it.
+    pub beside: Beside,
     /// What it cannot do without.
     pub needs: &'static [Need],
     run: for<'a> fn(&'a Ground, &'a mut Story) -> LocalBoxFuture<'a, Result<()>>,
+}
+
+/// What may be played beside a scenario. Most of them wait most of the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// Any that does not have to be alone.
+    Any,
+    /// Any that does not use the recovery engine: it looks whether the engine has left something in the cluster.
+    NoEngine,
+    /// None: it measures times, or looks at everything in the cluster.
+    None,
 }
 
 impl Scenario {

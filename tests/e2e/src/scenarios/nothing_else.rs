@@ -35,7 +35,7 @@ pub const SCENARIO: Scenario = Scenario {
            changes its version, no byte of the other app, of the media on a static volume and of a third namespace, and by \
            the API server's own record no pod or claim appears but in the engine's namespace, which is gone in the end; a \
            restore that fails leaves the app's objects alone as well",
-    patient: false,
+    beside: Beside::None,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -4,13 +4,13 @@ use anyhow::{Result, bail, ensure};
 use futures::FutureExt;
 use tokio::process::Command;
 
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::ground::{Ground, Need};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "pebble-contract",
     says: "what the fake and the simulated Pebble are held to holds for the real Pebble 1.26",
-    patient: false,
+    beside: Beside::Any,
     needs: &[Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

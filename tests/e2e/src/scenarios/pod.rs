@@ -9,7 +9,7 @@ use system_tests::binaries::Binaries;
 use system_tests::radarr;
 
 use super::config_volume::comes_back;
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::backups::{self, Scratch};
 use crate::ground::{Ground, Need};
 use crate::image::Layer;
@@ -20,7 +20,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "pod-under-pebble",
     says: "the charm runs its app under real Pebble in a pod as Juju makes it, without and with --trust, and the volume \
            of the request that it publishes comes back",
-    patient: false,
+    beside: Beside::Any,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use system_tests::binaries::Binaries;
 use system_tests::radarr;
 
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::bed::Bed;
 use crate::ground::{Ground, Need};
 use crate::image::Layer;
@@ -22,7 +22,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "killed-pod-comes-back",
     says: "a pod that is deleted without grace comes back with every byte of its config volume, its app running and well \
            under the key that its clients know, and marked for backups again",
-    patient: false,
+    beside: Beside::Any,
     needs: &[Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

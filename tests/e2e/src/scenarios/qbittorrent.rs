@@ -8,7 +8,7 @@ use futures::FutureExt;
 use serde_json::{Value, json};
 
 use super::config_volume::comes_back;
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::backups::{self, Scratch};
 use crate::ground::{Ground, Need};
 use crate::image::Layer;
@@ -20,7 +20,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "qbittorrent-runs",
     says: "qBittorrent runs under real Pebble on the config file that the charm wrote, takes the login from the charm's \
            secret, and its config volume comes back",
-    patient: false,
+    beside: Beside::Any,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

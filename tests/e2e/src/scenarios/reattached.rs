@@ -6,7 +6,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::protected::{self, COPY, Protected, WRITER};
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::apply;
 use crate::ground::{Ground, Need};
 use crate::juju::App;
@@ -15,7 +15,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "reattached-claim",
     says: "a claim without the app's label, as after a recovery by --attach-storage, is in the next backup with its bytes, \
            and a charm with --trust puts the label back",
-    patient: false,
+    beside: Beside::Any,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -5,7 +5,7 @@ use futures::FutureExt;
 use serde_json::json;
 
 use super::pod_failure::{self, FILL};
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::exec;
 use crate::ground::{Ground, Need};
 use crate::juju::App;
@@ -18,7 +18,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "from one revision of the charm to the next, with another binary and app file and in the same pod, no byte of the \
            volume changes and Pebble is not told to touch the app, unless its layer differs; played are the charm's new \
            files and all events of a refresh, while Juju would replace the pod besides",
-    patient: false,
+    beside: Beside::Any,
     needs: &[Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -23,7 +23,7 @@ use super::killed_restore::volume_folder;
 use super::protected::Protected;
 use super::spoilt::{self, copy_of, flip, halve, spoil_pages};
 use super::untouched::Untouched;
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::backups::metadata;
 use crate::engine_process::{Ended, Task};
 use crate::exec::{self, Container};
@@ -36,7 +36,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "corrupt, truncated, empty, foreign and expired backups, no backup at all, an account without rights and an API \
            server that does not answer each end in a refusal of its own: the app is the same process, Pebble was told \
            nothing, no byte of the volume changed, and nothing is left; latest passes over what is not good",
-    patient: false,
+    beside: Beside::NoEngine,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::exactly::seconds;
 use super::protected::{self, Protected, WRITER};
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::ground::{Ground, Need};
 use crate::juju::App;
 use crate::{apply, exec, wait};
@@ -18,7 +18,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "restored-app-starts",
     says: "after the app, its claim and its volume are gone, a fresh pod on the restored claim starts: the charm puts the \
            databases in place first, and rows, files, owners and modes are as before",
-    patient: false,
+    beside: Beside::Any,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

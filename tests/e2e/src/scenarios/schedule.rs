@@ -12,7 +12,7 @@ use system_tests::house::House;
 use velero_api::{SCHEDULE_NAME_LABEL, Schedule, SchedulePhase};
 
 use super::config_volume::{annotate, comes_back};
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::backups::{self, Scratch};
 use crate::exec::{self, Container};
 use crate::ground::{Ground, Need, RUN_LABEL};
@@ -23,7 +23,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "schedule-fires",
     says: "the Backup and the Schedule that follow from the charm's databag are admitted by Velero, and a Schedule of \
            every minute fires and holds the bytes",
-    patient: true,
+    beside: Beside::Any,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -18,7 +18,7 @@ use velero_backup_config::{BackupSpec, Method};
 use super::config_volume::annotate;
 use super::exactly::seconds;
 use super::snapshot::of_class;
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::exec::{self, Container};
 use crate::ground::{Ground, Need};
 use crate::juju::App;
@@ -28,7 +28,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "scratch-brings-back",
     says: "the engine brings the files of a backup back beside the app, with bytes, modes, owners, times and links; seven \
            at once take hardly longer; a run that was cut off is gone on with, and nothing is left of any",
-    patient: false,
+    beside: Beside::NoEngine,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -9,7 +9,7 @@ use velero_backup_config::Method;
 
 use super::scratch::BackedUp;
 use super::snapshot::with_feature;
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::apply;
 use crate::bed::csi::{CLASS, Snapshots};
 use crate::ground::{Ground, Need};
@@ -18,7 +18,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "scratch-brings-snapshot-back",
     says: "the engine brings a snapshot of the config volume back beside the app, byte for byte, three at once too; what \
            Velero made for that is removed, inside and outside of the scratch namespace, and the snapshot stays",
-    patient: false,
+    beside: Beside::NoEngine,
     needs: &[Need::Snapshots],
     run: |ground, story| run(ground, story).boxed_local(),
 };

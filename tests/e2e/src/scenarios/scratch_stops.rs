@@ -13,7 +13,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 
 use super::scratch::BackedUp;
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::ground::{Ground, Need};
 use crate::{apply, wait};
 
@@ -21,7 +21,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "scratch-stops-early",
     says: "a missing storage class, a used-up quota, no node, no image, no provisioner, a snapshot that is not there and a \
            backup that is gone are each told by their own error with what to do, long before a deadline, and leave nothing",
-    patient: false,
+    beside: Beside::NoEngine,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -13,7 +13,7 @@ use velero_api::BackupSpec;
 
 use super::media::{self, CLAIM, LIBRARY, MEDIA_BYTES};
 use super::protected::{self, COPY, Protected, WRITER};
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::backups::Stored;
 use crate::ground::{Ground, Need};
 use crate::juju::App;
@@ -24,7 +24,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "two apps and a pod of somebody else share one claim of media: each app's backup holds its own config volume and \
            nothing of the others, and no claim of media comes back; without the charm's label on the claim the other app's \
            config volume is stored too, and with default-volumes-to-fs-backup the media",
-    patient: false,
+    beside: Beside::Any,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

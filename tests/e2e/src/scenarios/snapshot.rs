@@ -11,7 +11,7 @@ use velero_api::{Restore, RestorePhase, RestoreSpec};
 use velero_backup_config::pod::{BACKUP_VOLUMES, BACKUP_VOLUMES_EXCLUDES};
 use velero_backup_config::{BackupSpec, Method};
 
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::bed::csi::{CLASS, Snapshots};
 use crate::bed::velero::Server;
 use crate::exec::{self, Container};
@@ -24,7 +24,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "the snapshot method stores exactly the config volume and it comes back byte for byte after the app is gone; \
            without Velero's feature, without the app's label, or while Velero takes the volume for one of file-system \
            backup, the same backup is Completed and stores nothing",
-    patient: false,
+    beside: Beside::NoEngine,
     needs: &[Need::Snapshots],
     run: |ground, story| run(ground, story).boxed_local(),
 };

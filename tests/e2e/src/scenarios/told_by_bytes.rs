@@ -17,7 +17,7 @@ use velero_backup_config::{BackupSpec, Method};
 use super::claim_bench::counting;
 use super::config_volume::annotate;
 use super::exactly::seconds;
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::apply;
 use crate::exec::{self, Container};
 use crate::ground::{Ground, Need, RUN_LABEL};
@@ -27,7 +27,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "backups-told-by-their-bytes",
     says: "a backup that the engine makes is good and tells its bytes; a Completed one that holds none is empty and is \
            refused; whose a scheduled one is tells its namespace; the list costs two calls",
-    patient: false,
+    beside: Beside::Any,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -5,7 +5,7 @@ use futures::FutureExt;
 use serde_json::json;
 
 use super::protected::{self, COPY, Protected, Restored, WRITER};
-use super::{Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::ground::{Ground, Need};
 use crate::juju::App;
 
@@ -13,7 +13,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "two-apps-apart",
     says: "of two apps in one model, each one's backup holds its own config volume and nothing of the other, and \
            restoring one brings neither data nor claims of the other",
-    patient: false,
+    beside: Beside::Any,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };
