@@ -11,7 +11,6 @@ use futures::future::try_join_all;
 use futures::{FutureExt, StreamExt};
 use kube::api::{DynamicObject, ListParams, PostParams, WatchEvent, WatchParams};
 use serde_json::{Value, json};
-use velero_api::SCHEDULE_NAME_LABEL;
 
 use super::config_volume::annotate;
 use super::disaster::nothing_is_left;
@@ -21,7 +20,7 @@ use super::media::{self, LIBRARY};
 use super::protected::Protected;
 use super::spoilt::{self, copy_of};
 use super::untouched::{self, Untouched};
-use super::{ALL, Scenario, Story};
+use super::{Beside, Scenario, Story};
 use crate::backups::Stored;
 use crate::engine_process::{Ended, Task};
 use crate::exec::{self, Container};
@@ -351,7 +350,7 @@ impl Bystanders<'_> {
                 list.metadata.resource_version.context("a list has no version")?,
             );
             let objects = list.items.into_iter().map(|object| (key(kind, &object), object));
-            all.extend(objects.filter(|(key, object)| !is_beside(key, object)));
+            all.extend(objects);
         }
         Ok(Objects { all, versions })
     }
@@ -441,9 +440,6 @@ impl Bystanders<'_> {
         let mut appeared = Vec::new();
         let mut removed = Vec::new();
         for (verb, key, object) in try_join_all(kinds).await?.into_iter().flatten() {
-            if is_beside(&key, &object) {
-                continue;
-            }
             events += 1;
             let is_engines = key.1 == scratch
                 || (key.0 == "Namespace" && key.2 == scratch)
@@ -549,24 +545,6 @@ fn shown((kind, namespace, name): &Key) -> String {
         true => format!("{kind} {name}"),
         false => format!("{kind} {namespace}/{name}"),
     }
-}
-
-/// Whether it belongs to a scenario that is played beside this one: to its namespace, or to a Backup of its Schedule.
-fn is_beside((_, namespace, name): &Key, object: &DynamicObject) -> bool {
-    let spec = &object.data["spec"];
-    let places = [
-        namespace.as_str(),
-        name.as_str(),
-        spec["claimRef"]["namespace"].as_str().unwrap_or_default(),
-        spec["pod"]["namespace"].as_str().unwrap_or_default(),
-    ];
-    let is_scheduled = object
-        .metadata
-        .labels
-        .as_ref()
-        .is_some_and(|labels| labels.contains_key(SCHEDULE_NAME_LABEL));
-    let mut patient = ALL.iter().filter(|scenario| scenario.patient);
-    is_scheduled || patient.any(|scenario| places.iter().any(|place| place.starts_with(scenario.name)))
 }
 
 /// An object without what its controllers report.
