@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
-use system_tests::binaries::Binaries;
+use system_tests::binaries::{Binaries, packed_for_tests};
 use workload_charm::packaging;
 use workload_charm::profile::AppProfile;
 
@@ -45,8 +45,8 @@ pub async fn images(bed: &Bed, recipe: Recipe<'_>) -> Result<Programs> {
     let binaries = Binaries::for_tests()?;
     let shell = images::busybox()?;
     let folder = bed.folder.join("charm").join(app);
-    let charm_files = charm(app, binaries, &folder)?;
-    let libraries = with_libraries(Layer::new(), &[&binaries.juju_sim, &binaries.dispatch])?;
+    let charm_files = charm(app, &folder)?;
+    let libraries = with_libraries(Layer::new(), &[&binaries.juju_sim])?;
     // What Juju's own init container brings: its agent, Pebble, and (here) the charm, which Juju fetches later.
     let agent = Layer::new()
         .program("/opt/juju-sim", &binaries.juju_sim)
@@ -94,8 +94,8 @@ pub fn with_libraries(mut layer: Layer, programs: &[&Path]) -> Result<Layer> {
 }
 
 /// The charm's folder as it is in a packed charm, below `/opt/charm`.
-fn charm(app: &str, binaries: &Binaries, folder: &Path) -> Result<Layer> {
-    packaging::write_folder(folder, &app_file(app), &binaries.dispatch)
+fn charm(app: &str, folder: &Path) -> Result<Layer> {
+    packaging::write_folder(folder, &app_file(app), packed_for_tests()?)
         .with_context(|| format!("cannot lay out the charm of {app}"))?;
     let mut layer = Layer::new();
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use system_tests::binaries::{Binaries, Profile};
+use system_tests::binaries::{Binaries, Profile, build_packed};
 
 use crate::arguments::Arguments;
 use crate::bed::{self, Bed};
@@ -95,6 +95,7 @@ fn outside(arguments: &Arguments, wanted: &[&'static Scenario]) -> Result<ExitCo
     build_parts(wanted.iter().copied())?;
     // Inside, cargo has no network; there it finds everything built.
     Binaries::build(Profile::Dev)?;
+    build_packed(None)?;
     build_contract()?;
     namespaces::enter()
 }

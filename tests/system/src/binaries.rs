@@ -1,7 +1,7 @@
 //! The programs under test, built by cargo and found by what it reports.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -36,30 +36,14 @@ impl Binaries {
     /// # Errors
     /// When cargo cannot build them; its own words have gone to standard error.
     pub fn build(profile: Profile) -> Result<Self> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
+        let mut command = cargo();
         command
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args(["build", "--quiet", "--message-format=json", "--bins"])
-            .args(["-p", "workload-charm", "-p", "juju-sim", "-p", "system-tests"])
-            .args(["-p", "config-volume"])
-            .stderr(Stdio::inherit());
+            .args(["--bins", "-p", "workload-charm", "-p", "juju-sim"])
+            .args(["-p", "system-tests", "-p", "config-volume"]);
         if profile == Profile::Release {
             command.arg("--release");
         }
-        let output = command.output().context("cannot start cargo")?;
-        if !output.status.success() {
-            bail!("cannot build the charm and the simulated Juju: cargo build failed");
-        }
-        let built: BTreeMap<String, PathBuf> = String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .filter_map(|message| {
-                let name = message.get("target")?.get("name")?.as_str()?.to_owned();
-                let executable = message.get("executable")?.as_str()?.into();
-                Some((name, executable))
-            })
-            .collect();
+        let built = executables(&mut command)?;
         let find = |name: &str| {
             built
                 .get(name)
@@ -85,4 +69,97 @@ impl Binaries {
             .as_ref()
             .map_err(|error| anyhow::anyhow!("{error}"))
     }
+}
+
+/// The target that the charm's binary is built for. It is named although it is the host's own: only then do the flags below
+/// stay away from build scripts and procedural macros, which cannot be static.
+pub const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Builds the charm's binary as it is packed: in the release profile, static; in the workspace's own target folder when
+/// `target_dir` is none.
+///
+/// The binary needs nothing of the container that it runs in, and names no folder of this machine: the paths of the
+/// sources are replaced, so that two checkouts give the same bytes.
+///
+/// # Errors
+/// When cargo cannot build it.
+pub fn build_packed(target_dir: Option<&Path>) -> Result<PathBuf> {
+    let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {
+        let home = std::env::var_os("HOME")?;
+        Some(PathBuf::from(home).join(".cargo"))
+    });
+    let repository = repository()?;
+    let mut flags = vec![
+        "-Ctarget-feature=+crt-static".to_owned(),
+        format!("--remap-path-prefix={}=/source", repository.display()),
+    ];
+    if let Some(cargo_home) = cargo_home {
+        flags.push(format!("--remap-path-prefix={}=/cargo", cargo_home.display()));
+    }
+    let mut command = cargo();
+    command
+        .current_dir(&repository)
+        .args([
+            "--locked",
+            "--release",
+            "-p",
+            "workload-charm",
+            "--bin",
+            "dispatch",
+        ])
+        .args(["--target", TARGET])
+        // This form takes paths with spaces, which RUSTFLAGS does not; it goes before RUSTFLAGS.
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+    if let Some(target_dir) = target_dir {
+        command.env("CARGO_TARGET_DIR", target_dir);
+    }
+    executables(&mut command)?
+        .remove("dispatch")
+        .context("cargo did not build dispatch")
+}
+
+/// The charm's binary as it is packed, built once for each test process.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn packed_for_tests() -> Result<&'static Path> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| build_packed(None).map_err(|error| format!("{error:#}")));
+    built.as_deref().map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+fn repository() -> Result<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    folder
+        .canonicalize()
+        .with_context(|| format!("cannot find {}", folder.display()))
+}
+
+/// A `cargo build` that tells what it built, and knows nothing of the cargo that started this program but where things are.
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["build", "--quiet", "--message-format=json"])
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_BUILD_TARGET")
+        .stderr(Stdio::inherit());
+    command
+}
+
+/// Runs it and finds the executables that it reports, by name.
+fn executables(command: &mut Command) -> Result<BTreeMap<String, PathBuf>> {
+    let output = command.output().context("cannot start cargo")?;
+    if !output.status.success() {
+        bail!("cannot build the programs: cargo build failed, its own words are above");
+    }
+    Ok(String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter_map(|message| {
+            let name = message.get("target")?.get("name")?.as_str()?.to_owned();
+            let executable = message.get("executable")?.as_str()?.into();
+            Some((name, executable))
+        })
+        .collect())
 }

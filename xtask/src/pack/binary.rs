@@ -1,72 +1,21 @@
 //! The one binary that every charm carries: built static, and shown to be.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use object::read::elf::{Dyn, ElfFile64, FileHeader, ProgramHeader};
 use object::{Endianness, elf};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
+use system_tests::binaries::build_packed;
 
-/// The target. It is named although it is the host's own: only then do the flags below stay away from build scripts and
-/// procedural macros, which cannot be static.
-pub const TARGET: &str = "x86_64-unknown-linux-gnu";
-
-/// Builds the charm's binary in the release profile; in the workspace's own target folder when `target_dir` is none.
-///
-/// The binary needs nothing of the container that it runs in, and names no folder of this machine: the paths of the
-/// sources are replaced, so that two checkouts give the same bytes.
+/// Builds the charm's binary as [`build_packed`] does, and makes sure that it is static.
 ///
 /// # Errors
 /// When cargo cannot build it, or what it built is not static.
-pub fn build(repository: &Path, target_dir: Option<&Path>) -> Result<PathBuf> {
-    let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {
-        let home = std::env::var_os("HOME")?;
-        Some(PathBuf::from(home).join(".cargo"))
-    });
-    let mut flags = vec![
-        "-Ctarget-feature=+crt-static".to_owned(),
-        format!("--remap-path-prefix={}=/source", repository.display()),
-    ];
-    if let Some(cargo_home) = cargo_home {
-        flags.push(format!("--remap-path-prefix={}=/cargo", cargo_home.display()));
-    }
-    let mut command = cargo(repository);
-    command
-        .args([
-            "build",
-            "--quiet",
-            "--locked",
-            "--release",
-            "--message-format=json",
-        ])
-        .args(["-p", "workload-charm", "--bin", "dispatch", "--target", TARGET])
-        // This form takes paths with spaces, which RUSTFLAGS does not; it goes before RUSTFLAGS.
-        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
-    if let Some(target_dir) = target_dir {
-        command.env("CARGO_TARGET_DIR", target_dir);
-    }
-    let binary = executables(&mut command)?
-        .remove("dispatch")
-        .context("cargo did not build dispatch")?;
+pub fn build(target_dir: Option<&Path>) -> Result<PathBuf> {
+    let binary = build_packed(target_dir)?;
     must_be_static(&binary)?;
     Ok(binary)
-}
-
-/// Builds the simulated Juju that packed charms are tried on.
-///
-/// # Errors
-/// When cargo cannot build it.
-pub fn build_simulated_juju(repository: &Path) -> Result<PathBuf> {
-    let mut command = cargo(repository);
-    command
-        .args(["build", "--quiet", "--message-format=json"])
-        .args(["-p", "juju-sim", "--bin", "juju-sim"]);
-    executables(&mut command)?
-        .remove("juju-sim")
-        .context("cargo did not build juju-sim")
 }
 
 /// The SHA-256 of a file, in hexadecimal digits.
@@ -113,34 +62,6 @@ fn must_be_static_elf(bytes: &[u8]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A cargo that knows nothing of the one that started this program, but where things are.
-fn cargo(repository: &Path) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .current_dir(repository)
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_BUILD_TARGET")
-        .stderr(Stdio::inherit());
-    command
-}
-
-/// Runs a `cargo build --message-format=json`, and finds the executables that it reports.
-fn executables(command: &mut Command) -> Result<BTreeMap<String, PathBuf>> {
-    let output = command.output().context("cannot start cargo")?;
-    if !output.status.success() {
-        bail!("cannot build: cargo build failed, its own words are above");
-    }
-    Ok(String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter_map(|message| {
-            let name = message.get("target")?.get("name")?.as_str()?.to_owned();
-            let executable = message.get("executable")?.as_str()?.into();
-            Some((name, executable))
-        })
-        .collect())
 }
 
 #[cfg(test)]

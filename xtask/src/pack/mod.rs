@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
+use system_tests::binaries::{Binaries, Profile, TARGET};
 use workload_charm::profile::AppProfile;
 
 use self::charmcraft::Charmcraft;
@@ -81,10 +82,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         charmcraft::VERSION
     );
     if arguments.verify_reproducible {
-        verify_reproducible(&repository, &work)?;
+        verify_reproducible(&work)?;
     }
     let line = Progress::begin("building the simulated Juju");
-    let juju_sim = binary::build_simulated_juju(&repository)?;
+    let juju_sim = Binaries::build(Profile::Dev)?.juju_sim;
     line.end();
     let job = Job {
         charmcraft: &charmcraft,
@@ -96,11 +97,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if !app_files.is_empty() {
         let line = Progress::begin("building the static binary");
         let began = Instant::now();
-        let dispatch = binary::build(&repository, None)?;
+        let dispatch = binary::build(None)?;
         line.end();
         println!(
-            "dispatch: {}, static, {} bytes, sha256 {}, built in {:.1} s",
-            binary::TARGET,
+            "dispatch: {TARGET}, static, {} bytes, sha256 {}, built in {:.1} s",
             std::fs::metadata(&dispatch)?.len(),
             binary::digest(&dispatch)?,
             began.elapsed().as_secs_f64()
@@ -216,14 +216,14 @@ fn app(path: &Path) -> Result<(String, PathBuf)> {
 }
 
 /// Builds twice from nothing, and refuses two binaries that differ.
-fn verify_reproducible(repository: &Path, work: &Path) -> Result<()> {
+fn verify_reproducible(work: &Path) -> Result<()> {
     let mut digests = Vec::new();
     for name in ["clean-1", "clean-2"] {
         let line = Progress::begin(&format!("building from nothing in {name}"));
         let folder = work.join(name);
         stage::remove(&folder)?;
         let began = Instant::now();
-        let digest = binary::digest(&binary::build(repository, Some(&folder))?)?;
+        let digest = binary::digest(&binary::build(Some(&folder))?)?;
         line.end();
         println!(
             "{name}: sha256 {digest}, built in {:.0} s",
