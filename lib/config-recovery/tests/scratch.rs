@@ -15,9 +15,9 @@ mod server;
 
 use config_recovery::backups::Holds;
 use config_recovery::report::Silent;
-use config_recovery::scratch::{self, Purpose, Scratch, ScratchSpec};
+use config_recovery::scratch::{self, Scratch, ScratchSpec, Until};
 use config_recovery::{Error, Result};
-use sample::{radarr, spec};
+use sample::spec;
 use serde_json::{Value, json};
 use server::Server;
 
@@ -148,7 +148,7 @@ async fn what_another_holder_or_somebody_made_stays_untouched() {
         server.done();
 
         let server = Server::new().answers(&format!("GET {NAMESPACES}/{PLACE}"), found);
-        let removed = scratch::remove(&server.cluster(), &radarr(), Purpose::Restore, "radarr/0").await;
+        let removed = scratch::remove(&server.cluster(), &spec(), Until::Gone).await;
         assert!(matches!(removed, Err(Error::Held { .. })), "{removed:?}");
         assert_eq!(server.done(), 1);
     }
@@ -223,7 +223,7 @@ async fn where_there_is_none_only_what_velero_has_of_it_is_looked_for() {
             "DELETE /apis/velero.io/v1/namespaces/velero/podvolumerestores/left",
             json!({"kind": "Status", "status": "Success"}),
         );
-    scratch::remove(&server.cluster(), &radarr(), Purpose::Restore, "radarr/0")
+    scratch::remove(&server.cluster(), &spec(), Until::Gone)
         .await
         .unwrap();
     server.done();

@@ -13,7 +13,7 @@ use super::{App, Checked, RestorePlan};
 use crate::cluster::Cluster;
 use crate::journal::{Journal, Record, Step};
 use crate::report::Reporter;
-use crate::scratch::{self, Scratch};
+use crate::scratch::{self, Scratch, Until};
 use crate::{Error, Result};
 
 /// Carries out `plan`. Run it again after a kill: it goes on where it was, and one of another backup is put back first.
@@ -39,6 +39,7 @@ pub async fn restore(
         received: None,
         soundness: None,
         velero_took: None,
+        clean_until: Until::Empty,
     };
     match run.go_on().await {
         Ok(()) => Ok(run.checked(began.elapsed())),
@@ -92,6 +93,7 @@ struct Run<'a> {
     received: Option<config_volume::Unpacked>,
     soundness: Option<Soundness>,
     velero_took: Option<Duration>,
+    clean_until: Until,
 }
 
 impl Run<'_> {
@@ -166,7 +168,7 @@ impl Run<'_> {
                 Step::Clean
             }
             Step::Clean => {
-                self.remove_scratch().await?;
+                scratch::remove(self.cluster, &self.plan.scratch, self.clean_until).await?;
                 finish(&self.plan.volume, &self.plan.swap_options())?;
                 self.empty_elsewhere();
                 return Ok(None);
@@ -192,6 +194,7 @@ impl Run<'_> {
 
     /// Undoes what was done, and says what went wrong and how things stand.
     async fn undo(&mut self, cause: Error) -> Error {
+        self.clean_until = Until::Gone;
         let failed_at = self.journal.record().step;
         self.reporter.note(&format!("{failed_at} did not work: {cause}"));
         let error = match failed_at {
@@ -264,11 +267,6 @@ impl Run<'_> {
         self.scratch
             .as_ref()
             .ok_or_else(|| Error::Transfer("there is no scratch pod".to_owned()))
-    }
-
-    async fn remove_scratch(&self) -> Result<()> {
-        let place = &self.plan.scratch;
-        scratch::remove(self.cluster, &place.target, place.purpose, &place.holder).await
     }
 
     fn checked(&mut self, took: Duration) -> Checked {

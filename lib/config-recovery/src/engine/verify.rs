@@ -8,7 +8,8 @@ use super::{App, Checked, VerifyPlan};
 use crate::cluster::Cluster;
 use crate::journal::Step;
 use crate::report::Reporter;
-use crate::{Error, Result, scratch};
+use crate::scratch::{self, Until};
+use crate::{Error, Result};
 
 /// Brings the backup of `plan` back beside the app, checks it, and removes it again, whatever came of it.
 ///
@@ -24,13 +25,7 @@ pub async fn verify(
     let mut outcome = bring_and_check(cluster, plan, app, reporter).await;
     reporter.begins(Step::Clean);
     let emptied = empty(plan);
-    let removed = scratch::remove(
-        cluster,
-        &plan.scratch.target,
-        plan.scratch.purpose,
-        &plan.scratch.holder,
-    )
-    .await;
+    let removed = scratch::remove(cluster, &plan.scratch, until(&outcome)).await;
     match &mut outcome {
         // What went wrong first is what counts.
         Err(_) => {
@@ -45,6 +40,14 @@ pub async fn verify(
         }
     }
     outcome
+}
+
+/// After a run that went wrong nothing may be left at all, not even what is ending.
+fn until<T>(outcome: &Result<T>) -> Until {
+    match outcome {
+        Ok(_) => Until::Empty,
+        Err(_) => Until::Gone,
+    }
 }
 
 async fn bring_and_check(

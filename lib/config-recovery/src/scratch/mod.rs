@@ -216,37 +216,48 @@ impl Scratch {
     }
 }
 
-/// Removes the place that `holder` made for this app and purpose, whichever run it was, and waits until it is gone. Where
-/// there is none, nothing is done.
+/// How far a removal is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Nothing of the place is there any more.
+    Gone,
+    /// Its pod, its claim and what Velero was told to do are not there any more. What is left is a namespace that is ending:
+    /// Kubernetes does not look at it for five seconds, and where one of its API services is broken, for ever. A
+    /// place that a snapshot came back into is gone.
+    Empty,
+}
+
+/// Removes the place of `spec`, whichever run of its holder made it. Where there is none, nothing is done.
 ///
 /// # Errors
 /// [`Error::Held`] when it is somebody else's; otherwise why it cannot be removed.
-pub async fn remove(cluster: &Cluster, target: &AppId, purpose: Purpose, holder: &str) -> Result<()> {
+pub async fn remove(cluster: &Cluster, spec: &ScratchSpec, until: Until) -> Result<()> {
     let wait = removal("the scratch namespace", &Silent);
-    match held(cluster, target, purpose, holder).await? {
-        Some(name) => remove::everything(cluster, &name, wait).await,
+    let name = names::namespace(&spec.target, spec.purpose);
+    match (is_held(cluster, spec, &name).await?, until, &spec.backup.holds) {
+        (true, Until::Empty, Holds::Files(_)) => remove::content(cluster, &name, wait).await,
+        (true, ..) => remove::everything(cluster, &name, wait).await,
         // Somebody may have removed the namespace alone.
-        None => remove::outside(cluster, &names::namespace(target, purpose), wait).await,
+        (false, ..) => remove::outside(cluster, &name, wait).await,
     }
 }
 
-/// The place that `holder` made, if there is one.
-async fn held(cluster: &Cluster, target: &AppId, purpose: Purpose, holder: &str) -> Result<Option<String>> {
-    let name = names::namespace(target, purpose);
+/// Whether the place is there, and its holder's.
+async fn is_held(cluster: &Cluster, spec: &ScratchSpec, name: &str) -> Result<bool> {
     let api: Api<Namespace> = Api::all(cluster.client());
-    let found = cluster.ask(format!("look for namespace {name}"), api.get_opt(&name));
+    let found = cluster.ask(format!("look for namespace {name}"), api.get_opt(name));
     let Some(found) = found.await? else {
-        return Ok(None);
+        return Ok(false);
     };
-    let mark = names::Mark::of(&found.metadata, target);
-    if !mark.ours || mark.holder != holder {
+    let mark = names::Mark::of(&found.metadata, &spec.target);
+    if !mark.ours || mark.holder != spec.holder {
         return Err(Error::Held {
-            namespace: name,
+            namespace: name.to_owned(),
             holder: mark.holder,
             since: mark.since,
         });
     }
-    Ok(Some(name))
+    Ok(true)
 }
 
 fn removal<'a>(what: &'a str, reporter: &'a dyn Reporter) -> Wait<'a> {

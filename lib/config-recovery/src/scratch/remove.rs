@@ -1,5 +1,7 @@
 //! Removes the place, and nothing else.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
@@ -17,6 +19,27 @@ pub(super) async fn everything(cluster: &Cluster, namespace: &str, wait: Wait<'_
     begin(cluster, namespace).await?;
     ensure::gone(cluster, &Api::all(cluster.client()), namespace, wait).await?;
     outside(cluster, namespace, wait).await
+}
+
+/// Removes everything of a namespace that is ours, and waits until all but the namespace itself is gone.
+pub(super) async fn content(cluster: &Cluster, namespace: &str, wait: Wait<'_>) -> Result<()> {
+    begin(cluster, namespace).await?;
+    let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(cluster.client(), namespace);
+    let what = format!("the end of what is in namespace {namespace}");
+    let wait = Wait { what: &what, ..wait };
+    let all = Which::default();
+    // A claim stays until its pod is gone.
+    for_objects(cluster, &pods, &all, wait, none_left).await?;
+    for_objects(cluster, &claims, &all, wait, none_left).await?;
+    outside(cluster, namespace, wait).await
+}
+
+fn none_left<K, V>(all: &BTreeMap<K, V>) -> Seen<()> {
+    match all.is_empty() {
+        true => Seen::Done(()),
+        false => Seen::Wait("it is being deleted".to_owned()),
+    }
 }
 
 /// Removes what lies outside of the namespace, and waits until it is gone. What Velero has to put away itself, it puts

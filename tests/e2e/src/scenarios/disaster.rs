@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use futures::FutureExt;
 use futures::future::{join_all, try_join_all};
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams};
 
 use super::exactly::seconds;
 use super::fleet::{self, FLEET, Held};
@@ -180,22 +180,39 @@ async fn delete_model(ground: &Ground, model: &str) -> Result<()> {
     .await
 }
 
-/// Nothing that the engine made is there any more.
+/// Nothing that the engine made is there any more, once the namespaces that are ending have ended.
 pub async fn nothing_is_left(ground: &Ground) -> Result<()> {
     let ours = ListParams::default().labels("app.kubernetes.io/managed-by=configuratarr");
-    let namespaces = apply::api(&ground.client, "v1", "Namespace", "");
-    let places = namespaces.list(&ours).await?.items;
     let restores = ground.velero("PodVolumeRestore").list(&ours).await?.items;
-    ensure!(
-        places.is_empty() && restores.is_empty(),
-        "{} namespaces and {} restores of the engine are left: {:?}",
-        places.len(),
-        restores.len(),
-        places
+    let names = |objects: &[DynamicObject]| -> Vec<String> {
+        objects
             .iter()
-            .chain(&restores)
-            .map(|object| &object.metadata.name)
-            .collect::<Vec<_>>()
+            .filter_map(|object| object.metadata.name.clone())
+            .collect()
+    };
+    ensure!(
+        restores.is_empty(),
+        "restores of the engine are left: {:?}",
+        names(&restores)
     );
-    Ok(())
+    let namespaces = apply::api(&ground.client, "v1", "Namespace", "");
+    wait::until(
+        "the engine's namespaces have ended",
+        Duration::from_secs(60),
+        || {
+            let (namespaces, ours) = (namespaces.clone(), ours.clone());
+            async move {
+                let mut places = namespaces.list(&ours).await?.items;
+                let none = places.is_empty();
+                places.retain(|place| place.metadata.deletion_timestamp.is_none());
+                ensure!(
+                    places.is_empty(),
+                    "namespaces of the engine are left: {:?}",
+                    names(&places)
+                );
+                Ok(none.then_some(()))
+            }
+        },
+    )
+    .await
 }

@@ -9,7 +9,7 @@ use config_recovery::backups::{self as listed, AppId, BackupSummary};
 use config_recovery::cluster::Cluster;
 use config_recovery::journal::Step;
 use config_recovery::report::Reporter;
-use config_recovery::scratch::{self, Purpose, Scratch, ScratchSpec, Worked};
+use config_recovery::scratch::{self, Purpose, Scratch, ScratchSpec, Until, Worked};
 use futures::FutureExt;
 use futures::future::try_join_all;
 use kube::api::ListParams;
@@ -199,7 +199,7 @@ impl BackedUp {
         self.compare(ground, &place, &folder).await?;
         std::fs::remove_dir_all(&folder)?;
         let removal = Instant::now();
-        scratch::remove(cluster, &spec.target, spec.purpose, &spec.holder).await?;
+        scratch::remove(cluster, &spec, Until::Gone).await?;
         let removed = removal.elapsed();
         let there = ground.pods(&place.namespace).list(&ListParams::default()).await?;
         ensure!(there.items.is_empty(), "pods are left in {}", place.namespace);
@@ -290,14 +290,14 @@ impl BackedUp {
             matches!(refused, Err(config_recovery::Error::Held { .. })),
             "{refused:?}"
         );
-        let refused = scratch::remove(cluster, &foreign.target, foreign.purpose, &foreign.holder).await;
+        let refused = scratch::remove(cluster, &foreign, Until::Gone).await;
         ensure!(
             matches!(refused, Err(config_recovery::Error::Held { .. })),
             "{refused:?}"
         );
         uid(&third).await?;
-        scratch::remove(cluster, &other.target, other.purpose, &other.holder).await?;
-        scratch::remove(cluster, &other.target, other.purpose, &other.holder).await?;
+        scratch::remove(cluster, &other, Until::Gone).await?;
+        scratch::remove(cluster, &other, Until::Gone).await?;
         Ok(())
     }
 

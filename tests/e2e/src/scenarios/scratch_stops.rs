@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use config_recovery::backups::Holds;
 use config_recovery::report::Silent;
-use config_recovery::scratch::{self, Scratch, ScratchSpec};
+use config_recovery::scratch::{self, Scratch, ScratchSpec, Until};
 use config_recovery::{Error, error};
 use futures::FutureExt;
 use futures::future::try_join;
@@ -135,7 +135,7 @@ async fn stops(is: &BackedUp, story: &mut Story, when: &str, spec: &ScratchSpec,
     ensure!(!hint.is_empty(), "{when}: there is no hint with {said:?}");
     let seconds = began.elapsed().as_secs_f64();
     story.figure(when, format!("after {seconds:.1} s: {said} ({hint})"));
-    scratch::remove(&is.cluster, &spec.target, spec.purpose, &spec.holder).await?;
+    scratch::remove(&is.cluster, spec, Until::Gone).await?;
     Ok(())
 }
 
