@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use super::disaster::nothing_is_left;
 use super::exactly::seconds;
-use super::fleet::{self, FLEET};
+use super::fleet::{self, FLEET, Held};
 use super::pod_failure::Controller;
 use super::{Beside, Scenario, Story};
 use crate::bed::Bed;
@@ -18,7 +18,7 @@ use crate::ground::{Ground, Need};
 pub const SCENARIO: Scenario = Scenario {
     name: "dry-run-works-by-hand",
     says: "the commands that a dry run of restore-from-backup shows, run by bash as they are, bring a damaged app back: every \
-           file, owner, mode and row as before, and nothing left over",
+           file, mode and row as before, and nothing left over",
     beside: Beside::NoEngine,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
@@ -55,9 +55,23 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
     running.settle().await?;
 
     let now = radarr.held(&running).await?;
-    before.is_same(&now, &[]).context("after the commands")?;
+    let before = without_owners_of_links(before);
+    before
+        .is_same(&without_owners_of_links(now.clone()), &[])
+        .context("after the commands")?;
     story.figure("files compared", now.files.len());
     nothing_is_left(ground).await
+}
+
+/// The charm container of this bed has busybox's `tar`, which leaves links to whoever unpacks them. Juju's has GNU's.
+fn without_owners_of_links(mut held: Held) -> Held {
+    let lines: Vec<&str> = held
+        .owners
+        .lines()
+        .filter(|line| !line.ends_with("symbolic link"))
+        .collect();
+    held.owners = lines.join("\n");
+    held
 }
 
 /// Runs them as a person would who has pasted them.
