@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use futures::FutureExt;
 use futures::future::{join_all, try_join_all};
 use kube::api::{DeleteParams, DynamicObject, ListParams};
+use serde_json::Value;
 
 use super::exactly::seconds;
 use super::fleet::{self, FLEET, Held};
@@ -98,29 +99,28 @@ async fn held(apps: &[Running<'_>]) -> Result<Vec<Held>> {
     try_join_all(held).await
 }
 
-/// Restores one alone, then all seven at once, and measures how many times as long the second takes.
+/// Restores one alone, then all seven at once, and measures how many times as long the second takes, and what the engine
+/// adds to Velero's own part.
 async fn by_action(apps: &[Running<'_>], before: &[Held], story: &mut Story) -> Result<()> {
     let restore = "restore-from-backup backup-uid=latest";
     let (began, ticks) = (Instant::now(), Ticks::now()?);
-    fleet::action(&apps[0], restore).await?;
+    let one = fleet::action(&apps[0], restore).await?;
     let alone = began.elapsed();
     story.figure("seconds to bring one back", seconds(began));
-    story.figure(
-        "percent of the time that the processors are busy then",
-        ticks.busy_percent()?,
-    );
+    story.figure("processors busy then, percent", ticks.busy_percent()?);
+    story.figure("seconds that the engine added to Velero's, one", added(&one)?);
     let (began, ticks) = (Instant::now(), Ticks::now()?);
     let results = join_all(apps.iter().map(|running| fleet::action(running, restore))).await;
     let together = began.elapsed();
     story.figure("seconds to bring seven back in parallel", seconds(began));
-    story.figure(
-        "percent of the time that the processors are busy with seven",
-        ticks.busy_percent()?,
-    );
+    story.figure("processors busy then with seven, percent", ticks.busy_percent()?);
+    let mut most: f64 = 0.0;
     for (running, results) in apps.iter().zip(results) {
         let results = results?;
+        most = most.max(added(&results)?);
         story.figure(&format!("results, {}", running.app.name), results);
     }
+    story.figure("seconds that the engine added to Velero's, most of seven", most);
     compare(apps, before, true).await?;
     story.figure(
         "seven in parallel, times one",
@@ -133,6 +133,17 @@ async fn by_action(apps: &[Running<'_>], before: &[Held], story: &mut Story) -> 
         "seven in parallel took {together:?}, more than 3.5 times the {alone:?} of one"
     );
     Ok(())
+}
+
+/// Seconds of a restore that were not Velero's own.
+fn added(results: &Value) -> Result<f64> {
+    let number = |key: &str| -> Result<f64> {
+        let text = results[key]
+            .as_str()
+            .with_context(|| format!("no {key} in {results}"))?;
+        Ok(text.parse()?)
+    };
+    Ok(number("seconds")? - number("velero-seconds")?)
 }
 
 /// Compares every file and row. After an action the key in the app's file is the one of the secret, which is newer than the

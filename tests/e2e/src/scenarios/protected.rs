@@ -238,7 +238,9 @@ impl<'a> Protected<'a> {
     /// # Errors
     /// When it has ended.
     pub async fn committed(&self) -> Result<u64> {
-        let script = format!("tail -n 1 {WRITER_LOG}; pidof config-volume-writer > /dev/null");
+        let script = format!(
+            "tail -n 1 {WRITER_LOG}; pidof config-volume-writer > /dev/null || {{ tail -n 3 {WRITER_LOG}; /charm/bin/pebble changes; false; }} >&2"
+        );
         let line = self
             .running
             .in_workload(&script)
