@@ -165,7 +165,7 @@ async fn inside(arguments: &Arguments, wanted: &[&'static Scenario]) -> Result<E
     })
 }
 
-/// Plays the scenarios in two lanes beside each other, each in its order; after them those that have to be alone.
+/// Plays the scenarios that have to be alone, then the others in two lanes beside each other, each in its order.
 async fn play_all(ground: &Ground, wanted: &[&'static Scenario]) -> Vec<Outcome> {
     let lane = |beside: Beside| async move {
         let mut outcomes = Vec::new();
@@ -178,9 +178,11 @@ async fn play_all(ground: &Ground, wanted: &[&'static Scenario]) -> Vec<Outcome>
         }
         outcomes
     };
-    let (mut outcomes, others) = futures::join!(lane(Beside::Any), lane(Beside::NoEngine));
-    outcomes.extend(others);
-    outcomes.extend(lane(Beside::None).await);
+    // The others leave things in the cluster: another Velero, for one.
+    let mut outcomes = lane(Beside::None).await;
+    let (any, no_engine) = futures::join!(lane(Beside::Any), lane(Beside::NoEngine));
+    outcomes.extend(any);
+    outcomes.extend(no_engine);
     outcomes.sort_by_key(|(place, _)| *place);
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }

@@ -283,6 +283,7 @@ impl Bystanders<'_> {
         let content = self.content().await?;
         let before = self.at_rest().await?;
         let ended = restore.await?;
+        nothing_is_left(self.ground).await?;
         let after = self
             .settled(&before)
             .await
@@ -296,7 +297,6 @@ impl Bystanders<'_> {
             .nothing_happened(&before, own)
             .await
             .with_context(|| format!("during {case}"))?;
-        nothing_is_left(self.ground).await?;
         story.figure(
             &format!("objects that stayed as they were, {case}"),
             before.all.len(),
