@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -40,11 +41,14 @@ pub struct Recipe<'a> {
 /// # Errors
 /// When the charm cannot be laid out, a program is missing, or the node refuses the images.
 pub async fn images(bed: &Bed, recipe: Recipe<'_>) -> Result<Programs> {
+    // Of one app there are several images: scenarios are played beside each other.
+    static MADE: AtomicUsize = AtomicUsize::new(1);
     let app = recipe.app;
-    let name = |what: &str| format!("e2e.test/{what}-{app}:1");
+    let number = MADE.fetch_add(1, Ordering::Relaxed);
+    let name = |what: &str| format!("e2e.test/{what}-{app}:{number}");
     let binaries = Binaries::for_tests()?;
     let shell = images::busybox()?;
-    let folder = bed.folder.join("charm").join(app);
+    let folder = bed.folder.join("charm").join(format!("{app}-{number}"));
     let charm_files = charm(app, &folder)?;
     let libraries = with_libraries(Layer::new(), &[&binaries.juju_sim])?;
     // What Juju's own init container brings: its agent, Pebble, and (here) the charm, which Juju fetches later.
@@ -65,7 +69,7 @@ pub async fn images(bed: &Bed, recipe: Recipe<'_>) -> Result<Programs> {
         image(name("charm-base"), vec![shell, libraries]),
         image(name("workload"), workload),
     ];
-    let archive = bed.folder.join(format!("{app}.tar"));
+    let archive = bed.folder.join(format!("{app}-{number}.tar"));
     image::write(&made, &archive)?;
     bed.import(&archive).await?;
     std::fs::remove_file(&archive).context("cannot remove an archive that was imported")?;
