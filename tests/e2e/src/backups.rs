@@ -4,13 +4,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use kube::api::ListParams;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use velero_api::{
     BACKUP_NAME_LABEL, Backup, BackupPhase, BackupSpec, ObjectMeta, PodVolumeBackup, PodVolumeBackupPhase,
-    Restore, RestorePhase, RestoreSpec, TypedLocalObjectReference,
+    Restore, RestorePhase, RestoreSpec, RestoreStatus, TypedLocalObjectReference,
 };
 
 use crate::ground::{Ground, RUN_LABEL};
@@ -111,6 +111,9 @@ pub struct Scratch<'a> {
     pub container: &'a str,
 }
 
+/// How often a restore is tried that Velero refuses because it does not see all of it yet.
+const ATTEMPTS: u32 = 5;
+
 /// Restores a backup into a scratch namespace, beside the application that it was made of.
 ///
 /// The pod is stripped on its way in: without its account, its secret and its other volumes it cannot run as it was,
@@ -143,7 +146,28 @@ pub async fn restore(ground: &Ground, pod: &Value, scratch: Scratch<'_>) -> Resu
         }),
         ..RestoreSpec::default()
     };
-    let restore = Restore::new(metadata(ground, &name), spec);
+    let mut said = Vec::new();
+    for attempt in 1..=ATTEMPTS {
+        let restore = Restore::new(metadata(ground, &format!("{name}-{attempt}")), spec.clone());
+        let status = ended_restore(ground, restore).await?;
+        match status.phase {
+            Some(RestorePhase::Completed) => return Ok(()),
+            Some(RestorePhase::FailedValidation) => said = status.validation_errors,
+            phase => bail!("restore {name} ended as {phase:?}: {:?}", status.failure_reason),
+        }
+        // Velero reads ConfigMaps from a cache of its own, which may not have this one yet.
+        ensure!(
+            said.iter()
+                .all(|error| error.contains("failed to get resource modifiers")),
+            "Velero refuses restore {name}: {said:?}"
+        );
+    }
+    bail!("Velero refuses restore {name} {ATTEMPTS} times: {said:?}")
+}
+
+/// Creates a restore and waits until it has ended, well or not.
+async fn ended_restore(ground: &Ground, restore: Restore) -> Result<RestoreStatus> {
+    let name = restore.name().to_owned();
     apply::one(&ground.client, &serde_json::to_value(restore)?).await?;
     let restore: Restore = ended(ground, "Restore", &name, |restore: &Restore| {
         restore
@@ -153,15 +177,7 @@ pub async fn restore(ground: &Ground, pod: &Value, scratch: Scratch<'_>) -> Resu
             .is_some_and(RestorePhase::is_final)
     })
     .await?;
-    let status = restore.status.unwrap_or_default();
-    if status.phase != Some(RestorePhase::Completed) {
-        bail!(
-            "restore {name} ended as {:?}: {:?}",
-            status.phase,
-            status.failure_reason
-        );
-    }
-    Ok(())
+    Ok(restore.status.unwrap_or_default())
 }
 
 /// The patch that leaves of a pod one waiting container and one volume (strategic merge).

@@ -362,6 +362,17 @@ fn probe(container: &mut Value, port: u16) {
     container["readinessProbe"] = check("ready", 1, 5);
 }
 
+/// The object, with its claims of a class other than the default.
+pub fn of_class(mut object: Value, class: &str) -> Value {
+    let templates = object
+        .pointer_mut("/spec/volumeClaimTemplates")
+        .and_then(Value::as_array_mut);
+    for template in templates.into_iter().flatten() {
+        template["spec"]["storageClassName"] = json!(class);
+    }
+    object
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -410,5 +421,16 @@ mod tests {
             app.access()[1]["rules"][1]["verbs"],
             json!(["get", "list", "patch"])
         );
+    }
+
+    #[test]
+    fn only_claims_get_the_class() {
+        let set = json!({"kind": "StatefulSet", "spec": {"volumeClaimTemplates": [{"spec": {"volumeMode": "Filesystem"}}]}});
+        assert_eq!(
+            of_class(set, "folder")["spec"]["volumeClaimTemplates"][0]["spec"],
+            json!({"volumeMode": "Filesystem", "storageClassName": "folder"})
+        );
+        let service = json!({"kind": "Service", "spec": {"ports": []}});
+        assert_eq!(of_class(service.clone(), "folder"), service);
     }
 }

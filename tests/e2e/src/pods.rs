@@ -16,7 +16,7 @@ use crate::bed::{Bed, images};
 use crate::exec::{self, Container};
 use crate::ground::Ground;
 use crate::image::{self, Image, Layer};
-use crate::juju::{App, Programs};
+use crate::juju::{App, Programs, of_class};
 use crate::{apply, wait};
 
 /// Where the simulated Juju keeps its model in the charm container. In the pod's own volume, as Juju's agent does.
@@ -169,7 +169,22 @@ impl<'a> Running<'a> {
     /// # Errors
     /// When the pod does not get ready.
     pub async fn start(ground: &'a Ground, app: App) -> Result<Self> {
-        apply::all(&ground.client, &app.objects(ground)).await?;
+        Self::start_on(ground, app, None).await
+    }
+
+    /// [`Running::start`] with volumes of a class other than the default.
+    ///
+    /// # Errors
+    /// When the pod does not get ready.
+    pub async fn start_on(ground: &'a Ground, app: App, class: Option<&str>) -> Result<Self> {
+        let mut objects = app.objects(ground);
+        if let Some(class) = class {
+            objects = objects
+                .into_iter()
+                .map(|object| of_class(object, class))
+                .collect();
+        }
+        apply::all(&ground.client, &objects).await?;
         let running = Self { ground, app };
         running.pod().await?;
         Ok(running)

@@ -186,6 +186,9 @@ fn arguments(name: &str, folder: &Path, kubelet: &str, kubeconfig: &Path) -> Vec
             kubeconfig,
             format!("--csi-address={socket}"),
             "--timeout=5m".to_owned(),
+            // By default five questions a second: seven volumes at once would wait for each other.
+            "--kube-api-qps=100".to_owned(),
+            "--kube-api-burst=200".to_owned(),
         ],
     }
 }

@@ -33,7 +33,7 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
     let bed = ground.own_bed()?;
     let model = ground.namespace(SCENARIO.name).await?;
     let radarr = &FLEET[0];
-    let running = fleet::deploy_one(ground, radarr, &model, radarr.images(bed).await?, &[]).await?;
+    let running = fleet::deploy_one(ground, radarr, &model, radarr.images(bed).await?, None, &[]).await?;
     running.in_workload(&radarr.fill()).await?;
     running.sim("event settle").await?;
     let before = radarr.held(&running).await?;

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::exactly::seconds;
 use super::fleet::{self, FLEET, Held};
 use super::{Beside, Scenario, Story};
+use crate::bed::csi::CLASS;
 use crate::ground::{Ground, Need};
 use crate::juju::Programs;
 use crate::pods::Running;
@@ -24,12 +25,17 @@ pub const SCENARIO: Scenario = Scenario {
            brought back in parallel, by action and by the option restore-on-deploy, with every file, owner, mode and row as \
            before",
     beside: Beside::None,
-    needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
+    needs: &[Need::Velero, Need::NodeAgent, Need::OwnImages, Need::Snapshots],
     run: |ground, story| run(ground, story).boxed_local(),
 };
 
+/// The volumes are those of a CSI driver. The provisioner of the default class asks the API server five times a second, which
+/// makes seven volumes one after the other, and starts a pod for each.
+const VOLUMES: Option<&str> = Some(CLASS);
+
 async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
     let bed = ground.own_bed()?;
+    bed.snapshots().await?;
     let model = ground.namespace(SCENARIO.name).await?;
     let mut images = BTreeMap::new();
     for member in &FLEET {
@@ -39,13 +45,20 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
     delete_model(ground, &model).await?;
 
     ground.namespace(SCENARIO.name).await?;
-    let apps = fleet::deploy(ground, &model, &images, &[]).await?;
+    let apps = fleet::deploy(ground, &model, &images, VOLUMES, &[]).await?;
     by_action(&apps, &before, story).await?;
     delete_model(ground, &model).await?;
 
     ground.namespace(SCENARIO.name).await?;
     let began = Instant::now();
-    let apps = fleet::deploy(ground, &model, &images, &[("restore-on-deploy", "latest")]).await?;
+    let apps = fleet::deploy(
+        ground,
+        &model,
+        &images,
+        VOLUMES,
+        &[("restore-on-deploy", "latest")],
+    )
+    .await?;
     story.figure("seconds to deploy seven with restore-on-deploy", seconds(began));
     compare(&apps, &before, false).await?;
     for running in &apps {
@@ -66,7 +79,7 @@ async fn first_life(
     images: &BTreeMap<&str, Programs>,
     story: &mut Story,
 ) -> Result<Vec<Held>> {
-    let apps = fleet::deploy(ground, model, images, &[]).await?;
+    let apps = fleet::deploy(ground, model, images, VOLUMES, &[]).await?;
     let filled = FLEET.iter().zip(&apps).map(|(member, running)| async move {
         running.in_workload(&member.fill()).await?;
         // The configuration that an app keeps is what its charm has seen of it.

@@ -240,9 +240,10 @@ pub async fn deploy_one<'a>(
     member: &Member,
     model: &str,
     programs: Programs,
+    class: Option<&str>,
     config: &[(&str, &str)],
 ) -> Result<Running<'a>> {
-    let running = Running::start(ground, member.app(model, programs)).await?;
+    let running = Running::start_on(ground, member.app(model, programs), class).await?;
     running.deploy_with(config).await?;
     let settled = async {
         running.settle().await?;
@@ -265,11 +266,12 @@ pub async fn deploy<'a>(
     ground: &'a Ground,
     model: &str,
     images: &BTreeMap<&str, Programs>,
+    class: Option<&str>,
     config: &[(&str, &str)],
 ) -> Result<Vec<Running<'a>>> {
     let all = FLEET.iter().map(|member| async move {
         let programs = images.get(member.name).context("no image")?.clone();
-        deploy_one(ground, member, model, programs, config).await
+        deploy_one(ground, member, model, programs, class, config).await
     });
     try_join_all(all).await
 }

@@ -34,7 +34,7 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
     let bed = ground.own_bed()?;
     let model = ground.namespace(SCENARIO.name).await?;
     let images = RADARR.images(bed).await?;
-    let running = fleet::deploy_one(ground, RADARR, &model, images, &[]).await?;
+    let running = fleet::deploy_one(ground, RADARR, &model, images, None, &[]).await?;
     running.in_workload(&RADARR.fill()).await?;
     running.sim("event settle").await?;
     let wanted = RADARR.held(&running).await?;

@@ -271,6 +271,16 @@ impl Bench<'_> {
             "backup {name} should have ended as {phase:?}: {:?}",
             backup.status
         );
+        // Velero's times have whole seconds, and the next backup has to be a later one.
+        let began = backup
+            .status
+            .as_ref()
+            .and_then(|status| status.start_timestamp.clone());
+        let began: Timestamp = began.context("the backup has no start")?.parse()?;
+        wait::until("the second in which it began is over", DEADLINE, || async {
+            Ok((Timestamp::now().as_second() > began.as_second()).then_some(()))
+        })
+        .await?;
         Ok(backup)
     }
 

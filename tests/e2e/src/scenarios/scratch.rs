@@ -17,11 +17,10 @@ use velero_backup_config::{BackupSpec, Method};
 
 use super::config_volume::annotate;
 use super::exactly::seconds;
-use super::snapshot::of_class;
 use super::{Beside, Scenario, Story};
 use crate::exec::{self, Container};
 use crate::ground::{Ground, Need};
-use crate::juju::App;
+use crate::juju::{App, of_class};
 use crate::{apply, backups, wait};
 
 pub const SCENARIO: Scenario = Scenario {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use futures::FutureExt;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
-use serde_json::{Value, json};
+use serde_json::json;
 use velero_api::{Restore, RestorePhase, RestoreSpec};
 use velero_backup_config::pod::{BACKUP_VOLUMES, BACKUP_VOLUMES_EXCLUDES};
 use velero_backup_config::{BackupSpec, Method};
@@ -16,7 +16,7 @@ use crate::bed::csi::{CLASS, Snapshots};
 use crate::bed::velero::Server;
 use crate::exec::{self, Container};
 use crate::ground::{Ground, Need, RUN_LABEL};
-use crate::juju::{App, Programs};
+use crate::juju::{App, Programs, of_class};
 use crate::{apply, backups, wait};
 
 pub const SCENARIO: Scenario = Scenario {
@@ -459,33 +459,6 @@ async fn claims(ground: &Ground, namespace: &str) -> Result<Vec<String>> {
         .collect())
 }
 
-/// The object, with its claims of a class other than the default.
-pub fn of_class(mut object: Value, class: &str) -> Value {
-    let templates = object
-        .pointer_mut("/spec/volumeClaimTemplates")
-        .and_then(Value::as_array_mut);
-    for template in templates.into_iter().flatten() {
-        template["spec"]["storageClassName"] = json!(class);
-    }
-    object
-}
-
 fn seconds(since: Instant) -> String {
     format!("{:.1}", since.elapsed().as_secs_f64())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_claims_get_the_class() {
-        let set = json!({"kind": "StatefulSet", "spec": {"volumeClaimTemplates": [{"spec": {"volumeMode": "Filesystem"}}]}});
-        assert_eq!(
-            of_class(set, "folder")["spec"]["volumeClaimTemplates"][0]["spec"],
-            json!({"volumeMode": "Filesystem", "storageClassName": "folder"})
-        );
-        let service = json!({"kind": "Service", "spec": {"ports": []}});
-        assert_eq!(of_class(service.clone(), "folder"), service);
-    }
 }
