@@ -37,7 +37,7 @@ const VOLUMES: Option<&str> = Some(CLASS);
 /// What the engine may add to Velero's own part of a restore, in seconds. Velero's timestamps have whole ones: it is one more
 /// than what is to hold.
 const ADDED: f64 = 6.0;
-/// How many times as long as one app seven may take at once, when Velero may copy several.
+/// How many times as long as one app seven may take at once.
 const TIMES: f64 = 1.5;
 
 async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
@@ -54,19 +54,11 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
     ground.namespace(SCENARIO.name).await?;
     let apps = fleet::deploy(ground, &model, &images, VOLUMES, &[]).await?;
     // Velero's node agent copies one volume after the other, unless it is told otherwise.
-    let times = by_action(&apps, &before, story, "Velero as it is installed").await?;
-    ensure!(
-        times <= 3.5,
-        "seven in parallel took {times:.2} times as long as one"
-    );
+    by_action(&apps, &before, story, "Velero as it is installed").await?;
     copies_at_once(&ground.client, 4).await?;
-    let times = by_action(&apps, &before, story, "loadConcurrency 4").await;
+    let measured = by_action(&apps, &before, story, "loadConcurrency 4").await;
     copies_at_once(&ground.client, 1).await?;
-    let times = times?;
-    ensure!(
-        times <= TIMES,
-        "seven in parallel took {times:.2} times as long as one, more than {TIMES}"
-    );
+    measured?.is_parallel()?;
     delete_model(ground, &model).await?;
 
     ground.namespace(SCENARIO.name).await?;
@@ -132,49 +124,62 @@ async fn held(apps: &[Running<'_>]) -> Result<Vec<Held>> {
     try_join_all(held).await
 }
 
-/// Restores one alone, then all seven at once. Tells what the engine adds to Velero's own part, and returns how many times
-/// as long as one the seven take.
-async fn by_action(apps: &[Running<'_>], before: &[Held], story: &mut Story, when: &str) -> Result<f64> {
+/// How long restores took, in seconds.
+struct Measured {
+    /// One alone.
+    one: f64,
+    /// Seven at once.
+    seven: f64,
+    /// What seven take when no processor ever waits: seven times what one keeps all of them busy.
+    work: f64,
+}
+
+impl Measured {
+    /// Seven wait neither for each other nor for anything else that one does not wait for; but for the processors they do. A
+    /// restore is work of some seconds, most of it Kubernetes' and Velero's.
+    fn is_parallel(&self) -> Result<()> {
+        let Self { one, seven, work } = self;
+        ensure!(
+            *seven <= TIMES * one.max(*work),
+            "seven in parallel took {seven:.1} s, more than {TIMES} times the {one:.1} s of one and the {work:.1} s of their work"
+        );
+        Ok(())
+    }
+}
+
+/// Restores one alone, then all seven at once. Tells what the engine adds to Velero's own part.
+async fn by_action(apps: &[Running<'_>], before: &[Held], story: &mut Story, when: &str) -> Result<Measured> {
     let restore = "restore-from-backup backup-uid=latest";
     let (began, ticks) = (Instant::now(), Ticks::now()?);
-    let one = fleet::action(&apps[0], restore).await?;
-    let alone = began.elapsed();
-    let busy = ticks.busy_percent()?;
-    story.figure(
-        &format!("one, {when}"),
-        format!(
-            "{:.1} s, of which the engine added {:.1}; processors busy {busy} %",
-            alone.as_secs_f64(),
-            added(&one)?
-        ),
-    );
+    let alone = fleet::action(&apps[0], restore).await?;
+    let one = began.elapsed().as_secs_f64();
+    let (busy, mut most) = (ticks.busy_percent()?, added(&alone)?);
+    let told = format!("{one:.1} s, of which the engine added {most:.1}; processors busy {busy} %");
+    story.figure(&format!("one, {when}"), told);
+    let work = apps.len() as f64 * one * busy as f64 / 100.0;
+
     let (began, ticks) = (Instant::now(), Ticks::now()?);
     let results = join_all(apps.iter().map(|running| fleet::action(running, restore))).await;
-    let together = began.elapsed();
+    let seven = began.elapsed().as_secs_f64();
     let busy = ticks.busy_percent()?;
-    let results: Vec<Value> = results.into_iter().collect::<Result<_>>()?;
-    let mut most = added(&one)?;
-    for results in &results {
-        most = most.max(added(results)?);
-    }
-    story.figure(
-        &format!("seven in parallel, {when}"),
-        format!(
-            "{:.1} s, of which the engine added at most {most:.1} to one; processors busy {busy} %",
-            together.as_secs_f64()
-        ),
-    );
-    for (running, results) in apps.iter().zip(&results) {
+    for (running, results) in apps.iter().zip(results) {
+        let results = results?;
+        most = most.max(added(&results)?);
         story.figure(&format!("results, {}, {when}", running.app.name), results);
     }
+    let told = format!(
+        "{seven:.1} s, {:.2} times one, {:.2} times what the processors take for their work; the engine added at most {most:.1} \
+         to one; processors busy {busy} %",
+        seven / one,
+        seven / work
+    );
+    story.figure(&format!("seven in parallel, {when}"), told);
     compare(apps, before, true).await?;
     ensure!(
         most <= ADDED,
         "the engine added {most:.1} s to Velero's own time, more than {ADDED}"
     );
-    let times = together.as_secs_f64() / alone.as_secs_f64();
-    story.figure(&format!("seven, times one, {when}"), format!("{times:.2}"));
-    Ok(times)
+    Ok(Measured { one, seven, work })
 }
 
 /// Seconds of a restore that were not Velero's own.
