@@ -27,9 +27,10 @@ pub fn declaration() -> Value {
         "Replaces the content of the config volume by that of a backup. The backup is brought back and checked beside the \
          app first; the app is stopped only while the content is exchanged, and has to be well afterwards, or the old \
          content comes back. The app's credentials stay what they are now. On the leader only, with trust. Results: \
-         `result` is `restored`, or `checked` for a dry run, which has `steps` to read and `commands` to do the same by hand; `backup-name`, `backup-uid` and \
-         `backup-time`; `files` and `bytes` that came back; `databases` that are sound; `promised` says whether a manifest \
-         told what had to come back; `seconds` in all and `velero-seconds` of Velero's; `notes`, if there are some.",
+         `result` is `restored`, or `checked` for a dry run, which has `steps` to read and `commands` to do the same by \
+         hand; `backup-name`, `backup-uid` and `backup-time`; `files` and `bytes` that came back; `databases` that are \
+         sound; `promised` says whether a manifest told what had to come back; `seconds` in all and `velero-seconds` of \
+         Velero's; `notes`, if there are some.",
         json!({
             "backup-uid": {
                 "type": "string",

@@ -60,8 +60,10 @@ pub(crate) fn commands(spec: &ScratchSpec, started: &str) -> Commands {
             wait.extend(snapshot_mounted(spec, &namespace, &restore, seconds));
             remove.push(format!("kubectl delete -n {place} {object}"));
             // They are kept when the claim goes, and so is the snapshot behind them, which is the backup's.
+            let contents = "volumesnapshotcontents.snapshot.storage.k8s.io";
             remove.push(format!(
-                "kubectl delete volumesnapshotcontents.snapshot.storage.k8s.io -l {RESTORE_NAME_LABEL}={}",
+                "kubectl get {contents} -l {RESTORE_NAME_LABEL}={} -o \
+                 jsonpath='{{.items[?(@.spec.deletionPolicy==\"Retain\")].metadata.name}}' | xargs -r kubectl delete {contents}",
                 word(&restore)
             ));
         }
