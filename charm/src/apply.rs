@@ -12,11 +12,10 @@ use juju_charm::{Juju, RelationId};
 
 use crate::CharmError;
 use crate::credentials;
-use crate::gather::pod_name;
 use crate::ingress;
 use crate::kubernetes::{Cluster, ClusterError, MountChange};
 use crate::media::{self, claim};
-use crate::packaging::BACKUP_ENDPOINT;
+use crate::names::{BACKUP_ENDPOINT, pod_name};
 use crate::plan::{Command, FileWrite, IngressBags, Plan, Run, SecretPlan, WorkloadPlan};
 use crate::profile::{AppProfile, User};
 

@@ -14,12 +14,6 @@ use crate::media::Media;
 use crate::media::claim::MountedClaim;
 use crate::options::RawOptions;
 use crate::problem::Problem;
-use crate::recovery::RecoveryFacts;
-
-/// The name of a unit's pod: that of the unit, with a dash.
-pub fn pod_name_of(app: &str, unit: u64) -> String {
-    format!("{app}-{unit}")
-}
 
 /// Everything that validate, plan and status may look at.
 #[derive(Debug)]
@@ -132,4 +126,24 @@ pub enum Storage {
         /// Owner and group of its top folder.
         owner: (u32, u32),
     },
+}
+
+/// What recovery has to say in a dispatch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecoveryFacts {
+    /// What was done in this dispatch, for people, a line each.
+    pub news: Vec<String>,
+    /// Why the workload must not be started now.
+    pub held_up: Option<HeldUp>,
+    /// How the app's backups stand, for people.
+    pub standing: Option<String>,
+}
+
+/// Why the workload must not be started now: it would write into a volume that something else has to be done with first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldUp {
+    /// Thing, reason and next step.
+    pub text: String,
+    /// Whether a person has to do something. If not, it may be over by itself at the next event.
+    pub needs_somebody: bool,
 }

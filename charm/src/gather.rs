@@ -15,16 +15,14 @@ use crate::CharmError;
 use crate::backup::{self, BackupFacts};
 use crate::config_file;
 use crate::credentials::{self, Credentials, MissingKey, Origin};
-use crate::facts::{Container, Facts, FileFacts, ReadyContainer, Storage, pod_name_of};
+use crate::facts::{Container, Facts, FileFacts, ReadyContainer, RecoveryFacts, Storage};
 use crate::ingress::{self, Ingress, Related};
 use crate::kubernetes::Cluster;
 use crate::media::{self, Media};
 use crate::metadata;
+use crate::names::{BACKUP_ENDPOINT, SHOW_BACKUP_SPEC, check_name, is_recovery, pod_name};
 use crate::options::RawOptions;
-use crate::packaging::BACKUP_ENDPOINT;
-use crate::plan::check_name;
 use crate::profile::{AppProfile, CreatedBy, VersionFile};
-use crate::recovery::{RecoveryFacts, actions};
 
 /// Reads the world.
 ///
@@ -126,15 +124,9 @@ pub fn gather(
     })
 }
 
-/// The pod of this unit.
-pub(crate) fn pod_name(juju: &Juju) -> String {
-    let context = juju.context();
-    pod_name_of(context.app(), context.unit().number())
-}
-
 /// Whether somebody asks how the volume is backed up.
 fn is_about_backups(event: &Event) -> bool {
-    matches!(event, Event::Action(action) if action.name == backup::show::ACTION || actions::is_one(&action.name))
+    matches!(event, Event::Action(action) if action.name == SHOW_BACKUP_SPEC || is_recovery(&action.name))
 }
 
 /// Whether the last event left nothing to be mended. Costs no hook tool more: every dispatch ends with this question.

@@ -16,6 +16,7 @@ pub mod ingress;
 pub mod kubernetes;
 pub mod media;
 pub mod metadata;
+pub mod names;
 pub mod options;
 pub mod packaging;
 pub mod plan;
@@ -32,12 +33,13 @@ use juju_charm::pebble::Pebble;
 use juju_charm::{Event, Juju};
 
 use crate::apply::Applied;
-use crate::facts::Facts;
+use crate::facts::{Facts, RecoveryFacts};
 use crate::kubernetes::Cluster;
+use crate::names::{SHOW_BACKUP_SPEC, is_recovery};
 use crate::profile::AppProfile;
 use crate::recovery::cut_off::{self, Mended};
 use crate::recovery::on_deploy::{self, OnDeploy};
-use crate::recovery::{Recovery, RecoveryFacts, standing};
+use crate::recovery::{Recovery, standing};
 use crate::validate::ValidatedApp;
 
 /// Why a dispatch could not go on. Juju shows the unit in error and runs the hook again.
@@ -78,10 +80,10 @@ pub fn dispatch(
         Event::Action(action) if Some(action.name.as_str()) == rotate::action(profile) => {
             rotate::run_action(juju, pebble, cluster, recovery, profile)
         }
-        Event::Action(action) if action.name == backup::show::ACTION && profile.storage.is_some() => {
+        Event::Action(action) if action.name == SHOW_BACKUP_SPEC && profile.storage.is_some() => {
             backup::show::run_action(juju, pebble, cluster, profile)
         }
-        Event::Action(action) if recovery::actions::is_one(&action.name) && profile.storage.is_some() => {
+        Event::Action(action) if is_recovery(&action.name) && profile.storage.is_some() => {
             recovery::actions::run(&action.name, juju, pebble, cluster, recovery, profile)
         }
         Event::Action(action) => {

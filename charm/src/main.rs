@@ -6,7 +6,7 @@ use anyhow::Context;
 use juju_charm::Juju;
 use workload_charm::backup::hooks::HookCommand;
 use workload_charm::kubernetes::KubeCluster;
-use workload_charm::packaging::APP_FILE;
+use workload_charm::names::APP_FILE;
 use workload_charm::profile::AppProfile;
 use workload_charm::recovery::KubeRecovery;
 

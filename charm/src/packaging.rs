@@ -8,14 +8,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::backup::show;
+use crate::names::{APP_FILE, BACKUP_ENDPOINT, SHOW_BACKUP_SPEC};
 use crate::profile::{AppProfile, OptionValue, ProfileError};
 use crate::{ingress, media, options, recovery, rotate};
-
-/// Name of the app file inside a packed charm.
-pub const APP_FILE: &str = "app.yaml";
-
-/// Endpoint and interface of the backup relation, as velero-operator knows it.
-pub const BACKUP_ENDPOINT: &str = "velero-backup-config";
 
 /// The text of `metadata.yaml`.
 ///
@@ -126,7 +121,7 @@ pub fn actions(profile: &AppProfile) -> Result<Option<String>, serde_yaml::ser::
     let mut declared = Map::new();
     declared.extend(rotate::action(profile).map(|name| (name.to_owned(), rotate::declaration(profile))));
     if profile.storage.is_some() {
-        declared.insert(show::ACTION.to_owned(), show::declaration());
+        declared.insert(SHOW_BACKUP_SPEC.to_owned(), show::declaration());
         declared.extend(recovery::actions::declarations());
     }
     if declared.is_empty() {

@@ -25,6 +25,7 @@ use crate::facts::{Container, Facts, FileFacts, ReadyContainer, Storage};
 use crate::ingress::{self, Ingress};
 use crate::kubernetes::MountChange;
 use crate::media::{Mounting, claim};
+use crate::names::check_name;
 use crate::profile::{AppProfile, ConfigFile, Setting, Settings, User};
 use crate::template::Values;
 use crate::validate::{ValidatedApp, WorkloadSettings};
@@ -414,11 +415,6 @@ fn values<'a>(profile: &AppProfile, facts: &'a Facts, settings: &'a WorkloadSett
         credentials: facts.credentials.as_ref(),
         options: &settings.options,
     }
-}
-
-/// Name of the app's health check.
-pub fn check_name(profile: &AppProfile) -> String {
-    format!("{}-ready", profile.name)
 }
 
 /// Where the app says whether it is well, as seen in its own container.

@@ -9,11 +9,11 @@ use velero_backup_config::{BackupRequest, BackupSpec, Method, Retention, Schedul
 use crate::backup::{self, Decision, MethodOption, Question};
 
 use crate::backup_time::daily_minute;
-use crate::facts::{Container, Facts, pod_name_of};
+use crate::facts::{Container, Facts};
 use crate::ingress::{self, Ingress, IngressUrl};
 use crate::media::{self, Media, MediaStorage, Mounting};
+use crate::names::{BACKUP_ENDPOINT, pod_name_of};
 use crate::options;
-use crate::packaging::BACKUP_ENDPOINT;
 use crate::problem::Problem;
 use crate::profile::{AppProfile, User};
 

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use common::{apps, apps_folder};
 use serde_json::{Map, Value};
+use workload_charm::names;
 use workload_charm::options;
 use workload_charm::packaging;
 use workload_charm::profile::AppProfile;
@@ -191,7 +192,7 @@ fn an_eleventh_app_is_one_file() {
     ] {
         assert!(charm.join(file).is_file(), "{file} is missing");
     }
-    let packed = AppProfile::load(&charm.join(packaging::APP_FILE)).unwrap();
+    let packed = AppProfile::load(&charm.join(names::APP_FILE)).unwrap();
     assert_eq!(packed.name, "lidarr");
     let metadata = yaml(&std::fs::read_to_string(charm.join("metadata.yaml")).unwrap());
     assert_eq!(metadata["name"], "lidarr");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use config_volume::Finished;
 
 use crate::backup::{AFTER, BEFORE};
-use crate::packaging::APP_FILE;
+use crate::names::APP_FILE;
 use crate::profile::{AppProfile, ConfigStorage, ProfileError};
 
 /// One of the two.

@@ -13,9 +13,6 @@ use crate::kubernetes::Cluster;
 use crate::profile::AppProfile;
 use crate::{gather, media, validate};
 
-/// Name of the action.
-pub const ACTION: &str = "show-backup-spec";
-
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
     json!({

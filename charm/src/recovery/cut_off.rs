@@ -4,10 +4,9 @@ use config_recovery::engine::{self, Settled};
 use config_recovery::journal::{Record, Step};
 use juju_charm::pebble::Pebble;
 
-use super::HeldUp;
 use super::texts::told;
 use crate::apply;
-use crate::facts::{Container, Facts, Storage};
+use crate::facts::{Container, Facts, HeldUp, Storage};
 use crate::plan::is_running;
 use crate::profile::AppProfile;
 

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Recovery;
 use crate::kubernetes::KubeCluster;
-use crate::packaging::BACKUP_ENDPOINT;
+use crate::names::BACKUP_ENDPOINT;
 
 /// How long a backup on demand is waited for. Velero waits half an hour for the copies of the databases alone.
 const BACKUP: Duration = Duration::from_secs(2 * 3600);

@@ -26,8 +26,8 @@ use juju_charm::Juju;
 pub use kube::KubeRecovery;
 pub use progress::Lines;
 
-use crate::gather::pod_name;
 use crate::kubernetes::{Cluster, ClusterError};
+use crate::names::pod_name;
 use crate::profile::AppProfile;
 
 /// What the charm asks of the recovery engine. All of it needs trust.
@@ -92,26 +92,6 @@ pub trait Recovery {
     /// # Errors
     /// What it answered last within `patience`, or why it did not, in words.
     fn gets_well(&self, url: &str, patience: Duration) -> std::result::Result<(), String>;
-}
-
-/// What recovery has to say in a dispatch.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RecoveryFacts {
-    /// What was done in this dispatch, for people, a line each.
-    pub news: Vec<String>,
-    /// Why the workload must not be started now.
-    pub held_up: Option<HeldUp>,
-    /// How the app's backups stand, for people.
-    pub standing: Option<String>,
-}
-
-/// Why the workload must not be started now: it would write into a volume that something else has to be done with first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldUp {
-    /// Thing, reason and next step.
-    pub text: String,
-    /// Whether a person has to do something. If not, it may be over by itself at the next event.
-    pub needs_somebody: bool,
 }
 
 /// This application.

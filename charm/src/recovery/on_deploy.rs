@@ -14,8 +14,8 @@ use juju_charm::{Event, Juju};
 
 use super::app::NotYet;
 use super::texts::{size, time, told};
-use super::{HeldUp, Lines, Recovery};
-use crate::facts::{Container, Facts, Storage};
+use super::{Lines, Recovery};
+use crate::facts::{Container, Facts, HeldUp, Storage};
 use crate::kubernetes::Cluster;
 use crate::options::RESTORE_ON_DEPLOY;
 use crate::profile::AppProfile;

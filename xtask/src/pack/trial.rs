@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use juju_sim::{Deploy, OperatorOptions, Options, Simulation, Workload};
 use serde_json::Value;
-use workload_charm::packaging::BACKUP_ENDPOINT;
+use workload_charm::names::BACKUP_ENDPOINT;
 use workload_charm::profile::AppProfile;
 
 /// What stands for the app in the simulated container: here only the charm is on trial.

@@ -11,14 +11,11 @@ use super::super::Lines;
 use super::super::texts::size;
 use super::{Around, Results, Stopped, declared, named};
 use crate::facts::Facts;
-use crate::packaging::BACKUP_ENDPOINT;
+use crate::names::{BACKUP_ENDPOINT, pod_name};
 use crate::profile::AppProfile;
 use crate::recovery::own_id;
 use crate::validate::{BackupSettings, validate};
 use crate::{apply, gather};
-
-/// Name of the action.
-pub const ACTION: &str = "backup-now";
 
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
@@ -49,7 +46,7 @@ pub fn run(around: Around<'_>) -> Result<Results, Stopped> {
     if !annotations.is_empty() || backup.decision.labels.is_some() {
         apply::mark(
             cluster,
-            &gather::pod_name(juju),
+            &pod_name(juju),
             annotations,
             backup.decision.labels.clone(),
         )

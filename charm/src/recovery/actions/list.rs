@@ -8,9 +8,6 @@ use super::super::texts::{age, size, time};
 use super::{Around, Results, Stopped, declared};
 use crate::recovery::own_id;
 
-/// Name of the action.
-pub const ACTION: &str = "list-backups";
-
 /// Juju takes about 100 KB of results.
 const TOLD: usize = 50;
 

@@ -21,6 +21,7 @@ use super::Recovery;
 use super::texts::told;
 use crate::CharmError;
 use crate::kubernetes::Cluster;
+use crate::names::{BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP, VERIFY_BACKUP};
 use crate::profile::AppProfile;
 
 /// Results by key.
@@ -74,28 +75,23 @@ type Action = fn(Around<'_>) -> Result<Results, Stopped>;
 
 /// Name, what it cannot do when it fails, and the action itself.
 const ACTIONS: [(&str, &str, Action); 4] = [
-    (list::ACTION, "list backups", list::run),
-    (backup::ACTION, "make a backup", backup::run),
-    (verify::ACTION, "verify a backup", verify::run),
-    (restore::ACTION, "restore", restore::run),
+    (LIST_BACKUPS, "list backups", list::run),
+    (BACKUP_NOW, "make a backup", backup::run),
+    (VERIFY_BACKUP, "verify a backup", verify::run),
+    (RESTORE_FROM_BACKUP, "restore", restore::run),
 ];
 
 /// The actions' entries in `actions.yaml`.
 pub fn declarations() -> Map<String, Value> {
     [
-        (list::ACTION, list::declaration()),
-        (backup::ACTION, backup::declaration()),
-        (verify::ACTION, verify::declaration()),
-        (restore::ACTION, restore::declaration()),
+        (LIST_BACKUPS, list::declaration()),
+        (BACKUP_NOW, backup::declaration()),
+        (VERIFY_BACKUP, verify::declaration()),
+        (RESTORE_FROM_BACKUP, restore::declaration()),
     ]
     .map(|(name, declaration)| (name.to_owned(), declaration))
     .into_iter()
     .collect()
-}
-
-/// Whether an action of this name is one of these.
-pub fn is_one(name: &str) -> bool {
-    ACTIONS.iter().any(|(action, ..)| *action == name)
 }
 
 /// Runs the action `name`.

@@ -13,13 +13,11 @@ use super::super::texts::{size, time};
 use super::{Around, Results, Stopped, declared, named, of_check};
 use crate::backup::CHARM_CONTAINER;
 use crate::facts::{Container, Facts, Storage};
+use crate::names::{RESTORE_FROM_BACKUP, pod_name};
 use crate::profile::AppProfile;
 use crate::recovery::{image, own_id};
 use crate::validate::{self, ValidatedApp};
 use crate::{finish, gather};
-
-/// Name of the action.
-pub const ACTION: &str = "restore-from-backup";
 
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
@@ -221,7 +219,7 @@ fn shown(profile: &AppProfile, juju: &Juju, plan: &RestorePlan) -> Results {
         ));
     }
     steps.push(format!(
-        "To do it: juju run {} {ACTION} backup-uid={}",
+        "To do it: juju run {} {RESTORE_FROM_BACKUP} backup-uid={}",
         juju.context().unit(),
         plan.backup().uid
     ));
@@ -229,7 +227,7 @@ fn shown(profile: &AppProfile, juju: &Juju, plan: &RestorePlan) -> Results {
     results.insert("result".to_owned(), "checked".to_owned());
     results.insert("steps".to_owned(), steps.join("\n"));
     let unit = UnitPod {
-        pod: &gather::pod_name(juju),
+        pod: &pod_name(juju),
         charm: CHARM_CONTAINER,
         workload: &profile.name,
         service: &profile.name,

@@ -9,9 +9,6 @@ use super::super::app::NotYet;
 use super::{Around, Results, Stopped, declared, of_check};
 use crate::recovery::{image, own_id};
 
-/// Name of the action.
-pub const ACTION: &str = "verify-backup";
-
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
     declared(

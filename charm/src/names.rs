@@ -1,0 +1,43 @@
+//! Names that several steps of a dispatch and the packing have to agree on.
+
+use juju_charm::Juju;
+
+use crate::profile::AppProfile;
+
+/// Name of the app file inside a packed charm.
+pub const APP_FILE: &str = "app.yaml";
+
+/// Endpoint and interface of the backup relation, as velero-operator knows it.
+pub const BACKUP_ENDPOINT: &str = "velero-backup-config";
+
+/// The action that shows what is asked for.
+pub const SHOW_BACKUP_SPEC: &str = "show-backup-spec";
+/// The action that lists backups.
+pub const LIST_BACKUPS: &str = "list-backups";
+/// The action that makes a backup.
+pub const BACKUP_NOW: &str = "backup-now";
+/// The action that reads a backup back and checks it.
+pub const VERIFY_BACKUP: &str = "verify-backup";
+/// The action that brings a backup back.
+pub const RESTORE_FROM_BACKUP: &str = "restore-from-backup";
+
+/// Whether the action uses the recovery engine.
+pub fn is_recovery(action: &str) -> bool {
+    [LIST_BACKUPS, BACKUP_NOW, VERIFY_BACKUP, RESTORE_FROM_BACKUP].contains(&action)
+}
+
+/// The name of a unit's pod: that of the unit, with a dash.
+pub fn pod_name_of(app: &str, unit: u64) -> String {
+    format!("{app}-{unit}")
+}
+
+/// The pod of this unit.
+pub fn pod_name(juju: &Juju) -> String {
+    let context = juju.context();
+    pod_name_of(context.app(), context.unit().number())
+}
+
+/// Name of the app's health check.
+pub fn check_name(profile: &AppProfile) -> String {
+    format!("{}-ready", profile.name)
+}
