@@ -1,11 +1,12 @@
 //! Velero's resources in the API: where they are, and lists of them that one bad object does not spoil.
 
-use kube::api::{ListParams, PostParams};
-use kube::core::Request;
+use kube::api::{DynamicObject, ListParams, PostParams};
+use kube::core::{ApiResource, GroupVersionKind, Request};
+use kube::{Api, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use velero_api::{API_GROUP, API_VERSION, Kind, List};
+use velero_api::{API_GROUP, API_VERSION, Kind, List, Object};
 
 use crate::cluster::{Cluster, judged};
 use crate::{Error, Result};
@@ -22,6 +23,38 @@ fn path<S: Kind>(namespace: Option<&str>) -> String {
     match namespace {
         Some(namespace) => format!("/apis/{API_VERSION}/namespaces/{namespace}/{plural}"),
         None => format!("/apis/{API_VERSION}/{plural}"),
+    }
+}
+
+/// Access to Velero's objects of a kind, in all namespaces or in one.
+pub(crate) fn api<S: Kind>(cluster: &Cluster, namespace: Option<&str>) -> Api<DynamicObject> {
+    let gvk = GroupVersionKind::gvk(API_GROUP, "v1", S::KIND);
+    let resource = ApiResource::from_gvk_with_plural(&gvk, S::PLURAL);
+    match namespace {
+        Some(namespace) => Api::namespaced_with(cluster.client(), namespace, &resource),
+        None => Api::all_with(cluster.client(), &resource),
+    }
+}
+
+/// An object of Velero's as its type.
+pub(crate) fn typed<S, T>(object: &DynamicObject) -> Result<Object<S, T>>
+where
+    S: Kind + Default + DeserializeOwned,
+    T: DeserializeOwned,
+{
+    let unreadable = |error: serde_json::Error| Error::Refused {
+        action: format!("read {} {}", S::KIND, object.name_any()),
+        reason: error.to_string(),
+    };
+    let value = serde_json::to_value(object).map_err(unreadable)?;
+    serde_json::from_value(value).map_err(unreadable)
+}
+
+/// [`Error::NoVelero`] instead of an object that is not there.
+pub(crate) fn no_velero<S: Kind>(error: Error) -> Error {
+    match error {
+        Error::NotFound { .. } => Error::NoVelero(format!("{}.{API_GROUP}", S::PLURAL)),
+        other => other,
     }
 }
 
@@ -50,12 +83,7 @@ pub(crate) async fn list<S: Kind>(
                 answer => answer.map(Some),
             }
         };
-        let page = match cluster.ask(action, page).await {
-            Err(Error::NotFound { .. }) => {
-                return Err(Error::NoVelero(format!("{}.{API_GROUP}", S::PLURAL)));
-            }
-            answer => answer?,
-        };
+        let page = cluster.ask(action, page).await.map_err(no_velero::<S>)?;
         let Some(page) = page else {
             restarts += 1;
             if restarts > RESTARTS {
@@ -92,8 +120,6 @@ pub(crate) async fn create<S: Kind, T: Serialize + DeserializeOwned>(
     let request = Request::new(path::<S>(Some(namespace)))
         .create(&PostParams::default(), body)
         .map_err(unbuilt)?;
-    match cluster.ask(action, cluster.client().request::<T>(request)).await {
-        Err(Error::NotFound { .. }) => Err(Error::NoVelero(format!("{}.{API_GROUP}", S::PLURAL))),
-        answer => answer,
-    }
+    let made = cluster.ask(action, cluster.client().request::<T>(request)).await;
+    made.map_err(no_velero::<S>)
 }

@@ -13,6 +13,7 @@ mod verify;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::Error;
 use crate::backups::BackupSummary;
 
 pub use commands::UnitPod;
@@ -58,4 +59,10 @@ pub struct Checked {
     pub velero_took: Option<Duration>,
     /// The whole time.
     pub took: Duration,
+}
+
+/// An error of the volume's files, with what was to be done: "exchange the content".
+fn volume(action: &str) -> impl FnOnce(config_volume::Error) -> Error {
+    let action = action.to_owned();
+    move |source| Error::Volume { action, source }
 }

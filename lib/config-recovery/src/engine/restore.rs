@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::check::{Soundness, check};
 use super::settle::{finish, journal_path, put_back};
-use super::{App, Checked, RestorePlan};
+use super::{App, Checked, RestorePlan, volume};
 use crate::cluster::Cluster;
 use crate::journal::{Journal, Record, Step};
 use crate::report::Reporter;
@@ -307,9 +307,4 @@ fn workload(action: &str, reason: String) -> Error {
         action: action.to_owned(),
         reason,
     }
-}
-
-pub(super) fn volume(action: &str) -> impl FnOnce(config_volume::Error) -> Error {
-    let action = action.to_owned();
-    move |source| Error::Volume { action, source }
 }

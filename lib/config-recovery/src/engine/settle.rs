@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use config_volume::{RESTORE_FOLDER, Swap, SwapOptions, SwapState};
 
-use super::restore::volume;
+use super::volume;
 use crate::journal::{Journal, Record, Step};
 use crate::{Error, Result};
 

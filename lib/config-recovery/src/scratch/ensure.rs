@@ -5,23 +5,22 @@ use std::fmt::Debug;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, ServiceAccount};
 use k8s_openapi::api::storage::v1::StorageClass;
-use kube::api::{DynamicObject, ListParams, PostParams};
-use kube::core::ApiResource;
+use kube::api::{ListParams, PostParams};
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use velero_api::{
-    API_GROUP, API_VERSION, Kind, Object, PodVolumeRestore, PodVolumeRestorePhase, PodVolumeRestoreSpec,
-    Restore, RestorePhase, RestoreSpec,
+    API_VERSION, PodVolumeRestore, PodVolumeRestorePhase, PodVolumeRestoreSpec, Restore, RestorePhase,
+    RestoreSpec,
 };
 
 use super::judge::hopeless;
 use super::names::{self, Mark};
-use super::{ScratchSpec, objects};
+use super::{ScratchSpec, objects, remove};
 use crate::cluster::Cluster;
-use crate::wait::{Seen, Wait, for_object};
-use crate::{Error, Result};
+use crate::wait::Wait;
+use crate::{Error, Result, velero};
 
 /// Marks the class that claims without one get; the second key is how it was called before Kubernetes 1.6.
 const DEFAULT_CLASS: [&str; 2] = [
@@ -29,42 +28,10 @@ const DEFAULT_CLASS: [&str; 2] = [
     "storageclass.beta.kubernetes.io/is-default-class",
 ];
 
-/// Access to Velero's objects of a kind, in all namespaces or in one.
-pub(super) fn velero<S: Kind>(cluster: &Cluster, namespace: Option<&str>) -> Api<DynamicObject> {
-    let gvk = kube::core::GroupVersionKind::gvk(API_GROUP, "v1", S::KIND);
-    let resource = ApiResource::from_gvk_with_plural(&gvk, S::PLURAL);
-    match namespace {
-        Some(namespace) => Api::namespaced_with(cluster.client(), namespace, &resource),
-        None => Api::all_with(cluster.client(), &resource),
-    }
-}
-
-/// An object of Velero's as its type.
-pub(super) fn typed<S, T>(object: &DynamicObject) -> Result<Object<S, T>>
-where
-    S: Kind + Default + DeserializeOwned,
-    T: DeserializeOwned,
-{
-    let unreadable = |error: serde_json::Error| Error::Refused {
-        action: format!("read {} {}", S::KIND, object.name_any()),
-        reason: error.to_string(),
-    };
-    let value = serde_json::to_value(object).map_err(unreadable)?;
-    serde_json::from_value(value).map_err(unreadable)
-}
-
-/// [`Error::NoVelero`] instead of an object that is not there.
-pub(super) fn no_velero<S: Kind>(error: Error) -> Error {
-    match error {
-        Error::NotFound { .. } => Error::NoVelero(format!("{}.{API_GROUP}", S::PLURAL)),
-        other => other,
-    }
-}
-
 /// The backup has to be the one that was chosen: the restore is to be its property.
 pub(super) async fn backup_is_there(cluster: &Cluster, spec: &ScratchSpec) -> Result<()> {
     let backup = &spec.backup;
-    let api = velero::<velero_api::BackupSpec>(cluster, Some(&backup.velero_namespace));
+    let api = velero::api::<velero_api::BackupSpec>(cluster, Some(&backup.velero_namespace));
     let found = cluster.ask_opt(
         format!("read backup {}", backup.name),
         api.get_metadata(&backup.name),
@@ -78,7 +45,7 @@ pub(super) async fn backup_is_there(cluster: &Cluster, spec: &ScratchSpec) -> Re
             cluster
                 .ask("look for Velero", known)
                 .await
-                .map_err(no_velero::<velero_api::BackupSpec>)?;
+                .map_err(velero::no_velero::<velero_api::BackupSpec>)?;
             Err(Error::NoSuchBackup(backup.uid.clone()))
         }
     }
@@ -177,7 +144,7 @@ pub(super) async fn namespace(
         };
         let mark = Mark::of(&found.metadata, &spec.target);
         if mark.ends {
-            gone(cluster, &api, name, wait).await?;
+            remove::gone(cluster, &api, name, wait).await?;
             continue;
         }
         if !mark.ours || mark.holder != spec.holder {
@@ -192,33 +159,7 @@ pub(super) async fn namespace(
         }
         wait.reporter
             .note(&format!("removing what an earlier run left in namespace {name}"));
-        super::remove::everything(cluster, name, wait).await?;
-    }
-}
-
-/// Waits until a namespace is gone.
-pub(super) async fn gone(cluster: &Cluster, api: &Api<Namespace>, name: &str, wait: Wait<'_>) -> Result<()> {
-    let what = format!("the end of namespace {name}");
-    let wait = Wait { what: &what, ..wait };
-    for_object(cluster, api, name, wait, |namespace| match namespace {
-        None => Seen::Done(()),
-        Some(namespace) => Seen::Wait(why_it_stays(namespace)),
-    })
-    .await
-}
-
-fn why_it_stays(namespace: &Namespace) -> String {
-    let conditions = namespace
-        .status
-        .iter()
-        .flat_map(|is| is.conditions.iter().flatten());
-    let reasons: Vec<&str> = conditions
-        .filter(|is| is.status == "True")
-        .filter_map(|is| is.message.as_deref())
-        .collect();
-    match reasons.is_empty() {
-        true => "it is being deleted".to_owned(),
-        false => reasons.join("; "),
+        remove::everything(cluster, name, wait).await?;
     }
 }
 
@@ -227,8 +168,8 @@ async fn is_usable(cluster: &Cluster, spec: &ScratchSpec, namespace: &str) -> Re
     let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(cluster.client(), namespace);
     let velero_namespace = Some(spec.backup.velero_namespace.as_str());
-    let restores = velero::<PodVolumeRestoreSpec>(cluster, velero_namespace);
-    let server_restores = velero::<RestoreSpec>(cluster, velero_namespace);
+    let restores = velero::api::<PodVolumeRestoreSpec>(cluster, velero_namespace);
+    let server_restores = velero::api::<RestoreSpec>(cluster, velero_namespace);
     let name = names::restore(namespace, &spec.run);
     let (pod, claim, restore, server_restore) = tokio::try_join!(
         cluster.ask("look for the scratch pod", pods.get_opt(names::READER)),
@@ -236,8 +177,8 @@ async fn is_usable(cluster: &Cluster, spec: &ScratchSpec, namespace: &str) -> Re
         cluster.ask("look for the restore", restores.get_opt(&name)),
         cluster.ask("look for the restore", server_restores.get_opt(&name)),
     )?;
-    let restore = restore.map(|found| typed(&found)).transpose()?;
-    let server_restore: Option<Restore> = server_restore.map(|found| typed(&found)).transpose()?;
+    let restore = restore.map(|found| velero::typed(&found)).transpose()?;
+    let server_restore: Option<Restore> = server_restore.map(|found| velero::typed(&found)).transpose()?;
     let failed = server_restore.and_then(|is| is.status).and_then(|is| is.phase);
     if failed.is_some_and(|phase| phase.is_final() && phase != RestorePhase::Completed) {
         return Ok(false);

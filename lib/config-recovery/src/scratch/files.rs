@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use velero_api::{PodVolumeRestore, PodVolumeRestorePhase, PodVolumeRestoreSpec};
 
-use super::ensure::{ensured, no_velero, typed, velero};
+use super::ensure::ensured;
 use super::{Scratch, ScratchSpec, Worked, judge, names, objects, place};
 use crate::backups::FilesBackup;
 use crate::cluster::Cluster;
 use crate::journal::Step;
 use crate::report::Silent;
 use crate::wait::{Doubt, Seen, Wait, Which, for_object, for_objects};
-use crate::{Error, Result};
+use crate::{Error, Result, velero};
 
 /// What selects the pods of the node agent (`pkg/nodeagent/node_agent.go`).
 const AGENT: &str = "name=node-agent";
@@ -51,9 +51,9 @@ pub(super) async fn order(
         action: format!("create {what}"),
         reason: error.to_string(),
     })?;
-    let api = velero::<PodVolumeRestoreSpec>(cluster, Some(&spec.backup.velero_namespace));
+    let api = velero::api::<PodVolumeRestoreSpec>(cluster, Some(&spec.backup.velero_namespace));
     let made = ensured(cluster, &api, &what, value).await;
-    made.map(drop).map_err(no_velero::<PodVolumeRestoreSpec>)
+    made.map(drop).map_err(velero::no_velero::<PodVolumeRestoreSpec>)
 }
 
 /// Restic is told where its repository is; kopia finds it by the namespace.
@@ -97,11 +97,11 @@ pub(super) async fn arrive(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>)
 
 async fn came(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<Worked> {
     let (place, name) = (&scratch.velero_namespace, &scratch.restore);
-    let api = velero::<PodVolumeRestoreSpec>(cluster, Some(place));
+    let api = velero::api::<PodVolumeRestoreSpec>(cluster, Some(place));
     let what = format!("PodVolumeRestore {place}/{name}");
     let inner = Wait { what: &what, ..wait };
     for_object(cluster, &api, name, inner, |found| {
-        let restore: Option<PodVolumeRestore> = match found.map(typed).transpose() {
+        let restore: Option<PodVolumeRestore> = match found.map(velero::typed).transpose() {
             Ok(restore) => restore,
             Err(error) => return Seen::Hopeless(error),
         };
@@ -135,7 +135,7 @@ fn worked(restore: &PodVolumeRestore) -> Worked {
 /// again after five seconds only, but at once when the object changes (`pkg/controller/pod_volume_restore_controller.go`).
 async fn nudge(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<()> {
     let (place, name) = (&scratch.velero_namespace, &scratch.restore);
-    let api = velero::<PodVolumeRestoreSpec>(cluster, Some(place));
+    let api = velero::api::<PodVolumeRestoreSpec>(cluster, Some(place));
     let (ended, mut ends) = mpsc::unbounded_channel();
     let what = format!("the other restores in namespace {place}");
     let inner = Wait {

@@ -3,21 +3,21 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim, Pod};
-use kube::Api;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Api, ResourceExt};
 use serde_json::json;
-use velero_api::{Kind, PodVolumeRestoreSpec, RestoreSpec};
+use velero_api::{Kind, PodVolumeRestoreSpec, RESTORE_NAME_LABEL, RestoreSpec};
 
-use super::ensure::{self, velero};
-use super::{names, snapshot};
+use super::names;
 use crate::cluster::Cluster;
-use crate::wait::{Seen, Wait, Which, for_objects};
-use crate::{Error, Result};
+use crate::wait::{Seen, Wait, Which, for_object, for_objects};
+use crate::{Error, Result, velero};
 
 /// Removes everything of a namespace that is ours, and waits until it is gone.
 pub(super) async fn everything(cluster: &Cluster, namespace: &str, wait: Wait<'_>) -> Result<()> {
     begin(cluster, namespace).await?;
-    ensure::gone(cluster, &Api::all(cluster.client()), namespace, wait).await?;
+    gone(cluster, &Api::all(cluster.client()), namespace, wait).await?;
     outside(cluster, namespace, wait).await
 }
 
@@ -48,9 +48,9 @@ pub(super) async fn outside(cluster: &Cluster, namespace: &str, wait: Wait<'_>) 
     tokio::try_join!(
         restores::<PodVolumeRestoreSpec>(cluster, namespace),
         restores::<RestoreSpec>(cluster, namespace),
-        snapshot::contents_go(cluster, namespace),
+        contents_go(cluster, namespace),
     )?;
-    let api = velero::<RestoreSpec>(cluster, None);
+    let api = velero::api::<RestoreSpec>(cluster, None);
     let which = Which::labelled(names::selector(namespace));
     let what = format!("the end of the Restore into namespace {namespace}");
     let wait = Wait { what: &what, ..wait };
@@ -84,7 +84,7 @@ pub(super) async fn begin(cluster: &Cluster, namespace: &str) -> Result<()> {
 
 /// What Velero was told to restore into the namespace, in whichever namespace Velero runs.
 async fn restores<S: Kind>(cluster: &Cluster, namespace: &str) -> Result<()> {
-    let all = velero::<S>(cluster, None);
+    let all = velero::api::<S>(cluster, None);
     let ours = ListParams::default().labels(&names::selector(namespace));
     let parameters = DeleteParams::default();
     let found = cluster
@@ -94,7 +94,7 @@ async fn restores<S: Kind>(cluster: &Cluster, namespace: &str) -> Result<()> {
         let (Some(name), Some(place)) = (restore.metadata.name, restore.metadata.namespace) else {
             continue;
         };
-        let one = velero::<S>(cluster, Some(&place));
+        let one = velero::api::<S>(cluster, Some(&place));
         let delete = one.delete(&name, &parameters);
         cluster
             .ask_opt(format!("delete {} {name}", S::KIND), delete)
@@ -168,6 +168,62 @@ async fn pod_and_claim_go(cluster: &Cluster, namespace: &str) -> Result<()> {
     Ok(())
 }
 
+/// Waits until a namespace is gone.
+pub(super) async fn gone(cluster: &Cluster, api: &Api<Namespace>, name: &str, wait: Wait<'_>) -> Result<()> {
+    let what = format!("the end of namespace {name}");
+    let wait = Wait { what: &what, ..wait };
+    for_object(cluster, api, name, wait, |namespace| match namespace {
+        None => Seen::Done(()),
+        Some(namespace) => Seen::Wait(why_it_stays(namespace)),
+    })
+    .await
+}
+
+fn why_it_stays(namespace: &Namespace) -> String {
+    let conditions = namespace
+        .status
+        .iter()
+        .flat_map(|is| is.conditions.iter().flatten());
+    let reasons: Vec<&str> = conditions
+        .filter(|is| is.status == "True")
+        .filter_map(|is| is.message.as_deref())
+        .collect();
+    match reasons.is_empty() {
+        true => "it is being deleted".to_owned(),
+        false => reasons.join("; "),
+    }
+}
+
+/// What Velero made for the scratch namespace outside of it: the snapshot's content under a name of its own. The
+/// snapshot itself stays; it is the backup's.
+async fn contents_go(cluster: &Cluster, namespace: &str) -> Result<()> {
+    let resource = ApiResource::from_gvk_with_plural(
+        &GroupVersionKind::gvk("snapshot.storage.k8s.io", "v1", "VolumeSnapshotContent"),
+        "volumesnapshotcontents",
+    );
+    let api: Api<DynamicObject> = Api::all_with(cluster.client(), &resource);
+    let made = ListParams::default().labels(RESTORE_NAME_LABEL);
+    // A cluster without snapshots knows no such resource.
+    let found = cluster.ask_opt("list snapshot contents", api.list(&made)).await?;
+    let parameters = DeleteParams::default();
+    for content in found.into_iter().flat_map(|list| list.items) {
+        if is_left_of(&content, namespace) {
+            let name = content.name_any();
+            let delete = api.delete(&name, &parameters);
+            cluster
+                .ask_opt(format!("delete snapshot content {name}"), delete)
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether it is of that namespace, and the snapshot stays when it goes.
+fn is_left_of(content: &DynamicObject, namespace: &str) -> bool {
+    let spec = &content.data["spec"];
+    spec["volumeSnapshotRef"]["namespace"] == namespace && spec["deletionPolicy"] == "Retain"
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
@@ -190,5 +246,16 @@ mod tests {
         assert!(!stays_and_is_of(&volume(made, "Retain", "1"), None));
         // Somebody's own volume that the claim happened to get.
         assert!(!stays_and_is_of(&volume(json!({}), "Retain", "1"), Some("1")));
+    }
+
+    #[test]
+    fn a_content_of_another_namespace_or_one_that_would_take_the_snapshot_along_stays() {
+        let content = |namespace: &str, policy: &str| -> DynamicObject {
+            let spec = json!({"volumeSnapshotRef": {"namespace": namespace}, "deletionPolicy": policy});
+            serde_json::from_value(json!({"metadata": {"name": "c"}, "spec": spec})).unwrap()
+        };
+        assert!(is_left_of(&content("restore-x", "Retain"), "restore-x"));
+        assert!(!is_left_of(&content("media", "Retain"), "restore-x"));
+        assert!(!is_left_of(&content("restore-x", "Delete"), "restore-x"));
     }
 }

@@ -10,18 +10,17 @@ use futures_util::future::{Either, select};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{DeleteParams, DynamicObject, ListParams};
-use kube::core::{ApiResource, GroupVersionKind};
+use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 use velero_api::{RESTORE_NAME_LABEL, Restore, RestoreSpec};
 
-use super::ensure::{ensured, no_velero, typed, velero};
+use super::ensure::ensured;
 use super::{Scratch, ScratchSpec, Worked, judge, names, objects, place};
 use crate::backups::names::{CONFIG, JUJU_APP_LABEL, JUJU_STORAGE_LABEL};
 use crate::cluster::Cluster;
 use crate::report::Silent;
 use crate::wait::{Seen, Wait, Which, for_object, for_objects};
-use crate::{Error, Result};
+use crate::{Error, Result, velero};
 
 /// What is restored. Whatever else a backup holds stays where it is: a wide one holds the app's pods too. Velero needs the
 /// volumes to be among it, or the claims wait for the old ones.
@@ -40,9 +39,9 @@ pub(super) async fn order(cluster: &Cluster, spec: &ScratchSpec, namespace: &str
         action: format!("create {what}"),
         reason: error.to_string(),
     })?;
-    let api = velero::<RestoreSpec>(cluster, Some(&spec.backup.velero_namespace));
+    let api = velero::api::<RestoreSpec>(cluster, Some(&spec.backup.velero_namespace));
     let made = ensured(cluster, &api, &what, value).await;
-    made.map(drop).map_err(no_velero::<RestoreSpec>)
+    made.map(drop).map_err(velero::no_velero::<RestoreSpec>)
 }
 
 pub(super) fn restore(spec: &ScratchSpec, namespace: &str) -> Restore {
@@ -129,11 +128,11 @@ async fn claim(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<(
 /// Waits until Velero has ended the Restore well.
 async fn ended(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<()> {
     let (place, name) = (&scratch.velero_namespace, &scratch.restore);
-    let api = velero::<RestoreSpec>(cluster, Some(place));
+    let api = velero::api::<RestoreSpec>(cluster, Some(place));
     let what = format!("Restore {place}/{name}");
     let wait = Wait { what: &what, ..wait };
     for_object(cluster, &api, name, wait, |found| {
-        match found.map(typed).transpose() {
+        match found.map(velero::typed).transpose() {
             Ok(restore) => judge::restore(&what, restore.as_ref()),
             Err(error) => Seen::Hopeless(error),
         }
@@ -142,7 +141,7 @@ async fn ended(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<(
 }
 
 async fn ordered(scratch: &Scratch, cluster: &Cluster) -> Result<Option<Timestamp>> {
-    let api = velero::<RestoreSpec>(cluster, Some(&scratch.velero_namespace));
+    let api = velero::api::<RestoreSpec>(cluster, Some(&scratch.velero_namespace));
     let found = api.get_metadata(&scratch.restore);
     let found = cluster
         .ask_opt(format!("read Restore {}", scratch.restore), found)
@@ -173,36 +172,6 @@ fn chosen(mut claims: Vec<PersistentVolumeClaim>) -> Result<PersistentVolumeClai
     }
 }
 
-/// What Velero made for the scratch namespace outside of it: the snapshot's content under a name of its own. The
-/// snapshot itself stays; it is the backup's.
-pub(super) async fn contents_go(cluster: &Cluster, namespace: &str) -> Result<()> {
-    let resource = ApiResource::from_gvk_with_plural(
-        &GroupVersionKind::gvk("snapshot.storage.k8s.io", "v1", "VolumeSnapshotContent"),
-        "volumesnapshotcontents",
-    );
-    let api: Api<DynamicObject> = Api::all_with(cluster.client(), &resource);
-    let made = ListParams::default().labels(RESTORE_NAME_LABEL);
-    // A cluster without snapshots knows no such resource.
-    let found = cluster.ask_opt("list snapshot contents", api.list(&made)).await?;
-    let parameters = DeleteParams::default();
-    for content in found.into_iter().flat_map(|list| list.items) {
-        if is_left_of(&content, namespace) {
-            let name = content.name_any();
-            let delete = api.delete(&name, &parameters);
-            cluster
-                .ask_opt(format!("delete snapshot content {name}"), delete)
-                .await?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether it is of that namespace, and the snapshot stays when it goes.
-fn is_left_of(content: &DynamicObject, namespace: &str) -> bool {
-    let spec = &content.data["spec"];
-    spec["volumeSnapshotRef"]["namespace"] == namespace && spec["deletionPolicy"] == "Retain"
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -225,16 +194,5 @@ mod tests {
         );
         assert!(chosen(vec![claim("c", json!({}))]).unwrap_err().contains("empty"));
         assert!(chosen(vec![]).unwrap_err().contains("no config volume"));
-    }
-
-    #[test]
-    fn a_content_of_another_namespace_or_one_that_would_take_the_snapshot_along_stays() {
-        let content = |namespace: &str, policy: &str| -> DynamicObject {
-            let spec = json!({"volumeSnapshotRef": {"namespace": namespace}, "deletionPolicy": policy});
-            serde_json::from_value(json!({"metadata": {"name": "c"}, "spec": spec})).unwrap()
-        };
-        assert!(is_left_of(&content("restore-x", "Retain"), "restore-x"));
-        assert!(!is_left_of(&content("media", "Retain"), "restore-x"));
-        assert!(!is_left_of(&content("restore-x", "Delete"), "restore-x"));
     }
 }
