@@ -55,8 +55,8 @@ pub use pattern::Pattern;
 pub use place::{KeptAside, PutInPlace, put_in_place, put_in_place_watched};
 pub use prepare::{Prepared, prepare};
 pub use swap::{
-    OutsideLinks, Recovered, Swap, SwapOptions, SwapState, SwapStep, SwapWatcher, UnpackLimits, Unpacked,
-    bytes_of, fits, recover, recover_with, room, unpack,
+    GivenUp, OutsideLinks, Swap, SwapOptions, SwapState, SwapStep, SwapWatcher, UnpackLimits, Unpacked,
+    bytes_of, fits, room, unpack,
 };
 pub use tree::RelPath;
 pub use verify::{

@@ -22,12 +22,12 @@ use std::{
 
 use common::{back_up_and_restore, make_database};
 use config_volume::{
-    Error, Options, RESTORE_FOLDER, Recovered, Swap, SwapOptions, SwapState, SwapStep, SwapWatcher,
-    UnpackLimits, finish, measure, prepare, put_in_place, recover, unpack, verify,
+    Error, GivenUp, Options, RESTORE_FOLDER, Swap, SwapOptions, SwapState, SwapStep, SwapWatcher,
+    UnpackLimits, finish, measure, prepare, put_in_place, unpack, verify,
 };
 use swap_support::{
-    Dice, assert_clean, assert_same, case, failing_at, failing_once_at, forward, in_whole_seconds, names,
-    pack, settle_links, tree, tree_without,
+    Dice, assert_clean, assert_same, case, failing_at, failing_once_at, forward, given_up, in_whole_seconds,
+    names, pack, settle_links, tree, tree_without,
 };
 
 #[test]
@@ -52,7 +52,7 @@ fn forward_then_finished() {
     swap.finish().unwrap();
     case.assert_new("finished");
     assert_clean(&case.volume, "finished");
-    assert_eq!(recover(&case.volume).unwrap(), Recovered::Nothing);
+    assert_eq!(given_up(&case.volume, &SwapOptions::default()).unwrap(), None);
 }
 
 #[test]
@@ -179,14 +179,8 @@ fn what_is_not_checked_or_not_whole_is_not_put_in_place() {
     assert!(error.to_string().contains("put_in_place"), "{error}");
     assert!(matches!(swap.finish(), Err(Error::WrongState { .. })));
     case.assert_old("nothing was touched");
-    assert_eq!(
-        recover(&case.volume).unwrap(),
-        Recovered::Untouched {
-            id: "backup-1".into(),
-            state: SwapState::Staging
-        }
-    );
     let mut swap = Swap::open(&case.volume, &options).unwrap().unwrap();
+    assert_eq!(swap.state(), SwapState::Staging);
     swap.clear_staged().unwrap();
     assert!(names(swap.staged()).is_empty());
 }
@@ -214,7 +208,7 @@ fn a_link_in_the_place_of_ours_is_not_followed() {
     fs::write(elsewhere.path().join("precious"), "").unwrap();
     symlink(elsewhere.path(), case.volume.join(RESTORE_FOLDER)).unwrap();
     assert!(Swap::begin(&case.volume, "backup-1", &SwapOptions::default()).is_err());
-    assert!(recover(&case.volume).is_err());
+    assert!(given_up(&case.volume, &SwapOptions::default()).is_err());
     fs::remove_file(case.volume.join(RESTORE_FOLDER)).unwrap();
     let mut swap = case.sealed(&SwapOptions::default());
     let old = case.volume.join(".config-restore/old");
@@ -229,7 +223,7 @@ fn a_link_in_the_place_of_ours_is_not_followed() {
 
 /// A snapshot may hold a volume in the middle of another restore.
 #[test]
-fn a_backup_of_a_half_restored_volume_is_made_whole_first() {
+fn a_backup_of_a_half_restored_volume_is_refused() {
     let outer = case();
     let inner = case();
     drop({
@@ -247,16 +241,10 @@ fn a_backup_of_a_half_restored_volume_is_made_whole_first() {
     )
     .unwrap();
     let error = swap.seal().unwrap_err();
-    assert!(error.to_string().contains("run recover"), "{error}");
-    assert!(matches!(
-        recover(swap.staged()).unwrap(),
-        Recovered::Completed { .. }
-    ));
-    swap.seal().unwrap();
-    swap.commit().unwrap();
-    swap.finish().unwrap();
-    outer.assert_new("restored");
-    assert_clean(&outer.volume, "restored");
+    assert!(error.to_string().contains("restore another backup"), "{error}");
+    assert_eq!(swap.give_up().unwrap(), GivenUp::Old);
+    outer.assert_old("refused");
+    assert_clean(&outer.volume, "refused");
 }
 
 #[test]
@@ -476,17 +464,24 @@ fn a_forged_or_damaged_journal_leads_nowhere() {
     ] {
         fs::create_dir_all(&base).unwrap();
         fs::write(base.join("journal.json"), text).unwrap();
-        assert_eq!(recover(&case.volume).is_err(), fails, "{text}");
+        assert_eq!(
+            given_up(&case.volume, &SwapOptions::default()).is_err(),
+            fails,
+            "{text}"
+        );
         case.assert_old(text);
     }
     assert_clean(&case.volume, "removed");
     // Without a journal nothing is taken for ours but what is there for a moment only.
     fs::create_dir(&base).unwrap();
     fs::write(base.join("journal.json.new"), "{\"for").unwrap();
-    assert_eq!(recover(&case.volume).unwrap(), Recovered::Nothing);
+    assert_eq!(given_up(&case.volume, &SwapOptions::default()).unwrap(), None);
     assert_clean(&case.volume, "no journal");
     fs::create_dir_all(base.join("old/x")).unwrap();
-    assert!(matches!(recover(&case.volume), Err(Error::SwapJournal { .. })));
+    assert!(matches!(
+        given_up(&case.volume, &SwapOptions::default()),
+        Err(Error::SwapJournal { .. })
+    ));
     assert!(Swap::begin(&case.volume, "backup-1", &SwapOptions::default()).is_err());
     assert!(base.join("old/x").exists());
 }
@@ -498,7 +493,7 @@ fn a_file_of_the_callers_is_left_alone_until_the_end() {
     let file = case.volume.join(RESTORE_FOLDER).join("run.json");
     fs::create_dir(file.parent().unwrap()).unwrap();
     fs::write(&file, "{}").unwrap();
-    assert_eq!(recover(&case.volume).unwrap(), Recovered::Nothing);
+    assert_eq!(given_up(&case.volume, &SwapOptions::default()).unwrap(), None);
     let mut swap = case.sealed(&SwapOptions::default());
     swap.commit().unwrap();
     drop(swap);

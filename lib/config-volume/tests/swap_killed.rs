@@ -21,11 +21,11 @@ use std::{
     },
 };
 
-use config_volume::{
-    RESTORE_FOLDER, Recovered, Swap, SwapOptions, SwapState, SwapStep, SwapWatcher, recover_with, room,
-};
+use config_volume::{GivenUp, RESTORE_FOLDER, Swap, SwapOptions, SwapState, SwapStep, SwapWatcher, room};
 use rustix::process::{Signal, getpid, kill_process};
-use swap_support::{Case, assert_clean, assert_same, case, failing_once_at, forward, pack, tree_without};
+use swap_support::{
+    Case, assert_clean, assert_same, case, failing_once_at, forward, given_up, pack, tree_without,
+};
 
 const FILLER: &str = "filler";
 
@@ -84,21 +84,9 @@ fn operation(name: &str, way: Way, volume: &Path, options: &SwapOptions, progres
             };
             forward(volume, &archive, options, progress).unwrap();
         }
-        "back" => back(volume, options),
-        "recover" => drop(recover_with(volume, options).unwrap()),
+        "back" => drop(given_up(volume, options).unwrap()),
         other => panic!("{other}"),
     }
-}
-
-/// The way back, from wherever it is, to the end.
-fn back(volume: &Path, options: &SwapOptions) {
-    let Some(mut swap) = Swap::open(volume, options).unwrap() else {
-        return;
-    };
-    if swap.state() != SwapState::Removing {
-        swap.roll_back().unwrap();
-    }
-    swap.finish().unwrap();
 }
 
 /// The body of a child process: one operation that kills itself after so many steps. It does nothing in an ordinary test run.
@@ -236,64 +224,34 @@ fn killed_on_the_way_forward_and_run_again() {
     }
 }
 
+/// The charm starts after a kill, and nobody goes on: the app gets the old content while there is one.
 #[test]
-fn killed_on_the_way_forward_and_rolled_back() {
-    let states = after_each_step(
-        "forward",
-        Way::Unpacked,
-        || case_for(Way::Unpacked),
-        |case, at| {
-            let options = SwapOptions::default();
-            let state = Swap::open(&case.volume, &options)
-                .unwrap()
-                .map(|swap| swap.state());
-            back(&case.volume, &options);
-            match state {
-                // Nothing was begun, or nothing is to be ended any more.
-                None if is_old(case) => {}
-                None | Some(SwapState::Removing) => case.assert_new(at),
-                Some(_) => assert_old(case, Way::Unpacked, at),
-            }
-            assert_clean(&case.volume, at);
-        },
-    );
-    assert!(states.len() > 30, "{states:?}");
-}
-
-/// The charm starts after a kill: the volume holds one content as a whole, whoever began the exchange can go on.
-#[test]
-fn killed_on_the_way_forward_and_recovered() {
+fn killed_on_the_way_forward_and_given_up() {
     for way in [Way::Unpacked, Way::Copied, Way::Emptied] {
-        after_each_step(
+        let states = after_each_step(
             "forward",
             way,
             || case_for(way),
             |case, at| {
                 let options = options(way, &case.volume);
-                let recovered = recover_with(&case.volume, &options).unwrap();
-                match &recovered {
-                    Recovered::Nothing if is_old(case) => assert_old(case, way, at),
-                    Recovered::Untouched { .. } => assert_old(case, way, at),
-                    _ => case.assert_new(at),
+                let swap = Swap::open(&case.volume, &options).unwrap();
+                let found = swap.map(|swap| (swap.state(), swap.has_old()));
+                let ended = given_up(&case.volume, &options).unwrap();
+                match (found, ended) {
+                    // Nothing was begun, or nothing is to be ended any more.
+                    (None, None) if is_old(case) => assert_old(case, way, at),
+                    (None, None) | (Some((SwapState::Removing, _)), Some(GivenUp::AsDecided)) => {
+                        case.assert_new(at)
+                    }
+                    (Some((_, true)), Some(GivenUp::Old)) => assert_old(case, way, at),
+                    (Some((_, false)), Some(GivenUp::New)) => case.assert_new(at),
+                    other => panic!("{at}: {other:?}"),
                 }
-                // A second start finds the same.
-                let again = recover_with(&case.volume, &options).unwrap();
-                match recovered {
-                    Recovered::Completed { id } => assert_eq!(again, Recovered::Swapped { id }, "{at}"),
-                    Recovered::Finished { .. } => assert_eq!(again, Recovered::Nothing, "{at}"),
-                    other => assert_eq!(again, other, "{at}"),
-                }
-                operation(
-                    "forward",
-                    way,
-                    &case.volume,
-                    &self::options(way, &case.volume),
-                    &mut || {},
-                );
-                case.assert_new(at);
                 assert_clean(&case.volume, at);
+                assert_eq!(given_up(&case.volume, &options).unwrap(), None, "{at}");
             },
         );
+        assert!(states.len() > 20, "{states:?}");
     }
 }
 
@@ -336,45 +294,42 @@ fn killed_on_the_way_back() {
     ];
     for (name, set_up, wanted) in starts {
         let states = after_each_step("back", Way::Unpacked, set_up, |case, at| {
-            back(&case.volume, &SwapOptions::default());
+            given_up(&case.volume, &SwapOptions::default()).unwrap();
             assert_old(case, Way::Unpacked, &format!("{name}: {at}"));
             assert_clean(&case.volume, at);
         });
         assert_all_in(&states, wanted);
-        // The charm starts before anybody goes on: it holds either content as a whole, and the way back stays open.
-        after_each_step("back", Way::Unpacked, set_up, |case, at| {
-            let at = format!("{name}: {at}");
-            match recover_with(&case.volume, &SwapOptions::default()).unwrap() {
-                Recovered::Completed { .. } => case.assert_new(&at),
-                // Killed before the first step back.
-                Recovered::Swapped { .. } => assert!(case.volume.join("same").exists(), "{at}"),
-                _ => assert_old(case, Way::Unpacked, &at),
-            }
-            back(&case.volume, &SwapOptions::default());
-            assert_old(case, Way::Unpacked, &at);
-            assert_clean(&case.volume, &at);
-        });
     }
 }
 
+/// Where the old content is gone, the way back is the way forward.
 #[test]
-fn killed_while_it_recovers() {
-    for step in [SwapStep::Moved, SwapStep::State(SwapState::MovingIn)] {
-        let states = after_each_step(
-            "recover",
-            Way::Unpacked,
-            || stopped_at(step),
-            |case, at| {
-                recover_with(&case.volume, &SwapOptions::default()).unwrap();
-                case.assert_new(at);
-                let swap = Swap::open(&case.volume, &SwapOptions::default()).unwrap();
-                swap.unwrap().finish().unwrap();
-                case.assert_new(at);
-                assert_clean(&case.volume, at);
-            },
-        );
-        assert_all_in(&states, &[SwapState::MovingIn, SwapState::Swapped]);
-    }
+fn killed_while_it_gives_up_without_the_old_content() {
+    let stopped = || {
+        let case = case_for(Way::Emptied);
+        let options = SwapOptions {
+            watcher: failing_once_at(SwapStep::State(SwapState::Filling)).watcher,
+            ..options(Way::Emptied, &case.volume)
+        };
+        let mut swap = Swap::begin(&case.volume, "backup-1", &options).unwrap();
+        swap.seal().unwrap();
+        swap.commit().unwrap_err();
+        case
+    };
+    let states = after_each_step("back", Way::Emptied, stopped, |case, at| {
+        given_up(&case.volume, &options(Way::Emptied, &case.volume)).unwrap();
+        case.assert_new(at);
+        assert_clean(&case.volume, at);
+    });
+    assert_all_in(
+        &states,
+        &[
+            SwapState::Filling,
+            SwapState::MovingIn,
+            SwapState::Swapped,
+            SwapState::Removing,
+        ],
+    );
 }
 
 /// A journal that is half written counts for nothing, at each byte.

@@ -8,17 +8,15 @@
 
 mod swap_support;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use config_volume::{
-    Error, Options, RESTORE_FOLDER, Recovered, Swap, SwapOptions, SwapState, SwapStep, UnpackLimits,
-    bytes_of, fits, prepare, recover, recover_with, room, unpack,
+    Error, GivenUp, Options, RESTORE_FOLDER, Swap, SwapOptions, SwapState, SwapStep, UnpackLimits, bytes_of,
+    fits, prepare, room, unpack,
 };
 use swap_support::{
-    Mount, assert_clean, assert_same, case, failing_once_at, make_old, names, pack, tree, tree_without,
+    Mount, assert_clean, assert_same, case, failing_once_at, given_up, make_old, names, pack, tree,
+    tree_without,
 };
 
 #[test]
@@ -164,7 +162,7 @@ fn when_old_and_new_are_both_gone_nothing_starts_until_it_is_brought_again() {
             ..SwapOptions::default()
         },
     ] {
-        let error = recover_with(volume, &options).unwrap_err();
+        let error = given_up(volume, &options).unwrap_err();
         assert!(matches!(error, Error::Incomplete { .. }), "{error:?}");
         assert!(matches!(
             prepare(volume, &Options::default()),
@@ -178,26 +176,13 @@ fn when_old_and_new_are_both_gone_nothing_starts_until_it_is_brought_again() {
     };
     let mut swap = Swap::open(volume, &SwapOptions::default()).unwrap().unwrap();
     swap.restage().unwrap();
-    assert!(matches!(recover_error(swap, volume), Error::Incomplete { .. }));
+    assert!(matches!(swap.give_up(), Err(Error::Incomplete { .. })));
     let mut swap = Swap::begin(volume, "one", &SwapOptions::default()).unwrap();
     fs::write(swap.staged().join("config.xml"), "brought again").unwrap();
     assert!(matches!(swap.roll_back(), Err(Error::NoWayBack { .. })));
     swap.seal().unwrap();
     swap.commit().unwrap();
-    assert_eq!(
-        recover_of(swap, volume, &found),
-        Recovered::Swapped { id: "one".into() }
-    );
-    Swap::open(volume, &found).unwrap().unwrap().finish().unwrap();
+    drop(swap);
+    assert_eq!(given_up(volume, &found).unwrap(), Some(GivenUp::New));
     assert_eq!(names(volume), ["config.xml", "lost+found"]);
-}
-
-fn recover_error(swap: Swap, volume: &Path) -> Error {
-    drop(swap);
-    recover(volume).unwrap_err()
-}
-
-fn recover_of(swap: Swap, volume: &Path, options: &SwapOptions) -> Recovered {
-    drop(swap);
-    recover_with(volume, options).unwrap()
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use config_volume::{RESTORE_FOLDER, Swap, SwapOptions, SwapState};
+use config_volume::{GivenUp, RESTORE_FOLDER, Swap, SwapOptions, SwapState};
 
 use super::volume;
 use crate::journal::{Journal, Record, Step};
@@ -58,42 +58,19 @@ pub fn settle(path: &Path) -> Result<Settled> {
         return Ok(Settled::NewContent(record));
     }
     Ok(match put_back(path, &options)? {
-        Which::Old => Settled::OldContent(record),
-        Which::New => Settled::NewContent(record),
+        GivenUp::Old => Settled::OldContent(record),
+        GivenUp::New | GivenUp::AsDecided => Settled::NewContent(record),
     })
-}
-
-/// Which content a volume has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Which {
-    Old,
-    New,
 }
 
 /// Puts the old content back and removes what a run left. Where there is no old content any more, the new one is put in
 /// place wholly.
-pub(super) fn put_back(path: &Path, options: &SwapOptions) -> Result<Which> {
-    let Some(mut swap) = Swap::open(path, options).map_err(volume("look at the exchange of the content"))?
-    else {
+pub(super) fn put_back(path: &Path, options: &SwapOptions) -> Result<GivenUp> {
+    let Some(swap) = Swap::open(path, options).map_err(volume("look at the exchange of the content"))? else {
         forget(path)?;
-        return Ok(Which::Old);
+        return Ok(GivenUp::Old);
     };
-    let which = match swap.state() {
-        // It was being ended; what is in the volume is what it was ended with.
-        SwapState::Removing => Which::New,
-        SwapState::RolledBack => Which::Old,
-        _ if swap.has_old() => {
-            swap.roll_back().map_err(volume("put the old content back"))?;
-            Which::Old
-        }
-        SwapState::Swapped => Which::New,
-        _ => {
-            swap.commit().map_err(volume("exchange the content"))?;
-            Which::New
-        }
-    };
-    swap.finish().map_err(volume("remove what a restore left"))?;
-    Ok(which)
+    swap.give_up().map_err(volume("put the old content back"))
 }
 
 /// Ends an exchange with the content that is in the volume, and removes the rest.

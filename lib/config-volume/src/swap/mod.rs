@@ -21,8 +21,8 @@
 mod base;
 mod build;
 mod copy;
+mod give_up;
 mod options;
-mod recover;
 mod room;
 mod state;
 mod unpack;
@@ -32,8 +32,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+pub use give_up::GivenUp;
 pub use options::{SwapOptions, SwapStep, SwapWatcher};
-pub use recover::{Recovered, recover, recover_with};
 pub use room::{bytes_of, fits, room};
 pub use state::SwapState;
 pub use unpack::{OutsideLinks, UnpackLimits, Unpacked, unpack};
@@ -280,8 +280,7 @@ impl Swap {
         }
         if base::peek(&root)?.is_some_and(|journal| journal.is_incomplete()) {
             return Err(self.not_ready(
-                "the backup was made while another restore was half put in place; run recover on it, or restore another \
-                 backup",
+                "the backup was made while another restore was half put in place; restore another backup",
             ));
         }
         if names

@@ -16,7 +16,9 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use config_volume::{RESTORE_FOLDER, Swap, SwapOptions, SwapStep, SwapWatcher, UnpackLimits, unpack};
+use config_volume::{
+    GivenUp, RESTORE_FOLDER, Swap, SwapOptions, SwapStep, SwapWatcher, UnpackLimits, unpack,
+};
 
 /// All that a backup brings back of one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,6 +192,11 @@ pub fn forward(
         swap.commit()?;
     }
     swap.finish()
+}
+
+/// Gives up the exchange of a volume, if there is one.
+pub fn given_up(volume: &Path, options: &SwapOptions) -> config_volume::Result<Option<GivenUp>> {
+    Swap::open(volume, options)?.map(Swap::give_up).transpose()
 }
 
 /// Nothing of ours is left.

@@ -1,0 +1,46 @@
+//! The end of an exchange that was cut off and that nobody goes on with.
+
+use super::{Swap, SwapState};
+use crate::{Error, Result};
+
+/// With which content [`Swap::give_up`] ended the exchange. The volume holds it as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GivenUp {
+    /// The old one: it is put back, or had never been touched.
+    Old,
+    /// The new one: the old one had been removed, for want of room.
+    New,
+    /// The one that it was being finished with when it was cut off.
+    AsDecided,
+}
+
+impl Swap {
+    /// Ends an exchange that was cut off and is not gone on with, so that the app can start: with the old content, or, where
+    /// that was removed for want of room, with the new one. To be run before [`crate::put_in_place`] and before the app
+    /// starts. Killed anywhere, it is called again on the exchange that [`Swap::open`] finds.
+    ///
+    /// # Errors
+    /// [`Error::Incomplete`]: the app must not start, since the old content was removed and the new one is not at hand. A new
+    /// one has to be brought. Otherwise a failed call. Everything stays.
+    pub fn give_up(mut self) -> Result<GivenUp> {
+        let given_up = match self.state() {
+            SwapState::Removing => GivenUp::AsDecided,
+            SwapState::RolledBack => GivenUp::Old,
+            _ if self.has_old() => {
+                self.roll_back()?;
+                GivenUp::Old
+            }
+            SwapState::Staging => {
+                return Err(Error::Incomplete {
+                    id: self.id().to_owned(),
+                });
+            }
+            _ => {
+                self.commit()?;
+                GivenUp::New
+            }
+        };
+        self.finish()?;
+        Ok(given_up)
+    }
+}
