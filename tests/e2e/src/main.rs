@@ -13,6 +13,7 @@ mod ground;
 mod image;
 mod juju;
 mod namespaces;
+mod node_agent;
 mod packages;
 mod parts;
 mod pods;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
@@ -16,8 +15,6 @@ use crate::{apply, wait};
 
 /// Name of the ConfigMap that says how Velero uses its repositories.
 const REPOSITORIES: &str = "repositories";
-/// Name of the ConfigMap that says how the node agent works.
-const NODE_AGENT: &str = "node-agent-config";
 /// How much the node agent keeps of what it read, in megabytes. By default 5000, of the bed's memory here.
 const CACHE: u32 = 250;
 
@@ -104,43 +101,6 @@ pub async fn wait_until_available(client: &Client, is: Server<'_>) -> Result<()>
             }
         },
     )
-    .await
-}
-
-/// Has the node agent copy so many volumes at once, as Velero's documentation tells ("Node-agent Concurrency"), and waits
-/// until it does. By default it is one.
-pub async fn copies_at_once(client: &Client, number: u32) -> Result<()> {
-    let config = json!({
-        "apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": {"name": NODE_AGENT, "namespace": VELERO_NAMESPACE},
-        "data": {"node-agent.json": json!({"loadConcurrency": {"globalConfig": number}}).to_string()},
-    });
-    let configs = apply::api(client, "v1", "ConfigMap", VELERO_NAMESPACE);
-    let server_side = PatchParams::apply("e2e").force();
-    configs
-        .patch(NODE_AGENT, &server_side, &Patch::Apply(config))
-        .await?;
-    let agents: Api<DaemonSet> = Api::namespaced(client.clone(), VELERO_NAMESPACE);
-    // Another annotation is another pod, which reads the configuration anew.
-    let patch = json!({"spec": {"template": {
-        "metadata": {"annotations": {"configuratarr.test/copies-at-once": number.to_string()}},
-        "spec": {"containers": [{
-            "name": "node-agent", "args": ["node-agent", "server", format!("--node-agent-configmap={NODE_AGENT}")],
-        }]},
-    }}});
-    let patched = agents
-        .patch("node-agent", &PatchParams::default(), &Patch::Strategic(patch))
-        .await?;
-    let generation = patched.metadata.generation;
-    wait::until("the node agent is another one", Duration::from_secs(120), || {
-        let agents = agents.clone();
-        async move {
-            let is = agents.get("node-agent").await?.status.unwrap_or_default();
-            let all = is.desired_number_scheduled;
-            let is_new = is.observed_generation >= generation && is.updated_number_scheduled == Some(all);
-            Ok((is_new && all > 0 && is.number_available == Some(all)).then_some(()))
-        }
-    })
     .await
 }
 
