@@ -10,10 +10,20 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
-use crate::{Error, Result, hash::blake3, tree::RelPath, verify::Checked};
+use crate::{Error, Result, hash::blake3, tree::RelPath};
 
 /// How long SQLite itself waits before it says that a database is locked, so that a deadline is kept to.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How far a database was checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checked {
+    /// All of `PRAGMA integrity_check`.
+    Full,
+    /// `PRAGMA quick_check` of each table. The app brings collations, tokenizers or functions of its own, which only the
+    /// app itself has; the order in its indexes cannot be judged without them.
+    Structure,
+}
 
 /// What is known of a copy that is on disk.
 #[derive(Debug)]

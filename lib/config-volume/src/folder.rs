@@ -27,33 +27,14 @@ use std::{
 use rustix::fs::OFlags;
 
 use crate::{
-    Error, Manifest, Result, Step,
-    manifest::SIZE_LIMIT,
-    options::Watcher,
-    tree::{RelPath, Root},
+    Error, FOLDER, IGNORE_FILE, Manifest, Result, Step, manifest::SIZE_LIMIT, options::Watcher,
+    swap::state::refuse_halfway, tree::Root,
 };
 
-/// The folder in the root of a volume that holds everything of this program but the ignore file.
-pub const FOLDER: &str = ".config-backup";
-/// The folder in the root of a volume that holds a restore until it is finished. No backup stores it.
-pub const RESTORE_FOLDER: &str = ".config-restore";
-/// kopia's ignore file.
-pub const IGNORE_FILE: &str = ".kopiaignore";
-/// Velero's folder in a restored volume (`pod_volume_restore_controller.go` of v1.15.2).
-pub const VELERO_MARKER: &str = ".velero";
 /// The first line of an ignore file of this program's.
 pub(crate) const HEADING: &str = "# made by config-volume for the time of a backup; it is removed afterwards";
 /// Where a user's ignore file goes when the user made a new one in the meantime.
 const USER_FILE_BESIDE: &str = ".kopiaignore.before-backup";
-
-/// Whether the path is one that this program made, so that no backup's list holds it.
-pub(crate) fn is_ours(path: &RelPath) -> bool {
-    let bytes = path.as_bytes();
-    let first = bytes.split(|b| *b == b'/').next();
-    bytes == IGNORE_FILE.as_bytes()
-        || first == Some(FOLDER.as_bytes())
-        || first == Some(RESTORE_FOLDER.as_bytes())
-}
 
 /// The folder, locked for as long as the value lives.
 #[derive(Debug)]
@@ -73,7 +54,7 @@ impl<'a> Folder<'a> {
         };
         // Whoever makes the folder wants to read the app's files as one whole.
         if create {
-            crate::swap::refuse_halfway(root)?;
+            refuse_halfway(root)?;
         }
         watcher.at(Step::Locked)?;
         Ok(Some(Self {

@@ -33,6 +33,7 @@ mod folder;
 mod hash;
 mod manifest;
 mod measure;
+mod names;
 mod options;
 mod parallel;
 mod pattern;
@@ -43,13 +44,14 @@ mod tree;
 mod verify;
 mod walk;
 
+pub use database::Checked;
 pub use error::{Error, Result};
 pub use finish::{Finished, finish, finish_watched};
-pub use folder::{FOLDER, IGNORE_FILE, RESTORE_FOLDER, VELERO_MARKER};
 pub use manifest::{
     DatabaseEntry, FORMAT, FileEntry, JournalMode, LeftOut, LiveFile, Manifest, Reason, VERSION, Warning,
 };
 pub use measure::{Contents, measure};
+pub use names::{FOLDER, IGNORE_FILE, RESTORE_FOLDER, VELERO_MARKER};
 pub use options::{Options, Step, Watcher};
 pub use pattern::Pattern;
 pub use place::{KeptAside, PutInPlace, put_in_place, put_in_place_watched};
@@ -60,6 +62,5 @@ pub use swap::{
 };
 pub use tree::RelPath;
 pub use verify::{
-    Checked, CheckedDatabase, ManifestState, Problem, ProblemKind, Verdict, VerifyOptions, verify,
-    verify_with,
+    CheckedDatabase, ManifestState, Problem, ProblemKind, Verdict, VerifyOptions, verify, verify_with,
 };

@@ -4,7 +4,10 @@ use std::{collections::HashSet, fs::Metadata, os::unix::fs::MetadataExt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::tree::{RelPath, born};
+use crate::{
+    hash::hex,
+    tree::{RelPath, born},
+};
 
 /// `format` of every manifest.
 pub const FORMAT: &str = "config-volume";
@@ -191,7 +194,7 @@ impl Manifest {
             if copy.parent().is_some() {
                 return Err(format!("the copy `{copy}` is no plain name"));
             }
-            if crate::folder::is_ours(&database.path) {
+            if crate::names::is_ours(&database.path) {
                 return Err(format!(
                     "the database {} is in this program's own folder",
                     database.path
@@ -216,4 +219,9 @@ impl Manifest {
             .chain(self.files.iter().map(|f| f.size))
             .fold(0, u64::saturating_add)
     }
+}
+
+/// A link's target as text; hexadecimal when it is no UTF-8.
+pub(crate) fn link_text(target: &[u8]) -> String {
+    std::str::from_utf8(target).map_or_else(|_| hex(target), str::to_owned)
 }

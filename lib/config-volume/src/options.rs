@@ -78,7 +78,7 @@ fn anchored(text: &str) -> Result<Pattern> {
         return Err(wrong("it is more than one line"));
     }
     let pattern = Pattern::parse(text.as_bytes(), b"").map_err(|reason| wrong(&reason))?;
-    let ours = crate::pattern::runes(format!("/{}", crate::folder::FOLDER).as_bytes());
+    let ours = crate::pattern::runes(format!("/{}", crate::FOLDER).as_bytes());
     if pattern.leaves_out(false, &ours, true) {
         return Err(wrong("it leaves out the copies of the databases"));
     }
@@ -167,7 +167,7 @@ impl Watcher {
 
     pub(crate) fn at(&self, step: Step) -> Result<()> {
         let Some(watch) = &self.0 else { return Ok(()) };
-        watch(step).map_err(Error::io("go on after a step in", crate::folder::FOLDER))
+        watch(step).map_err(Error::io("go on after a step in", crate::FOLDER))
     }
 }
 

@@ -8,9 +8,9 @@ use std::{
 };
 
 use crate::{
-    DatabaseEntry, Error, Manifest, Result, Step,
+    DatabaseEntry, Error, FOLDER, Manifest, Result, Step, VELERO_MARKER,
     database::check_copy,
-    folder::{FOLDER, Folder, VELERO_MARKER},
+    folder::Folder,
     hash::blake3,
     manifest::LiveFile,
     options::{LOCK_TIMEOUT, Watcher},

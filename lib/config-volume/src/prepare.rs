@@ -13,8 +13,8 @@ use crate::{
     copy::Source,
     database::settle,
     folder::Folder,
-    hash::{blake3, hex},
-    manifest::{FORMAT, LiveFile, VERSION},
+    hash::blake3,
+    manifest::{FORMAT, LiveFile, VERSION, link_text},
     parallel::each,
     pattern::Pattern,
     place,
@@ -363,11 +363,6 @@ fn is_as_recorded(old: &FileEntry, entry: &Entry) -> bool {
     old.size == entry.meta.size()
         && old.modified == (entry.meta.mtime(), nanoseconds(&entry.meta))
         && old.link == entry.link.as_deref().map(link_text)
-}
-
-/// A link's target as text; hexadecimal when it is no UTF-8.
-pub(crate) fn link_text(target: &[u8]) -> String {
-    std::str::from_utf8(target).map_or_else(|_| hex(target), str::to_owned)
 }
 
 fn file_entry(entry: &Entry, blake3: Option<String>, stable: bool) -> FileEntry {

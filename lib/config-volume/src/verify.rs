@@ -9,11 +9,11 @@ use std::{
 };
 
 use crate::{
-    DatabaseEntry, Error, FileEntry, Result,
+    Checked, DatabaseEntry, Error, FOLDER, FileEntry, Result,
     database::{check_copy, check_live},
-    folder::{FOLDER, read_manifest},
+    folder::read_manifest,
     hash::blake3,
-    prepare::link_text,
+    manifest::link_text,
     tree::{RelPath, Root},
     walk::{RootRules, walk},
 };
@@ -77,16 +77,6 @@ pub struct CheckedDatabase {
     pub sound: bool,
     /// How far it was checked; `None` where the check found something or could not be run.
     pub checked: Option<Checked>,
-}
-
-/// How far a database was checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Checked {
-    /// All of `PRAGMA integrity_check`.
-    Full,
-    /// `PRAGMA quick_check` of each table. The app brings collations, tokenizers or functions of its own, which only the
-    /// app itself has; the order in its indexes cannot be judged without them.
-    Structure,
 }
 
 /// One thing that is wrong or different.

@@ -9,9 +9,10 @@ use std::{
 };
 
 use crate::{
-    Error, LeftOut, Reason, Result, Warning,
-    folder::{HEADING, IGNORE_FILE, is_ours},
+    Error, IGNORE_FILE, LeftOut, Reason, Result, Warning,
+    folder::HEADING,
     manifest::JournalMode,
+    names::is_ours,
     pattern::{Pattern, exactly, runes},
     tree::{RelPath, Root},
 };

@@ -1,37 +1,14 @@
 //! The environment of a dispatch, read once. Nothing else in this crate reads environment variables.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::event::Event;
 use crate::names::UnitName;
+use crate::variables::{ContextError, Variables};
 
 /// Where Juju mounts each workload container's Pebble socket in the charm container.
 const CONTAINERS_DIR: &str = "/charm/containers";
-
-/// The environment says nothing about what should be done.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ContextError {
-    /// A variable that Juju sets is not there, or empty.
-    #[error(
-        "cannot find variable {variable} in the environment; Juju sets it when it runs the charm's dispatch"
-    )]
-    Missing {
-        /// Name of the variable.
-        variable: &'static str,
-    },
-    /// A variable holds what Juju does not write.
-    #[error("cannot use variable {variable}: {value:?} is not {expected}")]
-    Invalid {
-        /// Name of the variable.
-        variable: &'static str,
-        /// What it holds.
-        value: String,
-        /// What it should hold.
-        expected: &'static str,
-    },
-}
 
 /// What the environment says about this dispatch.
 ///
@@ -130,28 +107,5 @@ impl JujuContext {
     /// The Pebble socket of a workload container. It is there once the container has started.
     pub fn pebble_socket(&self, container: &str) -> PathBuf {
         self.containers_dir.join(container).join("pebble.socket")
-    }
-}
-
-/// Environment variables. One that is empty counts as unset: Juju sets several always and fills them in some events.
-pub(crate) struct Variables(BTreeMap<String, String>);
-
-impl Variables {
-    fn new<N: Into<OsString>, V: Into<OsString>>(vars: impl IntoIterator<Item = (N, V)>) -> Self {
-        // What is not UTF-8 is none of Juju's.
-        let text =
-            |(name, value): (N, V)| Some((name.into().into_string().ok()?, value.into().into_string().ok()?));
-        Self(vars.into_iter().filter_map(text).collect())
-    }
-
-    pub(crate) fn get(&self, variable: &str) -> Option<&str> {
-        self.0
-            .get(variable)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
-    }
-
-    pub(crate) fn required(&self, variable: &'static str) -> Result<&str, ContextError> {
-        self.get(variable).ok_or(ContextError::Missing { variable })
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::context::{ContextError, Variables};
 use crate::names::{RelationId, SecretId, StorageId, UnitName};
+use crate::variables::{ContextError, Variables};
 
 /// The event that Juju runs the charm for.
 ///

@@ -52,9 +52,10 @@ pub mod secret;
 pub mod status;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod variables;
 
 pub use config::Config;
-pub use context::{ContextError, JujuContext};
+pub use context::JujuContext;
 pub use error::{Error, ErrorKind};
 pub use event::Event;
 pub use juju::Juju;
@@ -62,3 +63,4 @@ pub use names::{Port, RelationId, SecretId, StorageId, UnitName};
 pub use runner::{ProcessRunner, ToolOutput, ToolRunner};
 pub use secret::{SecretContent, SecretRevision};
 pub use status::{CurrentStatus, Status};
+pub use variables::ContextError;

@@ -16,8 +16,8 @@ use super::{
     state::{JOURNAL, Journal, NEW_JOURNAL},
 };
 use crate::{
-    Error, Result,
-    folder::{RESTORE_FOLDER, VELERO_MARKER, lock_in, remove_tree, sync_folder},
+    Error, RESTORE_FOLDER, Result, VELERO_MARKER,
+    folder::{lock_in, remove_tree, sync_folder},
     tree::{Root, no_such_call, refuse_taken},
 };
 
@@ -357,17 +357,6 @@ impl Base {
             }
             _ => sync_folder(self.root.path()),
         }
-    }
-}
-
-/// Reads the journal without a lock, for one who only looks.
-pub(super) fn peek(root: &Root) -> Result<Option<Journal>> {
-    let path = root.path().join(RESTORE_FOLDER);
-    match rustix::fs::open(&path, FOLDER_FLAGS, Mode::empty()) {
-        Ok(fd) => Journal::read(&fd, &path),
-        // Something else than a folder is no exchange, whatever it is.
-        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP) => Ok(None),
-        Err(error) => Err(Error::io("open", path)(error.into())),
     }
 }
 

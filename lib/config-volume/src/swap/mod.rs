@@ -24,7 +24,7 @@ mod copy;
 mod give_up;
 mod options;
 mod room;
-mod state;
+pub(crate) mod state;
 mod unpack;
 
 use std::{
@@ -39,14 +39,9 @@ pub use state::SwapState;
 pub use unpack::{OutsideLinks, UnpackLimits, Unpacked, unpack};
 
 use base::{Base, DROPPED, Place};
-use state::{Journal, check_id};
+use state::{Journal, check_id, peek};
 
-use crate::{
-    Error, Result, Watcher,
-    folder::{FOLDER, Folder},
-    options::LOCK_TIMEOUT,
-    tree::Root,
-};
+use crate::{Error, FOLDER, Result, Watcher, folder::Folder, options::LOCK_TIMEOUT, tree::Root};
 
 /// One exchange of a volume's content. While the value lives, nobody else works on it.
 ///
@@ -278,7 +273,7 @@ impl Swap {
         if names.iter().any(|name| name == FOLDER.as_bytes()) {
             return Err(self.not_ready("it is as it came out of the backup; run put_in_place on it first"));
         }
-        if base::peek(&root)?.is_some_and(|journal| journal.is_incomplete()) {
+        if peek(&root)?.is_some_and(|journal| journal.is_incomplete()) {
             return Err(self.not_ready(
                 "the backup was made while another restore was half put in place; restore another backup",
             ));
@@ -522,13 +517,5 @@ fn staged_path(base: &Base, journal: &Journal, options: &SwapOptions) -> PathBuf
     match &options.staged {
         Some(outside) if journal.outside => outside.clone(),
         _ => base.path(Place::Staged),
-    }
-}
-
-/// Fails where a volume is between its old content and its new one, so that no backup is made of it.
-pub(crate) fn refuse_halfway(root: &Root) -> Result<()> {
-    match base::peek(root)? {
-        Some(journal) if journal.is_incomplete() => Err(Error::RestoreUnderWay { id: journal.id }),
-        _ => Ok(()),
     }
 }

@@ -2,7 +2,8 @@
 
 use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
-use crate::{Error, Options, Result, folder::RESTORE_FOLDER, swap::SwapState};
+use super::state::SwapState;
+use crate::{Error, Options, RESTORE_FOLDER, Result};
 
 /// How a volume's content is exchanged. `SwapOptions::default()` keeps the old content until the end.
 #[derive(Debug, Clone)]

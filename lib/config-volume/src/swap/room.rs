@@ -3,8 +3,7 @@
 use std::{collections::HashSet, os::unix::fs::MetadataExt, path::Path};
 
 use crate::{
-    Error, Result,
-    folder::RESTORE_FOLDER,
+    Error, RESTORE_FOLDER, Result,
     tree::{RelPath, Root},
 };
 

@@ -10,7 +10,7 @@ use std::{
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::{Error, RESTORE_FOLDER, Result, tree::Root};
 
 /// The journal's name in [`crate::RESTORE_FOLDER`].
 pub(super) const JOURNAL: &str = "journal.json";
@@ -210,6 +210,26 @@ impl Journal {
             Ok(rustix::fs::fsync(folder)?)
         };
         write().map_err(Error::io("write", path.join(JOURNAL)))
+    }
+}
+
+/// Reads the journal of a volume without a lock, for one who only looks.
+pub(super) fn peek(root: &Root) -> Result<Option<Journal>> {
+    let path = root.path().join(RESTORE_FOLDER);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::open(&path, flags, Mode::empty()) {
+        Ok(folder) => Journal::read(&folder, &path),
+        // Something else than a folder is no exchange, whatever it is.
+        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP) => Ok(None),
+        Err(error) => Err(Error::io("open", path)(error.into())),
+    }
+}
+
+/// Fails where a volume is between its old content and its new one, so that no backup is made of it.
+pub(crate) fn refuse_halfway(root: &Root) -> Result<()> {
+    match peek(root)? {
+        Some(journal) if journal.is_incomplete() => Err(Error::RestoreUnderWay { id: journal.id }),
+        _ => Ok(()),
     }
 }
 

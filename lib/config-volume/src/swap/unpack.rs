@@ -10,8 +10,7 @@ use tar::{Archive, EntryType};
 
 use super::build::{Attributes, Builder, pour};
 use crate::{
-    Error, Result,
-    folder::VELERO_MARKER,
+    Error, Result, VELERO_MARKER,
     tree::{RelPath, Root},
 };
 

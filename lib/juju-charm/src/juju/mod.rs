@@ -15,13 +15,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::context::{ContextError, JujuContext};
+use crate::context::JujuContext;
 use crate::error::Error;
 use crate::names::{Port, RelationId, StorageId, UnitName};
 use crate::pebble;
 use crate::runner::{ProcessRunner, ToolRunner};
 use crate::secret::SecretContent;
 use crate::status::CurrentStatus;
+use crate::variables::ContextError;
 
 /// Juju, as the unit of a charm sees it during one dispatch.
 ///

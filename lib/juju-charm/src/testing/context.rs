@@ -264,11 +264,7 @@ impl Context {
         })
     }
 
-    fn juju_context(
-        &self,
-        state: &State,
-        hook: &HookContext,
-    ) -> Result<JujuContext, crate::context::ContextError> {
+    fn juju_context(&self, state: &State, hook: &HookContext) -> Result<JujuContext, crate::ContextError> {
         let mut paths = Paths::of_unit(state.unit());
         if let Some(charm_dir) = &self.charm_dir {
             paths.charm_dir = display(charm_dir);

@@ -1,0 +1,21 @@
+//! Names in the root of a volume that are not the app's.
+
+use crate::tree::RelPath;
+
+/// The folder in the root of a volume that holds everything of this program but the ignore file.
+pub const FOLDER: &str = ".config-backup";
+/// The folder in the root of a volume that holds a restore until it is finished. No backup stores it.
+pub const RESTORE_FOLDER: &str = ".config-restore";
+/// kopia's ignore file.
+pub const IGNORE_FILE: &str = ".kopiaignore";
+/// Velero's folder in a restored volume (`pod_volume_restore_controller.go` of v1.15.2).
+pub const VELERO_MARKER: &str = ".velero";
+
+/// Whether the path is one that this program made, so that no backup's list holds it.
+pub(crate) fn is_ours(path: &RelPath) -> bool {
+    let bytes = path.as_bytes();
+    let first = bytes.split(|b| *b == b'/').next();
+    bytes == IGNORE_FILE.as_bytes()
+        || first == Some(FOLDER.as_bytes())
+        || first == Some(RESTORE_FOLDER.as_bytes())
+}
