@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kube::Client;
 
+use crate::error::causes;
 use crate::shown::shown;
 use crate::{Error, Result};
 
@@ -84,11 +85,16 @@ pub(crate) fn judged(action: String, error: kube::Error) -> Error {
         // It answered; what it said cannot be understood, or what was to be asked cannot be said.
         error @ (kube::Error::SerdeError(_) | kube::Error::BuildRequest(_)) => Error::Refused {
             action,
-            reason: shown(&crate::error::causes(&error)),
+            reason: shown(&causes(&error)),
+        },
+        // Its own text is the name of a type.
+        kube::Error::Service(cause) => Error::Unreachable {
+            action,
+            reason: shown(&causes(cause.as_ref())),
         },
         other => Error::Unreachable {
             action,
-            reason: shown(&crate::error::causes(&other)),
+            reason: shown(&causes(&other)),
         },
     }
 }

@@ -544,6 +544,10 @@ async fn none_not_allowed_and_not_reachable_are_three_answers() {
     let server = Server::new().breaks(BACKUPS).lists(VOLUMES, Vec::new());
     let error = backups::list(&server.cluster(), None).await.unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "cannot list backups: Kubernetes cannot be reached: connection refused"
+    );
 
     for (missing, present, name) in [
         (BACKUPS, VOLUMES, "backups.velero.io"),
