@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use juju_charm::SecretContent;
 use sha2::Sha512;
 
-use crate::profile::Credentials as Kind;
+use crate::profile::credentials::Credentials as Kind;
 
 /// Rounds of PBKDF2. What readers of the hash expect is fixed, so this is as well.
 const ROUNDS: u32 = 100_000;

@@ -5,16 +5,19 @@
 
 mod check;
 mod config_file;
+pub(crate) mod credentials;
 mod options;
+mod read;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use config_file::{ConfigFile, CreatedBy, Format, Setting, Settings};
+pub use credentials::Credentials;
 pub use options::{AppOption, OptionType, OptionValue};
+pub use read::ProfileError;
 
 use crate::template::{Place, Template};
 
@@ -162,90 +165,7 @@ pub struct Once {
     pub next_step: String,
 }
 
-/// What clients of the app log in with.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, tag = "kind", rename_all = "kebab-case")]
-pub enum Credentials {
-    /// A key that goes with every request: `${api-key}` in the config file. One that the file holds before there is a
-    /// secret is taken over.
-    ApiKey {},
-    /// A name and a password: `${username}`, `${password}` and `${password-hash}`.
-    Login {
-        /// The name.
-        username: String,
-    },
-}
-
-/// Why an app file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ProfileError {
-    /// The file is not there or not readable.
-    #[error("cannot read app file {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The text is not YAML.
-    #[error("cannot understand app file {origin}: {reason}")]
-    Parse {
-        /// Where the text came from.
-        origin: String,
-        /// What is wrong, with line and column.
-        reason: String,
-    },
-    /// A field is missing, unknown, of the wrong type, or has a value that cannot work.
-    #[error("cannot use app file {origin}: {field} {reason}")]
-    Field {
-        /// Where the text came from.
-        origin: String,
-        /// Which field, as a path in the file.
-        field: String,
-        /// Why its value cannot work.
-        reason: String,
-    },
-}
-
 impl AppProfile {
-    /// Reads and checks the app file at `path`.
-    ///
-    /// # Errors
-    /// When it cannot be read, parsed, or holds a value that cannot work.
-    pub fn load(path: &Path) -> Result<Self, ProfileError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ProfileError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        Self::parse(&path.display().to_string(), &text)
-    }
-
-    /// Parses and checks the text of an app file; `origin` names it in errors.
-    ///
-    /// # Errors
-    /// When the text does not parse or holds a value that cannot work.
-    pub fn parse(origin: &str, text: &str) -> Result<Self, ProfileError> {
-        // In two steps: only a value that is already read can tell the path to what does not fit.
-        let value: serde_json::Value = serde_yaml::from_str(text).map_err(|error| ProfileError::Parse {
-            origin: origin.to_owned(),
-            // The first line says what and where; the others show the text.
-            reason: error.to_string().lines().next().unwrap_or_default().to_owned(),
-        })?;
-        let profile: Self = serde_path_to_error::deserialize(value).map_err(|error| ProfileError::Field {
-            origin: origin.to_owned(),
-            field: error.path().to_string(),
-            reason: format!("does not fit: {}", error.inner()),
-        })?;
-        match check::check(&profile) {
-            Ok(()) => Ok(profile),
-            Err(fault) => Err(ProfileError::Field {
-                origin: origin.to_owned(),
-                field: fault.field,
-                reason: fault.reason,
-            }),
-        }
-    }
-
     /// Where the config file holds the API key, if the charm manages one.
     pub fn api_key_place(&self) -> Option<Vec<String>> {
         let file = self.config_file.as_ref()?;
