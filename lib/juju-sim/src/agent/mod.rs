@@ -6,6 +6,7 @@ mod report;
 mod resolver;
 mod socket;
 mod state;
+mod told;
 
 pub use fault::{At, Effect, Fault};
 pub(crate) use process::{Finished, run as run_process};

@@ -9,9 +9,9 @@ use std::hash::{Hash, Hasher};
 
 use juju_hook_tools::context::Event;
 use juju_hook_tools::model::{Databag, Model, Relation, application_name};
-use serde_json::{Value, json};
 
 use super::state::{AgentState, RelationSeen};
+use super::told::{configuration, remote_application_bag};
 use crate::simulation::StartOrder;
 
 /// The event that is due for the unit; none if it has nothing to do.
@@ -36,23 +36,6 @@ pub(crate) fn next_event(model: &Model, unit: &str, state: &AgentState, order: S
         .or_else(|| state.queue.first().cloned())
 }
 
-/// What config-changed tells a charm about, as one value.
-pub(crate) fn configuration(model: &Model, unit: &str) -> Value {
-    let application = model.application_of(unit);
-    let options: BTreeMap<&String, Option<&Value>> = application
-        .map(|application| {
-            application
-                .charm
-                .options
-                .keys()
-                .map(|name| (name, application.option(name)))
-                .collect()
-        })
-        .unwrap_or_default();
-    let address = model.units.get(unit).and_then(|unit| unit.address.as_ref());
-    json!({ "options": options, "trust": application.is_some_and(|application| application.trust), "address": address })
-}
-
 /// The units at the other end, with their bags.
 fn members<'a>(relation: &'a Relation, unit: &str) -> BTreeMap<String, &'a Databag> {
     let names = relation.counterparts(unit);
@@ -60,15 +43,6 @@ fn members<'a>(relation: &'a Relation, unit: &str) -> BTreeMap<String, &'a Datab
         .into_iter()
         .filter_map(|name| relation.units.get(&name).map(|member| (name, &member.data)))
         .collect()
-}
-
-/// The bag whose changes a unit is told of: the remote application's, in a peer relation its own.
-pub(crate) fn remote_application_bag(relation: &Relation, unit: &str) -> Databag {
-    let remote = relation.remote_application(application_name(unit));
-    remote
-        .and_then(|name| relation.application_data.get(name))
-        .cloned()
-        .unwrap_or_default()
 }
 
 fn relations<'a>(

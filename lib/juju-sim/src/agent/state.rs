@@ -7,7 +7,7 @@ use juju_hook_tools::model::{Databag, Model, Secret};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::resolver::{configuration, remote_application_bag};
+use super::told::{configuration, remote_application_bag};
 
 /// One agent's memory. Juju keeps the same in its `uniter` state.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::output::{print, table, write};
+use super::pairs::pairs;
 use super::verbs::{Deploy, Format, Model, Output, Verb};
 use super::{Answer, Outcome, inspect, run as action, secrets, state_folder, status};
 use crate::error::{Error, Result};
@@ -515,15 +516,4 @@ fn debug_log(include: &[String], lines: Option<usize>, model: &Model) -> Result<
     let from = lines.map_or(0, |lines| all.len().saturating_sub(lines));
     let shown: String = all.iter().skip(from).map(|line| format!("{line}\n")).collect();
     write(&shown)
-}
-
-/// `KEY=VALUE` arguments.
-pub(crate) fn pairs(arguments: &[String]) -> Result<BTreeMap<String, String>> {
-    let pair = |argument: &String| {
-        let parts = argument.split_once('=').filter(|(key, _)| !key.is_empty());
-        let (key, value) =
-            parts.ok_or_else(|| Error::Usage(format!("expected \"key=value\", got {argument:?}")))?;
-        Ok((key.to_owned(), value.to_owned()))
-    };
-    arguments.iter().map(pair).collect()
 }

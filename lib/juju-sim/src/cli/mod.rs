@@ -5,6 +5,7 @@
 mod inspect;
 mod juju;
 mod output;
+mod pairs;
 mod run;
 mod secrets;
 mod sim;

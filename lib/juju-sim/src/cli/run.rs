@@ -135,7 +135,7 @@ fn parameters(params: &[String], file: Option<&Path>, string_args: bool) -> Resu
             })?
         }
     };
-    for (key, text) in super::juju::pairs(params)? {
+    for (key, text) in super::pairs::pairs(params)? {
         let value = if string_args {
             Value::String(text)
         } else {

@@ -104,7 +104,7 @@ pub(crate) fn show(simulation: &Simulation, named: &str, reveal: bool, output: &
 /// `KEY=VALUE` arguments as a secret's content.
 pub(crate) fn content(arguments: &[String]) -> Result<BTreeMap<String, String>> {
     let mut content = BTreeMap::new();
-    for (key, value) in super::juju::pairs(arguments)? {
+    for (key, value) in super::pairs::pairs(arguments)? {
         match key.strip_suffix("#file") {
             Some(key) => {
                 let text = std::fs::read_to_string(&value).map_err(Error::io("read", &value))?;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use serde_json::json;
 
-use super::juju::{open, pairs};
+use super::juju::open;
 use super::output::{print, table, write};
+use super::pairs::pairs;
 use super::verbs::{Format, Model};
 use super::{Answer, Outcome, state_folder};
 use crate::agent::{At, Effect, Fault};

@@ -7,6 +7,7 @@
 //! Sources: the recorded objects of a Juju 4.0.15 for the shapes, `internal/provider/kubernetes/application/trust.go` of
 //! juju/juju for the Role.
 
+mod names;
 mod objects;
 mod patch;
 mod server;

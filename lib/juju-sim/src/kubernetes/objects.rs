@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Objects, VolumeKind, stateful_set};
+use super::names::{REVISION, revision, suffix, volume_name};
+use super::{Objects, VolumeKind};
 
 /// What a unit's pod is made of.
 #[derive(Debug, Clone)]
@@ -45,11 +46,11 @@ impl Objects {
             }
         };
         let template = &set["spec"]["template"];
-        let revision = stateful_set::revision(&app, template);
+        let revision = revision(&app, template);
         let (mut metadata, mut spec) = (template["metadata"].clone(), template["spec"].clone());
         metadata["name"] = json!(name);
         metadata["namespace"] = json!(self.namespace);
-        metadata["labels"][stateful_set::REVISION] = json!(revision);
+        metadata["labels"][REVISION] = json!(revision);
         spec["nodeName"] = json!("sim");
         for storage in &parts.storage {
             let volume = volume_name(&app, &storage.name);
@@ -146,18 +147,4 @@ fn push(list: &mut Value, item: Value) {
     if let Value::Array(items) = list {
         items.push(item);
     }
-}
-
-/// Name of the claim template. Juju puts the first six digits of the application's UUID behind it.
-pub(super) fn volume_name(app: &str, storage: &str) -> String {
-    format!("{app}-{storage}-{}", suffix(app))
-}
-
-/// Six hexadecimal digits that follow from a text.
-pub(super) fn suffix(text: &str) -> String {
-    // FNV-1a
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{:06x}", hash & 0xff_ffff)
 }

@@ -3,11 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::Objects;
-use super::objects::{PodParts, suffix, volume_name};
+use super::names::{REVISION, revision, suffix, volume_name};
+use super::objects::PodParts;
 use super::patch;
-
-/// Label that tells from which template a pod was made.
-pub(super) const REVISION: &str = "controller-revision-hash";
 
 impl Objects {
     /// Writes an application's StatefulSet as Juju does. What others changed in it is gone.
@@ -176,11 +174,6 @@ fn items(value: Option<&Value>) -> Result<&[Value], String> {
         Some(Value::Array(items)) => Ok(items),
         Some(_) => Err("there should be a list".to_owned()),
     }
-}
-
-/// Name of the revision that a template makes.
-pub(super) fn revision(app: &str, template: &Value) -> String {
-    format!("{app}-{}", suffix(&template.to_string()))
 }
 
 #[cfg(test)]
