@@ -6,47 +6,16 @@
     reason = "a test's helpers fail by panicking"
 )]
 
+mod probe;
+
 use std::collections::BTreeMap;
 
 use juju_charm::testing::{
-    CharmFiles, CommitError, Context, Event, Fault, LogLevel, LogTarget, Outcome, RelationState, RunError,
-    State,
+    CommitError, Context, Event, Fault, LogLevel, LogTarget, Outcome, RelationState, RunError, State,
 };
 use juju_charm::{Error, ErrorKind, Juju, Port, SecretContent, Status};
+use probe::probe;
 use serde_json::json;
-
-const METADATA: &str = "
-name: probe
-requires:
-  db: {interface: mysql, limit: 1}
-peers:
-  replicas: {interface: probe_peers}
-storage:
-  config: {type: filesystem, location: /config}
-containers:
-  app: {resource: app-image}
-";
-const CONFIG: &str = "
-options:
-  greeting: {type: string, default: hello}
-  port: {type: int, default: 8080}
-  ratio: {type: float}
-  key: {type: secret}
-";
-const ACTIONS: &str = "
-backup-now:
-  params:
-    wait: {type: boolean, default: true}
-";
-
-fn probe() -> Context {
-    Context::with_files(&CharmFiles {
-        metadata: METADATA,
-        config: CONFIG,
-        actions: ACTIONS,
-    })
-    .unwrap()
-}
 
 fn map<const N: usize>(entries: [(&str, &str); N]) -> BTreeMap<String, String> {
     entries

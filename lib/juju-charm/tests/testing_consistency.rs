@@ -6,42 +6,12 @@
     reason = "a test's helpers fail by panicking"
 )]
 
-use juju_charm::testing::{CharmFiles, Context, Event, Outcome, RelationState, State};
+mod probe;
+
+use juju_charm::testing::{Event, Outcome, RelationState, State};
 use juju_charm::{Error, Juju, SecretContent};
+use probe::probe;
 use serde_json::json;
-
-const METADATA: &str = "
-name: probe
-requires:
-  db: {interface: mysql, limit: 1}
-peers:
-  replicas: {interface: probe_peers}
-storage:
-  config: {type: filesystem, location: /config}
-containers:
-  app: {resource: app-image}
-";
-const CONFIG: &str = "
-options:
-  greeting: {type: string, default: hello}
-  port: {type: int, default: 8080}
-  ratio: {type: float}
-  key: {type: secret}
-";
-const ACTIONS: &str = "
-backup-now:
-  params:
-    wait: {type: boolean, default: true}
-";
-
-fn probe() -> Context {
-    Context::with_files(&CharmFiles {
-        metadata: METADATA,
-        config: CONFIG,
-        actions: ACTIONS,
-    })
-    .unwrap()
-}
 
 fn idle(_: &Juju) -> Result<(), Error> {
     Ok(())
