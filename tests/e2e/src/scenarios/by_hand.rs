@@ -3,24 +3,33 @@
 use std::process::Stdio;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
+use config_recovery::backups::{self as listed, Holds};
+use config_recovery::cluster::Cluster;
 use futures::FutureExt;
 use tokio::process::Command;
+use velero_backup_config::{BackupSpec, Method};
 
 use super::disaster::nothing_is_left;
 use super::exactly::seconds;
 use super::fleet::{self, FLEET, Held};
 use super::pod_failure::Controller;
+use super::scratch_snapshot::nothing_of_snapshots_is_left;
+use super::snapshot::with_feature;
 use super::{Beside, Scenario, Story};
+use crate::backups;
 use crate::bed::Bed;
+use crate::bed::csi::{CLASS, Snapshots};
 use crate::ground::{Ground, Need};
+use crate::juju::App;
+use crate::pods::Running;
 
 pub const SCENARIO: Scenario = Scenario {
     name: "dry-run-works-by-hand",
-    says: "the commands that a dry run of restore-from-backup shows, run by bash as they are, bring a damaged app back: every \
-           file, mode and row as before, and nothing left over",
+    says: "the commands that a dry run of restore-from-backup shows, run by bash as they are, bring a damaged app back, from \
+           files and from a snapshot: every file, mode and row as before, and nothing left over",
     beside: Beside::NoEngine,
-    needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
+    needs: &[Need::Velero, Need::NodeAgent, Need::OwnImages, Need::Snapshots],
     run: |ground, story| run(ground, story).boxed_local(),
 };
 
@@ -30,36 +39,85 @@ echo nonsense > radarr.db
 echo more > stray";
 
 async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+    let snapshots = ground.own_bed()?.snapshots().await?;
+    let played = play(ground, snapshots, story).await;
+    played.map_err(|error| anyhow!("{error:#}\n{}", snapshots.last_words()))
+}
+
+async fn play(ground: &Ground, snapshots: &Snapshots, story: &mut Story) -> Result<()> {
     let bed = ground.own_bed()?;
     let model = ground.namespace(SCENARIO.name).await?;
     let radarr = &FLEET[0];
-    let running = fleet::deploy_one(ground, radarr, &model, radarr.images(bed).await?, None, &[]).await?;
+    let images = radarr.images(bed).await?;
+    let running = fleet::deploy_one(ground, radarr, &model, images, Some(CLASS), &[]).await?;
     running.in_workload(&radarr.fill()).await?;
     running.sim("event settle").await?;
     let before = radarr.held(&running).await?;
-    fleet::action(&running, "backup-now").await?;
-    running.in_workload(DAMAGE).await?;
 
-    let plan = fleet::action(&running, "restore-from-backup backup-uid=latest dry-run=true").await?;
+    fleet::action(&running, "backup-now").await?;
+    comes_back(ground, &running, &before, "latest", story)
+        .await
+        .context("from files")?;
+
+    let velero = with_feature(ground, SCENARIO.name).await?;
+    // The marks that the other method needs would keep the volume out of a snapshot.
+    running.sim("juju config radarr backup-method=snapshot").await?;
+    running.settle().await?;
+    let uid = snapshot(&velero, &running.app).await?;
+    let stored = snapshots.all()?;
+    comes_back(ground, &running, &before, &uid, story)
+        .await
+        .context("from a snapshot")?;
+    nothing_of_snapshots_is_left(ground, &velero).await?;
+    ensure!(
+        snapshots.all()? == stored,
+        "the backup's snapshot should be as it was"
+    );
+    Ok(())
+}
+
+/// Has the app's volume backed up by a snapshot. Returns the backup's uid.
+async fn snapshot(velero: &Ground, app: &App) -> Result<String> {
+    let spec = BackupSpec::config_volume(&app.name, &app.model, Method::Snapshot)?;
+    let mut spec = spec.to_velero_backup_spec(false);
+    spec.storage_location = Some(velero.location.clone());
+    let name = format!("{}-{}", SCENARIO.name, velero.run);
+    backups::make(velero, &name, spec).await?;
+    let all = listed::list(&Cluster::new(velero.client.clone()), None).await?;
+    let backup = all.into_iter().find(|is| is.name == name);
+    let backup = backup.context("the backup is not listed")?;
+    ensure!(
+        backup.holds == Holds::Snapshot { count: 1 },
+        "the backup should hold one snapshot: {:?}",
+        backup.holds
+    );
+    Ok(backup.uid)
+}
+
+/// Damages the app's volume, and restores it by the commands.
+async fn comes_back(
+    ground: &Ground,
+    running: &Running<'_>,
+    before: &Held,
+    backup: &str,
+    story: &mut Story,
+) -> Result<()> {
+    running.in_workload(DAMAGE).await?;
+    let dry_run = format!("restore-from-backup backup-uid={backup} dry-run=true");
+    let plan = fleet::action(running, &dry_run).await?;
     nothing_is_left(ground).await?;
     let commands = plan["commands"].as_str().context("a dry run shows no commands")?;
-    let controller = Controller::of(&running).await?;
+    let controller = Controller::of(running).await?;
     let began = Instant::now();
-    play(bed, commands).await?;
-    story.figure(
-        "commands",
-        commands.lines().filter(|line| !line.starts_with('#')).count(),
-    );
-    story.figure("seconds that they took", seconds(began));
-    controller.meets_new_pod(&running).await?;
+    by_bash(ground.own_bed()?, commands).await?;
+    let lines = commands.lines().filter(|line| !line.starts_with('#')).count();
+    story.figure(&format!("seconds of {lines} lines of commands"), seconds(began));
+    controller.meets_new_pod(running).await?;
     running.settle().await?;
 
-    let now = radarr.held(&running).await?;
-    let before = without_owners_of_links(before);
-    before
-        .is_same(&without_owners_of_links(now.clone()), &[])
-        .context("after the commands")?;
+    let now = FLEET[0].held(running).await?;
     story.figure("files compared", now.files.len());
+    without_owners_of_links(before.clone()).is_same(&without_owners_of_links(now), &[])?;
     nothing_is_left(ground).await
 }
 
@@ -75,7 +133,7 @@ fn without_owners_of_links(mut held: Held) -> Held {
 }
 
 /// Runs them as a person would who has pasted them.
-async fn play(bed: &Bed, commands: &str) -> Result<()> {
+async fn by_bash(bed: &Bed, commands: &str) -> Result<()> {
     let path = std::env::var("PATH").unwrap_or_default();
     let output = Command::new("bash")
         .args(["-c", commands])

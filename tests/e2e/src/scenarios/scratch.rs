@@ -25,8 +25,8 @@ use crate::{apply, backups, wait};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "scratch-brings-back",
-    says: "the engine brings the files of a backup back beside the app, with bytes, modes, owners, times and links; seven \
-           at once take hardly longer; a run that was cut off is gone on with, and nothing is left of any",
+    says: "the engine brings the files of a backup back beside the app, with bytes, modes, owners, times and links, of one app \
+           and of seven at once; a run that was cut off is gone on with, and nothing is left of any",
     beside: Beside::NoEngine,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),

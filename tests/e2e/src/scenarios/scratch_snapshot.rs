@@ -55,6 +55,11 @@ async fn play(ground: &Ground, snapshots: &Snapshots, story: &mut Story) -> Resu
 
 async fn leaves_nothing(is: &BackedUp, ground: &Ground, velero: &Ground) -> Result<()> {
     is.leaves_nothing(ground).await?;
+    nothing_of_snapshots_is_left(ground, velero).await
+}
+
+/// What a snapshot's restore makes outside of the scratch namespace is not there any more.
+pub async fn nothing_of_snapshots_is_left(ground: &Ground, velero: &Ground) -> Result<()> {
     let ours = ListParams::default().labels("app.kubernetes.io/managed-by=configuratarr");
     let restores = velero.velero("Restore").list(&ours).await?.items;
     ensure!(restores.is_empty(), "Restores are left: {restores:?}");
