@@ -100,9 +100,9 @@ pub const ALL: &[Scenario] = &[
     scratch::SCENARIO,
     scratch_stops::SCENARIO,
     // From here on there is a second Velero: a charm that makes a backup would not know which one is meant.
-    by_hand::SCENARIO,
     snapshot::SCENARIO,
     scratch_snapshot::SCENARIO,
+    by_hand::SCENARIO,
 ];
 
 /// What a scenario tells beside success or failure.
