@@ -70,7 +70,8 @@ pub(super) fn put_back(path: &Path, options: &SwapOptions) -> Result<GivenUp> {
         forget(path)?;
         return Ok(GivenUp::Old);
     };
-    swap.give_up().map_err(volume("put the old content back"))
+    swap.give_up()
+        .map_err(volume("end the exchange that was cut off"))
 }
 
 /// Ends an exchange with the content that is in the volume, and removes the rest.

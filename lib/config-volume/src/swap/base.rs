@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
 
 use super::{
     options::{SwapStep, SwapWatcher},
-    state::{JOURNAL, Journal, NEW_JOURNAL},
+    state::{FOLDER_FLAGS, JOURNAL, Journal, NEW_JOURNAL},
 };
 use crate::{
     Error, RESTORE_FOLDER, Result, VELERO_MARKER,
@@ -31,11 +31,6 @@ const LOST_AND_FOUND: &str = "lost+found";
 const STAYING: [&str; 2] = [RESTORE_FOLDER, LOST_AND_FOUND];
 /// Entries in the root of what was brought that do not go into the volume.
 pub(super) const DROPPED: [&str; 3] = [RESTORE_FOLDER, LOST_AND_FOUND, VELERO_MARKER];
-
-const FOLDER_FLAGS: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
 
 /// Where content can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

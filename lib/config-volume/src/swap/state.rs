@@ -21,6 +21,12 @@ const VERSION: u32 = 1;
 /// A journal is some 200 bytes; one that is larger is none.
 const JOURNAL_LIMIT: u64 = 64 << 10;
 
+/// How a folder is opened that must be one itself, and no link to one.
+pub(super) const FOLDER_FLAGS: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
 /// How far an exchange is. Each state is on disk before what it names begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -216,8 +222,7 @@ impl Journal {
 /// Reads the journal of a volume without a lock, for one who only looks.
 pub(super) fn peek(root: &Root) -> Result<Option<Journal>> {
     let path = root.path().join(RESTORE_FOLDER);
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match rustix::fs::open(&path, flags, Mode::empty()) {
+    match rustix::fs::open(&path, FOLDER_FLAGS, Mode::empty()) {
         Ok(folder) => Journal::read(&folder, &path),
         // Something else than a folder is no exchange, whatever it is.
         Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP) => Ok(None),
