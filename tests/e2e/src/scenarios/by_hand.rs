@@ -4,24 +4,22 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use config_recovery::backups::{self as listed, BackupSummary, Holds};
-use config_recovery::cluster::Cluster;
+use config_recovery::backups::{BackupSummary, Holds};
 use futures::FutureExt;
 use tokio::process::Command;
-use velero_backup_config::{BackupSpec, Method};
+use velero_backup_config::Method;
 
 use super::disaster::nothing_is_left;
 use super::exactly::seconds;
 use super::fleet::{self, FLEET, Held};
 use super::pod_failure::Controller;
+use super::scratch::back_up;
 use super::scratch_snapshot::nothing_of_snapshots_is_left;
 use super::snapshot::with_feature;
 use super::{Beside, Scenario, Story};
-use crate::backups;
 use crate::bed::Bed;
 use crate::bed::csi::{CLASS, Snapshots};
 use crate::ground::{Ground, Need};
-use crate::juju::App;
 use crate::pods::Running;
 
 pub const SCENARIO: Scenario = Scenario {
@@ -54,41 +52,30 @@ async fn play(ground: &Ground, snapshots: &Snapshots, story: &mut Story) -> Resu
     running.sim("event settle").await?;
     let before = radarr.held(&running).await?;
 
-    let snapshooter = with_feature(ground, SCENARIO.name).await?;
-    for (velero, method) in [(ground, Method::Filesystem), (&snapshooter, Method::Snapshot)] {
+    let with_snapshots = with_feature(ground, SCENARIO.name).await?;
+    for (velero, method) in [(ground, Method::Filesystem), (&with_snapshots, Method::Snapshot)] {
         // The marks that one method needs would keep the volume out of a backup by the other.
         let choose = format!("juju config radarr backup-method={}", method.as_str());
         running.sim(&choose).await?;
         running.settle().await?;
-        let backup = back_up(velero, &running.app, method).await?;
+        // By a Velero of choice: a charm does not know which of several is meant.
+        let name = format!("{}-{}-{}", SCENARIO.name, method.as_str(), ground.run);
+        let backup = back_up(velero, &running.app, method, &name).await?;
+        ensure!(
+            matches!(
+                (method, &backup.holds),
+                (Method::Filesystem, Holds::Files(_)) | (Method::Snapshot, Holds::Snapshot { count: 1 })
+            ),
+            "the backup should hold the volume: {:?}",
+            backup.holds
+        );
         let stored = snapshots.all()?;
         comes_back(ground, &running, &before, &backup, story)
             .await
             .with_context(|| format!("from {:?}", backup.holds))?;
         ensure!(snapshots.all()? == stored, "snapshots should be as they were");
     }
-    nothing_of_snapshots_is_left(ground, &snapshooter).await
-}
-
-/// Has the app's volume backed up, by a Velero of choice. A charm does not know which of several is meant.
-async fn back_up(velero: &Ground, app: &App, method: Method) -> Result<BackupSummary> {
-    let spec = BackupSpec::config_volume(&app.name, &app.model, method)?;
-    let mut spec = spec.to_velero_backup_spec(false);
-    spec.storage_location = Some(velero.location.clone());
-    let name = format!("{}-{}-{}", SCENARIO.name, method.as_str(), velero.run);
-    backups::make(velero, &name, spec).await?;
-    let all = listed::list(&Cluster::new(velero.client.clone()), None).await?;
-    let backup = all.into_iter().find(|is| is.name == name);
-    let backup = backup.context("the backup is not listed")?;
-    ensure!(
-        matches!(
-            (method, &backup.holds),
-            (Method::Filesystem, Holds::Files(_)) | (Method::Snapshot, Holds::Snapshot { count: 1 })
-        ),
-        "the backup should hold the volume: {:?}",
-        backup.holds
-    );
-    Ok(backup)
+    nothing_of_snapshots_is_left(ground, &with_snapshots).await
 }
 
 /// Damages the app's volume, and restores it by the commands.

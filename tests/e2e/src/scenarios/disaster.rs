@@ -121,8 +121,8 @@ async fn held(apps: &[Running<'_>]) -> Result<Vec<Held>> {
 ///
 /// The node agent opens its repository twice for each restore, in a loop that works on one restore at a time
 /// (`pkg/controller/pod_volume_restore_controller.go` and `pkg/datapath/file_system.go` of Velero 1.15.2), and each opening
-/// derives a key by scrypt: half a second of work at least, which no `loadConcurrency` shortens. Apart from that queue seven are to
-/// come back beside each other.
+/// derives a key by scrypt: half a second of work at least, which no `loadConcurrency` shortens. Apart from that queue
+/// seven are to come back beside each other.
 async fn by_action(ground: &Ground, apps: &[Running<'_>], story: &mut Story) -> Result<()> {
     let mut alone = Vec::new();
     for running in apps.iter().take(3) {

@@ -105,6 +105,17 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
     is.leaves_nothing(ground).await
 }
 
+/// Has the app's volume backed up by this project's request, and returns what the engine says of it.
+pub async fn back_up(velero: &Ground, app: &App, method: Method, name: &str) -> Result<BackupSummary> {
+    let spec = BackupSpec::config_volume(&app.name, &app.model, method)?;
+    let mut spec = spec.to_velero_backup_spec(false);
+    spec.storage_location = Some(velero.location.clone());
+    backups::make(velero, name, spec).await?;
+    let all = listed::list(&Cluster::new(velero.client.clone()), None).await?;
+    let backup = all.into_iter().find(|is| is.name == name);
+    backup.context("the backup is not listed")
+}
+
 impl BackedUp {
     /// Deploys an app as Juju does, fills it and has its files backed up by this project's request.
     pub async fn make(ground: &Ground, scenario: &str) -> Result<Self> {
@@ -140,20 +151,9 @@ impl BackedUp {
         if method == Method::Filesystem {
             annotate(ground, &model, &pod, &app.volume("config")).await?;
         }
-        let spec = BackupSpec::config_volume(&app.name, &model, method)?;
-        let mut spec = spec.to_velero_backup_spec(false);
-        spec.storage_location = Some(velero.location.clone());
-        let name = format!("{scenario}-{}", ground.run);
-        backups::make(velero, &name, spec).await?;
-
-        let cluster = Cluster::new(ground.client.clone());
-        let all = listed::list(&cluster, None).await?;
-        let backup = all
-            .into_iter()
-            .find(|is| is.name == name)
-            .context("the backup is not listed")?;
+        let backup = back_up(velero, &app, method, &format!("{scenario}-{}", ground.run)).await?;
         Ok(Self {
-            cluster,
+            cluster: Cluster::new(ground.client.clone()),
             app,
             backup,
             before,
