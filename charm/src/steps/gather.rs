@@ -1,0 +1,386 @@
+//! Reads what a dispatch needs to know, each thing once, and only what the event can have changed.
+//!
+//! A hook tool costs some milliseconds and update-status comes every five minutes for ever, so a steady one reads six:
+//! is-leader, config-get, secret-get, relation-ids, relation-get, and status-get at the end. Ports, the storage's place
+//! and the relations that decide how the workload runs are read in events that can have changed them, or when it has to be
+//! started: in between, Pebble's plan remembers what they said. The version is read when there is a new container.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+
+use juju_charm::pebble::{CheckStatus, Error as PebbleError, Pebble, ServiceStatus};
+use juju_charm::{Event, Juju};
+
+use crate::CharmError;
+use crate::backup::{self, BackupFacts};
+use crate::config_file;
+use crate::credentials::{self, Credentials, MissingKey, Origin};
+use crate::facts::{Container, Facts, FileFacts, ReadyContainer, RecoveryFacts, Storage};
+use crate::ingress::{self, Ingress, Related};
+use crate::kubernetes::Cluster;
+use crate::media::{self, Media};
+use crate::metadata;
+use crate::names::{BACKUP_ENDPOINT, SHOW_BACKUP_SPEC, check_name, is_recovery, pod_name};
+use crate::options::RawOptions;
+use crate::profile::{AppProfile, CreatedBy, VersionFile};
+
+/// Reads the world.
+///
+/// # Errors
+/// When a hook tool fails. A container that cannot be read is a fact, not an error.
+pub fn gather(
+    juju: &Juju,
+    pebble: &dyn Pebble,
+    cluster: &dyn Cluster,
+    profile: &AppProfile,
+) -> Result<Facts, CharmError> {
+    let context = juju.context();
+    let thorough = can_change_anything(context.event());
+    let leader = juju.is_leader()?;
+    let options = RawOptions::read(profile, juju.config()?)?;
+    // A new image comes with a new container; no hook tool reads the version back to compare.
+    let new_container = matches!(context.event(), Event::PebbleReady(_));
+    let container = container(pebble, profile, new_container);
+    let credentials = if leader {
+        credentials(juju, profile, &container)?
+    } else {
+        None
+    };
+    let rotation = rotation(juju, profile, credentials.as_ref())?;
+    let backup_relations = if leader && profile.storage.is_some() {
+        backup_relations(juju)?
+    } else {
+        BTreeMap::new()
+    };
+    // A standby is selected by the same label, so it has to say that nothing of it is stored.
+    let is_selected = match leader {
+        true => !backup_relations.is_empty(),
+        false => profile.storage.is_some() && !juju.relations(BACKUP_ENDPOINT)?.is_empty(),
+    };
+    let starts =
+        matches!(&container, Container::Ready(ready) if ready.service != Some(ServiceStatus::Active));
+    let runs_here = leader || !profile.needs_leader();
+    let media = if profile.media
+        && runs_here
+        && (starts || can_change(context.event(), media::ENDPOINT) || !is_content(juju)?)
+    {
+        media(juju)?
+    } else {
+        Media::NotRead
+    };
+    // Looked at in every event: a pod that was recreated has lost its annotations.
+    let about_backups = is_selected || is_about_backups(context.event());
+    let pod = if about_backups || leader && is_about_media(juju, &media)? {
+        Some(cluster.pod(&pod_name(juju)))
+    } else {
+        None
+    };
+    let volume = match (&profile.storage, &pod) {
+        (Some(storage), Some(pod)) if about_backups => {
+            backup::look(cluster, pod, &profile.name, &storage.location)
+        }
+        _ => BackupFacts::NotRead,
+    };
+    let media_claim = match &pod {
+        Some(Ok(pod)) if leader => media::claim::look(cluster, pod),
+        _ => None,
+    };
+    let ingress =
+        if profile.ingress && (starts && runs_here || can_change(context.event(), ingress::ENDPOINT)) {
+            ingress(juju, leader)?
+        } else {
+            Ingress::NotRead
+        };
+    let storage = if leader && (thorough || starts) {
+        storage(juju, profile)?
+    } else {
+        Storage::NotRead
+    };
+    let opened_ports = if thorough {
+        Some(juju.opened_ports()?)
+    } else {
+        None
+    };
+    Ok(Facts {
+        app: context.app().to_owned(),
+        unit: context.unit().number(),
+        model: context.model_name().to_owned(),
+        charm_dir: context.charm_dir().to_owned(),
+        leader,
+        options,
+        metadata: metadata::check(context.charm_dir(), profile),
+        container,
+        storage,
+        credentials,
+        rotation,
+        backup_relations,
+        pod,
+        volume,
+        media,
+        media_claim,
+        ingress,
+        opened_ports,
+        recovery: RecoveryFacts::default(),
+    })
+}
+
+/// Whether somebody asks how the volume is backed up.
+fn is_about_backups(event: &Event) -> bool {
+    matches!(event, Event::Action(action) if action.name == SHOW_BACKUP_SPEC || is_recovery(&action.name))
+}
+
+/// Whether the last event left nothing to be mended. Costs no hook tool more: every dispatch ends with this question.
+///
+/// What could not be done about the media is tried again in every event until it is: neither the relation nor the pod
+/// changes when somebody gives the trust that lacked, or when the cluster answers again.
+fn is_content(juju: &Juju) -> Result<bool, CharmError> {
+    Ok(juju.status()?.name == "active")
+}
+
+/// Whether the pod has to be compared with what the relation media-storage says.
+fn is_about_media(juju: &Juju, media: &Media) -> Result<bool, CharmError> {
+    match media {
+        Media::Provided(_) => Ok(true),
+        // Most apps never had media: their pod is not read for that.
+        Media::NotRelated => {
+            let relation = juju.context().event().relation();
+            Ok(
+                relation.is_some_and(|relation| relation.endpoint == media::ENDPOINT)
+                    || juju.status()?.message.contains(media::ENDPOINT),
+            )
+        }
+        _ => Ok(false),
+    }
+}
+
+/// False for the events that come again and again and cannot have changed ports, mounts or the image.
+fn can_change_anything(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::UpdateStatus
+            | Event::RelationCreated(_)
+            | Event::RelationJoined(_)
+            | Event::RelationChanged(_)
+            | Event::RelationDeparted(_)
+            | Event::RelationBroken(_)
+            | Event::SecretChanged(_)
+            | Event::PebbleCheckFailed(_)
+            | Event::PebbleCheckRecovered(_)
+            | Event::PebbleCustomNotice(_)
+    )
+}
+
+/// Whether the event can have changed what a relation of this endpoint says.
+fn can_change(event: &Event, endpoint: &str) -> bool {
+    match event.relation() {
+        Some(relation) => relation.endpoint == endpoint,
+        None => can_change_anything(event),
+    }
+}
+
+fn container(pebble: &dyn Pebble, profile: &AppProfile, new_container: bool) -> Container {
+    match ready_container(pebble, profile, new_container) {
+        Ok(container) => Container::Ready(container),
+        Err(error) if error.is_not_reachable() => Container::NotReachable,
+        Err(error) => Container::Faulty {
+            reason: crate::causes(&error),
+        },
+    }
+}
+
+fn ready_container(
+    pebble: &dyn Pebble,
+    profile: &AppProfile,
+    new_container: bool,
+) -> Result<ReadyContainer, PebbleError> {
+    let plan = pebble.plan()?;
+    let service = pebble
+        .services(&[])?
+        .into_iter()
+        .find(|service| service.name == profile.name);
+    let check = pebble
+        .checks()?
+        .into_iter()
+        .find(|check| check.name == check_name(profile));
+    let config_file = match &profile.config_file {
+        Some(file) => read_file(pebble, &file.path)?,
+        None => None,
+    };
+    let version = match &profile.workload.version {
+        Some(place) if new_container => {
+            read_file(pebble, &place.file)?.and_then(|file| version(place, &file.content))
+        }
+        _ => None,
+    };
+    Ok(ReadyContainer {
+        plan,
+        service: service.map(|service| service.current),
+        check: check
+            .map(|check| check.status)
+            .filter(|status| *status != CheckStatus::Inactive),
+        config_file,
+        version,
+    })
+}
+
+/// A file with its mode and owner; `None` when there is none.
+fn read_file(pebble: &dyn Pebble, path: &str) -> Result<Option<FileFacts>, PebbleError> {
+    let info = match pebble.list_files(path, true) {
+        Ok(files) => files.into_iter().next(),
+        Err(error) if error.is_not_found() => None,
+        Err(error) => return Err(error),
+    };
+    let Some(info) = info else { return Ok(None) };
+    let owner = info.user_id.zip(info.group_id);
+    let content = pebble.read_file(path)?;
+    Ok(Some(FileFacts {
+        content,
+        mode: info.mode,
+        owner,
+    }))
+}
+
+fn version(place: &VersionFile, content: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(content);
+    let value = text.lines().find_map(|line| {
+        line.trim()
+            .strip_prefix(&place.key)?
+            .trim_start()
+            .strip_prefix('=')
+    })?;
+    let value = value.trim().trim_matches('"');
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// What the secret holds; before there is one, the key that the app already uses, else new ones.
+///
+/// Nothing is made while the container cannot be read, or the app has still to make its file: it may have a key that its
+/// clients know.
+fn credentials(
+    juju: &Juju,
+    profile: &AppProfile,
+    container: &Container,
+) -> Result<Option<Credentials>, CharmError> {
+    let (Some(file), Some(kind)) = (&profile.config_file, &profile.credentials) else {
+        return Ok(None);
+    };
+    let label = credentials::label(kind);
+    if let Some(content) = juju.secret_content(label)? {
+        return match Credentials::from_secret(kind, &content) {
+            Ok(found) => Ok(Some(found)),
+            Err(MissingKey(key)) => Err(CharmError::SecretWithoutKey { label, key }),
+        };
+    }
+    let Container::Ready(ready) = container else {
+        return Ok(None);
+    };
+    let current = ready.config_file.as_ref();
+    let in_use = profile
+        .api_key_place()
+        .zip(current)
+        .and_then(|(place, current)| config_file::value(file, &current.content, &place));
+    match in_use.as_deref().and_then(Credentials::from_config_file) {
+        Some(key) => Ok(Some(key)),
+        None if file.created_by == CreatedBy::App && current.is_none() => Ok(None),
+        None => Ok(Some(Credentials::generate(kind)?)),
+    }
+}
+
+/// How often Juju says that the secret's time has come. Only the option changes it, and only the leader may ask.
+fn rotation(
+    juju: &Juju,
+    profile: &AppProfile,
+    credentials: Option<&Credentials>,
+) -> Result<Option<String>, CharmError> {
+    let changes_options = matches!(
+        juju.context().event(),
+        Event::ConfigChanged | Event::UpgradeCharm | Event::LeaderElected
+    );
+    let Some(kind) = &profile.credentials else {
+        return Ok(None);
+    };
+    if !changes_options || credentials.is_none_or(|found| found.origin() != Origin::Secret) {
+        return Ok(None);
+    }
+    let info = juju.secret_info(credentials::label(kind))?;
+    Ok(info.map(|info| info.rotation.unwrap_or_else(|| "never".to_owned())))
+}
+
+fn media(juju: &Juju) -> Result<Media, CharmError> {
+    let Some(id) = juju.relations(media::ENDPOINT)?.into_iter().next() else {
+        return Ok(Media::NotRelated);
+    };
+    let Some(remote) = juju.remote_app(&id)? else {
+        return Ok(Media::Waiting);
+    };
+    Ok(Media::from_bag(&juju.app_data(&id, &remote)?))
+}
+
+fn ingress(juju: &Juju, leader: bool) -> Result<Ingress, CharmError> {
+    let Some(id) = juju.relations(ingress::ENDPOINT)?.into_iter().next() else {
+        return Ok(Ingress::NotRelated);
+    };
+    let url = match juju.remote_app(&id)? {
+        Some(remote) => ingress::url_in(&juju.app_data(&id, &remote)?),
+        None => None,
+    };
+    // Only the leader may read its own application's bag.
+    let app_bag = if leader {
+        Some(juju.own_app_data(&id)?)
+    } else {
+        None
+    };
+    let address = juju.network(ingress::ENDPOINT)?.bind_address();
+    Ok(Ingress::Related(Related {
+        app_bag,
+        unit_bag: juju.own_unit_data(&id)?,
+        address: address.map(|address| address.to_string()),
+        url,
+        id: id.to_string(),
+    }))
+}
+
+fn backup_relations(juju: &Juju) -> Result<BTreeMap<String, BTreeMap<String, String>>, CharmError> {
+    let mut relations = BTreeMap::new();
+    for id in juju.relations(BACKUP_ENDPOINT)? {
+        let bag = juju.own_app_data(&id)?;
+        relations.insert(id.to_string(), bag);
+    }
+    Ok(relations)
+}
+
+fn storage(juju: &Juju, profile: &AppProfile) -> Result<Storage, CharmError> {
+    let Some(storage) = &profile.storage else {
+        return Ok(Storage::NotRead);
+    };
+    let Some(id) = juju.storages(&storage.name)?.into_iter().next() else {
+        return Ok(Storage::NotMounted);
+    };
+    let Some(location) = juju.storage_location(&id)? else {
+        return Ok(Storage::NotMounted);
+    };
+    let Ok(metadata) = std::fs::metadata(&location) else {
+        return Ok(Storage::NotMounted);
+    };
+    Ok(Storage::Mounted {
+        location,
+        owner: (metadata.uid(), metadata.gid()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_found_among_other_keys() {
+        let place = VersionFile {
+            file: "/x".into(),
+            key: "PackageVersion".into(),
+        };
+        let content =
+            b"PackageAuthor=[ls](https://x)\nPackageVersion=6.1.1.10360-ls299\nUpdateMethod=Docker\n";
+        assert_eq!(version(&place, content).as_deref(), Some("6.1.1.10360-ls299"));
+        assert_eq!(version(&place, b"PackageVersionX=1\nPackageVersion=\n"), None);
+    }
+}
