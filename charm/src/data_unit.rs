@@ -127,7 +127,13 @@ impl DataUnit {
 
     /// Whether the unit with the data is gone.
     pub fn is_gone(&self) -> bool {
-        matches!(self, Self::Elsewhere { is_present: false, .. })
+        matches!(
+            self,
+            Self::Elsewhere {
+                is_present: false,
+                ..
+            }
+        )
     }
 }
 
@@ -223,7 +229,10 @@ mod tests {
             bound: bound.map(unit),
             had_data: false,
             own,
-            others: others.iter().map(|(number, report)| (unit(*number), *report)).collect(),
+            others: others
+                .iter()
+                .map(|(number, report)| (unit(*number), *report))
+                .collect(),
         })
     }
 
@@ -250,20 +259,92 @@ mod tests {
             (false, Some(Data), Peers::NoRelation, waits(&[]), None),
             // Bound: it does not matter who leads and what is in the volume.
             (false, Some(Data), related(Some(1), None, &[]), here.clone(), None),
-            (true, Some(Empty), related(Some(1), None, &[(0, Some(SawData))]), here.clone(), None),
-            (true, Some(Data), related(Some(0), None, &[(0, None)]), elsewhere(0, true), None),
-            (false, Some(Empty), related(Some(0), None, &[(0, None)]), elsewhere(0, true), None),
-            (true, Some(Data), related(Some(0), None, &[(2, None)]), elsewhere(0, false), None),
-            (false, Some(Data), related(Some(0), None, &[]), elsewhere(0, false), None),
+            (
+                true,
+                Some(Empty),
+                related(Some(1), None, &[(0, Some(SawData))]),
+                here.clone(),
+                None,
+            ),
+            (
+                true,
+                Some(Data),
+                related(Some(0), None, &[(0, None)]),
+                elsewhere(0, true),
+                None,
+            ),
+            (
+                false,
+                Some(Empty),
+                related(Some(0), None, &[(0, None)]),
+                elsewhere(0, true),
+                None,
+            ),
+            (
+                true,
+                Some(Data),
+                related(Some(0), None, &[(2, None)]),
+                elsewhere(0, false),
+                None,
+            ),
+            (
+                false,
+                Some(Data),
+                related(Some(0), None, &[]),
+                elsewhere(0, false),
+                None,
+            ),
             // Not bound: the leader decides.
-            (false, Some(Data), related(None, None, &[(0, None)]), waits(&[]), None),
-            (true, Some(Data), related(None, None, &[(0, Some(SawData))]), here.clone(), Some(1)),
-            (true, Some(Data), related(None, None, &[(0, None)]), here.clone(), Some(1)),
-            (true, None, related(None, None, &[(0, Some(SawData))]), waits(&[1]), None),
+            (
+                false,
+                Some(Data),
+                related(None, None, &[(0, None)]),
+                waits(&[]),
+                None,
+            ),
+            (
+                true,
+                Some(Data),
+                related(None, None, &[(0, Some(SawData))]),
+                here.clone(),
+                Some(1),
+            ),
+            (
+                true,
+                Some(Data),
+                related(None, None, &[(0, None)]),
+                here.clone(),
+                Some(1),
+            ),
+            (
+                true,
+                None,
+                related(None, None, &[(0, Some(SawData))]),
+                waits(&[1]),
+                None,
+            ),
             (true, Some(Empty), related(None, None, &[]), here.clone(), Some(1)),
-            (true, Some(Empty), related(None, None, &[(0, Some(SawEmpty))]), here.clone(), Some(1)),
-            (true, Some(Empty), related(None, None, &[(0, Some(SawData))]), elsewhere(0, true), Some(0)),
-            (true, Some(Empty), related(None, None, &[(0, None)]), waits(&[0]), None),
+            (
+                true,
+                Some(Empty),
+                related(None, None, &[(0, Some(SawEmpty))]),
+                here.clone(),
+                Some(1),
+            ),
+            (
+                true,
+                Some(Empty),
+                related(None, None, &[(0, Some(SawData))]),
+                elsewhere(0, true),
+                Some(0),
+            ),
+            (
+                true,
+                Some(Empty),
+                related(None, None, &[(0, None)]),
+                waits(&[0]),
+                None,
+            ),
             (
                 true,
                 Some(Empty),
@@ -281,7 +362,13 @@ mod tests {
                 None,
             ),
             // Empty by accident before anything was bound.
-            (true, Some(Empty), related(None, Some(SawData), &[(0, None)]), here, Some(1)),
+            (
+                true,
+                Some(Empty),
+                related(None, Some(SawData), &[(0, None)]),
+                here,
+                Some(1),
+            ),
         ];
         for (leads, contents, peers, expected, bound) in cases {
             let own = unit(1);

@@ -76,12 +76,16 @@ fn every_app_settles_and_an_unchanged_event_writes_nothing() {
 }
 
 #[test]
-fn a_steady_update_status_calls_no_more_than_six_tools() {
+fn a_steady_update_status_calls_no_more_than_ten_tools() {
     for profile in profiles() {
         let mut unit = Unit::settled(&profile);
         let outcome = unit.run(Event::UpdateStatus);
         let mut called: Vec<&str> = outcome.calls.iter().map(|call| call.tool.as_str()).collect();
         let mut expected = vec!["is-leader", "config-get"];
+        if profile.storage.is_some() {
+            // The peer relation, with two bags.
+            expected.extend(["relation-ids", "relation-list"]);
+        }
         if profile.credentials.is_some() {
             expected.push("secret-get");
         }

@@ -28,10 +28,10 @@ fn radarr() -> AppProfile {
 }
 
 fn related(unit: &mut Unit) {
-    unit.state = unit
-        .state
-        .clone()
-        .with_relation(RelationState::new(3, "velero-backup-config", "velero-operator"));
+    unit.state =
+        unit.state
+            .clone()
+            .with_relation(RelationState::new(3, "velero-backup-config", "velero-operator"));
 }
 
 fn asked_for_backups(unit: &Unit) -> bool {
@@ -101,7 +101,10 @@ fn after_a_restore_that_lost_both_contents_no_event_and_no_action_starts_the_app
     }
     assert!(unit.act("backup-now", json!({})).is_err());
     assert_eq!(unit.recovery.calls.take().last().unwrap(), "restore");
-    assert!(!asked_for_backups(&unit), "a backup of an empty volume was asked for");
+    assert!(
+        !asked_for_backups(&unit),
+        "a backup of an empty volume was asked for"
+    );
 }
 
 #[test]
@@ -128,7 +131,8 @@ fn a_restore_that_fails_does_not_end_the_wait_of_restore_on_deploy() {
     }
     assert!(!unit.runs());
     let waits = unit.status();
-    unit.act("restore-from-backup", json!({"backup-uid": "latest"})).unwrap_err();
+    unit.act("restore-from-backup", json!({"backup-uid": "latest"}))
+        .unwrap_err();
     assert!(!unit.runs(), "{}", unit.status());
     assert_eq!(unit.status(), waits);
     assert_eq!(unit.file(), None, "the app was started fresh");

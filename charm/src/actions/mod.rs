@@ -1,11 +1,15 @@
-//! The actions around backups: what a person runs on the leader.
+//! What a person runs: [`ACTIONS`] is the table of all of them.
 //!
-//! Each says what it does in the action's log while it runs. What goes wrong is said with what to do about it; that there
-//! is no backup, that the cluster cannot be reached and that something is not allowed are three different texts.
+//! Each says what it does in the action's log while it runs. What goes wrong comes with what to do about it; that there is no
+//! backup, that the cluster cannot be reached and that something is not allowed are three different texts.
 
-mod backup;
-mod list;
+mod backup_now;
+mod list_backups;
 mod restore;
+mod restored_app;
+pub mod rotate;
+mod show_backup_spec;
+mod start_empty;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -13,22 +17,115 @@ use std::path::PathBuf;
 
 use config_recovery::backups::BackupSummary;
 use config_recovery::engine::Checked;
-use juju_charm::Juju;
-use juju_charm::pebble::Pebble;
 use serde_json::{Map, Value, json};
 
-use super::Recovery;
-use super::texts::told;
 use crate::CharmError;
-use crate::kubernetes::Cluster;
-use crate::names::{BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP, VERIFY_BACKUP};
+use crate::data_unit::DataUnit;
+use crate::env::Env;
+use crate::facts::Facts;
+use crate::names::{
+    BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP, SHOW_BACKUP_SPEC, START_EMPTY, VERIFY_BACKUP,
+};
 use crate::profile::AppProfile;
+use crate::recovery::texts::told;
+use crate::steps::gather::{Look, gather};
 
 /// Results by key.
-type Results = BTreeMap<String, String>;
+pub type Results = BTreeMap<String, String>;
+
+/// On which unit an action runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The leader.
+    Leader,
+    /// The unit with the data; the leader, where no unit has them.
+    Data,
+}
+
+/// One action.
+pub struct Action {
+    /// Its name; `None` for an app that does not have it.
+    name: fn(&AppProfile) -> Option<&'static str>,
+    /// Its entry in `actions.yaml`.
+    declaration: fn(&AppProfile) -> Value,
+    /// What it cannot do when it fails: "list backups".
+    what: &'static str,
+    /// Where it runs.
+    place: Place,
+    /// Runs it.
+    run: fn(Call<'_>) -> Result<Results, Stopped>,
+}
+
+/// The name, for an app with a config volume.
+macro_rules! with_volume {
+    ($name:expr) => {
+        |profile| profile.storage.is_some().then_some($name)
+    };
+}
+
+/// All actions.
+pub const ACTIONS: [Action; 7] = [
+    Action {
+        name: rotate::name,
+        declaration: rotate::declaration,
+        what: "rotate",
+        place: Place::Leader,
+        run: rotate::run,
+    },
+    Action {
+        name: with_volume!(SHOW_BACKUP_SPEC),
+        declaration: |_| show_backup_spec::declaration(),
+        what: "show the backup spec",
+        place: Place::Data,
+        run: show_backup_spec::run,
+    },
+    Action {
+        name: with_volume!(LIST_BACKUPS),
+        declaration: |_| list_backups::declaration(),
+        what: "list backups",
+        place: Place::Data,
+        run: list_backups::run,
+    },
+    Action {
+        name: with_volume!(BACKUP_NOW),
+        declaration: |_| backup_now::declaration(),
+        what: "make a backup",
+        place: Place::Data,
+        run: backup_now::run,
+    },
+    Action {
+        name: with_volume!(VERIFY_BACKUP),
+        declaration: |_| verify::declaration(),
+        what: "verify a backup",
+        place: Place::Data,
+        run: verify::run,
+    },
+    Action {
+        name: with_volume!(RESTORE_FROM_BACKUP),
+        declaration: |_| restore::declaration(),
+        what: "restore",
+        place: Place::Data,
+        run: restore::run,
+    },
+    Action {
+        name: with_volume!(START_EMPTY),
+        declaration: |_| start_empty::declaration(),
+        what: "start empty",
+        place: Place::Data,
+        run: start_empty::run,
+    },
+];
+
+/// The entries of `actions.yaml`.
+pub fn declarations(profile: &AppProfile) -> impl Iterator<Item = (String, Value)> {
+    ACTIONS.iter().filter_map(move |action| {
+        let name = (action.name)(profile)?;
+        Some((name.to_owned(), (action.declaration)(profile)))
+    })
+}
 
 /// Why an action could not be done.
-enum Stopped {
+pub enum Stopped {
     /// By its own words.
     Because(String),
     /// By the engine.
@@ -63,77 +160,59 @@ impl From<String> for Stopped {
 
 /// What an action works with.
 #[derive(Clone, Copy)]
-struct Around<'a> {
-    juju: &'a Juju,
-    pebble: &'a dyn Pebble,
-    cluster: &'a dyn Cluster,
-    recovery: &'a dyn Recovery,
-    profile: &'a AppProfile,
-}
-
-type Action = fn(Around<'_>) -> Result<Results, Stopped>;
-
-/// Name, what it cannot do when it fails, and the action itself.
-const ACTIONS: [(&str, &str, Action); 4] = [
-    (LIST_BACKUPS, "list backups", list::run),
-    (BACKUP_NOW, "make a backup", backup::run),
-    (VERIFY_BACKUP, "verify a backup", verify::run),
-    (RESTORE_FROM_BACKUP, "restore", restore::run),
-];
-
-/// The actions' entries in `actions.yaml`.
-pub fn declarations() -> Map<String, Value> {
-    [
-        (LIST_BACKUPS, list::declaration()),
-        (BACKUP_NOW, backup::declaration()),
-        (VERIFY_BACKUP, verify::declaration()),
-        (RESTORE_FROM_BACKUP, restore::declaration()),
-    ]
-    .map(|(name, declaration)| (name.to_owned(), declaration))
-    .into_iter()
-    .collect()
+pub struct Call<'a> {
+    env: Env<'a>,
+    /// The world as the action found it.
+    facts: &'a Facts,
 }
 
 /// Runs the action `name`.
 ///
 /// # Errors
 /// When a hook tool fails.
-pub fn run(
-    name: &str,
-    juju: &Juju,
-    pebble: &dyn Pebble,
-    cluster: &dyn Cluster,
-    recovery: &dyn Recovery,
-    profile: &AppProfile,
-) -> Result<(), CharmError> {
-    let Some((_, what, action)) = ACTIONS.iter().find(|(action, ..)| *action == name) else {
-        return Ok(());
+pub fn run(env: Env<'_>, name: &str) -> Result<(), CharmError> {
+    let juju = env.juju;
+    let mut actions = ACTIONS.iter();
+    let Some(action) = actions.find(|action| (action.name)(env.profile) == Some(name)) else {
+        let message = format!("action {name:?} is not known to this charm; see juju actions");
+        return Ok(juju.action_fail(&message)?);
     };
-    let app = juju.context().app();
-    if !juju.is_leader()? {
-        let reason = format!("cannot {what}: this unit does not lead; run it on {app}/leader");
-        return Ok(juju.action_fail(&reason)?);
-    }
-    let around = Around {
-        juju,
-        pebble,
-        cluster,
-        recovery,
-        profile,
+    let what = action.what;
+    let facts = gather(env, Look::Everything)?;
+    let done = match elsewhere(action.place, &facts) {
+        Some(reason) => Err(Stopped::Because(reason)),
+        None => (action.run)(Call { env, facts: &facts }),
     };
-    match action(around) {
+    match done {
         Ok(results) => Ok(juju.action_set(&results)?),
         Err(Stopped::Because(reason)) => Ok(juju.action_fail(&format!("cannot {what}: {reason}"))?),
         // Its text begins with what it cannot do.
-        Err(Stopped::Engine(error)) => Ok(juju.action_fail(&told(&error, app))?),
+        Err(Stopped::Engine(error)) => Ok(juju.action_fail(&told(&error, juju.context().app()))?),
         Err(Stopped::Juju(error)) => Err(error),
     }
 }
 
-impl Around<'_> {
+/// Why the action does not run on this unit, and on which one it does.
+fn elsewhere(place: Place, facts: &Facts) -> Option<String> {
+    let app = &facts.app;
+    match (place, &facts.data) {
+        (Place::Data, DataUnit::NotTracked | DataUnit::Here) => None,
+        (
+            Place::Data,
+            DataUnit::Elsewhere {
+                unit,
+                is_present: true,
+            },
+        ) => Some(format!("{unit} has the data; run it there")),
+        _ if facts.leader => None,
+        _ => Some(format!("this unit does not lead; run it on {app}/leader")),
+    }
+}
+
+impl Call<'_> {
     /// Tells the person who waits. That it cannot be told is no reason to stop.
     fn say(&self, line: &str) {
-        if let Err(error) = self.juju.action_log(line) {
+        if let Err(error) = self.env.juju.action_log(line) {
             log::debug!("action log: {error}");
         }
     }
@@ -146,7 +225,7 @@ impl Around<'_> {
 
     /// A folder of the unit's own, outside of the config volume, for data on their way.
     fn folder(&self, name: &str) -> PathBuf {
-        let charm_dir = self.juju.context().charm_dir();
+        let charm_dir = self.env.juju.context().charm_dir();
         charm_dir.parent().unwrap_or(charm_dir).join(name)
     }
 }

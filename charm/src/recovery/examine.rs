@@ -1,83 +1,12 @@
-//! The app as the engine has to know it: stopped through Pebble, started by the second half of a dispatch, and well when
-//! it answers itself.
+//! Whether a restored volume is the app's: its own config file reads as such.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
 use config_recovery::engine::App;
-use config_volume::RESTORE_FOLDER;
-use juju_charm::Juju;
-use juju_charm::pebble::{Pebble, ServiceStatus};
 
-use super::Recovery;
-use crate::apply::{self, Applied};
 use crate::config_file;
-use crate::facts::{Facts, Storage};
-use crate::gather;
-use crate::kubernetes::Cluster;
-use crate::plan::{self, WorkloadPlan};
-use crate::profile::{AppProfile, User};
-use crate::status;
-use crate::validate::{self, WorkloadSettings};
-
-/// How long an app may take until it answers. A large library makes some of them slow.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// The app of this unit.
-pub struct CharmApp<'a> {
-    /// Juju.
-    pub juju: &'a Juju,
-    /// The container's Pebble.
-    pub pebble: &'a dyn Pebble,
-    /// The cluster.
-    pub cluster: &'a dyn Cluster,
-    /// Where the app is asked whether it is well.
-    pub recovery: &'a dyn Recovery,
-    /// The app.
-    pub profile: &'a AppProfile,
-}
-
-impl App for CharmApp<'_> {
-    fn stop(&mut self) -> Result<(), String> {
-        let failed = |error| format!("cannot look at the service: {}", crate::causes(&error));
-        let services = self.pebble.services(&[]).map_err(failed)?;
-        let own = services.iter().find(|service| service.name == self.profile.name);
-        match own.map(|service| &service.current) {
-            // One in back-off would be started again by Pebble.
-            Some(ServiceStatus::Active | ServiceStatus::Backoff) => apply::stop(self.pebble, self.profile),
-            _ => Ok(()),
-        }
-    }
-
-    fn start(&mut self) -> Result<(), String> {
-        let failed = |error| crate::causes(&error);
-        let mut facts = gather::gather(self.juju, self.pebble, self.cluster, self.profile).map_err(failed)?;
-        let validated = validate::validate(self.profile, &facts);
-        let settings = validated.workload.as_ref().map_err(ToString::to_string)?;
-        give_back(&mut facts, settings);
-        let mut plan = plan::plan(self.profile, &facts, &validated);
-        // This would replace the pod, and with it this run. The next event does it.
-        plan.mount = None;
-        plan.let_in = None;
-        let starts = plan.workload != WorkloadPlan::Leave;
-        let outcome =
-            apply::apply(self.juju, self.pebble, self.cluster, self.profile, plan).map_err(failed)?;
-        if let Applied::Failed { reason } = &outcome.workload {
-            return Err(reason.clone());
-        }
-        if !starts {
-            let status = status::decide(self.profile, &facts, &validated, &outcome);
-            return Err(status.message().to_owned());
-        }
-        self.recovery
-            .gets_well(&plan::health_url(self.profile, settings), PATIENCE)
-    }
-
-    fn examine(&mut self, folder: &Path) -> Vec<String> {
-        examine(self.profile, folder)
-    }
-}
+use crate::profile::AppProfile;
 
 /// The app before it has ever run: nothing is to be stopped, and it is started later.
 pub struct NotYet<'a> {
@@ -90,7 +19,7 @@ impl App for NotYet<'_> {
         Ok(())
     }
 
-    fn start(&mut self) -> Result<(), String> {
+    fn start(&mut self, _patience: Duration) -> Result<(), String> {
         Ok(())
     }
 
@@ -99,8 +28,8 @@ impl App for NotYet<'_> {
     }
 }
 
-/// Does the app's own file read as such?
-fn examine(profile: &AppProfile, folder: &Path) -> Vec<String> {
+/// Whether the app's own file reads as such. What is wrong, a line each.
+pub fn examine(profile: &AppProfile, folder: &Path) -> Vec<String> {
     let (Some(file), Some(storage)) = (&profile.config_file, &profile.storage) else {
         return Vec::new();
     };
@@ -113,39 +42,6 @@ fn examine(profile: &AppProfile, folder: &Path) -> Vec<String> {
         Err(error) => Some(format!("{shown} cannot be read: {error}")),
     };
     problem.into_iter().collect()
-}
-
-/// Files come back as they were stored. If the app runs as somebody else now, they are given to that one: the volume's own
-/// owner, which decides elsewhere, has not changed.
-fn give_back(facts: &mut Facts, settings: &WorkloadSettings) {
-    let (Storage::Mounted { location, owner }, Some(user)) = (&mut facts.storage, settings.user) else {
-        return;
-    };
-    if let Some(other) = other_owner(location, user, true) {
-        *owner = other;
-    }
-}
-
-/// The owner of the first thing in the folder that is not `user`'s.
-fn other_owner(folder: &Path, user: User, is_root: bool) -> Option<(u32, u32)> {
-    for entry in std::fs::read_dir(folder).ok()?.flatten() {
-        let name = entry.file_name();
-        if is_root && (name == RESTORE_FOLDER || name == "lost+found") {
-            continue;
-        }
-        let Ok(metadata) = entry.metadata() else { continue };
-        let owner = (metadata.uid(), metadata.gid());
-        // Another group is the owner's affair: it came back as it was.
-        if owner.0 != user.uid {
-            return Some(owner);
-        }
-        if metadata.is_dir()
-            && let Some(other) = other_owner(&entry.path(), user, false)
-        {
-            return Some(other);
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -178,19 +74,5 @@ mod tests {
             std::fs::write(&place, damaged).unwrap();
             assert_eq!(examine(&profile, folder.path()).len(), 1, "{damaged:?}");
         }
-    }
-
-    #[test]
-    fn what_belongs_to_somebody_else_is_found_wherever_it_lies() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(folder.path().join("a/b")).unwrap();
-        std::fs::write(folder.path().join("a/b/file"), "x").unwrap();
-        let metadata = std::fs::metadata(folder.path().join("a")).unwrap();
-        let (uid, gid) = (metadata.uid(), metadata.gid());
-        assert_eq!(other_owner(folder.path(), User { uid, gid }, true), None);
-        let other = User { uid: uid + 1, gid };
-        assert_eq!(other_owner(folder.path(), other, true), Some((uid, gid)));
-        std::fs::rename(folder.path().join("a"), folder.path().join(RESTORE_FOLDER)).unwrap();
-        assert_eq!(other_owner(folder.path(), other, true), None);
     }
 }

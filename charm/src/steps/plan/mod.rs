@@ -1,34 +1,37 @@
-//! What this dispatch should change, as data: a pure function of the facts and the judged options.
+//! Step 5. What this dispatch should change, as data: a pure function of the facts and the judged options.
 //!
 //! Order of precedence for the workload, first match wins:
 //! 1. Pebble gives no answer, or an error: leave everything; the next event tries again.
-//! 2. This unit does not lead and the app has a volume: the workload does not run (one database takes one writer).
+//! 2. The app may not run on this unit's volume ([`prepare_volume`](super::prepare_volume) says why): leave it stopped, and
+//!    stop it where another unit has the data or the content is not whole. The secret and the backup request stay too.
 //! 3. The charm's metadata lacks the config volume: leave everything; starting would write into the container's own disk.
-//! 4. The volume has to be brought back or made whole first: leave everything, the secret and the backup request too.
-//! 5. An option of the workload cannot be used: leave what runs as it is.
-//! 6. Juju has not mounted the config volume yet and the workload does not run: do not start it.
-//! 7. Otherwise: run it, with its file, layer and owner as they should be.
+//! 4. An option of the workload cannot be used: leave what runs as it is.
+//! 5. Otherwise: run it, with its file, layer and owner as they should be.
+
+mod workload;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use juju_charm::Port;
-use juju_charm::pebble::{
-    Check, CheckLevel, CheckStatus, HttpCheck, Layer, Override, Service, ServiceStatus, Startup,
-};
+use juju_charm::pebble::{CheckStatus, Layer};
 use velero_backup_config::provider::{self, Change};
 
-use crate::config_file::{self, Edit, Value, Wanted};
+use crate::config_file;
 use crate::credentials::{Credentials, Origin};
-use crate::facts::{Container, Facts, FileFacts, ReadyContainer, Storage};
+use crate::data_unit::{self, CONFIG_VOLUME, DATA_UNIT, DataUnit, Peers, Report};
+use crate::facts::{Container, Facts, FileFacts, Storage};
 use crate::ingress::{self, Ingress};
 use crate::kubernetes::MountChange;
 use crate::media::{Mounting, claim};
-use crate::names::check_name;
-use crate::profile::{AppProfile, ConfigFile, Setting, Settings, User};
-use crate::template::Values;
-use crate::validate::{ValidatedApp, WorkloadSettings};
+use crate::profile::{AppProfile, User};
+
+use super::prepare_volume::{MayStart, Start};
+use super::rotation::Rotation;
+use super::validate::{BackupSettings, ValidatedApp};
+
+pub use workload::{health_url, is_running};
+use workload::{values, workload};
 
 /// Changes to make. Empty parts mean: nothing differs.
 #[derive(Debug, PartialEq)]
@@ -37,8 +40,10 @@ pub struct Plan {
     pub secret: SecretPlan,
     /// What to write into which backup relation's application bag.
     pub databags: Vec<Change>,
+    /// What to write into the bags of the peer relation.
+    pub peers: Option<OwnBags>,
     /// What to write into the bags of the ingress relation.
-    pub ingress: Option<IngressBags>,
+    pub ingress: Option<OwnBags>,
     /// Ports to open.
     pub open_ports: Vec<Port>,
     /// The version to report to Juju.
@@ -94,9 +99,9 @@ pub enum SecretPlan {
     SetRotation(&'static str),
 }
 
-/// Entries of the ingress relation's bags that differ.
+/// Entries of a relation's own bags that differ. An empty value removes its key.
 #[derive(Debug, PartialEq, Eq)]
-pub struct IngressBags {
+pub struct OwnBags {
     /// Id of the relation.
     pub relation_id: String,
     /// For the application's bag.
@@ -112,10 +117,12 @@ pub enum WorkloadPlan {
     Leave,
     /// It must not run here.
     Stop,
+    /// It runs, and would have to be stopped and started again; the volume has to be looked at before.
+    Look,
     /// It runs as it should.
-    Keep,
+    Keep(MayStart),
     /// Bring it to where it should be.
-    Run(Box<Run>),
+    Run(MayStart, Box<Run>),
 }
 
 /// Steps to a workload that runs as it should, in the order in which they are done.
@@ -162,17 +169,54 @@ impl std::fmt::Debug for FileWrite {
     }
 }
 
+impl Plan {
+    /// The same without what replaces the pods, and with them this process. The next event does it.
+    pub fn without_new_pods(self) -> Self {
+        Self {
+            mount: None,
+            let_in: None,
+            ..self
+        }
+    }
+}
+
+/// What a plan is made from.
+#[derive(Clone, Copy)]
+struct Inputs<'a> {
+    profile: &'a AppProfile,
+    facts: &'a Facts,
+    validated: &'a ValidatedApp,
+    start: &'a Start,
+    /// Those that the app shall have.
+    credentials: Option<&'a Credentials>,
+}
+
 /// Plans what to change.
-pub fn plan(profile: &AppProfile, facts: &Facts, validated: &ValidatedApp) -> Plan {
+pub fn plan(
+    profile: &AppProfile,
+    facts: &Facts,
+    validated: &ValidatedApp,
+    start: &Start,
+    rotation: &Rotation,
+) -> Plan {
     let backup = validated.backup.as_ref().and_then(|backup| backup.as_ref().ok());
-    // A volume that is still to be brought back is not backed up: the newest good backup would be one of nothing.
-    let asked_for = backup.filter(|_| facts.recovery.held_up.is_none());
-    let workload = workload(profile, facts, validated);
+    let inputs = Inputs {
+        profile,
+        facts,
+        validated,
+        start,
+        credentials: match rotation {
+            Rotation::Due(new) => Some(new),
+            Rotation::NotDue | Rotation::Refused(_) => facts.credentials.as_ref(),
+        },
+    };
+    let workload = workload(inputs);
     Plan {
-        secret: secret(facts, validated),
-        databags: asked_for
-            .map(|backup| provider::changes(&facts.backup_relations, &backup.request))
+        secret: secret(inputs),
+        databags: backup
+            .map(|backup| requests(facts, backup, start))
             .unwrap_or_default(),
+        peers: peer_bags(facts),
         ingress: ingress_bags(profile, facts),
         open_ports: open_ports(profile, facts),
         version: match &facts.container {
@@ -189,13 +233,80 @@ pub fn plan(profile: &AppProfile, facts: &Facts, validated: &ValidatedApp) -> Pl
             Mounting::Change(change) => Some(change.clone()),
             _ => None,
         },
-        commands: if workload == WorkloadPlan::Keep {
-            commands(profile, facts, validated)
+        commands: if matches!(workload, WorkloadPlan::Keep(_)) {
+            commands(inputs)
         } else {
             Vec::new()
         },
         workload,
     }
+}
+
+/// What is asked of velero-operator. Nothing while a backup would hold no data: it would be the newest one. What was asked
+/// before is paused then, until somebody has done what is needed.
+fn requests(facts: &Facts, backup: &BackupSettings, start: &Start) -> Vec<Change> {
+    match start {
+        Err(blocker) if blocker.reason.spoils_backups() => {
+            let asked = facts.backup_relations.iter().filter(|(_, bag)| !bag.is_empty());
+            let asked: BTreeMap<_, _> = asked.map(|(id, bag)| (id.clone(), bag.clone())).collect();
+            match &backup.paused {
+                Some(paused) if blocker.needs_somebody => provider::changes(&asked, paused),
+                _ => Vec::new(),
+            }
+        }
+        _ => provider::changes(&facts.backup_relations, &backup.request),
+    }
+}
+
+/// What the unit saw in its volume, and what the leader writes down of it.
+fn peer_bags(facts: &Facts) -> Option<OwnBags> {
+    let Peers::Related(peers) = &facts.peers else {
+        return None;
+    };
+    let contents = match &facts.storage {
+        Storage::Mounted { contents, .. } => Some(*contents),
+        Storage::NotRead | Storage::NotMounted => None,
+    };
+    let report = contents
+        .map(|contents| Report::next(peers.own, contents))
+        .or(peers.own);
+    let mut app = BTreeMap::new();
+    let question = data_unit::Question {
+        unit: &facts.unit,
+        leads: facts.leader,
+        contents,
+        peers: &facts.peers,
+    };
+    if let Some(unit) = data_unit::to_bind(question, &facts.data) {
+        app.insert(DATA_UNIT.to_owned(), unit.to_string());
+    }
+    if facts.leader {
+        // What this unit sees now is no memory yet: it is after a hook that ended well.
+        let with_data = match &facts.data {
+            DataUnit::Here => peers.own,
+            DataUnit::Elsewhere { unit, .. } => peers.others.get(unit).copied().flatten(),
+            _ => None,
+        };
+        match with_data {
+            Some(Report::Data) if !peers.had_data => {
+                app.insert(CONFIG_VOLUME.to_owned(), Report::Data.word().to_owned());
+            }
+            Some(Report::StartEmpty) if peers.had_data => {
+                app.insert(CONFIG_VOLUME.to_owned(), String::new());
+            }
+            _ => {}
+        }
+    }
+    let differs = report.filter(|report| peers.own != Some(*report));
+    let unit: BTreeMap<String, String> = differs
+        .map(|report| (CONFIG_VOLUME.to_owned(), report.word().to_owned()))
+        .into_iter()
+        .collect();
+    (!app.is_empty() || !unit.is_empty()).then(|| OwnBags {
+        relation_id: peers.id.clone(),
+        app,
+        unit,
+    })
 }
 
 /// A claim that is to be mounted is kept out when that is done.
@@ -219,7 +330,14 @@ fn let_in(facts: &Facts, validated: &ValidatedApp) -> Option<String> {
     }
 }
 
-fn commands(profile: &AppProfile, facts: &Facts, validated: &ValidatedApp) -> Vec<Command> {
+fn commands(inputs: Inputs<'_>) -> Vec<Command> {
+    let Inputs {
+        profile,
+        facts,
+        validated,
+        credentials,
+        ..
+    } = inputs;
     let (Container::Ready(container), Ok(settings)) = (&facts.container, &validated.workload) else {
         return Vec::new();
     };
@@ -239,18 +357,26 @@ fn commands(profile: &AppProfile, facts: &Facts, validated: &ValidatedApp) -> Ve
             words: once
                 .command
                 .iter()
-                .filter_map(|template| template.render(values(profile, facts, settings)))
+                .filter_map(|template| template.render(values(profile, facts, settings, credentials)))
                 .collect(),
             next_step: once.next_step.clone(),
         })
         .collect()
 }
 
-fn secret(facts: &Facts, validated: &ValidatedApp) -> SecretPlan {
-    let Some(credentials) = &facts.credentials else {
+fn secret(inputs: Inputs<'_>) -> SecretPlan {
+    let Inputs {
+        facts,
+        validated,
+        start,
+        ..
+    } = inputs;
+    // Only the leader writes it.
+    let (Some(credentials), true) = (inputs.credentials, facts.leader) else {
         return SecretPlan::Keep;
     };
-    if facts.recovery.held_up.is_some() || facts.storage == Storage::NotMounted {
+    let may_make = start.is_ok() && facts.storage != Storage::NotMounted;
+    if !may_make && matches!(credentials.origin(), Origin::ConfigFile | Origin::Generated) {
         // The volume may still bring the key that the app's clients know.
         return SecretPlan::Keep;
     }
@@ -268,7 +394,7 @@ fn secret(facts: &Facts, validated: &ValidatedApp) -> SecretPlan {
     }
 }
 
-fn ingress_bags(profile: &AppProfile, facts: &Facts) -> Option<IngressBags> {
+fn ingress_bags(profile: &AppProfile, facts: &Facts) -> Option<OwnBags> {
     let Ingress::Related(related) = &facts.ingress else {
         return None;
     };
@@ -281,9 +407,14 @@ fn ingress_bags(profile: &AppProfile, facts: &Facts) -> Option<IngressBags> {
     };
     let unit = ingress::differences(
         &related.unit_bag,
-        ingress::unit_bag(&facts.model, &facts.app, facts.unit, related.address.as_deref()),
+        ingress::unit_bag(
+            &facts.model,
+            &facts.app,
+            facts.unit.number(),
+            related.address.as_deref(),
+        ),
     );
-    (!app.is_empty() || !unit.is_empty()).then(|| IngressBags {
+    (!app.is_empty() || !unit.is_empty()).then(|| OwnBags {
         relation_id: related.id.clone(),
         app,
         unit,
@@ -296,230 +427,4 @@ fn open_ports(profile: &AppProfile, facts: &Facts) -> Vec<Port> {
         Some(opened) if !opened.contains(&wanted) => vec![wanted],
         _ => Vec::new(),
     }
-}
-
-fn workload(profile: &AppProfile, facts: &Facts, validated: &ValidatedApp) -> WorkloadPlan {
-    let Container::Ready(container) = &facts.container else {
-        return WorkloadPlan::Leave;
-    };
-    let running = is_running(container);
-    if !facts.leader && profile.needs_leader() {
-        return if running {
-            WorkloadPlan::Stop
-        } else {
-            WorkloadPlan::Leave
-        };
-    }
-    if facts.metadata.is_err() || facts.recovery.held_up.is_some() {
-        return WorkloadPlan::Leave;
-    }
-    let Ok(settings) = &validated.workload else {
-        return WorkloadPlan::Leave;
-    };
-    if !running && facts.storage == Storage::NotMounted {
-        return WorkloadPlan::Leave;
-    }
-    let (put_aside, mut file) = config_file(profile, facts, settings, container);
-    let layer = layer(profile, facts, settings);
-    let layer = (!container.plan.includes(&layer)).then_some(layer);
-    let own = match (&facts.storage, settings.user) {
-        (Storage::Mounted { location, owner }, Some(user)) if *owner != ids(user) => {
-            Some((location.clone(), user))
-        }
-        _ => None,
-    };
-    if let (Some(file), Some((_, user))) = (&mut file, &own) {
-        // The whole volume changes hands, this file with it.
-        file.file.owner = Some(ids(*user));
-    }
-    if running && file.is_none() && layer.is_none() && own.is_none() {
-        return WorkloadPlan::Keep;
-    }
-    // An app that runs has its databases open, and a live database is never touched.
-    let put_in_place = match &facts.storage {
-        Storage::Mounted { location, .. } if !running => Some(location.clone()),
-        _ => None,
-    };
-    WorkloadPlan::Run(Box::new(Run {
-        put_in_place,
-        stop_first: running && (file.is_some() || (own.is_some() && layer.is_some())),
-        own,
-        put_aside,
-        file,
-        layer,
-    }))
-}
-
-/// A service in back-off counts as running: Pebble itself starts it again.
-pub(crate) fn is_running(container: &ReadyContainer) -> bool {
-    matches!(
-        container.service,
-        Some(ServiceStatus::Active | ServiceStatus::Backoff)
-    )
-}
-
-/// The Pebble layer of the app: one service and its health check.
-pub fn layer(profile: &AppProfile, facts: &Facts, settings: &WorkloadSettings) -> Layer {
-    let workload = &profile.workload;
-    let values = values(profile, facts, settings);
-    let mut environment: BTreeMap<String, String> = workload
-        .environment
-        .iter()
-        .filter_map(|(name, template)| Some((name.clone(), template.render(values)?)))
-        .collect();
-    environment.insert("TZ".to_owned(), settings.timezone.clone());
-    if let Some(ingress) = &settings.ingress {
-        environment.insert(ingress::REMEMBERED.to_owned(), ingress.url.clone());
-    }
-    let service = Service {
-        r#override: Some(Override::Replace),
-        summary: Some(profile.title.clone()),
-        command: Some(workload.command.clone()),
-        startup: Some(Startup::Enabled),
-        environment,
-        working_dir: workload.working_dir.clone(),
-        user_id: settings.user.map(|user| user.uid),
-        group_id: settings.user.map(|user| user.gid),
-        kill_delay: workload
-            .stop_timeout
-            .map(|seconds| Duration::from_secs(seconds.into())),
-        ..Service::default()
-    };
-    let check = Check {
-        r#override: Some(Override::Replace),
-        level: Some(CheckLevel::Ready),
-        startup: Some(Startup::Enabled),
-        http: Some(HttpCheck {
-            url: Some(health_url(profile, settings)),
-            headers: BTreeMap::new(),
-        }),
-        ..Check::default()
-    };
-    Layer {
-        services: BTreeMap::from([(profile.name.clone(), service)]),
-        checks: BTreeMap::from([(check_name(profile), check)]),
-        ..Layer::default()
-    }
-}
-
-fn values<'a>(profile: &AppProfile, facts: &'a Facts, settings: &'a WorkloadSettings) -> Values<'a> {
-    Values {
-        port: profile.workload.port,
-        url_base: &settings.url_base,
-        app: &facts.app,
-        model: &facts.model,
-        ingress_host: settings
-            .ingress
-            .as_ref()
-            .map_or("", |ingress| ingress.host.as_str()),
-        credentials: facts.credentials.as_ref(),
-        options: &settings.options,
-    }
-}
-
-/// Where the app says whether it is well, as seen in its own container.
-pub fn health_url(profile: &AppProfile, settings: &WorkloadSettings) -> String {
-    let workload = &profile.workload;
-    let base = if workload.health.below_url_base {
-        settings.url_base.as_str()
-    } else {
-        ""
-    };
-    format!("http://localhost:{}{base}{}", workload.port, workload.health.path)
-}
-
-/// The settings that have something to say.
-fn wanted(settings: &Settings, values: Values<'_>) -> Vec<Wanted> {
-    let rendered = |setting: &Setting| match setting {
-        Setting::Text(template) => template.render(values).map(Value::Text),
-        Setting::List(templates) => {
-            // An option may hold several items.
-            let texts = templates.iter().filter_map(|template| template.render(values));
-            let items: Vec<String> = texts
-                .flat_map(|text| {
-                    text.split(',')
-                        .map(|item| item.trim().to_owned())
-                        .collect::<Vec<_>>()
-                })
-                .filter(|item| !item.is_empty())
-                .collect();
-            Some(Value::List(items))
-        }
-        Setting::Section(_) => None,
-    };
-    settings
-        .flat()
-        .into_iter()
-        .filter_map(|(path, setting)| {
-            Some(Wanted {
-                value: rendered(setting)?,
-                path,
-            })
-        })
-        .collect()
-}
-
-fn config_file(
-    profile: &AppProfile,
-    facts: &Facts,
-    settings: &WorkloadSettings,
-    container: &ReadyContainer,
-) -> (Option<PutAside>, Option<FileWrite>) {
-    let Some(file) = &profile.config_file else {
-        return (None, None);
-    };
-    let values = values(profile, facts, settings);
-    let current = container.config_file.as_ref();
-    let write = |content: Vec<u8>| {
-        Some(FileWrite {
-            path: file.path.clone(),
-            file: written(settings.user, current, content),
-        })
-    };
-    let wanted_values = wanted(&file.values, values);
-    let initial = wanted(&file.initial_values, values);
-    let content = current.map(|file| file.content.as_slice());
-    match config_file::edit(file, content, &wanted_values, &initial) {
-        Edit::Unchanged => (None, None),
-        Edit::Write(content) => (None, write(content)),
-        Edit::Replace { content, reason } => (
-            current.map(|damaged| put_aside(file, damaged, reason)),
-            write(content),
-        ),
-    }
-}
-
-/// A file that was there keeps its mode and owner; a new one belongs to the app and nobody else reads it.
-fn written(user: Option<User>, current: Option<&FileFacts>, content: Vec<u8>) -> FileFacts {
-    match current {
-        Some(current) => FileFacts {
-            content,
-            mode: current.mode,
-            owner: current.owner,
-        },
-        None => FileFacts {
-            content,
-            mode: 0o600,
-            owner: user.map(ids),
-        },
-    }
-}
-
-fn put_aside(file: &ConfigFile, damaged: &FileFacts, reason: String) -> PutAside {
-    use sha2::{Digest, Sha256};
-    // Named by its content: a dispatch that is cut off and done again keeps one copy, another damage keeps its own.
-    let digest: String = Sha256::digest(&damaged.content)
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    PutAside {
-        path: format!("{}.damaged-{digest}", file.path),
-        file: damaged.clone(),
-        reason,
-    }
-}
-
-fn ids(user: User) -> (u32, u32) {
-    (user.uid, user.gid)
 }
