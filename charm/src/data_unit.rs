@@ -19,6 +19,10 @@ pub const DATA_UNIT: &str = "data-unit";
 /// Key of a unit's bag: what was seen in its config volume. In the application's bag: `data` once the app had content anywhere.
 pub const CONFIG_VOLUME: &str = "config-volume";
 
+/// Key of the application's bag: how often the leader replaced the credentials while another unit ran the app. Its change wakes
+/// that unit: it only looks at the secret, and Juju tells of new revisions to those that track it.
+pub const ROTATIONS: &str = "rotations";
+
 /// What is in a config volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Contents {
@@ -87,6 +91,8 @@ pub struct PeerFacts {
     pub bound: Option<UnitName>,
     /// Whether the app had content in any volume, by the application's bag.
     pub had_data: bool,
+    /// How often credentials were replaced for another unit, by the application's bag.
+    pub rotations: u64,
     /// What this unit reported in an earlier hook.
     pub own: Option<Report>,
     /// The other units that there are, and what they reported.
@@ -228,6 +234,7 @@ mod tests {
             id: "peers:0".to_owned(),
             bound: bound.map(unit),
             had_data: false,
+            rotations: 0,
             own,
             others: others
                 .iter()

@@ -111,6 +111,7 @@ fn peers(profile: &AppProfile, unit: u64, own: Report, other: Option<u64>) -> Pe
         id: "peers:0".to_owned(),
         bound: Some(name(unit)),
         had_data: true,
+        rotations: 0,
         own: Some(own),
         others: other.into_iter().map(|other| (name(other), None)).collect(),
     })

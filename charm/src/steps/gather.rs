@@ -20,7 +20,7 @@ use crate::CharmError;
 use crate::backup::{self, BackupFacts};
 use crate::config_file;
 use crate::credentials::{self, Credentials, MissingKey, Origin};
-use crate::data_unit::{self, Contents, DATA_UNIT, DataUnit, PeerFacts, Peers, Report};
+use crate::data_unit::{self, Contents, DATA_UNIT, DataUnit, PeerFacts, Peers, ROTATIONS, Report};
 use crate::env::Env;
 use crate::facts::{Container, Exchange, Facts, FileFacts, ReadyContainer, Storage};
 use crate::ingress::{self, Ingress, Related};
@@ -195,6 +195,10 @@ fn peers(juju: &Juju, profile: &AppProfile, leader: bool) -> Result<Peers, Charm
         id: id.to_string(),
         bound,
         had_data,
+        rotations: app_bag
+            .get(ROTATIONS)
+            .and_then(|count| count.parse().ok())
+            .unwrap_or_default(),
         own: Report::read(&juju.own_unit_data(&id)?),
         others,
     }))

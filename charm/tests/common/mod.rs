@@ -73,6 +73,7 @@ pub fn fresh(profile: &AppProfile) -> Facts {
                 id: "peers:0".to_owned(),
                 bound: None,
                 had_data: false,
+                rotations: 0,
                 own: None,
                 others: BTreeMap::new(),
             }),

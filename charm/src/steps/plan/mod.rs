@@ -19,7 +19,7 @@ use velero_backup_config::provider::{self, Change};
 
 use crate::config_file;
 use crate::credentials::{Credentials, Origin};
-use crate::data_unit::{self, CONFIG_VOLUME, DATA_UNIT, DataUnit, Peers, Report};
+use crate::data_unit::{self, CONFIG_VOLUME, DATA_UNIT, DataUnit, Peers, ROTATIONS, Report};
 use crate::facts::{Container, Facts, FileFacts, Storage};
 use crate::ingress::{self, Ingress};
 use crate::kubernetes::MountChange;
@@ -216,7 +216,7 @@ pub fn plan(
         databags: backup
             .map(|backup| requests(facts, backup, start))
             .unwrap_or_default(),
-        peers: peer_bags(facts),
+        peers: peer_bags(facts, rotation),
         ingress: ingress_bags(profile, facts),
         open_ports: open_ports(profile, facts),
         version: match &facts.container {
@@ -259,7 +259,7 @@ fn requests(facts: &Facts, backup: &BackupSettings, start: &Start) -> Vec<Change
 }
 
 /// What the unit saw in its volume, and what the leader writes down of it.
-fn peer_bags(facts: &Facts) -> Option<OwnBags> {
+fn peer_bags(facts: &Facts, rotation: &Rotation) -> Option<OwnBags> {
     let Peers::Related(peers) = &facts.peers else {
         return None;
     };
@@ -279,6 +279,9 @@ fn peer_bags(facts: &Facts) -> Option<OwnBags> {
     };
     if let Some(unit) = data_unit::to_bind(question, &facts.data) {
         app.insert(DATA_UNIT.to_owned(), unit.to_string());
+    }
+    if facts.leader && matches!(rotation, Rotation::Due(_)) && !facts.data.is_here() {
+        app.insert(ROTATIONS.to_owned(), peers.rotations.wrapping_add(1).to_string());
     }
     if facts.leader {
         // What this unit sees now is no memory yet: it is after a hook that ended well.
