@@ -3,6 +3,7 @@
 //! Everything is checked before the app is stopped. A run that is killed is run again: what the cluster has to have is
 //! ensured, not made, and the journal says whether the app's own content was touched.
 
+mod beside;
 mod check;
 mod commands;
 mod plan;
@@ -16,11 +17,21 @@ use std::time::Duration;
 use crate::Error;
 use crate::backups::BackupSummary;
 
+#[doc(hidden)]
+pub use beside::Beside;
 pub use commands::UnitPod;
+#[doc(hidden)]
+pub use plan::plan_restore_beside;
+#[cfg(feature = "testing")]
+pub(crate) use plan::run_of;
 pub use plan::{RestorePlan, VerifyPlan, Wanted, plan_restore, plan_verify};
 pub use restore::restore;
+#[doc(hidden)]
+pub use restore::restore_beside;
 pub use settle::{Settled, settle, unfinished};
 pub use verify::verify;
+#[doc(hidden)]
+pub use verify::verify_beside;
 
 /// The app that a backup comes back to, as far as the engine has to know it.
 pub trait App {

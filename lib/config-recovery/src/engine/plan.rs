@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use config_volume::SwapOptions;
 use jiff::Timestamp;
 
+use super::beside::{Beside, InCluster};
 use crate::backups::{self, AppId, BackupSummary, Choice};
 use crate::cluster::Cluster;
 use crate::scratch::{Purpose, ScratchSpec};
@@ -79,6 +80,21 @@ pub async fn plan_restore(
     elsewhere: &Path,
 ) -> Result<RestorePlan> {
     let scratch = place(cluster, wanted, Purpose::Restore).await?;
+    let mut beside = InCluster::new(cluster, &scratch);
+    plan_restore_beside(&mut beside, wanted, scratch.clone(), volume, keep_old, elsewhere).await
+}
+
+/// The part of [`plan_restore`] that looks at the volume: the backup is chosen already.
+#[doc(hidden)]
+pub async fn plan_restore_beside(
+    beside: &mut impl Beside,
+    wanted: &Wanted,
+    scratch: ScratchSpec,
+    volume: &Path,
+    keep_old: bool,
+    elsewhere: &Path,
+) -> Result<RestorePlan> {
+    let _ = beside;
     let needed = scratch.backup.holds.bytes().unwrap_or_default();
     let stage_elsewhere = match room(volume, needed) {
         Ok(()) => None,
@@ -139,7 +155,7 @@ fn with_margin(bytes: u64) -> u64 {
 }
 
 /// The run's name: the same backup gives the same one, so that a run that was killed finds what it had made.
-fn run_of(backup: &BackupSummary) -> String {
+pub(crate) fn run_of(backup: &BackupSummary) -> String {
     let name: String = backup
         .uid
         .chars()

@@ -4,16 +4,17 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::time::{Duration, Instant};
 
-use config_volume::Swap;
+use config_volume::{Swap, SwapOptions, UnpackLimits};
 use jiff::Timestamp;
 
+use super::beside::{Beside, InCluster};
 use super::check::{Soundness, check};
 use super::settle::{finish, journal_path, put_back};
 use super::{App, Checked, RestorePlan, volume};
 use crate::cluster::Cluster;
 use crate::journal::{Journal, Record, Step};
 use crate::report::Reporter;
-use crate::scratch::{self, Scratch, Until};
+use crate::scratch::Until;
 use crate::{Error, Result};
 
 /// Carries out `plan`. Run it again after a kill: it goes on where it was, and one of another backup is put back first.
@@ -27,15 +28,30 @@ pub async fn restore(
     app: &mut dyn App,
     reporter: &dyn Reporter,
 ) -> Result<Checked> {
+    restore_beside(InCluster::new(cluster, &plan.scratch), plan, app, reporter).await
+}
+
+/// As [`restore`], with another place for the backup than one in the cluster.
+#[doc(hidden)]
+pub async fn restore_beside(
+    beside: impl Beside,
+    plan: &RestorePlan,
+    app: &mut dyn App,
+    reporter: &dyn Reporter,
+) -> Result<Checked> {
     let began = Instant::now();
-    let journal = open_journal(plan, app, reporter)?;
+    let options = SwapOptions {
+        watcher: beside.watcher(),
+        ..plan.swap_options()
+    };
+    let journal = open_journal(plan, &options, app, reporter)?;
     let mut run = Run {
-        cluster,
+        beside,
         plan,
+        options,
         app,
         reporter,
         journal,
-        scratch: None,
         received: None,
         soundness: None,
         velero_took: None,
@@ -48,7 +64,12 @@ pub async fn restore(
 }
 
 /// The journal to go on with. What an earlier run left is put back, unless it had come to the app with this backup.
-fn open_journal(plan: &RestorePlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<Journal> {
+fn open_journal(
+    plan: &RestorePlan,
+    options: &SwapOptions,
+    app: &mut dyn App,
+    reporter: &dyn Reporter,
+) -> Result<Journal> {
     let path = journal_path(&plan.volume);
     let backup = plan.backup();
     if let Some(earlier) = Journal::open(&path)? {
@@ -65,7 +86,7 @@ fn open_journal(plan: &RestorePlan, app: &mut dyn App, reporter: &dyn Reporter) 
             app.stop().map_err(|reason| workload("stop the app", reason))?;
         }
     }
-    put_back(&plan.volume, &plan.swap_options())?;
+    put_back(&plan.volume, options)?;
     let folder = path.parent().unwrap_or(&plan.volume);
     let unwritable = |error: std::io::Error| Error::Journal {
         path: path.display().to_string(),
@@ -83,20 +104,20 @@ fn open_journal(plan: &RestorePlan, app: &mut dyn App, reporter: &dyn Reporter) 
     )
 }
 
-struct Run<'a> {
-    cluster: &'a Cluster,
+struct Run<'a, B> {
+    beside: B,
     plan: &'a RestorePlan,
+    options: SwapOptions,
     app: &'a mut dyn App,
     reporter: &'a dyn Reporter,
     journal: Journal,
-    scratch: Option<Scratch>,
     received: Option<config_volume::Unpacked>,
     soundness: Option<Soundness>,
     velero_took: Option<Duration>,
     clean_until: Until,
 }
 
-impl Run<'_> {
+impl<B: Beside> Run<'_, B> {
     async fn go_on(&mut self) -> Result<()> {
         let mut step = self.journal.record().step;
         loop {
@@ -115,25 +136,22 @@ impl Run<'_> {
     async fn act(&mut self, step: Step) -> Result<Option<Step>> {
         Ok(Some(match step {
             Step::MakeScratch => {
-                self.scratch = Some(scratch::make(self.cluster, &self.plan.scratch, self.reporter).await?);
+                self.beside.make(self.reporter).await?;
                 Step::BringBack
             }
             Step::BringBack => {
-                self.velero_took = self
-                    .the_scratch()?
-                    .bring_back(self.cluster, self.reporter)
-                    .await?
-                    .took();
+                self.velero_took = self.beside.restore_bytes(self.reporter).await?;
                 Step::Transfer
             }
             Step::Transfer => {
                 let swap = self.empty_swap()?;
-                let scratch = self.the_scratch()?;
-                let received = scratch
-                    .unpack_into(self.cluster, swap.staged(), self.reporter)
+                let limits = UnpackLimits::default();
+                let received = self
+                    .beside
+                    .unpack_into(swap.staged(), &limits, self.reporter)
                     .await?;
                 // What is beside the app is not needed any more; by the time the app runs again it is gone.
-                scratch.let_go(self.cluster).await?;
+                self.beside.let_go().await?;
                 self.received = Some(received);
                 Step::Check
             }
@@ -168,8 +186,8 @@ impl Run<'_> {
                 Step::Clean
             }
             Step::Clean => {
-                scratch::remove(self.cluster, &self.plan.scratch, self.clean_until).await?;
-                finish(&self.plan.volume, &self.plan.swap_options())?;
+                self.beside.remove(self.clean_until).await?;
+                finish(&self.plan.volume, &self.options)?;
                 self.empty_elsewhere();
                 return Ok(None);
             }
@@ -237,7 +255,7 @@ impl Run<'_> {
     /// The exchange of this run, as far as it is.
     fn begin_swap(&self) -> Result<Swap> {
         let plan = self.plan;
-        Swap::begin(&plan.volume, &plan.scratch.run, &plan.swap_options())
+        Swap::begin(&plan.volume, &plan.scratch.run, &self.options)
             .map_err(volume("prepare the exchange of the content"))
     }
 
@@ -261,12 +279,6 @@ impl Run<'_> {
             self.reporter
                 .note(&format!("cannot remove {}: {error}", elsewhere.display()));
         }
-    }
-
-    fn the_scratch(&self) -> Result<&Scratch> {
-        self.scratch
-            .as_ref()
-            .ok_or_else(|| Error::Transfer("there is no scratch pod".to_owned()))
     }
 
     fn checked(&mut self, took: Duration) -> Checked {
