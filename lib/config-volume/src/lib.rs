@@ -57,8 +57,8 @@ pub use pattern::Pattern;
 pub use place::{KeptAside, PutInPlace, put_in_place, put_in_place_watched};
 pub use prepare::{Prepared, prepare};
 pub use swap::{
-    GivenUp, OutsideLinks, Swap, SwapOptions, SwapState, SwapStep, SwapWatcher, UnpackLimits, Unpacked,
-    bytes_of, fits, room, unpack,
+    FileSystem, GivenUp, OutsideLinks, Swap, SwapOptions, SwapPeek, SwapState, SwapStep, SwapWatcher,
+    UnpackLimits, Unpacked, bytes_of, fits, room, unpack,
 };
 pub use tree::RelPath;
 pub use verify::{
