@@ -45,8 +45,7 @@ pub enum Error {
     },
     /// A file with SQLite's header is no database that can be opened.
     #[error(
-        "cannot back up the database {path}: it is damaged: {reason}; repair it or restore an older backup; if it is \
-         no database of the app's, name it in `ignore` so that it is stored as it is"
+        "cannot back up the database {path}: it is damaged: {reason}; repair it or restore an older backup"
     )]
     Unsound {
         /// The database, from the root of the volume.

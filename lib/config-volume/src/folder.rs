@@ -11,6 +11,7 @@
 //!     removing/                 a set that is being deleted
 //!   set/
 //!     manifest.json
+//!     files.jsonl
 //!     databases/0.sqlite ...    the copies
 //!   kopiaignore.user            the user's own ignore file, set aside
 //! ```
@@ -27,12 +28,17 @@ use std::{
 use rustix::fs::OFlags;
 
 use crate::{
-    Error, FOLDER, IGNORE_FILE, Manifest, Result, Step, manifest::SIZE_LIMIT, options::Watcher,
-    swap::state::refuse_halfway, tree::Root,
+    Error, FOLDER, IGNORE_FILE, Manifest, Result, Step,
+    manifest::{MANIFEST, read_set},
+    options::Watcher,
+    swap::state::refuse_halfway,
+    tree::Root,
 };
 
 /// The first line of an ignore file of this program's.
 pub(crate) const HEADING: &str = "# made by config-volume for the time of a backup; it is removed afterwards";
+/// A larger ignore file is not read to its end.
+const IGNORE_FILE_LIMIT: u64 = 512 << 20;
 /// Where a user's ignore file goes when the user made a new one in the meantime.
 const USER_FILE_BESIDE: &str = ".kopiaignore.before-backup";
 
@@ -82,7 +88,7 @@ impl<'a> Folder<'a> {
     }
 
     fn manifest_path(&self) -> PathBuf {
-        self.set().join("manifest.json")
+        self.set().join(MANIFEST)
     }
 
     pub fn has_set(&self) -> bool {
@@ -106,7 +112,7 @@ impl<'a> Folder<'a> {
     }
 
     pub fn manifest(&self) -> Result<Manifest> {
-        read_manifest(&self.manifest_path())
+        read_set(&self.set()).map(|(manifest, _)| manifest)
     }
 
     /// Writes the manifest into a folder, whole or not at all.
@@ -114,7 +120,7 @@ impl<'a> Folder<'a> {
         let text = serde_json::to_vec_pretty(manifest)
             .map_err(io::Error::from)
             .map_err(Error::io("write", self.manifest_path()))?;
-        self.write(&folder.join("manifest.json"), &text)
+        self.write(&folder.join(MANIFEST), &text)
     }
 
     /// How many backups use the set; 0 when nobody said.
@@ -326,19 +332,6 @@ pub(crate) fn lock_in(base: &Path, create: bool, timeout: Duration) -> Result<Op
     }
 }
 
-/// Reads and judges a manifest.
-pub(crate) fn read_manifest(path: &Path) -> Result<Manifest> {
-    let wrong = |reason: String| Error::Manifest {
-        path: path.to_owned(),
-        reason,
-    };
-    match read_plain(path) {
-        Ok(Some(text)) => Manifest::parse(&text).map_err(wrong),
-        Ok(None) => Err(wrong("it is missing".to_owned())),
-        Err(error) => Err(wrong(error.to_string())),
-    }
-}
-
 /// The bytes of a regular file; `None` when there is none or it is something else.
 fn read_plain(path: &Path) -> Result<Option<Vec<u8>>> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
@@ -355,7 +348,7 @@ fn read_plain(path: &Path) -> Result<Option<Vec<u8>>> {
         return Ok(None);
     }
     let mut bytes = Vec::new();
-    file.take(SIZE_LIMIT)
+    file.take(IGNORE_FILE_LIMIT)
         .read_to_end(&mut bytes)
         .map_err(Error::io("read", path))?;
     Ok(Some(bytes))

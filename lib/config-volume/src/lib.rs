@@ -28,17 +28,22 @@ mod check;
 mod copy;
 mod database;
 mod error;
+mod files;
 mod finish;
 mod folder;
 mod hash;
+mod idle;
+mod list;
 mod manifest;
 mod measure;
 mod names;
 mod options;
+mod own;
 mod parallel;
 mod pattern;
 mod place;
 mod prepare;
+mod rules;
 mod swap;
 mod tree;
 mod verify;
@@ -48,7 +53,8 @@ pub use database::Checked;
 pub use error::{Error, Result};
 pub use finish::{Finished, finish, finish_watched};
 pub use manifest::{
-    DatabaseEntry, FORMAT, FileEntry, JournalMode, LeftOut, LiveFile, Manifest, Reason, VERSION, Warning,
+    DatabaseEntry, FORMAT, FileEntry, IdleDatabase, JournalMode, LeftOut, LiveFile, Manifest, Reason,
+    VERSION, Warning,
 };
 pub use measure::{Contents, measure};
 pub use names::{FOLDER, IGNORE_FILE, RESTORE_FOLDER, VELERO_MARKER};

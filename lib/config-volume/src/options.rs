@@ -14,9 +14,13 @@ pub struct Options {
     /// What the app makes anew by itself: patterns from the root of the volume in gitignore's syntax, such as
     /// `/MediaCover/` or `/logs/*.txt`. What matches is not stored, databases included.
     pub leave_out: Vec<String>,
-    /// Files that have SQLite's header and are to be stored as they are: patterns as in `leave_out`. Name one here when
-    /// the app keeps a damaged or foreign file that it does not need; its bytes may be torn.
-    pub ignore: Vec<String>,
+    /// The app's own databases: paths or patterns as in `leave_out`, such as `/radarr.db`. Each must be copied and sound,
+    /// or the backup fails; one that is missing or a link is a warning. Any other file with SQLite's header is copied
+    /// where that can be done, and else stored as the file it is.
+    pub databases: Vec<String>,
+    /// A database that is not the app's own, that nobody has open, and that nobody wrote to or changed for so long, is
+    /// stored as a file and takes no copy. 24 hours.
+    pub idle_after: Duration,
     /// From which age on a set of copies is taken for one that was forgotten. 4 hours.
     pub stale_after: Duration,
     /// For how long one locked database is tried. 60 seconds; a pod hook's timeout should be longer.
@@ -29,6 +33,9 @@ pub struct Options {
     pub checksum_file_limit: u64,
     /// After this many bytes of ordinary files no more checksums are made. 1 GiB.
     pub checksum_total_limit: u64,
+    /// After this time no more checksums of ordinary files are made: on a slow disk a backup has to begin at last. 60
+    /// seconds.
+    pub checksum_time_limit: Duration,
     /// The time to work with; `None` is the clock's.
     pub now: Option<SystemTime>,
     /// Is told of each step.
@@ -39,13 +46,15 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             leave_out: Vec::new(),
-            ignore: Vec::new(),
+            databases: Vec::new(),
+            idle_after: Duration::from_secs(24 * 3600),
             stale_after: Duration::from_secs(4 * 3600),
             busy_timeout: Duration::from_secs(60),
             lock_timeout: LOCK_TIMEOUT,
             reserve: 32 << 20,
             checksum_file_limit: 16 << 20,
             checksum_total_limit: 1 << 30,
+            checksum_time_limit: Duration::from_secs(60),
             now: None,
             watcher: Watcher::default(),
         }

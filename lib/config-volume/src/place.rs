@@ -14,8 +14,8 @@ use crate::{
     hash::blake3,
     manifest::LiveFile,
     options::{LOCK_TIMEOUT, Watcher},
+    rules::SIBLINGS,
     tree::{RelPath, Root},
-    walk::SIBLINGS,
 };
 
 /// What [`put_in_place`] found and did. All is empty and false on an ordinary volume.

@@ -12,14 +12,16 @@ use crate::{
     DatabaseEntry, Error, FileEntry, Manifest, Options, Result, Step, check,
     copy::Source,
     database::settle,
+    files::{FILES, FilesWriter, files},
     folder::Folder,
-    hash::blake3,
+    list::Listing,
     manifest::{FORMAT, LiveFile, VERSION, link_text},
+    own::OwnDatabases,
     parallel::each,
-    pattern::Pattern,
     place,
-    tree::{RelPath, Root},
-    walk::{Entry, Found, RootRules, Walk, walk},
+    rules::RootRules,
+    tree::{RelPath, Root, Stat},
+    walk::{Entry, Found, Scan, walk},
 };
 
 /// A clock may be set back this far, by NTP at boot say, before a set's age counts as unknown.
@@ -47,7 +49,7 @@ pub struct Prepared {
 /// copies are sound all the way through is checked after the backup, by [`crate::finish`]. After an error nothing of this call is left, and the app's files are as they were.
 pub fn prepare(volume: &Path, options: &Options) -> Result<Prepared> {
     Options::patterns(&options.leave_out)?;
-    let ignore = Options::patterns(&options.ignore)?;
+    let own = OwnDatabases::new(options)?;
     let root = Root::open(volume)?;
     let lock = || Folder::lock(&root, true, options.lock_timeout, &options.watcher);
     let Some(mut folder) = lock()? else {
@@ -61,7 +63,7 @@ pub fn prepare(volume: &Path, options: &Options) -> Result<Prepared> {
     let job = Job {
         root: &root,
         options,
-        ignore,
+        own,
     };
     if let Some(manifest) = job.set_in_use(&folder) {
         let joined = job.join(&folder, manifest);
@@ -89,7 +91,7 @@ fn gone(root: &Root) -> Error {
 struct Job<'a> {
     root: &'a Root,
     options: &'a Options,
-    ignore: Vec<Pattern>,
+    own: OwnDatabases,
 }
 
 impl Job<'_> {
@@ -117,15 +119,17 @@ impl Job<'_> {
         self.options.watcher.at(Step::Cleared)?;
         let databases = folder.start_unfinished()?;
         let mut rules = RootRules::new(folder.user_ignore()?.as_deref(), &self.options.leave_out)?;
-        let walk = walk(self.root, &rules, &self.ignore)?;
+        let mut listing = Listing::create(self.root, &folder.unfinished().join(FILES), self.options)?;
+        let scan = walk(self.root, &rules, &self.own, &mut |entry| listing.add(&entry))?;
         let made = seconds(self.options.time());
-        let Walk {
-            files,
+        let Scan {
             databases: found,
             left_out,
             warnings,
-        } = walk;
-        let (entries, files) = self.copy_and_list(found, &files, &databases, 0)?;
+            ..
+        } = scan;
+        let entries = self.copy_all(found, &databases, 0)?;
+        let count = listing.finish()?;
         for entry in &entries {
             rules.push_database(&entry.path)?;
         }
@@ -136,7 +140,8 @@ impl Job<'_> {
             version: VERSION,
             made,
             databases,
-            files,
+            file_count: count.files,
+            file_bytes: count.bytes,
             left_out,
             warnings,
         };
@@ -159,7 +164,17 @@ impl Job<'_> {
     fn join(&self, folder: &Folder<'_>, mut manifest: Manifest) -> Result<Prepared> {
         let unfinished = folder.start_unfinished()?;
         let mut rules = RootRules::new(folder.user_ignore()?.as_deref(), &self.options.leave_out)?;
-        let mut walk = walk(self.root, &rules, &self.ignore)?;
+        let known: HashMap<RelPath, FileEntry> = files(&folder.set().join(FILES))?
+            .map(|entry| entry.map(|entry| (entry.path.clone(), entry)))
+            .collect::<Result<_>>()?;
+        let list = folder.unfinished().join(FILES);
+        let mut writer = FilesWriter::create(&list)?;
+        let mut walk = walk(self.root, &rules, &self.own, &mut |entry| {
+            writer.push(&match known.get(&entry.path) {
+                Some(old) if is_as_recorded(old, &entry) => old.clone(),
+                _ => file_entry(&entry),
+            })
+        })?;
         walk.databases
             .retain(|found| manifest.databases.iter().all(|known| known.path != found.path));
         let first = manifest
@@ -168,26 +183,16 @@ impl Job<'_> {
             .filter_map(|d| copy_number(&d.copy))
             .max()
             .map_or(0, |n| n + 1);
-        let (new, _) = self.copy_and_list(walk.databases, &[], &unfinished, first)?;
+        let new = self.copy_all(walk.databases, &unfinished, first)?;
         for entry in &new {
             let (from, to) = (unfinished.join(&entry.copy), folder.databases().join(&entry.copy));
             fs::rename(&from, to).map_err(Error::io("rename", from))?;
         }
         crate::folder::sync_folder(&folder.databases())?;
         manifest.databases.extend(new);
-        let known: HashMap<RelPath, FileEntry> = manifest
-            .files
-            .drain(..)
-            .map(|file| (file.path.clone(), file))
-            .collect();
-        manifest.files = walk
-            .files
-            .iter()
-            .map(|entry| match known.get(&entry.path) {
-                Some(old) if is_as_recorded(old, entry) => old.clone(),
-                _ => file_entry(entry, None, false),
-            })
-            .collect();
+        let count = writer.finish(self.root)?;
+        fs::rename(&list, folder.set().join(FILES)).map_err(Error::io("rename", list))?;
+        (manifest.file_count, manifest.file_bytes) = (count.files, count.bytes);
         (manifest.left_out, manifest.warnings) = (walk.left_out, walk.warnings);
         for entry in &manifest.databases {
             rules.push_database(&entry.path)?;
@@ -208,14 +213,7 @@ impl Job<'_> {
         })
     }
 
-    /// Copies the databases, and makes the checksums of the other files meanwhile.
-    fn copy_and_list(
-        &self,
-        found: Vec<Found>,
-        files: &[Entry],
-        to: &Path,
-        first: usize,
-    ) -> Result<(Vec<DatabaseEntry>, Vec<FileEntry>)> {
+    fn copy_all(&self, found: Vec<Found>, to: &Path, first: usize) -> Result<Vec<DatabaseEntry>> {
         // Closed after the last database: see `copy`.
         let mut kept = Vec::new();
         let mut sources = Vec::new();
@@ -231,8 +229,8 @@ impl Job<'_> {
             .iter()
             .map(|source| source.bytes)
             .fold(0, u64::saturating_add);
-        // A manifest takes some 300 bytes a file, and blocks and folders some more.
-        let needed = copies + (256 << 10) + 512 * files.len() as u64 + self.options.reserve;
+        // The head of the manifest, blocks and folders.
+        let needed = copies + (256 << 10) + self.options.reserve;
         let free = self
             .root
             .free()
@@ -245,16 +243,16 @@ impl Job<'_> {
             });
         }
         self.options.watcher.at(Step::SpaceChecked)?;
-        let (copied, listed) = each(
+        let (copied, ()) = each(
             sources,
             |number, source| self.copy_one(source, first + number, to),
-            || self.list(files),
+            || (),
         );
         let mut entries = copied.into_iter().collect::<Result<Vec<_>>>()?;
         crate::folder::sync_folder(to)?;
         entries.sort_by(|a, b| a.path.cmp(&b.path));
         self.options.watcher.at(Step::CopiesOnDisk)?;
-        Ok((entries, listed))
+        Ok(entries)
     }
 
     fn copy_one(&self, source: Source, number: usize, to: &Path) -> Result<DatabaseEntry> {
@@ -265,6 +263,7 @@ impl Job<'_> {
             path: live,
             meta,
             journal_mode,
+            ..
         } = source.close();
         self.options.watcher.at(Step::Copied)?;
         let copied = settle(&live, &path)?;
@@ -281,43 +280,13 @@ impl Job<'_> {
         })
     }
 
-    fn list(&self, files: &[Entry]) -> Vec<FileEntry> {
-        let mut left = self.options.checksum_total_limit;
-        let sums: Vec<_> = files
-            .iter()
-            .map(|entry| {
-                let size = entry.meta.size();
-                if entry.link.is_some() || size > self.options.checksum_file_limit || size > left {
-                    return None;
-                }
-                left -= size;
-                let mut file = self.root.read(&entry.path).ok()?;
-                let (read, sum) = blake3(&mut file, size + 1).ok()?;
-                (read == size).then_some(sum)
-            })
-            .collect();
-        // Looked at again once all were read: what was written meanwhile is not promised.
-        let stable = |entry: &Entry| {
-            self.root
-                .look(&entry.path)
-                .ok()
-                .flatten()
-                .is_some_and(|now| same(&entry.meta, &now))
-        };
-        files
-            .iter()
-            .zip(sums)
-            .map(|(entry, sum)| file_entry(entry, sum, stable(entry)))
-            .collect()
-    }
-
     fn no_space(&self, error: Error) -> Error {
         if matches!(error, Error::NoSpace { .. }) {
             return error;
         }
         // What was there has been cleaned up; what is free now is what the next try will find.
         let free = self.root.free().unwrap_or(0);
-        let sizes = walk(self.root, &RootRules::default(), &self.ignore)
+        let sizes = walk(self.root, &RootRules::default(), &self.own, &mut |_| Ok(()))
             .unwrap_or_default()
             .databases;
         let copies = sizes
@@ -341,41 +310,31 @@ fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-fn nanoseconds(meta: &fs::Metadata) -> u32 {
-    u32::try_from(meta.mtime_nsec()).unwrap_or(0)
-}
-
-fn same(old: &fs::Metadata, now: &fs::Metadata) -> bool {
-    let key = |meta: &fs::Metadata| {
-        (
-            meta.ino(),
-            meta.size(),
-            meta.mtime(),
-            meta.mtime_nsec(),
-            meta.ctime(),
-            meta.ctime_nsec(),
-        )
-    };
-    key(old) == key(now)
-}
-
-fn is_as_recorded(old: &FileEntry, entry: &Entry) -> bool {
-    old.size == entry.meta.size()
-        && old.modified == (entry.meta.mtime(), nanoseconds(&entry.meta))
+fn is_as_recorded(old: &FileEntry, entry: &Entry<'_>) -> bool {
+    old.size == entry.meta.size
+        && old.modified == entry.meta.modified
         && old.link == entry.link.as_deref().map(link_text)
 }
 
-fn file_entry(entry: &Entry, blake3: Option<String>, stable: bool) -> FileEntry {
+fn file_entry(entry: &Entry<'_>) -> FileEntry {
+    let Stat {
+        size,
+        mode,
+        uid,
+        gid,
+        modified,
+        ..
+    } = entry.meta;
     FileEntry {
+        stable: false,
         path: entry.path.clone(),
-        size: entry.meta.size(),
-        mode: entry.meta.mode() & 0o7777,
-        uid: entry.meta.uid(),
-        gid: entry.meta.gid(),
-        modified: (entry.meta.mtime(), nanoseconds(&entry.meta)),
-        blake3,
+        size,
+        mode,
+        uid,
+        gid,
+        modified,
+        blake3: None,
         link: entry.link.as_deref().map(link_text),
-        // Velero gives such a file another name.
-        stable: stable && entry.path.is_utf8(),
+        database: entry.database.clone(),
     }
 }
