@@ -3,7 +3,6 @@
 
 use std::{
     collections::HashSet,
-    fs::Metadata,
     io::Read,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
@@ -16,7 +15,7 @@ use crate::{
     Error, Result,
     files::{FILES, Files},
     hash::hex,
-    tree::{RelPath, born},
+    tree::RelPath,
 };
 
 /// `format` of every manifest.
@@ -70,8 +69,6 @@ pub struct DatabaseEntry {
     pub blake3: String,
     /// How the database keeps its transactions.
     pub journal_mode: JournalMode,
-    /// Which file was copied.
-    pub live: LiveFile,
 }
 
 /// How a database keeps its transactions, by its header.
@@ -82,36 +79,6 @@ pub enum JournalMode {
     Wal,
     /// A rollback journal: delete, truncate or persist.
     Rollback,
-}
-
-/// What tells a file from any other, also from a later one with the same inode number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LiveFile {
-    /// Device number.
-    pub device: u64,
-    /// Inode number.
-    pub inode: u64,
-    /// When the file was made: seconds and nanoseconds since 1970, where the file system tells.
-    pub born: Option<(u64, u32)>,
-}
-
-impl LiveFile {
-    pub(crate) fn of(meta: &Metadata) -> Self {
-        Self {
-            device: meta.dev(),
-            inode: meta.ino(),
-            born: born(meta),
-        }
-    }
-
-    /// Whether both are one file. Device numbers change over a reboot, so a known time of birth counts for more.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        self.inode == other.inode
-            && match (self.born, other.born) {
-                (Some(own), Some(others)) => own == others,
-                _ => self.device == other.device,
-            }
-    }
 }
 
 /// An ordinary file or a symbolic link.

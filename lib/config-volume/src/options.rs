@@ -48,7 +48,7 @@ impl Default for Options {
             leave_out: Vec::new(),
             databases: Vec::new(),
             idle_after: Duration::from_secs(24 * 3600),
-            stale_after: Duration::from_secs(4 * 3600),
+            stale_after: STALE_AFTER,
             busy_timeout: Duration::from_secs(60),
             lock_timeout: LOCK_TIMEOUT,
             reserve: 32 << 20,
@@ -61,6 +61,11 @@ impl Default for Options {
     }
 }
 
+/// From which age on a set of copies is taken for one that was forgotten, where no [`Options`] say otherwise: Velero itself gives
+/// a volume up after 4 hours (`--fs-backup-timeout`).
+pub(crate) const STALE_AFTER: Duration = Duration::from_secs(4 * 3600);
+/// A clock may be set back this far, by NTP at boot say, before a set's age counts as unknown.
+pub(crate) const CLOCK_SLACK: Duration = Duration::from_secs(300);
 /// For how long `finish` and `put_in_place` wait for another run.
 pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -105,14 +110,16 @@ pub enum Step {
     SpaceChecked,
     /// A piece of a database's log was copied, and the database can still be read as it was at the beginning.
     LogRead,
+    /// A database that nobody has open was copied, and is not yet known to have stayed the same.
+    QuietCopied,
     /// One database was copied, and is not yet on disk.
     Copied,
     /// All copies are on disk.
     CopiesOnDisk,
     /// The manifest is on disk, still under the unfinished name.
     ManifestWritten,
-    /// The number of users is on disk.
-    UsersWritten,
+    /// That a backup uses the set is on disk.
+    OpenWritten,
     /// The set has its final name.
     SetVisible,
     /// The user's own ignore file is set aside.
@@ -129,6 +136,8 @@ pub enum Step {
     SetRemoved,
     /// Siblings of a missing database were moved out of the way.
     SiblingsMoved,
+    /// A torn database was moved away for its copy.
+    SetAside,
     /// One database was put in place.
     Placed,
     /// One copy was kept beside a live database.
@@ -139,15 +148,16 @@ pub enum Step {
 
 impl Step {
     /// All steps, in the order of their declaration.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Locked,
         Self::Cleared,
         Self::SpaceChecked,
         Self::LogRead,
+        Self::QuietCopied,
         Self::Copied,
         Self::CopiesOnDisk,
         Self::ManifestWritten,
-        Self::UsersWritten,
+        Self::OpenWritten,
         Self::SetVisible,
         Self::UserFileKept,
         Self::IgnoreWritten,
@@ -156,6 +166,7 @@ impl Step {
         Self::SetHidden,
         Self::SetRemoved,
         Self::SiblingsMoved,
+        Self::SetAside,
         Self::Placed,
         Self::KeptAside,
         Self::MarkerRemoved,

@@ -1,6 +1,9 @@
 //! Which databases are the app's own, and which ones nobody uses.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    collections::HashSet,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use crate::{
     Options, Result, Warning,
@@ -13,6 +16,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct OwnDatabases {
     patterns: Vec<Pattern>,
+    /// Others that a backup has to copy, unused or not.
+    also: HashSet<RelPath>,
     /// Seconds since 1970; what was written or changed after it may be in use.
     idle_before: i64,
 }
@@ -21,6 +26,7 @@ impl Default for OwnDatabases {
     fn default() -> Self {
         Self {
             patterns: Vec::new(),
+            also: HashSet::new(),
             idle_before: i64::MIN,
         }
     }
@@ -32,6 +38,7 @@ impl OwnDatabases {
     pub fn new(options: &Options) -> Result<Self> {
         Ok(Self {
             patterns: Options::patterns(&options.databases)?,
+            also: HashSet::new(),
             idle_before: options
                 .time()
                 .checked_sub(options.idle_after)
@@ -48,6 +55,16 @@ impl OwnDatabases {
         self.patterns
             .iter()
             .position(|pattern| pattern.leaves_out(false, &text, false))
+    }
+
+    /// Has databases copied that nobody uses, because another backup that runs holds copies of them and leaves the files out.
+    pub fn copy_also(&mut self, paths: impl IntoIterator<Item = RelPath>) {
+        self.also.extend(paths);
+    }
+
+    /// Whether a backup that holds this database as a file would be wrong.
+    pub fn must_be_copied(&self, path: &RelPath) -> bool {
+        self.also.contains(path)
     }
 
     /// Whether nobody wrote to a file for long, nor changed anything else about it.

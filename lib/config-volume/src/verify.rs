@@ -9,12 +9,13 @@ use std::{
 };
 
 use crate::{
-    Checked, DatabaseEntry, Error, FOLDER, FileEntry, Result,
+    Checked, DatabaseEntry, Error, FileEntry, Result,
     database::{check_copy, check_live},
     hash::blake3,
-    manifest::{MANIFEST, link_text, read_set},
+    manifest::link_text,
     own::OwnDatabases,
     rules::RootRules,
+    sets::{Set, newest},
     tree::{RelPath, Root},
     walk::walk,
 };
@@ -165,18 +166,21 @@ pub fn verify_with(volume: &Path, options: &VerifyOptions) -> Result<Verdict> {
             notes: Vec::new(),
         },
     };
-    let set = RelPath::child(None, format!("{FOLDER}/set").as_bytes());
-    let path = RelPath::child(Some(&set), MANIFEST.as_bytes());
+    let Some(set) = newest(&root)? else {
+        check.without_manifest()?;
+        return Ok(check.verdict);
+    };
+    let path = set.manifest_path();
     match root.look(&path) {
         Ok(None) => check.without_manifest()?,
-        _ => match read_set(&root.full(&set)) {
+        _ => match set.read() {
             Ok((manifest, files)) => {
                 check.made = manifest.made;
                 check.verdict.manifest = ManifestState::Read { made: manifest.made };
                 manifest
                     .databases
                     .iter()
-                    .for_each(|database| check.database(database));
+                    .for_each(|database| check.database(&set, database));
                 for file in files.entries()? {
                     check.file(&file?);
                 }
@@ -219,10 +223,11 @@ impl Check<'_> {
         });
     }
 
-    fn database(&mut self, entry: &DatabaseEntry) {
+    fn database(&mut self, set: &Set, entry: &DatabaseEntry) {
         let before = self.verdict.problems.len();
         let (mut bytes, mut checked) = (0, None);
-        let copy = RelPath::child(None, format!("{FOLDER}/set/databases/{}", entry.copy).as_bytes());
+        // A manifest whose copies have no plain names was refused.
+        let copy = set.copy(&entry.copy).unwrap_or_else(|_| set.manifest_path());
         match self.root.look(&copy) {
             Ok(None) => self.problem(&entry.path, ProblemKind::Missing, "has no copy in the backup"),
             Err(error) => self.problem(

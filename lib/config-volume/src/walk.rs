@@ -56,7 +56,7 @@ impl Entry<'_> {
 }
 
 /// A live database, to be copied.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Found {
     pub path: RelPath,
     pub meta: Metadata,
@@ -321,7 +321,9 @@ impl Walker<'_> {
             return Ok(Class::File);
         }
         let now = Stat::from(&meta);
-        if let Some(header) = header.as_ref().filter(|_| !own && self.own.is_old(&now))
+        if let Some(header) = header
+            .as_ref()
+            .filter(|_| !own && self.own.is_old(&now) && !self.own.must_be_copied(path))
             && !has_sibling(folder, name)?
         {
             return Ok(Class::Idle(IdleDatabase {
@@ -451,7 +453,7 @@ impl Walker<'_> {
 }
 
 /// The line that leaves a live database out, as it stands in the report.
-fn live_line(path: &RelPath) -> String {
+pub(crate) fn live_line(path: &RelPath) -> String {
     String::from_utf8_lossy(&exactly(path.as_bytes())).into_owned()
 }
 

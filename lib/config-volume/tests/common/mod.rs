@@ -122,8 +122,18 @@ pub fn back_up_and_restore(volume: &Path, to: &Path) {
         .map(|line| Pattern::parse(line, b"").unwrap())
         .collect();
     copy_folder(volume, to, "", &rules);
-    fs::create_dir_all(to.join(".velero")).unwrap();
-    fs::write(to.join(".velero/0b7c0fe1-0000-4000-8000-000000000000"), "").unwrap();
+    leave_marker(to);
+}
+
+/// A backup and its restore by an uploader that reads no `.kopiaignore`.
+pub fn copy_everything(volume: &Path, to: &Path) {
+    copy_folder(volume, to, "", &[]);
+    leave_marker(to);
+}
+
+fn leave_marker(volume: &Path) {
+    fs::create_dir_all(volume.join(".velero")).unwrap();
+    fs::write(volume.join(".velero/0b7c0fe1-0000-4000-8000-000000000000"), "").unwrap();
 }
 
 fn copy_folder(from: &Path, to: &Path, path: &str, rules: &[Pattern]) {
