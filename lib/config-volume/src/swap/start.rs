@@ -1,9 +1,14 @@
 //! The beginning of the exchange itself, and what backups have to do with it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use super::{Swap, base::Place, options::SwapStep, state::SwapState};
-use crate::{Error, FOLDER, Result, Watcher, folder::Folder, options::LOCK_TIMEOUT};
+use crate::{
+    Error, FOLDER, Result, Watcher,
+    folder::Folder,
+    options::LOCK_TIMEOUT,
+    sets::{Set, made},
+};
 
 impl Swap {
     /// Looks a last time whether all can be done, and begins. From the next state on no backup is prepared here.
@@ -27,11 +32,9 @@ impl Swap {
         let Some(folder) = Folder::lock(&self.base.root, true, self.options.lock_timeout, &watcher)? else {
             return Err(self.not_ready("the volume is gone"));
         };
-        let checked = if self.is_in_use(&folder) {
-            Err(Error::BackupRunning)
-        } else {
-            self.base.check_movable(Place::Root)
-        };
+        let checked = self
+            .refuse_in_use(&folder)
+            .and_then(|()| self.base.check_movable(Place::Root));
         if let Err(error) = checked {
             if !was_there {
                 folder.remove()?;
@@ -46,15 +49,19 @@ impl Swap {
         self.clear_bookkeeping()
     }
 
-    /// Whether a backup may be reading the volume: it uses copies that are not too old for that.
-    fn is_in_use(&self, folder: &Folder<'_>) -> bool {
-        let age = |made| SystemTime::now().duration_since(UNIX_EPOCH + Duration::from_secs(made));
-        !folder.is_restored()
-            && folder.has_set()
-            && folder.users() > 0
-            && folder
-                .manifest()
-                .is_ok_and(|manifest| age(manifest.made).is_ok_and(|age| age < self.options.stale_after))
+    /// Fails while a backup may be reading the volume: it has a set here that is not too old for that, and not known to be
+    /// left over.
+    fn refuse_in_use(&self, folder: &Folder<'_>) -> Result<()> {
+        let is_left_over = |set: &Set| {
+            self.options
+                .sets_before
+                .is_some_and(|moment| made(&set.id) <= moment)
+        };
+        let sets = folder.in_use(SystemTime::now(), self.options.stale_after)?;
+        match sets.iter().all(is_left_over) {
+            true => Ok(()),
+            false => Err(Error::BackupRunning),
+        }
     }
 
     /// Clears away what a backup left in the live volume, which is no content. The copies of a volume that was restored
@@ -62,7 +69,7 @@ impl Swap {
     pub(super) fn clear_bookkeeping(&self) -> Result<()> {
         let watcher = Watcher::default();
         if let Some(folder) = Folder::lock(&self.base.root, false, LOCK_TIMEOUT, &watcher)?
-            && !folder.is_restored()
+            && !folder.is_foreign()?
         {
             folder.withdraw()?;
             folder.remove()?;
