@@ -263,7 +263,7 @@ impl Job<'_> {
             path: live,
             meta,
             journal_mode,
-            ..
+            own,
         } = source.close();
         self.options.watcher.at(Step::Copied)?;
         let copied = settle(&live, &path)?;
@@ -276,6 +276,7 @@ impl Job<'_> {
             gid: meta.gid(),
             blake3: copied.blake3,
             journal_mode,
+            own,
             live: LiveFile::of(&meta),
         })
     }
