@@ -260,6 +260,7 @@ impl Job<'_> {
             gid: found.meta.gid(),
             blake3: copied.blake3,
             journal_mode: found.journal_mode,
+            own: found.own,
         }))
     }
 
