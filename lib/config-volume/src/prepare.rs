@@ -287,7 +287,7 @@ impl Job<'_> {
         }
         // What was there has been cleaned up; what is free now is what the next try will find.
         let free = self.root.free().unwrap_or(0);
-        let sizes = walk(self.root, &RootRules::default(), &self.own, &mut |_| Ok(()))
+        let sizes = walk(self.root, &RootRules::everything(), &self.own, &mut |_| Ok(()))
             .unwrap_or_default()
             .databases;
         let copies = sizes
