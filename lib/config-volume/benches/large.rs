@@ -18,6 +18,7 @@
 use std::{
     fs,
     io::Write,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant, SystemTime},
@@ -79,7 +80,7 @@ struct Bench {
 
 struct Row {
     name: String,
-    /// Microseconds, read calls, peak memory in KiB, bytes that the disk has less afterwards.
+    /// Microseconds, read calls, peak memory in KiB, bytes of the disk that the volume and its copy take more than before.
     rounds: Vec<[i64; 4]>,
 }
 
@@ -164,15 +165,12 @@ impl Bench {
 
     fn call(&mut self, name: &str, program: &Path, operation: &str, volume: &Path, cold: bool) {
         rustix::fs::sync();
+        let copy = volume.with_extension("copy");
+        let taken = || taken_by(volume) + taken_by(&copy);
+        let before = taken();
         if cold {
             assert!(drop_caches());
         }
-        let free = || {
-            rustix::fs::sync();
-            let stat = rustix::fs::statvfs(volume).unwrap();
-            i64::try_from(stat.f_bfree * stat.f_frsize).unwrap()
-        };
-        let before = free();
         let output = Command::new(program)
             .args(["child", operation])
             .arg(volume)
@@ -182,7 +180,7 @@ impl Bench {
         let told = String::from_utf8(output.stdout).unwrap();
         let mut told = told.split_whitespace().map(|n| n.parse::<i64>().unwrap());
         let mut next = || told.next().unwrap();
-        let result = [next(), next(), next(), before - free()];
+        let result = [next(), next(), next(), taken() - before];
         match self.rows.iter_mut().find(|row| row.name == name) {
             Some(row) => row.rounds.push(result),
             None => self.rows.push(Row {
@@ -215,6 +213,19 @@ impl Bench {
         }
         std::io::stdout().flush().unwrap();
     }
+}
+
+/// Bytes of the disk below a folder, by blocks: the disk's own count of what is free tells of everybody's files.
+fn taken_by(folder: &Path) -> i64 {
+    let mut sum = 0;
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let meta = entry.as_ref().unwrap().metadata().unwrap();
+        sum += i64::try_from(meta.blocks() * 512).unwrap();
+        if meta.is_dir() {
+            sum += taken_by(&entry.unwrap().path());
+        }
+    }
+    sum
 }
 
 fn drop_caches() -> bool {

@@ -284,7 +284,9 @@ impl Job<'_> {
         }
         // What was there has been cleaned up; what is free now is what the next try will find.
         let free = self.root.free().unwrap_or(0);
-        let sizes = walk(self.root, &RootRules::default(), &self.own, &mut |_| Ok(()))
+        let user = Folder::user_ignore_of(self.root).unwrap_or_default();
+        let sizes = RootRules::new(user.as_deref(), &self.options.leave_out)
+            .and_then(|rules| walk(self.root, &rules, &self.own, &mut |_| Ok(())))
             .unwrap_or_default()
             .databases;
         let copies = sizes

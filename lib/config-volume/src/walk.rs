@@ -97,6 +97,7 @@ pub(crate) fn walk(
         root,
         own,
         root_rules: rules.rules().len(),
+        everything: rules.takes_everything(),
         tally: BTreeMap::new(),
         named: Vec::new(),
         silent: 0,
@@ -123,6 +124,8 @@ struct Walker<'a> {
     own: &'a OwnDatabases,
     /// How many of a folder's rules come from the root's file: the rest is of nested ones.
     root_rules: usize,
+    /// Whether ignore files and sizes decide nothing.
+    everything: bool,
     tally: BTreeMap<(Reason, String), (u64, u64)>,
     /// The numbers of the own patterns that named something.
     named: Vec<usize>,
@@ -163,7 +166,7 @@ impl Walker<'_> {
         let folder = self.root.open_folder(path).map_err(Trouble::Listing)?;
         let mut listing = folder.listing().map_err(Trouble::Listing)?;
         let first = First::of(&mut listing).map_err(Trouble::Listing)?;
-        if first.has_tag && self.is_tagged_cache(&folder, path)? {
+        if first.has_tag && !self.everything && self.is_tagged_cache(&folder, path)? {
             if let Some(path) = path {
                 self.leave_out(Reason::CacheTag, "CACHEDIR.TAG", path, None);
             }
@@ -171,6 +174,7 @@ impl Walker<'_> {
         }
         let mut rules = Arc::clone(rules);
         if first.has_ignore_file
+            && !self.everything
             && let Some(path) = path
         {
             let nested = nested_rules(self.root, &folder, path)?;
@@ -312,7 +316,8 @@ impl Walker<'_> {
     /// By size, and only then by header. A file of the app's that is named is taken for a database whatever is in it, so
     /// that copying it says what is wrong with it.
     fn classify(&self, folder: &OpenFolder, path: &RelPath, meta: &Stat, own: bool) -> io::Result<Class> {
-        if meta.size == 0 || (!own && !meta.size.is_multiple_of(SMALLEST_PAGE)) {
+        let can_be_one = own || self.everything || meta.size.is_multiple_of(SMALLEST_PAGE);
+        if meta.size == 0 || !can_be_one {
             return Ok(Class::File);
         }
         let name = path.name().as_encoded_bytes();
