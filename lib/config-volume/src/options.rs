@@ -106,6 +106,8 @@ pub enum Step {
     Locked,
     /// An earlier set was removed, or there was none.
     Cleared,
+    /// A database is about to be opened, in the way that fits whether anybody has it open.
+    Opening,
     /// The volume was read, the databases are open, and there is room.
     SpaceChecked,
     /// A piece of a database's log was copied, and the database can still be read as it was at the beginning.
@@ -148,9 +150,10 @@ pub enum Step {
 
 impl Step {
     /// All steps, in the order of their declaration.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Locked,
         Self::Cleared,
+        Self::Opening,
         Self::SpaceChecked,
         Self::LogRead,
         Self::QuietCopied,

@@ -193,7 +193,12 @@ impl Job<'_> {
         let (mut sources, mut uncopied) = (Vec::new(), Vec::new());
         for found in found {
             let again = found.clone();
-            match Source::open(self.root, found, self.options.busy_timeout, &mut kept) {
+            let Options {
+                busy_timeout,
+                watcher,
+                ..
+            } = self.options;
+            match Source::open(self.root, found, *busy_timeout, &mut kept, watcher) {
                 Ok(source) => sources.extend(source),
                 Err(error) => uncopied.push(self.may_stay_a_file(again, error)?),
             }

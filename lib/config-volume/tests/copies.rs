@@ -36,6 +36,11 @@ fn unused_at_once() -> Options {
     }
 }
 
+/// What a judged database holds.
+fn state(text: &str) -> &str {
+    text.rsplit(": ").next().unwrap()
+}
+
 fn copied(prepared: &Prepared) -> Vec<String> {
     let databases = prepared.manifest.databases.iter();
     databases.map(|database| database.path.to_string()).collect()
@@ -202,7 +207,6 @@ fn opened_in_the_middle(open: impl Fn(&Path) + Send + Sync + 'static) -> (PathBu
     put_in_place(&restored).unwrap();
     let (sound, text) = judge(&restored.join("radarr.db"));
     assert!(sound, "{text}");
-    let state = |text: &str| text.rsplit(": ").next().unwrap().to_owned();
     assert_ne!(
         state(&text),
         state(&before),
@@ -236,6 +240,31 @@ fn a_database_that_is_opened_while_it_is_copied_is_copied_as_one_in_use() {
 }
 
 #[test]
+fn a_database_that_is_closed_while_it_is_opened_gets_no_files_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (volume, restored) = (folder.path().join("config"), folder.path().join("restored"));
+    fs::create_dir(&volume).unwrap();
+    let writer = Writer::start(&volume.join("radarr.db"), &["--megabytes", "1"]);
+    let writer = Mutex::new(Some(writer));
+    let watcher = Watcher::new(move |step| {
+        if step == Step::Opening
+            && let Some(writer) = writer.lock().unwrap().take()
+        {
+            writer.stop();
+        }
+        Ok(())
+    });
+    prepare(&volume, &Options { watcher, ..own() }).unwrap();
+    assert!(!volume.join("radarr.db-wal").exists() && !volume.join("radarr.db-shm").exists());
+    back_up_and_restore(&volume, &restored);
+    finish(&volume).unwrap();
+    put_in_place(&restored).unwrap();
+    let (sound, text) = judge(&restored.join("radarr.db"));
+    assert!(sound, "{text}");
+    assert_eq!(state(&text), state(&judge(&volume.join("radarr.db")).1));
+}
+
+#[test]
 fn a_log_without_its_index_is_part_of_the_copy_and_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let (volume, restored) = (folder.path().join("config"), folder.path().join("restored"));
@@ -253,7 +282,6 @@ fn a_log_without_its_index_is_part_of_the_copy_and_stays_as_it_is() {
     put_in_place(&restored).unwrap();
     let (sound, text) = judge(&restored.join("radarr.db"));
     assert!(sound, "{text}");
-    let state = |text: &str| text.rsplit(": ").next().unwrap().to_owned();
     assert_eq!(state(&text), state(&judge(&volume.join("radarr.db")).1));
 }
 
