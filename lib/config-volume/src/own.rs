@@ -39,15 +39,20 @@ impl OwnDatabases {
         })
     }
 
-    /// The number of the pattern that names a path.
-    pub fn position(&self, path: &RelPath) -> Option<usize> {
+    /// The pattern that names a path.
+    pub fn named(&self, path: &RelPath) -> Option<Named> {
         if self.patterns.is_empty() {
             return None;
         }
         let text = runes(&[b"/", path.as_bytes()].concat());
-        self.patterns
+        let number = self
+            .patterns
             .iter()
-            .position(|pattern| pattern.leaves_out(false, &text, false))
+            .position(|pattern| pattern.leaves_out(false, &text, false))?;
+        Some(Named {
+            number,
+            is_exact: self.patterns.get(number).is_some_and(Pattern::is_literal),
+        })
     }
 
     /// Whether nobody wrote to a file for long, nor changed anything else about it.
@@ -67,6 +72,15 @@ impl OwnDatabases {
                 Some(Warning { path, text })
             })
     }
+}
+
+/// How a path is named.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Named {
+    /// The number of the pattern.
+    pub number: usize,
+    /// Whether the pattern names this path alone. Of others that it names, some may be no databases.
+    pub is_exact: bool,
 }
 
 fn seconds(time: SystemTime) -> i64 {
