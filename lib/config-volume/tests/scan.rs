@@ -128,6 +128,23 @@ fn a_database_of_the_apps_that_is_not_there_is_told() {
 }
 
 #[test]
+fn what_a_pattern_names_need_not_be_a_database_and_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let volume = folder.path().join("config");
+    make_database(&volume.join("data/radarr.db"), "delete");
+    fs::write(volume.join("data/notes.db"), vec![b'x'; 1024]).unwrap();
+    let contents = measure(&volume, &own(&["/data/*.db"])).unwrap();
+    assert_eq!(
+        paths(contents.databases.iter().map(|(path, _)| path)),
+        ["data/radarr.db"]
+    );
+    assert_eq!(
+        text_of(&contents.warnings),
+        ["data/notes.db: it has the name of a database of the app's, and is none"]
+    );
+}
+
+#[test]
 fn a_database_that_nobody_uses_takes_no_copy() {
     let folder = tempfile::tempdir().unwrap();
     let volume = folder.path().join("config");
