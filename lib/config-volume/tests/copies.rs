@@ -219,7 +219,10 @@ fn opened_in_the_middle(open: impl Fn(&Path) + Send + Sync + 'static) -> (PathBu
 fn a_database_that_is_written_to_while_it_is_copied_is_copied_again() {
     let (database, _folder) = opened_in_the_middle(|path| {
         let mut command = Command::new(WRITER);
-        command.arg("write").arg(path).args(["--transactions", "3"]);
+        command
+            .arg("write")
+            .arg(path)
+            .args(["--megabytes", "1", "--transactions", "3"]);
         assert!(command.stdin(Stdio::null()).output().unwrap().status.success());
     });
     assert!(!database.with_file_name("radarr.db-shm").exists());
@@ -230,7 +233,7 @@ fn a_database_that_is_opened_while_it_is_copied_is_copied_as_one_in_use() {
     let writer = Arc::new(Mutex::new(None));
     let kept = Arc::clone(&writer);
     let (database, _folder) = opened_in_the_middle(move |path| {
-        let writer = Writer::start(path, &[]);
+        let writer = Writer::start(path, &["--megabytes", "1"]);
         writer.await_more(2);
         *kept.lock().unwrap() = Some(writer);
     });
