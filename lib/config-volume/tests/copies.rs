@@ -218,12 +218,9 @@ fn opened_in_the_middle(open: impl Fn(&Path) + Send + Sync + 'static) -> (PathBu
 #[test]
 fn a_database_that_is_written_to_while_it_is_copied_is_copied_again() {
     let (database, _folder) = opened_in_the_middle(|path| {
-        let mut command = Command::new(WRITER);
-        command
-            .arg("write")
-            .arg(path)
-            .args(["--megabytes", "1", "--transactions", "3"]);
-        assert!(command.stdin(Stdio::null()).output().unwrap().status.success());
+        let writer = Writer::start(path, &["--megabytes", "1"]);
+        writer.await_more(2);
+        writer.stop();
     });
     assert!(!database.with_file_name("radarr.db-shm").exists());
 }
