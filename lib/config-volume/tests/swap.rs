@@ -258,9 +258,7 @@ fn no_backup_holds_what_is_being_restored() {
     let prepared = prepare(&case.volume, &Options::default()).unwrap();
     assert_eq!(prepared.manifest.databases.len(), 1);
     assert!(
-        prepared
-            .manifest
-            .files
+        common::listed(&case.volume)
             .iter()
             .all(|file| !file.path.to_string().contains(RESTORE_FOLDER))
     );
