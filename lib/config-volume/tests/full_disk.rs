@@ -128,7 +128,10 @@ fn a_real_file_system_that_fills_up_in_the_middle() {
             },
         );
         // What comes after the last file that holds something needs no room, nor does the end of the backup.
-        let is_written = matches!(full_at, Step::ManifestWritten | Step::OpenWritten | Step::SetVisible);
+        let is_written = matches!(
+            full_at,
+            Step::ManifestWritten | Step::OpenWritten | Step::SetVisible
+        );
         if is_written {
             prepared.unwrap();
             assert_eq!(finish(volume).unwrap().checked, 1);

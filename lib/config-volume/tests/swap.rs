@@ -325,7 +325,7 @@ fn a_volume_that_was_never_put_in_place_goes_back_as_it_was() {
     prepare(live.path(), &Options::default()).unwrap();
     back_up_and_restore(live.path(), &case.volume);
     // The copy is damaged, so it cannot be put in place. That must not stand in the way.
-    let copy = case.volume.join(".config-backup/set/databases/0.sqlite");
+    let copy = common::newest_set(&case.volume).join("databases/0.sqlite");
     fs::write(&copy, "damaged").unwrap();
     assert!(put_in_place(&case.volume).is_err());
     let mut swap = case.sealed(&SwapOptions::default());
