@@ -109,7 +109,11 @@ fn a_damage_that_only_the_check_finds_fails_the_backup_after_it_was_made() {
     make_database(&volume.join("sound.db"), "wal");
     damage(&volume.join("radarr.db"));
     let before = snapshot(&volume);
-    prepare(&volume, &Options::default()).unwrap();
+    let options = Options {
+        databases: vec!["/radarr.db".to_owned(), "/sound.db".to_owned()],
+        ..Options::default()
+    };
+    prepare(&volume, &options).unwrap();
     let restored = folder.path().join("restored");
     back_up_and_restore(&volume, &restored);
     let error = finish(&volume).unwrap_err();

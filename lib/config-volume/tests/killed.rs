@@ -14,6 +14,7 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
@@ -25,6 +26,13 @@ use config_volume::{
 use rustix::process::{Signal, getpid, kill_process};
 
 const DATABASES: [&str; 2] = ["data/b.db", "radarr.db"];
+
+fn options() -> Options {
+    Options {
+        databases: DATABASES.map(|path| format!("/{path}")).to_vec(),
+        ..Options::default()
+    }
+}
 
 fn volume(folder: &Path) -> PathBuf {
     let volume = folder.join("config");
@@ -49,23 +57,28 @@ fn child() {
         }
         Ok(())
     });
-    let age = match operation.as_str() {
+    run(&operation, &volume, watcher);
+}
+
+/// One operation, to its end.
+fn run(operation: &str, volume: &Path, watcher: Watcher) {
+    let age = match operation {
         "prepare-long-ago" => Duration::from_secs(5 * 3600),
         _ => Duration::ZERO,
     };
-    match operation.as_str() {
+    match operation {
         "prepare" | "prepare-long-ago" => drop(
             prepare(
-                &volume,
+                volume,
                 &Options {
                     now: Some(SystemTime::now() - age),
                     watcher,
-                    ..Options::default()
+                    ..options()
                 },
             )
             .unwrap(),
         ),
-        "finish" => match finish_watched(&volume, &watcher) {
+        "finish" => match finish_watched(volume, &watcher) {
             Ok(_) | Err(Error::DamagedBackup { .. }) => {}
             Err(error) => panic!("{error}"),
         },
@@ -74,9 +87,9 @@ fn child() {
                 watcher,
                 ..PlaceOptions::default()
             };
-            drop(put_in_place_with(&volume, &options).unwrap());
+            drop(put_in_place_with(volume, &options).unwrap());
         }
-        "withdraw" => drop(withdraw_watched(&volume, &watcher).unwrap()),
+        "withdraw" => drop(withdraw_watched(volume, &watcher).unwrap()),
         other => panic!("{other}"),
     }
 }
@@ -124,14 +137,24 @@ fn is_clean(volume: &Path, at: &str) {
 
 /// Kills the operation at each step it has, on a new volume each time, and hands on.
 fn at_each_step(operation: &str, set_up: impl Fn(&Path), check: impl Fn(&Path, Step)) -> HashSet<Step> {
-    let mut reached = HashSet::new();
-    for step in Step::ALL {
+    let reached = Arc::new(Mutex::new(HashSet::new()));
+    let folder = tempfile::tempdir().unwrap();
+    set_up(folder.path());
+    let seen = Arc::clone(&reached);
+    let watcher = Watcher::new(move |step| {
+        seen.lock().unwrap().insert(step);
+        Ok(())
+    });
+    run(operation, &folder.path().join("config"), watcher);
+    let reached = reached.lock().unwrap().clone();
+    for step in &reached {
         let folder = tempfile::tempdir().unwrap();
         set_up(folder.path());
-        if killed(operation, &folder.path().join("config"), step) {
-            reached.insert(step);
-            check(folder.path(), step);
-        }
+        assert!(
+            killed(operation, &folder.path().join("config"), *step),
+            "{step:?}"
+        );
+        check(folder.path(), *step);
     }
     reached
 }
@@ -150,7 +173,7 @@ fn prepare_may_be_killed_at_each_step() {
         |folder, step| {
             let volume = folder.join("config");
             can_be_restored(&volume, &format!("{step:?}"));
-            let prepared = prepare(&volume, &Options::default()).unwrap();
+            let prepared = prepare(&volume, &options()).unwrap();
             assert_eq!(prepared.manifest.databases.len(), 2);
             can_be_restored(&volume, &format!("{step:?}, then prepared"));
             finish_all(&volume);
@@ -197,7 +220,7 @@ fn a_start_after_a_killed_prepare_leaves_the_volume_as_it_was() {
 fn a_second_prepare_that_is_killed_leaves_the_first_its_copies() {
     let reached = at_each_step(
         "prepare",
-        |folder| drop(prepare(&volume(folder), &Options::default()).unwrap()),
+        |folder| drop(prepare(&volume(folder), &options()).unwrap()),
         |folder, step| {
             let volume = folder.join("config");
             let restored = folder.join("restored");
@@ -221,7 +244,7 @@ fn a_second_prepare_that_is_killed_leaves_the_first_its_copies() {
 fn finish_may_be_killed_at_each_step() {
     let reached = at_each_step(
         "finish",
-        |folder| drop(prepare(&volume(folder), &Options::default()).unwrap()),
+        |folder| drop(prepare(&volume(folder), &options()).unwrap()),
         |folder, step| {
             let volume = folder.join("config");
             can_be_restored(&volume, &format!("{step:?}"));
@@ -245,10 +268,10 @@ fn finish_may_be_killed_at_each_step() {
 fn a_backup_after_a_killed_finish_is_none_of_its_business() {
     at_each_step(
         "finish",
-        |folder| drop(prepare(&volume(folder), &Options::default()).unwrap()),
+        |folder| drop(prepare(&volume(folder), &options()).unwrap()),
         |folder, step| {
             let volume = folder.join("config");
-            let prepared = prepare(&volume, &Options::default()).unwrap();
+            let prepared = prepare(&volume, &options()).unwrap();
             can_be_restored(&volume, &format!("{step:?}"));
             for still_open in (0..prepared.open).rev() {
                 assert_eq!(finish(&volume).unwrap().still_open, still_open, "{step:?}");
@@ -266,8 +289,8 @@ fn a_killed_finish_does_not_forget_a_damaged_copy() {
         |folder| {
             let volume = volume(folder);
             damage(&volume.join("data/b.db"));
-            prepare(&volume, &Options::default()).unwrap();
-            prepare(&volume, &Options::default()).unwrap();
+            prepare(&volume, &options()).unwrap();
+            prepare(&volume, &options()).unwrap();
         },
         |folder, step| {
             let volume = folder.join("config");
@@ -294,7 +317,7 @@ fn the_last_finish_does_not_forget_a_damaged_copy_when_it_is_killed() {
         |folder| {
             let volume = volume(folder);
             damage(&volume.join("data/b.db"));
-            prepare(&volume, &Options::default()).unwrap();
+            prepare(&volume, &options()).unwrap();
         },
         |folder, step| {
             let volume = folder.join("config");
@@ -316,7 +339,7 @@ fn restored(folder: &Path) -> PathBuf {
     let live = folder.join("live");
     fs::create_dir(&live).unwrap();
     let live = volume(&live);
-    prepare(&live, &Options::default()).unwrap();
+    prepare(&live, &options()).unwrap();
     let restored = folder.join("config");
     back_up_and_restore(&live, &restored);
     // As a plain restore of an older version of this program leaves it.
@@ -384,7 +407,7 @@ fn withdrawing_may_be_killed_at_each_step() {
         "withdraw",
         |folder| {
             let volume = volume(folder);
-            prepare(&volume, &Options::default()).unwrap();
+            prepare(&volume, &options()).unwrap();
             fs::remove_file(volume.join("radarr.db")).unwrap();
         },
         |folder, step| {
