@@ -14,7 +14,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use config_volume::{OutsideLinks, SwapWatcher, UnpackLimits, Unpacked};
+use config_volume::{SwapWatcher, UnpackLimits, Unpacked};
 use jiff::{SignedDuration, Timestamp};
 use velero_api::BackupPhase;
 
@@ -63,11 +63,7 @@ impl Beside for FolderPlace {
     ) -> Result<Unpacked> {
         let archive = archive(&self.backup)
             .map_err(|error| Error::Transfer(format!("cannot read {}: {error}", self.backup.display())))?;
-        let limits = UnpackLimits {
-            outside_links: OutsideLinks::Keep,
-            ..limits.clone()
-        };
-        config_volume::unpack(archive.as_slice(), folder, &limits, &mut |unpacked| {
+        config_volume::unpack(archive.as_slice(), folder, limits, &mut |unpacked| {
             reporter.bytes(Step::Transfer, unpacked.bytes, None);
         })
         .map_err(|source| Error::Volume {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use config_volume::{OutsideLinks, UnpackLimits, Unpacked};
+use config_volume::{UnpackLimits, Unpacked};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use kube::Api;
@@ -236,11 +236,7 @@ fn begin<'a>(
         reporter,
     };
     let folder = into.folder.to_owned();
-    let limits = UnpackLimits {
-        // The content of one's own volume: an app may have made links to anywhere. None is followed.
-        outside_links: OutsideLinks::Keep,
-        ..into.limits.clone()
-    };
+    let limits = into.limits.clone();
     let files = tokio::task::spawn_blocking(move || {
         let reader = Pieces {
             receiver,

@@ -3,10 +3,9 @@
 use std::fs;
 use std::time::Instant;
 
-use config_volume::UnpackLimits;
-
 use super::beside::{Beside, InCluster};
 use super::check::check;
+use super::room::Disk;
 use super::{App, Checked, VerifyPlan};
 use crate::cluster::Cluster;
 use crate::journal::Step;
@@ -75,8 +74,9 @@ async fn bring_and_check(
     let velero_took = beside.restore_bytes(reporter).await?;
     reporter.begins(Step::Transfer);
     fs::create_dir_all(&plan.folder).map_err(|error| Error::Transfer(error.to_string()))?;
-    let limits = UnpackLimits::default();
-    let unpacked = beside.unpack_into(&plan.folder, &limits, reporter).await?;
+    let limits = Disk::Node.limits(&plan.folder)?;
+    let unpacked = beside.unpack_into(&plan.folder, &limits, reporter).await;
+    let unpacked = unpacked.map_err(|error| Disk::Node.told(&plan.folder, error))?;
     beside.let_go().await?;
     reporter.ended(Step::Transfer);
     reporter.begins(Step::Check);

@@ -6,5 +6,9 @@
     reason = "a test that cannot go on panics"
 )]
 
+mod backups;
 mod forward;
+mod killed;
+mod lost;
+mod room;
 mod support;
