@@ -4,8 +4,6 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use config_volume::Finished;
-
 use crate::backup::{AFTER, BEFORE};
 use crate::names::APP_FILE;
 use crate::profile::{AppProfile, ConfigStorage, ProfileError};
@@ -91,29 +89,27 @@ impl HookCommand {
         Ok(format!(
             "{BEFORE}: {} databases copied, {} other files, left out {}",
             manifest.databases.len(),
-            manifest.files.len(),
+            manifest.file_count,
             storage.caches.join(", ")
         ))
     }
 
     fn after(&self) -> Result<String, HookError> {
         let finished = config_volume::finish(&self.volume).map_err(|source| match source {
-            config_volume::Error::DamagedBackup { .. } => HookError::Damaged(source),
+            config_volume::Error::DamagedBackup { .. }
+            | config_volume::Error::ChangedDuringBackup { .. }
+            | config_volume::Error::NothingToFinish => HookError::Damaged(source),
             source => HookError::Volume {
                 action: "remove the copies of the databases",
                 source,
             },
         })?;
-        Ok(match finished {
-            Finished::Removed => "the copies of the databases are sound, and removed".to_owned(),
-            Finished::StillUsed { users } => {
-                format!("the copies of the databases are sound; {users} other backups use them")
-            }
-            Finished::Nothing => {
-                "there are no copies: they were removed before, by this command or at a start of the app"
-                    .to_owned()
-            }
-            other => format!("{other:?}"),
+        let checked = finished.checked;
+        Ok(match finished.still_open {
+            0 => format!("{checked} databases are sound; the copies are removed"),
+            open => format!(
+                "{checked} databases are sound; the copies stay until {open} other backups have ended"
+            ),
         })
     }
 }
@@ -154,7 +150,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("radarr.db");
         std::fs::write(&database, damaged_database()).unwrap();
-        config_volume::prepare(folder.path(), &config_volume::Options::default()).unwrap();
+        let own = config_volume::Options {
+            databases: vec!["/radarr.db".to_owned()],
+            ..config_volume::Options::default()
+        };
+        config_volume::prepare(folder.path(), &own).unwrap();
         let after = parse(&[AFTER, folder.path().to_str().unwrap()]).unwrap().unwrap();
         let error = after.run(Path::new("/nowhere")).unwrap_err();
         assert!(matches!(error, HookError::Damaged(_)), "{error:?}");
@@ -165,9 +165,9 @@ mod tests {
         );
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         assert_eq!(std::fs::read(&database).unwrap(), damaged_database());
-        // A second time there is nothing to do.
-        let said = after.run(Path::new("/nowhere")).unwrap();
-        assert!(said.starts_with("after-backup: there are no copies"), "{said}");
+        // Whatever removed the copies: a backup that has none is not a good one.
+        let error = after.run(Path::new("/nowhere")).unwrap_err();
+        assert!(matches!(error, HookError::Damaged(_)), "{error:?}");
     }
 
     #[test]

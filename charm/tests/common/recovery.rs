@@ -108,7 +108,7 @@ impl FakeRecovery {
         })?;
         std::fs::create_dir_all(folder).unwrap();
         content(folder);
-        let problems = app.examine(folder);
+        let problems = app.examine(folder, true);
         if !problems.is_empty() {
             return Err(Error::Damaged {
                 backup: backup.name.clone(),
@@ -159,13 +159,16 @@ impl Recovery for FakeRecovery {
         if !keep_old {
             assert!(elsewhere.is_dir());
         }
+        assert!(!elsewhere.starts_with(volume));
         Ok(RestorePlan {
             target: wanted.target.clone(),
             scratch: self.scratch("plan_restore", wanted, Purpose::Restore)?,
             volume: volume.to_owned(),
             keep_old,
             stage_elsewhere: None,
-            patience: wanted.patience.unwrap_or(Duration::from_secs(120)),
+            patience: wanted.patience,
+            elsewhere: elsewhere.to_owned(),
+            sets_before: None,
         })
     }
 
@@ -188,13 +191,15 @@ impl Recovery for FakeRecovery {
             std::fs::copy(entry.path(), plan.volume.join(entry.file_name())).unwrap();
         }
         reporter.begins(Step::Start);
-        let Err(reason) = app.start(plan.patience) else {
+        let Err(reason) = app.start(plan.patience.unwrap_or(Duration::from_secs(120))) else {
             return Ok(checked);
         };
         app.stop().unwrap();
         Err(Error::RolledBack {
             cause: Box::new(failed("start the app", reason)),
-            running: app.start(plan.patience).is_ok(),
+            running: app
+                .start(plan.patience.unwrap_or(Duration::from_secs(120)))
+                .is_ok(),
         })
     }
 

@@ -24,7 +24,9 @@ fn runs(house: &House, unit: &str) -> bool {
     use juju_charm::pebble::{Client, Pebble, ServiceStatus};
     let client = Client::for_socket(house.juju.pebble_socket(unit, "radarr"));
     let services = client.services(&["radarr"]).unwrap();
-    services.iter().any(|service| service.current == ServiceStatus::Active)
+    services
+        .iter()
+        .any(|service| service.current == ServiceStatus::Active)
 }
 
 fn file(house: &House, unit: &str) -> PathBuf {
@@ -37,7 +39,12 @@ fn is_stored(house: &House, unit: &str) -> bool {
 }
 
 fn data_unit(house: &House) -> Option<String> {
-    house.juju.app_bag("radarr", "peers").unwrap().get("data-unit").cloned()
+    house
+        .juju
+        .app_bag("radarr", "peers")
+        .unwrap()
+        .get("data-unit")
+        .cloned()
 }
 
 fn act(house: &mut House, unit: &str, action: &str) -> (String, String) {
@@ -66,8 +73,15 @@ fn the_app_stays_where_its_data_are_when_another_unit_leads() {
         assert!(runs(&house, UNIT) && !runs(&house, OTHER), "{churned:?}");
         assert_eq!(std::fs::read(file(&house, UNIT)).unwrap(), content, "{churned:?}");
         assert!(!file(&house, OTHER).exists(), "an empty app was started");
-        assert!(is_stored(&house, UNIT) && !is_stored(&house, OTHER), "{churned:?}");
-        assert!(status(&house, UNIT).starts_with("active: "), "{}", status(&house, UNIT));
+        assert!(
+            is_stored(&house, UNIT) && !is_stored(&house, OTHER),
+            "{churned:?}"
+        );
+        assert!(
+            status(&house, UNIT).starts_with("active: "),
+            "{}",
+            status(&house, UNIT)
+        );
         assert_eq!(
             status(&house, OTHER),
             "blocked: standby: radarr/0 has the data and runs Radarr; for one unit: juju scale-application radarr 1"
@@ -110,7 +124,10 @@ fn data_on_the_second() -> House {
     std::fs::write(&metadata, serde_yaml::to_string(&without).unwrap()).unwrap();
     house.juju.deploy(deploy).unwrap();
     house.juju.add_units("radarr", 1).unwrap();
-    house.juju.deploy_velero_operator(OperatorOptions::default()).unwrap();
+    house
+        .juju
+        .deploy_velero_operator(OperatorOptions::default())
+        .unwrap();
     house.juju.integrate("radarr", "velero-operator").unwrap();
     let text = "<Config>\n  <ApiKey>0123456789abcdef0123456789abcdef</ApiKey>\n</Config>\n";
     std::fs::write(file(&house, OTHER), text).unwrap();
@@ -128,13 +145,20 @@ fn after_a_refresh_from_a_charm_without_peers_the_app_starts_where_data_are() {
     assert!(!file(&house, UNIT).exists(), "an empty app was started");
     assert!(is_stored(&house, OTHER) && !is_stored(&house, UNIT));
     let text = std::fs::read_to_string(file(&house, OTHER)).unwrap();
-    assert!(text.contains("0123456789abcdef0123456789abcdef") && text.contains("7878"), "{text}");
+    assert!(
+        text.contains("0123456789abcdef0123456789abcdef") && text.contains("7878"),
+        "{text}"
+    );
     assert_eq!(
         status(&house, UNIT),
         "blocked: radarr/1 has the data; scaling down removes it: first backup-now there, then restore on radarr/0"
     );
     let warning = "active: a scale-down removes this unit and its data; first backup-now, then restore-from-backup on radarr/0";
-    assert!(status(&house, OTHER).starts_with(warning), "{}", status(&house, OTHER));
+    assert!(
+        status(&house, OTHER).starts_with(warning),
+        "{}",
+        status(&house, OTHER)
+    );
 }
 
 #[test]
@@ -164,7 +188,11 @@ fn data_that_went_with_their_unit_are_not_replaced_by_an_empty_app() {
     assert!(runs(&house, UNIT), "{}", status(&house, UNIT));
     assert_eq!(data_unit(&house).as_deref(), Some(UNIT));
     update_all(&mut house);
-    assert!(status(&house, UNIT).starts_with("active: "), "{}", status(&house, UNIT));
+    assert!(
+        status(&house, UNIT).starts_with("active: "),
+        "{}",
+        status(&house, UNIT)
+    );
     let spec = house.juju.app_bag("radarr", ENDPOINT).unwrap()["spec"].clone();
     assert!(spec.contains("\"paused\":null"), "{spec}");
 }
