@@ -32,6 +32,8 @@ pub struct FakeRecovery {
     pub content: Option<PutsContent>,
     /// What the app says at its URL after each start.
     pub well: RefCell<Vec<std::result::Result<(), String>>>,
+    /// What happens while the app is waited for.
+    pub meanwhile: Option<Box<dyn Fn()>>,
     /// How long the app was given the last time.
     pub patience: Cell<Option<Duration>>,
     /// What is done to the volume in place of the exchange, and what the restore then ends with.
@@ -225,6 +227,9 @@ impl Recovery for FakeRecovery {
         ended: &dyn Fn() -> Option<String>,
     ) -> std::result::Result<(), String> {
         self.patience.set(Some(patience));
+        if let Some(happens) = &self.meanwhile {
+            happens();
+        }
         if let Some(why) = ended() {
             return Err(why);
         }
