@@ -181,7 +181,7 @@ pub fn verify_with(volume: &Path, options: &VerifyOptions) -> Result<Verdict> {
     };
     let set = RelPath::child(None, format!("{FOLDER}/set").as_bytes());
     let path = RelPath::child(Some(&set), MANIFEST.as_bytes());
-    match root.look(&path) {
+    match root.look(&set) {
         Ok(None) => check.without_manifest()?,
         _ => match read_set(&root.full(&set)) {
             Ok((manifest, files)) => check.set(&path, &manifest, files)?,
