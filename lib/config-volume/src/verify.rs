@@ -185,16 +185,13 @@ pub fn verify_with(volume: &Path, options: &VerifyOptions) -> Result<Verdict> {
         return Ok(check.verdict);
     };
     let path = set.manifest_path();
-    match root.look(&path) {
-        Ok(None) => check.without_manifest()?,
-        _ => match set.read() {
-            Ok((manifest, files)) => check.set(&set, &manifest, files)?,
-            Err(error) => {
-                check.verdict.manifest = ManifestState::Unusable;
-                check.problem(&path, ProblemKind::ForeignManifest, reason(error));
-                check.without_manifest()?;
-            }
-        },
+    match set.read() {
+        Ok((manifest, files)) => check.set(&set, &manifest, files)?,
+        Err(error) => {
+            check.verdict.manifest = ManifestState::Unusable;
+            check.problem(&path, ProblemKind::ForeignManifest, reason(error));
+            check.without_manifest()?;
+        }
     }
     Ok(check.verdict)
 }
