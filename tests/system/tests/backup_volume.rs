@@ -135,7 +135,7 @@ fn a_driver_that_velero_can_snapshot_is_taken_by_itself() {
         ..cluster.clone()
     });
     house.juju.update_status(UNIT).unwrap();
-    assert!(spec(&house).contains("serviceaccounts"), "{}", spec(&house));
+    assert!(spec(&house).contains(r#""pods""#), "{}", spec(&house));
     house.juju.change_cluster(cluster.clone());
     house.juju.update_status(UNIT).unwrap();
     assert_eq!(spec(&house), before);
@@ -164,7 +164,7 @@ fn a_driver_that_velero_can_snapshot_is_taken_by_itself() {
         .juju
         .set_config("radarr", &[("backup-method", "filesystem")])
         .unwrap();
-    assert!(spec(&house).contains("serviceaccounts"), "{}", spec(&house));
+    assert!(spec(&house).contains(r#""pods""#), "{}", spec(&house));
     assert!(annotations(&house).contains_key(IN));
 }
 
