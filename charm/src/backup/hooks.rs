@@ -91,7 +91,7 @@ impl HookCommand {
         Ok(format!(
             "{BEFORE}: {} databases copied, {} other files, left out {}",
             manifest.databases.len(),
-            manifest.files.len(),
+            manifest.file_count,
             storage.caches.join(", ")
         ))
     }

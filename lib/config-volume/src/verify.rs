@@ -9,13 +9,15 @@ use std::{
 };
 
 use crate::{
-    Checked, DatabaseEntry, Error, FOLDER, FileEntry, Result,
+    Checked, DatabaseEntry, Error, FileEntry, Result,
     database::{check_copy, check_live},
-    folder::read_manifest,
     hash::blake3,
     manifest::link_text,
+    own::OwnDatabases,
+    rules::RootRules,
+    sets::{Set, newest},
     tree::{RelPath, Root},
-    walk::{RootRules, walk},
+    walk::walk,
 };
 
 /// What is known besides the volume itself.
@@ -24,6 +26,11 @@ pub struct VerifyOptions {
     /// When the backup ended. A file that was written between the manifest and this moment may differ from what was
     /// promised, which then is a note and no problem.
     pub backup_ended: Option<SystemTime>,
+    /// When the backup began. A manifest that is older belongs to another backup: nothing in it vouches for this one.
+    pub backup_started: Option<SystemTime>,
+    /// Whether a live database counts for more than its copy: the volume was brought by something that copies it as one
+    /// whole. After a file-by-file backup it is torn, and the copy counts.
+    pub prefers_live: bool,
 }
 
 /// What [`verify`] found.
@@ -115,6 +122,8 @@ pub enum ProblemKind {
     ForeignManifest,
     /// Owner, group or mode differ.
     OwnerOrMode,
+    /// It was made for an earlier backup.
+    Stale,
     /// It was written to after the manifest was made, and may differ.
     Written,
 }
@@ -157,18 +166,24 @@ pub fn verify_with(volume: &Path, options: &VerifyOptions) -> Result<Verdict> {
             notes: Vec::new(),
         },
     };
-    let path = RelPath::child(None, format!("{FOLDER}/set/manifest.json").as_bytes());
+    let Some(set) = newest(&root)? else {
+        check.without_manifest()?;
+        return Ok(check.verdict);
+    };
+    let path = set.manifest_path();
     match root.look(&path) {
         Ok(None) => check.without_manifest()?,
-        _ => match read_manifest(&root.full(&path)) {
-            Ok(manifest) => {
+        _ => match set.read() {
+            Ok((manifest, files)) => {
                 check.made = manifest.made;
                 check.verdict.manifest = ManifestState::Read { made: manifest.made };
                 manifest
                     .databases
                     .iter()
-                    .for_each(|database| check.database(database));
-                manifest.files.iter().for_each(|file| check.file(file));
+                    .for_each(|database| check.database(&set, database));
+                for file in files.entries()? {
+                    check.file(&file?);
+                }
             }
             Err(error) => {
                 let reason = match error {
@@ -208,10 +223,11 @@ impl Check<'_> {
         });
     }
 
-    fn database(&mut self, entry: &DatabaseEntry) {
+    fn database(&mut self, set: &Set, entry: &DatabaseEntry) {
         let before = self.verdict.problems.len();
         let (mut bytes, mut checked) = (0, None);
-        let copy = RelPath::child(None, format!("{FOLDER}/set/databases/{}", entry.copy).as_bytes());
+        // A manifest whose copies have no plain names was refused.
+        let copy = set.copy(&entry.copy).unwrap_or_else(|_| set.manifest_path());
         match self.root.look(&copy) {
             Ok(None) => self.problem(&entry.path, ProblemKind::Missing, "has no copy in the backup"),
             Err(error) => self.problem(
@@ -368,7 +384,7 @@ impl Check<'_> {
 
     fn without_manifest(&mut self) -> Result<()> {
         let rules = RootRules::default();
-        let found = walk(self.root, &rules, &[])?;
+        let found = walk(self.root, &rules, &OwnDatabases::default(), &mut |_| Ok(()))?;
         let mut seen = HashSet::new();
         for database in found.databases {
             if !seen.insert(database.path.clone()) {

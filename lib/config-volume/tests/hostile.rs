@@ -14,7 +14,7 @@ use std::{
     path::Path,
 };
 
-use common::{back_up_and_restore, damage, judge, make_database, snapshot};
+use common::{back_up_and_restore, damage, judge, listed, make_database, snapshot};
 use config_volume::{
     Checked, Error, Finished, Options, ProblemKind, finish, measure, prepare, put_in_place, verify,
 };
@@ -49,12 +49,7 @@ fn links_are_not_followed_and_special_files_do_no_harm() {
         .map(|d| d.path.to_string())
         .collect();
     assert_eq!(databases, ["radarr.db"]);
-    let files: Vec<_> = prepared
-        .manifest
-        .files
-        .iter()
-        .map(|f| f.path.to_string())
-        .collect();
+    let files: Vec<_> = listed(&volume).iter().map(|f| f.path.to_string()).collect();
     assert_eq!(
         files,
         ["dangling", "folder", "linked.db", "loop", "no-utf8-\u{fffd}"]
@@ -83,32 +78,29 @@ fn a_folder_of_ours_that_is_a_link_is_not_written_through() {
 }
 
 #[test]
-fn a_damaged_database_fails_the_backup_unless_it_is_named() {
+fn a_damaged_database_of_the_apps_own_fails_the_backup() {
     let folder = tempfile::tempdir().unwrap();
     let volume = folder.path().join("config");
     make_database(&volume.join("radarr.db"), "delete");
-    let garbage = [b"SQLite format 3\0".as_slice(), &[0x5a; 5000]].concat();
-    fs::create_dir(volume.join("old")).unwrap();
-    fs::write(volume.join("old/garbage.bin"), &garbage).unwrap();
-    let error = prepare(&volume, &Options::default()).unwrap_err();
-    assert!(
-        matches!(&error, Error::Unsound { path, .. } if path == "old/garbage.bin"),
-        "{error}"
-    );
-    assert!(error.to_string().contains("`ignore`"));
-    assert!(!volume.join(".config-backup").exists());
-
-    let options = Options {
-        ignore: vec!["/old/*.bin".to_owned()],
-        ..Options::default()
-    };
-    let prepared = prepare(&volume, &options).unwrap();
-    assert_eq!(prepared.manifest.warnings.len(), 1);
-    let restored = folder.path().join("restored");
-    back_up_and_restore(&volume, &restored);
-    assert_eq!(fs::read(restored.join("old/garbage.bin")).unwrap(), garbage);
-    assert!(verify(&restored).unwrap().is_as_promised());
-    finish(&volume).unwrap();
+    let header = b"SQLite format 3\0".as_slice();
+    // With a header and without, of a size that a database can have and one that none has.
+    for content in [
+        [header, &[0x5a; 5104]].concat(),
+        [header, &[0x5a; 5000]].concat(),
+        vec![0x5a; 5120],
+    ] {
+        fs::write(volume.join("own.db"), content).unwrap();
+        let options = Options {
+            databases: vec!["/own.db".to_owned(), "/radarr.db".to_owned()],
+            ..Options::default()
+        };
+        let error = prepare(&volume, &options).unwrap_err();
+        assert!(
+            matches!(&error, Error::Unsound { path, .. } if path == "own.db"),
+            "{error}"
+        );
+        assert!(!volume.join(".config-backup").exists());
+    }
 }
 
 #[test]
@@ -270,7 +262,7 @@ fn a_manifest_that_lies_leads_nowhere_else() {
         ("\"radarr.db\"", "\"\""),
         ("\"0.sqlite\"", "\"../../../../outside\""),
         ("\"0.sqlite\"", "\"..\""),
-        ("\"version\": 1", "\"version\": 2"),
+        ("\"version\": 2", "\"version\": 3"),
         ("\"format\": \"config-volume\"", "\"format\": null"),
         ("\"size\":", "\"size\": -"),
         ("{", "["),

@@ -33,6 +33,7 @@ pub(super) fn check(
     };
     let options = VerifyOptions {
         backup_ended: backup.completed.and_then(system_time),
+        ..VerifyOptions::default()
     };
     let verdict = config_volume::verify_with(folder, &options).map_err(volume("check the files"))?;
     let promised = matches!(verdict.manifest, ManifestState::Read { .. });

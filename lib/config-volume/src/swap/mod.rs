@@ -29,7 +29,7 @@ mod unpack;
 
 use std::{
     path::{Path, PathBuf},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 pub use give_up::GivenUp;
@@ -365,10 +365,11 @@ impl Swap {
         let Some(folder) = Folder::lock(&self.base.root, true, self.options.lock_timeout, &watcher)? else {
             return Err(self.not_ready("the volume is gone"));
         };
-        let checked = if self.is_in_use(&folder) {
-            Err(Error::BackupRunning)
-        } else {
-            self.base.check_movable(Place::Root)
+        let in_use = folder.in_use(SystemTime::now(), self.options.stale_after);
+        let checked = match in_use {
+            Ok(sets) if sets.is_empty() => self.base.check_movable(Place::Root),
+            Ok(_) => Err(Error::BackupRunning),
+            Err(error) => Err(error),
         };
         if let Err(error) = checked {
             if !was_there {
@@ -384,23 +385,12 @@ impl Swap {
         self.clear_bookkeeping()
     }
 
-    /// Whether a backup may be reading the volume: it uses copies that are not too old for that.
-    fn is_in_use(&self, folder: &Folder<'_>) -> bool {
-        let age = |made| SystemTime::now().duration_since(UNIX_EPOCH + Duration::from_secs(made));
-        !folder.is_restored()
-            && folder.has_set()
-            && folder.users() > 0
-            && folder
-                .manifest()
-                .is_ok_and(|manifest| age(manifest.made).is_ok_and(|age| age < self.options.stale_after))
-    }
-
     /// Clears away what a backup left in the live volume, which is no content. The copies of a volume that was restored
     /// and never put in place are content.
     fn clear_bookkeeping(&self) -> Result<()> {
         let watcher = Watcher::default();
         if let Some(folder) = Folder::lock(&self.base.root, false, LOCK_TIMEOUT, &watcher)?
-            && !folder.is_restored()
+            && !folder.is_foreign()?
         {
             folder.withdraw()?;
             folder.remove()?;
