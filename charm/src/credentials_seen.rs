@@ -123,7 +123,10 @@ fn values_in(profile: &AppProfile, content: &[u8]) -> Option<BTreeMap<String, St
                 let text = config_file::value(file, content, &path)?;
                 let (name, value) = template.filled_in(&text)?;
                 // Two places that differ are not both as they should be.
-                if values.insert(name, value.clone()).is_some_and(|other| other != value) {
+                if values
+                    .insert(name, value.clone())
+                    .is_some_and(|other| other != value)
+                {
                     return None;
                 }
             }

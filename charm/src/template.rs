@@ -182,9 +182,11 @@ impl Template {
             [Piece::Place { place, .. }] => ("", place, ""),
             [Piece::Text(before), Piece::Place { place, .. }] => (before.as_str(), place, ""),
             [Piece::Place { place, .. }, Piece::Text(after)] => ("", place, after.as_str()),
-            [Piece::Text(before), Piece::Place { place, .. }, Piece::Text(after)] => {
-                (before.as_str(), place, after.as_str())
-            }
+            [
+                Piece::Text(before),
+                Piece::Place { place, .. },
+                Piece::Text(after),
+            ] => (before.as_str(), place, after.as_str()),
             _ => return None,
         };
         let value = text.strip_prefix(before)?.strip_suffix(after)?;

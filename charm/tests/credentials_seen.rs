@@ -129,7 +129,11 @@ fn what_is_remembered_is_for_the_unit_alone_and_holds_no_credential() {
         // What somebody wrote there is not believed.
         for text in ["", "x", "salt digest\n", first.trim_end()] {
             std::fs::write(&path, text).unwrap();
-            assert!(reads(&unit.run(Event::UpdateStatus)), "{}: {text:?}", profile.name);
+            assert!(
+                reads(&unit.run(Event::UpdateStatus)),
+                "{}: {text:?}",
+                profile.name
+            );
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use config_volume::Prepared;
+use config_volume::{Prepared, Warning};
 
 use crate::backup::{AFTER, BEFORE};
 use crate::names::APP_FILE;
@@ -103,7 +103,9 @@ impl HookCommand {
         let checked = finished.checked;
         Ok(match finished.still_open {
             0 => format!("{checked} databases are sound; the copies are removed"),
-            open => format!("{checked} databases are sound; the copies stay until {open} other backups have ended"),
+            open => format!(
+                "{checked} databases are sound; the copies stay until {open} other backups have ended"
+            ),
         })
     }
 }
@@ -125,9 +127,14 @@ fn report(storage: &ConfigStorage, prepared: &Prepared) -> String {
         storage.caches.join(", ")
     );
     for warning in &manifest.warnings {
-        text.push_str(&format!("\n{BEFORE}: warning: {}: {}", warning.path, warning.text));
+        text.push_str(&format!("\n{BEFORE}: warning: {}", line(warning)));
     }
     text
+}
+
+/// A warning for people.
+pub fn line(warning: &Warning) -> String {
+    format!("{}: {}", warning.path, warning.text)
 }
 
 /// What a backup of this storage must hold and what it leaves out.
@@ -243,19 +250,28 @@ mod tests {
         );
         let warns = |path: &str, text: &str| {
             let start = format!("before-backup: warning: {path}: ");
-            lines.iter().any(|line| line.starts_with(&start) && line.contains(text))
+            lines
+                .iter()
+                .any(|line| line.starts_with(&start) && line.contains(text))
         };
         assert!(warns("state/other.db", "it is missing"), "{said}");
         assert!(warns("sample.db.corrupted", "stored as the file it is"), "{said}");
         let said = run(AFTER, &folder).unwrap();
-        assert_eq!(said, "after-backup: 1 databases are sound; the copies are removed");
+        assert_eq!(
+            said,
+            "after-backup: 1 databases are sound; the copies are removed"
+        );
     }
 
     #[test]
     fn a_database_that_the_app_needs_must_be_one() {
         let folder = charm_and_volume(&[("sample.db", &header_only())]);
         let error = run(BEFORE, &folder).unwrap_err();
-        assert!(crate::causes(&error).contains("sample.db"), "{}", crate::causes(&error));
+        assert!(
+            crate::causes(&error).contains("sample.db"),
+            "{}",
+            crate::causes(&error)
+        );
         let error = run(AFTER, &folder).unwrap_err();
         assert!(matches!(error, HookError::NotSound(_)), "{error:?}");
     }
