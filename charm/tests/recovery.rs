@@ -11,7 +11,7 @@ mod common;
 
 use common::apps;
 use common::recovery::good;
-use common::unit::{Unit, writes};
+use common::unit::{CONTENT, PEERS, Unit, writes};
 use config_recovery::Error;
 use config_recovery::backups::{BackupSummary, Holds};
 use juju_charm::testing::{Event, RelationState};
@@ -98,17 +98,42 @@ fn with_config(unit: &mut Unit, content: &'static [u8]) {
 }
 
 #[test]
-fn a_unit_that_does_not_lead_and_an_app_without_a_volume_do_none_of_it() {
+fn actions_run_where_the_data_are_and_name_that_unit() {
+    let of_others = |bound: &str, leads: bool, others: &[u32]| {
+        let mut unit = Unit::new(&radarr());
+        let mut peers = RelationState::peer(PEERS, "peers").with_own_app_data([("data-unit", bound)]);
+        for other in others {
+            peers = peers.with_remote_unit(*other, [("config-volume", "data")]);
+        }
+        unit.state = unit.state.clone().with_leader(leads).with_relation(peers);
+        unit
+    };
     for action in ACTIONS {
-        let mut unit = settled();
-        unit.state = unit.state.clone().with_leader(false);
+        for leads in [true, false] {
+            let mut unit = of_others("radarr/1", leads, &[1]);
+            let message = unit.act(action, params(action)).unwrap_err();
+            assert!(
+                message.ends_with("radarr/1 has the data; run it there"),
+                "{message}"
+            );
+            assert_eq!(unit.recovery.calls.take(), Vec::<String>::new(), "{action}");
+
+            let mut unit = of_others("radarr/0", leads, &[1]);
+            unit.recovery.error = Some(Box::new(unreachable));
+            let message = unit.act(action, params(action)).unwrap_err();
+            assert!(!message.contains("run it"), "{message}");
+        }
+        let mut unit = of_others("radarr/1", false, &[2]);
         let message = unit.act(action, params(action)).unwrap_err();
         assert!(
             message.ends_with("this unit does not lead; run it on radarr/leader"),
             "{message}"
         );
-        assert_eq!(unit.recovery.calls.take(), Vec::<String>::new(), "{action}");
     }
+}
+
+#[test]
+fn an_app_without_a_volume_has_no_such_action() {
     let without = app("flaresolverr");
     let declared = workload_charm::packaging::actions(&without)
         .unwrap()
@@ -289,7 +314,11 @@ fn a_verification_touches_nothing_of_the_app() {
     }
     assert_eq!(unit.pebble_writes(calls), Vec::<String>::new());
     assert_eq!(unit.file(), file);
-    assert_eq!(std::fs::read_dir(unit.volume()).unwrap().count(), 0);
+    let left: Vec<_> = std::fs::read_dir(unit.volume())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, [CONTENT]);
     assert!(
         unit.logs.iter().any(|line| line.contains("checking them")),
         "{:?}",

@@ -68,8 +68,8 @@ pub use place::{
 pub use prepare::{Prepared, prepare};
 pub use sets::{OpenSet, open_sets};
 pub use swap::{
-    GivenUp, OutsideLinks, Swap, SwapOptions, SwapState, SwapStep, SwapWatcher, UnpackLimits, Unpacked,
-    bytes_of, fits, room, unpack,
+    GivenUp, OutsideLinks, Swap, SwapOptions, SwapPeek, SwapState, SwapStep, SwapWatcher, UnpackLimits,
+    Unpacked, bytes_of, fits, room, unpack,
 };
 pub use tree::RelPath;
 pub use verify::{

@@ -19,7 +19,7 @@ use crate::backups::BackupSummary;
 pub use commands::UnitPod;
 pub use plan::{RestorePlan, VerifyPlan, Wanted, plan_restore, plan_verify};
 pub use restore::restore;
-pub use settle::{Settled, settle, unfinished};
+pub use settle::{Settled, needs_elsewhere, settle, unfinished};
 pub use verify::verify;
 
 /// The app that a backup comes back to, as far as the engine has to know it.
@@ -30,11 +30,11 @@ pub trait App {
     /// Why it could not be stopped, in words.
     fn stop(&mut self) -> Result<(), String>;
 
-    /// Starts it, and returns when it is healthy. One that runs already is no error.
+    /// Starts it, and returns when it is healthy, within `patience`. One that runs already is no error.
     ///
     /// # Errors
     /// Why it is not healthy, in words.
-    fn start(&mut self) -> Result<(), String>;
+    fn start(&mut self, patience: Duration) -> Result<(), String>;
 
     /// Looks at a restored volume in `folder`: does the app's own file read as such? What is wrong, a line each.
     fn examine(&mut self, folder: &Path) -> Vec<String>;

@@ -1,6 +1,7 @@
 //! What will be done: chosen and judged before anything is touched, shown, then carried out as it is.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use config_volume::SwapOptions;
 use jiff::Timestamp;
@@ -23,6 +24,8 @@ pub struct Wanted {
     pub holder: String,
     /// Image of the scratch pod: the app's own.
     pub image: String,
+    /// How long the app may take to become healthy; `None` for what the size of the backup suggests.
+    pub patience: Option<Duration>,
 }
 
 /// A restore into a volume on this machine.
@@ -38,6 +41,8 @@ pub struct RestorePlan {
     pub keep_old: bool,
     /// Where the new content waits when it does not fit beside the old one. Only without `keep_old`.
     pub stage_elsewhere: Option<PathBuf>,
+    /// How long the app may take to become healthy.
+    pub patience: Duration,
 }
 
 /// A test restore into a folder on this machine.
@@ -94,6 +99,7 @@ pub async fn plan_restore(
         volume: volume.to_owned(),
         keep_old,
         stage_elsewhere,
+        patience: wanted.patience.unwrap_or(Duration::from_secs(120)),
     })
 }
 

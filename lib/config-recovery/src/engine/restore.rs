@@ -163,7 +163,7 @@ impl Run<'_> {
             }
             Step::Start => {
                 self.app
-                    .start()
+                    .start(self.plan.patience)
                     .map_err(|reason| workload("start the app", reason))?;
                 Step::Clean
             }
@@ -185,7 +185,7 @@ impl Run<'_> {
             }
             Step::Restart => {
                 self.app
-                    .start()
+                    .start(self.plan.patience)
                     .map_err(|reason| workload("start the app with its old content", reason))?;
                 Step::Clean
             }

@@ -32,6 +32,11 @@ pub fn unfinished(volume: &Path) -> Result<Option<Record>> {
     Ok(Journal::open(&journal_path(volume))?.map(|journal| journal.record().clone()))
 }
 
+/// Whether an exchange that was cut off still needs the content that lies outside the volume.
+pub fn needs_elsewhere(volume: &Path) -> bool {
+    Swap::peek(volume).is_ok_and(|peek| peek.is_some_and(|peek| peek.is_incomplete))
+}
+
 /// Makes the volume whole after a run that was killed and is not run again: for an app that is about to start and must
 /// not find half of each content. Needs no cluster. To be called only while the app is stopped.
 ///
@@ -41,7 +46,7 @@ pub fn unfinished(volume: &Path) -> Result<Option<Record>> {
 /// # Errors
 /// When the files cannot be moved, or the old content is gone and the new one is not at hand: then the app must not start,
 /// and a restore has to be run again. Everything stays, and it can be tried again.
-pub fn settle(path: &Path) -> Result<Settled> {
+pub fn settle(path: &Path, app_is_healthy: bool) -> Result<Settled> {
     let record = unfinished(path)?;
     let options = SwapOptions::default();
     let state = Swap::open(path, &options)
@@ -50,9 +55,10 @@ pub fn settle(path: &Path) -> Result<Settled> {
     if record.is_none() && state.is_none() {
         return Ok(Settled::Nothing);
     }
-    let was_started = record
-        .as_ref()
-        .is_some_and(|record| matches!(record.step, Step::Start | Step::Clean));
+    let was_started = record.as_ref().is_some_and(|record| match record.step {
+        Step::Start => app_is_healthy,
+        step => step == Step::Clean,
+    });
     if was_started && state == Some(SwapState::Swapped) {
         finish(path, &options)?;
         return Ok(Settled::NewContent(record));

@@ -23,6 +23,7 @@ mod build;
 mod copy;
 mod give_up;
 mod options;
+mod peek;
 mod room;
 pub(crate) mod state;
 mod unpack;
@@ -34,6 +35,7 @@ use std::{
 
 pub use give_up::GivenUp;
 pub use options::{SwapOptions, SwapStep, SwapWatcher};
+pub use peek::SwapPeek;
 pub use room::{bytes_of, fits, room};
 pub use state::SwapState;
 pub use unpack::{OutsideLinks, UnpackLimits, Unpacked, unpack};
