@@ -13,7 +13,7 @@ use std::path::Path;
 
 use common::apps;
 use common::recovery::good;
-use common::unit::Unit;
+use common::unit::{CONTENT, PEERS, Unit};
 use config_recovery::Error;
 use config_recovery::journal::{Journal, Record, Step};
 use config_volume::RESTORE_FOLDER;
@@ -137,4 +137,79 @@ fn a_restore_that_fails_does_not_end_the_wait_of_restore_on_deploy() {
     assert_eq!(unit.status(), waits);
     assert_eq!(unit.file(), None, "the app was started fresh");
     assert!(!asked_for_backups(&unit));
+}
+
+#[test]
+fn a_leader_beside_units_that_it_does_not_know_starts_nothing() {
+    // Other units; what this one's status says, and whether it runs.
+    type Others = &'static [(u32, Option<&'static str>)];
+    let cases: [(Others, &str, bool); 5] = [
+        (&[], "active: ", true),
+        (&[(1, Some("empty"))], "active: ", true),
+        (&[(1, None)], "waiting: waiting for radarr/1: ", false),
+        (&[(1, Some("data"))], "blocked: radarr/1 has the data; ", false),
+        (
+            &[(1, Some("data")), (2, Some("data"))],
+            "blocked: radarr/1, radarr/2 have data",
+            false,
+        ),
+    ];
+    for (others, status, runs) in cases {
+        let mut unit = Unit::new(&radarr());
+        let mut peers = RelationState::peer(PEERS, "peers");
+        for (number, report) in others {
+            peers = match report {
+                Some(report) => peers.with_remote_unit(*number, [("config-volume", report)]),
+                None => peers.with_remote_unit(*number, []),
+            };
+        }
+        unit.state = unit.state.clone().with_relation(peers);
+        related(&mut unit);
+        for event in unit.first_events() {
+            unit.run(event);
+        }
+        let found = unit.status();
+        assert!(found.starts_with(status), "{others:?}: {found}");
+        assert_eq!(unit.runs(), runs, "{others:?}: {found}");
+        assert_eq!(unit.file().is_some(), runs, "{others:?}");
+        let bound = unit.state.own_app_data(PEERS).get("data-unit").cloned();
+        let expected = match others {
+            [(1, Some("data"))] => Some("radarr/1".to_owned()),
+            _ => runs.then(|| "radarr/0".to_owned()),
+        };
+        assert_eq!(bound, expected, "{others:?}");
+    }
+}
+
+#[test]
+fn a_unit_that_leaves_takes_back_what_a_backup_put_into_its_volume() {
+    for event in [
+        Event::Stop,
+        Event::Remove,
+        Event::StorageDetaching {
+            storage: "config/0".to_owned(),
+        },
+    ] {
+        let mut unit = Unit::settled(&radarr());
+        let options = config_volume::Options::default();
+        config_volume::prepare(&unit.volume(), &options).unwrap();
+        assert!(unit.volume().join(config_volume::IGNORE_FILE).exists());
+        unit.run(event.clone());
+        let left: Vec<_> = std::fs::read_dir(unit.volume())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(left, [CONTENT], "{event:?}");
+    }
+}
+
+#[test]
+fn an_app_that_runs_is_not_restarted_without_a_look_at_its_volume() {
+    // A steady event reads no storage; the file differs, so the app would be stopped and started.
+    let mut unit = Unit::settled(&radarr());
+    emptied(&unit.volume());
+    let sound = unit.file().unwrap();
+    unit.put_file(sound.replace("7878", "1").as_bytes());
+    unit.run(Event::UpdateStatus);
+    assert_blocked(&unit);
 }

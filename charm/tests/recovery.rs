@@ -459,3 +459,86 @@ fn a_restore_is_refused_before_anything_when_the_app_could_not_be_started_again(
         .unwrap_err();
     assert!(message.contains("backup-uid must be"), "{message}");
 }
+
+#[test]
+fn the_app_gets_the_patience_that_is_asked_for() {
+    let cases = [("10m", 600), ("1h30m", 5400), ("90s", 90)];
+    for (patience, seconds) in cases {
+        let mut unit = settled();
+        unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+        with_config(&mut unit, CONFIG);
+        unit.recovery.well = vec![Ok(())].into();
+        let params = json!({"backup-uid": "latest", "patience": patience});
+        unit.act("restore-from-backup", params).unwrap();
+        let given = unit.recovery.patience.take().unwrap();
+        assert_eq!(given.as_secs(), seconds, "{patience}");
+    }
+    for patience in ["10", "-1m", "0s", "soon", "25h"] {
+        let mut unit = settled();
+        let params = json!({"backup-uid": "latest", "patience": patience});
+        let message = unit.act("restore-from-backup", params).unwrap_err();
+        assert!(message.starts_with("cannot restore: patience "), "{message}");
+        assert_eq!(unit.recovery.calls.take(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn an_app_whose_process_ends_is_not_waited_for() {
+    let mut unit = settled();
+    unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+    with_config(&mut unit, CONFIG);
+    let pebble = unit.pebble.clone();
+    unit.recovery.meanwhile = Some(Box::new(move || {
+        pebble.change_state(|state| {
+            state.write_log("radarr", "cannot migrate the database\n\n");
+            state.fail_service("radarr");
+        });
+    }));
+    // It would answer after that, which nobody waits for.
+    unit.recovery.well = vec![Ok(()), Ok(())].into();
+    let message = unit
+        .act("restore-from-backup", json!({"backup-uid": "latest"}))
+        .unwrap_err();
+    let expected = "cannot start the app: its process ended (Pebble: error): cannot migrate the database; ";
+    assert!(message.starts_with(expected), "{message}");
+}
+
+#[test]
+fn a_restore_on_the_leader_takes_over_from_a_unit_that_is_gone_and_only_if_it_succeeds() {
+    for answers in [vec![Ok(())], vec![Err("it answers 500".to_owned())]] {
+        let succeeds = answers[0].is_ok();
+        let mut unit = Unit::new(&radarr());
+        let peers = RelationState::peer(PEERS, "peers")
+            .with_own_app_data([("data-unit", "radarr/1"), ("config-volume", "data")]);
+        unit.state = unit.state.clone().with_relation(peers);
+        for event in unit.first_events() {
+            unit.run(event);
+        }
+        assert!(!unit.runs());
+        let gone = unit.status();
+        assert!(
+            gone.starts_with("blocked: radarr/1 had the data and is gone"),
+            "{gone}"
+        );
+        unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+        with_config(&mut unit, CONFIG);
+        unit.recovery.well = answers.into();
+        let done = unit.act("restore-from-backup", json!({"backup-uid": "latest"}));
+        assert_eq!(done.is_ok(), succeeds, "{done:?}");
+        let bound = unit.state.own_app_data(PEERS)["data-unit"].clone();
+        if succeeds {
+            assert_eq!(bound, "radarr/0");
+            assert!(
+                unit.runs() && unit.status().starts_with("active: "),
+                "{}",
+                unit.status()
+            );
+            unit.run(Event::UpdateStatus);
+            assert!(unit.runs());
+        } else {
+            assert_eq!(bound, "radarr/1");
+            assert!(!unit.runs());
+            assert_eq!(unit.status(), gone);
+        }
+    }
+}

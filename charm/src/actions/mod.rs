@@ -13,7 +13,6 @@ mod start_empty;
 mod verify;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use config_recovery::backups::BackupSummary;
 use config_recovery::engine::Checked;
@@ -221,12 +220,6 @@ impl Call<'_> {
     fn text(&self, parameters: &Map<String, Value>, name: &str) -> Option<String> {
         let text = parameters.get(name)?.as_str()?.trim();
         (!text.is_empty()).then(|| text.to_owned())
-    }
-
-    /// A folder of the unit's own, outside of the config volume, for data on their way.
-    fn folder(&self, name: &str) -> PathBuf {
-        let charm_dir = self.env.juju.context().charm_dir();
-        charm_dir.parent().unwrap_or(charm_dir).join(name)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::facts::{Container, Facts, Storage};
 use crate::names::{RESTORE_FROM_BACKUP, pod_name};
 use crate::profile::AppProfile;
 use crate::recovery::texts::{size, time};
-use crate::recovery::{Lines, image, own_id};
+use crate::recovery::{Lines, elsewhere, image, own_id};
 use crate::steps::prepare_volume::takes_over;
 use crate::steps::validate::workload_settings;
 use crate::steps::{self, Asks};
@@ -101,7 +101,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     };
     let flag = |name: &str, default: bool| parameters.get(name).and_then(Value::as_bool).unwrap_or(default);
     let (dry_run, keep_old) = (flag("dry-run", false), flag("keep-old", true));
-    let elsewhere = call.folder("restore-from-backup");
+    let elsewhere = elsewhere(juju);
     let done = with_folder(&elsewhere, volume, !keep_old, || -> Result<Results, Stopped> {
         let plan = recovery.plan_restore(&wanted, volume, keep_old, &elsewhere)?;
         if dry_run {

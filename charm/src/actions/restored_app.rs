@@ -32,7 +32,7 @@ impl App for RestoredApp<'_> {
         start_restored(self.0, patience)
     }
 
-    fn examine(&mut self, folder: &Path) -> Vec<String> {
-        examine(self.0.profile, folder)
+    fn examine(&mut self, folder: &Path, promised: bool) -> Vec<String> {
+        examine(self.0.profile, folder, promised)
     }
 }

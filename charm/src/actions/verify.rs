@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Call, Results, Stopped, declared, of_check};
 use crate::env::Env;
-use crate::recovery::{Lines, NotYet, image, own_id};
+use crate::recovery::{Lines, NotYet, folder, image, own_id};
 
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
@@ -45,7 +45,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         image: image(call.env)?,
         patience: None,
     };
-    let plan = recovery.plan_verify(&wanted, &call.folder("verify-backup"))?;
+    let plan = recovery.plan_verify(&wanted, &folder(juju, "verify-backup"))?;
     call.say(&format!("checking backup {}", plan.scratch.backup.name));
     let say = |line: &str| call.say(line);
     let checked = recovery.verify(&plan, &mut NotYet { profile }, &Lines::to(&say))?;

@@ -23,13 +23,15 @@ impl App for NotYet<'_> {
         Ok(())
     }
 
-    fn examine(&mut self, folder: &Path) -> Vec<String> {
-        examine(self.profile, folder)
+    fn examine(&mut self, folder: &Path, promised: bool) -> Vec<String> {
+        examine(self.profile, folder, promised)
     }
 }
 
 /// Whether the app's own file reads as such. What is wrong, a line each.
-pub fn examine(profile: &AppProfile, folder: &Path) -> Vec<String> {
+///
+/// `_promised` says whether a manifest told what has to be there.
+pub fn examine(profile: &AppProfile, folder: &Path, _promised: bool) -> Vec<String> {
     let (Some(file), Some(storage)) = (&profile.config_file, &profile.storage) else {
         return Vec::new();
     };
@@ -60,7 +62,7 @@ mod tests {
             .strip_prefix(&profile.storage.as_ref().unwrap().location)
             .unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let missing = examine(&profile, folder.path());
+        let missing = examine(&profile, folder.path(), true);
         assert!(
             missing.len() == 1 && missing[0].contains("cannot be read"),
             "{missing:?}"
@@ -69,10 +71,10 @@ mod tests {
         std::fs::create_dir_all(place.parent().unwrap()).unwrap();
         let root = file.root();
         std::fs::write(&place, format!("<{root}><ApiKey>k</ApiKey></{root}>")).unwrap();
-        assert_eq!(examine(&profile, folder.path()), Vec::<String>::new());
+        assert_eq!(examine(&profile, folder.path(), true), Vec::<String>::new());
         for damaged in ["", "\0\0\0\0", "<Other/>", "<Config><ApiKey>k</Api"] {
             std::fs::write(&place, damaged).unwrap();
-            assert_eq!(examine(&profile, folder.path()).len(), 1, "{damaged:?}");
+            assert_eq!(examine(&profile, folder.path(), true).len(), 1, "{damaged:?}");
         }
     }
 }

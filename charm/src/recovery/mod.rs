@@ -11,7 +11,7 @@ mod progress;
 pub mod standing;
 pub mod texts;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config_recovery::backups::{AppId, BackupSummary, Standing};
@@ -105,6 +105,17 @@ pub fn own_id(juju: &Juju) -> AppId {
         app: context.app().to_owned(),
         model: context.model_name().to_owned(),
     }
+}
+
+/// A folder of the unit's own, outside of the config volume, for data on their way.
+pub fn folder(juju: &Juju, name: &str) -> PathBuf {
+    let charm_dir = juju.context().charm_dir();
+    charm_dir.parent().unwrap_or(charm_dir).join(name)
+}
+
+/// Where a restore lays by what does not fit into the volume. One that goes on with another run looks there too.
+pub fn elsewhere(juju: &Juju) -> PathBuf {
+    folder(juju, "restore-from-backup")
 }
 
 /// The image that the workload runs from: it is in the node's store already.

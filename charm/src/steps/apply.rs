@@ -344,12 +344,15 @@ fn databases_in_place(volume: &Path) -> Result<(), String> {
     if done.cut_short {
         log::warn!("config volume: a backup was cut short, what it left behind is gone");
     }
-    for kept in done.kept_aside {
+    for torn in &done.set_aside {
         log::warn!(
-            "config volume: {} was there already and is left alone; the copy from the backup is {}",
-            kept.database,
-            kept.aside
+            "config volume: {} was torn by the upload; its sound copy is in place, the torn file is {}",
+            torn.database,
+            torn.aside
         );
+    }
+    for problem in done.problems() {
+        log::error!("config volume: {problem}");
     }
     Ok(())
 }

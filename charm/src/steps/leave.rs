@@ -1,7 +1,7 @@
 //! What is left to do when the unit or its volume goes away: whatever starts now would only be cut off, but nothing of a
 //! backup may stay in the volume that empties later ones of it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use juju_charm::Event;
 
@@ -10,7 +10,7 @@ use crate::env::Env;
 /// Takes back what a backup under way has put into the volume. That it cannot be done is logged: the unit goes all the same.
 pub fn leave(env: Env<'_>) {
     let Some(volume) = volume(env) else { return };
-    if let Err(error) = withdraw(&volume) {
+    if let Err(error) = config_volume::withdraw(&volume) {
         log::warn!("config volume: {}", crate::causes(&error));
     }
 }
@@ -26,8 +26,4 @@ fn volume(env: Env<'_>) -> Option<PathBuf> {
     juju.storage_location(&id)
         .ok()?
         .filter(|location| location.is_dir())
-}
-
-fn withdraw(volume: &Path) -> config_volume::Result<()> {
-    config_volume::put_in_place(volume).map(drop)
 }

@@ -32,6 +32,8 @@ pub struct FakeRecovery {
     pub content: Option<PutsContent>,
     /// What the app says at its URL after each start.
     pub well: RefCell<Vec<std::result::Result<(), String>>>,
+    /// What happens while the app is waited for.
+    pub meanwhile: Option<Box<dyn Fn()>>,
     /// How long the app was given the last time.
     pub patience: Cell<Option<Duration>>,
     /// What is done to the volume in place of the exchange, and what the restore then ends with.
@@ -108,7 +110,7 @@ impl FakeRecovery {
         })?;
         std::fs::create_dir_all(folder).unwrap();
         content(folder);
-        let problems = app.examine(folder);
+        let problems = app.examine(folder, true);
         if !problems.is_empty() {
             return Err(Error::Damaged {
                 backup: backup.name.clone(),
@@ -159,13 +161,16 @@ impl Recovery for FakeRecovery {
         if !keep_old {
             assert!(elsewhere.is_dir());
         }
+        assert!(!elsewhere.starts_with(volume));
         Ok(RestorePlan {
             target: wanted.target.clone(),
             scratch: self.scratch("plan_restore", wanted, Purpose::Restore)?,
             volume: volume.to_owned(),
             keep_old,
             stage_elsewhere: None,
-            patience: wanted.patience.unwrap_or(Duration::from_secs(120)),
+            patience: wanted.patience,
+            elsewhere: elsewhere.to_owned(),
+            sets_before: None,
         })
     }
 
@@ -188,13 +193,15 @@ impl Recovery for FakeRecovery {
             std::fs::copy(entry.path(), plan.volume.join(entry.file_name())).unwrap();
         }
         reporter.begins(Step::Start);
-        let Err(reason) = app.start(plan.patience) else {
+        let Err(reason) = app.start(plan.patience.unwrap_or(Duration::from_secs(120))) else {
             return Ok(checked);
         };
         app.stop().unwrap();
         Err(Error::RolledBack {
             cause: Box::new(failed("start the app", reason)),
-            running: app.start(plan.patience).is_ok(),
+            running: app
+                .start(plan.patience.unwrap_or(Duration::from_secs(120)))
+                .is_ok(),
         })
     }
 
@@ -220,6 +227,9 @@ impl Recovery for FakeRecovery {
         ended: &dyn Fn() -> Option<String>,
     ) -> std::result::Result<(), String> {
         self.patience.set(Some(patience));
+        if let Some(happens) = &self.meanwhile {
+            happens();
+        }
         if let Some(why) = ended() {
             return Err(why);
         }

@@ -15,6 +15,7 @@ use crate::{
     DatabaseEntry, Error, Result,
     database::check_copy,
     folder::{Folder, make_folder},
+    hash::blake3,
     idle::change,
     parallel::each,
     sets::Set,
@@ -27,14 +28,25 @@ struct Judged {
     /// Its id.
     #[serde(skip)]
     id: String,
-    /// The copies that were checked, each with what is wrong with it; `None` when it is sound.
-    copies: Vec<(RelPath, Option<String>)>,
+    /// The copies that were checked.
+    copies: Vec<Copy>,
     /// Why there is no telling which copies there are.
     unreadable: Option<String>,
     /// Databases that were stored as files and did not stay the same, each with what happened.
     changed: Vec<String>,
     /// How many of those stayed the same.
     unchanged: u64,
+}
+
+/// What is known of one copy.
+#[derive(Debug, Serialize, Deserialize)]
+struct Copy {
+    /// Whose copy it is.
+    path: RelPath,
+    /// Whether its damage fails the backup.
+    fails: bool,
+    /// What is wrong with it; `None` when it is sound.
+    damage: Option<String>,
 }
 
 /// What is known of all sets.
@@ -44,14 +56,16 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    /// Judges all sets, of which `newest` is to be released.
-    pub fn of(folder: &Folder<'_>, newest: &Set) -> Result<Self> {
+    /// Judges all sets; says which open one is to be released. `None` when none is open.
+    pub fn of(folder: &Folder<'_>) -> Result<Option<(Set, Self)>> {
         let sets = folder.sets()?;
         let mut judged = Vec::new();
-        if !sets.contains(newest) {
+        // One that is neither there nor was ever checked is of a backup that was cut off before its set was.
+        let newest = folder.open()?.into_iter().rev().find(|set| {
             // A run that was killed while it removed the sets has left what it found.
-            judged.push(recall(folder, newest).ok_or(Error::NothingToFinish)?);
-        }
+            sets.contains(set) || recall(folder, set).map(|found| judged.push(found)).is_some()
+        });
+        let Some(newest) = newest else { return Ok(None) };
         for set in &sets {
             let mut found = recall(folder, set).unwrap_or_else(|| judge(set));
             if let Err(error) = found.look_at_files(folder.root(), set) {
@@ -59,7 +73,7 @@ impl Findings {
             }
             judged.push(found);
         }
-        Ok(Self { judged })
+        Ok(Some((newest, Self { judged })))
     }
 
     pub fn remember(&self, folder: &Folder<'_>) -> Result<()> {
@@ -77,22 +91,33 @@ impl Findings {
     /// How many were found sound.
     pub fn sound(&self) -> u64 {
         let all = self.judged.iter().flat_map(|judged| &judged.copies);
-        let copies = all.filter(|(_, damage)| damage.is_none()).count() as u64;
+        let copies = all.filter(|copy| copy.damage.is_none()).count() as u64;
         let files = self.judged.iter().map(|judged| judged.unchanged);
         files.fold(copies, u64::saturating_add)
     }
 
-    /// The error that the backup has to end with, if it has to.
-    pub fn failure(&self) -> Option<Error> {
-        let mut damage: Vec<String> = Vec::new();
-        for judged in &self.judged {
-            let copies = judged.copies.iter();
-            damage.extend(copies.filter_map(|(path, damage)| Some(format!("{path}: {}", damage.as_ref()?))));
-            damage.extend(judged.unreadable.clone());
-        }
+    /// What is damaged and fails nothing, or the opposite.
+    fn damaged(&self, fails: bool) -> Vec<String> {
+        let all = self.judged.iter().flat_map(|judged| &judged.copies);
+        let mut damage: Vec<String> = all
+            .filter(|copy| copy.fails == fails)
+            .filter_map(|copy| Some(format!("{}: {}", copy.path, copy.damage.as_ref()?)))
+            .collect();
         // Sets of several backups tell the same of one database.
         damage.sort_unstable();
         damage.dedup();
+        damage
+    }
+
+    /// Databases that are damaged and not the app's own.
+    pub fn tolerated(&self) -> Vec<String> {
+        self.damaged(false)
+    }
+
+    /// The error that the backup has to end with, if it has to.
+    pub fn failure(&self) -> Option<Error> {
+        let mut damage = self.damaged(true);
+        damage.extend(self.judged.iter().filter_map(|judged| judged.unreadable.clone()));
         if !damage.is_empty() {
             return Some(Error::DamagedBackup {
                 damage: damage.join("; "),
@@ -155,14 +180,7 @@ fn judge(set: &Set) -> Judged {
         },
         Ok(manifest) => {
             let databases = set.databases();
-            let (copies, ()) = each(
-                manifest.databases,
-                |_, entry: DatabaseEntry| {
-                    let damage = damage_of(&entry, &databases);
-                    (entry.path, damage)
-                },
-                || (),
-            );
+            let (copies, ()) = each(manifest.databases, |_, entry| check(entry, &databases), || ());
             Judged {
                 id,
                 copies,
@@ -174,15 +192,30 @@ fn judge(set: &Set) -> Judged {
     }
 }
 
-fn damage_of(entry: &DatabaseEntry, databases: &Path) -> Option<String> {
+/// A copy that is damaged as it was made is the app's own affair where the app can do without the database. One that is not as
+/// it was made fails the backup in any case.
+fn check(entry: DatabaseEntry, databases: &Path) -> Copy {
     let path = databases.join(&entry.copy);
-    match fs::symlink_metadata(&path) {
-        Err(error) => Some(format!("its copy cannot be read: {error}")),
-        Ok(meta) if !meta.is_file() || meta.len() != entry.size => Some(format!(
-            "its copy has {} bytes instead of {}",
-            meta.len(),
-            entry.size
-        )),
-        Ok(_) => check_copy(&path).err(),
+    let (fails, damage) = match fs::symlink_metadata(&path) {
+        Err(error) => (true, Some(format!("its copy cannot be read: {error}"))),
+        Ok(meta) if !meta.is_file() || meta.len() != entry.size => {
+            let text = format!("its copy has {} bytes instead of {}", meta.len(), entry.size);
+            (true, Some(text))
+        }
+        Ok(_) => match check_copy(&path) {
+            Ok(_) => (false, None),
+            Err(damage) => (entry.own || !is_as_made(&entry, &path), Some(damage)),
+        },
+    };
+    Copy {
+        path: entry.path,
+        fails,
+        damage,
     }
+}
+
+fn is_as_made(entry: &DatabaseEntry, path: &Path) -> bool {
+    fs::File::open(path)
+        .and_then(|mut file| blake3(&mut file, u64::MAX))
+        .is_ok_and(|(_, sum)| sum == entry.blake3)
 }

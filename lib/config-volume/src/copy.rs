@@ -86,6 +86,7 @@ impl Source {
         mut found: Found,
         timeout: Duration,
         kept: &mut Vec<Arc<File>>,
+        watcher: &Watcher,
     ) -> Result<Option<Self>> {
         let path = found.path.clone();
         let full = root.full(&path);
@@ -99,6 +100,7 @@ impl Source {
             kept.push(Arc::clone(&file));
             let before = Beside::look(root, &path);
             let is_quiet = before.is_unused() && keeps_a_log(&file).map_err(Error::io("read", &full))?;
+            watcher.at(Step::Opening)?;
             let opened = match is_quiet {
                 true => None,
                 false => Some(open_locked(&path, &full, before.log.is_some(), timeout)),
@@ -249,7 +251,7 @@ impl Source {
                 meta: self.found.meta.clone(),
                 ..self.found
             };
-            match Self::open(root, found, timeout, &mut kept)? {
+            match Self::open(root, found, timeout, &mut kept, watcher)? {
                 None => return Ok(false),
                 Some(
                     source @ Self {

@@ -148,6 +148,19 @@ pub enum Error {
         /// Bytes that are free for this process, or would be.
         free: u64,
     },
+    /// The volume can hold no more files, whatever their size.
+    #[error(
+        "cannot bring the data into the volume: its file system has {free} files left to make, and {needed} are needed (a \
+         reserve of {reserve} for the app included); remove files from the volume, or use one whose file system has more"
+    )]
+    NoInodes {
+        /// Files that are needed, and the reserve.
+        needed: u64,
+        /// Files of `needed` that are to stay free for the app.
+        reserve: u64,
+        /// Files that this process can still make.
+        free: u64,
+    },
     /// Another restore of the volume was begun and is not finished.
     #[error(
         "cannot begin the restore {wanted}: the restore {unfinished} of this volume is {state}; go on with that one, or \
@@ -188,12 +201,14 @@ pub enum Error {
     },
     /// The old content is gone, and the new one is not all there.
     #[error(
-        "cannot complete the restore {id}: the old content was removed to make room, and what was brought is not at hand; \
-         name its folder if it is still there, else restore the backup again"
+        "cannot complete the restore {id}: the previous content was removed to make room, and {reason}; restore this backup \
+         again, or any other one"
     )]
     Incomplete {
         /// The restore.
         id: String,
+        /// What became of the new content.
+        reason: String,
     },
     /// An entry of the volume's root cannot be moved.
     #[error("cannot exchange the content of the volume: {path} {reason}", path = path.display())]
@@ -253,7 +268,7 @@ impl Error {
     #[must_use]
     pub fn is_full(&self) -> bool {
         match self {
-            Self::NoSpace { .. } | Self::NoRoom { .. } => true,
+            Self::NoSpace { .. } | Self::NoRoom { .. } | Self::NoInodes { .. } => true,
             Self::Io { source, .. } => {
                 matches!(
                     source.kind(),

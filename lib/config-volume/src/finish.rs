@@ -10,8 +10,8 @@ use crate::{
     tree::Root,
 };
 
-/// What [`finish`] did: the backup holds sound copies of its databases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What [`finish`] did: the backup holds sound copies of the app's databases.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finished {
     /// Copies that were found sound, and databases that were stored as files and did not change. With several backups at
@@ -20,6 +20,9 @@ pub struct Finished {
     /// Other backups that have not ended. The copies of all of them stay until the last one does; 0 means that nothing is
     /// left.
     pub still_open: u32,
+    /// Databases that are not the app's own and are damaged, from the root of the volume, each with what SQLite says. The
+    /// backup holds them as they are.
+    pub damaged: Vec<String>,
 }
 
 /// Checks the copies after a backup and releases them; the last one who does so removes all.
@@ -46,11 +49,9 @@ pub fn finish_watched(volume: &Path, watcher: &Watcher) -> Result<Finished> {
     let Some(folder) = Folder::lock(&root, false, LOCK_TIMEOUT, watcher)? else {
         return Err(Error::NothingToFinish);
     };
-    let mut open = folder.open()?;
-    let Some(newest) = open.pop() else {
+    let Some((newest, findings)) = Findings::of(&folder)? else {
         return Err(Error::NothingToFinish);
     };
-    let findings = Findings::of(&folder, &newest)?;
     // If it cannot be written, on a full disk say, the next one checks again.
     let _ = findings.remember(&folder);
     watcher.at(Step::SetChecked)?;
@@ -64,6 +65,7 @@ pub fn finish_watched(volume: &Path, watcher: &Watcher) -> Result<Finished> {
     let finished = released.map(|()| Finished {
         checked: findings.sound(),
         still_open: u32::try_from(still_open).unwrap_or(u32::MAX),
+        damaged: findings.tolerated(),
     });
     // If removing fails too, the next run does it; the damage is the one to know.
     findings.failure().map_or(finished, Err)

@@ -3,8 +3,8 @@
 //! A backup that copies files while an app writes them holds torn databases. [`prepare`] runs before it: each database is
 //! copied into `.config-backup/` as of one committed transaction, and the live files are left out by a `.kopiaignore`.
 //! [`finish`] checks the copies and takes all of that away again. A restored volume then holds copies and no live databases:
-//! [`put_in_place`] moves them to where the app looks, and [`verify`] says beforehand whether all is there. [`measure`]
-//! tells what a backup would hold.
+//! [`put_in_place`] moves them to where the app looks, and [`verify`] says beforehand whether all is there. [`withdraw`] takes
+//! everything back where nobody will finish it, [`measure`] tells what a backup would hold.
 //!
 //! The crate knows no Juju, no Kubernetes and no app. README.md has the layout, the promises and the measurements.
 //!
@@ -68,8 +68,8 @@ pub use place::{
 pub use prepare::{Prepared, prepare};
 pub use sets::{OpenSet, open_sets};
 pub use swap::{
-    GivenUp, OutsideLinks, Swap, SwapOptions, SwapPeek, SwapState, SwapStep, SwapWatcher, UnpackLimits,
-    Unpacked, bytes_of, fits, room, unpack,
+    FileSystem, GivenUp, OutsideLinks, Swap, SwapOptions, SwapPeek, SwapState, SwapStep, SwapWatcher,
+    UnpackLimits, Unpacked, bytes_of, fits, room, unpack,
 };
 pub use tree::RelPath;
 pub use verify::{

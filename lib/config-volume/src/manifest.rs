@@ -69,6 +69,14 @@ pub struct DatabaseEntry {
     pub blake3: String,
     /// How the database keeps its transactions.
     pub journal_mode: JournalMode,
+    /// Whether it is the app's own ([`crate::Options::databases`]). Damage of any other is told and fails nothing: the app may
+    /// keep a damaged file that it does not need. Before version 2 every database counted as the app's own.
+    #[serde(default = "yes")]
+    pub own: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// How a database keeps its transactions, by its header.

@@ -15,8 +15,9 @@ pub struct Options {
     /// `/MediaCover/` or `/logs/*.txt`. What matches is not stored, databases included.
     pub leave_out: Vec<String>,
     /// The app's own databases: paths or patterns as in `leave_out`, such as `/radarr.db`. Each must be copied and sound,
-    /// or the backup fails; one that is missing or a link is a warning. Any other file with SQLite's header is copied
-    /// where that can be done, and else stored as the file it is.
+    /// or the backup fails; one that is missing or a link is a warning. What is named by its very path has to be a
+    /// database; of what a pattern such as `/data/*.db` names, only what has SQLite's header. Any other file with the header
+    /// is copied where that can be done, and else stored as the file it is; its damage fails nothing.
     pub databases: Vec<String>,
     /// A database that is not the app's own, that nobody has open, and that nobody wrote to or changed for so long, is
     /// stored as a file and takes no copy. 24 hours.
@@ -106,6 +107,8 @@ pub enum Step {
     Locked,
     /// An earlier set was removed, or there was none.
     Cleared,
+    /// A database is about to be opened, in the way that fits whether anybody has it open.
+    Opening,
     /// The volume was read, the databases are open, and there is room.
     SpaceChecked,
     /// A piece of a database's log was copied, and the database can still be read as it was at the beginning.
@@ -148,9 +151,10 @@ pub enum Step {
 
 impl Step {
     /// All steps, in the order of their declaration.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Locked,
         Self::Cleared,
+        Self::Opening,
         Self::SpaceChecked,
         Self::LogRead,
         Self::QuietCopied,

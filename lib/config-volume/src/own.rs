@@ -46,15 +46,20 @@ impl OwnDatabases {
         })
     }
 
-    /// The number of the pattern that names a path.
-    pub fn position(&self, path: &RelPath) -> Option<usize> {
+    /// The pattern that names a path.
+    pub fn named(&self, path: &RelPath) -> Option<Named> {
         if self.patterns.is_empty() {
             return None;
         }
         let text = runes(&[b"/", path.as_bytes()].concat());
-        self.patterns
+        let number = self
+            .patterns
             .iter()
-            .position(|pattern| pattern.leaves_out(false, &text, false))
+            .position(|pattern| pattern.leaves_out(false, &text, false))?;
+        Some(Named {
+            number,
+            is_exact: self.patterns.get(number).is_some_and(Pattern::is_literal),
+        })
     }
 
     /// Has databases copied that nobody uses, because another backup that runs holds copies of them and leaves the files out.
@@ -84,6 +89,15 @@ impl OwnDatabases {
                 Some(Warning { path, text })
             })
     }
+}
+
+/// How a path is named.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Named {
+    /// The number of the pattern.
+    pub number: usize,
+    /// Whether the pattern names this path alone. Of others that it names, some may be no databases.
+    pub is_exact: bool,
 }
 
 fn seconds(time: SystemTime) -> i64 {

@@ -168,6 +168,14 @@ impl Pattern {
         &self.text
     }
 
+    /// Whether the line names one path and no other.
+    #[must_use]
+    pub fn is_literal(&self) -> bool {
+        self.tokens
+            .iter()
+            .all(|token| matches!(token, Token::Char(_) | Token::Separator))
+    }
+
     /// Whether the line begins with `!`: it takes back what an earlier one left out.
     #[must_use]
     pub fn is_negated(&self) -> bool {

@@ -63,6 +63,9 @@ pub struct PutInPlace {
     pub dropped: Vec<RelPath>,
     /// Databases of the manifest of which there is neither a copy nor a live file.
     pub missing: Vec<RelPath>,
+    /// Databases that are not the app's own and were damaged when they were backed up, each with what SQLite says. They are
+    /// put in place as they are.
+    pub damaged: Vec<String>,
     /// Logs and journals that lay beside a missing database and would have been replayed onto its copy: their new
     /// names. They are of no use but to a person who looks for something.
     pub siblings_moved: Vec<RelPath>,
@@ -279,8 +282,10 @@ impl Placing<'_> {
             .collect::<Vec<_>>();
         // All are judged before the first is moved.
         for (database, fate) in &fates {
-            if matches!(fate, Fate::Place | Fate::Replace | Fate::KeepAside) {
-                self.check(database)?;
+            if matches!(fate, Fate::Place | Fate::Replace | Fate::KeepAside)
+                && let Some(damage) = self.check(database)?
+            {
+                report.damaged.push(format!("{}: {damage}", database.path));
             }
         }
         for (database, fate) in fates {
@@ -324,7 +329,9 @@ impl Placing<'_> {
         }
     }
 
-    fn check(&self, database: &DatabaseEntry) -> Result<()> {
+    /// Fails for a copy that is not as it was made, or is of a damaged database of the app's own. The damage of any other is
+    /// the answer: the app had it like that.
+    fn check(&self, database: &DatabaseEntry) -> Result<Option<String>> {
         let damaged = |reason: String| Error::DamagedCopy {
             path: database.path.to_string(),
             reason,
@@ -347,9 +354,11 @@ impl Placing<'_> {
             return Err(damaged("has another checksum than when it was made".to_owned()));
         }
         // The backup held it before anybody checked it, and may have been kept although the check failed.
-        check_copy(&self.copy(database))
-            .map(drop)
-            .map_err(|reason| damaged(format!("was damaged when it was made: {reason}")))
+        match check_copy(&self.copy(database)) {
+            Ok(_) => Ok(None),
+            Err(reason) if database.own => Err(damaged(format!("was damaged when it was made: {reason}"))),
+            Err(reason) => Ok(Some(reason)),
+        }
     }
 
     /// Moves a torn database away, with its log or journal beside it under the new name, for a person who looks for something.

@@ -193,7 +193,12 @@ impl Job<'_> {
         let (mut sources, mut uncopied) = (Vec::new(), Vec::new());
         for found in found {
             let again = found.clone();
-            match Source::open(self.root, found, self.options.busy_timeout, &mut kept) {
+            let Options {
+                busy_timeout,
+                watcher,
+                ..
+            } = self.options;
+            match Source::open(self.root, found, *busy_timeout, &mut kept, watcher) {
                 Ok(source) => sources.extend(source),
                 Err(error) => uncopied.push(self.may_stay_a_file(again, error)?),
             }
@@ -260,6 +265,7 @@ impl Job<'_> {
             gid: found.meta.gid(),
             blake3: copied.blake3,
             journal_mode: found.journal_mode,
+            own: found.own,
         }))
     }
 
@@ -283,7 +289,9 @@ impl Job<'_> {
         }
         // What was there has been cleaned up; what is free now is what the next try will find.
         let free = self.root.free().unwrap_or(0);
-        let sizes = walk(self.root, &RootRules::default(), &self.own, &mut |_| Ok(()))
+        let user = Folder::user_ignore_of(self.root).unwrap_or_default();
+        let sizes = RootRules::new(user.as_deref(), &self.options.leave_out)
+            .and_then(|rules| walk(self.root, &rules, &self.own, &mut |_| Ok(())))
             .unwrap_or_default()
             .databases;
         let copies = sizes

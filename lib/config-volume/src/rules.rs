@@ -23,10 +23,11 @@ pub(crate) struct Rule {
 }
 
 /// The ignore file in the root of the volume, line by line.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RootRules {
     text: Vec<u8>,
     rules: Rules,
+    takes_everything: bool,
 }
 
 /// Lines in the order in which they count.
@@ -38,6 +39,7 @@ impl RootRules {
         let mut all = Self {
             text: format!("{HEADING}\n").into_bytes(),
             rules: Vec::new(),
+            takes_everything: false,
         };
         let user = user.unwrap_or_default();
         for rule in lines(user, b"", IGNORE_FILE)? {
@@ -63,6 +65,21 @@ impl RootRules {
             all.push(line.as_bytes(), Reason::Cache)?;
         }
         Ok(all)
+    }
+
+    /// For a volume that came out of a backup: whatever is there counts, and a database counts as one also when it was cut
+    /// off. No ignore file is read.
+    pub fn everything() -> Self {
+        Self {
+            text: Vec::new(),
+            rules: Vec::new(),
+            takes_everything: true,
+        }
+    }
+
+    /// Whether these are [`RootRules::everything`].
+    pub fn takes_everything(&self) -> bool {
+        self.takes_everything
     }
 
     fn push(&mut self, line: &[u8], reason: Reason) -> Result<()> {

@@ -104,7 +104,7 @@ pub fn open_sets(volume: &Path) -> Result<Vec<OpenSet>> {
 }
 
 /// When a set was made.
-fn made(id: &str) -> SystemTime {
+pub(crate) fn made(id: &str) -> SystemTime {
     UNIX_EPOCH + Duration::from_nanos(id.parse().unwrap_or(0))
 }
 
@@ -257,8 +257,9 @@ impl Folder<'_> {
         Ok(format!("{:0DIGITS$}", now.max(next)))
     }
 
-    /// Says that a backup uses the set. To be said before the set is there.
+    /// Says that a backup uses the set. To be said before the set is there, which needs no more room then.
     pub fn write_open(&self, id: &str) -> Result<()> {
+        make_folder(&self.base().join(SETS))?;
         let open = self.local().join("open");
         make_folder(&open)?;
         self.write(&open.join(id), b"")
@@ -277,7 +278,6 @@ impl Folder<'_> {
     /// Gives the unfinished set its final name.
     pub fn show_set(&self, id: &str) -> Result<Set> {
         let sets = self.base().join(SETS);
-        make_folder(&sets)?;
         let set = Set::new(self.base(), id);
         fs::rename(self.unfinished(), set.path()).map_err(Error::io("rename", self.unfinished()))?;
         sync_folder(&sets)?;

@@ -18,7 +18,7 @@ use crate::{
     idle::{Header, has_sibling},
     manifest::{IdleDatabase, JournalMode},
     names::is_ours,
-    own::{OwnDatabases, link_warning},
+    own::{Named, OwnDatabases, link_warning},
     pattern::exactly,
     rules::{RootRules, Rule, Rules, SIBLINGS, deciding, lines, stays_out},
     tree::{Kind, Listing, OpenFolder, RelPath, Root, Stat},
@@ -97,6 +97,7 @@ pub(crate) fn walk(
         root,
         own,
         root_rules: rules.rules().len(),
+        everything: rules.takes_everything(),
         tally: BTreeMap::new(),
         named: Vec::new(),
         silent: 0,
@@ -123,6 +124,8 @@ struct Walker<'a> {
     own: &'a OwnDatabases,
     /// How many of a folder's rules come from the root's file: the rest is of nested ones.
     root_rules: usize,
+    /// Whether ignore files and sizes decide nothing.
+    everything: bool,
     tally: BTreeMap<(Reason, String), (u64, u64)>,
     /// The numbers of the own patterns that named something.
     named: Vec<usize>,
@@ -163,7 +166,7 @@ impl Walker<'_> {
         let folder = self.root.open_folder(path).map_err(Trouble::Listing)?;
         let mut listing = folder.listing().map_err(Trouble::Listing)?;
         let first = First::of(&mut listing).map_err(Trouble::Listing)?;
-        if first.has_tag && self.is_tagged_cache(&folder, path)? {
+        if first.has_tag && !self.everything && self.is_tagged_cache(&folder, path)? {
             if let Some(path) = path {
                 self.leave_out(Reason::CacheTag, "CACHEDIR.TAG", path, None);
             }
@@ -171,6 +174,7 @@ impl Walker<'_> {
         }
         let mut rules = Arc::clone(rules);
         if first.has_ignore_file
+            && !self.everything
             && let Some(path) = path
         {
             let nested = nested_rules(self.root, &folder, path)?;
@@ -237,8 +241,8 @@ impl Walker<'_> {
 
     fn link(&mut self, folder: &OpenFolder, path: RelPath, meta: Stat) -> Result<()> {
         let target = folder.target(path.name().as_encoded_bytes()).unwrap_or_default();
-        if let Some(number) = self.own.position(&path) {
-            self.named.push(number);
+        if let Some(named) = self.own.named(&path) {
+            self.named.push(named.number);
             self.scan.warnings.push(Warning {
                 path: path.clone(),
                 text: link_warning(&target),
@@ -254,8 +258,8 @@ impl Walker<'_> {
     }
 
     fn file(&mut self, folder: &OpenFolder, path: RelPath, meta: Stat, rules: &Rules) -> Result<()> {
-        let own = self.own.position(&path);
-        let class = match self.classify(folder, &path, &meta, own.is_some()) {
+        let own = self.own.named(&path);
+        let class = match self.classify(folder, &path, &meta, own) {
             Ok(class) => class,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) if own.is_some() => return Err(Error::io("read", self.root.full(&path))(error)),
@@ -264,10 +268,12 @@ impl Walker<'_> {
                 Class::File
             }
         };
-        if let Some(number) = own {
-            self.named.push(number);
+        if let Some(named) = own {
+            self.named.push(named.number);
             if meta.size == 0 {
                 self.warn(&path, "it is a database of the app's, and empty");
+            } else if matches!(class, Class::File) {
+                self.warn(&path, "it has the name of a database of the app's, and is none");
             }
         }
         let database = match class {
@@ -309,21 +315,27 @@ impl Walker<'_> {
         (self.visit)(entry)
     }
 
-    /// By size, and only then by header. A file of the app's that is named is taken for a database whatever is in it, so
-    /// that copying it says what is wrong with it.
-    fn classify(&self, folder: &OpenFolder, path: &RelPath, meta: &Stat, own: bool) -> io::Result<Class> {
-        if meta.size == 0 || (!own && !meta.size.is_multiple_of(SMALLEST_PAGE)) {
+    /// By size, and only then by header. A file of the app's that is named exactly is taken for a database whatever is in
+    /// it, so that copying it says what is wrong with it.
+    fn classify(
+        &self,
+        folder: &OpenFolder,
+        path: &RelPath,
+        meta: &Stat,
+        own: Option<Named>,
+    ) -> io::Result<Class> {
+        let can_be_one = own.is_some() || self.everything || meta.size.is_multiple_of(SMALLEST_PAGE);
+        if meta.size == 0 || !can_be_one {
             return Ok(Class::File);
         }
         let name = path.name().as_encoded_bytes();
         let (meta, header) = Header::read(&folder.read(name)?)?;
-        if !meta.is_file() || (header.is_none() && !own) {
+        if !meta.is_file() || (header.is_none() && !own.is_some_and(|named| named.is_exact)) {
             return Ok(Class::File);
         }
         let now = Stat::from(&meta);
-        if let Some(header) = header
-            .as_ref()
-            .filter(|_| !own && self.own.is_old(&now) && !self.own.must_be_copied(path))
+        let is_unused = own.is_none() && self.own.is_old(&now) && !self.own.must_be_copied(path);
+        if let Some(header) = header.as_ref().filter(|_| is_unused)
             && !has_sibling(folder, name)?
         {
             return Ok(Class::Idle(IdleDatabase {
@@ -350,7 +362,7 @@ impl Walker<'_> {
         if deciding(rules, &database, false, None).is_some() {
             return None;
         }
-        let own = self.own.position(&database).is_some();
+        let own = self.own.named(&database);
         let class = self.classify(folder, &database, &meta, own).ok()?;
         matches!(class, Class::Database { .. }).then_some(database)
     }

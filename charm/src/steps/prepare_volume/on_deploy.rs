@@ -17,7 +17,7 @@ use crate::env::Env;
 use crate::facts::{Container, Exchange, Facts, Storage};
 use crate::options::RESTORE_ON_DEPLOY;
 use crate::recovery::texts::{size, time, told};
-use crate::recovery::{Lines, NotYet, Recovery, image, own_id};
+use crate::recovery::{Lines, NotYet, Recovery, elsewhere, image, own_id};
 
 /// How the engine calls a backup that came back and was not sound.
 const DAMAGED: &str = " is damaged: ";
@@ -117,7 +117,7 @@ fn restore(env: Env<'_>, choice: Choice, volume: &Path) -> config_recovery::Resu
         image: image(env)?,
         patience: None,
     };
-    let plan = recovery.plan_restore(&wanted, volume, true, volume)?;
+    let plan = recovery.plan_restore(&wanted, volume, true, &elsewhere(juju))?;
     let say = |line: &str| log::info!("{}: {line}", RESTORE_ON_DEPLOY.name);
     let checked = recovery.restore(&plan, &mut NotYet { profile }, &Lines::to(&say))?;
     let when = checked.backup.completed.or(checked.backup.started);

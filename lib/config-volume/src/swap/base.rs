@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
 
 use super::{
     options::{SwapStep, SwapWatcher},
-    state::{FOLDER_FLAGS, JOURNAL, Journal, NEW_JOURNAL},
+    state::{FOLDER_FLAGS, JOURNAL, Journal, NEW_JOURNAL, SwapState},
 };
 use crate::{
     Error, RESTORE_FOLDER, Result, VELERO_MARKER,
@@ -202,6 +202,19 @@ impl Base {
             )?)
         };
         self.with_ballast(|| open().map_err(Error::io("open", self.path(place))))
+    }
+
+    /// Removes the rest of an old content that was being removed.
+    pub fn end_emptying(&self, state: SwapState) -> Result<()> {
+        match state {
+            SwapState::Emptying => self.empty(Place::Root),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the new content lies in a volume.
+    pub fn staged_in(volume: &Path) -> PathBuf {
+        volume.join(RESTORE_FOLDER).join(Place::Staged.name())
     }
 
     pub fn make_place(&self, place: Place) -> Result<()> {
