@@ -82,6 +82,16 @@ pub enum Peers {
     Related(PeerFacts),
 }
 
+impl Peers {
+    /// How often credentials were replaced for another unit.
+    pub fn rotations(&self) -> u64 {
+        match self {
+            Self::Related(peers) => peers.rotations,
+            Self::NotTracked | Self::NoRelation => 0,
+        }
+    }
+}
+
 /// What the peer relation says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerFacts {
