@@ -275,7 +275,7 @@ fn a_restore_that_was_cut_off_is_put_right_before_the_app_starts() {
         (Step::Transfer, false, "old", old),
         (Step::Swap, true, "old", old),
         (Step::PutBack, true, "old", old),
-        (Step::Start, true, "new", new),
+        (Step::Start, true, "old", old),
         (Step::Clean, true, "new", new),
     ];
     for (step, committed, content, text) in cases {

@@ -21,9 +21,6 @@ use crate::profile::{AppProfile, User};
 use crate::status;
 use crate::validate::{self, WorkloadSettings};
 
-/// How long an app may take until it answers. A large library makes some of them slow.
-const PATIENCE: Duration = Duration::from_secs(120);
-
 /// The app of this unit.
 pub struct CharmApp<'a> {
     /// Juju.
@@ -50,7 +47,7 @@ impl App for CharmApp<'_> {
         }
     }
 
-    fn start(&mut self) -> Result<(), String> {
+    fn start(&mut self, patience: Duration) -> Result<(), String> {
         let failed = |error| crate::causes(&error);
         let mut facts = gather::gather(self.juju, self.pebble, self.cluster, self.profile).map_err(failed)?;
         let validated = validate::validate(self.profile, &facts);
@@ -71,10 +68,10 @@ impl App for CharmApp<'_> {
             return Err(status.message().to_owned());
         }
         self.recovery
-            .gets_well(&plan::health_url(self.profile, settings), PATIENCE)
+            .gets_well(&plan::health_url(self.profile, settings), patience)
     }
 
-    fn examine(&mut self, folder: &Path) -> Vec<String> {
+    fn examine(&mut self, folder: &Path, _promised: bool) -> Vec<String> {
         examine(self.profile, folder)
     }
 }
@@ -90,11 +87,11 @@ impl App for NotYet<'_> {
         Ok(())
     }
 
-    fn start(&mut self) -> Result<(), String> {
+    fn start(&mut self, _: Duration) -> Result<(), String> {
         Ok(())
     }
 
-    fn examine(&mut self, folder: &Path) -> Vec<String> {
+    fn examine(&mut self, folder: &Path, _promised: bool) -> Vec<String> {
         examine(self.profile, folder)
     }
 }

@@ -48,7 +48,7 @@ pub fn mend(pebble: &dyn Pebble, profile: &AppProfile, facts: &Facts) -> Mended 
         match &record {
             None => return Mended::Nothing,
             // The files of an app that runs are not moved.
-            Some(record) if matches!(record.step, Step::Stop | Step::Swap | Step::PutBack) => {
+            Some(record) if matches!(record.step, Step::Stop | Step::Swap | Step::Start | Step::PutBack) => {
                 if let Err(reason) = apply::stop(pebble, profile) {
                     return held_up(reason);
                 }
@@ -56,7 +56,8 @@ pub fn mend(pebble: &dyn Pebble, profile: &AppProfile, facts: &Facts) -> Mended 
             Some(_) => {}
         }
     }
-    match engine::settle(location) {
+    // An app that was stopped was not seen healthy.
+    match engine::settle(location, false) {
         Ok(Settled::Nothing) => Mended::Nothing,
         Ok(Settled::OldContent(record)) => told_of(&format!(
             "{} was cut off; the old content is back; run restore-from-backup again",

@@ -61,12 +61,12 @@ impl App for InPlace<'_> {
         tokio::task::block_in_place(|| self.0.stop())
     }
 
-    fn start(&mut self) -> std::result::Result<(), String> {
-        tokio::task::block_in_place(|| self.0.start())
+    fn start(&mut self, patience: Duration) -> std::result::Result<(), String> {
+        tokio::task::block_in_place(|| self.0.start(patience))
     }
 
-    fn examine(&mut self, folder: &Path) -> Vec<String> {
-        tokio::task::block_in_place(|| self.0.examine(folder))
+    fn examine(&mut self, folder: &Path, promised: bool) -> Vec<String> {
+        tokio::task::block_in_place(|| self.0.examine(folder, promised))
     }
 }
 

@@ -13,7 +13,7 @@ mod progress;
 pub mod standing;
 pub mod texts;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config_recovery::backups::{AppId, BackupSummary, Standing};
@@ -101,6 +101,15 @@ fn own_id(juju: &Juju) -> AppId {
         app: context.app().to_owned(),
         model: context.model_name().to_owned(),
     }
+}
+
+/// A folder of the agent's own, outside of the config volume, for what is being restored.
+fn elsewhere(juju: &Juju) -> PathBuf {
+    let charm_dir = juju.context().charm_dir();
+    charm_dir
+        .parent()
+        .unwrap_or(charm_dir)
+        .join("restore-from-backup")
 }
 
 /// The image that the workload runs from: it is in the node's store already.

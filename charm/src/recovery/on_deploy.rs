@@ -142,8 +142,9 @@ fn bring_back(
         choice,
         holder: juju.context().unit().to_string(),
         image: super::image(juju, cluster, profile)?,
+        patience: None,
     };
-    let plan = recovery.plan_restore(&wanted, volume, true, volume)?;
+    let plan = recovery.plan_restore(&wanted, volume, true, &super::elsewhere(juju))?;
     let say = |line: &str| log::info!("{}: {line}", RESTORE_ON_DEPLOY.name);
     let checked = recovery.restore(&plan, &mut NotYet { profile }, &Lines::to(&say))?;
     let when = checked.backup.completed.or(checked.backup.started);

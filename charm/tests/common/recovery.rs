@@ -103,7 +103,7 @@ impl FakeRecovery {
         })?;
         std::fs::create_dir_all(folder).unwrap();
         content(folder);
-        let problems = app.examine(folder);
+        let problems = app.examine(folder, true);
         if !problems.is_empty() {
             return Err(Error::Damaged {
                 backup: backup.name.clone(),
@@ -151,15 +151,15 @@ impl Recovery for FakeRecovery {
         keep_old: bool,
         elsewhere: &Path,
     ) -> Result<RestorePlan> {
-        if !keep_old {
-            assert!(elsewhere.is_dir());
-        }
         Ok(RestorePlan {
             target: wanted.target.clone(),
             scratch: self.scratch("plan_restore", wanted, Purpose::Restore)?,
             volume: volume.to_owned(),
             keep_old,
             stage_elsewhere: None,
+            elsewhere: elsewhere.to_owned(),
+            patience: wanted.patience,
+            sets_before: None,
         })
     }
 
@@ -179,13 +179,13 @@ impl Recovery for FakeRecovery {
             std::fs::copy(entry.path(), plan.volume.join(entry.file_name())).unwrap();
         }
         reporter.begins(Step::Start);
-        let Err(reason) = app.start() else {
+        let Err(reason) = app.start(Duration::from_secs(120)) else {
             return Ok(checked);
         };
         app.stop().unwrap();
         Err(Error::RolledBack {
             cause: Box::new(failed("start the app", reason)),
-            running: app.start().is_ok(),
+            running: app.start(Duration::from_secs(120)).is_ok(),
         })
     }
 

@@ -15,7 +15,7 @@ use crate::backup::CHARM_CONTAINER;
 use crate::facts::{Container, Facts, Storage};
 use crate::names::{RESTORE_FROM_BACKUP, pod_name};
 use crate::profile::AppProfile;
-use crate::recovery::{image, own_id};
+use crate::recovery::{elsewhere, image, own_id};
 use crate::validate::{self, ValidatedApp};
 use crate::{finish, gather};
 
@@ -83,29 +83,11 @@ pub fn run(around: Around<'_>) -> Result<Results, Stopped> {
         choice: Choice::from(uid.as_str()),
         holder: juju.context().unit().to_string(),
         image: image(juju, cluster, profile)?,
+        patience: None,
     };
     let flag = |name: &str, default: bool| parameters.get(name).and_then(Value::as_bool).unwrap_or(default);
     let (dry_run, keep_old) = (flag("dry-run", false), flag("keep-old", true));
-    let elsewhere = around.folder("restore-from-backup");
-    let done = with_folder(&elsewhere, !keep_old, || -> Result<Results, Stopped> {
-        let plan = recovery.plan_restore(&wanted, volume, keep_old, &elsewhere)?;
-        if dry_run {
-            return Ok(shown(profile, juju, &plan));
-        }
-        around.say(&format!("restoring {}", described(&plan)));
-        let say = |line: &str| around.say(line);
-        let mut app = CharmApp {
-            juju,
-            pebble,
-            cluster,
-            recovery,
-            profile,
-        };
-        let checked = recovery.restore(&plan, &mut app, &Lines::to(&say))?;
-        let mut results = of_check(&checked);
-        results.insert("result".to_owned(), "restored".to_owned());
-        Ok(results)
-    });
+    let done = carried_out(around, &wanted, volume, dry_run, keep_old);
     if !dry_run {
         // Whatever came of it, the status tells how the app stands now.
         let mut facts = gather::gather(juju, pebble, cluster, profile)?;
@@ -115,21 +97,37 @@ pub fn run(around: Around<'_>) -> Result<Results, Stopped> {
     done
 }
 
-/// The folder is there while `work` is done, if it is wanted.
-fn with_folder<T>(
-    folder: &Path,
-    is_wanted: bool,
-    work: impl FnOnce() -> Result<T, Stopped>,
-) -> Result<T, Stopped> {
-    if is_wanted {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+fn carried_out(
+    around: Around<'_>,
+    wanted: &Wanted,
+    volume: &Path,
+    dry_run: bool,
+    keep_old: bool,
+) -> Result<Results, Stopped> {
+    let Around {
+        juju,
+        pebble,
+        cluster,
+        recovery,
+        profile,
+    } = around;
+    let plan = recovery.plan_restore(wanted, volume, keep_old, &elsewhere(juju))?;
+    if dry_run {
+        return Ok(shown(profile, juju, &plan));
     }
-    let done = work();
-    if is_wanted && let Err(error) = std::fs::remove_dir_all(folder) {
-        log::warn!("cannot remove {}: {error}", folder.display());
-    }
-    done
+    around.say(&format!("restoring {}", described(&plan)));
+    let say = |line: &str| around.say(line);
+    let mut app = CharmApp {
+        juju,
+        pebble,
+        cluster,
+        recovery,
+        profile,
+    };
+    let checked = recovery.restore(&plan, &mut app, &Lines::to(&say))?;
+    let mut results = of_check(&checked);
+    results.insert("result".to_owned(), "restored".to_owned());
+    Ok(results)
 }
 
 fn from(around: Around<'_>, parameters: &Map<String, Value>, target: &AppId) -> Option<AppId> {

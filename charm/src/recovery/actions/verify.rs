@@ -45,6 +45,7 @@ pub fn run(around: Around<'_>) -> Result<Results, Stopped> {
         choice: Choice::from(choice.as_deref().unwrap_or("latest")),
         holder: juju.context().unit().to_string(),
         image: image(juju, cluster, profile)?,
+        patience: None,
     };
     let plan = recovery.plan_verify(&wanted, &around.folder("verify-backup"))?;
     around.say(&format!("checking backup {}", plan.scratch.backup.name));
