@@ -12,6 +12,7 @@ use juju_charm::{Juju, RelationId};
 
 use crate::CharmError;
 use crate::credentials;
+use crate::credentials_seen::CredentialsSeen;
 use crate::ingress;
 use crate::kubernetes::{Cluster, ClusterError, MountChange};
 use crate::media::{self, claim};
@@ -200,6 +201,10 @@ fn change_secret(juju: &Juju, profile: &AppProfile, secret: SecretPlan) -> Resul
         return Ok(());
     };
     let label = credentials::label(kind);
+    if matches!(secret, SecretPlan::Add { .. } | SecretPlan::Renew(_)) {
+        // If the config file cannot be written after this, the next event has to find the difference.
+        CredentialsSeen::beside(juju.context().charm_dir()).forget();
+    }
     match secret {
         SecretPlan::Keep => {}
         SecretPlan::Add { credentials, rotate } => {
@@ -321,7 +326,7 @@ fn databases_in_place(volume: &Path) -> Result<(), String> {
             crate::causes(&error)
         )
     })?;
-    if done.restored {
+    if done.origin.is_some() {
         log::info!(
             "config volume: it comes from a backup; {} databases are in place",
             done.placed.len()
@@ -334,7 +339,7 @@ fn databases_in_place(volume: &Path) -> Result<(), String> {
         log::warn!(
             "config volume: {} was there already and is left alone; the copy from the backup is {}",
             kept.database,
-            kept.copy
+            kept.aside
         );
     }
     Ok(())

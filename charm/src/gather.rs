@@ -1,7 +1,8 @@
 //! Reads what a dispatch needs to know, each thing once, and only what the event can have changed.
 //!
-//! A hook tool costs some milliseconds and update-status comes every five minutes for ever, so a steady one reads six:
-//! is-leader, config-get, secret-get, relation-ids, relation-get, and status-get at the end. Ports, the storage's place
+//! A hook tool costs some milliseconds and update-status comes every five minutes for ever, so a steady one reads five:
+//! is-leader, config-get, relation-ids, relation-get, and status-get at the end. The secret is read only when the config
+//! file or an event says that it may be another: see [`CredentialsSeen`]. Ports, the storage's place
 //! and the relations that decide how the workload runs are read in events that can have changed them, or when it has to be
 //! started: in between, Pebble's plan remembers what they said. The version is read when there is a new container.
 
@@ -15,6 +16,7 @@ use crate::CharmError;
 use crate::backup::{self, BackupFacts};
 use crate::config_file;
 use crate::credentials::{self, Credentials, MissingKey, Origin};
+use crate::credentials_seen::CredentialsSeen;
 use crate::facts::{Container, Facts, FileFacts, ReadyContainer, RecoveryFacts, Storage};
 use crate::ingress::{self, Ingress, Related};
 use crate::kubernetes::Cluster;
@@ -44,6 +46,8 @@ pub fn gather(
     let credentials = if leader {
         credentials(juju, profile, &container)?
     } else {
+        // Another unit may change the secret from now on.
+        CredentialsSeen::beside(context.charm_dir()).forget();
         None
     };
     let rotation = rotation(juju, profile, credentials.as_ref())?;
@@ -170,6 +174,11 @@ fn can_change_anything(event: &Event) -> bool {
     )
 }
 
+/// Whether the event may come because the secret is another than it was.
+fn can_change_secret(event: &Event) -> bool {
+    can_change_anything(event) || matches!(event, Event::SecretChanged(_))
+}
+
 /// Whether the event can have changed what a relation of this endpoint says.
 fn can_change(event: &Event, endpoint: &str) -> bool {
     match event.relation() {
@@ -265,20 +274,33 @@ fn credentials(
         return Ok(None);
     };
     let label = credentials::label(kind);
+    let current = match container {
+        Container::Ready(ready) => ready.config_file.as_ref(),
+        _ => None,
+    };
+    let current = current.map(|file| file.content.as_slice());
+    let seen = CredentialsSeen::beside(juju.context().charm_dir());
+    if !can_change_secret(juju.context().event())
+        && let Some(found) = current.and_then(|content| seen.recall(profile, content))
+    {
+        return Ok(Some(found));
+    }
     if let Some(content) = juju.secret_content(label)? {
         return match Credentials::from_secret(kind, &content) {
-            Ok(found) => Ok(Some(found)),
+            Ok(found) => {
+                seen.note(profile, current, &found);
+                Ok(Some(found))
+            }
             Err(MissingKey(key)) => Err(CharmError::SecretWithoutKey { label, key }),
         };
     }
-    let Container::Ready(ready) = container else {
+    if !matches!(container, Container::Ready(_)) {
         return Ok(None);
-    };
-    let current = ready.config_file.as_ref();
+    }
     let in_use = profile
         .api_key_place()
         .zip(current)
-        .and_then(|(place, current)| config_file::value(file, &current.content, &place));
+        .and_then(|(place, current)| config_file::value(file, current, &place));
     match in_use.as_deref().and_then(Credentials::from_config_file) {
         Some(key) => Ok(Some(key)),
         None if file.created_by == CreatedBy::App && current.is_none() => Ok(None),

@@ -10,6 +10,7 @@ pub mod backup;
 pub mod backup_time;
 pub mod config_file;
 pub mod credentials;
+pub mod credentials_seen;
 pub mod facts;
 pub mod gather;
 pub mod ingress;
