@@ -101,9 +101,8 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     };
     let flag = |name: &str, default: bool| parameters.get(name).and_then(Value::as_bool).unwrap_or(default);
     let (dry_run, keep_old) = (flag("dry-run", false), flag("keep-old", true));
-    let elsewhere = elsewhere(juju);
-    let done = with_folder(&elsewhere, volume, !keep_old, || -> Result<Results, Stopped> {
-        let plan = recovery.plan_restore(&wanted, volume, keep_old, &elsewhere)?;
+    let carry_out = || -> Result<Results, Stopped> {
+        let plan = recovery.plan_restore(&wanted, volume, keep_old, &elsewhere(juju))?;
         if dry_run {
             return Ok(shown(profile, juju, &plan));
         }
@@ -116,7 +115,8 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         let mut results = of_check(&checked);
         results.insert("result".to_owned(), "restored".to_owned());
         Ok(results)
-    });
+    };
+    let done = carry_out();
     if !dry_run {
         // Whatever came of it, the status tells how the app stands now.
         steps::run(call.env, Asks::Nothing)?;
@@ -144,27 +144,6 @@ fn patience_of(text: &str) -> Result<Duration, String> {
         ));
     }
     Ok(patience)
-}
-
-/// The folder is there while `work` is done, if it is wanted, and longer where an exchange that was cut off needs it.
-fn with_folder<T>(
-    folder: &Path,
-    volume: &Path,
-    is_wanted: bool,
-    work: impl FnOnce() -> Result<T, Stopped>,
-) -> Result<T, Stopped> {
-    if is_wanted {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-    }
-    let done = work();
-    if is_wanted
-        && !config_recovery::engine::needs_elsewhere(volume)
-        && let Err(error) = std::fs::remove_dir_all(folder)
-    {
-        log::warn!("cannot remove {}: {error}", folder.display());
-    }
-    done
 }
 
 fn from(call: Call<'_>, parameters: &Map<String, Value>, target: &AppId) -> Option<AppId> {
