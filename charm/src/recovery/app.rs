@@ -71,8 +71,8 @@ impl App for CharmApp<'_> {
             .gets_well(&plan::health_url(self.profile, settings), patience)
     }
 
-    fn examine(&mut self, folder: &Path, _promised: bool) -> Vec<String> {
-        examine(self.profile, folder)
+    fn examine(&mut self, folder: &Path, promised: bool) -> Vec<String> {
+        examine(self.profile, folder, promised)
     }
 }
 
@@ -91,25 +91,33 @@ impl App for NotYet<'_> {
         Ok(())
     }
 
-    fn examine(&mut self, folder: &Path, _promised: bool) -> Vec<String> {
-        examine(self.profile, folder)
+    fn examine(&mut self, folder: &Path, promised: bool) -> Vec<String> {
+        examine(self.profile, folder, promised)
     }
 }
 
-/// Does the app's own file read as such?
-fn examine(profile: &AppProfile, folder: &Path) -> Vec<String> {
-    let (Some(file), Some(storage)) = (&profile.config_file, &profile.storage) else {
+/// Does the app's own file read as such? Without a manifest that says what was backed up: are the app's databases there?
+fn examine(profile: &AppProfile, folder: &Path, promised: bool) -> Vec<String> {
+    let Some(storage) = &profile.storage else {
         return Vec::new();
     };
-    let Ok(inside) = Path::new(&file.path).strip_prefix(&storage.location) else {
-        return Vec::new();
-    };
-    let shown = inside.display();
-    let problem = match std::fs::read(folder.join(inside)) {
-        Ok(content) => config_file::damage(file, &content).map(|damage| format!("{shown}: {damage}")),
-        Err(error) => Some(format!("{shown} cannot be read: {error}")),
-    };
-    problem.into_iter().collect()
+    let unpromised = storage.databases.iter().filter(|_| !promised);
+    let missing = unpromised.filter(|name| !folder.join(name.trim_start_matches('/')).is_file());
+    let mut problems: Vec<String> = missing
+        .map(|name| format!("{name} is missing, the database that {} needs", profile.title))
+        .collect();
+    let inside = profile
+        .config_file
+        .as_ref()
+        .and_then(|file| Some((file, Path::new(&file.path).strip_prefix(&storage.location).ok()?)));
+    if let Some((file, inside)) = inside {
+        let shown = inside.display();
+        problems.extend(match std::fs::read(folder.join(inside)) {
+            Ok(content) => config_file::damage(file, &content).map(|damage| format!("{shown}: {damage}")),
+            Err(error) => Some(format!("{shown} cannot be read: {error}")),
+        });
+    }
+    problems
 }
 
 /// Files come back as they were stored. If the app runs as somebody else now, they are given to that one: the volume's own
@@ -161,7 +169,7 @@ mod tests {
             .strip_prefix(&profile.storage.as_ref().unwrap().location)
             .unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let missing = examine(&profile, folder.path());
+        let missing = examine(&profile, folder.path(), true);
         assert!(
             missing.len() == 1 && missing[0].contains("cannot be read"),
             "{missing:?}"
@@ -170,10 +178,20 @@ mod tests {
         std::fs::create_dir_all(place.parent().unwrap()).unwrap();
         let root = file.root();
         std::fs::write(&place, format!("<{root}><ApiKey>k</ApiKey></{root}>")).unwrap();
-        assert_eq!(examine(&profile, folder.path()), Vec::<String>::new());
+        assert_eq!(examine(&profile, folder.path(), true), Vec::<String>::new());
+        let missing = examine(&profile, folder.path(), false);
+        assert!(
+            missing.len() == 2 && missing[0].starts_with("sample.db is missing"),
+            "{missing:?}"
+        );
+        std::fs::create_dir(folder.path().join("state")).unwrap();
+        for name in ["sample.db", "state/other.db"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        assert_eq!(examine(&profile, folder.path(), false), Vec::<String>::new());
         for damaged in ["", "\0\0\0\0", "<Other/>", "<Config><ApiKey>k</Api"] {
             std::fs::write(&place, damaged).unwrap();
-            assert_eq!(examine(&profile, folder.path()).len(), 1, "{damaged:?}");
+            assert_eq!(examine(&profile, folder.path(), true).len(), 1, "{damaged:?}");
         }
     }
 
