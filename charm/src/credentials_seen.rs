@@ -5,9 +5,10 @@
 //! of the credentials that it saw in the secret and in the config file alike. While the file has credentials of that digest,
 //! and no event says that the secret is another, there is nothing to compare.
 //!
-//! What is remembered lies beside the charm's folder, in the pod's own disk: a new pod knows nothing and reads the secret. Only
-//! the leader relies on it, since only a leader gives the secret another content. The digest is no way to the credentials:
-//! those that the charm makes are random, of 128 bits and more, and whoever can read the digest can read the config file.
+//! What is remembered lies beside the charm's folder, in the pod's own disk: a new pod knows nothing and reads the secret. A
+//! leader that gives the secret another content forgets it, and tells the unit that runs the app by the count of rotations in
+//! the peer relation, which is part of the digest. The digest is no way to the credentials: those that the charm makes are
+//! random, of 128 bits and more, and whoever can read the digest can read the config file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
@@ -29,14 +30,21 @@ const FILE: &str = "credentials-seen";
 #[derive(Debug)]
 pub struct CredentialsSeen {
     path: PathBuf,
+    rotations: u64,
 }
 
 impl CredentialsSeen {
-    /// What the unit with this charm folder remembers.
-    pub fn beside(charm_dir: &Path) -> Self {
+    /// What the unit with this charm folder remembers, as far as it is of the time since the last of so many rotations.
+    pub fn beside(charm_dir: &Path, rotations: u64) -> Self {
         Self {
             path: charm_dir.with_file_name(FILE),
+            rotations,
         }
+    }
+
+    /// Forgets everything: the secret is read next time. To be called before its content changes.
+    pub fn forget(charm_dir: &Path) {
+        remove(&charm_dir.with_file_name(FILE));
     }
 
     /// The credentials in the config file, if they are those that the secret had when it was last read. Only what the app file
@@ -45,7 +53,7 @@ impl CredentialsSeen {
         let values = values_in(profile, config_file)?;
         let remembered = fs::read_to_string(&self.path).ok()?;
         let (salt, _) = remembered.split_once(' ')?;
-        (remembered == line(salt, &values)).then(|| Credentials::as_in_secret(values))
+        (remembered == self.line(salt, &values)).then(|| Credentials::as_in_secret(values))
     }
 
     /// Remembers the credentials of the secret, which was just read, if the config file has the same. Else forgets what was.
@@ -65,17 +73,7 @@ impl CredentialsSeen {
                     log::debug!("what is known of the credentials cannot be kept: {error}");
                 }
             }
-            None => self.forget(),
-        }
-    }
-
-    /// Forgets everything: the secret is read next time. To be called before its content changes.
-    pub fn forget(&self) {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                log::warn!("what is known of the credentials cannot be removed: {error}");
-            }
-            _ => {}
+            None => remove(&self.path),
         }
     }
 
@@ -92,20 +90,30 @@ impl CredentialsSeen {
             .create_new(true)
             .mode(0o600)
             .open(&unfinished)?;
-        file.write_all(line(&hex(&salt), values).as_bytes())?;
+        file.write_all(self.line(&hex(&salt), values).as_bytes())?;
         fs::rename(&unfinished, &self.path)
+    }
+
+    /// Salt and digest, as they are kept.
+    fn line(&self, salt: &str, values: &BTreeMap<String, String>) -> String {
+        let mut digest = Sha256::new();
+        digest.update(salt);
+        digest.update(self.rotations.to_be_bytes());
+        for text in values.iter().flat_map(|(key, value)| [key, value]) {
+            digest.update(text.len().to_be_bytes());
+            digest.update(text);
+        }
+        format!("{salt} {}\n", hex(&digest.finalize()))
     }
 }
 
-/// Salt and digest, as they are kept.
-fn line(salt: &str, values: &BTreeMap<String, String>) -> String {
-    let mut digest = Sha256::new();
-    digest.update(salt);
-    for text in values.iter().flat_map(|(key, value)| [key, value]) {
-        digest.update(text.len().to_be_bytes());
-        digest.update(text);
+fn remove(path: &Path) {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            log::warn!("what is known of the credentials cannot be removed: {error}");
+        }
+        _ => {}
     }
-    format!("{salt} {}\n", hex(&digest.finalize()))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -12,10 +12,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use common::apps;
-use common::unit::Unit;
+use common::unit::{PEERS, Unit};
 use juju_charm::testing::{Event, FakePebble, Outcome, PebbleFault};
 use workload_charm::profile::AppProfile;
-use workload_charm::{CharmError, credentials};
+use workload_charm::{CharmError, credentials, data_unit};
 
 fn with_credentials() -> Vec<AppProfile> {
     let profiles = apps().into_iter().map(|(_, profile)| profile);
@@ -99,13 +99,31 @@ fn new_credentials_that_did_not_reach_the_file_do_so_later() {
 }
 
 #[test]
-fn a_unit_that_did_not_lead_for_a_while_reads_the_secret_first() {
+fn a_unit_that_runs_the_app_hears_of_credentials_that_another_leader_replaced() {
     for profile in with_credentials() {
         let mut unit = steady(&profile);
         unit.state = unit.state.clone().with_leader(false);
-        unit.run(Event::UpdateStatus);
-        unit.state = unit.state.clone().with_leader(true);
+        assert!(!reads(&unit.run(Event::UpdateStatus)), "{}", profile.name);
+        assert!(unit.runs(), "{}", profile.name);
+        let relation = unit.state.model_mut().relations.get_mut(&PEERS).unwrap();
+        let bag = relation.application_data.entry(profile.name.clone()).or_default();
+        bag.insert(data_unit::ROTATIONS.to_owned(), "1".to_owned());
         assert!(reads(&unit.run(Event::UpdateStatus)), "{}", profile.name);
+        assert!(!reads(&unit.run(Event::UpdateStatus)), "{}", profile.name);
+    }
+}
+
+#[test]
+fn a_unit_that_neither_leads_nor_runs_the_app_remembers_nothing() {
+    for profile in with_credentials() {
+        let mut unit = steady(&profile);
+        assert!(remembered(&unit).exists(), "{}", profile.name);
+        unit.state = unit.state.clone().with_leader(false);
+        let relation = unit.state.model_mut().relations.get_mut(&PEERS).unwrap();
+        let bag = relation.application_data.entry(profile.name.clone()).or_default();
+        bag.insert(data_unit::DATA_UNIT.to_owned(), format!("{}/7", profile.name));
+        assert!(!reads(&unit.run(Event::UpdateStatus)), "{}", profile.name);
+        assert!(!remembered(&unit).exists(), "{}", profile.name);
     }
 }
 

@@ -138,29 +138,6 @@ fn a_new_url_base_reaches_file_and_health_check() {
 }
 
 #[test]
-fn only_the_leader_runs_the_workload() {
-    let mut house = House::with_radarr(Options::default()).unwrap();
-    house.juju.add_units("radarr", 1).unwrap();
-    let standby = house.juju.status("radarr/1").unwrap().workload;
-    assert_eq!(standby.current, "waiting");
-    assert!(
-        standby
-            .message
-            .starts_with("standby: only the leader runs Radarr"),
-        "{}",
-        standby.message
-    );
-    house.juju.change_leader("radarr/1").unwrap();
-    house.juju.update_status(UNIT).unwrap();
-    assert!(
-        house.status().unwrap().starts_with("waiting: standby"),
-        "{}",
-        house.status().unwrap()
-    );
-    assert!(!house.runs().unwrap(), "two writers on one database");
-}
-
-#[test]
 fn a_pod_that_was_replaced_runs_again() {
     let mut house = House::with_backups().unwrap();
     let before = house.seen().unwrap();

@@ -30,7 +30,7 @@ const WRITES: [&str; 16] = [
 ];
 
 #[test]
-fn a_steady_update_status_calls_five_tools() {
+fn a_steady_update_status_calls_nine_tools() {
     let mut house = House::with_backups().unwrap();
     house.juju.update_status(UNIT).unwrap();
     let report = house.juju.dispatches().last().unwrap().clone();
@@ -40,6 +40,10 @@ fn a_steady_update_status_calls_five_tools() {
         [
             "is-leader",
             "config-get",
+            "relation-ids",
+            "relation-get",
+            "relation-list",
+            "relation-get",
             "relation-ids",
             "relation-get",
             "status-get"

@@ -7,21 +7,22 @@ use config_recovery::make::MakeSpec;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::super::Lines;
-use super::super::texts::size;
-use super::{Around, Results, Stopped, declared, named};
+use super::{Call, Results, Stopped, declared, named};
+use crate::env::Env;
 use crate::facts::Facts;
 use crate::names::{BACKUP_ENDPOINT, pod_name};
 use crate::profile::AppProfile;
-use crate::recovery::own_id;
-use crate::validate::{BackupSettings, validate};
-use crate::{apply, gather};
+use crate::recovery::texts::size;
+use crate::recovery::{Lines, as_engine, own_id};
+use crate::steps::apply;
+use crate::steps::prepare_volume::{Situation, judge};
+use crate::steps::validate::{BackupSettings, validate};
 
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
     declared(
-        "Makes a backup of the config volume now, as the schedule would, and waits for its end. On the leader only, with \
-         trust and a relation to velero-operator, whose action list-backups shows it too. Fails if the backup does, and \
+        "Makes a backup of the config volume now, as the schedule would, and waits for its end. On the unit with the data, \
+         with trust and a relation to velero-operator, whose action list-backups shows it too. Fails if the backup does, and \
          also if it is Completed and holds no byte. Results: `backup-name`, `backup-uid` and `backup-time`; `bytes` of the \
          config volume (absent for a snapshot, which does not tell); `seconds` that it took; `complaints` of Velero's, if \
          there are some.",
@@ -31,16 +32,15 @@ pub fn declaration() -> Value {
 }
 
 /// Runs the action.
-pub fn run(around: Around<'_>) -> Result<Results, Stopped> {
-    let Around {
+pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
+    let Env {
         juju,
-        pebble,
         cluster,
         recovery,
         profile,
-    } = around;
-    let facts = gather::gather(juju, pebble, cluster, profile)?;
-    let backup = settings(profile, &facts)?;
+        ..
+    } = call.env;
+    let backup = settings(profile, call.facts)?;
     // A pod that is new since the last event lacks them.
     let annotations = &backup.decision.annotations;
     if !annotations.is_empty() || backup.decision.labels.is_some() {
@@ -50,13 +50,13 @@ pub fn run(around: Around<'_>) -> Result<Results, Stopped> {
             annotations,
             backup.decision.labels.clone(),
         )
-        .map_err(|error| super::super::as_engine("mark what is backed up", error))?;
+        .map_err(|error| as_engine("mark what is backed up", error))?;
     }
     // What the operator says about volumes that are not named does not matter: the pod names all of them.
     let spec = backup.request.spec().to_velero_backup_spec(false);
     let make = MakeSpec::on_demand(own_id(juju), BACKUP_ENDPOINT, spec);
     let began = Instant::now();
-    let say = |line: &str| around.say(line);
+    let say = |line: &str| call.say(line);
     let made = recovery.backup_now(&make, &Lines::to(&say))?;
     if let Some(reason) = shortcoming(&made, Timestamp::now()) {
         return Err(Stopped::Because(reason));
@@ -69,7 +69,7 @@ pub fn run(around: Around<'_>) -> Result<Results, Stopped> {
     let seconds = took.map_or(began.elapsed().as_secs_f64(), |took| took.as_secs_f64());
     results.insert("seconds".to_owned(), format!("{seconds:.0}"));
     if let Some(bytes) = made.holds.bytes() {
-        around.say(&format!("backup {} holds {}", made.name, size(bytes)));
+        call.say(&format!("backup {} holds {}", made.name, size(bytes)));
         results.insert("bytes".to_owned(), bytes.to_string());
     }
     if !made.complaints.is_empty() {
@@ -80,10 +80,14 @@ pub fn run(around: Around<'_>) -> Result<Results, Stopped> {
 
 /// What is asked for, if a backup could hold anything.
 fn settings(profile: &AppProfile, facts: &Facts) -> Result<BackupSettings, String> {
-    let backup = validate(profile, facts).backup;
+    let start = judge(profile, facts, Situation::Dispatch);
+    if let Err(blocker) = &start {
+        return Err(blocker.text.clone());
+    }
+    let backup = validate(profile, facts, &start).backup;
     let backup = backup.ok_or_else(|| format!("{} has nothing to back up", profile.title))?;
     let backup = backup.map_err(|problem| problem.to_string())?;
-    if facts.backup_relations.is_empty() {
+    if !facts.is_backed_up {
         return Err(format!(
             "there is no relation {BACKUP_ENDPOINT}; juju integrate {} velero-operator",
             facts.app

@@ -1,4 +1,4 @@
-//! Makes the changes of a [`Plan`], and nothing else. Only this module and [`crate::gather`] talk to the outside.
+//! Step 6. Makes the changes of a [`Plan`], and nothing else.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, chown, lchown};
@@ -13,12 +13,15 @@ use juju_charm::{Juju, RelationId};
 use crate::CharmError;
 use crate::credentials;
 use crate::credentials_seen::CredentialsSeen;
+use crate::data_unit;
+use crate::env::Env;
 use crate::ingress;
 use crate::kubernetes::{Cluster, ClusterError, MountChange};
 use crate::media::{self, claim};
 use crate::names::{BACKUP_ENDPOINT, pod_name};
-use crate::plan::{Command, FileWrite, IngressBags, Plan, Run, SecretPlan, WorkloadPlan};
 use crate::profile::{AppProfile, User};
+
+use super::plan::{Command, FileWrite, OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
 
 /// How long a service may take to start or stop, beside the time that its app file gives it to end.
 const SERVICE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -57,17 +60,19 @@ pub struct Outcome {
 /// # Errors
 /// When a hook tool fails. Then Juju drops what was written in this hook and runs it again. A fault of the workload
 /// is not an error of the hook: it is [`Applied::Failed`] and becomes a status.
-pub fn apply(
-    juju: &Juju,
-    pebble: &dyn Pebble,
-    cluster: &dyn Cluster,
-    profile: &AppProfile,
-    plan: Plan,
-) -> Result<Outcome, CharmError> {
+pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
+    let Env {
+        juju,
+        pebble,
+        cluster,
+        profile,
+        ..
+    } = env;
     // No `..`: a new part of the plan does not compile until it is applied.
     let Plan {
         secret,
         databags,
+        peers,
         ingress,
         open_ports,
         version,
@@ -85,17 +90,21 @@ pub fn apply(
             juju.set_own_app_data(&id, &change.set)?;
         }
     }
-    if let Some(IngressBags {
-        relation_id,
-        app,
-        unit,
-    }) = ingress
-        && let Some(id) = relation(juju, ingress::ENDPOINT, &relation_id)?
-    {
-        if !app.is_empty() {
-            juju.set_own_app_data(&id, &app)?;
+    for (endpoint, bags) in [(data_unit::ENDPOINT, peers), (ingress::ENDPOINT, ingress)] {
+        if let Some(OwnBags {
+            relation_id,
+            app,
+            unit,
+        }) = bags
+            && let Some(id) = relation(juju, endpoint, &relation_id)?
+        {
+            if !app.is_empty() {
+                juju.set_own_app_data(&id, &app)?;
+            }
+            if !unit.is_empty() {
+                juju.set_own_unit_data(&id, &unit)?;
+            }
         }
-        juju.set_own_unit_data(&id, &unit)?;
     }
     for port in open_ports {
         juju.open_port(port)?;
@@ -175,11 +184,11 @@ fn change_workload(
     commands: &[Command],
 ) -> Applied {
     let done = match plan {
-        WorkloadPlan::Leave => return Applied::Left,
-        WorkloadPlan::Keep if commands.is_empty() => return Applied::Unchanged,
-        WorkloadPlan::Keep => commands.iter().try_for_each(|command| run(pebble, command)),
+        WorkloadPlan::Leave | WorkloadPlan::Look => return Applied::Left,
+        WorkloadPlan::Keep(_) if commands.is_empty() => return Applied::Unchanged,
+        WorkloadPlan::Keep(_) => commands.iter().try_for_each(|command| run(pebble, command)),
         WorkloadPlan::Stop => stop(pebble, profile),
-        WorkloadPlan::Run(run) => bring_up(pebble, profile, *run),
+        WorkloadPlan::Run(_, run) => bring_up(pebble, profile, *run),
     };
     match done {
         Ok(()) => Applied::Changed,
@@ -203,7 +212,7 @@ fn change_secret(juju: &Juju, profile: &AppProfile, secret: SecretPlan) -> Resul
     let label = credentials::label(kind);
     if matches!(secret, SecretPlan::Add { .. } | SecretPlan::Renew(_)) {
         // If the config file cannot be written after this, the next event has to find the difference.
-        CredentialsSeen::beside(juju.context().charm_dir()).forget();
+        CredentialsSeen::forget(juju.context().charm_dir());
     }
     match secret {
         SecretPlan::Keep => {}
@@ -335,12 +344,15 @@ fn databases_in_place(volume: &Path) -> Result<(), String> {
     if done.cut_short {
         log::warn!("config volume: a backup was cut short, what it left behind is gone");
     }
-    for kept in done.kept_aside {
+    for torn in &done.set_aside {
         log::warn!(
-            "config volume: {} was there already and is left alone; the copy from the backup is {}",
-            kept.database,
-            kept.aside
+            "config volume: {} was torn by the upload; its sound copy is in place, the torn file is {}",
+            torn.database,
+            torn.aside
         );
+    }
+    for problem in done.problems() {
+        log::error!("config volume: {problem}");
     }
     Ok(())
 }

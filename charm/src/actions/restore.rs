@@ -1,30 +1,39 @@
 //! The action `restore-from-backup`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use config_recovery::backups::{AppId, Choice};
 use config_recovery::engine::{RestorePlan, UnitPod, Wanted};
 use juju_charm::Juju;
 use serde_json::{Map, Value, json};
+use velero_backup_config::parse_go_duration;
 
-use super::super::Lines;
-use super::super::app::CharmApp;
-use super::super::texts::{size, time};
-use super::{Around, Results, Stopped, declared, named, of_check};
+use super::restored_app::RestoredApp;
+use super::{Call, Results, Stopped, declared, named, of_check};
 use crate::backup::CHARM_CONTAINER;
+use crate::data_unit::{self, DATA_UNIT};
+use crate::env::Env;
 use crate::facts::{Container, Facts, Storage};
 use crate::names::{RESTORE_FROM_BACKUP, pod_name};
 use crate::profile::AppProfile;
-use crate::recovery::{elsewhere, image, own_id};
-use crate::validate::{self, ValidatedApp};
-use crate::{finish, gather};
+use crate::recovery::texts::{size, time};
+use crate::recovery::{Lines, elsewhere, image, own_id};
+use crate::steps::prepare_volume::takes_over;
+use crate::steps::validate::workload_settings;
+use crate::steps::{self, Asks};
+
+/// The longest patience that makes sense: an action that hangs must end.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
     declared(
-        "Replaces the content of the config volume by that of a backup. The backup is brought back and checked beside the \
-         app first; the app is stopped only while the content is exchanged, and has to be well afterwards, or the old \
-         content comes back. The app's credentials stay what they are now. On the leader only, with trust. Results: \
+        "Replaces the content of the config volume by that of a backup. The backup is restored and checked beside the app \
+         first; the app is stopped only while the content is exchanged, and must become healthy afterwards, otherwise the \
+         previous content is restored. The app's credentials stay what they are now. On the unit with the data, or on the \
+         leader where no unit has them, with trust. Results: \
          `result` is `restored`, or `checked` for a dry run, which has `steps` to read and `commands` to do the same by \
          hand; `backup-name`, `backup-uid` and `backup-time`; `files` and `bytes` that came back; `databases` that are \
          sound; `promised` says whether a manifest told what had to come back; `seconds` in all and `velero-seconds` of \
@@ -52,8 +61,14 @@ pub fn declaration() -> Value {
             "keep-old": {
                 "type": "boolean",
                 "default": true,
-                "description": "Keep the old content until the app is well with the new one. Without, a volume that has not \
-                    room for both is emptied first, and there is no way back.",
+                "description": "Keep the previous content until the app is healthy with the new one. If false and space is \
+                    short, the previous content is deleted first; no rollback.",
+            },
+            "patience": {
+                "type": "string",
+                "default": "",
+                "description": "How long the app may take to become healthy with the new content: 10m, 1h30m. Empty: 2 minutes, \
+                    and more for a large database, which an app may have to convert.",
             },
         }),
         &["backup-uid"],
@@ -61,78 +76,87 @@ pub fn declaration() -> Value {
 }
 
 /// Runs the action.
-pub fn run(around: Around<'_>) -> Result<Results, Stopped> {
-    let Around {
-        juju,
-        pebble,
-        cluster,
-        recovery,
-        profile,
-    } = around;
+pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
+    let Env { juju, profile, .. } = call.env;
     let parameters = juju.action_parameters()?;
-    let Some(uid) = around.text(&parameters, "backup-uid") else {
+    let Some(uid) = call.text(&parameters, "backup-uid") else {
         return Err("backup-uid must be a uid, a name, or latest".to_owned().into());
     };
-    let facts = gather::gather(juju, pebble, cluster, profile)?;
-    let validated = validate::validate(profile, &facts);
-    let volume = ready(profile, &facts, &validated)?;
+    let patience = call.text(&parameters, "patience");
+    let patience = patience.as_deref().map(patience_of).transpose()?;
+    let volume = ready(profile, call.facts)?;
     let target = own_id(juju);
     let wanted = Wanted {
-        from: from(around, &parameters, &target),
+        from: from(call, &parameters, &target),
         target,
         choice: Choice::from(uid.as_str()),
         holder: juju.context().unit().to_string(),
-        image: image(juju, cluster, profile)?,
-        patience: None,
+        image: image(call.env)?,
+        patience,
     };
     let flag = |name: &str, default: bool| parameters.get(name).and_then(Value::as_bool).unwrap_or(default);
     let (dry_run, keep_old) = (flag("dry-run", false), flag("keep-old", true));
-    let done = carried_out(around, &wanted, volume, dry_run, keep_old);
+    let done = carried_out(call, &wanted, volume, dry_run, keep_old);
     if !dry_run {
         // Whatever came of it, the status tells how the app stands now.
-        let mut facts = gather::gather(juju, pebble, cluster, profile)?;
-        let validated = validate::validate(profile, &facts);
-        finish(juju, pebble, cluster, recovery, profile, &mut facts, &validated)?;
+        steps::run(call.env, Asks::Nothing)?;
     }
     done
 }
 
 fn carried_out(
-    around: Around<'_>,
+    call: Call<'_>,
     wanted: &Wanted,
     volume: &Path,
     dry_run: bool,
     keep_old: bool,
 ) -> Result<Results, Stopped> {
-    let Around {
+    let Env {
         juju,
-        pebble,
-        cluster,
         recovery,
         profile,
-    } = around;
+        ..
+    } = call.env;
     let plan = recovery.plan_restore(wanted, volume, keep_old, &elsewhere(juju))?;
     if dry_run {
         return Ok(shown(profile, juju, &plan));
     }
-    around.say(&format!("restoring {}", described(&plan)));
-    let say = |line: &str| around.say(line);
-    let mut app = CharmApp {
-        juju,
-        pebble,
-        cluster,
-        recovery,
-        profile,
-    };
-    let checked = recovery.restore(&plan, &mut app, &Lines::to(&say))?;
+    call.say(&format!("restoring {}", described(&plan)));
+    let say = |line: &str| call.say(line);
+    let checked = recovery.restore(&plan, &mut RestoredApp(call.env), &Lines::to(&say))?;
+    if takes_over(call.facts) {
+        bind(call)?;
+    }
     let mut results = of_check(&checked);
     results.insert("result".to_owned(), "restored".to_owned());
     Ok(results)
 }
 
-fn from(around: Around<'_>, parameters: &Map<String, Value>, target: &AppId) -> Option<AppId> {
-    let app = around.text(parameters, "from-app");
-    let model = around.text(parameters, "from-model");
+/// Writes down that this unit has the data now.
+fn bind(call: Call<'_>) -> Result<(), Stopped> {
+    let juju = call.env.juju;
+    if let Some(id) = juju.relations(data_unit::ENDPOINT)?.first() {
+        let here = BTreeMap::from([(DATA_UNIT.to_owned(), call.facts.unit.to_string())]);
+        juju.set_own_app_data(id, &here)?;
+    }
+    Ok(())
+}
+
+fn patience_of(text: &str) -> Result<Duration, String> {
+    let parsed = parse_go_duration(text).map_err(|error| format!("patience {text:?}: {error}"))?;
+    let nanoseconds = u64::try_from(parsed).unwrap_or_default();
+    let patience = Duration::from_nanos(nanoseconds);
+    if patience.is_zero() || patience > LONGEST_PATIENCE {
+        return Err(format!(
+            "patience {text:?}: must be more than 0 and at most 24h; for example 10m"
+        ));
+    }
+    Ok(patience)
+}
+
+fn from(call: Call<'_>, parameters: &Map<String, Value>, target: &AppId) -> Option<AppId> {
+    let app = call.text(parameters, "from-app");
+    let model = call.text(parameters, "from-model");
     (app.is_some() || model.is_some()).then(|| AppId {
         app: app.unwrap_or_else(|| target.app.clone()),
         model: model.unwrap_or_else(|| target.model.clone()),
@@ -140,23 +164,21 @@ fn from(around: Around<'_>, parameters: &Map<String, Value>, target: &AppId) -> 
 }
 
 /// The volume, if the app could be started again afterwards. Otherwise a restore would end in the way back.
-fn ready<'a>(profile: &AppProfile, facts: &'a Facts, validated: &ValidatedApp) -> Result<&'a Path, String> {
+fn ready<'a>(profile: &AppProfile, facts: &'a Facts) -> Result<&'a Path, String> {
     if let Err(problem) = &facts.metadata {
         return Err(problem.to_string());
     }
     match &facts.container {
         Container::NotReachable => {
             return Err(format!(
-                "Pebble of container {} does not answer; try again when juju status is active",
+                "Pebble of container {} is not responding; try again when juju status is active",
                 profile.name
             ));
         }
         Container::Faulty { reason } => return Err(format!("container {}: {reason}", profile.name)),
         Container::Ready(_) => {}
     }
-    if let Err(problem) = &validated.workload {
-        return Err(problem.to_string());
-    }
+    workload_settings(profile, facts).map_err(|problem| problem.to_string())?;
     match &facts.storage {
         Storage::Mounted { location, .. } => Ok(location),
         _ => Err("the config volume is not mounted; look at juju storage".to_owned()),

@@ -2,22 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use juju_charm::Juju;
-use juju_charm::pebble::Pebble;
 use serde_json::{Value, json};
 
-use crate::CharmError;
+use super::{Call, Results, Stopped};
 use crate::backup::hooks;
-use crate::facts::Storage;
-use crate::kubernetes::Cluster;
+use crate::facts::{Facts, Storage};
+use crate::media;
 use crate::profile::AppProfile;
-use crate::{gather, media, validate};
+use crate::steps::prepare_volume::{Situation, judge};
+use crate::steps::validate;
 
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
     json!({
-        "description": "Shows what is asked of velero-operator, and what a backup would hold. Changes nothing. On the leader \
-            only. Results: `spec` is the request's spec as JSON; `method` and `reason` say how the volume is saved and why; \
+        "description": "Shows what is asked of velero-operator, and what a backup would hold. Changes nothing. On the unit \
+            with the data. Results: `spec` is the request's spec as JSON; `method` and `reason` say how the volume is saved and why; \
             `problem` says why a backup would not hold the bytes, if that is so; `held-bytes`, `files` and `databases` count \
             what a backup holds, `left-out-bytes` and `left-out` what it leaves out, by pattern; `warnings` says, a line each, which databases of the app are missing \
             and what else is odd about a file, if there is something; `media` names the claim of the media, which is \
@@ -27,27 +26,16 @@ pub fn declaration() -> Value {
 }
 
 /// Runs the action.
-///
-/// # Errors
-/// When a hook tool fails.
-pub fn run_action(
-    juju: &Juju,
-    pebble: &dyn Pebble,
-    cluster: &dyn Cluster,
-    profile: &AppProfile,
-) -> Result<(), CharmError> {
-    let facts = gather::gather(juju, pebble, cluster, profile)?;
-    match results(profile, &facts) {
-        Ok(results) => Ok(juju.action_set(&results)?),
-        Err(reason) => Ok(juju.action_fail(&format!("cannot show the backup spec: {reason}"))?),
-    }
+pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
+    Ok(results(call.env.profile, call.facts)?)
 }
 
-fn results(profile: &AppProfile, facts: &crate::facts::Facts) -> Result<BTreeMap<String, String>, String> {
-    if !facts.leader {
-        return Err(format!("this unit does not lead; run it on {}/leader", facts.app));
-    }
-    let (Some(storage), Some(backup)) = (&profile.storage, validate::validate(profile, facts).backup) else {
+fn results(profile: &AppProfile, facts: &Facts) -> Result<Results, String> {
+    let start = judge(profile, facts, Situation::Dispatch);
+    let (Some(storage), Some(backup)) = (
+        &profile.storage,
+        validate::validate(profile, facts, &start).backup,
+    ) else {
         return Err(format!("{} has nothing to back up", profile.title));
     };
     let backup = backup.map_err(|problem| problem.to_string())?;
@@ -97,8 +85,10 @@ fn results(profile: &AppProfile, facts: &crate::facts::Facts) -> Result<BTreeMap
         };
         results.insert("media".to_owned(), text);
     }
-    if let Some(problem) = backup.decision.problem {
-        results.insert("problem".to_owned(), problem.to_string());
-    }
+    let problem = match &start {
+        Err(blocker) => Some(blocker.text.clone()),
+        Ok(_) => backup.decision.problem.map(|problem| problem.to_string()),
+    };
+    results.extend(problem.map(|problem| ("problem".to_owned(), problem)));
     Ok(results)
 }

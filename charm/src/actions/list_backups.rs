@@ -4,9 +4,9 @@ use config_recovery::backups::{AppId, BackupSummary, last_good};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::super::texts::{age, size, time};
-use super::{Around, Results, Stopped, declared};
+use super::{Call, Results, Stopped, declared};
 use crate::recovery::own_id;
+use crate::recovery::texts::{age, size, time};
 
 /// Juju takes about 100 KB of results.
 const TOLD: usize = 50;
@@ -14,7 +14,7 @@ const TOLD: usize = 50;
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
     declared(
-        "Lists the app's backups, newest first, with what they really hold. Changes nothing. On the leader only, with trust. \
+        "Lists the app's backups, newest first, with what they really hold. Changes nothing. On the unit with the data, with trust. \
          Results: `table` is the list to read; `count` is how many there are; `latest-good` is the uid of the newest good \
          one, if there is one; `backups.UID.` has for each of the newest 50 `name`, `started`, `age`, `phase` (Velero's \
          word), `verdict` (good, running, EMPTY, PARTIAL, FAILED, expired), `bytes` of the config volume (absent for a \
@@ -26,9 +26,9 @@ pub fn declaration() -> Value {
 }
 
 /// Runs the action.
-pub fn run(around: Around<'_>) -> Result<Results, Stopped> {
-    let whose = own_id(around.juju);
-    let backups = around.recovery.list(&whose)?;
+pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
+    let whose = own_id(call.env.juju);
+    let backups = call.env.recovery.list(&whose)?;
     Ok(results(&backups, &whose, Timestamp::now()))
 }
 

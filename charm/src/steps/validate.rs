@@ -1,4 +1,4 @@
-//! Judges the user's options and what relations say: raw text in, typed values or problems out. After this step nothing
+//! Step 3. Judges the user's options and what relations say: raw text in, typed values or problems out. After this step nothing
 //! reads raw options.
 
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ use crate::names::{BACKUP_ENDPOINT, pod_name_of};
 use crate::options;
 use crate::problem::Problem;
 use crate::profile::{AppProfile, User};
+use crate::steps::prepare_volume::{Reason, Start};
 
 /// What the user wants, judged. The parts are independent: a bad schedule does not touch the running app, and a bad time
 /// zone does not touch the backups.
@@ -51,6 +52,8 @@ pub struct WorkloadSettings {
 pub struct BackupSettings {
     /// What the databag has to say.
     pub request: BackupRequest,
+    /// The same without any run; `None` without scheduled backups.
+    pub paused: Option<BackupRequest>,
     /// The schedule, for people: `daily at 02:41 UTC`; `None` without scheduled backups.
     pub when: Option<String>,
     /// How long backups are kept, as the user wrote it.
@@ -59,14 +62,14 @@ pub struct BackupSettings {
     pub decision: Decision,
 }
 
-/// Judges the options in `facts`, and what relations say.
-pub fn validate(profile: &AppProfile, facts: &Facts) -> ValidatedApp {
+/// Judges the options in `facts`, and what relations say. A volume on which the app may not `start` is not backed up.
+pub fn validate(profile: &AppProfile, facts: &Facts, start: &Start) -> ValidatedApp {
     ValidatedApp {
-        workload: workload(profile, facts),
+        workload: workload_settings(profile, facts),
         backup: profile
             .storage
             .as_ref()
-            .map(|storage| backup(facts, &storage.name)),
+            .map(|storage| backup(facts, &storage.name, start)),
         // The pods of all units are of one StatefulSet: the leader changes it for all.
         media: if facts.leader {
             media::decide(&profile.name, &facts.media, facts.pod.as_ref())
@@ -77,7 +80,11 @@ pub fn validate(profile: &AppProfile, facts: &Facts) -> ValidatedApp {
     }
 }
 
-fn workload(profile: &AppProfile, facts: &Facts) -> Result<WorkloadSettings, Problem> {
+/// Judges what concerns the workload process.
+///
+/// # Errors
+/// What of it cannot be used.
+pub fn workload_settings(profile: &AppProfile, facts: &Facts) -> Result<WorkloadSettings, Problem> {
     let timezone = &facts.options.timezone;
     if TimeZone::get(timezone).is_err() {
         return Err(bad(
@@ -204,7 +211,7 @@ fn rotation(facts: &Facts) -> Result<&'static str, Problem> {
     }
 }
 
-fn backup(facts: &Facts, storage: &str) -> Result<BackupSettings, Problem> {
+fn backup(facts: &Facts, storage: &str, start: &Start) -> Result<BackupSettings, Problem> {
     let options = &facts.options;
     let (schedule, when) = match options.backup_schedule.trim() {
         "" => (None, None),
@@ -247,8 +254,9 @@ fn backup(facts: &Facts, storage: &str) -> Result<BackupSettings, Problem> {
     };
     let question = Question {
         app: &facts.app,
-        pod: &pod_name_of(&facts.app, facts.unit),
-        leads: facts.leader,
+        pod: &pod_name_of(&facts.app, facts.unit.number()),
+        is_stored: facts.is_backed_up && stores(start),
+        is_related: facts.is_backed_up,
         storage,
         charm_dir: &facts.charm_dir,
         option,
@@ -266,13 +274,25 @@ fn backup(facts: &Facts, storage: &str) -> Result<BackupSettings, Problem> {
         .map_err(refused)?
         .with_schedule(schedule)
         .with_retention(retention);
-    let request = BackupRequest::new(&facts.app, BACKUP_ENDPOINT, &facts.model, spec).map_err(refused)?;
+    let request = |spec| BackupRequest::new(&facts.app, BACKUP_ENDPOINT, &facts.model, spec).map_err(refused);
     Ok(BackupSettings {
-        request,
+        paused: match &when {
+            Some(_) => Some(request(spec.clone().with_paused(true))?),
+            None => None,
+        },
+        request: request(spec)?,
         when,
         retention: options.backup_retention.clone(),
         decision,
     })
+}
+
+/// Whether a backup of this unit's volume would hold the app's data.
+fn stores(start: &Start) -> bool {
+    match start {
+        Ok(_) => true,
+        Err(blocker) => blocker.reason == Reason::NotMounted,
+    }
 }
 
 /// The method of the request that is in the databag now.

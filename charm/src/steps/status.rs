@@ -1,4 +1,4 @@
-//! The one status that a dispatch ends with: pure, from what was found and what was done.
+//! Step 7. The one status that a dispatch ends with: pure, from what was found and what was done.
 //!
 //! First match wins; every text names the thing, the reason and the next step. Active claims that a backup
 //! exists only where the cluster showed one: the relation tells nothing back.
@@ -6,17 +6,37 @@
 use juju_charm::Status;
 use juju_charm::pebble::CheckStatus;
 
-use crate::apply::{Applied, Outcome};
+use super::apply::{Applied, Outcome};
+use super::plan;
+use super::prepare_volume::{Start, last_to_stay};
+use super::validate::{BackupSettings, ValidatedApp};
 use crate::backup::BackupFacts;
-use crate::facts::{Container, Facts, Storage};
+use crate::data_unit::{DataUnit, Peers};
+use crate::facts::{Container, Facts};
 use crate::kubernetes::ClusterError;
 use crate::media::{self, Mounting, claim};
-use crate::plan;
+use crate::names::{BACKUP_NOW, RESTORE_FROM_BACKUP};
 use crate::profile::AppProfile;
-use crate::validate::{BackupSettings, ValidatedApp};
+
+/// What earlier steps have to say.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    /// Whether the app may run.
+    pub start: &'a Start,
+    /// What was done with the config volume, a line each.
+    pub news: &'a [String],
+    /// How the app's backups stand.
+    pub standing: Option<&'a str>,
+}
 
 /// Decides the unit's status.
-pub fn decide(profile: &AppProfile, facts: &Facts, validated: &ValidatedApp, outcome: &Outcome) -> Status {
+pub fn decide(
+    profile: &AppProfile,
+    facts: &Facts,
+    validated: &ValidatedApp,
+    outcome: &Outcome,
+    told: Told<'_>,
+) -> Status {
     let applied = &outcome.workload;
     let app = &facts.app;
     if let Err(problem) = &facts.metadata {
@@ -25,7 +45,7 @@ pub fn decide(profile: &AppProfile, facts: &Facts, validated: &ValidatedApp, out
     let container = match &facts.container {
         Container::NotReachable => {
             return Status::Waiting(format!(
-                "container {}: its Pebble does not answer; goes on when Juju sees it, otherwise look at kubectl describe pod",
+                "container {}: Pebble is not responding; retrying on pebble-ready, else kubectl describe pod",
                 profile.name
             ));
         }
@@ -37,15 +57,9 @@ pub fn decide(profile: &AppProfile, facts: &Facts, validated: &ValidatedApp, out
         }
         Container::Ready(container) => container,
     };
-    if !facts.leader && profile.needs_leader() {
-        return Status::Waiting(format!(
-            "standby: only the leader runs {}; to have one unit: juju scale-application {app} 1",
-            profile.title
-        ));
-    }
-    if let Some(held_up) = &facts.recovery.held_up {
-        let text = held_up.text.clone();
-        return if held_up.needs_somebody {
+    if let Err(blocker) = told.start {
+        let text = blocker.text.clone();
+        return if blocker.needs_somebody {
             Status::Blocked(text)
         } else {
             Status::Waiting(text)
@@ -57,17 +71,8 @@ pub fn decide(profile: &AppProfile, facts: &Facts, validated: &ValidatedApp, out
     };
     if let Applied::Failed { reason } = applied {
         return Status::Blocked(format!(
-            "container {}: {reason}; look at juju debug-log and kubectl logs, mended faults are picked up at update-status",
+            "container {}: {reason}; look at juju debug-log and kubectl logs, fixes take effect at the next update-status",
             profile.name
-        ));
-    }
-    if applied == &Applied::Left
-        && facts.storage == Storage::NotMounted
-        && let Some(storage) = &profile.storage
-    {
-        return Status::Waiting(format!(
-            "storage {}: Juju has not mounted it yet; if this stays: juju storage",
-            storage.name
         ));
     }
     if let Some(status) = media_held_up(facts, &validated.media, outcome) {
@@ -90,7 +95,6 @@ pub fn decide(profile: &AppProfile, facts: &Facts, validated: &ValidatedApp, out
         None => None,
     };
     if let Some(backup) = backup
-        && !facts.backup_relations.is_empty()
         && let Some(status) = backups_held_up(facts, backup, outcome)
     {
         return status;
@@ -109,7 +113,7 @@ pub fn decide(profile: &AppProfile, facts: &Facts, validated: &ValidatedApp, out
         ));
     }
     let about_backups = backup.map(|backup| {
-        if facts.backup_relations.is_empty() && facts.leader {
+        if !facts.is_backed_up {
             return format!("no backups: juju integrate {app} velero-operator");
         }
         match &backup.when {
@@ -117,16 +121,23 @@ pub fn decide(profile: &AppProfile, facts: &Facts, validated: &ValidatedApp, out
             Some(when) => format!("backups asked for: {when}, each kept {}", backup.retention),
         }
     });
-    let recovery = &facts.recovery;
-    let texts: Vec<&str> = recovery
-        .news
-        .iter()
-        .chain(&profile.deprecated)
+    let goes_first = goes_first(facts);
+    let texts = told.news.iter().chain(&goes_first).chain(&profile.deprecated);
+    let texts: Vec<&str> = texts
         .chain(&about_backups)
-        .chain(&recovery.standing)
         .map(String::as_str)
+        .chain(told.standing)
         .collect();
     Status::Active(texts.join("; "))
+}
+
+/// That a scale-down takes this unit and its data, as long as there are others.
+fn goes_first(facts: &Facts) -> Option<String> {
+    let is_tracked = facts.data == DataUnit::Here && matches!(facts.peers, Peers::Related(_));
+    let stays = last_to_stay(facts, &facts.unit).filter(|_| is_tracked)?;
+    Some(format!(
+        "a scale-down removes this unit and its data; first {BACKUP_NOW}, then {RESTORE_FROM_BACKUP} on {stays}"
+    ))
 }
 
 /// Why the media are not where the app looks for them, or still there. The workload runs all the same.
@@ -193,7 +204,7 @@ fn media_not_kept_out(facts: &Facts, mounting: &Mounting, outcome: &Outcome) -> 
 
 /// Why a backup would not hold the bytes. The workload runs all the same.
 fn backups_held_up(facts: &Facts, backup: &BackupSettings, outcome: &Outcome) -> Option<Status> {
-    if let Some(problem) = &backup.decision.problem {
+    if let (Some(problem), true) = (&backup.decision.problem, facts.is_backed_up) {
         let text = format!("backups: {problem}");
         return Some(match &facts.volume {
             // It may answer the next time.

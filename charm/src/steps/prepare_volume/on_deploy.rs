@@ -9,16 +9,15 @@ use std::path::Path;
 use config_recovery::Error;
 use config_recovery::backups::Choice;
 use config_recovery::engine::Wanted;
-use config_volume::{FOLDER, RESTORE_FOLDER, VELERO_MARKER};
 use juju_charm::{Event, Juju};
 
-use super::app::NotYet;
-use super::texts::{size, time, told};
-use super::{Lines, Recovery};
-use crate::facts::{Container, Facts, HeldUp, Storage};
-use crate::kubernetes::Cluster;
+use super::may_start::{Reason, StartBlocker, was_emptied};
+use crate::data_unit::{Contents, DataUnit};
+use crate::env::Env;
+use crate::facts::{Container, Exchange, Facts, Storage};
 use crate::options::RESTORE_ON_DEPLOY;
-use crate::profile::AppProfile;
+use crate::recovery::texts::{size, time, told};
+use crate::recovery::{Lines, NotYet, Recovery, elsewhere, image, own_id};
 
 /// How the engine calls a backup that came back and was not sound.
 const DAMAGED: &str = " is damaged: ";
@@ -34,13 +33,11 @@ pub enum OnDeploy {
     /// There is no backup: the app starts fresh.
     Fresh(String),
     /// It could not be done.
-    Not(HeldUp),
+    Not(StartBlocker),
 }
 
-/// Which backup is to be brought back before the workload starts; `None` when it starts with what is there.
-///
-/// `holds_nothing` is asked last, since it reads the disk.
-pub fn wanted(facts: &Facts, holds_nothing: impl FnOnce(&Path) -> bool) -> Option<Choice> {
+/// Which backup is to be restored before the workload starts; `None` when it starts with what is there.
+pub fn wanted(facts: &Facts) -> Option<Choice> {
     let choice = match facts.options.restore_on_deploy.trim() {
         "" | "none" => return None,
         text => Choice::from(text),
@@ -48,46 +45,23 @@ pub fn wanted(facts: &Facts, holds_nothing: impl FnOnce(&Path) -> bool) -> Optio
     let Container::Ready(container) = &facts.container else {
         return None;
     };
-    let Storage::Mounted { location, .. } = &facts.storage else {
-        return None;
-    };
-    // A service that Pebble knows was started in this container already.
-    let is_first = container.service.is_none();
-    let may_run = facts.leader && facts.metadata.is_ok();
-    (may_run && is_first && holds_nothing(location)).then_some(choice)
-}
-
-/// Whether a volume holds nothing: what the file system and this charm leave in an empty one does not count. One that
-/// cannot be read is taken to hold something.
-pub fn holds_nothing(volume: &Path) -> bool {
-    let Ok(entries) = std::fs::read_dir(volume) else {
-        return false;
-    };
-    for entry in entries {
-        let Ok(entry) = entry else { return false };
-        let name = entry.file_name();
-        let counts_for_nothing = name == "lost+found"
-            || name == RESTORE_FOLDER
-            || name == VELERO_MARKER
-            // With a set it is a restored volume, whose databases are not in place yet.
-            || (name == FOLDER && !entry.path().join("set").exists());
-        if !counts_for_nothing {
-            return false;
+    let is_empty = matches!(
+        facts.storage,
+        Storage::Mounted {
+            contents: Contents::Empty,
+            exchange: Exchange::Nothing | Exchange::Leftovers,
+            ..
         }
-    }
-    true
+    );
+    // A service that Pebble knows was started in this container already. A volume that lost its content was in use before.
+    let is_first = container.service.is_none() && !was_emptied(facts);
+    let may_run = facts.data == DataUnit::Here && facts.metadata.is_ok();
+    (is_empty && may_run && is_first).then_some(choice)
 }
 
 /// Brings the backup back, if that is to be done.
-pub fn run(
-    juju: &Juju,
-    cluster: &dyn Cluster,
-    recovery: &dyn Recovery,
-    profile: &AppProfile,
-    facts: &Facts,
-) -> OnDeploy {
-    let (Some(choice), Storage::Mounted { location, .. }) = (wanted(facts, holds_nothing), &facts.storage)
-    else {
+pub fn run(env: Env<'_>, facts: &Facts) -> OnDeploy {
+    let (Some(choice), Storage::Mounted { location, .. }) = (wanted(facts), &facts.storage) else {
         return OnDeploy::NotWanted;
     };
     let what = format!(
@@ -95,19 +69,19 @@ pub fn run(
         RESTORE_ON_DEPLOY.name,
         facts.options.restore_on_deploy.trim()
     );
-    if let Some(text) = known_damage(juju, &what) {
-        return OnDeploy::Not(HeldUp {
+    if let Some(text) = known_damage(env.juju, &what) {
+        return OnDeploy::Not(StartBlocker {
+            reason: Reason::RestoreOnDeploy,
             text,
             needs_somebody: true,
         });
     }
-    let done = bring_back(juju, cluster, recovery, profile, choice, location);
-    match done {
+    match restore(env, choice, location) {
         Ok(text) => {
             log::info!("{what}: {text}");
             OnDeploy::Restored(text)
         }
-        Err(error) => match failed(recovery, &what, &facts.app, error) {
+        Err(error) => match failed(env.recovery, &what, &facts.app, error) {
             OnDeploy::Fresh(text) => {
                 log::warn!("{text}");
                 OnDeploy::Fresh(text)
@@ -128,23 +102,22 @@ fn known_damage(juju: &Juju, what: &str) -> Option<String> {
     (message.starts_with(&format!("{what}: ")) && message.contains(DAMAGED)).then_some(message)
 }
 
-fn bring_back(
-    juju: &Juju,
-    cluster: &dyn Cluster,
-    recovery: &dyn Recovery,
-    profile: &AppProfile,
-    choice: Choice,
-    volume: &Path,
-) -> config_recovery::Result<String> {
+fn restore(env: Env<'_>, choice: Choice, volume: &Path) -> config_recovery::Result<String> {
+    let Env {
+        juju,
+        recovery,
+        profile,
+        ..
+    } = env;
     let wanted = Wanted {
-        target: super::own_id(juju),
+        target: own_id(juju),
         from: None,
         choice,
         holder: juju.context().unit().to_string(),
-        image: super::image(juju, cluster, profile)?,
+        image: image(env)?,
         patience: None,
     };
-    let plan = recovery.plan_restore(&wanted, volume, true, &super::elsewhere(juju))?;
+    let plan = recovery.plan_restore(&wanted, volume, true, &elsewhere(juju))?;
     let say = |line: &str| log::info!("{}: {line}", RESTORE_ON_DEPLOY.name);
     let checked = recovery.restore(&plan, &mut NotYet { profile }, &Lines::to(&say))?;
     let when = checked.backup.completed.or(checked.backup.started);
@@ -165,7 +138,7 @@ fn failed(recovery: &dyn Recovery, what: &str, app: &str, error: Error) -> OnDep
                 let text = format!(
                     "{what}: {error} that Velero knows of, and it has not read its object storage yet"
                 );
-                return held_up(text, app, false, AGAIN);
+                return blocked(text, app, false, AGAIN);
             }
             Err(error) => error,
         },
@@ -184,37 +157,16 @@ fn failed(recovery: &dyn Recovery, what: &str, app: &str, error: Error) -> OnDep
         Error::Damaged { .. } => "",
         _ => AGAIN,
     };
-    held_up(format!("{what}: {}", told(&error, app)), app, !passes, again)
+    blocked(format!("{what}: {}", told(&error, app)), app, !passes, again)
 }
 
-fn held_up(text: String, app: &str, needs_somebody: bool, again: &str) -> OnDeploy {
+fn blocked(text: String, app: &str, needs_somebody: bool, again: &str) -> OnDeploy {
     let option = RESTORE_ON_DEPLOY.name;
     // The status says it, and Juju keeps a log of that: a line of our own would come every five minutes.
     let text = format!("{text}{again}; or start fresh: juju config {app} {option}=none");
-    OnDeploy::Not(HeldUp { text, needs_somebody })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_nobodys_counts_for_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let volume = folder.path();
-        assert!(holds_nothing(volume));
-        for nothing in ["lost+found", RESTORE_FOLDER, FOLDER, VELERO_MARKER] {
-            std::fs::create_dir(volume.join(nothing)).unwrap();
-        }
-        assert!(holds_nothing(volume));
-        std::fs::create_dir(volume.join(FOLDER).join("set")).unwrap();
-        assert!(!holds_nothing(volume));
-        std::fs::remove_dir(volume.join(FOLDER).join("set")).unwrap();
-        for something in ["config.xml", ".hidden", "lost+found2"] {
-            std::fs::write(volume.join(something), "").unwrap();
-            assert!(!holds_nothing(volume), "{something}");
-            std::fs::remove_file(volume.join(something)).unwrap();
-        }
-        assert!(!holds_nothing(&volume.join("not-there")));
-    }
+    OnDeploy::Not(StartBlocker {
+        reason: Reason::RestoreOnDeploy,
+        text,
+        needs_somebody,
+    })
 }
