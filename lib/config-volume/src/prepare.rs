@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    DatabaseEntry, Error, LeftOut, Manifest, Options, Origin, PlaceOptions, Reason, Result, Step, Warning,
+    DatabaseEntry, Error, LeftOut, Manifest, Options, PlaceOptions, Reason, Result, Step, Warning,
     copy::Source,
     database::settle,
     files::FILES,
@@ -54,11 +54,11 @@ pub fn prepare(volume: &Path, options: &Options) -> Result<Prepared> {
     let lock =
         || Folder::lock(&root, true, options.lock_timeout, &options.watcher)?.ok_or_else(|| gone(&root));
     let mut folder = lock()?;
-    // The copies of a restored volume are the only ones there are. The app may be running, so that a live database stays
-    // whatever it is worth.
+    // The copies of a restored volume are the only ones there are. With Velero's marker no start has used it yet, and a live
+    // database is what an upload tore. Without it the app may be running, and a live database stays whatever it is worth.
     if folder.is_foreign()? {
         let options = PlaceOptions {
-            origin: Some(Origin::Elsewhere),
+            origin: None,
             watcher: options.watcher.clone(),
         };
         put_in_place_locked(folder, &options, InUse::Leave)?;

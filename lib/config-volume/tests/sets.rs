@@ -90,6 +90,22 @@ fn what_an_uploader_that_stores_everything_tore_is_not_used() {
 }
 
 #[test]
+fn a_backup_before_the_first_start_does_not_prefer_what_an_upload_tore() {
+    let folder = tempfile::tempdir().unwrap();
+    let (volume, restored) = (folder.path().join("config"), folder.path().join("restored"));
+    fs::create_dir(&volume).unwrap();
+    write_row(&volume, "first");
+    prepare(&volume, &Options::default()).unwrap();
+    copy_everything(&volume, &restored);
+    fs::write(restored.join("radarr.db"), "torn").unwrap();
+    // Velero's marker says that no start has put the copies in place yet.
+    prepare(&restored, &own()).unwrap();
+    assert_eq!(rows(&restored.join("radarr.db")), ["first"]);
+    assert!(!restored.join(".velero").exists());
+    finish(&restored).unwrap();
+}
+
+#[test]
 fn a_database_that_nobody_has_open_gets_no_files_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let volume = folder.path().join("config");

@@ -115,3 +115,42 @@ fn the_presets_take_what_a_restore_needs_and_one_volume() {
     assert!(BackupSpec::config_volume("radarr", "*", Method::Filesystem).is_err());
     assert!("copy".parse::<Method>().is_err() && "snapshot".parse() == Ok(Method::Snapshot));
 }
+
+#[test]
+fn every_field_is_read_as_it_was_set() {
+    let spec = full();
+    assert_eq!(spec.include_namespaces(), ["media", "media-4k"]);
+    assert_eq!(spec.include_resources().unwrap(), ["pods", "deployments.apps"]);
+    assert_eq!(spec.exclude_namespaces().unwrap(), ["kube-system"]);
+    assert_eq!(spec.exclude_resources().unwrap(), ["secrets"]);
+    assert_eq!(
+        *spec.label_selector().unwrap(),
+        bag([("tier", ""), ("app.kubernetes.io/name", "radarr")])
+    );
+    assert_eq!(spec.retention().unwrap().as_str(), "1h30m");
+    assert_eq!(spec.retention().unwrap().duration().as_secs(), 5400);
+    assert_eq!(
+        spec.schedule().unwrap().as_str(),
+        "TZ=Europe/Berlin 0 3 * * MON-FRI"
+    );
+    assert_eq!(
+        (
+            spec.include_cluster_resources(),
+            spec.paused(),
+            spec.skip_immediately(),
+            spec.use_owner_references_in_backup()
+        ),
+        (Some(false), Some(true), Some(false), Some(true))
+    );
+    let bare = BackupSpec::new(["media"]).unwrap();
+    assert!(bare.include_resources().is_none() && bare.exclude_namespaces().is_none());
+    assert!(bare.exclude_resources().is_none() && bare.label_selector().is_none());
+    assert!(bare.retention().is_none() && bare.schedule().is_none());
+    let switches = [
+        bare.include_cluster_resources(),
+        bare.paused(),
+        bare.skip_immediately(),
+        bare.use_owner_references_in_backup(),
+    ];
+    assert_eq!(switches, [None; 4]);
+}
