@@ -66,6 +66,8 @@ pub(crate) struct Source {
     size: (u64, u64),
     access: Access,
     file: Arc<File>,
+    /// The log that SQLite has open.
+    log: Option<Metadata>,
 }
 
 #[derive(Debug)]
@@ -111,13 +113,13 @@ impl Source {
             let after = Beside::look(root, &path);
             match opened {
                 None if is_there && after.is_unused() => {
-                    let log = after.log.map_or(0, |meta| meta.size());
                     found.meta = meta;
                     return Ok(Some(Self {
-                        size: (found.meta.size(), log),
+                        size: (found.meta.size(), size_of(after.log.as_ref())),
                         found,
                         access: Access::Quiet,
                         file,
+                        log: after.log,
                     }));
                 }
                 // If the last one who had it open closed it in between, SQLite has made log and index anew just now. They
@@ -129,10 +131,11 @@ impl Source {
                     let (connection, size) = opened?;
                     found.meta = meta;
                     return Ok(Some(Self {
-                        size: (size, after.log.map_or(0, |meta| meta.size())),
+                        size: (size, size_of(after.log.as_ref())),
                         found,
                         access: Access::Locked(connection),
                         file,
+                        log: after.log,
                     }));
                 }
                 // Another file has the name now: SQLite may have opened either.
@@ -166,16 +169,44 @@ impl Source {
         let Access::Locked(connection) = &self.access else {
             return self.copy_quiet(root, to, timeout, watcher);
         };
+        let started = Instant::now();
         connection
             .execute_batch("BEGIN")
             .map_err(|source| failed(path, source))?;
         let copied = self.copy_while_still(connection, root, to, timeout, watcher);
         // Nothing was written, so there is nothing to lose.
         let _ = connection.execute_batch("ROLLBACK");
+        if !self.is_in_place(root) {
+            remove_file(to)?;
+            remove_file(&beside(to))?;
+            return self.copy_anew(root, to, timeout.saturating_sub(started.elapsed()), watcher);
+        }
         if let Some(log) = copied? {
             fold_in(path, to, &log)?;
         }
         Ok(true)
+    }
+
+    /// Whether what has the database's name, and its log's, is what SQLite has open. The log is read by its name, so that
+    /// it could be that of a database that the app has just made anew.
+    fn is_in_place(&self, root: &Root) -> bool {
+        let is_same = |there: Option<Metadata>, open: Option<&Metadata>| match (there, open) {
+            (Some(there), Some(open)) => same_file(&there, open),
+            (there, open) => there.is_none() && open.is_none(),
+        };
+        let there = root.look(&self.found.path).ok().flatten();
+        is_same(there, Some(&self.found.meta))
+            && is_same(Beside::look(root, &self.found.path).log, self.log.as_ref())
+    }
+
+    /// Copies whatever has the database's name now.
+    fn copy_anew(&self, root: &Root, to: &Path, timeout: Duration, watcher: &Watcher) -> Result<bool> {
+        let mut kept = Vec::new();
+        match Self::open(root, self.found.clone(), timeout, &mut kept, watcher)? {
+            None => Ok(false),
+            Some(_) if timeout.is_zero() => Err(busy(&self.found.path, Instant::now())),
+            Some(source) => source.copy(root, to, timeout, watcher),
+        }
     }
 
     /// Copies the file, and a log that is to be folded in: answers where its copy is.
@@ -228,10 +259,10 @@ impl Source {
         let started = Instant::now();
         loop {
             let before = self.quiet_state(root);
-            if before.is_some() {
-                let log = self.copy_as_it_is(root, to, watcher)?;
+            if let Some(state) = &before {
+                let (log, began) = self.copy_as_it_is(root, to, watcher)?;
                 watcher.at(Step::QuietCopied)?;
-                if self.quiet_state(root) == before {
+                if self.quiet_state(root) == before && is_settled(state, began) {
                     match log {
                         Some(log) => fold_in(path, to, &log)?,
                         None => shorten(path, to)?,
@@ -246,12 +277,7 @@ impl Source {
             }
             // Closed in this order, and after `self.file`'s locks are of no use any more: there are none.
             let mut kept = Vec::new();
-            let found = Found {
-                path: path.clone(),
-                meta: self.found.meta.clone(),
-                ..self.found
-            };
-            match Self::open(root, found, timeout, &mut kept, watcher)? {
+            match Self::open(root, self.found.clone(), timeout, &mut kept, watcher)? {
                 None => return Ok(false),
                 Some(
                     source @ Self {
@@ -270,7 +296,7 @@ impl Source {
     }
 
     /// What must stay the same while a database that nobody has open is copied; `None` when it is in use or another file.
-    fn quiet_state(&self, root: &Root) -> Option<(Stamp, Option<Stamp>)> {
+    fn quiet_state(&self, root: &Root) -> Option<QuietState> {
         let path = &self.found.path;
         let there = root.look(path).ok().flatten()?;
         let beside = Beside::look(root, path);
@@ -280,26 +306,33 @@ impl Source {
         is_quiet.then(|| (stamp(&there), beside.log.as_ref().map(stamp)))
     }
 
-    /// Copies file and log as they lie there; answers where a copy of the log is that has to be folded in.
-    fn copy_as_it_is(&self, root: &Root, to: &Path, watcher: &Watcher) -> Result<Option<PathBuf>> {
+    /// Copies file and log as they lie there; answers where a copy of the log is that has to be folded in, and when it began, by
+    /// the clock of the file system.
+    fn copy_as_it_is(
+        &self,
+        root: &Root,
+        to: &Path,
+        watcher: &Watcher,
+    ) -> Result<(Option<PathBuf>, (i64, i64))> {
         let writing = |error| Error::io("write", to)(error);
         let mut out = make(to).map_err(writing)?;
+        let began = stamp(&out.metadata().map_err(writing)?).3;
         share_or_copy(&self.file, &mut out, u64::MAX).map_err(writing)?;
         let log_path = self.found.path.with_suffix("-wal");
         let log = match root.read(&log_path) {
             Ok(log) => log,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((None, began)),
             Err(error) => return Err(Error::io("open", root.full(&log_path))(error)),
         };
         let Some(header) = log_header(&log).map_err(writing)? else {
-            return Ok(None);
+            return Ok((None, began));
         };
         let log_copy = beside(to);
         if copy_log(&log, &header, &log_copy, watcher)? == 0 {
             remove_file(&log_copy)?;
-            return Ok(None);
+            return Ok((None, began));
         }
-        Ok(Some(log_copy))
+        Ok((Some(log_copy), began))
     }
 }
 
@@ -370,6 +403,19 @@ fn stamp(meta: &Metadata) -> Stamp {
         (meta.mtime(), meta.mtime_nsec()),
         (meta.ctime(), meta.ctime_nsec()),
     )
+}
+
+/// What must stay the same while a database that nobody has open is copied: its file's, and its log's.
+type QuietState = (Stamp, Option<Stamp>);
+
+/// Whether another write, after a copy began, would show in the times. A file system's clock may tick every few milliseconds
+/// only: one in the tick of the last one would not.
+fn is_settled((file, log): &QuietState, began: (i64, i64)) -> bool {
+    file.3 != began && log.is_none_or(|log| log.3 != began)
+}
+
+fn size_of(meta: Option<&Metadata>) -> u64 {
+    meta.map_or(0, MetadataExt::size)
 }
 
 /// Whether a copy in the folder can be made of the blocks of the file. Tried out: no call tells.
@@ -532,4 +578,28 @@ fn shorten_to(copy: &Path, size: u64) -> Result<()> {
         file.set_len(size).map_err(Error::io("shorten", copy))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_in_the_tick_in_which_the_copy_began_would_not_show() {
+        let at = |nanoseconds| -> Stamp { (1, 512, (100, nanoseconds), (100, nanoseconds)) };
+        for (file, log, is_settled_then) in [
+            (at(1), None, true),
+            (at(2), None, false),
+            (at(1), Some(at(1)), true),
+            (at(1), Some(at(2)), false),
+            // The clock was set back: the next write shows.
+            (at(3), None, true),
+        ] {
+            assert_eq!(
+                is_settled(&(file, log), (100, 2)),
+                is_settled_then,
+                "{file:?} {log:?}"
+            );
+        }
+    }
 }

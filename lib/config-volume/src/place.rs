@@ -112,7 +112,8 @@ enum Fate {
 }
 
 /// Puts the copies of a restored volume in place, and removes what a cut-short backup left. To be run before the app
-/// starts, and by whoever restored a volume. Does nothing on an ordinary volume, for the price of two looks.
+/// starts, and by whoever restored a volume. Does nothing on an ordinary volume, for the price of three looks, but for Velero's
+/// marker, which goes.
 ///
 /// On the volume that was backed up itself the live databases are the truth; as long as a backup may be reading it, which
 /// ends 4 hours after it began, the copies stay. Anywhere else the copies count, by the [`Origin`]. Of several sets the
@@ -130,6 +131,10 @@ pub fn put_in_place(volume: &Path) -> Result<PutInPlace> {
 /// As [`put_in_place`].
 pub fn put_in_place_with(volume: &Path, options: &PlaceOptions) -> Result<PutInPlace> {
     let Some(root) = with_something_of_ours(volume)? else {
+        if is_marked(volume) {
+            // Nothing came with it. Later it would lie about copies that are made here.
+            remove_marker(&Root::open(volume)?)?;
+        }
         return Ok(PutInPlace::default());
     };
     match lock(&root, &options.watcher)? {
@@ -217,7 +222,7 @@ pub(crate) fn put_in_place_locked(
         let origin = match options.origin {
             Some(known) => known,
             None if is_of_here => Origin::Here,
-            None if has_marker(root) => Origin::Velero,
+            None if is_marked(root.path()) => Origin::Velero,
             None => Origin::Elsewhere,
         };
         report.origin = Some(origin);
@@ -245,8 +250,9 @@ pub(crate) fn put_in_place_locked(
     let came_from_elsewhere = matches!(report.origin, Some(Origin::Velero | Origin::Elsewhere));
     report.cut_short = !came_from_elsewhere && report.placed.is_empty();
     folder.remove_ignore()?;
+    // On a volume of our own it is of a restore long ago.
+    remove_marker(root)?;
     if came_from_elsewhere {
-        remove_marker(root)?;
         options.watcher.at(Step::MarkerRemoved)?;
     }
     folder.withdraw()?;
@@ -254,13 +260,13 @@ pub(crate) fn put_in_place_locked(
     Ok(report)
 }
 
-fn has_marker(root: &Root) -> bool {
-    fs::symlink_metadata(root.path().join(VELERO_MARKER)).is_ok_and(|meta| meta.is_dir())
+fn is_marked(volume: &Path) -> bool {
+    fs::symlink_metadata(volume.join(VELERO_MARKER)).is_ok_and(|meta| meta.is_dir())
 }
 
 /// Velero makes the folder to tell its init container that the data is there; nothing reads it afterwards.
 fn remove_marker(root: &Root) -> Result<()> {
-    if has_marker(root) {
+    if is_marked(root.path()) {
         crate::folder::remove_tree(&root.path().join(VELERO_MARKER))?;
     }
     Ok(())

@@ -118,7 +118,7 @@ impl Job<'_> {
         let databases = folder.start_unfinished()?;
         let mut rules = RootRules::new(folder.user_ignore()?.as_deref(), &self.options.leave_out)?;
         let mut listing = Listing::create(self.root, &folder.unfinished().join(FILES), self.options)?;
-        let awaited: Vec<_> = self.own.awaited(self.root).collect();
+        let mut awaited: Vec<_> = self.own.awaited(self.root).collect();
         let scan = walk(self.root, &rules, &self.own, &mut |entry| listing.add(&entry))?;
         let Scan {
             databases: found,
@@ -126,7 +126,22 @@ impl Job<'_> {
             mut warnings,
             ..
         } = scan;
+        let own: Vec<_> = found
+            .iter()
+            .filter(|found| found.own)
+            .map(|found| found.path.clone())
+            .collect();
         let (entries, uncopied) = self.copy_all(found, &databases)?;
+        // All of them were copied, unless the app has just removed one.
+        for path in own {
+            if entries.iter().all(|entry| entry.path != path) {
+                warnings.push(Warning {
+                    path: path.clone(),
+                    text: "it is missing: the app removed it while the backup was prepared".to_owned(),
+                });
+                awaited.push(path);
+            }
+        }
         for Uncopied { found, reason } in uncopied {
             listing.add_uncopied(&found)?;
             left_out.retain(|part: &LeftOut| {

@@ -16,8 +16,8 @@ use std::{
 
 use common::{back_up_and_restore, damage, make_database, newest_set};
 use config_volume::{
-    Error, ManifestState, Options, Pattern, ProblemKind, VerifyOptions, finish, prepare, verify, verify_with,
-    withdraw,
+    Error, ManifestState, Options, Origin, Pattern, ProblemKind, Step, VerifyOptions, Watcher, finish,
+    prepare, put_in_place, verify, verify_with, withdraw,
 };
 use rusqlite::Connection;
 
@@ -310,4 +310,89 @@ fn a_nested_ignore_file_that_is_not_read_to_its_end_is_refused() {
     fs::write(volume.join("data/.kopiaignore"), lines).unwrap();
     let prepared = prepare(volume, &own());
     assert!(matches!(prepared, Err(Error::IgnoreFile { .. })), "{prepared:?}");
+}
+
+/// A database in the mode of a write-ahead log that stays open, with its log.
+fn open_with_log(database: &Path, text: &str) -> Connection {
+    let app = Connection::open(database).unwrap();
+    app.execute_batch("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;")
+        .unwrap();
+    app.execute_batch("CREATE TABLE films (name TEXT);").unwrap();
+    let insert = |number: u32| {
+        app.execute("INSERT INTO films VALUES (?1)", [format!("{text} {number:0300}")])
+            .unwrap();
+    };
+    (0..200).for_each(insert);
+    app.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);").unwrap();
+    insert(200);
+    app
+}
+
+#[test]
+fn a_database_that_the_app_makes_anew_while_it_is_copied_is_not_mixed_with_the_log_of_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (live, beside) = (folder.path().join("live"), folder.path().join("beside"));
+    for folder in [&live, &beside] {
+        fs::create_dir(folder).unwrap();
+    }
+    let first = open_with_log(&live.join("radarr.db"), "first");
+    let second = open_with_log(&beside.join("radarr.db"), "second");
+    let (from, to) = (beside, live.clone());
+    let replace = move |step| {
+        if step == Step::SpaceChecked && from.join("radarr.db").exists() {
+            for name in ["radarr.db-wal", "radarr.db-shm", "radarr.db"] {
+                fs::rename(from.join(name), to.join(name))?;
+            }
+        }
+        Ok(())
+    };
+    let options = Options {
+        watcher: Watcher::new(replace),
+        busy_timeout: Duration::from_secs(5),
+        ..own()
+    };
+    prepare(&live, &options).unwrap();
+    let copy = Connection::open(newest_set(&live).join("databases/0.sqlite")).unwrap();
+    let mut names = copy.prepare("SELECT name FROM films").unwrap();
+    let names: Vec<String> = names
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(|name| name.unwrap_or_else(|error| error.to_string()))
+        .collect();
+    let of = |text: &str| names.iter().filter(|name| name.starts_with(text)).count();
+    let (of_first, of_second) = (of("first"), of("second"));
+    assert!(
+        (of_first, of_second) == (201, 0) || (of_first, of_second) == (0, 201),
+        "{of_first} and {of_second} of {}; {:?}",
+        names.len(),
+        finish(&live)
+    );
+    drop((first, second));
+}
+
+#[test]
+fn a_marker_of_a_restore_long_ago_says_nothing_of_a_volume_that_was_moved() {
+    let folder = tempfile::tempdir().unwrap();
+    let (live, moved) = (folder.path().join("live"), folder.path().join("moved"));
+    commit(&live_database(&live), "first");
+    // A restore by Velero of a backup without copies. The app starts, and runs for long.
+    fs::create_dir(live.join(".velero")).unwrap();
+    fs::write(live.join(".velero/0b7c0fe1"), "").unwrap();
+    put_in_place(&live).unwrap();
+    prepare(&live, &own()).unwrap();
+    commit(&live_database(&live), "second");
+    // The app is stopped, and its volume copied to another one as it is.
+    let status = std::process::Command::new("cp")
+        .arg("-a")
+        .args([&live, &moved])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let placed = put_in_place(&moved).unwrap();
+    assert_eq!(placed.origin, Some(Origin::Elsewhere), "{placed:?}");
+    assert_eq!(
+        fs::read(moved.join("radarr.db")).unwrap(),
+        fs::read(live.join("radarr.db")).unwrap()
+    );
+    assert_eq!(placed.problems().len(), 1);
 }
