@@ -82,6 +82,16 @@ pub enum Peers {
     Related(PeerFacts),
 }
 
+impl Peers {
+    /// How often credentials were replaced for another unit.
+    pub fn rotations(&self) -> u64 {
+        match self {
+            Self::Related(peers) => peers.rotations,
+            Self::NotTracked | Self::NoRelation => 0,
+        }
+    }
+}
+
 /// What the peer relation says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerFacts {
@@ -256,7 +266,8 @@ mod tests {
         };
         let here = DataUnit::Here;
         // This unit is radarr/1. Leads, contents, relation; what is decided, and whom the leader binds.
-        let cases: Vec<(bool, Option<Contents>, Peers, DataUnit, Option<u64>)> = vec![
+        type Case = (bool, Option<Contents>, Peers, DataUnit, Option<u64>);
+        let cases: Vec<Case> = vec![
             (true, Some(Empty), Peers::NotTracked, DataUnit::NotTracked, None),
             (false, None, Peers::NotTracked, DataUnit::NotTracked, None),
             // No relation yet: as before, but no fresh start.

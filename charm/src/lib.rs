@@ -9,6 +9,7 @@ pub mod backup;
 pub mod backup_time;
 pub mod config_file;
 pub mod credentials;
+pub mod credentials_seen;
 pub mod data_unit;
 pub mod env;
 pub mod facts;

@@ -77,12 +77,7 @@ pub fn declaration() -> Value {
 
 /// Runs the action.
 pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
-    let Env {
-        juju,
-        recovery,
-        profile,
-        ..
-    } = call.env;
+    let Env { juju, profile, .. } = call.env;
     let parameters = juju.action_parameters()?;
     let Some(uid) = call.text(&parameters, "backup-uid") else {
         return Err("backup-uid must be a uid, a name, or latest".to_owned().into());
@@ -101,27 +96,40 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     };
     let flag = |name: &str, default: bool| parameters.get(name).and_then(Value::as_bool).unwrap_or(default);
     let (dry_run, keep_old) = (flag("dry-run", false), flag("keep-old", true));
-    let elsewhere = elsewhere(juju);
-    let done = with_folder(&elsewhere, volume, !keep_old, || -> Result<Results, Stopped> {
-        let plan = recovery.plan_restore(&wanted, volume, keep_old, &elsewhere)?;
-        if dry_run {
-            return Ok(shown(profile, juju, &plan));
-        }
-        call.say(&format!("restoring {}", described(&plan)));
-        let say = |line: &str| call.say(line);
-        let checked = recovery.restore(&plan, &mut RestoredApp(call.env), &Lines::to(&say))?;
-        if takes_over(call.facts) {
-            bind(call)?;
-        }
-        let mut results = of_check(&checked);
-        results.insert("result".to_owned(), "restored".to_owned());
-        Ok(results)
-    });
+    let done = carried_out(call, &wanted, volume, dry_run, keep_old);
     if !dry_run {
         // Whatever came of it, the status tells how the app stands now.
         steps::run(call.env, Asks::Nothing)?;
     }
     done
+}
+
+fn carried_out(
+    call: Call<'_>,
+    wanted: &Wanted,
+    volume: &Path,
+    dry_run: bool,
+    keep_old: bool,
+) -> Result<Results, Stopped> {
+    let Env {
+        juju,
+        recovery,
+        profile,
+        ..
+    } = call.env;
+    let plan = recovery.plan_restore(wanted, volume, keep_old, &elsewhere(juju))?;
+    if dry_run {
+        return Ok(shown(profile, juju, &plan));
+    }
+    call.say(&format!("restoring {}", described(&plan)));
+    let say = |line: &str| call.say(line);
+    let checked = recovery.restore(&plan, &mut RestoredApp(call.env), &Lines::to(&say))?;
+    if takes_over(call.facts) {
+        bind(call)?;
+    }
+    let mut results = of_check(&checked);
+    results.insert("result".to_owned(), "restored".to_owned());
+    Ok(results)
 }
 
 /// Writes down that this unit has the data now.
@@ -144,27 +152,6 @@ fn patience_of(text: &str) -> Result<Duration, String> {
         ));
     }
     Ok(patience)
-}
-
-/// The folder is there while `work` is done, if it is wanted, and longer where an exchange that was cut off needs it.
-fn with_folder<T>(
-    folder: &Path,
-    volume: &Path,
-    is_wanted: bool,
-    work: impl FnOnce() -> Result<T, Stopped>,
-) -> Result<T, Stopped> {
-    if is_wanted {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-    }
-    let done = work();
-    if is_wanted
-        && !config_recovery::engine::needs_elsewhere(volume)
-        && let Err(error) = std::fs::remove_dir_all(folder)
-    {
-        log::warn!("cannot remove {}: {error}", folder.display());
-    }
-    done
 }
 
 fn from(call: Call<'_>, parameters: &Map<String, Value>, target: &AppId) -> Option<AppId> {

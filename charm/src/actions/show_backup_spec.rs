@@ -18,7 +18,8 @@ pub fn declaration() -> Value {
         "description": "Shows what is asked of velero-operator, and what a backup would hold. Changes nothing. On the unit \
             with the data. Results: `spec` is the request's spec as JSON; `method` and `reason` say how the volume is saved and why; \
             `problem` says why a backup would not hold the bytes, if that is so; `held-bytes`, `files` and `databases` count \
-            what a backup holds, `left-out-bytes` and `left-out` what it leaves out, by pattern; `media` names the claim of the media, which is \
+            what a backup holds, `left-out-bytes` and `left-out` what it leaves out, by pattern; `warnings` says, a line each, which databases of the app are missing \
+            and what else is odd about a file, if there is something; `media` names the claim of the media, which is \
             in no backup of Velero, of others neither, as long as it is mounted.",
         "additionalProperties": false,
     })
@@ -67,6 +68,10 @@ fn results(profile: &AppProfile, facts: &Facts) -> Result<Results, String> {
         ("left-out-bytes".to_owned(), left_out_bytes.to_string()),
         ("left-out".to_owned(), left_out.join(", ")),
     ]);
+    if !contents.warnings.is_empty() {
+        let lines: Vec<String> = contents.warnings.iter().map(hooks::line).collect();
+        results.insert("warnings".to_owned(), lines.join("\n"));
+    }
     if let Some(mounted) = &facts.media_claim {
         let (name, label) = (&mounted.name, media::claim::EXCLUDED);
         let text = match &mounted.claim {

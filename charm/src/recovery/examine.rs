@@ -1,4 +1,4 @@
-//! Whether a restored volume is the app's: its own config file reads as such.
+//! Whether a restored volume is the app's: its own config file reads as such, and its databases are there.
 
 use std::path::Path;
 use std::time::Duration;
@@ -28,22 +28,29 @@ impl App for NotYet<'_> {
     }
 }
 
-/// Whether the app's own file reads as such. What is wrong, a line each.
-///
-/// `_promised` says whether a manifest told what has to be there.
-pub fn examine(profile: &AppProfile, folder: &Path, _promised: bool) -> Vec<String> {
-    let (Some(file), Some(storage)) = (&profile.config_file, &profile.storage) else {
+/// Whether the app's own file reads as such, and, where no manifest says what was backed up (`promised`), whether the app's
+/// databases are there. What is wrong, a line each.
+pub fn examine(profile: &AppProfile, folder: &Path, promised: bool) -> Vec<String> {
+    let Some(storage) = &profile.storage else {
         return Vec::new();
     };
-    let Ok(inside) = Path::new(&file.path).strip_prefix(&storage.location) else {
-        return Vec::new();
-    };
-    let shown = inside.display();
-    let problem = match std::fs::read(folder.join(inside)) {
-        Ok(content) => config_file::damage(file, &content).map(|damage| format!("{shown}: {damage}")),
-        Err(error) => Some(format!("{shown} cannot be read: {error}")),
-    };
-    problem.into_iter().collect()
+    let unpromised = storage.databases.iter().filter(|_| !promised);
+    let missing = unpromised.filter(|name| !folder.join(name.trim_start_matches('/')).is_file());
+    let mut problems: Vec<String> = missing
+        .map(|name| format!("{name} is missing, a database that {} needs", profile.title))
+        .collect();
+    let inside = profile
+        .config_file
+        .as_ref()
+        .and_then(|file| Some((file, Path::new(&file.path).strip_prefix(&storage.location).ok()?)));
+    if let Some((file, inside)) = inside {
+        let shown = inside.display();
+        problems.extend(match std::fs::read(folder.join(inside)) {
+            Ok(content) => config_file::damage(file, &content).map(|damage| format!("{shown}: {damage}")),
+            Err(error) => Some(format!("{shown} cannot be read: {error}")),
+        });
+    }
+    problems
 }
 
 #[cfg(test)]
@@ -72,6 +79,16 @@ mod tests {
         let root = file.root();
         std::fs::write(&place, format!("<{root}><ApiKey>k</ApiKey></{root}>")).unwrap();
         assert_eq!(examine(&profile, folder.path(), true), Vec::<String>::new());
+        let missing = examine(&profile, folder.path(), false);
+        assert!(
+            missing.len() == 2 && missing[0].starts_with("sample.db is missing"),
+            "{missing:?}"
+        );
+        std::fs::create_dir(folder.path().join("state")).unwrap();
+        for name in ["sample.db", "state/other.db"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        assert_eq!(examine(&profile, folder.path(), false), Vec::<String>::new());
         for damaged in ["", "\0\0\0\0", "<Other/>", "<Config><ApiKey>k</Api"] {
             std::fs::write(&place, damaged).unwrap();
             assert_eq!(examine(&profile, folder.path(), true).len(), 1, "{damaged:?}");

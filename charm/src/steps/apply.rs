@@ -12,6 +12,7 @@ use juju_charm::{Juju, RelationId};
 
 use crate::CharmError;
 use crate::credentials;
+use crate::credentials_seen::CredentialsSeen;
 use crate::data_unit;
 use crate::env::Env;
 use crate::ingress;
@@ -209,6 +210,10 @@ fn change_secret(juju: &Juju, profile: &AppProfile, secret: SecretPlan) -> Resul
         return Ok(());
     };
     let label = credentials::label(kind);
+    if matches!(secret, SecretPlan::Add { .. } | SecretPlan::Renew(_)) {
+        // If the config file cannot be written after this, the next event has to find the difference.
+        CredentialsSeen::forget(juju.context().charm_dir());
+    }
     match secret {
         SecretPlan::Keep => {}
         SecretPlan::Add { credentials, rotate } => {

@@ -1,8 +1,8 @@
 //! Step 1. Reads what a dispatch needs to know, each thing once, and only what the event can have changed.
 //!
-//! A hook tool costs some milliseconds and update-status comes every five minutes for ever, so a steady one reads ten:
-//! is-leader, config-get, four about the peer relation, secret-get, two about the backup relation, and status-get at the end.
-//! Ports, the storage's place and the relations that decide how the workload runs are read in events that can have changed
+//! A hook tool costs some milliseconds and update-status comes every five minutes for ever, so a steady one reads nine:
+//! is-leader, config-get, four about the peer relation, two about the backup relation, and status-get at the end. The secret is
+//! read only when the config file or an event says that it may be another: see [`CredentialsSeen`]. Ports, the storage's place and the relations that decide how the workload runs are read in events that can have changed
 //! them, or when it has to be started: in between, Pebble's plan remembers what they said. The version is read when there is
 //! a new container.
 
@@ -20,6 +20,7 @@ use crate::CharmError;
 use crate::backup::{self, BackupFacts};
 use crate::config_file;
 use crate::credentials::{self, Credentials, MissingKey, Origin};
+use crate::credentials_seen::CredentialsSeen;
 use crate::data_unit::{self, Contents, DATA_UNIT, DataUnit, PeerFacts, Peers, ROTATIONS, Report};
 use crate::env::Env;
 use crate::facts::{Container, Exchange, Facts, FileFacts, ReadyContainer, Storage};
@@ -82,11 +83,17 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         peers: &peers,
     });
     let runs_here = data.is_here();
-    let credentials = if leader || runs_here {
-        credentials(juju, profile, &container, leader, &data)?
+    let may_be_another = thorough || matches!(event, Event::SecretChanged(_));
+    let credentials = if runs_here || leader && may_be_another {
+        let seen = CredentialsSeen::beside(context.charm_dir(), peers.rotations());
+        credentials(juju, profile, &container, leader, &data, &seen, may_be_another)?
     } else {
         None
     };
+    if !leader && !runs_here {
+        // Nothing here is compared with the secret any more, and nobody tells this unit of another one.
+        CredentialsSeen::forget(context.charm_dir());
+    }
     let rotation = rotation(juju, profile, leader, credentials.as_ref())?;
     let is_backed_up = profile.storage.is_some() && !juju.relations(BACKUP_ENDPOINT)?.is_empty();
     let backup_relations = if leader && is_backed_up {
@@ -348,7 +355,8 @@ fn version(place: &VersionFile, content: &[u8]) -> Option<String> {
     (!value.is_empty()).then(|| value.to_owned())
 }
 
-/// What the secret holds; before there is one, the key that the app already uses, else new ones.
+/// What the secret holds; before there is one, the key that the app already uses, else new ones. Where the config file has what
+/// the secret had when it was `seen` last, and it cannot be another by now, the secret is not read.
 ///
 /// Nothing is made while the container cannot be read, or the app has still to make its file: it may have a key that its
 /// clients know. Nor on a unit that could not keep them, because it does not lead, or that does not run the app.
@@ -358,25 +366,37 @@ fn credentials(
     container: &Container,
     leader: bool,
     data: &DataUnit,
+    seen: &CredentialsSeen,
+    may_be_another: bool,
 ) -> Result<Option<Credentials>, CharmError> {
     let (Some(file), Some(kind)) = (&profile.config_file, &profile.credentials) else {
         return Ok(None);
     };
     let label = credentials::label(kind);
+    let current = match container {
+        Container::Ready(ready) => ready.config_file.as_ref(),
+        _ => None,
+    };
+    let current = current.map(|file| file.content.as_slice());
+    if !may_be_another && let Some(found) = current.and_then(|content| seen.recall(profile, content)) {
+        return Ok(Some(found));
+    }
     if let Some(content) = juju.secret_content(label)? {
         return match Credentials::from_secret(kind, &content) {
-            Ok(found) => Ok(Some(found)),
+            Ok(found) => {
+                seen.note(profile, current, &found);
+                Ok(Some(found))
+            }
             Err(MissingKey(key)) => Err(CharmError::SecretWithoutKey { label, key }),
         };
     }
-    let (Container::Ready(ready), true) = (container, data.is_here()) else {
+    if !matches!(container, Container::Ready(_)) || !data.is_here() {
         return Ok(None);
-    };
-    let current = ready.config_file.as_ref();
+    }
     let in_use = profile
         .api_key_place()
         .zip(current)
-        .and_then(|(place, current)| config_file::value(file, &current.content, &place));
+        .and_then(|(place, current)| config_file::value(file, current, &place));
     match in_use.as_deref().and_then(Credentials::from_config_file) {
         Some(key) => Ok(Some(key)),
         None if file.created_by == CreatedBy::App && current.is_none() || !leader => Ok(None),

@@ -241,7 +241,13 @@ impl Error {
                 "free space on the node's disk; the kubelet evicts pods when it is nearly full".to_owned()
             }
             Self::BackupRunning { .. } => "wait until it has ended, then restore again".to_owned(),
-            Self::Incomplete { .. } => "restore again: this backup, or any other one".to_owned(),
+            Self::Incomplete { cause } => {
+                let first = cause.hint().map(|hint| format!("{hint}; then "));
+                format!(
+                    "{}restore again: this backup, or any other one",
+                    first.unwrap_or_default()
+                )
+            }
             Self::Hopeless { hint, .. } => hint.clone(),
             Self::TimedOut { .. } => {
                 "look at the events of what was waited for, then run it again".to_owned()

@@ -238,13 +238,20 @@ pub(crate) fn read_plain(path: &Path) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
+/// Makes a folder of ours if it is not there. What else is in its place, a link say, is none of ours, and goes.
 pub(crate) fn make_folder(path: &Path) -> Result<()> {
-    match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(Error::io("make the folder", path)(error))
+    let make = || DirBuilder::new().mode(0o700).create(path);
+    let made = match make() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) {
+                return Ok(());
+            }
+            remove_file(path)?;
+            make()
         }
-        _ => Ok(()),
-    }
+        made => made,
+    };
+    made.map_err(Error::io("make the folder", path))
 }
 
 /// Deletes a file if it is there.
@@ -255,10 +262,22 @@ pub(crate) fn remove_file(path: &Path) -> Result<()> {
     }
 }
 
-/// Deletes a folder with all that is in it; links are deleted, not followed.
+/// Deletes a folder with all that is in it, or whatever else is in its place; links are deleted, not followed.
 pub(crate) fn remove_tree(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
+    let removed = match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(path),
+        removed => removed,
+    };
+    match removed {
+        // With a file in the place of the folder above there is nothing either.
+        Err(error)
+            if !matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Err(Error::io("remove", path)(error))
+        }
         _ => Ok(()),
     }
 }

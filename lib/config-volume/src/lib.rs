@@ -69,7 +69,7 @@ pub use prepare::{Prepared, prepare};
 pub use sets::{OpenSet, open_sets};
 pub use swap::{
     FileSystem, GivenUp, OutsideLinks, Swap, SwapOptions, SwapPeek, SwapState, SwapStep, SwapWatcher,
-    UnpackLimits, Unpacked, bytes_of, fits, room, unpack,
+    UnpackLimits, Unpacked, bytes_of, room, unpack,
 };
 pub use tree::RelPath;
 pub use verify::{

@@ -77,6 +77,18 @@ impl OwnDatabases {
         meta.modified.0 < self.idle_before && meta.changed.0 < self.idle_before
     }
 
+    /// The app's databases by their very paths that are not there, or are empty files: the app may make them at any moment.
+    pub fn awaited<'a>(&'a self, root: &'a Root) -> impl Iterator<Item = RelPath> + 'a {
+        let paths = self.patterns.iter().filter_map(Pattern::path);
+        paths
+            .filter_map(|path| RelPath::new(path.trim_start_matches('/')).ok())
+            .filter(|path| match root.look(path) {
+                Ok(Some(meta)) => meta.is_file() && meta.len() == 0,
+                Ok(None) => true,
+                Err(_) => false,
+            })
+    }
+
     /// What a person should know about the patterns that named nothing. `found` has the numbers of those that did.
     pub fn missing<'a>(&'a self, root: &'a Root, found: &'a [usize]) -> impl Iterator<Item = Warning> + 'a {
         self.patterns

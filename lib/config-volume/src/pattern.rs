@@ -171,9 +171,18 @@ impl Pattern {
     /// Whether the line names one path and no other.
     #[must_use]
     pub fn is_literal(&self) -> bool {
-        self.tokens
-            .iter()
-            .all(|token| matches!(token, Token::Char(_) | Token::Separator))
+        self.path().is_some()
+    }
+
+    /// The path that the line names, with a leading `/`, where that is one and no other.
+    #[must_use]
+    pub fn path(&self) -> Option<String> {
+        let plain = |token: &Token| match token {
+            Token::Char(own) => Some(*own),
+            Token::Separator => Some('/'),
+            _ => None,
+        };
+        self.tokens.iter().map(plain).collect()
     }
 
     /// Whether the line begins with `!`: it takes back what an earlier one left out.

@@ -142,7 +142,8 @@ pub fn put_in_place_with(volume: &Path, options: &PlaceOptions) -> Result<PutInP
 /// charm that goes away, after which nobody else would do so, and what stays would leave the live databases out of every
 /// later backup. A backup that is running fails by [`Error::NothingToFinish`]. Says whether there was something.
 ///
-/// The copies of a restored volume that were never put in place stay: they are the only ones there are.
+/// The copies of a restored volume that were never put in place stay: they are the only ones there are. An ignore file that
+/// came with them goes.
 ///
 /// # Errors
 /// A copy whose database is missing is damaged, or a failed call. The ignore file is gone by then where it could be removed.
@@ -161,10 +162,10 @@ pub fn withdraw_watched(volume: &Path, watcher: &Watcher) -> Result<bool> {
     let Some(folder) = lock(&root, watcher)? else {
         return Ok(false);
     };
+    folder.remove_ignore()?;
     if folder.is_foreign()? {
         return Ok(false);
     }
-    folder.remove_ignore()?;
     let options = PlaceOptions {
         watcher: watcher.clone(),
         ..PlaceOptions::default()

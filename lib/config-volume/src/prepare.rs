@@ -118,6 +118,7 @@ impl Job<'_> {
         let databases = folder.start_unfinished()?;
         let mut rules = RootRules::new(folder.user_ignore()?.as_deref(), &self.options.leave_out)?;
         let mut listing = Listing::create(self.root, &folder.unfinished().join(FILES), self.options)?;
+        let awaited: Vec<_> = self.own.awaited(self.root).collect();
         let scan = walk(self.root, &rules, &self.own, &mut |entry| listing.add(&entry))?;
         let Scan {
             databases: found,
@@ -140,6 +141,9 @@ impl Job<'_> {
         let count = listing.finish()?;
         for entry in &entries {
             rules.push_database(&entry.path)?;
+        }
+        for path in awaited {
+            rules.push_awaited(&path)?;
         }
         let manifest = Manifest {
             format: FORMAT.to_owned(),

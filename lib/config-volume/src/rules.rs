@@ -48,6 +48,12 @@ impl RootRules {
         all.text.extend(user);
         if !user.is_empty() {
             all.text.extend(b"\n");
+        }
+        for line in leave_out {
+            all.push(line.as_bytes(), Reason::Cache)?;
+        }
+        // Behind whatever might name the copies, such as `/**/*.sqlite`.
+        if !all.rules.is_empty() {
             for line in ["!/.config-backup", "!/.config-backup/**"] {
                 all.text.extend([line.as_bytes(), b"\n"].concat());
             }
@@ -60,9 +66,6 @@ impl RootRules {
             "/.config-restore",
         ] {
             all.text.extend([line.as_bytes(), b"\n"].concat());
-        }
-        for line in leave_out {
-            all.push(line.as_bytes(), Reason::Cache)?;
         }
         Ok(all)
     }
@@ -104,6 +107,11 @@ impl RootRules {
             )?;
         }
         Ok(())
+    }
+
+    /// Leaves out a database that is not there yet: what is stored of it would be what was written when it was read.
+    pub fn push_awaited(&mut self, path: &RelPath) -> Result<()> {
+        self.push(&exactly(path.as_bytes()), Reason::LiveDatabase)
     }
 
     /// The lines.

@@ -1,6 +1,7 @@
 //! Is a restored volume what was backed up?
 
 use std::{
+    collections::{BTreeSet, HashSet},
     fmt, io,
     os::unix::fs::MetadataExt,
     path::Path,
@@ -29,7 +30,7 @@ const LISTED: usize = 1000;
 #[derive(Debug, Clone, Default)]
 pub struct VerifyOptions {
     /// When the backup ended. A file that was written between the manifest and this moment may differ from what was
-    /// promised, which then is a note and no problem.
+    /// promised, which then is a note and no problem; but for a database. A manifest that is later belongs to another backup.
     pub backup_ended: Option<SystemTime>,
     /// When the backup began. A manifest that is older belongs to another backup: nothing in it vouches for this one.
     pub backup_started: Option<SystemTime>,
@@ -131,7 +132,7 @@ pub enum ProblemKind {
     ForeignManifest,
     /// Owner, group or mode differ.
     OwnerOrMode,
-    /// It was made for an earlier backup.
+    /// It was made for another backup.
     Stale,
     /// It was written to after the manifest was made, and may differ.
     Written,
@@ -144,8 +145,10 @@ pub enum ProblemKind {
 /// * A database that is not the app's own may be damaged when it is byte for byte what was backed up: a note.
 /// * Every file that stayed the same while the backup was prepared is there with its size and its checksum, where one
 ///   was made. A file that begins with what was promised and goes on is a log that was written to: a note.
+/// * A database that is in no list appeared while the backup ran: it is checked as the app would find it.
 /// * A different owner or mode is a note: Velero itself does not take it for an error.
-/// * The manifest was made after the backup began ([`VerifyOptions::backup_started`]): an older one vouches for nothing.
+/// * The manifest was made while the backup ran ([`VerifyOptions::backup_started`], [`VerifyOptions::backup_ended`]): an
+///   older or later one vouches for nothing.
 ///
 /// Without a manifest every database that is found is checked as the app would find it; a transaction that was cut off
 /// is rolled back then, as the app would do. Nothing else is written. Hostile content gives problems, never a panic.
@@ -185,16 +188,13 @@ pub fn verify_with(volume: &Path, options: &VerifyOptions) -> Result<Verdict> {
         return Ok(check.verdict);
     };
     let path = set.manifest_path();
-    match root.look(&path) {
-        Ok(None) => check.without_manifest()?,
-        _ => match set.read() {
-            Ok((manifest, files)) => check.set(&set, &manifest, files)?,
-            Err(error) => {
-                check.verdict.manifest = ManifestState::Unusable;
-                check.problem(&path, ProblemKind::ForeignManifest, reason(error));
-                check.without_manifest()?;
-            }
-        },
+    match set.read() {
+        Ok((manifest, files)) => check.set(&set, &manifest, files)?,
+        Err(error) => {
+            check.verdict.manifest = ManifestState::Unusable;
+            check.problem(&path, ProblemKind::ForeignManifest, reason(error));
+            check.without_manifest()?;
+        }
     }
     Ok(check.verdict)
 }
@@ -251,8 +251,7 @@ impl Check<'_> {
     /// Compares the volume with what a set promises.
     fn set(&mut self, set: &Set, manifest: &Manifest, files: Files) -> Result<()> {
         let path = &set.manifest_path();
-        if let Some(early) = self.seconds_too_early(manifest) {
-            let text = format!("was made {early} seconds before this backup began, for another one");
+        if let Some(text) = self.of_another_time(manifest) {
             if self.options.prefers_live {
                 // What a backup that was cut short left in the volume; the live files do not need it.
                 self.note(path, ProblemKind::Stale, text);
@@ -266,6 +265,7 @@ impl Check<'_> {
         for database in &manifest.databases {
             self.database(set, database);
         }
+        let mut unlisted = self.other_databases(manifest)?;
         let mut listed = 0;
         let entries = match files.entries() {
             Ok(entries) => entries,
@@ -278,7 +278,10 @@ impl Check<'_> {
             match entry {
                 Ok(entry) => {
                     listed += 1;
-                    self.file(&entry);
+                    let is_known_file = !entry.stable && self.is_warned_of(manifest, &entry.path);
+                    if self.file(&entry) || is_known_file || entry.database.is_some() {
+                        unlisted.remove(&entry.path);
+                    }
                 }
                 Err(error) => {
                     self.problem(path, ProblemKind::ForeignManifest, list_trouble(error));
@@ -293,13 +296,41 @@ impl Check<'_> {
                 format!("has a list of {listed} files instead of {}", manifest.file_count),
             );
         }
+        // Made while the backup ran: whatever was written to them then, they may have been read half of it.
+        for path in unlisted {
+            self.live(&path);
+        }
         Ok(())
     }
 
-    fn seconds_too_early(&self, manifest: &Manifest) -> Option<u64> {
-        let started = self.options.backup_started.and_then(seconds)?;
-        let early = started.checked_sub(manifest.made)?;
-        (early > CLOCK_SLACK).then_some(early)
+    /// What looks like a database in the volume and is none of those that were copied.
+    fn other_databases(&self, manifest: &Manifest) -> Result<BTreeSet<RelPath>> {
+        let copied: HashSet<&RelPath> = manifest.databases.iter().map(|entry| &entry.path).collect();
+        let own = OwnDatabases::default();
+        let found = walk(self.root, &RootRules::everything(), &own, &mut |_| Ok(()))?;
+        let paths = found.databases.into_iter().map(|database| database.path);
+        Ok(paths.filter(|path| !copied.contains(path)).collect())
+    }
+
+    /// Whether the manifest says something of a path: that it looks like a database and is stored as a file, for one.
+    fn is_warned_of(&self, manifest: &Manifest, path: &RelPath) -> bool {
+        manifest.warnings.iter().any(|warning| warning.path == *path)
+    }
+
+    /// Why a manifest is none of this backup's, by its time.
+    fn of_another_time(&self, manifest: &Manifest) -> Option<String> {
+        let started = self.options.backup_started.and_then(seconds);
+        let apart =
+            |from: Option<u64>, to: Option<u64>| to?.checked_sub(from?).filter(|apart| *apart > CLOCK_SLACK);
+        let made = Some(manifest.made);
+        if let Some(early) = apart(made, started) {
+            return Some(format!(
+                "was made {early} seconds before this backup began, for another one"
+            ));
+        }
+        // Left over from when the clock was ahead.
+        apart(self.ended, made)
+            .map(|late| format!("was made {late} seconds after this backup had ended, for another one"))
     }
 
     fn database(&mut self, set: &Set, entry: &DatabaseEntry) {
@@ -420,11 +451,15 @@ impl Check<'_> {
         });
     }
 
-    fn file(&mut self, entry: &FileEntry) {
-        let as_promised = !entry.stable || self.is_as_promised(entry);
-        if entry.database.is_some() {
-            self.database_file(entry, as_promised);
+    /// Says whether a file is the one that was promised.
+    fn file(&mut self, entry: &FileEntry) -> bool {
+        if entry.database.is_none() {
+            return entry.stable && self.is_as_promised(entry);
         }
+        // It was to stay the same for as long as the backup runs, and under its name.
+        let as_promised = !entry.path.is_utf8() || self.is_as_promised(entry);
+        self.database_file(entry, as_promised);
+        as_promised
     }
 
     /// A database that nobody used, which was stored as the file it is.
@@ -438,6 +473,18 @@ impl Check<'_> {
         if meta.kind != Kind::File {
             return;
         }
+        let before = self.problems;
+        for suffix in ["-wal", "-journal"] {
+            let beside = path.with_suffix(suffix);
+            if matches!(self.root.look(&beside), Ok(Some(meta)) if meta.size() > 0) {
+                self.problem(
+                    path,
+                    ProblemKind::Changed,
+                    format!("was opened while the backup ran: {beside} would be replayed onto it"),
+                );
+            }
+        }
+        let as_promised = as_promised && self.problems == before;
         let checked = check_copy(&self.root.full(path));
         if let Err(found) = &checked {
             let was_before = entry.stable && as_promised && entry.blake3.is_some();
@@ -501,8 +548,10 @@ impl Check<'_> {
             return true;
         };
         let written = u64::try_from(meta.modified.0).unwrap_or(0);
-        if kind == ProblemKind::Written || self.ended.is_some_and(|end| (self.made..=end).contains(&written))
-        {
+        let was_written = kind == ProblemKind::Written
+            || self.ended.is_some_and(|end| (self.made..=end).contains(&written));
+        // A database is no log that may grow, and half a change damages it.
+        if entry.database.is_none() && was_written {
             self.note(path, ProblemKind::Written, text);
         } else {
             self.problem(path, kind, text);

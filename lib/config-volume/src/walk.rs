@@ -272,6 +272,11 @@ impl Walker<'_> {
             self.named.push(named.number);
             if meta.size == 0 {
                 self.warn(&path, "it is a database of the app's, and empty");
+                if named.is_exact {
+                    // It is left out: by the time it is read it may be half a database.
+                    self.count(Reason::LiveDatabase, live_line(&path), 0);
+                    return Ok(());
+                }
             } else if matches!(class, Class::File) {
                 self.warn(&path, "it has the name of a database of the app's, and is none");
             }
@@ -479,8 +484,14 @@ fn nested_rules(root: &Root, folder: &OpenFolder, path: &RelPath) -> Result<Vec<
     let mut text = Vec::new();
     folder
         .read(name)
-        .and_then(|file| file.take(IGNORE_FILE_LIMIT).read_to_end(&mut text))
+        .and_then(|file| file.take(IGNORE_FILE_LIMIT + 1).read_to_end(&mut text))
         .map_err(Error::io("read", root.full(&file)))?;
+    if text.len() as u64 > IGNORE_FILE_LIMIT {
+        return Err(Error::IgnoreFile {
+            path: file.to_string(),
+            reason: format!("it is larger than {IGNORE_FILE_LIMIT} bytes"),
+        });
+    }
     let base = [b"/", path.as_bytes()].concat();
     Ok(lines(&text, &base, file)?.into_iter().map(Arc::new).collect())
 }

@@ -214,6 +214,15 @@ fn a_list_of_files_that_is_not_the_one_that_was_written_is_a_problem() {
 }
 
 #[test]
+fn copies_without_their_manifest_are_a_problem() {
+    let bed = restored(&own());
+    fs::remove_file(newest_set(&bed.volume).join("manifest.json")).unwrap();
+    let verdict = verify(&bed.volume).unwrap();
+    assert_eq!(kinds(&verdict), [ProblemKind::ForeignManifest], "{verdict:?}");
+    assert_eq!(verdict.manifest, ManifestState::Unusable);
+}
+
+#[test]
 fn a_backup_with_a_manifest_of_version_1_can_still_be_judged_and_restored() {
     let bed = restored(&own());
     let set = newest_set(&bed.volume);

@@ -108,7 +108,7 @@ fn labels_that_kubernetes_refuses_are_refused() {
 #[test]
 fn the_presets_take_what_a_restore_needs_and_one_volume() {
     let filesystem = BackupSpec::config_volume("radarr", "media", Method::Filesystem).unwrap();
-    insta::assert_snapshot!(filesystem.to_wire_text(), @r#"{"include_namespaces":["media"],"include_resources":["pods","persistentvolumeclaims","persistentvolumes","serviceaccounts"],"exclude_namespaces":null,"exclude_resources":null,"label_selector":{"app.kubernetes.io/name":"radarr"},"ttl":null,"include_cluster_resources":null,"schedule":null,"paused":null,"skip_immediately":null,"use_owner_references_in_backup":null}"#);
+    insta::assert_snapshot!(filesystem.to_wire_text(), @r#"{"include_namespaces":["media"],"include_resources":["pods","persistentvolumeclaims","persistentvolumes"],"exclude_namespaces":null,"exclude_resources":null,"label_selector":{"app.kubernetes.io/name":"radarr"},"ttl":null,"include_cluster_resources":null,"schedule":null,"paused":null,"skip_immediately":null,"use_owner_references_in_backup":null}"#);
     let snapshot = BackupSpec::config_volume("radarr", "media", Method::Snapshot).unwrap();
     insta::assert_snapshot!(snapshot.to_wire_text(), @r#"{"include_namespaces":["media"],"include_resources":["persistentvolumeclaims","persistentvolumes"],"exclude_namespaces":null,"exclude_resources":null,"label_selector":{"app.kubernetes.io/name":"radarr","storage.juju.is/name":"config"},"ttl":null,"include_cluster_resources":null,"schedule":null,"paused":null,"skip_immediately":null,"use_owner_references_in_backup":null}"#);
     assert!(BackupSpec::config_volume("Radarr?", "media", Method::Snapshot).is_err());

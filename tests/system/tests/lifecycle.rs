@@ -51,7 +51,7 @@ fn the_databag_is_the_one_that_the_operator_reads() {
     let schedule = format!("{} {} * * *", minute % 60, minute / 60);
     let spec = format!(
         concat!(
-            r#"{{"include_namespaces":["homelab"],"include_resources":["pods","persistentvolumeclaims","persistentvolumes","serviceaccounts"],"#,
+            r#"{{"include_namespaces":["homelab"],"include_resources":["pods","persistentvolumeclaims","persistentvolumes"],"#,
             r#""exclude_namespaces":null,"exclude_resources":null,"label_selector":{{"app.kubernetes.io/name":"radarr"}},"ttl":"720h","#,
             r#""include_cluster_resources":null,"schedule":"{}","paused":null,"skip_immediately":null,"use_owner_references_in_backup":null}}"#
         ),

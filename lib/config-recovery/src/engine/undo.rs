@@ -22,7 +22,8 @@ impl<B: Beside> Run<'_, B> {
                 return cause;
             }
         };
-        if let Some(peek) = peek.filter(|peek| peek.old_is_gone) {
+        // After a start that went well only what is left is to be removed.
+        if let Some(peek) = peek.filter(|peek| peek.old_is_gone && failed_at != Step::Clean) {
             return self.stay(cause, peek.is_incomplete).await;
         }
         if !failed_at.touches_the_app() {

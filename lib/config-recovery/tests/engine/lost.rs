@@ -63,8 +63,11 @@ fn kill_at(kind: fn(SwapStep) -> bool) -> SwapWatcher {
     SwapWatcher::new(move |step| if kind(step) { kill() } else { Ok(()) })
 }
 
+/// Whether a step is one to be killed at, and its name.
+type Kill = (fn(SwapStep) -> bool, &'static str);
+
 /// Each state, and the middle of what is done in them.
-const KILLS: [(fn(SwapStep) -> bool, &str); 11] = [
+const KILLS: [Kill; 11] = [
     (|step| step == SwapStep::State(SwapState::Staging), "staging"),
     (|step| step == SwapStep::State(SwapState::Staged), "staged"),
     (|step| step == SwapStep::Cleared, "cleared"),

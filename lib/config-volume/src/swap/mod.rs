@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 pub use give_up::GivenUp;
 pub use options::{SwapOptions, SwapStep, SwapWatcher};
 pub use peek::SwapPeek;
-pub use room::{FileSystem, bytes_of, fits, room};
+pub use room::{FileSystem, bytes_of, room};
 pub use state::SwapState;
 pub use unpack::{OutsideLinks, UnpackLimits, Unpacked, unpack};
 

@@ -140,23 +140,6 @@ impl WatchedRoom {
     }
 }
 
-/// Fails when a volume has no room for so many bytes beside the reserve that is to stay free for the app.
-///
-/// # Errors
-/// [`Error::NoRoom`], or the volume cannot be looked at.
-pub fn fits(volume: &Path, needed: u64, reserve: u64) -> Result<()> {
-    let free = room(volume)?;
-    let needed = needed.saturating_add(reserve);
-    if needed > free {
-        return Err(Error::NoRoom {
-            needed,
-            reserve,
-            free,
-        });
-    }
-    Ok(())
-}
-
 pub(super) struct Size {
     /// What a copy takes.
     pub copy: u64,

@@ -274,7 +274,9 @@ impl Simulation {
                 }
                 self.state.model.applications.remove(&app);
                 self.state.apps.remove(&app);
-                self.state.cluster.lock().stateful_sets.remove(&app);
+                let mut objects = self.state.cluster.lock();
+                objects.stateful_sets.remove(&app);
+                objects.accounts.remove(&app);
             }
         }
         Ok(!gone.is_empty())
