@@ -284,9 +284,8 @@ fn peer_bags(facts: &Facts, rotation: &Rotation) -> Option<OwnBags> {
         app.insert(ROTATIONS.to_owned(), peers.rotations.wrapping_add(1).to_string());
     }
     if facts.leader {
-        // What this unit sees now is no memory yet: it is after a hook that ended well.
         let with_data = match &facts.data {
-            DataUnit::Here => peers.own,
+            DataUnit::Here => report,
             DataUnit::Elsewhere { unit, .. } => peers.others.get(unit).copied().flatten(),
             _ => None,
         };
