@@ -147,7 +147,6 @@ impl<'u, 'a> Units<'u, 'a> {
         let [first, second] = self.all;
         first.sim(&format!("juju add-unit {}", first.app.name)).await?;
         self.controller = Controller::of(first).await?;
-        second.in_charm(&format!("mkdir -p {STATE}")).await?;
         self.controller.tells(second).await?;
         second.join().await?;
         self.controller = Controller::of(second).await?;

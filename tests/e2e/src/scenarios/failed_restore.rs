@@ -164,7 +164,10 @@ fn charm_process(pod: &str) -> Option<u32> {
 
 /// Lets everything happen that could start the app.
 async fn starts_nothing(running: &Running<'_>, story: &mut Story) -> Result<()> {
-    let events = ["event update-status radarr/0", "juju config radarr backup-retention=48h"];
+    let events = [
+        "event update-status radarr/0",
+        "juju config radarr backup-retention=48h",
+    ];
     let actions = [
         "rotate-api-key",
         "backup-now",
@@ -188,7 +191,10 @@ async fn starts_nothing(running: &Running<'_>, story: &mut Story) -> Result<()> 
             "a backup of a volume that is half filled should not be called good: {task}"
         );
     }
-    story.figure("events and actions that started nothing", events.len() + 1 + actions.len());
+    story.figure(
+        "events and actions that started nothing",
+        events.len() + 1 + actions.len(),
+    );
     story.figure("the unit says", running.status().await?);
     Ok(())
 }
