@@ -56,9 +56,33 @@ pub fn metadata(ground: &Ground, name: &str) -> ObjectMeta {
 /// # Errors
 /// When Velero refuses it or it ends otherwise.
 pub async fn make(ground: &Ground, name: &str, spec: BackupSpec) -> Result<Stored> {
+    ask(ground, name, spec).await?;
+    finish(ground, name).await
+}
+
+/// Asks Velero for a backup, and does not wait for it.
+///
+/// # Errors
+/// When the API server refuses it.
+pub async fn ask(ground: &Ground, name: &str, spec: BackupSpec) -> Result<()> {
     let backup = Backup::new(metadata(ground, name), spec);
     apply::one(&ground.client, &serde_json::to_value(backup)?).await?;
-    finish(ground, name).await
+    Ok(())
+}
+
+/// Waits for the end of a backup, good or bad.
+///
+/// # Errors
+/// When it does not end in time.
+pub async fn end(ground: &Ground, name: &str) -> Result<Backup> {
+    ended(ground, "Backup", name, |backup: &Backup| {
+        backup
+            .status
+            .as_ref()
+            .and_then(|status| status.phase.as_ref())
+            .is_some_and(BackupPhase::is_final)
+    })
+    .await
 }
 
 /// Waits for the end of a backup, which must be `Completed`, and finds out what it holds.
@@ -66,14 +90,7 @@ pub async fn make(ground: &Ground, name: &str, spec: BackupSpec) -> Result<Store
 /// # Errors
 /// When it ends otherwise or not in time.
 pub async fn finish(ground: &Ground, name: &str) -> Result<Stored> {
-    let backup: Backup = ended(ground, "Backup", name, |backup: &Backup| {
-        backup
-            .status
-            .as_ref()
-            .and_then(|status| status.phase.as_ref())
-            .is_some_and(BackupPhase::is_final)
-    })
-    .await?;
+    let backup = end(ground, name).await?;
     let status = backup.status.clone().unwrap_or_default();
     if status.phase != Some(BackupPhase::Completed) {
         bail!(
@@ -163,6 +180,29 @@ pub async fn restore(ground: &Ground, pod: &Value, scratch: Scratch<'_>) -> Resu
         );
     }
     bail!("Velero refuses restore {name} {ATTEMPTS} times: {said:?}")
+}
+
+/// Restores a backup of one namespace into another one as it is, as somebody would who has Velero and no charm.
+///
+/// # Errors
+/// When the restore does not complete.
+pub async fn restore_as_it_is(ground: &Ground, backup: &str, from: &str, to: &str) -> Result<()> {
+    let spec = RestoreSpec {
+        backup_name: Some(backup.to_owned()),
+        included_namespaces: vec![from.to_owned()],
+        namespace_mapping: BTreeMap::from([(from.to_owned(), to.to_owned())]),
+        ..RestoreSpec::default()
+    };
+    let name = format!("{backup}-as-it-is");
+    let status = ended_restore(ground, Restore::new(metadata(ground, &name), spec)).await?;
+    ensure!(
+        status.phase == Some(RestorePhase::Completed),
+        "restore {name} ended as {:?}: {:?} {:?}",
+        status.phase,
+        status.failure_reason,
+        status.validation_errors
+    );
+    Ok(())
 }
 
 /// Creates a restore and waits until it has ended, well or not.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -322,6 +323,24 @@ impl Ground {
         })
         .await;
         waited.with_context(|| format!("pod {namespace}/{name}: {}", last.borrow()))
+    }
+
+    /// The folder of a claim's volume on this machine, which is the node.
+    ///
+    /// # Errors
+    /// When the claim has no volume, or that is no folder.
+    pub async fn folder_of(&self, namespace: &str, claim: &str) -> Result<PathBuf> {
+        let claims = apply::api(&self.client, "v1", "PersistentVolumeClaim", namespace);
+        let claim = claims.get(claim).await?;
+        let name = claim.data["spec"]["volumeName"]
+            .as_str()
+            .context("the claim has no volume")?;
+        let volumes = apply::api(&self.client, "v1", "PersistentVolume", "");
+        let volume = volumes.get(name).await?;
+        let path = volume.data["spec"]["local"]["path"].as_str();
+        Ok(PathBuf::from(
+            path.context("the volume is no folder of this node")?,
+        ))
     }
 
     /// Refuses a scenario's needs that this cluster lacks: the first reason.

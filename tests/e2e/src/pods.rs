@@ -22,8 +22,8 @@ use crate::{apply, wait};
 /// Where the simulated Juju keeps its model in the charm container. In the pod's own volume, as Juju's agent does.
 pub const STATE: &str = "/var/lib/juju/sim";
 
-/// What the charm's backup hooks put into a volume, so that a backup of it can be trusted.
-const HOOKS_ADD: [&str; 2] = [".config-backup", ".kopiaignore"];
+/// What the charm's backup hooks add to a backup, so that it can be trusted.
+const HOOKS_ADD: &str = ".config-backup";
 
 /// SHA-256 by path.
 pub type Checksums = BTreeMap<String, String>;
@@ -55,7 +55,7 @@ pub async fn images(bed: &Bed, recipe: Recipe<'_>) -> Result<Programs> {
     let agent = Layer::new()
         .program("/opt/juju-sim", &binaries.juju_sim)
         .program("/opt/pebble", bed.parts.program("pebble"))
-        .script("/opt/containeragent", &init_script(app));
+        .script("/opt/containeragent", &init_script());
     let image = |name: String, layers: Vec<Layer>| Image {
         name,
         layers,
@@ -119,7 +119,7 @@ fn charm(app: &str, folder: &Path) -> Result<Layer> {
 
 /// Does what Juju's `containeragent init` does: programs into the shared volume, a folder for Pebble, one for each
 /// container's socket. Then it puts the charm where the agent unpacks it.
-fn init_script(app: &str) -> String {
+fn init_script() -> String {
     format!(
         "#!/bin/sh
 set -eu
@@ -128,7 +128,7 @@ cp /opt/pebble /charm/bin/pebble
 cp /opt/juju-sim /charm/bin/containeragent
 mkdir -p /containeragent/pebble/layers
 for container in $JUJU_CONTAINER_NAMES; do mkdir -p /charm/containers/$container; done
-agent=/var/lib/juju/agents/unit-{app}-0
+agent=/var/lib/juju/agents/unit-$JUJU_K8S_POD_NAME
 mkdir -p $agent {STATE}
 echo \"apipassword: $JUJU_K8S_APPLICATION_PASSWORD\" > $agent/agent.conf
 rm -rf $agent/charm
@@ -161,6 +161,8 @@ pub struct Running<'a> {
     ground: &'a Ground,
     /// Its shape.
     pub app: App,
+    /// The number of the unit, which is its pod's too.
+    number: u32,
 }
 
 impl<'a> Running<'a> {
@@ -185,9 +187,42 @@ impl<'a> Running<'a> {
                 .collect();
         }
         apply::all(&ground.client, &objects).await?;
-        let running = Self { ground, app };
+        let running = Self {
+            ground,
+            app,
+            number: 0,
+        };
         running.pod().await?;
         Ok(running)
+    }
+
+    /// Another unit of the application, once its pod is ready. Its agent knows nothing yet: see [`Running::join`].
+    ///
+    /// # Errors
+    /// When the pod does not get ready.
+    pub async fn another(&self, number: u32) -> Result<Self> {
+        let other = Self {
+            ground: self.ground,
+            app: self.app.clone(),
+            number,
+        };
+        other.pod().await?;
+        Ok(other)
+    }
+
+    /// Name of the unit, `radarr/0`.
+    pub fn unit(&self) -> String {
+        format!("{}/{}", self.app.name, self.number)
+    }
+
+    /// Name of its pod, `radarr-0`.
+    pub fn pod_name(&self) -> String {
+        format!("{}-{}", self.app.name, self.number)
+    }
+
+    /// Name of its config volume's claim.
+    pub fn claim(&self) -> String {
+        format!("{}-{}", self.app.volume("config"), self.pod_name())
     }
 
     /// The pod, once it is ready.
@@ -196,7 +231,7 @@ impl<'a> Running<'a> {
     /// When it is not in time.
     pub async fn pod(&self) -> Result<Value> {
         self.ground
-            .ready_pod(&self.app.model, &self.app.pod(), Duration::from_secs(120))
+            .ready_pod(&self.app.model, &self.pod_name(), Duration::from_secs(120))
             .await
     }
 
@@ -217,7 +252,7 @@ impl<'a> Running<'a> {
     }
 
     async fn shell(&self, container: &str, script: &str) -> Result<String> {
-        let pod = self.app.pod();
+        let pod = self.pod_name();
         exec::shell(
             self.ground,
             Container {
@@ -235,7 +270,7 @@ impl<'a> Running<'a> {
     /// # Errors
     /// When they cannot be taken.
     pub async fn checksums(&self) -> Result<Checksums> {
-        let pod = self.app.pod();
+        let pod = self.pod_name();
         let place = Container {
             namespace: &self.app.model,
             pod: &pod,
@@ -254,7 +289,7 @@ impl<'a> Running<'a> {
         let caches = profile.storage.map(|storage| storage.caches).unwrap_or_default();
         let (before, restored) = (
             without(before, &caches),
-            without(restored, &HOOKS_ADD.map(str::to_owned)),
+            without(restored, &[HOOKS_ADD.to_owned()]),
         );
         match exec::difference(&before, &restored) {
             Some(difference) => bail!("the restored volume differs: {difference}"),
@@ -275,10 +310,7 @@ impl<'a> Running<'a> {
     /// # Errors
     /// When a dispatch fails.
     pub async fn deploy_with(&self, config: &[(&str, &str)]) -> Result<()> {
-        let pod = self.pod().await?;
-        let address = pod["status"]["podIP"]
-            .as_str()
-            .context("the pod has no address")?;
+        let address = self.address().await?;
         let trust = if self.app.trust { "--trust" } else { "" };
         let config: String = config
             .iter()
@@ -292,15 +324,37 @@ impl<'a> Running<'a> {
         Ok(())
     }
 
+    /// Lets the agent of a unit that another pod's agent added begin: install, start and all that Juju would run.
+    ///
+    /// # Errors
+    /// When a dispatch fails.
+    pub async fn join(&self) -> Result<()> {
+        let address = self.address().await?;
+        self.sim(&format!("agent join --address {address}")).await?;
+        Ok(())
+    }
+
+    async fn address(&self) -> Result<String> {
+        let pod = self.pod().await?;
+        let address = pod["status"]["podIP"].as_str();
+        Ok(address.context("the pod has no address")?.to_owned())
+    }
+
+    /// The command of the simulated Juju in the charm container, for a script.
+    pub fn sim_command(&self) -> String {
+        format!(
+            "JUJU_SIM_DIR={STATE} JUJU_SIM_UNIT={} /charm/bin/containeragent",
+            self.unit()
+        )
+    }
+
     /// Runs the simulated Juju in the charm container: `juju status`, `event settle`.
     ///
     /// # Errors
     /// When it fails.
     pub async fn sim(&self, arguments: &str) -> Result<String> {
-        self.in_charm(&format!(
-            "JUJU_SIM_DIR={STATE} /charm/bin/containeragent {arguments} 2>&1"
-        ))
-        .await
+        self.in_charm(&format!("{} {arguments} 2>&1", self.sim_command()))
+            .await
     }
 
     /// The status of the unit, `active: message`.
@@ -311,13 +365,35 @@ impl<'a> Running<'a> {
         let text = self.sim("juju status --format json").await?;
         let status: Value = serde_json::from_str(&text).with_context(|| format!("no status: {text}"))?;
         let app = &self.app.name;
-        let unit = &status["applications"][app]["units"][format!("{app}/0")]["workload-status"];
+        let unit = &status["applications"][app]["units"][self.unit()]["workload-status"];
         let (current, message) = (unit["current"].as_str(), unit["message"].as_str());
         Ok(format!(
             "{}: {}",
             current.unwrap_or("unknown"),
             message.unwrap_or_default()
         ))
+    }
+
+    /// Ends Pebble in the workload's container, and waits until Kubernetes has started it again.
+    ///
+    /// # Errors
+    /// When it is not in time.
+    pub async fn restart_workload(&self) -> Result<()> {
+        let restarts = |pod: &Value| {
+            let containers = pod["status"]["containerStatuses"].as_array();
+            let mut containers = containers.into_iter().flatten();
+            let own = containers.find(|container| container["name"] == self.app.name.as_str());
+            own.and_then(|own| own["restartCount"].as_i64()).unwrap_or(0)
+        };
+        let before = restarts(&self.pod().await?);
+        // The command ends with the container.
+        let _ = self.in_workload("kill 1").await;
+        wait::until(
+            "the workload's container is another one",
+            Duration::from_secs(60),
+            || async { Ok((restarts(&self.pod().await?) > before).then_some(())) },
+        )
+        .await
     }
 
     /// Lets events run until the unit is active.

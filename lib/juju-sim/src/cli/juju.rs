@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::output::{print, table, write};
 use super::pairs::pairs;
 use super::verbs::{Deploy, Format, Model, Output, Verb};
-use super::{Answer, Outcome, inspect, run as action, secrets, state_folder, status};
+use super::{Answer, Outcome, inspect, own_unit, run as action, secrets, state_folder, status};
 use crate::error::{Error, Result};
 use crate::simulation::{self, OperatorOptions, Options, Simulation, Workload};
 
@@ -217,7 +217,7 @@ pub(crate) fn run(verb: Verb) -> Answer {
 
 /// Opens the model of the state folder; a model that the user names must be that one.
 pub(crate) fn open(model: &Model) -> Result<Simulation> {
-    let simulation = Simulation::open(state_folder()?)?;
+    let simulation = Simulation::open_for(state_folder()?, own_unit())?;
     let known = &simulation.model().name;
     match &model.model {
         // `ctl:admin/homelab` and `admin/homelab` name it too.

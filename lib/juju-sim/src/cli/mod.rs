@@ -23,6 +23,8 @@ use crate::error::{Error, causes};
 
 /// The variable that names the state folder.
 const STATE_FOLDER: &str = "JUJU_SIM_DIR";
+/// The variable that names the unit in whose pod a command runs, where an application has several.
+const OWN_UNIT: &str = "JUJU_SIM_UNIT";
 
 /// What a command leaves the process with.
 pub(crate) enum Outcome {
@@ -101,4 +103,9 @@ fn state_folder() -> Result<PathBuf, Error> {
             "no state folder: set {STATE_FOLDER} to the folder that holds the model, or is to hold it"
         ))
     })
+}
+
+/// The unit in whose pod this runs, if one was named.
+fn own_unit() -> Option<String> {
+    std::env::var(OWN_UNIT).ok().filter(|named| !named.is_empty())
 }

@@ -10,7 +10,7 @@ use super::juju::open;
 use super::output::{print, table, write};
 use super::pairs::pairs;
 use super::verbs::{Format, Model};
-use super::{Answer, Outcome, state_folder};
+use super::{Answer, Outcome, own_unit, state_folder};
 use crate::agent::{At, Effect, Fault};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
@@ -125,6 +125,13 @@ enum AgentVerb {
         #[arg(long, default_value = "/")]
         root: PathBuf,
     },
+    /// Begin the work of a unit that was added by the agent of another pod, in the model that came from there. JUJU_SIM_UNIT
+    /// names the unit.
+    Join {
+        /// Address of the pod.
+        #[arg(long, env = "JUJU_SIM_UNIT_ADDRESS")]
+        address: Option<String>,
+    },
 }
 
 const ANY: Model = Model { model: None };
@@ -236,15 +243,22 @@ fn get(what: &str, output: Option<Format>) -> Result<()> {
 }
 
 fn agent(verb: AgentVerb) -> Result<()> {
-    let AgentVerb::Init {
-        model,
-        app,
-        address,
-        agent_version,
-        trust,
-        config,
-        root,
-    } = verb;
+    let (model, app, address, agent_version, trust, config, root) = match verb {
+        AgentVerb::Init {
+            model,
+            app,
+            address,
+            agent_version,
+            trust,
+            config,
+            root,
+        } => (model, app, address, agent_version, trust, config, root),
+        AgentVerb::Join { address } => {
+            let unit = own_unit()
+                .ok_or_else(|| Error::Usage("no unit: set JUJU_SIM_UNIT to the pod's own one".to_owned()))?;
+            return open(&ANY)?.join(&unit, address);
+        }
+    };
     let executable = std::env::current_exe().map_err(Error::io("find", "the running executable"))?;
     let unit = format!("{app}/0");
     let layout = Layout::Pod { root };

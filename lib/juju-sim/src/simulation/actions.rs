@@ -26,7 +26,7 @@ impl Simulation {
         let unit = self.resolve_unit(unit)?;
         let is_operator = self.is_operator_unit(&unit);
         if !is_operator {
-            self.known_unit(&unit)?;
+            self.known_unit_here(&unit)?;
         }
         self.state.model.now = self.now();
         let enqueued = self.state.model.now;

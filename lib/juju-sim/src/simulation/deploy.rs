@@ -121,6 +121,9 @@ impl Simulation {
     /// When there is no such application, or the folder holds no charm or another one.
     pub fn refresh(&mut self, app: &str, charm_dir: impl AsRef<Path>) -> Result<()> {
         let record = self.charmed(app)?.clone();
+        if let Some(elsewhere) = self.units(app).into_iter().find(|unit| !self.is_here(unit)) {
+            return Err(in_another_pod(&elsewhere));
+        }
         let folder = charm_folder::read(charm_dir.as_ref())?;
         let revision = record.revision + 1;
         let stored = self.store_charm(app, revision, charm_dir.as_ref())?;
@@ -159,7 +162,7 @@ impl Simulation {
     /// # Errors
     /// When there is no such unit.
     pub fn churn_pod(&mut self, unit: &str, gracefully: bool) -> Result<()> {
-        self.known_unit(unit)?;
+        self.known_unit_here(unit)?;
         self.replace_pod(unit, gracefully)?;
         self.settle()
     }
@@ -169,7 +172,7 @@ impl Simulation {
     /// # Errors
     /// When there is no such unit or container.
     pub fn restart_container(&mut self, unit: &str, container: &str) -> Result<()> {
-        self.known_unit(unit)?;
+        self.known_unit_here(unit)?;
         self.recreate_container(unit, container)?;
         self.settle()
     }
@@ -194,15 +197,36 @@ impl Simulation {
                 std::fs::create_dir_all(&place).map_err(Error::io("create", &place))?;
             }
         }
+        if !self.is_here(&unit) {
+            // Its own pod joins; see `join`.
+            return Ok(());
+        }
         std::fs::create_dir_all(&paths.folder).map_err(Error::io("create", &paths.folder))?;
         self.new_pod(&unit)
+    }
+
+    /// The agent of a unit that the model knows begins its work in the pod that this runs in, at `address`.
+    ///
+    /// # Errors
+    /// When there is no such unit here; else as [`Simulation::settle`].
+    pub fn join(&mut self, unit: &str, address: Option<String>) -> Result<()> {
+        self.known_unit_here(unit)?;
+        if let Some(address) = address {
+            self.state.options.addresses.insert(unit.to_owned(), address);
+        }
+        let folder = self.paths(unit).folder;
+        std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+        self.new_pod(unit)?;
+        self.settle()
     }
 
     /// The pod's own files: the charm, the tools, the containers. Storage and the model outlive them.
     fn new_pod(&mut self, unit: &str) -> Result<()> {
         let paths = self.paths(unit);
         let source = self.charmed(application_name(unit))?.charm_dir.clone();
-        if source != paths.charm {
+        // The init container of each of several pods has laid out the charm in it; the first one's folder is out of reach.
+        let is_laid_out = self.own.is_some() && paths.charm.is_dir() && !source.is_dir();
+        if source != paths.charm && !is_laid_out {
             remove_folder(&paths.charm)?;
             unpack(&source, &paths.charm)?;
         }
@@ -311,7 +335,7 @@ impl Simulation {
     }
 
     pub(crate) fn listen_for_all(&mut self) -> Result<()> {
-        let units: Vec<String> = self.state.agents.keys().cloned().collect();
+        let units = self.units_here();
         units.iter().try_for_each(|unit| self.listen(unit))
     }
 
@@ -341,6 +365,15 @@ impl Simulation {
         match self.state.agents.contains_key(unit) {
             true => Ok(()),
             false => Err(Error::refused(format!("unit {unit:?} not found"))),
+        }
+    }
+
+    /// As [`Simulation::known_unit`], and its pod is this one.
+    pub(crate) fn known_unit_here(&self, unit: &str) -> Result<()> {
+        self.known_unit(unit)?;
+        match self.is_here(unit) {
+            true => Ok(()),
+            false => Err(in_another_pod(unit)),
         }
     }
 
@@ -433,4 +466,9 @@ pub(crate) fn refusal(error: juju_hook_tools::model::ModelError) -> Error {
 
 pub(crate) fn not_found(app: &str) -> Error {
     Error::refused(format!("application {app:?} not found"))
+}
+
+/// A unit that cannot be reached from here.
+fn in_another_pod(unit: &str) -> Error {
+    Error::refused(format!("unit {unit:?} is in another pod; ask its own agent"))
 }

@@ -44,6 +44,8 @@ pub struct Simulation {
     sockets: BTreeMap<String, AgentSocket>,
     kubernetes: Option<Server>,
     reports: Vec<DispatchReport>,
+    /// The unit in whose pod this runs; none: all units are here.
+    own: Option<String>,
 }
 
 impl Simulation {
@@ -81,6 +83,15 @@ impl Simulation {
     /// # Errors
     /// When there is none, or another process uses it.
     pub fn open(dir: impl AsRef<Path>) -> Result<Simulation> {
+        Simulation::open_for(dir, None)
+    }
+
+    /// [`Simulation::open`] in the pod of `own`: only its events are run here, and other units are out of reach. Each pod of
+    /// an application has a state folder of its own; whoever plays the controller carries `model.json` from one to the next.
+    ///
+    /// # Errors
+    /// As [`Simulation::open`].
+    pub fn open_for(dir: impl AsRef<Path>, own: Option<String>) -> Result<Simulation> {
         let dir = dir.as_ref();
         if !dir.is_dir() {
             return Err(no_model(dir));
@@ -89,6 +100,7 @@ impl Simulation {
         let state = store.load()?.ok_or_else(|| no_model(dir))?;
         let executable = find_executable(state.options.executable.as_deref())?;
         let mut simulation = Simulation::assemble(store, state, executable);
+        simulation.own = own;
         simulation.start_cluster()?;
         simulation.listen_for_all()?;
         Ok(simulation)
@@ -130,6 +142,17 @@ impl Simulation {
         self.state.options.layout.unit(self.store.dir(), unit)
     }
 
+    /// Whether a unit's pod is the one that this runs in.
+    pub(crate) fn is_here(&self, unit: &str) -> bool {
+        self.own.as_deref().is_none_or(|own| own == unit)
+    }
+
+    /// The units of all applications whose pods can be reached from here.
+    pub(crate) fn units_here(&self) -> Vec<String> {
+        let all = self.state.agents.keys();
+        all.filter(|unit| self.is_here(unit)).cloned().collect()
+    }
+
     fn assemble(store: Store, state: State, executable: PathBuf) -> Simulation {
         let (children, sockets, reports) = (Children::default(), BTreeMap::new(), Vec::new());
         Simulation {
@@ -140,6 +163,7 @@ impl Simulation {
             sockets,
             kubernetes: None,
             reports,
+            own: None,
         }
     }
 

@@ -46,7 +46,7 @@ impl Simulation {
         loop {
             let mut idle = true;
             self.ask_pebbles();
-            for unit in self.state.agents.keys().cloned().collect::<Vec<_>>() {
+            for unit in self.units_here() {
                 let order = self.state.options.start_order;
                 let agent = self.state.agents.get(&unit).filter(|_| !resting.contains(&unit));
                 let due = agent.and_then(|agent| next_event(&self.state.model, &unit, agent, order));
@@ -121,7 +121,7 @@ impl Simulation {
     /// # Errors
     /// When there is no such unit; else as [`Simulation::settle`].
     pub fn dispatch(&mut self, unit: &str, event: Event) -> Result<DispatchReport> {
-        self.known_unit(unit)?;
+        self.known_unit_here(unit)?;
         let report = self.run_event(unit, event)?.report;
         self.settle()?;
         Ok(report)
@@ -132,7 +132,7 @@ impl Simulation {
     /// # Errors
     /// When there is no such unit or it is not in error.
     pub fn resolved(&mut self, unit: &str, retry: bool) -> Result<()> {
-        self.known_unit(unit)?;
+        self.known_unit_here(unit)?;
         let model = &self.state.model;
         let agent = self.state.agents.get_mut(unit);
         let Some((agent, event)) = agent.and_then(|agent| agent.failed.take().map(|event| (agent, event)))
@@ -360,7 +360,7 @@ impl Simulation {
 
     /// Which Pebbles run, and what they have to tell.
     fn ask_pebbles(&mut self) {
-        for unit in self.state.agents.keys().cloned().collect::<Vec<_>>() {
+        for unit in self.units_here() {
             let containers: Vec<String> = self
                 .state
                 .apps

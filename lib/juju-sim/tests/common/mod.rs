@@ -95,7 +95,8 @@ struct Answers {
 }
 
 impl Pebble {
-    fn start(socket: &Path) -> Pebble {
+    /// One that answers at `socket`.
+    pub fn start(socket: &Path) -> Pebble {
         let answers = Arc::new(Mutex::new(Answers {
             boot_id: 1,
             ..Answers::default()

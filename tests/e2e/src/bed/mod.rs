@@ -8,6 +8,7 @@ pub mod csi;
 pub mod images;
 mod node;
 mod processes;
+pub use processes::run;
 mod s3;
 pub mod velero;
 
@@ -133,7 +134,7 @@ impl Bed {
             .join(backup)
             .join(format!("{backup}-resource-list.json.gz"));
         let path = list.to_str().context("the bed's folder is not UTF-8")?;
-        let text = processes::run("gzip", &["-dc", path])?;
+        let text = run("gzip", &["-dc", path])?;
         serde_json::from_str(&text).context("cannot read Velero's list of objects")
     }
 
@@ -155,7 +156,7 @@ impl Bed {
 fn memory_folder() -> Result<PathBuf> {
     let folder = Path::new("/run/configuratarr-e2e");
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    processes::run(
+    run(
         "mount",
         &[
             "-t",
@@ -167,7 +168,7 @@ fn memory_folder() -> Result<PathBuf> {
         ],
     )?;
     // Velero's node agent has to see volumes that are mounted after it has started.
-    processes::run("mount", &["--make-rshared", "/"])?;
+    run("mount", &["--make-rshared", "/"])?;
     Ok(folder.to_owned())
 }
 

@@ -281,11 +281,11 @@ pub async fn deploy<'a>(
 /// # Errors
 /// When Juju cannot be asked.
 pub async fn task(running: &Running<'_>, action: &str) -> Result<Value> {
-    let unit = format!("{}/0", running.app.name);
+    let unit = running.unit();
     let answer = running
         .in_charm(&format!(
-            "JUJU_SIM_DIR={} /charm/bin/containeragent juju run {unit} {action} --format json 2>/tmp/action.err || cat /tmp/action.err >&2",
-            pods::STATE
+            "{} juju run {unit} {action} --format json 2>/tmp/action.err || cat /tmp/action.err >&2",
+            running.sim_command()
         ))
         .await?;
     let answer: Value =

@@ -11,7 +11,6 @@ use super::disaster::nothing_is_left;
 use super::fleet::{FLEET, Held, Member};
 use super::protected::Protected;
 use super::{Beside, Scenario, Story};
-use crate::apply;
 use crate::engine_process::{Ended, KillAt, Task};
 use crate::ground::{Ground, Need};
 use crate::juju::Programs;
@@ -116,20 +115,7 @@ fn is_before_the_stop(kill_at: KillAt) -> bool {
 
 /// The folder of the app's config volume on this machine.
 pub(super) async fn volume_folder(ground: &Ground, running: &Running<'_>) -> Result<PathBuf> {
-    let app = &running.app;
-    let claims = apply::api(&ground.client, "v1", "PersistentVolumeClaim", &app.model);
-    let claim = claims
-        .get(&format!("{}-{}", app.volume("config"), app.pod()))
-        .await?;
-    let name = claim.data["spec"]["volumeName"]
-        .as_str()
-        .context("the claim has no volume")?;
-    let volumes = apply::api(&ground.client, "v1", "PersistentVolume", "");
-    let volume = volumes.get(name).await?;
-    let path = volume.data["spec"]["local"]["path"].as_str();
-    Ok(PathBuf::from(
-        path.context("the volume is no folder of this node")?,
-    ))
+    ground.folder_of(&running.app.model, &running.claim()).await
 }
 
 /// Other content than the backup's: something is gone, something changed, something new. Returns what it is.

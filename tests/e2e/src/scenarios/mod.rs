@@ -5,8 +5,10 @@ mod by_hand;
 mod claim_bench;
 mod claims_only;
 mod config_volume;
+mod data_stays;
 mod disaster;
 mod exactly;
+mod failed_restore;
 mod fleet;
 mod killed_action;
 mod killed_restore;
@@ -14,6 +16,7 @@ mod live_database;
 mod media;
 mod nothing_else;
 pub mod pebble_contract;
+mod plain_restore;
 mod pod;
 mod pod_failure;
 mod protected;
@@ -29,6 +32,7 @@ mod scratch_stops;
 mod shared_media;
 mod snapshot;
 mod spoilt;
+mod stale_copies;
 mod told_by_bytes;
 mod two_apps;
 mod untouched;
@@ -91,10 +95,14 @@ pub const ALL: &[Scenario] = &[
     exactly::SCENARIO,
     live_database::SCENARIO,
     restored_app::SCENARIO,
+    stale_copies::SCENARIO,
+    plain_restore::SCENARIO,
+    data_stays::SCENARIO,
     two_apps::SCENARIO,
     shared_media::SCENARIO,
     killed_restore::SCENARIO,
     killed_action::SCENARIO,
+    failed_restore::SCENARIO,
     refused_backups::SCENARIO,
     reattached::SCENARIO,
     scratch::SCENARIO,

@@ -15,7 +15,7 @@ use crate::bed::Bed;
 use crate::ground::{Ground, Need};
 use crate::image::Layer;
 use crate::juju::{App, Programs};
-use crate::pods::{self, Recipe, Running};
+use crate::pods::{self, Recipe, Running, STATE};
 use crate::{exec, wait};
 
 pub const SCENARIO: Scenario = Scenario {
@@ -53,6 +53,7 @@ pub struct Seen {
 
 /// What the controller knows of the model. Juju keeps it outside of the pod; the simulated agent keeps it in the pod, so it
 /// has to be carried over.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Controller(String);
 
 impl Controller {
@@ -71,13 +72,19 @@ impl Controller {
     /// # Errors
     /// When it cannot be told, or a dispatch cannot be run.
     pub async fn meets_new_pod(&self, running: &Running<'_>) -> Result<()> {
-        let put = format!(
-            "echo {} | base64 -d | gunzip -c > /var/lib/juju/sim/model.json",
-            self.0
-        );
-        running.in_charm(&put).await?;
-        let unit = format!("{}/0", running.app.name);
+        self.tells(running).await?;
+        let unit = running.unit();
         running.sim(&format!("event pod-churn {unit} --killed")).await?;
+        Ok(())
+    }
+
+    /// Tells the agent of a pod what is known now.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub async fn tells(&self, running: &Running<'_>) -> Result<()> {
+        let put = format!("echo {} | base64 -d | gunzip -c > {STATE}/model.json", self.0);
+        running.in_charm(&put).await?;
         Ok(())
     }
 }

@@ -11,7 +11,6 @@ use system_tests::binaries::Binaries;
 use system_tests::radarr;
 use velero_api::BackupSpec;
 
-use crate::apply;
 use crate::backups::{self, Scratch, Stored};
 use crate::bed::Bed;
 use crate::exec::{self, Container};
@@ -19,13 +18,18 @@ use crate::ground::Ground;
 use crate::image::Layer;
 use crate::juju::{self, App, Programs};
 use crate::pods::{self, Recipe, Running};
+use crate::{apply, wait};
 
 /// Load and judge of databases, in the workload's container.
 pub const WRITER: &str = "/opt/config-volume-writer";
 /// Where the writer of a workload says how far it is.
 const WRITER_LOG: &str = "/tmp/writer.log";
-/// The copy of an app's only database in a restored volume.
-pub const COPY: &str = "/config/.config-backup/set/databases/0.sqlite";
+/// The copy of an app's only database in a restored volume with one set of copies, as the shell finds it.
+pub const COPY: &str = "/config/.config-backup/sets/*/databases/0.sqlite";
+
+/// A hook that is held has done its work when the first is there, and ends when the second is.
+const HELD: &str = "/tmp/hook-is-held";
+const GO: &str = "/tmp/hook-may-go";
 
 /// Names of the pod's annotations that run the charm around a backup.
 const HOOKS: [&str; 2] = ["pre.hook.backup.velero.io/", "post.hook.backup.velero.io/"];
@@ -111,7 +115,7 @@ impl<'a> Protected<'a> {
 
     /// Name of the config volume's claim.
     pub fn claim(&self) -> String {
-        format!("{}-{}", self.volume(), self.running.app.pod())
+        self.running.claim()
     }
 
     fn is_marked(&self) -> Result<()> {
@@ -142,18 +146,70 @@ impl<'a> Protected<'a> {
     /// # Errors
     /// When the API server refuses it.
     pub async fn without_hooks(&self) -> Result<()> {
+        self.without(&HOOKS).await
+    }
+
+    /// Takes the hook after a backup off the pod: it is lost, as when Velero's server ends while the backup runs.
+    ///
+    /// # Errors
+    /// As [`Protected::without_hooks`].
+    pub async fn without_last_hook(&self) -> Result<()> {
+        self.without(&HOOKS[1..]).await
+    }
+
+    async fn without(&self, hooks: &[&str]) -> Result<()> {
         let annotations = self.pod["metadata"]["annotations"].as_object();
         let gone: serde_json::Map<String, Value> = annotations
             .into_iter()
             .flatten()
-            .filter(|(key, _)| HOOKS.iter().any(|hook| key.starts_with(hook)))
+            .filter(|(key, _)| hooks.iter().any(|hook| key.starts_with(hook)))
             .map(|(key, _)| (key.clone(), Value::Null))
             .collect();
         ensure!(!gone.is_empty(), "there are no hooks to take off");
-        let patch = json!({"metadata": {"annotations": gone}});
+        self.annotate(Value::Object(gone)).await
+    }
+
+    /// Has the hook before the next backup wait when it has done its work, until [`Protected::let_first_hook_go`].
+    ///
+    /// # Errors
+    /// As [`Protected::without_hooks`].
+    pub async fn hold_first_hook(&self) -> Result<()> {
+        let key = format!("{}command", HOOKS[0]);
+        let command = self.pod["metadata"]["annotations"][&key].as_str();
+        let command: Vec<String> = serde_json::from_str(command.context("there is no hook to hold")?)?;
+        let script = format!("\"$@\"; touch {HELD}; until test -e {GO}; do sleep 0.1; done; rm {HELD} {GO}");
+        let mut holding = ["/bin/sh", "-ec", &script, "hook"].map(str::to_owned).to_vec();
+        holding.extend(command);
+        self.annotate(json!({key: serde_json::to_string(&holding)?}))
+            .await
+    }
+
+    /// Waits until the hook that is held has done its work.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn first_hook_is_held(&self) -> Result<()> {
+        let look = format!("test -e {HELD} && echo held || true");
+        wait::until("the hook has done its work", Duration::from_secs(60), || async {
+            Ok((!self.running.in_charm(&look).await?.is_empty()).then_some(()))
+        })
+        .await
+    }
+
+    /// Lets the hook that is held end.
+    ///
+    /// # Errors
+    /// When the container does not answer.
+    pub async fn let_first_hook_go(&self) -> Result<()> {
+        self.running.in_charm(&format!("touch {GO}")).await?;
+        Ok(())
+    }
+
+    async fn annotate(&self, annotations: Value) -> Result<()> {
+        let patch = json!({"metadata": {"annotations": annotations}});
         let pods = self.ground.pods(&self.running.app.model);
         pods.patch(
-            &self.running.app.pod(),
+            &self.running.pod_name(),
             &kube::api::PatchParams::default(),
             &kube::api::Patch::Merge(patch),
         )
@@ -185,11 +241,24 @@ impl<'a> Protected<'a> {
     /// # Errors
     /// When it does not complete.
     pub async fn back_up_bare(&self, name: &str, all_by_default: bool) -> Result<Stored> {
-        let mut spec = self.spec.clone();
-        // What velero-operator's option default-volumes-to-fs-backup becomes.
-        spec.default_volumes_to_fs_backup = Some(all_by_default);
-        spec.storage_location = Some(self.ground.location.clone());
-        backups::make(self.ground, name, spec).await
+        backups::make(self.ground, name, self.request(all_by_default)).await
+    }
+
+    /// Asks for a backup of the charm's request, and does not wait for it.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn ask_for_backup(&self, name: &str) -> Result<()> {
+        backups::ask(self.ground, name, self.request(false)).await
+    }
+
+    fn request(&self, all_by_default: bool) -> BackupSpec {
+        BackupSpec {
+            // What velero-operator's option default-volumes-to-fs-backup becomes.
+            default_volumes_to_fs_backup: Some(all_by_default),
+            storage_location: Some(self.ground.location.clone()),
+            ..self.spec.clone()
+        }
     }
 
     /// Restores a backup into a namespace of this purpose, and waits until its volume can be read.
@@ -230,6 +299,7 @@ impl<'a> Protected<'a> {
             namespace,
             pod: app.pod(),
             container: app.name.clone(),
+            claim: self.claim(),
         })
     }
 
@@ -270,6 +340,7 @@ pub struct Restored<'a> {
     pub namespace: String,
     pod: String,
     container: String,
+    claim: String,
 }
 
 impl Restored<'_> {
@@ -287,6 +358,22 @@ impl Restored<'_> {
             pod: &self.pod,
             name: &self.container,
         }
+    }
+
+    /// Does to the volume what the charm does to it before the app starts: the copies are put where the app looks. They have
+    /// to be there, and be what the backup promised.
+    ///
+    /// # Errors
+    /// When they are not.
+    pub async fn put_in_place(&self) -> Result<()> {
+        let volume = self.ground.folder_of(&self.namespace, &self.claim).await?;
+        let verdict = config_volume::verify(&volume).context("cannot judge the restored volume")?;
+        ensure!(
+            verdict.is_as_promised(),
+            "the restored volume should hold what was promised: {verdict:?}"
+        );
+        config_volume::put_in_place(&volume).context("cannot put the copies in place")?;
+        Ok(())
     }
 
     /// Checksums of the files.
@@ -315,10 +402,11 @@ impl Restored<'_> {
             .shell(&format!("{WRITER} check {database} 2>&1 || true"))
             .await?;
         let said = said.trim().to_owned();
-        match said.strip_prefix(&format!("{database}: sound, ")) {
-            Some(text) => Ok(Ok(text.to_owned())),
-            None if said.starts_with(&format!("{database}: damaged, ")) => Ok(Err(said)),
-            None => bail!("the writer does not judge {database}: {said}"),
+        // One database, by whatever name the shell found it.
+        match said.split_once(": sound, ") {
+            Some((_, text)) if !text.contains(": ") => Ok(Ok(text.to_owned())),
+            _ if said.contains(": damaged, ") => Ok(Err(said)),
+            _ => bail!("the writer does not judge {database}: {said}"),
         }
     }
 
@@ -375,13 +463,13 @@ pub fn compare(
     let (ours, found): (BTreeMap<_, _>, BTreeMap<_, _>) = restored
         .clone()
         .into_iter()
-        .partition(|(path, _)| path == ".kopiaignore" || is_below(path, ".config-backup"));
+        .partition(|(path, _)| is_below(path, ".config-backup"));
     if let Some(difference) = exec::difference(&expected, &found) {
         bail!("the restored volume differs: {difference}");
     }
     let copies = ours
         .keys()
-        .filter(|path| path.starts_with(".config-backup/set/databases/"))
+        .filter(|path| path.starts_with(".config-backup/sets/") && path.contains("/databases/"))
         .count();
     ensure!(
         copies == databases.len() && !ours.keys().any(|path| path.starts_with(".config-backup/local")),
@@ -403,10 +491,11 @@ mod tests {
             .collect()
     }
 
-    const COPIES: [&str; 3] = [
-        ".kopiaignore",
-        ".config-backup/set/manifest.json",
-        ".config-backup/set/databases/0.sqlite",
+    const COPIES: [&str; 4] = [
+        ".config-backup/README.txt",
+        ".config-backup/sets/1/manifest.json",
+        ".config-backup/sets/1/files.jsonl",
+        ".config-backup/sets/1/databases/0.sqlite",
     ];
 
     #[test]
@@ -431,11 +520,17 @@ mod tests {
             compare(&before, &restored, &["logs"], &["radarr.db"])
         };
         assert!(with("config.xml").is_ok());
-        for path in ["logs/1", "radarr.db", "film.mkv", ".config-backup/local/mark"] {
+        for path in [
+            "logs/1",
+            "radarr.db",
+            "film.mkv",
+            ".kopiaignore",
+            ".config-backup/local/born",
+        ] {
             assert!(with(path).is_err(), "{path}");
         }
         let mut lacking = good();
-        lacking.remove(".config-backup/set/databases/0.sqlite");
+        lacking.remove(".config-backup/sets/1/databases/0.sqlite");
         assert!(compare(&before, &lacking, &["logs"], &["radarr.db"]).is_err());
     }
 }

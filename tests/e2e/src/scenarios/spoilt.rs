@@ -19,17 +19,20 @@ const PAGE: u64 = 4096;
 /// When it fails.
 pub async fn hook(running: &Running<'_>, hook: &str) -> Result<String> {
     let (verb, rest) = hook.split_once(' ').unwrap_or((hook, ""));
-    let unit = format!("unit-{}-0", running.app.name);
+    let unit = format!("unit-{}", running.pod_name());
     let script = format!("/var/lib/juju/agents/{unit}/charm/dispatch {verb} {STORAGE} 2>&1 {rest}");
     running.in_charm(&script).await
 }
 
-/// The copy of a database in a volume that was made fit for a backup.
+/// The newest copy of a database in a volume that was made fit for a backup.
 ///
 /// # Errors
 /// When there is none.
 pub fn copy_of(volume: &Path, database: &str) -> Result<PathBuf> {
-    let set = volume.join(".config-backup/set");
+    let sets = fs::read_dir(volume.join(config_volume::FOLDER).join("sets"))?;
+    let sets = sets.map(|set| Ok(set?.path())).collect::<Result<Vec<_>>>()?;
+    // Their names sort by time.
+    let set = sets.into_iter().max().context("there is no set of copies")?;
     let manifest: Value = serde_json::from_slice(&fs::read(set.join("manifest.json"))?)?;
     let entry = manifest["databases"]
         .as_array()
