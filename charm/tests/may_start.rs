@@ -213,3 +213,35 @@ fn an_app_that_runs_is_not_restarted_without_a_look_at_its_volume() {
     unit.run(Event::UpdateStatus);
     assert_blocked(&unit);
 }
+
+#[test]
+fn restore_on_deploy_is_for_a_first_start_and_not_for_a_volume_that_lost_its_content() {
+    for leads in [true, false] {
+        let mut unit = Unit::new(&radarr());
+        let peers = RelationState::peer(PEERS, "peers")
+            .with_own_app_data([("data-unit", "radarr/0"), ("config-volume", "data")])
+            .with_own_unit_data([("config-volume", "data")]);
+        unit.state = unit
+            .state
+            .clone()
+            .with_leader(leads)
+            .with_config("restore-on-deploy", "latest")
+            .with_relation(peers);
+        unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+        let ready = unit.pebble_ready();
+        unit.run(ready);
+        let status = unit.status();
+        assert!(
+            status.starts_with("blocked: config volume: empty, and it had content; "),
+            "{status}"
+        );
+        assert!(!unit.runs());
+        assert_eq!(unit.recovery.calls.take(), Vec::<String>::new());
+        // What a person gives up starts as on the first day, which includes the option.
+        unit.state = unit.state.clone().with_config("restore-on-deploy", "none");
+        unit.act("start-empty", json!({})).unwrap();
+        assert!(unit.runs(), "{}", unit.status());
+        let again = unit.act("start-empty", json!({})).unwrap_err();
+        assert!(again.starts_with("cannot start empty: "), "{again}");
+    }
+}

@@ -194,11 +194,6 @@ impl AppProfile {
         let settings = self.config_file.iter().flat_map(|file| file.values.flat());
         self.ingress && (self.url_base || settings.into_iter().any(|(_, setting)| names_host(setting)))
     }
-
-    /// Whether only the leader runs the workload: an app with a database has one writer.
-    pub fn needs_leader(&self) -> bool {
-        self.storage.is_some()
-    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,11 @@ use crate::steps::plan::is_running;
 
 /// Leave to run the app on its volume as it is now. Only [`judge`] makes one, and no plan that runs the app can be made
 /// without it.
+///
+/// ```compile_fail,E0451
+/// use workload_charm::steps::prepare_volume::MayStart;
+/// let made_elsewhere = MayStart { is_seen: true, is_restored: false };
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct MayStart {
     is_seen: bool,
