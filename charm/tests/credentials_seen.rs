@@ -25,7 +25,6 @@ fn with_credentials() -> Vec<AppProfile> {
 /// A unit whose secret and file are as they should be, and that has seen it.
 fn steady(profile: &AppProfile) -> Unit {
     let mut unit = Unit::settled(profile);
-    unit.run(Event::UpdateStatus);
     assert!(!reads(&unit.run(Event::UpdateStatus)), "{}", profile.name);
     unit
 }

@@ -79,8 +79,6 @@ fn every_app_settles_and_an_unchanged_event_writes_nothing() {
 fn a_steady_update_status_calls_no_more_than_nine_tools() {
     for profile in profiles() {
         let mut unit = Unit::settled(&profile);
-        // What an app that makes its own file had was taken over in the last event; the next one sees that the secret has it.
-        unit.run(Event::UpdateStatus);
         let outcome = unit.run(Event::UpdateStatus);
         let mut called: Vec<&str> = outcome.calls.iter().map(|call| call.tool.as_str()).collect();
         let mut expected = vec!["is-leader", "config-get"];

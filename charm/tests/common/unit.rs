@@ -92,6 +92,8 @@ impl Unit {
         unit.app_writes_its_file();
         unit.app_fills_its_volume();
         unit.run(Event::UpdateStatus);
+        // What was reported, and what was taken over into the secret, is looked at in the next hook.
+        unit.run(Event::UpdateStatus);
         unit
     }
 
