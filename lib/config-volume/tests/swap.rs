@@ -523,3 +523,45 @@ fn a_file_of_the_callers_is_left_alone_until_the_end() {
     assert_clean(&case.volume, "finished");
     case.assert_new("finished");
 }
+
+#[test]
+fn content_that_is_gone_before_it_is_put_in_place_is_not_taken_for_an_empty_one() {
+    for state in [SwapState::Staged, SwapState::MovingOut, SwapState::MovingIn] {
+        for is_folder_gone in [false, true] {
+            let case = case();
+            let options = SwapOptions::default();
+            let mut swap = case.sealed(&options);
+            if state != SwapState::Staged {
+                drop(swap);
+                let mut failing = Swap::begin(
+                    &case.volume,
+                    "backup-1",
+                    &SwapOptions {
+                        watcher: SwapWatcher::new(move |step| match step {
+                            SwapStep::State(reached) if reached == state => {
+                                Err(std::io::ErrorKind::Other.into())
+                            }
+                            _ => Ok(()),
+                        }),
+                        ..options.clone()
+                    },
+                )
+                .unwrap();
+                failing.commit().unwrap_err();
+                assert_eq!(failing.state(), state);
+                drop(failing);
+                swap = Swap::begin(&case.volume, "backup-1", &options).unwrap();
+            }
+            let staged = case.volume.join(".config-restore/staged");
+            fs::remove_dir_all(&staged).unwrap();
+            if !is_folder_gone {
+                fs::create_dir(&staged).unwrap();
+            }
+            let error = swap.commit().unwrap_err();
+            assert!(matches!(error, Error::NotReady { .. }), "{state:?}: {error:?}");
+            swap.roll_back().unwrap();
+            swap.finish().unwrap();
+            case.assert_old("rolled back");
+        }
+    }
+}

@@ -228,6 +228,12 @@ impl Base {
         Ok(names)
     }
 
+    /// How many entries of a place may be moved.
+    pub fn count(&self, place: Place) -> Result<u64> {
+        let fd = self.open_place(place)?;
+        Ok(self.movable_in(&fd, place)?.len() as u64)
+    }
+
     /// Refuses entries that a rename would fail on, before the first one is moved.
     pub fn check_movable(&self, place: Place) -> Result<()> {
         let fd = self.open_place(place)?;

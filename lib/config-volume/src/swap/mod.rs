@@ -238,6 +238,7 @@ impl Swap {
             // Written with the next state: until then it is copied again.
             self.journal.outside = false;
         }
+        self.journal.entries = Some(self.staged_entries()?);
         if self.journal.outside {
             self.journal.inventory = Some(Inventory::of(self.outside()?)?);
         } else {
@@ -291,6 +292,7 @@ impl Swap {
                 }
                 SwapState::MovingIn => {
                     self.base.move_all(Place::Staged, Place::Root)?;
+                    self.prove_moved_in()?;
                     self.turn(SwapState::Swapped)?;
                 }
                 SwapState::Swapped => return Ok(()),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    Swap,
+    Swap, SwapState,
     base::{DROPPED, Place},
     bytes_of, copy,
     inventory::Inventory,
@@ -125,6 +125,45 @@ impl Swap {
             ))),
             Err(error) => Err(self.lost(&format!("{shown} cannot be read: {}", causes(&error)))),
         }
+    }
+
+    /// How many entries the root of the new content has.
+    pub(super) fn staged_entries(&self) -> Result<u64> {
+        match self.journal.outside {
+            true => Ok(names_of_content(self.outside()?)?.len() as u64),
+            false => self.base.count(Place::Staged),
+        }
+    }
+
+    /// What lies in the volume has to be what was sealed, as far as a look at its root tells.
+    pub(super) fn prove_inside(&self) -> Result<()> {
+        let (is, sealed) = (self.base.count(Place::Staged)?, self.sealed_entries());
+        match is < sealed {
+            true => Err(self.lost(&format!(
+                "there are {is} entries of what was transferred, and there were {sealed}"
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// The volume has to hold what was sealed, as far as a look at its root tells: an app would start as well on nothing.
+    pub(super) fn prove_moved_in(&mut self) -> Result<()> {
+        let (is, sealed) = (self.base.count(Place::Root)?, self.sealed_entries());
+        if is >= sealed {
+            return Ok(());
+        }
+        let reason = format!("{is} entries of the new content are in the volume, and there were {sealed}");
+        if self.journal.emptied {
+            // From where it can be brought again.
+            self.turn(SwapState::Filling)?;
+            return Err(self.incomplete(&reason));
+        }
+        Err(self.not_ready(&format!("{reason}; roll it back, then restore the backup again")))
+    }
+
+    /// No content is empty: of an earlier version nothing more is known.
+    fn sealed_entries(&self) -> u64 {
+        self.journal.entries.unwrap_or(1)
     }
 
     /// What can be told of the new content by a look at its root.

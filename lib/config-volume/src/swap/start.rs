@@ -16,6 +16,8 @@ impl Swap {
         if self.journal.outside {
             self.prove_outside()?;
             self.is_proven = true;
+        } else {
+            self.prove_inside()?;
         }
         self.base.lay_by();
         let next = match self.journal.outside {

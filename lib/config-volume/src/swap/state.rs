@@ -89,6 +89,7 @@ impl SwapState {
                 | (Filling, MovingIn)
                 | (MovingIn, Swapped)
                 // the new content is brought again
+                | (MovingIn, Filling)
                 | (Staged | Emptying | Filling, Staging)
                 // back
                 | (Staging | Staged, RolledBack)
@@ -142,6 +143,9 @@ pub(super) struct Journal {
     /// before that, and before it is used.
     #[serde(default)]
     pub inventory: Option<Inventory>,
+    /// How many entries the root of the new content has, from the seal on: a volume that ends up with fewer has lost some.
+    #[serde(default)]
+    pub entries: Option<u64>,
 }
 
 impl Journal {
@@ -155,6 +159,7 @@ impl Journal {
             outside,
             emptied: false,
             inventory: None,
+            entries: None,
         }
     }
 
@@ -193,6 +198,7 @@ impl Journal {
             state: next,
             emptied: self.emptied || next == Emptying,
             inventory: self.inventory.clone().filter(|_| next != Staging),
+            entries: self.entries.filter(|_| next != Staging),
             ..self.clone()
         })
     }
