@@ -348,3 +348,41 @@ fn a_journal_without_an_inventory_is_gone_on_with() {
         }
     }
 }
+
+/// The old content is gone, and what was copied into the volume, too: it is said, and can be transferred again.
+#[test]
+fn what_is_lost_inside_the_volume_can_be_transferred_again() {
+    for folder_stays in [false, true] {
+        let case = cut_off(At::MovingIn);
+        let staged = case.volume.join(RESTORE_FOLDER).join("staged");
+        fs::remove_dir_all(&staged).unwrap();
+        fs::remove_dir_all(&case.source).unwrap();
+        if folder_stays {
+            fs::create_dir(&staged).unwrap();
+        }
+        for give_up in [true, false] {
+            let mut swap = Swap::begin(&case.volume, "backup-1", &options(&case)).unwrap();
+            let error = match give_up {
+                true => swap.give_up().unwrap_err(),
+                false => swap.commit().unwrap_err(),
+            };
+            assert!(matches!(error, Error::Incomplete { .. }), "{error:?}");
+        }
+        let inside = SwapOptions {
+            staged: None,
+            ..options(&case)
+        };
+        let mut swap = Swap::begin(&case.volume, "backup-2", &inside).unwrap();
+        unpack(
+            case.archive.as_slice(),
+            swap.staged(),
+            &UnpackLimits::default(),
+            &mut |_| {},
+        )
+        .unwrap();
+        swap.seal().unwrap();
+        swap.commit().unwrap();
+        swap.finish().unwrap();
+        assert!(is_new(&case));
+    }
+}

@@ -55,6 +55,9 @@ pub(super) fn check(
         }
     }
     let mut notes: Vec<String> = verdict.notes.iter().map(ToString::to_string).collect();
+    // Such as a database of the app's that was missing when the backup was made.
+    let warnings = verdict.warnings.iter();
+    notes.extend(warnings.map(|warning| format!("{}: {}", warning.path, warning.text)));
     if problems.is_empty() {
         let options = PlaceOptions {
             origin: Some(match is_snapshot {

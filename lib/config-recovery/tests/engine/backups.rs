@@ -106,6 +106,24 @@ fn a_torn_live_database_gives_way_to_its_copy_and_that_is_said() {
 }
 
 #[test]
+fn what_the_backup_says_of_itself_is_told() {
+    let mut stage = Stage::new();
+    let backup = stage.at("backup-a");
+    make_database(&backup.join("radarr.db"));
+    let options = Options {
+        databases: vec!["/radarr.db".to_owned(), "/logs.db".to_owned()],
+        ..Options::default()
+    };
+    prepare(&backup, &options).unwrap();
+    let mut plan = stage.plan("a", true).unwrap();
+    plan.scratch.backup.started = Some(Timestamp::now() - SignedDuration::from_secs(5));
+    plan.scratch.backup.completed = Some(Timestamp::now());
+    let checked = stage.carry_out(&plan, &Silent).unwrap();
+    let says = |note: &String| note.starts_with("logs.db: it is missing");
+    assert!(checked.notes.iter().any(says), "{checked:?}");
+}
+
+#[test]
 fn a_manifest_of_an_earlier_backup_makes_this_one_damaged() {
     let mut stage = Stage::new();
     stored_wholly(&stage, false);
