@@ -165,7 +165,8 @@ fn hush() {
     ONCE.call_once(|| {
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            if panic.payload().downcast_ref::<&str>() != Some(&"a scoped thread panicked") {
+            let text = panic.payload().downcast_ref::<&str>();
+            if text != Some(&"a scoped thread panicked") {
                 report(panic);
             }
         }));

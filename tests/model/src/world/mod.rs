@@ -1,23 +1,23 @@
 //! The app with its units and backups, and the model: what was committed, which backups are good, and what has to work
 //! after any sequence.
 
-use std::cell::RefMut;
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+mod backup;
+mod units;
 
-use config_recovery::backups::{AppId, BackupSummary};
-use config_recovery::testing;
+use std::cell::RefMut;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use config_recovery::backups::AppId;
 use config_volume::PlaceOptions;
-use jiff::Timestamp;
 use juju_charm::testing::Event;
 use serde_json::json;
 use tempfile::TempDir;
-use velero_phase::{COMPLETED, PARTIALLY_FAILED};
-use workload_charm::backup::hooks;
+
+pub use backup::{Backup, Stage};
 
 use crate::age::age;
-use crate::content::{Broken, Content, Holds};
+use crate::content::{Broken, Holds};
 use crate::fault::Fault;
 use crate::host::Host;
 use crate::judge;
@@ -33,87 +33,6 @@ const ELSEWHERE: &str = "restore-from-backup";
 /// second such content fits in, and instead of the first one it does.
 const TIGHT: u64 = 35 << 20;
 const FILLER: usize = 2 << 20;
-
-/// How far a backup is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Its first hook ran well.
-    Prepared,
-    /// Its bytes are stored.
-    Uploaded,
-    /// It is over.
-    Ended,
-}
-
-/// One backup.
-pub struct Backup {
-    pub number: usize,
-    pub stage: Stage,
-    /// What was committed before it began.
-    before: Content,
-    /// What was committed by the end of the upload.
-    after: Content,
-    /// What the config file held from its begin to the end of the upload.
-    configs: BTreeSet<u32>,
-    /// What is stored, as a restore brings it.
-    pub folder: PathBuf,
-    /// Velero says `Completed`, and nothing that it holds contradicts.
-    pub good: bool,
-    /// Velero says `Completed`.
-    completed: bool,
-    /// Why it need not be good.
-    disturbed: Option<String>,
-    began: SystemTime,
-    ended: SystemTime,
-}
-
-impl Backup {
-    /// What the app has to find when this was restored.
-    pub fn holds(&self) -> Holds {
-        match self.good {
-            true => self.promised(),
-            false => Holds::Anything,
-        }
-    }
-
-    fn promised(&self) -> Holds {
-        Holds::Between {
-            before: self.before.clone(),
-            after: self.after.clone(),
-            configs: self.configs.clone(),
-        }
-    }
-
-    pub fn uid(&self) -> String {
-        format!("uid{}", self.number)
-    }
-
-    fn disturb(&mut self, why: &str) {
-        if self.stage != Stage::Ended {
-            self.disturbed.get_or_insert_with(|| why.to_owned());
-        }
-    }
-
-    fn summary(&self, whose: &AppId) -> BackupSummary {
-        let bytes = velero::bytes(&self.folder);
-        let mut summary = testing::backup(&self.uid(), whose, bytes);
-        let time = |time: SystemTime| Timestamp::try_from(time).ok();
-        summary.started = time(self.began);
-        summary.completed = time(self.ended);
-        summary.phase = serde_json::from_value(json!(if self.completed {
-            COMPLETED
-        } else {
-            PARTIALLY_FAILED
-        }))
-        .ok();
-        summary
-    }
-}
-
-mod velero_phase {
-    pub const COMPLETED: &str = "Completed";
-    pub const PARTIALLY_FAILED: &str = "PartiallyFailed";
-}
 
 /// How a restore is asked for.
 pub struct Restore {
@@ -391,62 +310,6 @@ impl World {
         ended
     }
 
-    /// A second unit comes, with a volume of its own.
-    pub fn scale_up(&mut self) -> Result<Option<String>, Broken> {
-        if self.units.len() > 1 {
-            return Ok(None);
-        }
-        let volume = self.place("volume");
-        let unit = self.app.add_unit(1, Host::standby(volume));
-        self.units.push(unit);
-        for event in [
-            Event::Install,
-            Event::ConfigChanged,
-            Event::Start,
-            self.app.pebble_ready(),
-        ] {
-            self.dispatch_on(1, event, &Fault::nothing())?;
-        }
-        let changed = self.app.peers_changed(&self.units[0]);
-        self.dispatch_on(1, changed, &Fault::nothing()).map(Some)
-    }
-
-    /// The unit with the highest number goes.
-    pub fn scale_down(&mut self) -> Result<Option<String>, Broken> {
-        if self.units.len() < 2 {
-            return Ok(None);
-        }
-        for event in [Event::Stop, Event::Remove] {
-            self.dispatch_on(1, event, &Fault::nothing())?;
-        }
-        let gone = self.units.pop().unwrap();
-        let led = self.app.leads(&gone);
-        self.app.forget_unit(&gone);
-        if led {
-            self.app.lead(&self.units[0]);
-            self.dispatch(Event::LeaderElected, &Fault::nothing())?;
-        }
-        self.dispatch(Event::UpdateStatus, &Fault::nothing()).map(Some)
-    }
-
-    /// The other unit leads.
-    pub fn change_leader(&mut self) -> Result<Option<String>, Broken> {
-        let Some(next) = self.units.iter().position(|unit| !self.app.leads(unit)) else {
-            return Ok(None);
-        };
-        self.app.lead(&self.units[next]);
-        let said = self.dispatch_on(next, Event::LeaderElected, &Fault::nothing())?;
-        self.dispatch_on(
-            self.units.len() - 1 - next,
-            Event::UpdateStatus,
-            &Fault::nothing(),
-        )?;
-        Ok(Some(format!(
-            "{} leads: {said}",
-            self.app.name(&self.units[next])
-        )))
-    }
-
     /// The container ends, and a new one takes its place. The charm does not know yet. When the pod ends, the charm loses what
     /// it has outside of its folder and of the volume.
     pub fn restart(&mut self, in_good_order: bool, with_pod: bool) {
@@ -519,10 +382,12 @@ impl World {
                 "restored".to_owned()
             }
             Ended::Action(Err(message)) => {
-                if asked.keep_old && found == Some(old.len()) {
+                // What is left after the app was healthy is cleared away later.
+                let seen_healthy = recovery.seen_healthy.get();
+                if asked.keep_old && !seen_healthy && found == Some(old.len()) {
                     return Err(format!("it says {message:?}, and the app runs on the backup"));
                 }
-                if asked.keep_old && found.is_none() {
+                if asked.keep_old && !seen_healthy && found.is_none() {
                     host.may_hold.truncate(old.len());
                 }
                 if was_running
@@ -546,121 +411,6 @@ impl World {
         };
         drop(host);
         Ok(format!("{said}{}", asked.fault.shown()))
-    }
-
-    /// The first hook of a new backup.
-    pub fn prepare(&mut self, fault: &Fault) -> Result<usize, String> {
-        self.fault = fault.clone();
-        let storage = self.app.profile.storage.as_ref().unwrap();
-        let options = config_volume::Options {
-            watcher: fault.watcher(),
-            reserve: 0,
-            ..hooks::options(storage)
-        };
-        let holds = self.host().holds();
-        let before = holds.at_least();
-        let volume = self.host().volume.clone();
-        match fault.survive(|| config_volume::prepare(&volume, &options)) {
-            None => return Err(fault.shown()),
-            Some(Err(error)) => return Err(format!("{error}{}", fault.shown())),
-            Some(Ok(_)) => {}
-        }
-        let number = self.backups.len();
-        let folder = self.place("backup");
-        let now = SystemTime::now();
-        self.backups.push(Backup {
-            number,
-            stage: Stage::Prepared,
-            configs: [before.config].into(),
-            after: before.clone(),
-            before,
-            folder,
-            good: false,
-            completed: false,
-            disturbed: (!matches!(holds, Holds::Exactly(_))).then(|| "the volume waits".to_owned()),
-            began: now,
-            ended: now,
-        });
-        Ok(number)
-    }
-
-    /// Stores the volume. The app goes on meanwhile.
-    pub fn upload(&mut self, number: usize, honours_ignore: bool) {
-        let folder = self.backups[number].folder.clone();
-        let row = self.next();
-        let mut host = self.units[0].host.borrow_mut();
-        let volume = host.volume.clone();
-        let running = host.content();
-        velero::upload(&volume, &folder, honours_ignore, || {
-            if let Some((app, content)) = running {
-                app.commit(0, row);
-                app.checkpoint();
-                content.rows[0].insert(row);
-            }
-        });
-        let backup = &mut self.backups[number];
-        for holds in &host.may_hold {
-            if let Holds::Exactly(content) | Holds::Between { after: content, .. } = holds {
-                backup.after.add(content);
-                backup.configs.insert(content.config);
-            }
-        }
-        backup.stage = Stage::Uploaded;
-    }
-
-    /// The second hook. What the backup holds is judged.
-    pub fn finish(&mut self, number: usize, fault: &Fault) -> Result<String, Broken> {
-        self.fault = fault.clone();
-        let watcher = fault.watcher();
-        let volume = self.host().volume.clone();
-        let (went_well, said) = match fault.survive(|| config_volume::finish_watched(&volume, &watcher)) {
-            None => (false, "killed".to_owned()),
-            Some(Ok(finished)) => (true, format!("{finished:?}")),
-            Some(Err(error)) => (false, error.to_string()),
-        };
-        if !went_well && !fault.happened() && self.backups[number].disturbed.is_none() {
-            return Err(format!("an undisturbed backup fails: {said}"));
-        }
-        self.ended(number, went_well)?;
-        Ok(format!("{said}{}", fault.shown()))
-    }
-
-    fn ended(&mut self, number: usize, completed: bool) -> Result<(), Broken> {
-        let place = self.place("judged");
-        let backup = &mut self.backups[number];
-        backup.stage = Stage::Ended;
-        backup.completed = completed;
-        backup.ended = SystemTime::now();
-        let found = judge::stored(&backup.folder, &place, backup.began, backup.ended);
-        backup.good = completed && found.problems.is_empty();
-        if backup.good || found.is_as_promised {
-            let content = found
-                .content
-                .map_err(|damage| format!("backup {number} is called good, and cannot be used: {damage}"))?;
-            let promised = backup.promised();
-            if !promised.allows(&content) {
-                return Err(format!(
-                    "backup {number} is called good, and holds {} instead of {}",
-                    content.shown(),
-                    promised.shown()
-                ));
-            }
-        }
-        if !backup.good && completed && backup.disturbed.is_none() {
-            return Err(format!(
-                "an undisturbed backup is not good: {}",
-                found.problems.join("; ")
-            ));
-        }
-        Ok(())
-    }
-
-    /// The backup is over, and Velero never ran its second hook, or never heard of its end.
-    pub fn lose(&mut self, number: usize) {
-        let backup = &mut self.backups[number];
-        backup.disturb("its end was lost");
-        backup.stage = Stage::Ended;
-        backup.ended = SystemTime::now();
     }
 
     /// Velero restores a backup without the charm: into a new volume, or over what is there.
