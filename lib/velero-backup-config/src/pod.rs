@@ -118,7 +118,10 @@ mod tests {
     #[test]
     fn of_a_standby_every_volume_is_out() {
         let annotations = none_of(["radarr-config-1", "charm-data"]);
-        let expected = (BACKUP_VOLUMES_EXCLUDES.to_owned(), "charm-data,radarr-config-1".to_owned());
+        let expected = (
+            BACKUP_VOLUMES_EXCLUDES.to_owned(),
+            "charm-data,radarr-config-1".to_owned(),
+        );
         assert_eq!(annotations, [expected].into());
         assert!(annotations.keys().all(|key| is_about_backups(key)));
     }
