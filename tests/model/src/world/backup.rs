@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use config_recovery::backups::{AppId, BackupSummary};
 use config_recovery::testing;
@@ -67,6 +67,11 @@ impl Backup {
 
     pub fn uid(&self) -> String {
         format!("uid{}", self.number)
+    }
+
+    /// Longer than the 4 hours after which Velero gives a volume up, and its copies count as forgotten.
+    pub(super) fn took_too_long(&self) -> bool {
+        self.began.elapsed().unwrap_or_default() > Duration::from_secs(4 * 3600)
     }
 
     pub(super) fn disturb(&mut self, why: &str) {
@@ -155,6 +160,12 @@ impl World {
     /// The second hook. What the backup holds is judged.
     pub fn finish(&mut self, number: usize, fault: &Fault) -> Result<String, Broken> {
         self.fault = fault.clone();
+        if self.backups[number].took_too_long() {
+            // The hooks cannot say whose they are: this one ends another backup, which then has no copies to vouch for.
+            for other in self.open(&[Stage::Prepared, Stage::Uploaded]) {
+                self.backups[other].disturb("another one ended hours too late");
+            }
+        }
         let watcher = fault.watcher();
         let volume = self.host().volume.clone();
         let (went_well, said) = match fault.survive(|| config_volume::finish_watched(&volume, &watcher)) {

@@ -444,8 +444,7 @@ impl World {
             if backup.folder.exists() {
                 age(&backup.folder, time);
             }
-            let age = backup.began.elapsed().unwrap_or_default();
-            if age > Duration::from_secs(4 * 3600) {
+            if backup.took_too_long() {
                 backup.disturb("it took longer than Velero allows");
             }
         }
