@@ -77,6 +77,14 @@ impl Credentials {
         })
     }
 
+    /// What the secret is known to hold, though it was not read: a part of it, perhaps.
+    pub(crate) fn as_in_secret(values: BTreeMap<String, String>) -> Self {
+        Self {
+            values,
+            origin: Origin::Secret,
+        }
+    }
+
     /// The API key that the app's config file holds, if it looks like one: 20 to 128 letters and digits, or base64.
     pub fn from_config_file(text: &str) -> Option<Self> {
         let part_of_key = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(&byte);
@@ -158,7 +166,7 @@ fn password_hash(password: &str, salt: [u8; 16]) -> String {
     format!("{}:{}", STANDARD.encode(salt), STANDARD.encode(hash))
 }
 
-fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
     let mut bytes = [0_u8; N];
     getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
     Ok(bytes)

@@ -1,13 +1,14 @@
-//! What one dispatch knows of the world: everything [`crate::gather`] read, as data.
+//! What one dispatch knows of the world: everything [`crate::steps::gather`] read, as data. Nothing changes it afterwards.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use juju_charm::Port;
 use juju_charm::pebble::{CheckStatus, Plan, ServiceStatus};
+use juju_charm::{Port, UnitName};
 
 use crate::backup::BackupFacts;
 use crate::credentials::Credentials;
+use crate::data_unit::{Contents, DataUnit, Peers};
 use crate::ingress::Ingress;
 use crate::kubernetes::{ClusterError, Pod};
 use crate::media::Media;
@@ -20,14 +21,18 @@ use crate::problem::Problem;
 pub struct Facts {
     /// Name the application was deployed under.
     pub app: String,
-    /// Number of this unit.
-    pub unit: u64,
+    /// This unit.
+    pub unit: UnitName,
     /// Name of the model, which is also the Kubernetes namespace.
     pub model: String,
     /// Folder of the charm.
     pub charm_dir: PathBuf,
-    /// Whether this unit is the leader, the only one to run the workload and to write for the application.
+    /// Whether this unit is the leader, the only one to write for the application.
     pub leader: bool,
+    /// The peer relation.
+    pub peers: Peers,
+    /// Which unit has the data, and runs the workload.
+    pub data: DataUnit,
     /// The options, unjudged.
     pub options: RawOptions,
     /// What the charm's own metadata lacks.
@@ -36,11 +41,13 @@ pub struct Facts {
     pub container: Container,
     /// The config volume as this container sees it.
     pub storage: Storage,
-    /// The credentials, on the leader, if the app has some and the container could be read.
+    /// The credentials, on the leader and on the unit that runs the app, if there are some and the container could be read.
     pub credentials: Option<Credentials>,
     /// How often Juju says that it is time for new ones, or `never`; `None` in events that cannot have changed it, and
     /// before there is a secret.
     pub rotation: Option<String>,
+    /// Whether there is a backup relation.
+    pub is_backed_up: bool,
     /// The backup relations: id, and what our own application bag says. Empty on units that do not lead.
     pub backup_relations: BTreeMap<String, BTreeMap<String, String>>,
     /// The unit's pod; `None` in events in which nothing on it can differ.
@@ -55,8 +62,6 @@ pub struct Facts {
     pub ingress: Ingress,
     /// Ports that are open; `None` in events that cannot have changed them.
     pub opened_ports: Option<Vec<Port>>,
-    /// What was done with the config volume before, and how the backups stand.
-    pub recovery: RecoveryFacts,
 }
 
 /// The workload container.
@@ -125,25 +130,25 @@ pub enum Storage {
         location: PathBuf,
         /// Owner and group of its top folder.
         owner: (u32, u32),
+        /// Whether it holds anything.
+        contents: Contents,
+        /// What a restore that was cut off has left in it.
+        exchange: Exchange,
     },
 }
 
-/// What recovery has to say in a dispatch.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RecoveryFacts {
-    /// What was done in this dispatch, for people, a line each.
-    pub news: Vec<String>,
-    /// Why the workload must not be started now.
-    pub held_up: Option<HeldUp>,
-    /// How the app's backups stand, for people.
-    pub standing: Option<String>,
-}
-
-/// Why the workload must not be started now: it would write into a volume that something else has to be done with first.
+/// What a restore that was cut off has left in the config volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldUp {
-    /// Thing, reason and next step.
-    pub text: String,
-    /// Whether a person has to do something. If not, it may be over by itself at the next event.
-    pub needs_somebody: bool,
+pub enum Exchange {
+    /// Nothing.
+    Nothing,
+    /// Files of its own, beside one whole content.
+    Leftovers,
+    /// The volume holds neither the previous content nor the new one as a whole.
+    Incomplete,
+    /// It cannot be told.
+    Unreadable {
+        /// What could not be read, and what to do.
+        reason: String,
+    },
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use juju_charm::Juju;
 use workload_charm::backup::hooks::HookCommand;
+use workload_charm::env::Env;
 use workload_charm::kubernetes::KubeCluster;
 use workload_charm::names::APP_FILE;
 use workload_charm::profile::AppProfile;
@@ -34,6 +35,12 @@ fn run() -> anyhow::Result<()> {
     let pebble = juju.pebble(&profile.name);
     let cluster = KubeCluster::new(juju.context().model_name());
     let recovery = KubeRecovery::new(&cluster);
-    workload_charm::dispatch(&juju, &pebble, &cluster, &recovery, &profile)?;
+    workload_charm::dispatch(Env {
+        juju: &juju,
+        pebble: &pebble,
+        cluster: &cluster,
+        recovery: &recovery,
+        profile: &profile,
+    })?;
     Ok(())
 }

@@ -8,12 +8,14 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::data_unit;
 use crate::problem::Problem;
 use crate::profile::AppProfile;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Metadata {
+    peers: Option<BTreeMap<String, serde::de::IgnoredAny>>,
     storage: Option<BTreeMap<String, Storage>>,
     containers: Option<BTreeMap<String, Option<Container>>>,
 }
@@ -70,6 +72,10 @@ fn check_text(text: &str, profile: &AppProfile) -> Result<(), Problem> {
         }
         Some(_) => {}
     }
+    let peers = metadata.peers.unwrap_or_default();
+    if !peers.contains_key(data_unit::ENDPOINT) {
+        return Err(problem(format!("has no peer relation {:?}", data_unit::ENDPOINT)));
+    }
     let mounted = container()?
         .iter()
         .flat_map(|container| &container.mounts)
@@ -97,7 +103,7 @@ fn problem(reason: String) -> Problem {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "storage: {config: {type: filesystem}}\ncontainers: {sample: {mounts: [{storage: config, location: /config}]}}";
+    const GOOD: &str = "peers: {peers: {interface: media_app_peers}}\nstorage: {config: {type: filesystem}}\ncontainers: {sample: {mounts: [{storage: config, location: /config}]}}";
 
     #[test]
     fn each_missing_piece_is_named() {
@@ -109,14 +115,18 @@ mod tests {
             ("storage: {config: {type: block}}", "not of type filesystem"),
             (
                 "storage: {config: {type: filesystem}}",
+                "has no peer relation \"peers\"",
+            ),
+            (
+                "peers: {peers: }\nstorage: {config: {type: filesystem}}",
                 "has no container \"sample\"",
             ),
             (
-                "storage: {config: {type: filesystem}}\ncontainers: {sample: }",
+                "peers: {peers: }\nstorage: {config: {type: filesystem}}\ncontainers: {sample: }",
                 "does not mount",
             ),
             (
-                "storage: {config: {type: filesystem}}\ncontainers: {sample: {mounts: [{storage: config, location: /c}]}}",
+                "peers: {peers: }\nstorage: {config: {type: filesystem}}\ncontainers: {sample: {mounts: [{storage: config, location: /c}]}}",
                 "at /config",
             ),
         ];

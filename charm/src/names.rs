@@ -21,9 +21,19 @@ pub const VERIFY_BACKUP: &str = "verify-backup";
 /// The action that brings a backup back.
 pub const RESTORE_FROM_BACKUP: &str = "restore-from-backup";
 
-/// Whether the action uses the recovery engine.
-pub fn is_recovery(action: &str) -> bool {
-    [LIST_BACKUPS, BACKUP_NOW, VERIFY_BACKUP, RESTORE_FROM_BACKUP].contains(&action)
+/// The action that lets an app start on a volume that lost its content.
+pub const START_EMPTY: &str = "start-empty";
+
+/// Whether the action asks how the volume is backed up.
+pub fn is_about_backups(action: &str) -> bool {
+    [
+        SHOW_BACKUP_SPEC,
+        LIST_BACKUPS,
+        BACKUP_NOW,
+        VERIFY_BACKUP,
+        RESTORE_FROM_BACKUP,
+    ]
+    .contains(&action)
 }
 
 /// The name of a unit's pod: that of the unit, with a dash.

@@ -7,10 +7,9 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::backup::show;
-use crate::names::{APP_FILE, BACKUP_ENDPOINT, SHOW_BACKUP_SPEC};
+use crate::names::{APP_FILE, BACKUP_ENDPOINT};
 use crate::profile::{AppProfile, OptionValue, ProfileError};
-use crate::{ingress, media, options, recovery, rotate};
+use crate::{actions, data_unit, ingress, media, options};
 
 /// The text of `metadata.yaml`.
 ///
@@ -38,6 +37,9 @@ pub fn metadata(profile: &AppProfile) -> Result<String, serde_yaml::ser::Error> 
             "type": "filesystem",
             "description": format!("Configuration and state of {}: what a backup holds", profile.title),
             "minimum-size": storage.minimum_size,
+        }});
+        metadata["peers"] = json!({data_unit::ENDPOINT: {
+            "interface": data_unit::INTERFACE,
         }});
         metadata["provides"] = json!({BACKUP_ENDPOINT: {
             "interface": "velero_backup_config",
@@ -118,12 +120,7 @@ pub fn config(profile: &AppProfile) -> Result<String, serde_yaml::ser::Error> {
 /// # Errors
 /// When the YAML library cannot write it.
 pub fn actions(profile: &AppProfile) -> Result<Option<String>, serde_yaml::ser::Error> {
-    let mut declared = Map::new();
-    declared.extend(rotate::action(profile).map(|name| (name.to_owned(), rotate::declaration(profile))));
-    if profile.storage.is_some() {
-        declared.insert(SHOW_BACKUP_SPEC.to_owned(), show::declaration());
-        declared.extend(recovery::actions::declarations());
-    }
+    let declared: Map<String, Value> = actions::declarations(profile).collect();
     if declared.is_empty() {
         return Ok(None);
     }

@@ -175,6 +175,24 @@ impl Template {
         )
     }
 
+    /// What was filled in to get `text`: the place's name and its value. `None` unless the template has one place, and the
+    /// text could be made from it.
+    pub fn filled_in(&self, text: &str) -> Option<(String, String)> {
+        let (before, place, after) = match self.pieces.as_slice() {
+            [Piece::Place { place, .. }] => ("", place, ""),
+            [Piece::Text(before), Piece::Place { place, .. }] => (before.as_str(), place, ""),
+            [Piece::Place { place, .. }, Piece::Text(after)] => ("", place, after.as_str()),
+            [
+                Piece::Text(before),
+                Piece::Place { place, .. },
+                Piece::Text(after),
+            ] => (before.as_str(), place, after.as_str()),
+            _ => return None,
+        };
+        let value = text.strip_prefix(before)?.strip_suffix(after)?;
+        Some((place.name().into_owned(), value.to_owned()))
+    }
+
     /// Everything that is filled in.
     pub fn places(&self) -> impl Iterator<Item = &Place> {
         self.pieces.iter().filter_map(|piece| match piece {
@@ -277,6 +295,29 @@ mod tests {
         assert_eq!(render("${option:empty}"), None);
         assert_eq!(render("${api-key}"), None);
         assert_eq!(render("x${option:empty}").as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn what_was_filled_in_is_found_again() {
+        let filled_in = |template: &str, text: &str| {
+            let found = Template::parse(template).unwrap().filled_in(text);
+            found.map(|(name, value)| format!("{name}={value}"))
+        };
+        assert_eq!(filled_in("${api-key}", "k").as_deref(), Some("api-key=k"));
+        assert_eq!(
+            filled_in("@Bytes(${password-hash})", "@Bytes(a:b)").as_deref(),
+            Some("password-hash=a:b")
+        );
+        assert_eq!(filled_in("x${app}", "xfilms").as_deref(), Some("app=films"));
+        assert_eq!(filled_in("${app}x", "filmsx").as_deref(), Some("app=films"));
+        for (template, text) in [
+            ("@Bytes(${password-hash})", "@Bytes(a:b"),
+            ("aa${app}a", "aa"),
+            ("${username}:${password}", "a:b"),
+            ("none", "none"),
+        ] {
+            assert_eq!(filled_in(template, text), None, "{template}");
+        }
     }
 
     #[test]

@@ -269,13 +269,14 @@ fn cut_off(volume: &Path, step: Step, committed: bool) {
 #[test]
 fn a_restore_that_was_cut_off_is_put_right_before_the_app_starts() {
     let old =
-        "the restore of radarr-aaaa-1 was cut off; the old content is back; run restore-from-backup again";
-    let new = "the restore of radarr-aaaa-1 was cut off when its content was in place already; it stays";
+        "restore of radarr-aaaa-1 was cut off; previous content restored; run restore-from-backup again";
+    let new = "restore of radarr-aaaa-1 was cut off with its content in place; it stays";
     let cases = [
         (Step::Transfer, false, "old", old),
         (Step::Swap, true, "old", old),
         (Step::PutBack, true, "old", old),
-        (Step::Start, true, "new", new),
+        // It was never seen healthy.
+        (Step::Start, true, "old", old),
         (Step::Clean, true, "new", new),
     ];
     for (step, committed, content, text) in cases {
@@ -290,6 +291,31 @@ fn a_restore_that_was_cut_off_is_put_right_before_the_app_starts() {
         assert!(unit.status().contains(text), "{}", unit.status());
         unit.run(Event::UpdateStatus);
         assert!(!unit.status().contains("cut off"), "{}", unit.status());
+    }
+}
+
+#[test]
+fn new_content_stays_after_a_cut_off_start_only_if_the_app_is_healthy_with_it() {
+    let cases = [
+        (Some(Ok(())), "new"),
+        (Some(Err("it answers 500".to_owned())), "old"),
+        (None, "old"),
+    ];
+    for (answer, content) in cases {
+        let mut unit = Unit::settled(&radarr());
+        cut_off(&unit.volume(), Step::Start, true);
+        unit.recovery.well = answer.clone().into_iter().collect::<Vec<_>>().into();
+        let calls = unit.pebble.calls().len();
+        unit.run(Event::ConfigChanged);
+        let found = std::fs::read_to_string(unit.volume().join("config.xml")).unwrap();
+        assert_eq!(found, content, "{answer:?}");
+        assert!(!unit.volume().join(RESTORE_FOLDER).exists());
+        assert!(unit.runs());
+        let is_stopped = unit
+            .pebble_writes(calls)
+            .iter()
+            .any(|call| call.starts_with("stop "));
+        assert_eq!(is_stopped, content == "old", "{answer:?}");
     }
 }
 

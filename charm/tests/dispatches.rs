@@ -76,17 +76,15 @@ fn every_app_settles_and_an_unchanged_event_writes_nothing() {
 }
 
 #[test]
-fn a_steady_update_status_calls_no_more_than_six_tools() {
+fn a_steady_update_status_calls_no_more_than_nine_tools() {
     for profile in profiles() {
         let mut unit = Unit::settled(&profile);
         let outcome = unit.run(Event::UpdateStatus);
         let mut called: Vec<&str> = outcome.calls.iter().map(|call| call.tool.as_str()).collect();
         let mut expected = vec!["is-leader", "config-get"];
-        if profile.credentials.is_some() {
-            expected.push("secret-get");
-        }
         if profile.storage.is_some() {
-            expected.push("relation-ids");
+            // The peer relation, with two bags, and that of the backups.
+            expected.extend(["relation-ids", "relation-list", "relation-ids"]);
         }
         expected.push("status-get");
         called.retain(|tool| *tool != "relation-get");

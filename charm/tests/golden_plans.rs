@@ -12,16 +12,17 @@ mod common;
 use std::fmt::Write as _;
 
 use common::{applied, apps, fresh, kept, own_file, running, with_everything, without_secrets};
+use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers, Report};
 use workload_charm::facts::{Container, Facts, Storage};
 use workload_charm::options::RawOptions;
-use workload_charm::plan::{self, IngressBags, Plan, Run, SecretPlan, WorkloadPlan};
 use workload_charm::profile::{AppProfile, OptionValue};
-use workload_charm::{status, validate};
+use workload_charm::steps::plan::{OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
+use workload_charm::steps::{planned, status};
 
 #[test]
 fn every_app_in_every_situation() {
     for (_, profile) in apps() {
-        let situations = [
+        let mut situations = vec![
             ("fresh", fresh(&profile)),
             (
                 "configured: every option set, every relation made, while it runs with the defaults",
@@ -35,6 +36,20 @@ fn every_app_in_every_situation() {
                 bad_option(&profile),
             ),
         ];
+        if profile.storage.is_some() {
+            situations.extend([
+                (
+                    "the unit with the data, beside one that a scale-down would leave",
+                    goes_first(&profile),
+                ),
+                ("a leader beside the unit with the data", leader_without(&profile)),
+                (
+                    "a leader when the unit with the data is gone",
+                    data_unit_gone(&profile),
+                ),
+                ("a volume that lost its content", emptied(&profile)),
+            ]);
+        }
         let mut text = String::new();
         for (name, facts) in situations {
             writeln!(text, "== {name}\n{}", described(&profile, &facts)).unwrap();
@@ -58,9 +73,8 @@ fn settled(profile: &AppProfile) -> Facts {
     let first = fresh(profile);
     let credentials = kept(profile);
     let first = Facts { credentials, ..first };
-    let validated = validate::validate(profile, &first);
-    let plan = plan::plan(profile, &first, &validated);
-    let WorkloadPlan::Run(run) = plan.workload else {
+    let (.., plan) = planned(profile, &first);
+    let WorkloadPlan::Run(_, run) = plan.workload else {
         panic!("{} does not start", profile.name);
     };
     let content = run
@@ -70,11 +84,16 @@ fn settled(profile: &AppProfile) -> Facts {
     let container = running(profile, &run.layer.unwrap(), content);
     let user = profile.workload.user;
     Facts {
+        peers: peers(profile, 0, Report::Data, None),
         container: Container::Ready(container),
         storage: match first.storage {
-            Storage::Mounted { location, .. } => Storage::Mounted {
+            Storage::Mounted {
+                location, exchange, ..
+            } => Storage::Mounted {
                 location,
                 owner: user.map(|user| (user.uid, user.gid)).unwrap(),
+                contents: Contents::Data,
+                exchange,
             },
             other => other,
         },
@@ -82,14 +101,91 @@ fn settled(profile: &AppProfile) -> Facts {
     }
 }
 
+/// The peer relation of an app whose data are on unit 0 if it is tracked, and another unit.
+fn peers(profile: &AppProfile, unit: u64, own: Report, other: Option<u64>) -> Peers {
+    if profile.storage.is_none() {
+        return Peers::NotTracked;
+    }
+    let name = |number: u64| format!("{}/{number}", profile.name).parse().unwrap();
+    Peers::Related(PeerFacts {
+        id: "peers:0".to_owned(),
+        bound: Some(name(unit)),
+        had_data: true,
+        rotations: 0,
+        own: Some(own),
+        others: other.into_iter().map(|other| (name(other), None)).collect(),
+    })
+}
+
 fn non_leader(profile: &AppProfile) -> Facts {
+    let first = format!("{}/0", profile.name).parse().unwrap();
     Facts {
         leader: false,
-        unit: 1,
+        unit: format!("{}/1", profile.name).parse().unwrap(),
+        peers: peers(profile, 0, Report::Data, Some(0)),
+        data: match profile.storage {
+            Some(_) => DataUnit::Elsewhere {
+                unit: first,
+                is_present: true,
+            },
+            None => DataUnit::NotTracked,
+        },
         credentials: None,
         backup_relations: Default::default(),
         storage: Storage::NotRead,
         ..settled(profile)
+    }
+}
+
+/// The unit with the data, beside one that a scale-down would leave.
+fn goes_first(profile: &AppProfile) -> Facts {
+    let unit = format!("{}/1", profile.name).parse().unwrap();
+    Facts {
+        unit,
+        peers: peers(profile, 1, Report::Data, Some(0)),
+        ..settled(profile)
+    }
+}
+
+/// A fresh leader beside the unit with the data, which a scale-down would remove.
+fn leader_without(profile: &AppProfile) -> Facts {
+    let unit = format!("{}/0", profile.name).parse().unwrap();
+    Facts {
+        leader: true,
+        unit,
+        peers: peers(profile, 1, Report::Empty, Some(1)),
+        data: match profile.storage {
+            Some(_) => DataUnit::Elsewhere {
+                unit: format!("{}/1", profile.name).parse().unwrap(),
+                is_present: true,
+            },
+            None => DataUnit::NotTracked,
+        },
+        ..fresh(profile)
+    }
+}
+
+/// The leader, when the unit with the data is gone.
+fn data_unit_gone(profile: &AppProfile) -> Facts {
+    let leader = leader_without(profile);
+    Facts {
+        peers: peers(profile, 1, Report::Empty, None),
+        data: match leader.data {
+            DataUnit::Elsewhere { unit, .. } => DataUnit::Elsewhere {
+                unit,
+                is_present: false,
+            },
+            other => other,
+        },
+        ..leader
+    }
+}
+
+/// The volume is empty in a new container, and was not.
+fn emptied(profile: &AppProfile) -> Facts {
+    Facts {
+        peers: peers(profile, 0, Report::Data, None),
+        ..fresh(profile)
     }
 }
 
@@ -136,14 +232,19 @@ fn bad_option(profile: &AppProfile) -> Facts {
 }
 
 fn described(profile: &AppProfile, facts: &Facts) -> String {
-    let validated = validate::validate(profile, facts);
-    let plan = plan::plan(profile, facts, &validated);
-    let status = status::decide(profile, facts, &validated, &applied(&plan));
+    let (start, validated, plan) = planned(profile, facts);
+    let told = status::Told {
+        start: &start,
+        news: &[],
+        standing: None,
+    };
+    let status = status::decide(profile, facts, &validated, &applied(&plan), told);
     let mut text = format!("status {}: {}\n", status.name(), status.message());
     // No `..`: a new part of the plan does not compile until it is shown.
     let Plan {
         secret,
         databags,
+        peers,
         ingress,
         open_ports,
         version,
@@ -170,12 +271,12 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
             writeln!(text, "{} {key}: {value}", change.relation_id).unwrap();
         }
     }
-    if let Some(IngressBags {
-        relation_id,
-        app,
-        unit,
-    }) = ingress
-    {
+    for bags in [peers, ingress].into_iter().flatten() {
+        let OwnBags {
+            relation_id,
+            app,
+            unit,
+        } = bags;
         for (key, value) in app {
             writeln!(text, "{relation_id} {key}: {value}").unwrap();
         }
@@ -215,8 +316,9 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
     match workload {
         WorkloadPlan::Leave => text.push_str("workload: leave\n"),
         WorkloadPlan::Stop => text.push_str("workload: stop\n"),
-        WorkloadPlan::Keep => text.push_str("workload: keep\n"),
-        WorkloadPlan::Run(run) => text.push_str(&steps(*run)),
+        WorkloadPlan::Look => text.push_str("workload: look at the volume first\n"),
+        WorkloadPlan::Keep(_) => text.push_str("workload: keep\n"),
+        WorkloadPlan::Run(_, run) => text.push_str(&steps(*run)),
     }
     for command in commands {
         writeln!(text, "- run for {}: {}", command.option, command.words.join(" ")).unwrap();

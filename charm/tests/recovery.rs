@@ -11,7 +11,7 @@ mod common;
 
 use common::apps;
 use common::recovery::good;
-use common::unit::{Unit, writes};
+use common::unit::{CONTENT, PEERS, Unit, writes};
 use config_recovery::Error;
 use config_recovery::backups::{BackupSummary, Holds};
 use juju_charm::testing::{Event, RelationState};
@@ -98,17 +98,42 @@ fn with_config(unit: &mut Unit, content: &'static [u8]) {
 }
 
 #[test]
-fn a_unit_that_does_not_lead_and_an_app_without_a_volume_do_none_of_it() {
+fn actions_run_where_the_data_are_and_name_that_unit() {
+    let of_others = |bound: &str, leads: bool, others: &[u32]| {
+        let mut unit = Unit::new(&radarr());
+        let mut peers = RelationState::peer(PEERS, "peers").with_own_app_data([("data-unit", bound)]);
+        for other in others {
+            peers = peers.with_remote_unit(*other, [("config-volume", "data")]);
+        }
+        unit.state = unit.state.clone().with_leader(leads).with_relation(peers);
+        unit
+    };
     for action in ACTIONS {
-        let mut unit = settled();
-        unit.state = unit.state.clone().with_leader(false);
+        for leads in [true, false] {
+            let mut unit = of_others("radarr/1", leads, &[1]);
+            let message = unit.act(action, params(action)).unwrap_err();
+            assert!(
+                message.ends_with("radarr/1 has the data; run it there"),
+                "{message}"
+            );
+            assert_eq!(unit.recovery.calls.take(), Vec::<String>::new(), "{action}");
+
+            let mut unit = of_others("radarr/0", leads, &[1]);
+            unit.recovery.error = Some(Box::new(unreachable));
+            let message = unit.act(action, params(action)).unwrap_err();
+            assert!(!message.contains("run it"), "{message}");
+        }
+        let mut unit = of_others("radarr/1", false, &[2]);
         let message = unit.act(action, params(action)).unwrap_err();
         assert!(
             message.ends_with("this unit does not lead; run it on radarr/leader"),
             "{message}"
         );
-        assert_eq!(unit.recovery.calls.take(), Vec::<String>::new(), "{action}");
     }
+}
+
+#[test]
+fn an_app_without_a_volume_has_no_such_action() {
     let without = app("flaresolverr");
     let declared = workload_charm::packaging::actions(&without)
         .unwrap()
@@ -289,7 +314,11 @@ fn a_verification_touches_nothing_of_the_app() {
     }
     assert_eq!(unit.pebble_writes(calls), Vec::<String>::new());
     assert_eq!(unit.file(), file);
-    assert_eq!(std::fs::read_dir(unit.volume()).unwrap().count(), 0);
+    let left: Vec<_> = std::fs::read_dir(unit.volume())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, [CONTENT]);
     assert!(
         unit.logs.iter().any(|line| line.contains("checking them")),
         "{:?}",
@@ -429,4 +458,87 @@ fn a_restore_is_refused_before_anything_when_the_app_could_not_be_started_again(
         .act("restore-from-backup", json!({"backup-uid": " "}))
         .unwrap_err();
     assert!(message.contains("backup-uid must be"), "{message}");
+}
+
+#[test]
+fn the_app_gets_the_patience_that_is_asked_for() {
+    let cases = [("10m", 600), ("1h30m", 5400), ("90s", 90)];
+    for (patience, seconds) in cases {
+        let mut unit = settled();
+        unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+        with_config(&mut unit, CONFIG);
+        unit.recovery.well = vec![Ok(())].into();
+        let params = json!({"backup-uid": "latest", "patience": patience});
+        unit.act("restore-from-backup", params).unwrap();
+        let given = unit.recovery.patience.take().unwrap();
+        assert_eq!(given.as_secs(), seconds, "{patience}");
+    }
+    for patience in ["10", "-1m", "0s", "soon", "25h"] {
+        let mut unit = settled();
+        let params = json!({"backup-uid": "latest", "patience": patience});
+        let message = unit.act("restore-from-backup", params).unwrap_err();
+        assert!(message.starts_with("cannot restore: patience "), "{message}");
+        assert_eq!(unit.recovery.calls.take(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn an_app_whose_process_ends_is_not_waited_for() {
+    let mut unit = settled();
+    unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+    with_config(&mut unit, CONFIG);
+    let pebble = unit.pebble.clone();
+    unit.recovery.meanwhile = Some(Box::new(move || {
+        pebble.change_state(|state| {
+            state.write_log("radarr", "cannot migrate the database\n\n");
+            state.fail_service("radarr");
+        });
+    }));
+    // It would answer after that, which nobody waits for.
+    unit.recovery.well = vec![Ok(()), Ok(())].into();
+    let message = unit
+        .act("restore-from-backup", json!({"backup-uid": "latest"}))
+        .unwrap_err();
+    let expected = "cannot start the app: its process ended (Pebble: error): cannot migrate the database; ";
+    assert!(message.starts_with(expected), "{message}");
+}
+
+#[test]
+fn a_restore_on_the_leader_takes_over_from_a_unit_that_is_gone_and_only_if_it_succeeds() {
+    for answers in [vec![Ok(())], vec![Err("it answers 500".to_owned())]] {
+        let succeeds = answers[0].is_ok();
+        let mut unit = Unit::new(&radarr());
+        let peers = RelationState::peer(PEERS, "peers")
+            .with_own_app_data([("data-unit", "radarr/1"), ("config-volume", "data")]);
+        unit.state = unit.state.clone().with_relation(peers);
+        for event in unit.first_events() {
+            unit.run(event);
+        }
+        assert!(!unit.runs());
+        let gone = unit.status();
+        assert!(
+            gone.starts_with("blocked: radarr/1 had the data and is gone"),
+            "{gone}"
+        );
+        unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+        with_config(&mut unit, CONFIG);
+        unit.recovery.well = answers.into();
+        let done = unit.act("restore-from-backup", json!({"backup-uid": "latest"}));
+        assert_eq!(done.is_ok(), succeeds, "{done:?}");
+        let bound = unit.state.own_app_data(PEERS)["data-unit"].clone();
+        if succeeds {
+            assert_eq!(bound, "radarr/0");
+            assert!(
+                unit.runs() && unit.status().starts_with("active: "),
+                "{}",
+                unit.status()
+            );
+            unit.run(Event::UpdateStatus);
+            assert!(unit.runs());
+        } else {
+            assert_eq!(bound, "radarr/1");
+            assert!(!unit.runs());
+            assert_eq!(unit.status(), gone);
+        }
+    }
 }

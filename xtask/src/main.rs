@@ -3,6 +3,8 @@
 mod bench;
 mod demo;
 mod generate;
+mod model;
+mod mutants;
 mod pack;
 mod progress;
 
@@ -42,6 +44,10 @@ enum Command {
     },
     /// Packs charms with the real charmcraft, and tries them.
     Pack(pack::Arguments),
+    /// Changes the code in small ways with cargo-mutants, and says which change no test notices.
+    Mutants(mutants::Arguments),
+    /// Plays random sequences of backups, restores, kills and faults.
+    Model(model::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +56,8 @@ fn main() -> ExitCode {
         Command::Bench { rounds, json } => bench::run(rounds, json),
         Command::Generate { check } => generate::run(check),
         Command::Pack(arguments) => pack::run(&arguments),
+        Command::Mutants(arguments) => mutants::run(&arguments),
+        Command::Model(arguments) => model::run_command(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

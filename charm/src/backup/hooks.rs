@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use config_volume::Finished;
+use config_volume::{Prepared, Warning};
 
 use crate::backup::{AFTER, BEFORE};
 use crate::names::APP_FILE;
@@ -32,9 +32,9 @@ pub enum HookError {
     /// The app has no config volume.
     #[error("cannot back up {0}: it has no config volume")]
     NoVolume(String),
-    /// The backup holds a damaged copy of a database; what it was made from is removed all the same.
+    /// The backup holds a damaged copy of a database, or no copies at all; what is left of them is removed all the same.
     #[error(transparent)]
-    Damaged(config_volume::Error),
+    NotSound(config_volume::Error),
     /// The volume could not be made fit, or what was made could not be removed.
     #[error("cannot {action} for a backup")]
     Volume {
@@ -70,7 +70,7 @@ impl HookCommand {
         }))
     }
 
-    /// Does it, and says in one line what was done.
+    /// Does it, and says what was done: one line, and one more for each warning.
     ///
     /// # Errors
     /// See [`HookError`]. Nothing half-made is left, and the app's files are as they were.
@@ -87,41 +87,62 @@ impl HookCommand {
             source,
         };
         let prepared = config_volume::prepare(&self.volume, &options(storage)).map_err(failed)?;
-        let manifest = &prepared.manifest;
-        Ok(format!(
-            "{BEFORE}: {} databases copied, {} other files, left out {}",
-            manifest.databases.len(),
-            manifest.files.len(),
-            storage.caches.join(", ")
-        ))
+        Ok(report(storage, &prepared))
     }
 
     fn after(&self) -> Result<String, HookError> {
         let finished = config_volume::finish(&self.volume).map_err(|source| match source {
-            config_volume::Error::DamagedBackup { .. } => HookError::Damaged(source),
+            config_volume::Error::DamagedBackup { .. }
+            | config_volume::Error::ChangedDuringBackup { .. }
+            | config_volume::Error::NothingToFinish => HookError::NotSound(source),
             source => HookError::Volume {
                 action: "remove the copies of the databases",
                 source,
             },
         })?;
-        Ok(match finished {
-            Finished::Removed => "the copies of the databases are sound, and removed".to_owned(),
-            Finished::StillUsed { users } => {
-                format!("the copies of the databases are sound; {users} other backups use them")
-            }
-            Finished::Nothing => {
-                "there are no copies: they were removed before, by this command or at a start of the app"
-                    .to_owned()
-            }
-            other => format!("{other:?}"),
+        let checked = finished.checked;
+        Ok(match finished.still_open {
+            0 => format!("{checked} databases are sound; the copies are removed"),
+            open => format!(
+                "{checked} databases are sound; the copies stay until {open} other backups have ended"
+            ),
         })
     }
 }
 
-/// What a backup of this storage leaves out.
+/// What a backup holds, for Velero's log. How many of the app's own databases are among the copies is said for itself: a
+/// backup that lacks one is of little use, however many others it holds.
+fn report(storage: &ConfigStorage, prepared: &Prepared) -> String {
+    let manifest = &prepared.manifest;
+    let is_copied = |own: &&String| {
+        let mut copied = manifest.databases.iter();
+        copied.any(|database| database.path.as_bytes() == own.as_bytes())
+    };
+    let own = storage.databases.iter().filter(is_copied).count();
+    let mut text = format!(
+        "{BEFORE}: {} databases copied, {own} of the {} that the app needs among them; {} other files; left out: {}",
+        manifest.databases.len(),
+        storage.databases.len(),
+        manifest.file_count,
+        storage.caches.join(", ")
+    );
+    for warning in &manifest.warnings {
+        text.push_str(&format!("\n{BEFORE}: warning: {}", line(warning)));
+    }
+    text
+}
+
+/// A warning for people.
+pub fn line(warning: &Warning) -> String {
+    format!("{}: {}", warning.path, warning.text)
+}
+
+/// What a backup of this storage must hold and what it leaves out.
 pub fn options(storage: &ConfigStorage) -> config_volume::Options {
+    let from_root = |paths: &[String]| paths.iter().map(|path| format!("/{path}")).collect();
     config_volume::Options {
-        leave_out: storage.caches.iter().map(|cache| format!("/{cache}")).collect(),
+        leave_out: from_root(&storage.caches),
+        databases: from_root(&storage.databases),
         ..config_volume::Options::default()
     }
 }
@@ -154,10 +175,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("radarr.db");
         std::fs::write(&database, damaged_database()).unwrap();
-        config_volume::prepare(folder.path(), &config_volume::Options::default()).unwrap();
+        let own = config_volume::Options {
+            databases: vec!["/radarr.db".to_owned()],
+            ..config_volume::Options::default()
+        };
+        config_volume::prepare(folder.path(), &own).unwrap();
         let after = parse(&[AFTER, folder.path().to_str().unwrap()]).unwrap().unwrap();
         let error = after.run(Path::new("/nowhere")).unwrap_err();
-        assert!(matches!(error, HookError::Damaged(_)), "{error:?}");
+        assert!(matches!(error, HookError::NotSound(_)), "{error:?}");
         let text = error.to_string();
         assert!(
             text.contains("radarr.db: ") && text.contains("repair the database"),
@@ -165,9 +190,90 @@ mod tests {
         );
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         assert_eq!(std::fs::read(&database).unwrap(), damaged_database());
-        // A second time there is nothing to do.
-        let said = after.run(Path::new("/nowhere")).unwrap();
-        assert!(said.starts_with("after-backup: there are no copies"), "{said}");
+        // Whatever removed the copies: a backup that has none is not a good one.
+        let error = after.run(Path::new("/nowhere")).unwrap_err();
+        assert!(matches!(error, HookError::NotSound(_)), "{error:?}");
+        let text = error.to_string();
+        assert!(
+            text.contains("the copies of the databases are gone") && text.contains("back up again"),
+            "{text}"
+        );
+    }
+
+    /// A charm folder with the sample app, which has sample.db and state/other.db, and a volume with these files.
+    fn charm_and_volume(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("volume/state")).unwrap();
+        let app = include_str!("../../tests/data/sample.yaml");
+        std::fs::write(folder.path().join(APP_FILE), app).unwrap();
+        for (name, bytes) in files {
+            std::fs::write(folder.path().join("volume").join(name), bytes).unwrap();
+        }
+        folder
+    }
+
+    fn run(verb: &str, folder: &tempfile::TempDir) -> Result<String, HookError> {
+        let volume = folder.path().join("volume");
+        let command = parse(&[verb, volume.to_str().unwrap()]).unwrap().unwrap();
+        command.run(folder.path())
+    }
+
+    /// A database of one empty page.
+    fn sound_database() -> Vec<u8> {
+        let mut bytes = damaged_database();
+        bytes.truncate(4096);
+        bytes[31] = 1;
+        bytes
+    }
+
+    /// Nothing of it is a database but the header.
+    fn header_only() -> Vec<u8> {
+        let mut bytes = b"SQLite format 3\0".to_vec();
+        bytes.resize(1024, 0xff);
+        bytes
+    }
+
+    #[test]
+    fn a_missing_database_and_a_stray_file_are_said_and_fail_no_backup() {
+        let folder = charm_and_volume(&[
+            ("sample.db", &sound_database()),
+            ("sample.db.corrupted", &header_only()),
+        ]);
+        let said = run(BEFORE, &folder).unwrap();
+        let lines: Vec<&str> = said.lines().collect();
+        assert!(
+            lines[0].starts_with(
+                "before-backup: 1 databases copied, 1 of the 2 that the app needs among them; 1 other files; \
+                 left out: logs, Cache/pictures"
+            ),
+            "{said}"
+        );
+        let warns = |path: &str, text: &str| {
+            let start = format!("before-backup: warning: {path}: ");
+            lines
+                .iter()
+                .any(|line| line.starts_with(&start) && line.contains(text))
+        };
+        assert!(warns("state/other.db", "it is missing"), "{said}");
+        assert!(warns("sample.db.corrupted", "stored as the file it is"), "{said}");
+        let said = run(AFTER, &folder).unwrap();
+        assert_eq!(
+            said,
+            "after-backup: 1 databases are sound; the copies are removed"
+        );
+    }
+
+    #[test]
+    fn a_database_that_the_app_needs_must_be_one() {
+        let folder = charm_and_volume(&[("sample.db", &header_only())]);
+        let error = run(BEFORE, &folder).unwrap_err();
+        assert!(
+            crate::causes(&error).contains("sample.db"),
+            "{}",
+            crate::causes(&error)
+        );
+        let error = run(AFTER, &folder).unwrap_err();
+        assert!(matches!(error, HookError::NotSound(_)), "{error:?}");
     }
 
     #[test]

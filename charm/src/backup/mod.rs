@@ -6,7 +6,6 @@
 
 mod facts;
 pub mod hooks;
-pub mod show;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +17,7 @@ use velero_backup_config::{BackupSpec, Method, pod};
 pub use facts::{BackupFacts, CHARM_CONTAINER, Seen, VolumeFacts, look};
 
 use crate::kubernetes::{PodVolume, VolumeSource};
+use crate::media;
 use crate::problem::Problem;
 
 /// Label of claims that says whose they are. The claims that Juju makes for `--attach-storage` lack it.
@@ -49,8 +49,11 @@ pub struct Question<'a> {
     pub app: &'a str,
     /// The unit's pod.
     pub pod: &'a str,
-    /// Whether this unit leads: only the leader's volume is backed up.
-    pub leads: bool,
+    /// Whether there is a relation that asks for backups. Without one nothing of ours stays on the pod: a backup of somebody
+    /// else must not run our hooks, or leave volumes out because of us.
+    pub is_related: bool,
+    /// Whether this unit's volume is what a backup has to hold: it has the app's data, and the app may run on it.
+    pub is_stored: bool,
     /// The charm's storage that is backed up.
     pub storage: &'a str,
     /// Folder of the charm, with `dispatch` in it.
@@ -111,20 +114,23 @@ pub fn decide(question: &Question<'_>, facts: &BackupFacts) -> Decision {
         Method::Filesystem => files_problem(question, volume),
         Method::Snapshot => snapshot_problem(question, volume),
     };
-    let annotations = match method {
-        Method::Filesystem => differences(&volume.pod.annotations, wanted_annotations(question, volume)),
+    let wanted = match method {
+        _ if !question.is_related => without_relation(volume),
+        Method::Filesystem => wanted_annotations(question, volume),
         // Velero makes no snapshot of a volume that it takes for one of file-system backup, because the pod or the server
         // says so: then the backup is Completed and holds nothing (measured: e2e scenario snapshot-comes-back).
-        Method::Snapshot => differences(
-            &volume.pod.annotations,
-            pod::none_of(volume.pod.volumes.keys().map(String::as_str)),
-        ),
+        Method::Snapshot => pod::none_of(volume.pod.volumes.keys().map(String::as_str)),
     };
+    let annotations = differences(&volume.pod.annotations, wanted);
     Decision {
         method,
         why,
         annotations,
-        labels: missing_labels(question, volume),
+        labels: if question.is_related {
+            missing_labels(question, volume)
+        } else {
+            None
+        },
         problem,
     }
 }
@@ -240,11 +246,11 @@ fn pending(question: &Question<'_>, volume: &VolumeFacts) -> Option<Problem> {
     })
 }
 
-/// Everything that file-system backup needs on the pod. Nothing of a standby is stored: its volume holds an app that never
-/// ran there, and its other volumes the credentials of Juju's agent.
+/// Everything that file-system backup needs on the pod. Nothing is stored of a unit on which the app must not run: its volume
+/// does not have the app's data, and its other volumes have the credentials of Juju's agent.
 pub fn wanted_annotations(question: &Question<'_>, volume: &VolumeFacts) -> BTreeMap<String, String> {
     let volumes = volume.pod.volumes.keys().map(String::as_str);
-    if !question.leads {
+    if !question.is_stored {
         return pod::none_of(volumes);
     }
     let dispatch = question.charm_dir.join("dispatch").display().to_string();
@@ -256,6 +262,13 @@ pub fn wanted_annotations(question: &Question<'_>, volume: &VolumeFacts) -> BTre
         timeout: HOOK_TIMEOUT.to_owned(),
     };
     pod::annotations(&volume.name, volumes, &hooks)
+}
+
+/// What a pod carries that nobody asks to back up: that the media stay out, which it got with their mount.
+fn without_relation(volume: &VolumeFacts) -> BTreeMap<String, String> {
+    let media = volume.pod.volumes.contains_key(media::VOLUME);
+    let excluded = media.then(|| (pod::BACKUP_VOLUMES_EXCLUDES.to_owned(), media::VOLUME.to_owned()));
+    excluded.into_iter().collect()
 }
 
 /// What to set, and what of an earlier method or role to remove. Annotations of others are none of our business.

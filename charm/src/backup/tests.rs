@@ -122,7 +122,8 @@ fn question(option: MethodOption) -> Question<'static> {
     Question {
         app: "radarr",
         pod: "radarr-0",
-        leads: true,
+        is_related: true,
+        is_stored: true,
         storage: "config",
         charm_dir: Path::new("/var/lib/juju/agents/unit-radarr-0/charm"),
         option,
@@ -199,7 +200,7 @@ fn nothing_of_a_standby_is_stored() {
     let leading = decided(&cluster, FILES).annotations;
     cluster.annotate_pod("radarr-0", &leading).unwrap();
     let standby = Question {
-        leads: false,
+        is_stored: false,
         ..question(FILES)
     };
     let facts = look(&cluster, &cluster.pod("radarr-0"), "radarr", "/config");
@@ -213,6 +214,46 @@ fn nothing_of_a_standby_is_stored() {
         ("juju.is/version", "4.0.15"),
     ]);
     assert_eq!(cluster.pod.borrow().annotations, expected);
+}
+
+#[test]
+fn the_marks_go_with_the_relation() {
+    let unrelated = |option| Question {
+        is_related: false,
+        is_stored: false,
+        ..question(option)
+    };
+    for option in [FILES, SNAPSHOT] {
+        let cluster = cluster(VolumeSource::Other, &[]);
+        let marks = decided(&cluster, option).annotations;
+        cluster.annotate_pod("radarr-0", &marks).unwrap();
+        let of_others = BTreeMap::from([("backup.velero.io/of-somebody".to_owned(), Some("x".to_owned()))]);
+        cluster.annotate_pod("radarr-0", &of_others).unwrap();
+        let look = || look(&cluster, &cluster.pod("radarr-0"), "radarr", "/config");
+        let decision = decide(&unrelated(option), &look());
+        assert_eq!(decision.labels, None);
+        cluster.annotate_pod("radarr-0", &decision.annotations).unwrap();
+        let expected = labels(&[
+            ("backup.velero.io/of-somebody", "x"),
+            ("juju.is/version", "4.0.15"),
+        ]);
+        assert_eq!(cluster.pod.borrow().annotations, expected, "{option:?}");
+        assert_eq!(decide(&unrelated(option), &look()).annotations, BTreeMap::new());
+
+        // What the pod got with the mount of the media stays: the media are in no backup.
+        let media = PodVolume::Claim("media".to_owned());
+        cluster
+            .pod
+            .borrow_mut()
+            .volumes
+            .insert("media-storage".to_owned(), media);
+        let changed = decide(&unrelated(option), &look()).annotations;
+        let expected = BTreeMap::from([(
+            "backup.velero.io/backup-volumes-excludes".to_owned(),
+            Some("media-storage".to_owned()),
+        )]);
+        assert_eq!(changed, expected);
+    }
 }
 
 #[test]

@@ -119,15 +119,37 @@ fn storage(profile: &AppProfile) -> Checked {
         );
     }
     for (number, cache) in storage.caches.iter().enumerate() {
-        let parts_are_plain = cache.split('/').all(|part| !matches!(part, "" | "." | ".."));
-        if !parts_are_plain {
+        if !is_path_in_volume(cache) {
             return refuse(
                 format!("storage.caches[{number}]"),
                 "must be a path in the volume, relative, without . and ..",
             );
         }
     }
+    for (number, database) in storage.databases.iter().enumerate() {
+        let field = format!("storage.databases[{number}]");
+        if !is_path_in_volume(database) || database.contains(['*', '?', '[', '\\']) {
+            return refuse(
+                field,
+                "must be the path of one file in the volume, relative, without . and .., * ? [ and \\",
+            );
+        }
+        if let Some(cache) = storage
+            .caches
+            .iter()
+            .find(|cache| Path::new(database).starts_with(cache))
+        {
+            return refuse(field, format!("lies in the cache {cache}, which no backup holds"));
+        }
+        if storage.databases[..number].contains(database) {
+            return refuse(field, "is named twice");
+        }
+    }
     Ok(())
+}
+
+fn is_path_in_volume(path: &str) -> bool {
+    path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 fn options(profile: &AppProfile) -> Checked {

@@ -146,6 +146,11 @@ pub struct ConfigStorage {
     /// What the app makes again by itself, as paths in the volume: left out of backups.
     #[serde(default)]
     pub caches: Vec<String>,
+    /// The SQLite databases that hold the app's state, as paths in the volume. A backup fails unless a sound copy of each is
+    /// in it; one that is missing is reported. Any other database that is found is copied too, and if it cannot be, it is
+    /// stored as the file it is. So what the app can do without is not named: logs, copies of its own.
+    #[serde(default)]
+    pub databases: Vec<String>,
 }
 
 /// A command that is run in the container when an option has a value, while the app is well, until the config file shows
@@ -188,11 +193,6 @@ impl AppProfile {
         };
         let settings = self.config_file.iter().flat_map(|file| file.values.flat());
         self.ingress && (self.url_base || settings.into_iter().any(|(_, setting)| names_host(setting)))
-    }
-
-    /// Whether only the leader runs the workload: an app with a database has one writer.
-    pub fn needs_leader(&self) -> bool {
-        self.storage.is_some()
     }
 }
 

@@ -72,6 +72,31 @@ fn an_error_names_the_file_the_path_in_it_and_the_reason() {
             "storage.caches[1] must be a path in the volume",
         ),
         (
+            "sample.db",
+            "../sample.db",
+            "storage.databases[0] must be the path of one file in the volume",
+        ),
+        (
+            "sample.db",
+            "/config/sample.db",
+            "storage.databases[0] must be the path of one file in the volume",
+        ),
+        (
+            "sample.db",
+            "'*.db'",
+            "storage.databases[0] must be the path of one file in the volume",
+        ),
+        (
+            "state/other.db",
+            "Cache/pictures/other.db",
+            "storage.databases[1] lies in the cache Cache/pictures, which no backup holds",
+        ),
+        (
+            "state/other.db",
+            "sample.db",
+            "storage.databases[1] is named twice",
+        ),
+        (
             "default: 60",
             "default: 0",
             "options.seconds.default must be at least 1",

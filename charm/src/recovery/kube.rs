@@ -15,7 +15,7 @@ use hyper::body::Bytes;
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::Recovery;
 use crate::kubernetes::KubeCluster;
@@ -61,12 +61,12 @@ impl App for InPlace<'_> {
         tokio::task::block_in_place(|| self.0.stop())
     }
 
-    fn start(&mut self) -> std::result::Result<(), String> {
-        tokio::task::block_in_place(|| self.0.start())
+    fn start(&mut self, patience: Duration) -> std::result::Result<(), String> {
+        tokio::task::block_in_place(|| self.0.start(patience))
     }
 
-    fn examine(&mut self, folder: &Path) -> Vec<String> {
-        tokio::task::block_in_place(|| self.0.examine(folder))
+    fn examine(&mut self, folder: &Path, promised: bool) -> Vec<String> {
+        tokio::task::block_in_place(|| self.0.examine(folder, promised))
     }
 }
 
@@ -113,24 +113,30 @@ impl Recovery for KubeRecovery<'_> {
         self.run(|cluster| async move { engine::verify(&cluster, plan, &mut InPlace(app), reporter).await })
     }
 
-    fn gets_well(&self, url: &str, patience: Duration) -> std::result::Result<(), String> {
-        let asked = self.cluster.run(|_| async move {
-            let deadline = Instant::now() + patience;
-            loop {
+    fn becomes_healthy(
+        &self,
+        url: &str,
+        patience: Duration,
+        ended: &dyn Fn() -> Option<String>,
+    ) -> std::result::Result<(), String> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let asked = self.cluster.run(|_| async move {
                 let answer = timeout(ANSWER, get(url)).await;
-                let answer =
-                    answer.unwrap_or_else(|_| Err(format!("no answer within {} s", ANSWER.as_secs())));
-                let Err(reason) = answer else {
-                    return Ok(());
-                };
-                if Instant::now() >= deadline {
-                    let seconds = patience.as_secs();
-                    return Err(format!("no good answer at {url} within {seconds} s: {reason}"));
-                }
-                sleep(PAUSE).await;
+                answer.unwrap_or_else(|_| Err(format!("no answer within {} s", ANSWER.as_secs())))
+            });
+            let Err(reason) = asked.map_err(|error| error.to_string())? else {
+                return Ok(());
+            };
+            if let Some(why) = ended() {
+                return Err(why);
             }
-        });
-        asked.map_err(|error| error.to_string())?
+            if Instant::now() >= deadline {
+                let seconds = patience.as_secs();
+                return Err(format!("no good answer at {url} within {seconds} s: {reason}"));
+            }
+            std::thread::sleep(PAUSE);
+        }
     }
 }
 

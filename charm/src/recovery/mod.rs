@@ -1,19 +1,17 @@
 //! Getting the config volume back: the charm's side of `config-recovery`.
 //!
-//! [`Recovery`] is what the charm asks of it; [`KubeRecovery`] asks the cluster, tests ask a fake. [`actions`] are what a
-//! person runs, [`cut_off`] and [`on_deploy`] what a dispatch does before the workload may start, [`standing`] what the
-//! status says of the last good backup.
+//! [`Recovery`] is what the charm asks of it; [`KubeRecovery`] asks the cluster, tests ask a fake. [`health`] waits for the app
+//! after a restore, [`standing`] is what the status says of the last good backup. What a dispatch does with it is in
+//! [`crate::steps`] and [`crate::actions`].
 
-pub mod actions;
-pub mod app;
-pub mod cut_off;
+mod examine;
+pub mod health;
 mod kube;
-pub mod on_deploy;
 mod progress;
 pub mod standing;
 pub mod texts;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config_recovery::backups::{AppId, BackupSummary, Standing};
@@ -23,12 +21,13 @@ use config_recovery::report::Reporter;
 use config_recovery::{Error, Result};
 use juju_charm::Juju;
 
+pub use examine::{NotYet, examine};
 pub use kube::KubeRecovery;
 pub use progress::Lines;
 
-use crate::kubernetes::{Cluster, ClusterError};
+use crate::env::Env;
+use crate::kubernetes::ClusterError;
 use crate::names::pod_name;
-use crate::profile::AppProfile;
 
 /// What the charm asks of the recovery engine. All of it needs trust.
 pub trait Recovery {
@@ -86,16 +85,21 @@ pub trait Recovery {
     /// See [`config_recovery::engine::verify`].
     fn verify(&self, plan: &VerifyPlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<Checked>;
 
-    /// Waits until the app says at the URL that it is well: a status from 200 to 299. Pebble's check does not tell: it is up
-    /// from its start on, before it has asked once.
+    /// Waits until the app answers at the URL with a status from 200 to 299. Pebble's check does not tell: it is up from its
+    /// start on, before it has asked once. `ended` is asked in between, and says why nothing will answer any more.
     ///
     /// # Errors
     /// What it answered last within `patience`, or why it did not, in words.
-    fn gets_well(&self, url: &str, patience: Duration) -> std::result::Result<(), String>;
+    fn becomes_healthy(
+        &self,
+        url: &str,
+        patience: Duration,
+        ended: &dyn Fn() -> Option<String>,
+    ) -> std::result::Result<(), String>;
 }
 
 /// This application.
-fn own_id(juju: &Juju) -> AppId {
+pub fn own_id(juju: &Juju) -> AppId {
     let context = juju.context();
     AppId {
         app: context.app().to_owned(),
@@ -103,22 +107,37 @@ fn own_id(juju: &Juju) -> AppId {
     }
 }
 
+/// A folder of the unit's own, outside of the config volume, for data on their way.
+pub fn folder(juju: &Juju, name: &str) -> PathBuf {
+    let charm_dir = juju.context().charm_dir();
+    charm_dir.parent().unwrap_or(charm_dir).join(name)
+}
+
+/// Where a restore lays by what does not fit into the volume. One that goes on with another run looks there too.
+pub fn elsewhere(juju: &Juju) -> PathBuf {
+    folder(juju, "restore-from-backup")
+}
+
 /// The image that the workload runs from: it is in the node's store already.
-fn image(juju: &Juju, cluster: &dyn Cluster, profile: &AppProfile) -> Result<String> {
-    let name = pod_name(juju);
+///
+/// # Errors
+/// When the pod cannot be read.
+pub fn image(env: Env<'_>) -> Result<String> {
+    let name = pod_name(env.juju);
     let action = format!("read pod {name}");
-    let pod = cluster.pod(&name).map_err(|error| as_engine(&action, error))?;
-    pod.images
-        .get(&profile.name)
-        .cloned()
-        .ok_or_else(|| Error::Refused {
-            action,
-            reason: format!("it has no container {}", profile.name),
-        })
+    let pod = env
+        .cluster
+        .pod(&name)
+        .map_err(|error| as_engine(&action, error))?;
+    let container = &env.profile.name;
+    pod.images.get(container).cloned().ok_or_else(|| Error::Refused {
+        action,
+        reason: format!("it has no container {container}"),
+    })
 }
 
 /// The charm's own errors of the cluster in the engine's words.
-fn as_engine(action: &str, error: ClusterError) -> Error {
+pub fn as_engine(action: &str, error: ClusterError) -> Error {
     let action = action.to_owned();
     match error {
         ClusterError::NotReachable(reason) => Error::Unreachable { action, reason },

@@ -4,23 +4,19 @@ use config_recovery::backups::Standing;
 use jiff::{SignedDuration, Timestamp};
 use velero_backup_config::Schedule;
 
+use super::own_id;
 use super::texts::{size, time};
-use super::{Recovery, own_id};
 use crate::backup::{BackupFacts, Seen};
+use crate::env::Env;
 use crate::facts::Facts;
-use crate::validate::ValidatedApp;
+use crate::steps::validate::ValidatedApp;
 
 /// How long after its time a backup may end before it is missed. Many apps may be backed up at once.
 const GRACE: SignedDuration = SignedDuration::from_hours(1);
 
-/// Reads how the backups of the leader stand. Only with trust and a relation, and where the pod was looked at: this takes
-/// three requests.
-pub fn look(
-    juju: &juju_charm::Juju,
-    recovery: &dyn Recovery,
-    facts: &Facts,
-    validated: &ValidatedApp,
-) -> Option<String> {
+/// Reads how the app's backups stand, on the unit with the data. Only with trust and a relation, and where the pod was
+/// looked at: this takes three requests.
+pub fn look(env: Env<'_>, facts: &Facts, validated: &ValidatedApp) -> Option<String> {
     let BackupFacts::Read(volume) = &facts.volume else {
         return None;
     };
@@ -29,10 +25,10 @@ pub fn look(
     let Some(Ok(backup)) = &validated.backup else {
         return None;
     };
-    if !facts.leader || facts.backup_relations.is_empty() || !is_trusted {
+    if !facts.data.is_here() || !facts.is_backed_up || !is_trusted {
         return None;
     }
-    match recovery.standing(&own_id(juju)) {
+    match env.recovery.standing(&own_id(env.juju)) {
         Ok(standing) => text(&standing, backup.request.spec().schedule(), Timestamp::now()),
         // It says nothing about the app, the next event asks again, and list-backups says why. To log it would be a line every
         // five minutes.

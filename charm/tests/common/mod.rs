@@ -9,14 +9,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use juju_charm::pebble::{Layer, Plan as PebblePlan, ServiceStatus};
-use workload_charm::apply::{Applied, Outcome};
 use workload_charm::credentials::Credentials;
-use workload_charm::facts::{Container, Facts, FileFacts, ReadyContainer, Storage};
+use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers};
+use workload_charm::facts::{Container, Exchange, Facts, FileFacts, ReadyContainer, Storage};
 use workload_charm::ingress::{Ingress, Related};
 use workload_charm::media::{Media, MediaStorage};
 use workload_charm::options::RawOptions;
-use workload_charm::plan::{Plan, WorkloadPlan};
 use workload_charm::profile::{AppProfile, CreatedBy, Format, OptionValue, User};
+use workload_charm::steps::apply::{Applied, Outcome};
+use workload_charm::steps::plan::{Plan, WorkloadPlan};
 
 /// The folder of the app files.
 pub fn apps_folder() -> PathBuf {
@@ -61,12 +62,27 @@ pub fn fresh(profile: &AppProfile) -> Facts {
     let credentials = profile.credentials.as_ref().filter(|_| made_by_charm);
     Facts {
         app: profile.name.clone(),
-        unit: 0,
+        unit: format!("{}/0", profile.name).parse().unwrap(),
         model: "homelab".to_owned(),
         charm_dir: format!("/var/lib/juju/agents/unit-{}-0/charm", profile.name).into(),
         volume: cluster::PodCluster::new(profile).volume(profile),
         pod: Some(cluster::PodCluster::new(profile).seen()),
         leader: true,
+        peers: match &profile.storage {
+            Some(_) => Peers::Related(PeerFacts {
+                id: "peers:0".to_owned(),
+                bound: None,
+                had_data: false,
+                rotations: 0,
+                own: None,
+                others: BTreeMap::new(),
+            }),
+            None => Peers::NotTracked,
+        },
+        data: match &profile.storage {
+            Some(_) => DataUnit::Here,
+            None => DataUnit::NotTracked,
+        },
         options: RawOptions::defaults(profile),
         metadata: Ok(()),
         container: Container::Ready(new_container()),
@@ -74,11 +90,14 @@ pub fn fresh(profile: &AppProfile) -> Facts {
             Some(_) => Storage::Mounted {
                 location: "/var/lib/juju/storage/config/0".into(),
                 owner: (0, 0),
+                contents: Contents::Empty,
+                exchange: Exchange::Nothing,
             },
             None => Storage::NotRead,
         },
         credentials: credentials.map(|kind| Credentials::generate(kind).unwrap()),
         rotation: None,
+        is_backed_up: profile.storage.is_some(),
         backup_relations: profile
             .storage
             .iter()
@@ -96,7 +115,6 @@ pub fn fresh(profile: &AppProfile) -> Facts {
             Ingress::NotRead
         },
         opened_ports: Some(Vec::new()),
-        recovery: Default::default(),
     }
 }
 
@@ -189,9 +207,9 @@ pub fn with_everything(profile: &AppProfile, facts: Facts) -> Facts {
 /// What applying it would say, if all goes well.
 pub fn applied(plan: &Plan) -> Outcome {
     let workload = match plan.workload {
-        WorkloadPlan::Leave => Applied::Left,
-        WorkloadPlan::Keep => Applied::Unchanged,
-        WorkloadPlan::Stop | WorkloadPlan::Run(_) => Applied::Changed,
+        WorkloadPlan::Leave | WorkloadPlan::Look => Applied::Left,
+        WorkloadPlan::Keep(_) => Applied::Unchanged,
+        WorkloadPlan::Stop | WorkloadPlan::Run(..) => Applied::Changed,
     };
     Outcome {
         workload,

@@ -1,6 +1,6 @@
 //! A recovery engine that does what it was told, and refuses everything else.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use workload_charm::recovery::Recovery;
 
 type MakesError = Box<dyn Fn() -> Error>;
 type PutsContent = Box<dyn Fn(&Path)>;
+type Breaks = Box<dyn Fn(&Path) -> Error>;
 
 /// What it was told. `None` is refused.
 #[derive(Default)]
@@ -31,6 +32,12 @@ pub struct FakeRecovery {
     pub content: Option<PutsContent>,
     /// What the app says at its URL after each start.
     pub well: RefCell<Vec<std::result::Result<(), String>>>,
+    /// What happens while the app is waited for.
+    pub meanwhile: Option<Box<dyn Fn()>>,
+    /// How long the app was given the last time.
+    pub patience: Cell<Option<Duration>>,
+    /// What is done to the volume in place of the exchange, and what the restore then ends with.
+    pub breaks: Option<Breaks>,
     /// What everything ends with instead.
     pub error: Option<MakesError>,
     /// What was asked.
@@ -103,7 +110,7 @@ impl FakeRecovery {
         })?;
         std::fs::create_dir_all(folder).unwrap();
         content(folder);
-        let problems = app.examine(folder);
+        let problems = app.examine(folder, true);
         if !problems.is_empty() {
             return Err(Error::Damaged {
                 backup: backup.name.clone(),
@@ -151,15 +158,16 @@ impl Recovery for FakeRecovery {
         keep_old: bool,
         elsewhere: &Path,
     ) -> Result<RestorePlan> {
-        if !keep_old {
-            assert!(elsewhere.is_dir());
-        }
+        assert!(!elsewhere.starts_with(volume));
         Ok(RestorePlan {
             target: wanted.target.clone(),
             scratch: self.scratch("plan_restore", wanted, Purpose::Restore)?,
             volume: volume.to_owned(),
             keep_old,
             stage_elsewhere: None,
+            patience: wanted.patience,
+            elsewhere: elsewhere.to_owned(),
+            sets_before: None,
         })
     }
 
@@ -174,18 +182,23 @@ impl Recovery for FakeRecovery {
         };
         reporter.begins(Step::Stop);
         app.stop().map_err(|reason| failed("stop the app", reason))?;
+        if let Some(breaks) = &self.breaks {
+            return Err(breaks(&plan.volume));
+        }
         for entry in std::fs::read_dir(staged.path()).unwrap() {
             let entry = entry.unwrap();
             std::fs::copy(entry.path(), plan.volume.join(entry.file_name())).unwrap();
         }
         reporter.begins(Step::Start);
-        let Err(reason) = app.start() else {
+        let Err(reason) = app.start(plan.patience.unwrap_or(Duration::from_secs(120))) else {
             return Ok(checked);
         };
         app.stop().unwrap();
         Err(Error::RolledBack {
             cause: Box::new(failed("start the app", reason)),
-            running: app.start().is_ok(),
+            running: app
+                .start(plan.patience.unwrap_or(Duration::from_secs(120)))
+                .is_ok(),
         })
     }
 
@@ -204,7 +217,19 @@ impl Recovery for FakeRecovery {
         checked
     }
 
-    fn gets_well(&self, _url: &str, _patience: Duration) -> std::result::Result<(), String> {
+    fn becomes_healthy(
+        &self,
+        _url: &str,
+        patience: Duration,
+        ended: &dyn Fn() -> Option<String>,
+    ) -> std::result::Result<(), String> {
+        self.patience.set(Some(patience));
+        if let Some(happens) = &self.meanwhile {
+            happens();
+        }
+        if let Some(why) = ended() {
+            return Err(why);
+        }
         let mut answers = self.well.borrow_mut();
         if answers.is_empty() {
             return Err("the fake was not told how the app is".to_owned());

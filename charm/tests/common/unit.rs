@@ -4,16 +4,24 @@ use std::path::Path;
 
 use juju_charm::pebble::ServiceStatus;
 use juju_charm::testing::{
-    CharmFiles, Context, Event, FakeFile, FakePebble, Fault, Outcome, PebbleState, State,
+    CharmFiles, Context, Event, FakeFile, FakePebble, Fault, Outcome, PebbleState, RelationState, State,
 };
 use serde_json::Map;
 use tempfile::TempDir;
+use workload_charm::data_unit;
+use workload_charm::env::Env;
 use workload_charm::profile::{AppProfile, User};
 use workload_charm::{CharmError, credentials, packaging};
 
 use super::cluster::PodCluster;
 use super::own_file;
 use super::recovery::FakeRecovery;
+
+/// The app's content in its volume.
+pub const CONTENT: &str = "library.db";
+
+/// Number of the peer relation.
+pub const PEERS: u32 = 100;
 
 /// One unit and what is around it.
 pub struct Unit {
@@ -59,7 +67,9 @@ impl Unit {
             .with_leader(true)
             .with_model_name("homelab");
         if let Some(storage) = &profile.storage {
-            state = state.with_storage(&storage.name, 0, volume.to_str());
+            state = state
+                .with_storage(&storage.name, 0, volume.to_str())
+                .with_relation(RelationState::peer(PEERS, data_unit::ENDPOINT));
         }
         Self {
             cluster: PodCluster::new(&profile),
@@ -80,6 +90,9 @@ impl Unit {
             unit.run(event);
         }
         unit.app_writes_its_file();
+        unit.app_fills_its_volume();
+        unit.run(Event::UpdateStatus);
+        // What was reported, and what was taken over into the secret, is looked at in the next hook.
         unit.run(Event::UpdateStatus);
         unit
     }
@@ -118,7 +131,15 @@ impl Unit {
         let recovery = &self.recovery;
         let outcome = context
             .run(
-                |juju| workload_charm::dispatch(juju, pebble, cluster, recovery, profile),
+                |juju| {
+                    workload_charm::dispatch(Env {
+                        juju,
+                        pebble,
+                        cluster,
+                        recovery,
+                        profile,
+                    })
+                },
                 event,
                 &self.state,
             )
@@ -129,7 +150,9 @@ impl Unit {
 
     /// Runs the app's own action; tells the results or the reason why it failed.
     pub fn rotate(&mut self) -> Result<Map<String, serde_json::Value>, String> {
-        let name = workload_charm::rotate::action(&self.profile).unwrap().to_owned();
+        let name = workload_charm::actions::rotate::name(&self.profile)
+            .unwrap()
+            .to_owned();
         self.act(&name, serde_json::json!({}))
     }
 
@@ -156,6 +179,13 @@ impl Unit {
     /// The config volume.
     pub fn volume(&self) -> std::path::PathBuf {
         self._folder.path().join("volume")
+    }
+
+    /// The app has content in its volume. The container's files are elsewhere: Pebble is in memory.
+    pub fn app_fills_its_volume(&self) {
+        if self.profile.storage.is_some() {
+            std::fs::write(self.volume().join(CONTENT), "rows").unwrap();
+        }
     }
 
     /// An app that makes its own file does so.

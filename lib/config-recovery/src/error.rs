@@ -109,6 +109,26 @@ pub enum Error {
         /// Bytes that are free.
         free: u64,
     },
+    /// The node's disk would become so full that Kubernetes evicts pods.
+    #[error(
+        "cannot restore {needed} bytes to {place}: the node's disk has {free} free, and {reserve} % of it must stay so"
+    )]
+    NodeFull {
+        /// Where they should go.
+        place: String,
+        /// Bytes that are needed, those that must stay free included.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+        /// Hundredths of the disk that must stay free.
+        reserve: u64,
+    },
+    /// A backup reads the volume.
+    #[error("cannot restore now: backup {backup} is running, and the volume is prepared for a backup")]
+    BackupRunning {
+        /// Name of a backup that is running.
+        backup: String,
+    },
     /// Something that waiting will not change.
     #[error("cannot wait for {what}: {reason}")]
     Hopeless {
@@ -175,6 +195,14 @@ pub enum Error {
         /// Whether the app is healthy again.
         running: bool,
     },
+    /// A failure after the previous content was removed to make room.
+    #[error(
+        "{cause}; the previous content was removed to make room, so the volume is incomplete and the app stays stopped"
+    )]
+    Incomplete {
+        /// What went wrong.
+        cause: Box<Error>,
+    },
 }
 
 impl Error {
@@ -208,6 +236,17 @@ impl Error {
             Self::NoRoom { .. } => {
                 "make room or grow the volume; keep-old=false gives up the way back to what is there now"
                     .to_owned()
+            }
+            Self::NodeFull { .. } => {
+                "free space on the node's disk; the kubelet evicts pods when it is nearly full".to_owned()
+            }
+            Self::BackupRunning { .. } => "wait until it has ended, then restore again".to_owned(),
+            Self::Incomplete { cause } => {
+                let first = cause.hint().map(|hint| format!("{hint}; then "));
+                format!(
+                    "{}restore again: this backup, or any other one",
+                    first.unwrap_or_default()
+                )
             }
             Self::Hopeless { hint, .. } => hint.clone(),
             Self::TimedOut { .. } => {

@@ -59,15 +59,17 @@ impl Step {
 
     /// The table of legal transitions: what may follow on this step.
     ///
-    /// Before the app is stopped a failure leads to [`Step::Clean`]; after that the old content goes back first.
+    /// Before the app is stopped a failure leads to [`Step::Clean`]; after that the old content goes back first. Where the old
+    /// content is gone, and what was transferred is lost, it is transferred again: the app stays stopped, and the end is not
+    /// reached before the volume has a content.
     pub const fn may_lead_to(self) -> &'static [Self] {
         match self {
             Self::MakeScratch => &[Self::BringBack, Self::Clean],
             Self::BringBack => &[Self::Transfer, Self::Clean],
             Self::Transfer => &[Self::Check, Self::Clean],
             Self::Check => &[Self::Stop, Self::Clean],
-            Self::Stop => &[Self::Swap, Self::PutBack],
-            Self::Swap => &[Self::Start, Self::PutBack],
+            Self::Stop => &[Self::Swap, Self::PutBack, Self::MakeScratch],
+            Self::Swap => &[Self::Start, Self::PutBack, Self::MakeScratch],
             Self::Start => &[Self::Clean, Self::PutBack],
             Self::PutBack => &[Self::Restart],
             Self::Restart => &[Self::Clean],
@@ -120,6 +122,9 @@ pub struct Record {
     pub started: String,
     /// The step that began last.
     pub step: Step,
+    /// Bytes of the databases that are put in place, from [`Step::Stop`] on. An app that migrates them takes its time.
+    #[serde(default)]
+    pub database_bytes: u64,
 }
 
 impl Record {
@@ -132,6 +137,7 @@ impl Record {
             backup_uid: backup_uid.to_owned(),
             started: started.to_owned(),
             step: Step::MakeScratch,
+            database_bytes: 0,
         }
     }
 }
@@ -200,6 +206,11 @@ impl Journal {
         }
         self.record.step = step;
         self.write()
+    }
+
+    /// Has so many bytes of databases written down with the step that begins next.
+    pub(crate) fn holds_databases(&mut self, bytes: u64) {
+        self.record.database_bytes = bytes;
     }
 
     /// By a rename, and on the disk before it returns: a kill or a power cut leaves the old record or the new one.

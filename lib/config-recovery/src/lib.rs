@@ -20,6 +20,8 @@ pub mod report;
 pub mod scratch;
 mod shell;
 pub mod shown;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod transfer;
 mod velero;
 pub mod wait;

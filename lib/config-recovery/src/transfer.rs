@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use config_volume::{OutsideLinks, UnpackLimits, Unpacked};
+use config_volume::{UnpackLimits, Unpacked};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use kube::Api;
@@ -39,11 +39,18 @@ pub(crate) struct Source<'a> {
     pub(crate) folder: &'a str,
 }
 
+/// A folder that is filled, and how far.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) folder: &'a Path,
+    pub(crate) limits: &'a UnpackLimits,
+}
+
 /// Copies the content of `source` into `into`. `total` is for the reporter.
 pub(crate) async fn unpack(
     cluster: &Cluster,
     source: Source<'_>,
-    into: &Path,
+    into: Target<'_>,
     total: Option<u64>,
     reporter: &dyn Reporter,
 ) -> Result<Unpacked> {
@@ -80,7 +87,7 @@ struct Stream<O, E, S> {
 
 async fn unpack_stream<O, E, S>(
     stream: Stream<O, E, S>,
-    into: &Path,
+    into: Target<'_>,
     total: Option<u64>,
     reporter: &dyn Reporter,
 ) -> Result<Unpacked>
@@ -215,7 +222,7 @@ impl Sink<'_> {
 
 /// Starts the thread that unpacks: the disk is not waited for in the one that talks to the API server.
 fn begin<'a>(
-    into: &Path,
+    into: Target<'_>,
     reporter: &'a dyn Reporter,
     total: Option<u64>,
 ) -> (Sink<'a>, JoinHandle<config_volume::Result<Unpacked>>) {
@@ -228,19 +235,15 @@ fn begin<'a>(
         total,
         reporter,
     };
-    let into = into.to_owned();
+    let folder = into.folder.to_owned();
+    let limits = into.limits.clone();
     let files = tokio::task::spawn_blocking(move || {
-        let limits = UnpackLimits {
-            // The content of one's own volume: an app may have made links to anywhere. None is followed.
-            outside_links: OutsideLinks::Keep,
-            ..UnpackLimits::default()
-        };
         let reader = Pieces {
             receiver,
             piece: io::Cursor::new(Vec::new()),
             ended: false,
         };
-        config_volume::unpack(reader, &into, &limits, &mut |unpacked: Unpacked| {
+        config_volume::unpack(reader, &folder, &limits, &mut |unpacked: Unpacked| {
             done.store(unpacked.bytes, Ordering::Relaxed);
         })
     });

@@ -1,6 +1,8 @@
 use std::process::Command;
 
 use super::*;
+use config_volume::OutsideLinks;
+
 use crate::report::Silent;
 
 /// What `tar` writes of a folder with a file of `size` bytes and a link.
@@ -37,6 +39,18 @@ impl Reporter for Heard {
     }
 }
 
+/// As the engine's, which keeps links to anywhere.
+fn limits() -> UnpackLimits {
+    UnpackLimits {
+        outside_links: OutsideLinks::Keep,
+        ..UnpackLimits::default()
+    }
+}
+
+fn target<'a>(folder: &'a Path, limits: &'a UnpackLimits) -> Target<'a> {
+    Target { folder, limits }
+}
+
 /// Unpacks what a process says that ends so.
 async fn unpacked(out: &[u8], err: &str, status: Option<Status>) -> (tempfile::TempDir, Result<Unpacked>) {
     let into = tempfile::tempdir().unwrap();
@@ -45,7 +59,7 @@ async fn unpacked(out: &[u8], err: &str, status: Option<Status>) -> (tempfile::T
         err: err.as_bytes(),
         status: std::future::ready(status),
     };
-    let result = unpack_stream(stream, into.path(), None, &Silent).await;
+    let result = unpack_stream(stream, target(into.path(), &limits()), None, &Silent).await;
     (into, result)
 }
 
@@ -69,7 +83,7 @@ fn a_stream_is_unpacked_and_its_bytes_are_told() {
             err: &b""[..],
             status: std::future::ready(Some(status("Success", ""))),
         };
-        unpack_stream(stream, into.path(), Some(5), &heard).await
+        unpack_stream(stream, target(into.path(), &limits()), Some(5), &heard).await
     })
     .unwrap();
     assert_eq!((unpacked.files, unpacked.bytes), (2, SIZE as u64));
@@ -101,7 +115,7 @@ fn a_broken_connection_whose_streams_stay_open_is_seen_at_once() {
                 None
             },
         };
-        unpack_stream(stream, into.path(), None, &Silent).await
+        unpack_stream(stream, target(into.path(), &limits()), None, &Silent).await
     });
     assert!(matches!(result, Err(Error::Transfer(_))), "{result:?}");
 }
@@ -146,7 +160,7 @@ fn the_stream_is_given_up_when_the_disk_takes_no_more() {
             // It never ends by itself.
             status: std::future::pending(),
         };
-        unpack_stream(stream, into.path(), None, &Silent).await
+        unpack_stream(stream, target(into.path(), &limits()), None, &Silent).await
     });
     assert!(matches!(result, Err(Error::Volume { .. })), "{result:?}");
 }

@@ -90,6 +90,9 @@ impl Stage {
             volume: self.at("the volume"),
             keep_old: true,
             stage_elsewhere: None,
+            elsewhere: self.at("elsewhere"),
+            patience: None,
+            sets_before: None,
         }
     }
 

@@ -1,134 +1,223 @@
-//! The check of a set's copies, after a backup.
+//! The check of the sets, after a backup.
 //!
 //! Before it would make every backup wait: the check of a database takes several times as long as copying it. So a backup
 //! holds copies that nobody has checked yet, and fails afterwards if one is damaged.
+//!
+//! What was found of a set is remembered, for the others that have yet to end and for a run after a kill, until all sets
+//! are removed. Copies do not change, so they are checked once. A database that is stored as the file it is can change as
+//! long as any backup may be reading it, so one that was found unchanged is looked at again.
 
-use std::{
-    fs,
-    io::{self, Write},
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     DatabaseEntry, Error, Result,
     database::check_copy,
-    folder::{Folder, sync_folder},
+    folder::{Folder, make_folder},
+    hash::blake3,
+    idle::change,
     parallel::each,
-    tree::RelPath,
+    sets::Set,
+    tree::{RelPath, Root},
 };
 
-/// What is known of one copy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What is known of one set.
+#[derive(Debug, Serialize, Deserialize)]
 struct Judged {
-    /// Its name in the set, which no other copy of this set gets.
-    copy: String,
+    /// Its id.
+    #[serde(skip)]
+    id: String,
+    /// The copies that were checked.
+    copies: Vec<Copy>,
+    /// Why there is no telling which copies there are.
+    unreadable: Option<String>,
+    /// Databases that were stored as files and did not stay the same, each with what happened.
+    changed: Vec<String>,
+    /// How many of those stayed the same.
+    unchanged: u64,
+}
+
+/// What is known of one copy.
+#[derive(Debug, Serialize, Deserialize)]
+struct Copy {
     /// Whose copy it is.
     path: RelPath,
+    /// Whether its damage fails the backup.
+    fails: bool,
     /// What is wrong with it; `None` when it is sound.
     damage: Option<String>,
 }
 
-/// What is known of the copies of a set: of those that other backups had checked, and of all the others.
-#[derive(Debug, Default)]
+/// What is known of all sets.
+#[derive(Debug)]
 pub(crate) struct Findings {
     judged: Vec<Judged>,
-    /// Why there is no telling which copies there are.
-    unreadable: Option<String>,
 }
 
 impl Findings {
-    /// Checks each copy that was not checked before.
-    pub fn of(folder: &Folder<'_>) -> Self {
-        // What cannot be read is checked again.
-        let mut judged: Vec<Judged> = fs::read(store(folder))
-            .ok()
-            .and_then(|text| serde_json::from_slice(&text).ok())
-            .unwrap_or_default();
-        if !folder.has_set() {
-            return Self {
-                judged,
-                unreadable: None,
-            };
-        }
-        let manifest = match folder.manifest() {
-            Ok(manifest) => manifest,
-            Err(error) => {
-                return Self {
-                    judged,
-                    unreadable: Some(error.to_string()),
-                };
+    /// Judges all sets; says which open one is to be released. `None` when none is open.
+    pub fn of(folder: &Folder<'_>) -> Result<Option<(Set, Self)>> {
+        let sets = folder.sets()?;
+        let mut judged = Vec::new();
+        // One that is neither there nor was ever checked is of a backup that was cut off before its set was.
+        let newest = folder.open()?.into_iter().rev().find(|set| {
+            // A run that was killed while it removed the sets has left what it found.
+            sets.contains(set) || recall(folder, set).map(|found| judged.push(found)).is_some()
+        });
+        let Some(newest) = newest else { return Ok(None) };
+        for set in &sets {
+            let mut found = recall(folder, set).unwrap_or_else(|| judge(set));
+            if let Err(error) = found.look_at_files(folder.root(), set) {
+                found.unreadable.get_or_insert(crate::error::causes(&error));
             }
-        };
-        let new: Vec<DatabaseEntry> = manifest
-            .databases
-            .into_iter()
-            .filter(|entry| judged.iter().all(|known| known.copy != entry.copy))
-            .collect();
-        let databases = folder.databases();
-        let (found, ()) = each(new, |_, entry| check(entry, &databases), || ());
-        judged.extend(found);
-        Self {
-            judged,
-            unreadable: None,
+            judged.push(found);
         }
+        Ok(Some((newest, Self { judged })))
     }
 
-    /// Remembers what was found, so that each backup that uses the set is told, also after a kill.
-    pub fn remember(&self, folder: &Folder<'_>) -> io::Result<()> {
-        let path = store(folder);
-        let unfinished = path.with_extension("unfinished");
-        let text = serde_json::to_vec_pretty(&self.judged)?;
-        let mut file = fs::File::create(&unfinished)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, &path)
+    pub fn remember(&self, folder: &Folder<'_>) -> Result<()> {
+        make_folder(&folder.local().join("checked"))?;
+        for judged in &self.judged {
+            let path = folder.findings(&judged.id);
+            let text = serde_json::to_vec_pretty(judged)
+                .map_err(io::Error::from)
+                .map_err(Error::io("write", &path))?;
+            folder.write(&path, &text)?;
+        }
+        Ok(())
     }
 
-    /// The error that a backup with these copies has to end with, if it has to.
-    pub fn damage(&self) -> Option<Error> {
-        let mut damage: Vec<String> = self
+    /// How many were found sound.
+    pub fn sound(&self) -> u64 {
+        let all = self.judged.iter().flat_map(|judged| &judged.copies);
+        let copies = all.filter(|copy| copy.damage.is_none()).count() as u64;
+        let files = self.judged.iter().map(|judged| judged.unchanged);
+        files.fold(copies, u64::saturating_add)
+    }
+
+    /// What is damaged and fails nothing, or the opposite.
+    fn damaged(&self, fails: bool) -> Vec<String> {
+        let all = self.judged.iter().flat_map(|judged| &judged.copies);
+        let mut damage: Vec<String> = all
+            .filter(|copy| copy.fails == fails)
+            .filter_map(|copy| Some(format!("{}: {}", copy.path, copy.damage.as_ref()?)))
+            .collect();
+        // Sets of several backups tell the same of one database.
+        damage.sort_unstable();
+        damage.dedup();
+        damage
+    }
+
+    /// Databases that are damaged and not the app's own.
+    pub fn tolerated(&self) -> Vec<String> {
+        self.damaged(false)
+    }
+
+    /// The error that the backup has to end with, if it has to.
+    pub fn failure(&self) -> Option<Error> {
+        let mut damage = self.damaged(true);
+        damage.extend(self.judged.iter().filter_map(|judged| judged.unreadable.clone()));
+        if !damage.is_empty() {
+            return Some(Error::DamagedBackup {
+                damage: damage.join("; "),
+            });
+        }
+        let mut changed: Vec<&str> = self
             .judged
             .iter()
-            .filter_map(|judged| Some(format!("{}: {}", judged.path, judged.damage.as_ref()?)))
+            .flat_map(|judged| &judged.changed)
+            .map(String::as_str)
             .collect();
-        damage.extend(self.unreadable.clone());
-        (!damage.is_empty()).then(|| Error::DamagedBackup {
-            damage: damage.join("; "),
+        changed.sort_unstable();
+        changed.dedup();
+        (!changed.is_empty()).then(|| Error::ChangedDuringBackup {
+            paths: changed.join("; "),
         })
     }
 }
 
-/// Forgets what was found: the set is another one now.
-pub(crate) fn forget(folder: &Folder<'_>) -> Result<()> {
-    let path = store(folder);
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Error::io("remove", path)(error)),
-        Ok(()) => path.parent().map_or(Ok(()), sync_folder),
+impl Judged {
+    /// Looks at each database that is stored as a file, unless one was found changed already.
+    fn look_at_files(&mut self, root: &Root, set: &Set) -> Result<()> {
+        if !self.changed.is_empty() || self.unreadable.is_some() {
+            return Ok(());
+        }
+        self.unchanged = 0;
+        for entry in set.read()?.1.entries()? {
+            let entry = entry?;
+            if entry.database.is_none() {
+                continue;
+            }
+            match change(root, &entry) {
+                Some(change) => self.changed.push(format!("{} {change}", entry.path)),
+                None => self.unchanged += 1,
+            }
+        }
+        Ok(())
     }
 }
 
-/// Beside the number of users: it is never stored in a backup.
-fn store(folder: &Folder<'_>) -> PathBuf {
-    folder.local().join("checked.json")
+/// What cannot be read is checked again.
+fn recall(folder: &Folder<'_>, set: &Set) -> Option<Judged> {
+    let text = fs::read(folder.findings(&set.id)).ok()?;
+    let judged: Judged = serde_json::from_slice(&text).ok()?;
+    Some(Judged {
+        id: set.id.clone(),
+        ..judged
+    })
 }
 
-fn check(entry: DatabaseEntry, databases: &Path) -> Judged {
+fn judge(set: &Set) -> Judged {
+    let id = set.id.clone();
+    match set.manifest() {
+        Err(error) => Judged {
+            id,
+            copies: Vec::new(),
+            unreadable: Some(error.to_string()),
+            changed: Vec::new(),
+            unchanged: 0,
+        },
+        Ok(manifest) => {
+            let databases = set.databases();
+            let (copies, ()) = each(manifest.databases, |_, entry| check(entry, &databases), || ());
+            Judged {
+                id,
+                copies,
+                unreadable: None,
+                changed: Vec::new(),
+                unchanged: 0,
+            }
+        }
+    }
+}
+
+/// A copy that is damaged as it was made is the app's own affair where the app can do without the database. One that is not as
+/// it was made fails the backup in any case.
+fn check(entry: DatabaseEntry, databases: &Path) -> Copy {
     let path = databases.join(&entry.copy);
-    let damage = match fs::symlink_metadata(&path) {
-        Err(error) => Some(format!("its copy cannot be read: {error}")),
-        Ok(meta) if !meta.is_file() || meta.len() != entry.size => Some(format!(
-            "its copy has {} bytes instead of {}",
-            meta.len(),
-            entry.size
-        )),
-        Ok(_) => check_copy(&path).err(),
+    let (fails, damage) = match fs::symlink_metadata(&path) {
+        Err(error) => (true, Some(format!("its copy cannot be read: {error}"))),
+        Ok(meta) if !meta.is_file() || meta.len() != entry.size => {
+            let text = format!("its copy has {} bytes instead of {}", meta.len(), entry.size);
+            (true, Some(text))
+        }
+        Ok(_) => match (check_copy(&path), is_as_made(&entry, &path)) {
+            (Ok(_), true) => (false, None),
+            // What is in a row no check of SQLite's looks at; a restore would refuse it.
+            (Ok(_), false) => (true, Some("its copy is not as it was made".to_owned())),
+            (Err(damage), as_made) => (entry.own || !as_made, Some(damage)),
+        },
     };
-    Judged {
-        copy: entry.copy,
+    Copy {
         path: entry.path,
+        fails,
         damage,
     }
+}
+
+fn is_as_made(entry: &DatabaseEntry, path: &Path) -> bool {
+    fs::File::open(path)
+        .and_then(|mut file| blake3(&mut file, u64::MAX))
+        .is_ok_and(|(_, sum)| sum == entry.blake3)
 }

@@ -20,11 +20,18 @@
 //!   before its first frame. So the header is read before and after: if it changed, the copied log is thrown away, and the
 //!   copied file by itself is the state of one committed transaction.
 //!
+//! * **A write-ahead log that nobody uses**, which is what is there without the log's index (`-shm`): SQLite would make log
+//!   and index anew, and a process that is killed leaves them to the app as files of another user. So SQLite is kept away
+//!   from it. The file, and a log that a crash left, are copied as they are and looked at before and after: whoever opens
+//!   the database makes the index first. If anything changed it is begun again, with whatever way fits then.
+//!
+//! Where the file system shares blocks between files, the copy of the database's file is made of the same blocks.
+//!
 //! POSIX locks belong to a process, and closing any descriptor of a file drops all of the process's locks on it. So a
 //! live database is opened before SQLite opens it and closed after SQLite closed it. The log carries no locks.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, ErrorKind, Write},
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -32,12 +39,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use rustix::fs::OFlags;
 
 use crate::{
     Error, Result, Step,
-    database::{distrust, failed, open_live, patiently, pragma},
+    database::{distrust, failed, length_of, open_live, patiently, pragma},
+    folder::remove_file,
     options::Watcher,
     tree::{RelPath, Root},
     walk::Found,
@@ -54,10 +62,20 @@ const FRAME_HEADER: usize = 24;
 #[derive(Debug)]
 pub(crate) struct Source {
     pub found: Found,
-    /// Bytes that a copy takes, the log included, which is folded in at once.
-    pub bytes: u64,
-    connection: Connection,
+    /// Bytes of its file and of its log, which is folded in at once.
+    size: (u64, u64),
+    access: Access,
     file: Arc<File>,
+    /// The log that SQLite has open.
+    log: Option<Metadata>,
+}
+
+#[derive(Debug)]
+enum Access {
+    /// SQLite keeps it still.
+    Locked(Connection),
+    /// Nobody has it open.
+    Quiet,
 }
 
 impl Source {
@@ -70,10 +88,10 @@ impl Source {
         mut found: Found,
         timeout: Duration,
         kept: &mut Vec<Arc<File>>,
+        watcher: &Watcher,
     ) -> Result<Option<Self>> {
         let path = found.path.clone();
         let full = root.full(&path);
-        let log = path.with_suffix("-wal");
         let started = Instant::now();
         loop {
             let file = match root.read(&path) {
@@ -82,41 +100,60 @@ impl Source {
                 Err(error) => return Err(Error::io("open", full)(error)),
             };
             kept.push(Arc::clone(&file));
-            let keeps_log = matches!(root.look(&log), Ok(Some(_)));
-            let opened = open_live(&full, keeps_log)
-                .map_err(|error| failed(&path, error))
-                .and_then(|connection| {
-                    let pages = patiently(&path, timeout, || pragma(&connection, "page_count").map(Some))?;
-                    let page_size = patiently(&path, timeout, || pragma(&connection, "page_size").map(Some))?;
-                    Ok((connection, pages.saturating_mul(page_size)))
-                });
+            let before = Beside::look(root, &path);
+            let is_quiet = before.is_unused() && keeps_a_log(&file).map_err(Error::io("read", &full))?;
+            watcher.at(Step::Opening)?;
+            let opened = match is_quiet {
+                true => None,
+                false => Some(open_locked(&path, &full, before.log.is_some(), timeout)),
+            };
             let meta = file.metadata().map_err(Error::io("look at", &full))?;
             let there = root.look(&path).ok().flatten();
-            if there
-                .as_ref()
-                .is_some_and(|there| (there.dev(), there.ino()) == (meta.dev(), meta.ino()))
-            {
-                let (connection, size) = opened?;
-                let log = root.look(&log).ok().flatten().map_or(0, |meta| meta.size());
-                found.meta = meta;
-                return Ok(Some(Self {
-                    found,
-                    bytes: size.saturating_add(log),
-                    connection,
-                    file,
-                }));
-            }
-            // Another file has the name now: SQLite may have opened either.
-            match there {
-                None => return Ok(None),
-                Some(_) if started.elapsed() > timeout => {
-                    return Err(Error::Busy {
-                        path: path.to_string(),
-                        waited: started.elapsed(),
-                    });
+            let is_there = there.as_ref().is_some_and(|there| same_file(there, &meta));
+            let after = Beside::look(root, &path);
+            match opened {
+                None if is_there && after.is_unused() => {
+                    found.meta = meta;
+                    return Ok(Some(Self {
+                        size: (found.meta.size(), size_of(after.log.as_ref())),
+                        found,
+                        access: Access::Quiet,
+                        file,
+                        log: after.log,
+                    }));
                 }
-                Some(_) => {}
+                // If the last one who had it open closed it in between, SQLite has made log and index anew just now. They
+                // go on closing, unless the app is back.
+                Some(Ok((connection, _))) if is_there && before.made_anew(&after) => {
+                    let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
+                }
+                Some(opened) if is_there => {
+                    let (connection, size) = opened?;
+                    found.meta = meta;
+                    return Ok(Some(Self {
+                        size: (size, size_of(after.log.as_ref())),
+                        found,
+                        access: Access::Locked(connection),
+                        file,
+                        log: after.log,
+                    }));
+                }
+                // Another file has the name now: SQLite may have opened either.
+                _ if there.is_none() => return Ok(None),
+                _ => {}
             }
+            if started.elapsed() > timeout {
+                return Err(busy(&path, started));
+            }
+        }
+    }
+
+    /// Bytes that a copy takes in a folder of the same volume.
+    pub fn room(&self, folder: &Path) -> u64 {
+        let (file, log) = self.size;
+        match shares_blocks(&self.file, folder) {
+            true => log,
+            false => file.saturating_add(log),
         }
     }
 
@@ -125,24 +162,57 @@ impl Source {
         self.found
     }
 
-    /// Copies the database as of one committed transaction. The copy is complete but not yet on disk nor checked.
-    pub fn copy(&self, root: &Root, to: &Path, timeout: Duration, watcher: &Watcher) -> Result<()> {
+    /// Copies the database as of one committed transaction; `false` when it went away. The copy is complete but not yet on
+    /// disk nor checked.
+    pub fn copy(&self, root: &Root, to: &Path, timeout: Duration, watcher: &Watcher) -> Result<bool> {
         let path = &self.found.path;
-        self.connection
+        let Access::Locked(connection) = &self.access else {
+            return self.copy_quiet(root, to, timeout, watcher);
+        };
+        let started = Instant::now();
+        connection
             .execute_batch("BEGIN")
             .map_err(|source| failed(path, source))?;
-        let copied = self.copy_while_still(root, to, timeout, watcher);
+        let copied = self.copy_while_still(connection, root, to, timeout, watcher);
         // Nothing was written, so there is nothing to lose.
-        let _ = self.connection.execute_batch("ROLLBACK");
-        match copied? {
-            Some(log) => fold_in(path, to, &log),
-            None => Ok(()),
+        let _ = connection.execute_batch("ROLLBACK");
+        if !self.is_in_place(root) {
+            remove_file(to)?;
+            remove_file(&beside(to))?;
+            return self.copy_anew(root, to, timeout.saturating_sub(started.elapsed()), watcher);
+        }
+        if let Some(log) = copied? {
+            fold_in(path, to, &log)?;
+        }
+        Ok(true)
+    }
+
+    /// Whether what has the database's name, and its log's, is what SQLite has open. The log is read by its name, so that
+    /// it could be that of a database that the app has just made anew.
+    fn is_in_place(&self, root: &Root) -> bool {
+        let is_same = |there: Option<Metadata>, open: Option<&Metadata>| match (there, open) {
+            (Some(there), Some(open)) => same_file(&there, open),
+            (there, open) => there.is_none() && open.is_none(),
+        };
+        let there = root.look(&self.found.path).ok().flatten();
+        is_same(there, Some(&self.found.meta))
+            && is_same(Beside::look(root, &self.found.path).log, self.log.as_ref())
+    }
+
+    /// Copies whatever has the database's name now.
+    fn copy_anew(&self, root: &Root, to: &Path, timeout: Duration, watcher: &Watcher) -> Result<bool> {
+        let mut kept = Vec::new();
+        match Self::open(root, self.found.clone(), timeout, &mut kept, watcher)? {
+            None => Ok(false),
+            Some(_) if timeout.is_zero() => Err(busy(&self.found.path, Instant::now())),
+            Some(source) => source.copy(root, to, timeout, watcher),
         }
     }
 
     /// Copies the file, and a log that is to be folded in: answers where its copy is.
     fn copy_while_still(
         &self,
+        connection: &Connection,
         root: &Root,
         to: &Path,
         timeout: Duration,
@@ -151,16 +221,15 @@ impl Source {
         let path = &self.found.path;
         let writing = |error| Error::io("write", to)(error);
         // The first read of a transaction takes the lock, and it is kept to the transaction's end.
-        let pages = patiently(path, timeout, || pragma(&self.connection, "page_count").map(Some))?;
-        let page_size = patiently(path, timeout, || pragma(&self.connection, "page_size").map(Some))?;
+        let pages = patiently(path, timeout, || pragma(connection, "page_count").map(Some))?;
+        let page_size = patiently(path, timeout, || pragma(connection, "page_size").map(Some))?;
         let size = pages.saturating_mul(page_size);
-        let mode: String = self
-            .connection
+        let mode: String = connection
             .pragma_query_value(None, "journal_mode", |row| row.get(0))
             .map_err(|source| failed(path, source))?;
         let mut out = make(to).map_err(writing)?;
         if mode != "wal" {
-            let copied = copy_bytes(&self.file, &mut out, size).map_err(writing)?;
+            let copied = share_or_copy(&self.file, &mut out, size).map_err(writing)?;
             long_enough(path, copied, size)?;
             return Ok(None);
         }
@@ -169,7 +238,7 @@ impl Source {
             .read(&log_path)
             .map_err(Error::io("open", root.full(&log_path)))?;
         let before = log_header(&log).map_err(writing)?;
-        let copied = copy_bytes(&self.file, &mut out, u64::MAX).map_err(writing)?;
+        let copied = share_or_copy(&self.file, &mut out, u64::MAX).map_err(writing)?;
         let log_copy = beside(to);
         let mut frames = 0;
         if let Some(header) = &before {
@@ -178,13 +247,195 @@ impl Source {
         if frames > 0 && log_header(&log).map_err(writing)? == before {
             return Ok(Some(log_copy));
         }
-        if before.is_some() {
-            fs::remove_file(&log_copy).map_err(Error::io("remove", &log_copy))?;
-        }
+        remove_file(&log_copy)?;
         long_enough(path, copied, size)?;
         out.set_len(size).map_err(writing)?;
         Ok(None)
     }
+
+    /// Copies a database that nobody has open, or, when somebody opened it meanwhile, as one that is in use.
+    fn copy_quiet(&self, root: &Root, to: &Path, timeout: Duration, watcher: &Watcher) -> Result<bool> {
+        let path = &self.found.path;
+        let started = Instant::now();
+        loop {
+            let before = self.quiet_state(root);
+            if let Some(state) = &before {
+                let (log, began) = self.copy_as_it_is(root, to, watcher)?;
+                watcher.at(Step::QuietCopied)?;
+                if self.quiet_state(root) == before && is_settled(state, began) {
+                    match log {
+                        Some(log) => fold_in(path, to, &log)?,
+                        None => shorten(path, to)?,
+                    }
+                    return Ok(true);
+                }
+                remove_file(to)?;
+                remove_file(&beside(to))?;
+            }
+            if started.elapsed() > timeout {
+                return Err(busy(path, started));
+            }
+            // Closed in this order, and after `self.file`'s locks are of no use any more: there are none.
+            let mut kept = Vec::new();
+            match Self::open(root, self.found.clone(), timeout, &mut kept, watcher)? {
+                None => return Ok(false),
+                Some(
+                    source @ Self {
+                        access: Access::Locked(_),
+                        ..
+                    },
+                ) => {
+                    return source.copy(root, to, timeout, watcher);
+                }
+                Some(source) if !same_file(&source.found.meta, &self.found.meta) => {
+                    return source.copy(root, to, timeout, watcher);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// What must stay the same while a database that nobody has open is copied; `None` when it is in use or another file.
+    fn quiet_state(&self, root: &Root) -> Option<QuietState> {
+        let path = &self.found.path;
+        let there = root.look(path).ok().flatten()?;
+        let beside = Beside::look(root, path);
+        let is_quiet = same_file(&there, &self.file.metadata().ok()?)
+            && beside.is_unused()
+            && keeps_a_log(&self.file).unwrap_or(false);
+        is_quiet.then(|| (stamp(&there), beside.log.as_ref().map(stamp)))
+    }
+
+    /// Copies file and log as they lie there; answers where a copy of the log is that has to be folded in, and when it began, by
+    /// the clock of the file system.
+    fn copy_as_it_is(
+        &self,
+        root: &Root,
+        to: &Path,
+        watcher: &Watcher,
+    ) -> Result<(Option<PathBuf>, (i64, i64))> {
+        let writing = |error| Error::io("write", to)(error);
+        let mut out = make(to).map_err(writing)?;
+        let began = stamp(&out.metadata().map_err(writing)?).3;
+        share_or_copy(&self.file, &mut out, u64::MAX).map_err(writing)?;
+        let log_path = self.found.path.with_suffix("-wal");
+        let log = match root.read(&log_path) {
+            Ok(log) => log,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((None, began)),
+            Err(error) => return Err(Error::io("open", root.full(&log_path))(error)),
+        };
+        let Some(header) = log_header(&log).map_err(writing)? else {
+            return Ok((None, began));
+        };
+        let log_copy = beside(to);
+        if copy_log(&log, &header, &log_copy, watcher)? == 0 {
+            remove_file(&log_copy)?;
+            return Ok((None, began));
+        }
+        Ok((Some(log_copy), began))
+    }
+}
+
+/// Opens a live database by SQLite, and says how long it is in bytes.
+fn open_locked(path: &RelPath, full: &Path, keeps_log: bool, timeout: Duration) -> Result<(Connection, u64)> {
+    let connection = open_live(full, keeps_log).map_err(|error| failed(path, error))?;
+    let pages = patiently(path, timeout, || pragma(&connection, "page_count").map(Some))?;
+    let page_size = patiently(path, timeout, || pragma(&connection, "page_size").map(Some))?;
+    Ok((connection, pages.saturating_mul(page_size)))
+}
+
+fn busy(path: &RelPath, since: Instant) -> Error {
+    Error::Busy {
+        path: path.to_string(),
+        waited: since.elapsed(),
+    }
+}
+
+/// Whether the database is in the mode of a write-ahead log: the two version numbers at 18 (fileformat2.html, "File format
+/// version numbers").
+fn keeps_a_log(file: &File) -> io::Result<bool> {
+    let mut versions = [0; 2];
+    Ok(fill(file, &mut versions, 18)? == 2 && versions.contains(&2))
+}
+
+/// A log and its index.
+#[derive(Debug)]
+struct Beside {
+    log: Option<Metadata>,
+    index: Option<Metadata>,
+}
+
+impl Beside {
+    fn look(root: &Root, path: &RelPath) -> Self {
+        let look = |suffix| root.look(&path.with_suffix(suffix)).ok().flatten();
+        Self {
+            log: look("-wal"),
+            index: look("-shm"),
+        }
+    }
+
+    /// Whoever has a database with a log open has both files open.
+    fn is_unused(&self) -> bool {
+        self.log.is_none() || self.index.is_none()
+    }
+
+    /// Whether both were there, and are other files now.
+    fn made_anew(&self, now: &Self) -> bool {
+        let is_other = |before: &Option<Metadata>, now: &Option<Metadata>| match (before, now) {
+            (Some(before), Some(now)) => !same_file(before, now),
+            (before, now) => before.is_some() != now.is_some(),
+        };
+        !self.is_unused() && (is_other(&self.log, &now.log) || is_other(&self.index, &now.index))
+    }
+}
+
+fn same_file(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Inode, bytes, time of writing and time of change of a file: nobody writes to it and leaves all of them as they were.
+type Stamp = (u64, u64, (i64, i64), (i64, i64));
+
+fn stamp(meta: &Metadata) -> Stamp {
+    (
+        meta.ino(),
+        meta.size(),
+        (meta.mtime(), meta.mtime_nsec()),
+        (meta.ctime(), meta.ctime_nsec()),
+    )
+}
+
+/// What must stay the same while a database that nobody has open is copied: its file's, and its log's.
+type QuietState = (Stamp, Option<Stamp>);
+
+/// Whether another write, after a copy began, would show in the times. A file system's clock may tick every few milliseconds
+/// only: one in the tick of the last one would not.
+fn is_settled((file, log): &QuietState, began: (i64, i64)) -> bool {
+    file.3 != began && log.is_none_or(|log| log.3 != began)
+}
+
+fn size_of(meta: Option<&Metadata>) -> u64 {
+    meta.map_or(0, MetadataExt::size)
+}
+
+/// Whether a copy in the folder can be made of the blocks of the file. Tried out: no call tells.
+fn shares_blocks(file: &File, folder: &Path) -> bool {
+    let probe = folder.join("probe");
+    let shared = make(&probe).is_ok_and(|out| rustix::fs::ioctl_ficlone(&out, file).is_ok());
+    let _ = fs::remove_file(probe);
+    shared
+}
+
+/// Makes `to`, which is empty, of the blocks of `from`, or copies up to `limit` bytes; says how many there are.
+fn share_or_copy(from: &File, to: &mut File, limit: u64) -> io::Result<u64> {
+    if rustix::fs::ioctl_ficlone(&*to, from).is_err() {
+        return copy_bytes(from, to, limit);
+    }
+    let size = to.metadata()?.size();
+    if size > limit {
+        to.set_len(limit)?;
+    }
+    Ok(size.min(limit))
 }
 
 fn long_enough(path: &RelPath, copied: u64, size: u64) -> Result<()> {
@@ -307,7 +558,17 @@ fn fold_in(path: &RelPath, copy: &Path, log: &Path) -> Result<()> {
             reason: "its log cannot be put into it".to_owned(),
         });
     }
-    // A file may be longer than the database in it, where room was made for more at once.
+    shorten_to(copy, size)
+}
+
+/// Cuts a copy that has no log to the length of the database in it.
+fn shorten(path: &RelPath, copy: &Path) -> Result<()> {
+    let length = length_of(copy).map_err(|source| failed(path, source))?;
+    shorten_to(copy, length)
+}
+
+/// A file may be longer than the database in it, where room was made for more at once.
+fn shorten_to(copy: &Path, size: u64) -> Result<()> {
     let file = OpenOptions::new()
         .write(true)
         .open(copy)
@@ -317,4 +578,28 @@ fn fold_in(path: &RelPath, copy: &Path, log: &Path) -> Result<()> {
         file.set_len(size).map_err(Error::io("shorten", copy))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_in_the_tick_in_which_the_copy_began_would_not_show() {
+        let at = |nanoseconds| -> Stamp { (1, 512, (100, nanoseconds), (100, nanoseconds)) };
+        for (file, log, is_settled_then) in [
+            (at(1), None, true),
+            (at(2), None, false),
+            (at(1), Some(at(1)), true),
+            (at(1), Some(at(2)), false),
+            // The clock was set back: the next write shows.
+            (at(3), None, true),
+        ] {
+            assert_eq!(
+                is_settled(&(file, log), (100, 2)),
+                is_settled_then,
+                "{file:?} {log:?}"
+            );
+        }
+    }
 }

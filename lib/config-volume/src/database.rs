@@ -121,17 +121,19 @@ pub(crate) fn settle(path: &RelPath, copy: &Path) -> Result<Copied> {
 
 /// What can be checked for next to nothing: the copy opens, its schema can be read, its length is what its header says.
 fn look_over(copy: &Path, size: u64) -> std::result::Result<(), String> {
-    let length = || -> rusqlite::Result<u64> {
-        let connection = open_copy(copy)?;
-        // Reading a table, not a pragma, is what has the schema parsed for certain.
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-        Ok(pragma(&connection, "page_count")?.saturating_mul(pragma(&connection, "page_size")?))
-    };
-    match length() {
+    match length_of(copy) {
         Ok(length) if length == size => Ok(()),
         Ok(length) => Err(format!("it has {size} bytes instead of {length}")),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// Bytes that the database in a copy has, whatever the length of its file. Its schema is read.
+pub(crate) fn length_of(copy: &Path) -> rusqlite::Result<u64> {
+    let connection = open_copy(copy)?;
+    // Reading a table, not a pragma, is what has the schema parsed for certain.
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    Ok(pragma(&connection, "page_count")?.saturating_mul(pragma(&connection, "page_size")?))
 }
 
 fn open_copy(path: &Path) -> rusqlite::Result<Connection> {

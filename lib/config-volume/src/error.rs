@@ -45,8 +45,7 @@ pub enum Error {
     },
     /// A file with SQLite's header is no database that can be opened.
     #[error(
-        "cannot back up the database {path}: it is damaged: {reason}; repair it or restore an older backup; if it is \
-         no database of the app's, name it in `ignore` so that it is stored as it is"
+        "cannot back up the database {path}: it is damaged: {reason}; repair it or restore an older backup"
     )]
     Unsound {
         /// The database, from the root of the volume.
@@ -62,6 +61,21 @@ pub enum Error {
     DamagedBackup {
         /// Which databases, from the root of the volume, each with what SQLite says.
         damage: String,
+    },
+    /// A backup is to be finished, and there are no copies of it.
+    #[error(
+        "cannot vouch for this backup: the copies of the databases are gone; the app was stopped or its volume restored \
+         while the backup ran, or it was never prepared: back up again"
+    )]
+    NothingToFinish,
+    /// A backup holds databases as the files they are, because nobody had them open, and they changed.
+    #[error(
+        "cannot vouch for this backup: it was made while somebody wrote to databases that nobody had used for long: {paths}; \
+         back up again, which copies them"
+    )]
+    ChangedDuringBackup {
+        /// Which databases, from the root of the volume.
+        paths: String,
     },
     /// A database could not be opened or copied.
     #[error("cannot copy the database {path}")]
@@ -111,13 +125,15 @@ pub enum Error {
     /// The copy of a restored database is not the one that was made.
     #[error(
         "cannot put the database {path} in place: its copy {reason}; restore another backup, or move `.config-backup` \
-         away to start without it: the copies are in `set/databases` there"
+         away to start without the copies, which are in {}", folder.display()
     )]
     DamagedCopy {
         /// The database, from the root of the volume.
         path: String,
         /// What is wrong with the copy.
         reason: String,
+        /// The folder that the copy is in.
+        folder: PathBuf,
     },
     /// The volume has no room for something else than the copies of its databases.
     #[error(
@@ -130,6 +146,19 @@ pub enum Error {
         /// Bytes of `needed` that are to stay free for the app.
         reserve: u64,
         /// Bytes that are free for this process, or would be.
+        free: u64,
+    },
+    /// The volume can hold no more files, whatever their size.
+    #[error(
+        "cannot bring the data into the volume: its file system has {free} files left to make, and {needed} are needed (a \
+         reserve of {reserve} for the app included); remove files from the volume, or use one whose file system has more"
+    )]
+    NoInodes {
+        /// Files that are needed, and the reserve.
+        needed: u64,
+        /// Files of `needed` that are to stay free for the app.
+        reserve: u64,
+        /// Files that this process can still make.
         free: u64,
     },
     /// Another restore of the volume was begun and is not finished.
@@ -172,12 +201,14 @@ pub enum Error {
     },
     /// The old content is gone, and the new one is not all there.
     #[error(
-        "cannot complete the restore {id}: the old content was removed to make room, and what was brought is not at hand; \
-         name its folder if it is still there, else restore the backup again"
+        "cannot complete the restore {id}: the previous content was removed to make room, and {reason}; restore this backup \
+         again, or any other one"
     )]
     Incomplete {
         /// The restore.
         id: String,
+        /// What became of the new content.
+        reason: String,
     },
     /// An entry of the volume's root cannot be moved.
     #[error("cannot exchange the content of the volume: {path} {reason}", path = path.display())]
@@ -237,7 +268,7 @@ impl Error {
     #[must_use]
     pub fn is_full(&self) -> bool {
         match self {
-            Self::NoSpace { .. } | Self::NoRoom { .. } => true,
+            Self::NoSpace { .. } | Self::NoRoom { .. } | Self::NoInodes { .. } => true,
             Self::Io { source, .. } => {
                 matches!(
                     source.kind(),
@@ -250,4 +281,15 @@ impl Error {
             _ => false,
         }
     }
+}
+
+/// An error with all its causes, in one line.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }

@@ -1,41 +1,41 @@
 //! After a backup: are the copies sound, and away with them.
 
-use std::path::Path;
+use std::{path::Path, time::SystemTime};
 
 use crate::{
-    Result, Step,
+    Error, Result, Step,
     check::Findings,
     folder::Folder,
-    options::{LOCK_TIMEOUT, Watcher},
+    options::{LOCK_TIMEOUT, STALE_AFTER, Watcher},
     tree::Root,
 };
 
-/// What [`finish`] found and did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What [`finish`] did: the backup holds sound copies of the app's databases.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Finished {
-    /// Nothing was there.
-    Nothing,
-    /// Other backups still use the copies.
-    StillUsed {
-        /// How many.
-        users: u32,
-    },
-    /// This was the last one: the copies are sound, and gone with manifest and ignore file.
-    Removed,
-    /// The volume was restored and not yet put in place, so nothing was touched: see [`crate::put_in_place`].
-    Restored,
+pub struct Finished {
+    /// Copies that were found sound, and databases that were stored as files and did not change. With several backups at
+    /// once those of the others are among them.
+    pub checked: u64,
+    /// Other backups that have not ended. The copies of all of them stay until the last one does; 0 means that nothing is
+    /// left.
+    pub still_open: u32,
+    /// Databases that are not the app's own and are damaged, from the root of the volume, each with what SQLite says. The
+    /// backup holds them as they are.
+    pub damaged: Vec<String>,
 }
 
-/// Checks the copies after a backup and releases them; the last one who does so removes them. May be repeated.
+/// Checks the copies after a backup and releases them; the last one who does so removes all.
 ///
-/// The check comes after the backup because it takes several times as long as the copying. Each backup that uses the
-/// set is told of a damaged copy, the last one and any other.
+/// The check comes after the backup because it takes several times as long as the copying. The hooks of a backup cannot say
+/// which backup they are run for, so with several at once each is told of a damage in any of them.
 ///
 /// # Errors
-/// [`crate::Error::DamagedBackup`] when a copy is damaged, after it was released or removed all the same: the backup that
-/// holds it is to be counted as failed. Or a failed call of the operating system; what is left then is removed by the
-/// next [`crate::prepare`] or [`crate::put_in_place`].
+/// * [`Error::NothingToFinish`]: the copies are gone, or never were, so the backup holds none to vouch for.
+/// * [`Error::DamagedBackup`] or [`Error::ChangedDuringBackup`], after the copies were released or removed all the same: the
+///   backup that holds them is to be counted as failed.
+/// * A failed call of the operating system; what is left then is removed by the next [`crate::prepare`],
+///   [`crate::put_in_place`] or [`crate::withdraw`].
 pub fn finish(volume: &Path) -> Result<Finished> {
     finish_watched(volume, &Watcher::default())
 }
@@ -47,29 +47,26 @@ pub fn finish(volume: &Path) -> Result<Finished> {
 pub fn finish_watched(volume: &Path, watcher: &Watcher) -> Result<Finished> {
     let root = Root::open(volume)?;
     let Some(folder) = Folder::lock(&root, false, LOCK_TIMEOUT, watcher)? else {
-        return Ok(Finished::Nothing);
+        return Err(Error::NothingToFinish);
     };
-    if folder.is_restored() {
-        return Ok(Finished::Restored);
-    }
-    let findings = Findings::of(&folder);
-    let damage = findings.damage();
-    let users = folder.users();
-    let is_last = !folder.has_set() || users <= 1;
-    if damage.is_some() || !is_last {
-        // If it cannot be written, on a full disk say, the next one checks again.
-        let _ = findings.remember(&folder);
-    }
+    let Some((newest, findings)) = Findings::of(&folder)? else {
+        return Err(Error::NothingToFinish);
+    };
+    // If it cannot be written, on a full disk say, the next one checks again.
+    let _ = findings.remember(&folder);
     watcher.at(Step::SetChecked)?;
-    let finished = if is_last {
-        folder
-            .withdraw()
-            .and_then(|()| folder.remove())
-            .map(|()| Finished::Removed)
+    let others = folder.in_use(SystemTime::now(), STALE_AFTER)?;
+    let still_open = others.iter().filter(|set| **set != newest).count();
+    let released = if still_open == 0 {
+        folder.withdraw().and_then(|()| folder.remove())
     } else {
-        let users = users - 1;
-        folder.write_users(users).map(|()| Finished::StillUsed { users })
+        folder.close(&newest.id)
     };
+    let finished = released.map(|()| Finished {
+        checked: findings.sound(),
+        still_open: u32::try_from(still_open).unwrap_or(u32::MAX),
+        damaged: findings.tolerated(),
+    });
     // If removing fails too, the next run does it; the damage is the one to know.
-    damage.map_or(finished, Err)
+    findings.failure().map_or(finished, Err)
 }

@@ -1,16 +1,20 @@
-//! This program's own folder in the volume: its layout, its lock, and the ignore file that goes with it.
+//! This program's own folder in the volume: its layout and its lock. What is in it is made and removed in [`crate::sets`] and
+//! [`crate::ignore`].
 //!
 //! ```text
 //! .kopiaignore                  in force while a backup may run
 //! .config-backup/
+//!   README.txt                  for a person who restores without the charm
 //!   lock                        held (flock) by whoever changes anything here
-//!   local/                      never stored in a backup: where it is missing, the volume was restored
-//!     users                     how many backups use the set
-//!     checked.json              what the check of the copies found, while other backups use the set
+//!   local/                      stored in no backup by an uploader that reads .kopiaignore
+//!     born, here                show that the folder was made on this very volume
+//!     open/<id>                 an empty file for each backup that has not ended
+//!     checked/<id>.json         what the check of the copies of a set found
 //!     unfinished/               a set that is being made
-//!     removing/                 a set that is being deleted
-//!   set/
+//!     removing/                 sets that are being deleted
+//!   sets/<id>/
 //!     manifest.json
+//!     files.jsonl
 //!     databases/0.sqlite ...    the copies
 //!   kopiaignore.user            the user's own ignore file, set aside
 //! ```
@@ -27,14 +31,15 @@ use std::{
 use rustix::fs::OFlags;
 
 use crate::{
-    Error, FOLDER, IGNORE_FILE, Manifest, Result, Step, manifest::SIZE_LIMIT, options::Watcher,
-    swap::state::refuse_halfway, tree::Root,
+    Error, FOLDER, Manifest, Result, Step, manifest::MANIFEST, options::Watcher, swap::state::refuse_halfway,
+    tree::Root,
 };
 
 /// The first line of an ignore file of this program's.
 pub(crate) const HEADING: &str = "# made by config-volume for the time of a backup; it is removed afterwards";
-/// Where a user's ignore file goes when the user made a new one in the meantime.
-const USER_FILE_BESIDE: &str = ".kopiaignore.before-backup";
+const README: &str = "README.txt";
+/// A larger file is not read to its end. The largest is a user's ignore file.
+const SIZE_LIMIT: u64 = 512 << 20;
 
 /// The folder, locked for as long as the value lives.
 #[derive(Debug)]
@@ -65,38 +70,28 @@ impl<'a> Folder<'a> {
         }))
     }
 
-    pub fn set(&self) -> PathBuf {
-        self.base.join("set")
+    pub fn root(&self) -> &'a Root {
+        self.root
     }
 
-    pub fn databases(&self) -> PathBuf {
-        self.set().join("databases")
-    }
-
-    pub fn unfinished(&self) -> PathBuf {
-        self.local().join("unfinished")
+    pub fn base(&self) -> &Path {
+        &self.base
     }
 
     pub fn local(&self) -> PathBuf {
         self.base.join("local")
     }
 
-    fn manifest_path(&self) -> PathBuf {
-        self.set().join("manifest.json")
+    pub fn unfinished(&self) -> PathBuf {
+        self.local().join("unfinished")
     }
 
-    pub fn has_set(&self) -> bool {
-        fs::symlink_metadata(self.set()).is_ok()
+    pub fn at(&self, step: Step) -> Result<()> {
+        self.watcher.at(step)
     }
 
-    /// Whether the set came out of a backup: what marks a set that was made here is never stored.
-    pub fn is_restored(&self) -> bool {
-        self.has_set() && fs::symlink_metadata(self.local()).is_err()
-    }
-
-    /// Makes the folder that is never stored, and an empty one for an unfinished set.
+    /// Makes an empty folder for an unfinished set; answers where the copies in it go.
     pub fn start_unfinished(&self) -> Result<PathBuf> {
-        make_folder(&self.local())?;
         let unfinished = self.unfinished();
         remove_tree(&unfinished)?;
         make_folder(&unfinished)?;
@@ -105,126 +100,34 @@ impl<'a> Folder<'a> {
         Ok(databases)
     }
 
-    pub fn manifest(&self) -> Result<Manifest> {
-        read_manifest(&self.manifest_path())
-    }
-
     /// Writes the manifest into a folder, whole or not at all.
     pub fn write_manifest(&self, folder: &Path, manifest: &Manifest) -> Result<()> {
+        let path = folder.join(MANIFEST);
         let text = serde_json::to_vec_pretty(manifest)
             .map_err(io::Error::from)
-            .map_err(Error::io("write", self.manifest_path()))?;
-        self.write(&folder.join("manifest.json"), &text)
+            .map_err(Error::io("write", &path))?;
+        self.write(&path, &text)
     }
 
-    /// How many backups use the set; 0 when nobody said.
-    pub fn users(&self) -> u32 {
-        fs::read_to_string(self.local().join("users"))
-            .ok()
-            .and_then(|text| text.trim().parse().ok())
-            .unwrap_or(0)
+    /// Writes what a person without the charm has to do.
+    pub fn write_readme(&self) -> Result<()> {
+        self.write(&self.base.join(README), include_bytes!("readme.txt"))
     }
 
-    pub fn write_users(&self, users: u32) -> Result<()> {
-        self.write(&self.local().join("users"), format!("{users}\n").as_bytes())
-    }
-
-    /// Gives the unfinished set its final name.
-    pub fn show_set(&self) -> Result<()> {
-        fs::rename(self.unfinished(), self.set()).map_err(Error::io("rename", self.unfinished()))?;
-        sync_folder(&self.base)
-    }
-
-    /// The lines of the user's own ignore file, wherever it is at the moment.
-    pub fn user_ignore(&self) -> Result<Option<Vec<u8>>> {
-        Self::user_ignore_of(self.root)
-    }
-
-    /// The same without the lock, for one who only looks.
-    pub fn user_ignore_of(root: &Root) -> Result<Option<Vec<u8>>> {
-        let current = root.path().join(IGNORE_FILE);
-        let saved = root.path().join(FOLDER).join("kopiaignore.user");
-        read_plain(if is_ignore_file_of_ours(&current)? {
-            &saved
-        } else {
-            &current
-        })
-    }
-
-    /// The ignore file of this program's that is in force, if one is.
-    pub fn ignore_in_force(&self) -> Result<Option<Vec<u8>>> {
-        let path = self.ignore_path();
-        if is_ignore_file_of_ours(&path)? {
-            read_plain(&path)
-        } else {
-            Ok(None)
-        }
-    }
-
-    /// Puts an ignore file in force, the user's own set aside.
-    pub fn write_ignore(&self, text: &[u8]) -> Result<()> {
-        let path = self.ignore_path();
-        if fs::symlink_metadata(&path).is_ok() && !is_ignore_file_of_ours(&path)? {
-            fs::rename(&path, self.user_file()).map_err(Error::io("set aside", &path))?;
-            sync_folder(&self.base)?;
-        }
-        self.watcher.at(Step::UserFileKept)?;
-        self.write(&path, text)?;
-        self.watcher.at(Step::IgnoreWritten)
-    }
-
-    /// Takes the ignore file of ours away and puts the user's back.
-    pub fn remove_ignore(&self) -> Result<()> {
-        let (path, saved) = (self.ignore_path(), self.user_file());
-        let has_saved = fs::symlink_metadata(&saved).is_ok();
-        let ours = is_ignore_file_of_ours(&path)?;
-        let absent = fs::symlink_metadata(&path).is_err();
-        if has_saved {
-            let back = if ours || absent {
-                path
-            } else {
-                self.root.path().join(USER_FILE_BESIDE)
-            };
-            fs::rename(&saved, &back).map_err(Error::io("put back", &back))?;
-        } else if ours {
-            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-        }
-        sync_folder(self.root.path())?;
-        self.watcher.at(Step::IgnoreRemoved)
-    }
-
-    /// Takes back whatever is there of a set that was made here, in the order that lets a backup that starts in
-    /// between store the live files.
+    /// Takes back whatever was made here for backups, in the order that lets a backup that starts in between store the live
+    /// files. That sets are open is still known afterwards, until [`Folder::remove`].
     pub fn withdraw(&self) -> Result<()> {
         self.remove_ignore()?;
-        let removing = self.local().join("removing");
-        if self.has_set() {
-            make_folder(&self.local())?;
-            remove_tree(&removing)?;
-            fs::rename(self.set(), &removing).map_err(Error::io("rename", self.set()))?;
-            sync_folder(&self.base)?;
-            self.watcher.at(Step::SetHidden)?;
-        }
-        remove_tree(&removing)?;
+        self.remove_sets()?;
         remove_tree(&self.unfinished())?;
-        self.watcher.at(Step::SetRemoved)
-    }
-
-    /// Deletes the set of a restored volume, whose copies are all in place.
-    pub fn remove_restored_set(&self) -> Result<()> {
-        remove_tree(&self.set())?;
-        self.watcher.at(Step::SetRemoved)
+        self.at(Step::SetRemoved)
     }
 
     /// Removes the folder, the lock last. Another process may lock a new one at once, which then stays.
     pub fn remove(self) -> Result<()> {
         remove_tree(&self.local())?;
-        let lock = self.base.join("lock");
-        match fs::remove_file(&lock) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::io("remove", lock)(error));
-            }
-            _ => {}
+        for name in [README, "lock"] {
+            remove_file(&self.base.join(name))?;
         }
         match fs::remove_dir(&self.base) {
             Err(error)
@@ -239,24 +142,11 @@ impl<'a> Folder<'a> {
         }
     }
 
-    fn ignore_path(&self) -> PathBuf {
-        self.root.path().join(IGNORE_FILE)
-    }
-
-    fn user_file(&self) -> PathBuf {
-        self.base.join("kopiaignore.user")
-    }
-
     /// Writes a file under another name first, so that it is there whole or not at all.
-    fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+    pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         make_folder(&self.local())?;
         let unfinished = self.local().join("file.unfinished");
-        match fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::io("remove", &unfinished)(error));
-            }
-            _ => {}
-        }
+        remove_file(&unfinished)?;
         // Readable for all: kopia may run as another user, and nothing in it is secret.
         let mut file = OpenOptions::new()
             .write(true)
@@ -326,21 +216,8 @@ pub(crate) fn lock_in(base: &Path, create: bool, timeout: Duration) -> Result<Op
     }
 }
 
-/// Reads and judges a manifest.
-pub(crate) fn read_manifest(path: &Path) -> Result<Manifest> {
-    let wrong = |reason: String| Error::Manifest {
-        path: path.to_owned(),
-        reason,
-    };
-    match read_plain(path) {
-        Ok(Some(text)) => Manifest::parse(&text).map_err(wrong),
-        Ok(None) => Err(wrong("it is missing".to_owned())),
-        Err(error) => Err(wrong(error.to_string())),
-    }
-}
-
 /// The bytes of a regular file; `None` when there is none or it is something else.
-fn read_plain(path: &Path) -> Result<Option<Vec<u8>>> {
+pub(crate) fn read_plain(path: &Path) -> Result<Option<Vec<u8>>> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
@@ -361,23 +238,46 @@ fn read_plain(path: &Path) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-fn is_ignore_file_of_ours(path: &Path) -> Result<bool> {
-    Ok(read_plain(path)?.is_some_and(|text| text.starts_with(HEADING.as_bytes())))
+/// Makes a folder of ours if it is not there. What else is in its place, a link say, is none of ours, and goes.
+pub(crate) fn make_folder(path: &Path) -> Result<()> {
+    let make = || DirBuilder::new().mode(0o700).create(path);
+    let made = match make() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) {
+                return Ok(());
+            }
+            remove_file(path)?;
+            make()
+        }
+        made => made,
+    };
+    made.map_err(Error::io("make the folder", path))
 }
 
-pub(crate) fn make_folder(path: &Path) -> Result<()> {
-    match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(Error::io("make the folder", path)(error))
-        }
+/// Deletes a file if it is there.
+pub(crate) fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
         _ => Ok(()),
     }
 }
 
-/// Deletes a folder with all that is in it; links are deleted, not followed.
+/// Deletes a folder with all that is in it, or whatever else is in its place; links are deleted, not followed.
 pub(crate) fn remove_tree(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
+    let removed = match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(path),
+        removed => removed,
+    };
+    match removed {
+        // With a file in the place of the folder above there is nothing either.
+        Err(error)
+            if !matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Err(Error::io("remove", path)(error))
+        }
         _ => Ok(()),
     }
 }

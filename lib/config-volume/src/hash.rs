@@ -36,7 +36,8 @@ pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
 /// Reads up to `limit` bytes; says how many they were and their BLAKE3 in hexadecimal.
 pub(crate) fn blake3(file: &mut File, limit: u64) -> io::Result<(u64, String)> {
     let mut digest = blake3::Hasher::new();
-    let mut buffer = vec![0; 256 << 10];
+    // Most files are small, and a large buffer is cleared for each.
+    let mut buffer = vec![0; usize::try_from(limit).unwrap_or(usize::MAX).clamp(1, 256 << 10)];
     let mut total = 0;
     let mut limited = file.take(limit);
     loop {

@@ -3,8 +3,8 @@
 //! A backup that copies files while an app writes them holds torn databases. [`prepare`] runs before it: each database is
 //! copied into `.config-backup/` as of one committed transaction, and the live files are left out by a `.kopiaignore`.
 //! [`finish`] checks the copies and takes all of that away again. A restored volume then holds copies and no live databases:
-//! [`put_in_place`] moves them to where the app looks, and [`verify`] says beforehand whether all is there. [`measure`]
-//! tells what a backup would hold.
+//! [`put_in_place`] moves them to where the app looks, and [`verify`] says beforehand whether all is there. [`withdraw`] takes
+//! everything back where nobody will finish it, [`measure`] tells what a backup would hold.
 //!
 //! The crate knows no Juju, no Kubernetes and no app. README.md has the layout, the promises and the measurements.
 //!
@@ -13,13 +13,13 @@
 //! # let folder = tempfile::tempdir()?;
 //! # let volume = folder.path();
 //! # std::fs::write(volume.join("config.xml"), "<Config/>")?;
-//! use config_volume::{Finished, Options, finish, prepare, put_in_place};
+//! use config_volume::{Options, finish, prepare, put_in_place};
 //!
 //! let options = Options { leave_out: vec!["/MediaCover/".into()], ..Options::default() };
 //! let prepared = prepare(volume, &options)?; // before the backup
-//! assert_eq!(prepared.users, 1);
-//! assert_eq!(finish(volume)?, Finished::Removed); // after it
-//! assert!(!put_in_place(volume)?.restored); // before the app starts
+//! assert_eq!(prepared.open, 1);
+//! assert_eq!(finish(volume)?.still_open, 0); // after it
+//! assert!(put_in_place(volume)?.origin.is_none()); // before the app starts
 //! # Ok(())
 //! # }
 //! ```
@@ -28,17 +28,25 @@ mod check;
 mod copy;
 mod database;
 mod error;
+mod files;
 mod finish;
 mod folder;
 mod hash;
+mod identity;
+mod idle;
+mod ignore;
+mod list;
 mod manifest;
 mod measure;
 mod names;
 mod options;
+mod own;
 mod parallel;
 mod pattern;
 mod place;
 mod prepare;
+mod rules;
+mod sets;
 mod swap;
 mod tree;
 mod verify;
@@ -48,17 +56,20 @@ pub use database::Checked;
 pub use error::{Error, Result};
 pub use finish::{Finished, finish, finish_watched};
 pub use manifest::{
-    DatabaseEntry, FORMAT, FileEntry, JournalMode, LeftOut, LiveFile, Manifest, Reason, VERSION, Warning,
+    DatabaseEntry, FORMAT, FileEntry, IdleDatabase, JournalMode, LeftOut, Manifest, Reason, VERSION, Warning,
 };
 pub use measure::{Contents, measure};
 pub use names::{FOLDER, IGNORE_FILE, RESTORE_FOLDER, VELERO_MARKER};
 pub use options::{Options, Step, Watcher};
 pub use pattern::Pattern;
-pub use place::{KeptAside, PutInPlace, put_in_place, put_in_place_watched};
+pub use place::{
+    Aside, Origin, PlaceOptions, PutInPlace, put_in_place, put_in_place_with, withdraw, withdraw_watched,
+};
 pub use prepare::{Prepared, prepare};
+pub use sets::{OpenSet, open_sets};
 pub use swap::{
-    GivenUp, OutsideLinks, Swap, SwapOptions, SwapState, SwapStep, SwapWatcher, UnpackLimits, Unpacked,
-    bytes_of, fits, room, unpack,
+    FileSystem, GivenUp, OutsideLinks, Swap, SwapOptions, SwapPeek, SwapState, SwapStep, SwapWatcher,
+    UnpackLimits, Unpacked, bytes_of, room, unpack,
 };
 pub use tree::RelPath;
 pub use verify::{

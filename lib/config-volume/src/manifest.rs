@@ -1,34 +1,48 @@
-//! What a backup promises to hold, as JSON beside the copies.
+//! What a backup promises to hold, as JSON beside the copies: the head. The list of files is a file of its own, see
+//! [`crate::files`].
 
-use std::{collections::HashSet, fs::Metadata, os::unix::fs::MetadataExt};
+use std::{
+    collections::HashSet,
+    io::Read,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::Path,
+};
 
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    Error, Result,
+    files::{FILES, Files},
     hash::hex,
-    tree::{RelPath, born},
+    tree::RelPath,
 };
 
 /// `format` of every manifest.
 pub const FORMAT: &str = "config-volume";
-/// `version` of the manifests that this crate writes, and the only one it reads.
-pub const VERSION: u32 = 1;
-/// Above this many bytes a manifest is not read: a volume of a million files has a smaller one.
-pub(crate) const SIZE_LIMIT: u64 = 512 << 20;
+/// `version` of the manifests that this crate writes. Version 1, which holds the list of files itself, is read too.
+pub const VERSION: u32 = 2;
+/// The head's name in a set.
+pub(crate) const MANIFEST: &str = "manifest.json";
+/// Above this many bytes a head is not read. What is in it grows with the databases, of which a volume has a few; in
+/// version 1 with the files: a million of them took less.
+const SIZE_LIMIT: u64 = 512 << 20;
 
-/// The manifest of one set of copies: `.config-backup/set/manifest.json`.
+/// The manifest of one set of copies: the file `manifest.json` of the set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Always [`FORMAT`].
     pub format: String,
-    /// [`VERSION`].
+    /// [`VERSION`], or an older one.
     pub version: u32,
     /// When it was made: seconds since 1970, by the clock of the machine that ran the app.
     pub made: u64,
     /// The databases, each with its copy.
     pub databases: Vec<DatabaseEntry>,
-    /// Every other file that the backup will hold, sorted by path. Files of this crate are not among them.
-    pub files: Vec<FileEntry>,
+    /// How many other files the backup will hold. Files of this crate are not among them.
+    pub file_count: u64,
+    /// Bytes of those files.
+    pub file_bytes: u64,
     /// What the backup will not hold.
     pub left_out: Vec<LeftOut>,
     /// What a person should know.
@@ -41,7 +55,7 @@ pub struct Manifest {
 pub struct DatabaseEntry {
     /// Where the live database is and where the copy belongs.
     pub path: RelPath,
-    /// The copy's name in `.config-backup/set/databases/`.
+    /// The copy's name in the folder `databases` of the set.
     pub copy: String,
     /// Bytes of the copy.
     pub size: u64,
@@ -55,8 +69,14 @@ pub struct DatabaseEntry {
     pub blake3: String,
     /// How the database keeps its transactions.
     pub journal_mode: JournalMode,
-    /// Which file was copied.
-    pub live: LiveFile,
+    /// Whether it is the app's own ([`crate::Options::databases`]). Damage of any other is told and fails nothing: the app may
+    /// keep a damaged file that it does not need. Before version 2 every database counted as the app's own.
+    #[serde(default = "yes")]
+    pub own: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// How a database keeps its transactions, by its header.
@@ -69,39 +89,11 @@ pub enum JournalMode {
     Rollback,
 }
 
-/// What tells a file from any other, also from a later one with the same inode number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LiveFile {
-    /// Device number.
-    pub device: u64,
-    /// Inode number.
-    pub inode: u64,
-    /// When the file was made: seconds and nanoseconds since 1970, where the file system tells.
-    pub born: Option<(u64, u32)>,
-}
-
-impl LiveFile {
-    pub(crate) fn of(meta: &Metadata) -> Self {
-        Self {
-            device: meta.dev(),
-            inode: meta.ino(),
-            born: born(meta),
-        }
-    }
-
-    /// Whether both are one file. Device numbers change over a reboot, so a known time of birth counts for more.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        self.inode == other.inode
-            && match (self.born, other.born) {
-                (Some(own), Some(others)) => own == others,
-                _ => self.device == other.device,
-            }
-    }
-}
-
 /// An ordinary file or a symbolic link.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FileEntry {
+    /// Whether the file stayed the same while the backup was prepared. Only such a file is promised.
+    pub stable: bool,
     /// Where it is.
     pub path: RelPath,
     /// Bytes; for a link those of its target's text.
@@ -120,8 +112,20 @@ pub struct FileEntry {
     /// The target of a symbolic link, hexadecimal when it is no UTF-8; `None` for a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
-    /// Whether the file stayed the same while the backup was prepared. Only such a file is promised.
-    pub stable: bool,
+    /// For a database that nobody has open, which is therefore stored as the file it is: what proves it unchanged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<IdleDatabase>,
+}
+
+/// What tells that nobody wrote to a database that is stored as a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdleDatabase {
+    /// Inode number.
+    pub inode: u64,
+    /// When content, owner, mode or name last changed: seconds and nanoseconds since 1970.
+    pub changed: (i64, u32),
+    /// The change counter in the header, at 24 (sqlite.org/fileformat2.html, "File change counter").
+    pub change_counter: u32,
 }
 
 /// What one pattern leaves out.
@@ -161,53 +165,13 @@ pub struct Warning {
 }
 
 impl Manifest {
-    /// Reads a manifest; never panics on hostile text.
+    /// Reads a head; never panics on hostile text.
     ///
     /// # Errors
     /// What is wrong, in words: no JSON of this form, another format, another version, two databases with one path or
     /// copy, or a name that could lead elsewhere.
-    pub fn parse(text: &[u8]) -> Result<Self, String> {
-        #[derive(Deserialize)]
-        struct Head {
-            format: String,
-            version: u32,
-        }
-        let head: Head =
-            serde_json::from_slice(text).map_err(|error| format!("it is no manifest: {error}"))?;
-        if head.format != FORMAT {
-            return Err(format!(
-                "its format is `{}`, not `{FORMAT}`",
-                head.format.escape_debug()
-            ));
-        }
-        if head.version != VERSION {
-            return Err(format!(
-                "its version is {}, this program reads {VERSION}",
-                head.version
-            ));
-        }
-        let manifest: Self =
-            serde_json::from_slice(text).map_err(|error| format!("it is damaged: {error}"))?;
-        let (mut paths, mut copies) = (HashSet::new(), HashSet::new());
-        for database in &manifest.databases {
-            let copy = RelPath::new(database.copy.as_bytes())?;
-            if copy.parent().is_some() {
-                return Err(format!("the copy `{copy}` is no plain name"));
-            }
-            if crate::names::is_ours(&database.path) {
-                return Err(format!(
-                    "the database {} is in this program's own folder",
-                    database.path
-                ));
-            }
-            if !paths.insert(&database.path) || !copies.insert(&database.copy) {
-                return Err(format!(
-                    "the database {} or its copy is named twice",
-                    database.path
-                ));
-            }
-        }
-        Ok(manifest)
+    pub fn parse(text: &[u8]) -> std::result::Result<Self, String> {
+        parse(text).map(|(manifest, _)| manifest)
     }
 
     /// Bytes that the backup will hold: the copies and the ordinary files.
@@ -216,9 +180,128 @@ impl Manifest {
         self.databases
             .iter()
             .map(|d| d.size)
-            .chain(self.files.iter().map(|f| f.size))
-            .fold(0, u64::saturating_add)
+            .fold(self.file_bytes, u64::saturating_add)
     }
+}
+
+/// Reads the head of the set in a folder, and says where its list of files is.
+///
+/// # Errors
+/// [`Error::Manifest`]: it is missing, cannot be read, or is none.
+pub(crate) fn read_set(folder: &Path) -> Result<(Manifest, Files)> {
+    let path = folder.join(MANIFEST);
+    let wrong = |reason: String| Error::Manifest {
+        path: path.clone(),
+        reason,
+    };
+    let read = || -> std::io::Result<Vec<u8>> {
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(flags)
+            .open(&path)?;
+        let meta = file.metadata()?;
+        if !meta.is_file() {
+            return Err(std::io::Error::other("it is no file"));
+        }
+        if meta.size() > SIZE_LIMIT {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        let mut text = Vec::new();
+        file.take(SIZE_LIMIT).read_to_end(&mut text)?;
+        Ok(text)
+    };
+    let text = read().map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => wrong("it is missing".to_owned()),
+        _ => wrong(error.to_string()),
+    })?;
+    let (manifest, inline) = parse(&text).map_err(wrong)?;
+    let files = match inline {
+        Some(entries) => Files::Inline(entries),
+        None => Files::Lines(folder.join(FILES)),
+    };
+    Ok((manifest, files))
+}
+
+/// A head, and the files that a version 1 has in it.
+fn parse(text: &[u8]) -> std::result::Result<(Manifest, Option<Vec<FileEntry>>), String> {
+    #[derive(Deserialize)]
+    struct Form {
+        format: String,
+        version: u32,
+    }
+    let form: Form = serde_json::from_slice(text).map_err(|error| format!("it is no manifest: {error}"))?;
+    if form.format != FORMAT {
+        return Err(format!(
+            "its format is `{}`, not `{FORMAT}`",
+            form.format.escape_debug()
+        ));
+    }
+    let damaged = |error: serde_json::Error| format!("it is damaged: {error}");
+    let (manifest, files) = match form.version {
+        1 => {
+            let First {
+                made,
+                databases,
+                files,
+                left_out,
+                warnings,
+            } = serde_json::from_slice(text).map_err(damaged)?;
+            let manifest = Manifest {
+                format: form.format,
+                version: form.version,
+                made,
+                databases,
+                file_count: files.len() as u64,
+                file_bytes: files.iter().map(|f| f.size).fold(0, u64::saturating_add),
+                left_out,
+                warnings,
+            };
+            (manifest, Some(files))
+        }
+        VERSION => (serde_json::from_slice(text).map_err(damaged)?, None),
+        other => {
+            return Err(format!(
+                "its version is {other}, this program reads versions up to {VERSION}"
+            ));
+        }
+    };
+    refuse_lies(&manifest)?;
+    Ok((manifest, files))
+}
+
+/// What version 1 holds besides format and version.
+#[derive(Deserialize)]
+struct First {
+    made: u64,
+    databases: Vec<DatabaseEntry>,
+    files: Vec<FileEntry>,
+    left_out: Vec<LeftOut>,
+    warnings: Vec<Warning>,
+}
+
+/// A manifest may come from a hostile backup: no name in it may lead elsewhere, and nothing is named twice.
+fn refuse_lies(manifest: &Manifest) -> std::result::Result<(), String> {
+    let (mut paths, mut copies) = (HashSet::new(), HashSet::new());
+    for database in &manifest.databases {
+        let copy = RelPath::new(database.copy.as_bytes())?;
+        if copy.parent().is_some() {
+            return Err(format!("the copy `{copy}` is no plain name"));
+        }
+        if crate::names::is_ours(&database.path) {
+            return Err(format!(
+                "the database {} is in this program's own folder",
+                database.path
+            ));
+        }
+        if !paths.insert(&database.path) || !copies.insert(&database.copy) {
+            return Err(format!(
+                "the database {} or its copy is named twice",
+                database.path
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A link's target as text; hexadecimal when it is no UTF-8.

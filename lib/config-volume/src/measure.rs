@@ -5,8 +5,10 @@ use std::{os::unix::fs::MetadataExt, path::Path};
 use crate::{
     LeftOut, Options, Result, Warning,
     folder::Folder,
+    own::OwnDatabases,
+    rules::RootRules,
     tree::{RelPath, Root},
-    walk::{RootRules, walk},
+    walk::walk,
 };
 
 /// What a backup would hold and what it would not.
@@ -17,7 +19,7 @@ pub struct Contents {
     pub held_bytes: u64,
     /// Ordinary files and links.
     pub files: u64,
-    /// The databases with the bytes of their file.
+    /// The databases that are copied, with the bytes of their file. One that nobody uses counts as an ordinary file.
     pub databases: Vec<(RelPath, u64)>,
     /// What stays out, by pattern. A live database is among it; its copy is counted in `held_bytes`.
     pub left_out: Vec<LeftOut>,
@@ -31,28 +33,24 @@ pub struct Contents {
 /// A bad pattern or ignore file, or the volume cannot be read.
 pub fn measure(volume: &Path, options: &Options) -> Result<Contents> {
     Options::patterns(&options.leave_out)?;
-    let ignore = Options::patterns(&options.ignore)?;
+    let own = OwnDatabases::new(options)?;
     let root = Root::open(volume)?;
     let user = Folder::user_ignore_of(&root)?;
-    let found = walk(
-        &root,
-        &RootRules::new(user.as_deref(), &options.leave_out)?,
-        &ignore,
-    )?;
-    let databases: Vec<_> = found
+    let rules = RootRules::new(user.as_deref(), &options.leave_out)?;
+    let scan = walk(&root, &rules, &own, &mut |_| Ok(()))?;
+    let databases: Vec<_> = scan
         .databases
         .into_iter()
         .map(|d| (d.path, d.meta.size()))
         .collect();
-    let sizes = databases
-        .iter()
-        .map(|(_, size)| *size)
-        .chain(found.files.iter().map(|file| file.meta.size()));
     Ok(Contents {
-        held_bytes: sizes.fold(0, u64::saturating_add),
-        files: found.files.len() as u64,
+        held_bytes: databases
+            .iter()
+            .map(|(_, size)| *size)
+            .fold(scan.bytes, u64::saturating_add),
+        files: scan.files,
         databases,
-        left_out: found.left_out,
-        warnings: found.warnings,
+        left_out: scan.left_out,
+        warnings: scan.warnings,
     })
 }

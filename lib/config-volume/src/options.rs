@@ -14,9 +14,14 @@ pub struct Options {
     /// What the app makes anew by itself: patterns from the root of the volume in gitignore's syntax, such as
     /// `/MediaCover/` or `/logs/*.txt`. What matches is not stored, databases included.
     pub leave_out: Vec<String>,
-    /// Files that have SQLite's header and are to be stored as they are: patterns as in `leave_out`. Name one here when
-    /// the app keeps a damaged or foreign file that it does not need; its bytes may be torn.
-    pub ignore: Vec<String>,
+    /// The app's own databases: paths or patterns as in `leave_out`, such as `/radarr.db`. Each must be copied and sound,
+    /// or the backup fails; one that is missing or a link is a warning. What is named by its very path has to be a
+    /// database; of what a pattern such as `/data/*.db` names, only what has SQLite's header. Any other file with the header
+    /// is copied where that can be done, and else stored as the file it is; its damage fails nothing.
+    pub databases: Vec<String>,
+    /// A database that is not the app's own, that nobody has open, and that nobody wrote to or changed for so long, is
+    /// stored as a file and takes no copy. 24 hours.
+    pub idle_after: Duration,
     /// From which age on a set of copies is taken for one that was forgotten. 4 hours.
     pub stale_after: Duration,
     /// For how long one locked database is tried. 60 seconds; a pod hook's timeout should be longer.
@@ -29,6 +34,9 @@ pub struct Options {
     pub checksum_file_limit: u64,
     /// After this many bytes of ordinary files no more checksums are made. 1 GiB.
     pub checksum_total_limit: u64,
+    /// After this time no more checksums of ordinary files are made: on a slow disk a backup has to begin at last. 60
+    /// seconds.
+    pub checksum_time_limit: Duration,
     /// The time to work with; `None` is the clock's.
     pub now: Option<SystemTime>,
     /// Is told of each step.
@@ -39,19 +47,26 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             leave_out: Vec::new(),
-            ignore: Vec::new(),
-            stale_after: Duration::from_secs(4 * 3600),
+            databases: Vec::new(),
+            idle_after: Duration::from_secs(24 * 3600),
+            stale_after: STALE_AFTER,
             busy_timeout: Duration::from_secs(60),
             lock_timeout: LOCK_TIMEOUT,
             reserve: 32 << 20,
             checksum_file_limit: 16 << 20,
             checksum_total_limit: 1 << 30,
+            checksum_time_limit: Duration::from_secs(60),
             now: None,
             watcher: Watcher::default(),
         }
     }
 }
 
+/// From which age on a set of copies is taken for one that was forgotten, where no [`Options`] say otherwise: Velero itself gives
+/// a volume up after 4 hours (`--fs-backup-timeout`).
+pub(crate) const STALE_AFTER: Duration = Duration::from_secs(4 * 3600);
+/// A clock may be set back this far, by NTP at boot say, before a set's age counts as unknown.
+pub(crate) const CLOCK_SLACK: Duration = Duration::from_secs(300);
 /// For how long `finish` and `put_in_place` wait for another run.
 pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -92,18 +107,22 @@ pub enum Step {
     Locked,
     /// An earlier set was removed, or there was none.
     Cleared,
+    /// A database is about to be opened, in the way that fits whether anybody has it open.
+    Opening,
     /// The volume was read, the databases are open, and there is room.
     SpaceChecked,
     /// A piece of a database's log was copied, and the database can still be read as it was at the beginning.
     LogRead,
+    /// A database that nobody has open was copied, and is not yet known to have stayed the same.
+    QuietCopied,
     /// One database was copied, and is not yet on disk.
     Copied,
     /// All copies are on disk.
     CopiesOnDisk,
     /// The manifest is on disk, still under the unfinished name.
     ManifestWritten,
-    /// The number of users is on disk.
-    UsersWritten,
+    /// That a backup uses the set is on disk.
+    OpenWritten,
     /// The set has its final name.
     SetVisible,
     /// The user's own ignore file is set aside.
@@ -120,6 +139,8 @@ pub enum Step {
     SetRemoved,
     /// Siblings of a missing database were moved out of the way.
     SiblingsMoved,
+    /// A torn database was moved away for its copy.
+    SetAside,
     /// One database was put in place.
     Placed,
     /// One copy was kept beside a live database.
@@ -130,15 +151,17 @@ pub enum Step {
 
 impl Step {
     /// All steps, in the order of their declaration.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Locked,
         Self::Cleared,
+        Self::Opening,
         Self::SpaceChecked,
         Self::LogRead,
+        Self::QuietCopied,
         Self::Copied,
         Self::CopiesOnDisk,
         Self::ManifestWritten,
-        Self::UsersWritten,
+        Self::OpenWritten,
         Self::SetVisible,
         Self::UserFileKept,
         Self::IgnoreWritten,
@@ -147,6 +170,7 @@ impl Step {
         Self::SetHidden,
         Self::SetRemoved,
         Self::SiblingsMoved,
+        Self::SetAside,
         Self::Placed,
         Self::KeptAside,
         Self::MarkerRemoved,

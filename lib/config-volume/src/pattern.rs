@@ -168,6 +168,23 @@ impl Pattern {
         &self.text
     }
 
+    /// Whether the line names one path and no other.
+    #[must_use]
+    pub fn is_literal(&self) -> bool {
+        self.path().is_some()
+    }
+
+    /// The path that the line names, with a leading `/`, where that is one and no other.
+    #[must_use]
+    pub fn path(&self) -> Option<String> {
+        let plain = |token: &Token| match token {
+            Token::Char(own) => Some(*own),
+            Token::Separator => Some('/'),
+            _ => None,
+        };
+        self.tokens.iter().map(plain).collect()
+    }
+
     /// Whether the line begins with `!`: it takes back what an earlier one left out.
     #[must_use]
     pub fn is_negated(&self) -> bool {

@@ -1,82 +1,81 @@
 //! Before a backup: copies, manifest, ignore file.
 
 use std::{
-    collections::HashMap,
-    fs,
     os::unix::fs::MetadataExt,
     path::Path,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use crate::{
-    DatabaseEntry, Error, FileEntry, Manifest, Options, Result, Step, check,
+    DatabaseEntry, Error, LeftOut, Manifest, Options, PlaceOptions, Reason, Result, Step, Warning,
     copy::Source,
     database::settle,
-    folder::Folder,
-    hash::blake3,
-    manifest::{FORMAT, LiveFile, VERSION, link_text},
+    files::FILES,
+    folder::{Folder, remove_file, sync_folder},
+    list::Listing,
+    manifest::{FORMAT, VERSION},
+    own::OwnDatabases,
     parallel::each,
-    pattern::Pattern,
-    place,
-    tree::{RelPath, Root},
-    walk::{Entry, Found, RootRules, Walk, walk},
+    place::{InUse, put_in_place_locked},
+    rules::RootRules,
+    tree::Root,
+    walk::{Found, Scan, live_line, walk},
 };
 
-/// A clock may be set back this far, by NTP at boot say, before a set's age counts as unknown.
-const CLOCK_SLACK: Duration = Duration::from_secs(300);
+/// Bytes for the head of the manifest, for blocks that are not full, and for folders.
+const BESIDES: u64 = 256 << 10;
 
 /// What is ready for a backup.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Prepared {
-    /// Whether another backup had the copies made, and this one uses them too.
-    pub joined: bool,
-    /// How many backups use them now.
-    pub users: u32,
+    /// The set that was made for this backup, by its id.
+    pub set: String,
+    /// How many backups have not ended, this one included.
+    pub open: u32,
     /// What the backup will hold and what it will not.
     pub manifest: Manifest,
 }
 
-/// Makes a volume ready to be backed up file by file; to be run before each backup.
+/// Makes a volume ready to be backed up file by file; to be run before each backup, with one [`crate::finish`] after it.
 ///
-/// A second call while the copies of a first are in use joins it; [`crate::finish`] is to be called once for each. A
-/// volume that was restored and never put in place is put in place first.
+/// Each backup gets a set of copies of its own, which holds what was committed when this was called; several may run at once.
+/// Sets that no backup can be reading any more are removed first: those older than [`Options::stale_after`], and all when
+/// none is open. A volume that was restored and never put in place is put in place first.
 ///
 /// # Errors
-/// A bad pattern, a full file system, a database that stays locked or that cannot be opened, or a failed call. Whether the
-/// copies are sound all the way through is checked after the backup, by [`crate::finish`]. After an error nothing of this call is left, and the app's files are as they were.
+/// A bad pattern, a full file system, a database of the app's own that stays locked or that cannot be opened, or a failed
+/// call. Whether the copies are sound all the way through is checked after the backup, by [`crate::finish`]. After an error
+/// nothing of this call is left that another backup does not need, and the app's files are as they were.
 pub fn prepare(volume: &Path, options: &Options) -> Result<Prepared> {
     Options::patterns(&options.leave_out)?;
-    let ignore = Options::patterns(&options.ignore)?;
+    let own = OwnDatabases::new(options)?;
     let root = Root::open(volume)?;
-    let lock = || Folder::lock(&root, true, options.lock_timeout, &options.watcher);
-    let Some(mut folder) = lock()? else {
-        return Err(gone(&root));
-    };
-    // The copies of a restored volume are the only ones there are.
-    if folder.is_restored() {
-        place::put_in_place_locked(&root, folder, &options.watcher)?;
-        folder = lock()?.ok_or_else(|| gone(&root))?;
+    let lock =
+        || Folder::lock(&root, true, options.lock_timeout, &options.watcher)?.ok_or_else(|| gone(&root));
+    let mut folder = lock()?;
+    // The copies of a restored volume are the only ones there are. With Velero's marker no start has used it yet, and a live
+    // database is what an upload tore. Without it the app may be running, and a live database stays whatever it is worth.
+    if folder.is_foreign()? {
+        let options = PlaceOptions {
+            origin: None,
+            watcher: options.watcher.clone(),
+        };
+        put_in_place_locked(folder, &options, InUse::Leave)?;
+        folder = lock()?;
     }
-    let job = Job {
+    let mut job = Job {
         root: &root,
         options,
-        ignore,
+        own,
     };
-    if let Some(manifest) = job.set_in_use(&folder) {
-        let joined = job.join(&folder, manifest);
-        if joined.is_err() {
-            // The other backup goes on; only what this call began goes away.
-            let _ = crate::folder::remove_tree(&folder.unfinished());
-        }
-        return joined;
-    }
-    match job.build(&folder) {
+    let mut progress = Progress::default();
+    match job.build(&folder, &mut progress) {
         Ok(prepared) => Ok(prepared),
         Err(error) => {
             let full = error.is_full();
             // If this fails too, the next run does it; the first error is the one to know.
-            let _ = folder.withdraw().and_then(|()| folder.remove());
+            let _ = job.take_back(folder, &progress);
             Err(if full { job.no_space(error) } else { error })
         }
     }
@@ -86,153 +85,148 @@ fn gone(root: &Root) -> Error {
     Error::io("use the volume", root.path())(std::io::ErrorKind::NotFound.into())
 }
 
+/// How far a run came, for one that fails.
+#[derive(Debug, Default)]
+struct Progress {
+    /// The id of the set that is said to be open.
+    open: Option<String>,
+}
+
 struct Job<'a> {
     root: &'a Root,
     options: &'a Options,
-    ignore: Vec<Pattern>,
+    own: OwnDatabases,
 }
 
 impl Job<'_> {
-    /// The manifest of a set that is whole, in force, in use and of a believable age.
-    fn set_in_use(&self, folder: &Folder<'_>) -> Option<Manifest> {
-        if !folder.has_set() || folder.users() == 0 || !matches!(folder.ignore_in_force(), Ok(Some(_))) {
-            return None;
-        }
-        let manifest = folder.manifest().ok()?;
-        let made = UNIX_EPOCH + Duration::from_secs(manifest.made);
-        let fresh = match self.options.time().duration_since(made) {
-            Ok(age) => age < self.options.stale_after,
-            Err(ahead) => ahead.duration() <= CLOCK_SLACK,
-        };
-        let whole = manifest.databases.iter().all(|database| {
-            fs::symlink_metadata(folder.databases().join(&database.copy))
-                .is_ok_and(|meta| meta.is_file() && meta.size() == database.size)
-        });
-        (fresh && whole).then_some(manifest)
-    }
-
-    fn build(&self, folder: &Folder<'_>) -> Result<Prepared> {
-        folder.withdraw()?;
-        check::forget(folder)?;
+    fn build(&mut self, folder: &Folder<'_>, progress: &mut Progress) -> Result<Prepared> {
+        let now = self.options.time();
+        folder.remove_leftovers(now, self.options.stale_after)?;
+        folder.certify()?;
         self.options.watcher.at(Step::Cleared)?;
+        // What another backup leaves out because it has a copy must be copied for this one too: whichever ignore file and
+        // whichever sets an uploader comes to see, the newest of them then holds it.
+        for set in folder.sets()? {
+            // Without its manifest that one is lost anyway, as its `finish` finds.
+            let databases = set
+                .manifest()
+                .map(|manifest| manifest.databases)
+                .unwrap_or_default();
+            self.own
+                .copy_also(databases.into_iter().map(|database| database.path));
+        }
         let databases = folder.start_unfinished()?;
         let mut rules = RootRules::new(folder.user_ignore()?.as_deref(), &self.options.leave_out)?;
-        let walk = walk(self.root, &rules, &self.ignore)?;
-        let made = seconds(self.options.time());
-        let Walk {
-            files,
+        let mut listing = Listing::create(self.root, &folder.unfinished().join(FILES), self.options)?;
+        let mut awaited: Vec<_> = self.own.awaited(self.root).collect();
+        let scan = walk(self.root, &rules, &self.own, &mut |entry| listing.add(&entry))?;
+        let Scan {
             databases: found,
-            left_out,
-            warnings,
-        } = walk;
-        let (entries, files) = self.copy_and_list(found, &files, &databases, 0)?;
+            mut left_out,
+            mut warnings,
+            ..
+        } = scan;
+        let own: Vec<_> = found
+            .iter()
+            .filter(|found| found.own)
+            .map(|found| found.path.clone())
+            .collect();
+        let (entries, uncopied) = self.copy_all(found, &databases)?;
+        // All of them were copied, unless the app has just removed one.
+        for path in own {
+            if entries.iter().all(|entry| entry.path != path) {
+                warnings.push(Warning {
+                    path: path.clone(),
+                    text: "it is missing: the app removed it while the backup was prepared".to_owned(),
+                });
+                awaited.push(path);
+            }
+        }
+        for Uncopied { found, reason } in uncopied {
+            listing.add_uncopied(&found)?;
+            left_out.retain(|part: &LeftOut| {
+                (part.reason, part.pattern.as_str())
+                    != (Reason::LiveDatabase, live_line(&found.path).as_str())
+            });
+            warnings.push(Warning {
+                path: found.path,
+                text: format!("it looks like a database and cannot be copied, so it is stored as the file it is: {reason}"),
+            });
+        }
+        let count = listing.finish()?;
         for entry in &entries {
             rules.push_database(&entry.path)?;
         }
-        let format = FORMAT.to_owned();
-        let databases = entries;
+        for path in awaited {
+            rules.push_awaited(&path)?;
+        }
         let manifest = Manifest {
-            format,
+            format: FORMAT.to_owned(),
             version: VERSION,
-            made,
-            databases,
-            files,
+            made: seconds(now),
+            databases: entries,
+            file_count: count.files,
+            file_bytes: count.bytes,
             left_out,
             warnings,
         };
         folder.write_manifest(&folder.unfinished(), &manifest)?;
+        folder.write_readme()?;
+        folder.stage_ignore(rules.text())?;
         self.options.watcher.at(Step::ManifestWritten)?;
-        folder.write_users(1)?;
-        self.options.watcher.at(Step::UsersWritten)?;
-        folder.show_set()?;
+        let set = folder.new_id(now)?;
+        progress.open = Some(set.clone());
+        folder.write_open(&set)?;
+        self.options.watcher.at(Step::OpenWritten)?;
+        folder.show_set(&set)?;
         self.options.watcher.at(Step::SetVisible)?;
-        folder.write_ignore(rules.text())?;
+        folder.show_ignore()?;
+        let open = folder.in_use(now, self.options.stale_after)?.len();
         Ok(Prepared {
-            joined: false,
-            users: 1,
+            set,
+            open: u32::try_from(open).unwrap_or(u32::MAX),
             manifest,
         })
     }
 
-    /// Uses the set of another backup. What changed since it was made is no longer promised, since either backup may
-    /// hold it either way; a database that is new gets its copy.
-    fn join(&self, folder: &Folder<'_>, mut manifest: Manifest) -> Result<Prepared> {
-        let unfinished = folder.start_unfinished()?;
-        let mut rules = RootRules::new(folder.user_ignore()?.as_deref(), &self.options.leave_out)?;
-        let mut walk = walk(self.root, &rules, &self.ignore)?;
-        walk.databases
-            .retain(|found| manifest.databases.iter().all(|known| known.path != found.path));
-        let first = manifest
-            .databases
-            .iter()
-            .filter_map(|d| copy_number(&d.copy))
-            .max()
-            .map_or(0, |n| n + 1);
-        let (new, _) = self.copy_and_list(walk.databases, &[], &unfinished, first)?;
-        for entry in &new {
-            let (from, to) = (unfinished.join(&entry.copy), folder.databases().join(&entry.copy));
-            fs::rename(&from, to).map_err(Error::io("rename", from))?;
+    /// Takes back what a failed run did. While other backups run, a set that was to be seen stays until they have ended: they
+    /// may be reading it.
+    fn take_back(&self, folder: Folder<'_>, progress: &Progress) -> Result<()> {
+        if let Some(id) = &progress.open {
+            folder.close(id)?;
         }
-        crate::folder::sync_folder(&folder.databases())?;
-        manifest.databases.extend(new);
-        let known: HashMap<RelPath, FileEntry> = manifest
-            .files
-            .drain(..)
-            .map(|file| (file.path.clone(), file))
-            .collect();
-        manifest.files = walk
-            .files
-            .iter()
-            .map(|entry| match known.get(&entry.path) {
-                Some(old) if is_as_recorded(old, entry) => old.clone(),
-                _ => file_entry(entry, None, false),
-            })
-            .collect();
-        (manifest.left_out, manifest.warnings) = (walk.left_out, walk.warnings);
-        for entry in &manifest.databases {
-            rules.push_database(&entry.path)?;
+        folder.remove_leftovers(self.options.time(), self.options.stale_after)?;
+        if folder
+            .in_use(self.options.time(), self.options.stale_after)?
+            .is_empty()
+        {
+            return folder.remove();
         }
-        folder.write_manifest(&folder.set(), &manifest)?;
-        self.options.watcher.at(Step::ManifestWritten)?;
-        if folder.ignore_in_force()?.as_deref() != Some(rules.text()) {
-            folder.write_ignore(rules.text())?;
-        }
-        crate::folder::remove_tree(&folder.unfinished())?;
-        let users = folder.users().saturating_add(1);
-        folder.write_users(users)?;
-        self.options.watcher.at(Step::UsersWritten)?;
-        Ok(Prepared {
-            joined: true,
-            users,
-            manifest,
-        })
+        Ok(())
     }
 
-    /// Copies the databases, and makes the checksums of the other files meanwhile.
-    fn copy_and_list(
-        &self,
-        found: Vec<Found>,
-        files: &[Entry],
-        to: &Path,
-        first: usize,
-    ) -> Result<(Vec<DatabaseEntry>, Vec<FileEntry>)> {
+    /// Copies the databases. Those that are not the app's own and cannot be copied are answered besides.
+    fn copy_all(&self, found: Vec<Found>, to: &Path) -> Result<(Vec<DatabaseEntry>, Vec<Uncopied>)> {
         // Closed after the last database: see `copy`.
         let mut kept = Vec::new();
-        let mut sources = Vec::new();
+        let (mut sources, mut uncopied) = (Vec::new(), Vec::new());
         for found in found {
-            sources.extend(Source::open(
-                self.root,
-                found,
-                self.options.busy_timeout,
-                &mut kept,
-            )?);
+            let again = found.clone();
+            let Options {
+                busy_timeout,
+                watcher,
+                ..
+            } = self.options;
+            match Source::open(self.root, found, *busy_timeout, &mut kept, watcher) {
+                Ok(source) => sources.extend(source),
+                Err(error) => uncopied.push(self.may_stay_a_file(again, error)?),
+            }
         }
         let copies = sources
             .iter()
-            .map(|source| source.bytes)
+            .map(|source| source.room(to))
             .fold(0, u64::saturating_add);
-        // A manifest takes some 300 bytes a file, and blocks and folders some more.
-        let needed = copies + (256 << 10) + 512 * files.len() as u64 + self.options.reserve;
+        let needed = copies + BESIDES + self.options.reserve;
         let free = self
             .root
             .free()
@@ -245,70 +239,67 @@ impl Job<'_> {
             });
         }
         self.options.watcher.at(Step::SpaceChecked)?;
-        let (copied, listed) = each(
-            sources,
-            |number, source| self.copy_one(source, first + number, to),
-            || self.list(files),
-        );
-        let mut entries = copied.into_iter().collect::<Result<Vec<_>>>()?;
-        crate::folder::sync_folder(to)?;
+        let (copied, ()) = each(sources, |number, source| self.copy_one(source, number, to), || ());
+        let mut entries = Vec::new();
+        for copied in copied {
+            match copied? {
+                Copy::Made(entry) => entries.push(entry),
+                Copy::Failed(failed) => uncopied.push(failed),
+                Copy::Gone => {}
+            }
+        }
+        sync_folder(to)?;
         entries.sort_by(|a, b| a.path.cmp(&b.path));
         self.options.watcher.at(Step::CopiesOnDisk)?;
-        Ok((entries, listed))
+        Ok((entries, uncopied))
     }
 
-    fn copy_one(&self, source: Source, number: usize, to: &Path) -> Result<DatabaseEntry> {
+    fn copy_one(&self, source: Source, number: usize, to: &Path) -> Result<Copy> {
         let copy = format!("{number}.sqlite");
         let path = to.join(&copy);
-        source.copy(self.root, &path, self.options.busy_timeout, &self.options.watcher)?;
-        let Found {
-            path: live,
-            meta,
-            journal_mode,
-        } = source.close();
-        self.options.watcher.at(Step::Copied)?;
-        let copied = settle(&live, &path)?;
-        Ok(DatabaseEntry {
-            path: live,
+        let copied = source
+            .copy(self.root, &path, self.options.busy_timeout, &self.options.watcher)
+            .and_then(|there| {
+                self.options.watcher.at(Step::Copied)?;
+                there.then(|| settle(&source.found.path, &path)).transpose()
+            });
+        let found = source.close();
+        let copied = match copied {
+            Ok(Some(copied)) => copied,
+            Ok(None) => return Ok(Copy::Gone),
+            Err(error) => {
+                let failed = self.may_stay_a_file(found, error)?;
+                for suffix in ["", "-wal", "-shm", "-journal"] {
+                    remove_file(&to.join(format!("{copy}{suffix}")))?;
+                }
+                return Ok(Copy::Failed(failed));
+            }
+        };
+        Ok(Copy::Made(DatabaseEntry {
+            path: found.path,
             copy,
             size: copied.size,
-            mode: meta.mode() & 0o7777,
-            uid: meta.uid(),
-            gid: meta.gid(),
+            mode: found.meta.mode() & 0o7777,
+            uid: found.meta.uid(),
+            gid: found.meta.gid(),
             blake3: copied.blake3,
-            journal_mode,
-            live: LiveFile::of(&meta),
-        })
+            journal_mode: found.journal_mode,
+            own: found.own,
+        }))
     }
 
-    fn list(&self, files: &[Entry]) -> Vec<FileEntry> {
-        let mut left = self.options.checksum_total_limit;
-        let sums: Vec<_> = files
-            .iter()
-            .map(|entry| {
-                let size = entry.meta.size();
-                if entry.link.is_some() || size > self.options.checksum_file_limit || size > left {
-                    return None;
-                }
-                left -= size;
-                let mut file = self.root.read(&entry.path).ok()?;
-                let (read, sum) = blake3(&mut file, size + 1).ok()?;
-                (read == size).then_some(sum)
-            })
-            .collect();
-        // Looked at again once all were read: what was written meanwhile is not promised.
-        let stable = |entry: &Entry| {
-            self.root
-                .look(&entry.path)
-                .ok()
-                .flatten()
-                .is_some_and(|now| same(&entry.meta, &now))
+    /// A stray file that only looks like a database does not fail the backup. A full volume does, and so does a database of the
+    /// app's own, or one that a running backup leaves out because it could be copied a moment ago.
+    fn may_stay_a_file(&self, found: Found, error: Error) -> Result<Uncopied> {
+        if found.own || error.is_full() || self.own.must_be_copied(&found.path) {
+            return Err(error);
+        }
+        let reason = match error {
+            Error::Unsound { reason, .. } => format!("it is damaged: {reason}"),
+            Error::Busy { waited, .. } => format!("it was locked for {waited:?}"),
+            other => crate::error::causes(&other),
         };
-        files
-            .iter()
-            .zip(sums)
-            .map(|(entry, sum)| file_entry(entry, sum, stable(entry)))
-            .collect()
+        Ok(Uncopied { found, reason })
     }
 
     fn no_space(&self, error: Error) -> Error {
@@ -317,65 +308,37 @@ impl Job<'_> {
         }
         // What was there has been cleaned up; what is free now is what the next try will find.
         let free = self.root.free().unwrap_or(0);
-        let sizes = walk(self.root, &RootRules::default(), &self.ignore)
+        let user = Folder::user_ignore_of(self.root).unwrap_or_default();
+        let sizes = RootRules::new(user.as_deref(), &self.options.leave_out)
+            .and_then(|rules| walk(self.root, &rules, &self.own, &mut |_| Ok(())))
             .unwrap_or_default()
             .databases;
         let copies = sizes
             .iter()
             .map(|found| found.meta.size())
             .fold(0, u64::saturating_add);
-        let needed = copies + (256 << 10) + self.options.reserve;
         Error::NoSpace {
-            needed,
+            needed: copies + BESIDES + self.options.reserve,
             reserve: self.options.reserve,
             free,
         }
     }
 }
 
-fn copy_number(name: &str) -> Option<usize> {
-    name.strip_suffix(".sqlite")?.parse().ok()
+/// What became of a database that was to be copied.
+enum Copy {
+    Made(DatabaseEntry),
+    /// It went away.
+    Gone,
+    Failed(Uncopied),
+}
+
+/// A database that is stored as the file it is.
+struct Uncopied {
+    found: Found,
+    reason: String,
 }
 
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-fn nanoseconds(meta: &fs::Metadata) -> u32 {
-    u32::try_from(meta.mtime_nsec()).unwrap_or(0)
-}
-
-fn same(old: &fs::Metadata, now: &fs::Metadata) -> bool {
-    let key = |meta: &fs::Metadata| {
-        (
-            meta.ino(),
-            meta.size(),
-            meta.mtime(),
-            meta.mtime_nsec(),
-            meta.ctime(),
-            meta.ctime_nsec(),
-        )
-    };
-    key(old) == key(now)
-}
-
-fn is_as_recorded(old: &FileEntry, entry: &Entry) -> bool {
-    old.size == entry.meta.size()
-        && old.modified == (entry.meta.mtime(), nanoseconds(&entry.meta))
-        && old.link == entry.link.as_deref().map(link_text)
-}
-
-fn file_entry(entry: &Entry, blake3: Option<String>, stable: bool) -> FileEntry {
-    FileEntry {
-        path: entry.path.clone(),
-        size: entry.meta.size(),
-        mode: entry.meta.mode() & 0o7777,
-        uid: entry.meta.uid(),
-        gid: entry.meta.gid(),
-        modified: (entry.meta.mtime(), nanoseconds(&entry.meta)),
-        blake3,
-        link: entry.link.as_deref().map(link_text),
-        // Velero gives such a file another name.
-        stable: stable && entry.path.is_utf8(),
-    }
 }

@@ -13,7 +13,7 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Error, Result};
@@ -187,20 +187,19 @@ impl Root {
         Ok(at)
     }
 
-    /// The names in a folder, sorted. `None` is the root.
+    /// The names in a folder, sorted, for a folder that may be held in memory as a whole. `None` is the root.
     pub fn names(&self, path: Option<&RelPath>) -> io::Result<Vec<Vec<u8>>> {
-        let folder = self.folder(path)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let readable = rustix::fs::openat(&folder, ".", flags, Mode::empty())?;
-        let mut names = Vec::new();
-        for entry in Dir::read_from(&readable)? {
-            let name = entry?.file_name().to_bytes().to_vec();
-            if name != b"." && name != b".." {
-                names.push(name);
-            }
-        }
+        let mut names: Vec<_> = self.open_folder(path)?.listing()?.collect::<io::Result<_>>()?;
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// Opens a folder to read it and to reach what is in it. `None` is the root.
+    pub fn open_folder(&self, path: Option<&RelPath>) -> io::Result<OpenFolder> {
+        let folder = self.folder(path)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&folder, ".", flags, Mode::empty())?;
+        Ok(OpenFolder { fd })
     }
 
     /// What is at the path itself, links not followed. `None` when there is nothing.
@@ -295,6 +294,160 @@ impl Root {
     pub fn free(&self) -> io::Result<u64> {
         let stat = rustix::fs::fstatvfs(&self.fd)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+/// What kind of thing an entry of a folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    File,
+    Folder,
+    Link,
+    /// A socket, fifo or device: kopia stores none of them.
+    Other,
+}
+
+/// What one call says about an entry of a folder, links not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub kind: Kind,
+    pub inode: u64,
+    /// Bytes; for a link those of its target's text.
+    pub size: u64,
+    /// Permission bits.
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    /// When the content was last written: seconds and nanoseconds since 1970.
+    pub modified: (i64, u32),
+    /// When content, owner, mode or name last changed: seconds and nanoseconds since 1970.
+    pub changed: (i64, u32),
+}
+
+impl From<&Metadata> for Stat {
+    fn from(meta: &Metadata) -> Self {
+        let kind = match meta.file_type() {
+            kind if kind.is_file() => Kind::File,
+            kind if kind.is_dir() => Kind::Folder,
+            kind if kind.is_symlink() => Kind::Link,
+            _ => Kind::Other,
+        };
+        Self {
+            kind,
+            inode: meta.ino(),
+            size: meta.size(),
+            mode: meta.mode() & 0o7777,
+            uid: meta.uid(),
+            gid: meta.gid(),
+            modified: (meta.mtime(), u32::try_from(meta.mtime_nsec()).unwrap_or(0)),
+            changed: (meta.ctime(), u32::try_from(meta.ctime_nsec()).unwrap_or(0)),
+        }
+    }
+}
+
+/// A folder, open: its entries are reached by their name alone, without a way down from the root for each.
+#[derive(Debug)]
+pub(crate) struct OpenFolder {
+    fd: OwnedFd,
+}
+
+impl OpenFolder {
+    /// The entries as the file system lists them, read piece by piece: in no order, and never all at once.
+    pub fn listing(&self) -> io::Result<Listing> {
+        Dir::read_from(&self.fd).map(Listing).map_err(io::Error::from)
+    }
+
+    /// What an entry is; `None` when there is none of this name.
+    pub fn stat(&self, name: &[u8]) -> io::Result<Option<Stat>> {
+        let stat = match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(rustix::io::Errno::NOENT) => return Ok(None),
+            other => other?,
+        };
+        let time = |seconds, nanoseconds| (seconds, u32::try_from(nanoseconds).unwrap_or(0));
+        Ok(Some(Stat {
+            kind: match FileType::from_raw_mode(stat.st_mode) {
+                FileType::RegularFile => Kind::File,
+                FileType::Directory => Kind::Folder,
+                FileType::Symlink => Kind::Link,
+                _ => Kind::Other,
+            },
+            inode: stat.st_ino,
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            mode: stat.st_mode & 0o7777,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            modified: time(stat.st_mtime, stat.st_mtime_nsec),
+            changed: time(stat.st_ctime, stat.st_ctime_nsec),
+        }))
+    }
+
+    /// Opens a file to read. A link is refused; a fifo does not block.
+    pub fn read(&self, name: &[u8]) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(
+            &self.fd,
+            name,
+            flags,
+            Mode::empty(),
+        )?))
+    }
+
+    /// Where a link points to.
+    pub fn target(&self, name: &[u8]) -> io::Result<Vec<u8>> {
+        Ok(rustix::fs::readlinkat(&self.fd, name, Vec::new())?.into_bytes())
+    }
+}
+
+/// The names in a folder, one by one.
+pub(crate) struct Listing(Dir);
+
+impl Listing {
+    /// Begins again from the first entry.
+    pub fn rewind(&mut self) {
+        self.0.rewind();
+    }
+}
+
+impl Iterator for Listing {
+    type Item = io::Result<Vec<u8>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let name = match self.0.read()? {
+                Ok(entry) => entry.file_name().to_bytes().to_vec(),
+                Err(error) => return Some(Err(error.into())),
+            };
+            if name != b"." && name != b".." {
+                return Some(Ok(name));
+            }
+        }
+    }
+}
+
+/// The folder of the last path that was asked for, kept open: entries that come folder by folder cost one call each.
+#[derive(Debug)]
+pub(crate) struct LastFolder<'a> {
+    root: &'a Root,
+    last: Option<(Option<RelPath>, OpenFolder)>,
+}
+
+impl<'a> LastFolder<'a> {
+    pub fn new(root: &'a Root) -> Self {
+        Self { root, last: None }
+    }
+
+    /// The folder that a path is in.
+    pub fn of(&mut self, path: &RelPath) -> io::Result<&OpenFolder> {
+        let parent = path.parent();
+        let kept = self.last.take().filter(|(known, _)| *known == parent);
+        let entry = match kept {
+            Some(kept) => kept,
+            None => {
+                let folder = self.root.open_folder(parent.as_ref())?;
+                (parent, folder)
+            }
+        };
+        Ok(&self.last.insert(entry).1)
     }
 }
 

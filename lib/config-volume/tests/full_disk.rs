@@ -16,8 +16,10 @@ use std::{
     process::Command,
 };
 
-use common::{make_database, snapshot};
-use config_volume::{Error, Options, Step, Watcher, finish, prepare};
+use common::{back_up_and_restore, make_database, snapshot};
+use config_volume::{
+    Error, Options, Step, Watcher, finish, finish_watched, prepare, put_in_place, verify, withdraw,
+};
 
 /// A tmpfs that is unmounted again.
 struct Mount(PathBuf);
@@ -36,7 +38,22 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// A run whose write fails at the step, the first time that it gets there.
+fn failing_once(failing: Step) -> Options {
+    let once = std::sync::atomic::AtomicBool::new(false);
+    let watcher = Watcher::new(move |step| {
+        if step == failing && !once.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    });
+    Options {
+        watcher,
+        ..Options::default()
     }
 }
 
@@ -84,6 +101,7 @@ fn a_real_file_system_that_fills_up_in_the_middle() {
         Step::Copied,
         Step::CopiesOnDisk,
         Step::ManifestWritten,
+        Step::OpenWritten,
         Step::SetVisible,
     ] {
         // Something else takes the room after it was measured.
@@ -101,16 +119,25 @@ fn a_real_file_system_that_fills_up_in_the_middle() {
             }
             Ok(())
         });
-        let error = prepare(
+        let prepared = prepare(
             volume,
             &Options {
                 reserve: 0,
                 watcher,
                 ..Options::default()
             },
-        )
-        .unwrap_err();
-        assert_no_space(&error);
+        );
+        // What comes after the last file that holds something needs no room, nor does the end of the backup.
+        let is_written = matches!(
+            full_at,
+            Step::ManifestWritten | Step::OpenWritten | Step::SetVisible
+        );
+        if is_written {
+            prepared.unwrap();
+            assert_eq!(finish(volume).unwrap().checked, 1);
+        } else {
+            assert_no_space(&prepared.unwrap_err());
+        }
         fs::remove_file(filler).unwrap();
         assert_eq!(snapshot(volume), before, "{full_at:?}");
     }
@@ -134,23 +161,10 @@ fn a_write_that_fails_at_any_step_leaves_nothing_half_made() {
         make_database(&volume.join("radarr.db"), "delete");
         fs::write(volume.join(".kopiaignore"), "/unwanted/\n").unwrap();
         let before = snapshot(&volume);
-        let once = std::sync::atomic::AtomicBool::new(false);
-        let watcher = Watcher::new(move |step| {
-            if step == failing && !once.swap(true, std::sync::atomic::Ordering::SeqCst) {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            Ok(())
-        });
-        match prepare(
-            &volume,
-            &Options {
-                watcher,
-                ..Options::default()
-            },
-        ) {
+        match prepare(&volume, &failing_once(failing)) {
             Ok(_) => drop(finish(&volume).unwrap()),
             // The lock could not even be had, so there is nothing to clean up but its folder.
-            Err(_) if failing == Step::Locked => drop(finish(&volume).unwrap()),
+            Err(_) if failing == Step::Locked => drop(put_in_place(&volume).unwrap()),
             Err(error) => assert_no_space(&error),
         }
         assert_eq!(snapshot(&volume), before, "{failing:?}");
@@ -176,4 +190,50 @@ fn a_second_backup_that_fails_leaves_the_first_its_copies() {
     assert_no_space(&error);
     fs::remove_file(volume.join("new.db")).unwrap();
     assert_eq!(snapshot(&volume), first);
+}
+
+#[test]
+fn a_second_backup_that_fails_at_any_step_leaves_the_first_a_sound_one() {
+    for failing in Step::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let volume = folder.path().join("config");
+        make_database(&volume.join("radarr.db"), "delete");
+        fs::write(volume.join(".kopiaignore"), "/unwanted/\n").unwrap();
+        let before = snapshot(&volume);
+        prepare(&volume, &Options::default()).unwrap();
+        match prepare(&volume, &failing_once(failing)) {
+            Ok(_) => drop(finish(&volume).unwrap()),
+            Err(_) if failing == Step::Locked => {}
+            Err(error) => assert_no_space(&error),
+        }
+        let restored = folder.path().join("restored");
+        back_up_and_restore(&volume, &restored);
+        let verdict = verify(&restored).unwrap();
+        assert!(
+            verdict.is_as_promised() && verdict.databases.len() == 1,
+            "{failing:?}: {verdict:?}"
+        );
+        assert_eq!(finish(&volume).unwrap().still_open, 0, "{failing:?}");
+        assert_eq!(snapshot(&volume), before, "{failing:?}");
+    }
+}
+
+#[test]
+fn an_end_that_fails_at_any_step_is_put_right_by_the_next_run() {
+    for failing in Step::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let volume = folder.path().join("config");
+        make_database(&volume.join("radarr.db"), "delete");
+        fs::write(volume.join(".kopiaignore"), "/unwanted/\n").unwrap();
+        let before = snapshot(&volume);
+        for again in 0..2 {
+            prepare(&volume, &Options::default()).unwrap();
+            if finish_watched(&volume, &failing_once(failing).watcher).is_err() && again == 0 {
+                finish(&volume).unwrap();
+            }
+            // The second time nobody ends it, and the app goes away.
+            withdraw(&volume).unwrap();
+            assert_eq!(snapshot(&volume), before, "{failing:?}");
+        }
+    }
 }

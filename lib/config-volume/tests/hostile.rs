@@ -14,10 +14,8 @@ use std::{
     path::Path,
 };
 
-use common::{back_up_and_restore, damage, judge, make_database, snapshot};
-use config_volume::{
-    Checked, Error, Finished, Options, ProblemKind, finish, measure, prepare, put_in_place, verify,
-};
+use common::{back_up_and_restore, damage, judge, listed, make_database, newest_set, snapshot};
+use config_volume::{Checked, Error, Options, ProblemKind, finish, measure, prepare, put_in_place, verify};
 use rusqlite::Connection;
 
 #[test]
@@ -49,12 +47,7 @@ fn links_are_not_followed_and_special_files_do_no_harm() {
         .map(|d| d.path.to_string())
         .collect();
     assert_eq!(databases, ["radarr.db"]);
-    let files: Vec<_> = prepared
-        .manifest
-        .files
-        .iter()
-        .map(|f| f.path.to_string())
-        .collect();
+    let files: Vec<_> = listed(&volume).iter().map(|f| f.path.to_string()).collect();
     assert_eq!(
         files,
         ["dangling", "folder", "linked.db", "loop", "no-utf8-\u{fffd}"]
@@ -83,32 +76,29 @@ fn a_folder_of_ours_that_is_a_link_is_not_written_through() {
 }
 
 #[test]
-fn a_damaged_database_fails_the_backup_unless_it_is_named() {
+fn a_damaged_database_of_the_apps_own_fails_the_backup() {
     let folder = tempfile::tempdir().unwrap();
     let volume = folder.path().join("config");
     make_database(&volume.join("radarr.db"), "delete");
-    let garbage = [b"SQLite format 3\0".as_slice(), &[0x5a; 5000]].concat();
-    fs::create_dir(volume.join("old")).unwrap();
-    fs::write(volume.join("old/garbage.bin"), &garbage).unwrap();
-    let error = prepare(&volume, &Options::default()).unwrap_err();
-    assert!(
-        matches!(&error, Error::Unsound { path, .. } if path == "old/garbage.bin"),
-        "{error}"
-    );
-    assert!(error.to_string().contains("`ignore`"));
-    assert!(!volume.join(".config-backup").exists());
-
-    let options = Options {
-        ignore: vec!["/old/*.bin".to_owned()],
-        ..Options::default()
-    };
-    let prepared = prepare(&volume, &options).unwrap();
-    assert_eq!(prepared.manifest.warnings.len(), 1);
-    let restored = folder.path().join("restored");
-    back_up_and_restore(&volume, &restored);
-    assert_eq!(fs::read(restored.join("old/garbage.bin")).unwrap(), garbage);
-    assert!(verify(&restored).unwrap().is_as_promised());
-    finish(&volume).unwrap();
+    let header = b"SQLite format 3\0".as_slice();
+    // With a header and without, of a size that a database can have and one that none has.
+    for content in [
+        [header, &[0x5a; 5104]].concat(),
+        [header, &[0x5a; 5000]].concat(),
+        vec![0x5a; 5120],
+    ] {
+        fs::write(volume.join("own.db"), content).unwrap();
+        let options = Options {
+            databases: vec!["/own.db".to_owned(), "/radarr.db".to_owned()],
+            ..Options::default()
+        };
+        let error = prepare(&volume, &options).unwrap_err();
+        assert!(
+            matches!(&error, Error::Unsound { path, .. } if path == "own.db"),
+            "{error}"
+        );
+        assert!(!volume.join(".config-backup").exists());
+    }
 }
 
 #[test]
@@ -119,7 +109,11 @@ fn a_damage_that_only_the_check_finds_fails_the_backup_after_it_was_made() {
     make_database(&volume.join("sound.db"), "wal");
     damage(&volume.join("radarr.db"));
     let before = snapshot(&volume);
-    prepare(&volume, &Options::default()).unwrap();
+    let options = Options {
+        databases: vec!["/radarr.db".to_owned(), "/sound.db".to_owned()],
+        ..Options::default()
+    };
+    prepare(&volume, &options).unwrap();
     let restored = folder.path().join("restored");
     back_up_and_restore(&volume, &restored);
     let error = finish(&volume).unwrap_err();
@@ -132,7 +126,7 @@ fn a_damage_that_only_the_check_finds_fails_the_backup_after_it_was_made() {
     );
     assert!(error.to_string().contains("repair the database"), "{error}");
     assert_eq!(snapshot(&volume), before, "the set is gone all the same");
-    assert_eq!(finish(&volume).unwrap(), Finished::Nothing);
+    assert!(matches!(finish(&volume), Err(Error::NothingToFinish)));
 
     // Whoever restores it anyway is told, too.
     let verdict = verify(&restored).unwrap();
@@ -140,7 +134,7 @@ fn a_damage_that_only_the_check_finds_fails_the_backup_after_it_was_made() {
     assert_eq!(kinds, [ProblemKind::Corrupt], "{verdict:?}");
     let error = put_in_place(&restored).unwrap_err();
     assert!(matches!(error, Error::DamagedCopy { .. }), "{error}");
-    assert!(restored.join(".config-backup/set/databases/0.sqlite").exists());
+    assert!(newest_set(&restored).join("databases/0.sqlite").exists());
     assert!(!restored.join("radarr.db").exists() && !restored.join("sound.db").exists());
 }
 
@@ -155,7 +149,7 @@ fn a_copy_that_went_missing_or_was_changed_fails_the_backup() {
         let folder = tempfile::tempdir().unwrap();
         make_database(&folder.path().join("radarr.db"), "delete");
         prepare(folder.path(), &Options::default()).unwrap();
-        harm(&folder.path().join(".config-backup/set"));
+        harm(&newest_set(folder.path()));
         assert!(matches!(finish(folder.path()), Err(Error::DamagedBackup { .. })));
         assert!(!folder.path().join(".config-backup").exists());
     }
@@ -185,6 +179,7 @@ fn a_locked_database_fails_the_backup_after_its_time() {
     )
     .unwrap();
     let options = Options {
+        databases: vec!["/radarr.db".to_owned()],
         busy_timeout: std::time::Duration::from_millis(300),
         ..Options::default()
     };
@@ -215,7 +210,7 @@ fn a_database_with_parts_of_the_apps_own_is_copied_and_checked_as_far_as_possibl
     prepare(&volume, &Options::default()).unwrap();
     let restored = folder.path().join("restored");
     back_up_and_restore(&volume, &restored);
-    assert_eq!(finish(&volume).unwrap(), Finished::Removed);
+    assert_eq!(finish(&volume).unwrap().checked, 1);
     let verdict = verify(&restored).unwrap();
     assert!(verdict.is_as_promised());
     assert_eq!(verdict.databases[0].checked, Some(Checked::Structure));
@@ -262,7 +257,7 @@ fn a_manifest_that_lies_leads_nowhere_else() {
     make_database(&volume.join("radarr.db"), "delete");
     fs::write(folder.path().join("outside"), "outside").unwrap();
     prepare(&volume, &Options::default()).unwrap();
-    let text = fs::read_to_string(volume.join(".config-backup/set/manifest.json")).unwrap();
+    let text = fs::read_to_string(newest_set(&volume).join("manifest.json")).unwrap();
     let lies = [
         ("\"radarr.db\"", "\"../radarr.db\""),
         ("\"radarr.db\"", "\"/etc/passwd\""),
@@ -270,7 +265,7 @@ fn a_manifest_that_lies_leads_nowhere_else() {
         ("\"radarr.db\"", "\"\""),
         ("\"0.sqlite\"", "\"../../../../outside\""),
         ("\"0.sqlite\"", "\"..\""),
-        ("\"version\": 1", "\"version\": 2"),
+        ("\"version\": 2", "\"version\": 3"),
         ("\"format\": \"config-volume\"", "\"format\": null"),
         ("\"size\":", "\"size\": -"),
         ("{", "["),
@@ -280,7 +275,7 @@ fn a_manifest_that_lies_leads_nowhere_else() {
         back_up_and_restore(&volume, &restored);
         let lie = text.replace(from, to);
         assert_ne!(lie, text);
-        fs::write(restored.join(".config-backup/set/manifest.json"), lie).unwrap();
+        fs::write(newest_set(&restored).join("manifest.json"), lie).unwrap();
         let verdict = verify(&restored).unwrap();
         assert!(!verdict.is_as_promised(), "{to}");
         assert!(
@@ -288,7 +283,7 @@ fn a_manifest_that_lies_leads_nowhere_else() {
             "{to}"
         );
         assert!(
-            restored.join(".config-backup/set/databases/0.sqlite").exists(),
+            newest_set(&restored).join("databases/0.sqlite").exists(),
             "{to}: no copy is lost"
         );
         fs::remove_dir_all(restored).unwrap();
@@ -299,10 +294,10 @@ fn a_manifest_that_lies_leads_nowhere_else() {
     for cut in (0..text.len()).step_by(7) {
         let mut bytes = text.as_bytes().to_vec();
         bytes[cut] ^= 0x15;
-        fs::write(restored.join(".config-backup/set/manifest.json"), &bytes).unwrap();
+        fs::write(newest_set(&restored).join("manifest.json"), &bytes).unwrap();
         verify(&restored).unwrap();
         bytes.truncate(cut);
-        fs::write(restored.join(".config-backup/set/manifest.json"), &bytes).unwrap();
+        fs::write(newest_set(&restored).join("manifest.json"), &bytes).unwrap();
         assert!(!verify(&restored).unwrap().is_as_promised());
     }
     assert_eq!(
@@ -325,7 +320,7 @@ fn a_live_path_through_a_link_is_not_written_through() {
     let report = put_in_place(&restored).unwrap();
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
     assert!(
-        judge(&restored.join(report.kept_aside[0].copy.as_path())).0,
+        judge(&restored.join(report.kept_aside[0].aside.as_path())).0,
         "{report:?}"
     );
 }

@@ -14,16 +14,25 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
 };
 
 use common::{back_up_and_restore, damage, judge, make_database, snapshot};
 use config_volume::{
-    Error, Finished, Options, Step, Watcher, finish, finish_watched, prepare, put_in_place,
-    put_in_place_watched, verify,
+    Error, Options, PlaceOptions, Step, Watcher, finish, finish_watched, prepare, put_in_place,
+    put_in_place_with, verify, withdraw, withdraw_watched,
 };
 use rustix::process::{Signal, getpid, kill_process};
 
 const DATABASES: [&str; 2] = ["data/b.db", "radarr.db"];
+
+fn options() -> Options {
+    Options {
+        databases: DATABASES.map(|path| format!("/{path}")).to_vec(),
+        ..Options::default()
+    }
+}
 
 fn volume(folder: &Path) -> PathBuf {
     let volume = folder.join("config");
@@ -48,22 +57,39 @@ fn child() {
         }
         Ok(())
     });
-    match operation.as_str() {
-        "prepare" => drop(
+    run(&operation, &volume, watcher);
+}
+
+/// One operation, to its end.
+fn run(operation: &str, volume: &Path, watcher: Watcher) {
+    let age = match operation {
+        "prepare-long-ago" => Duration::from_secs(5 * 3600),
+        _ => Duration::ZERO,
+    };
+    match operation {
+        "prepare" | "prepare-long-ago" => drop(
             prepare(
-                &volume,
+                volume,
                 &Options {
+                    now: Some(SystemTime::now() - age),
                     watcher,
-                    ..Options::default()
+                    ..options()
                 },
             )
             .unwrap(),
         ),
-        "finish" => match finish_watched(&volume, &watcher) {
+        "finish" => match finish_watched(volume, &watcher) {
             Ok(_) | Err(Error::DamagedBackup { .. }) => {}
             Err(error) => panic!("{error}"),
         },
-        "put-in-place" => drop(put_in_place_watched(&volume, &watcher).unwrap()),
+        "put-in-place" => {
+            let options = PlaceOptions {
+                watcher,
+                ..PlaceOptions::default()
+            };
+            drop(put_in_place_with(volume, &options).unwrap());
+        }
+        "withdraw" => drop(withdraw_watched(volume, &watcher).unwrap()),
         other => panic!("{other}"),
     }
 }
@@ -98,21 +124,45 @@ fn can_be_restored(volume: &Path, at: &str) {
 }
 
 fn finish_all(volume: &Path) {
-    while let Finished::StillUsed { .. } = finish(volume).unwrap() {}
+    while finish(volume).unwrap().still_open > 0 {}
+}
+
+/// Nothing of ours is left, and the user's ignore file is back.
+fn is_clean(volume: &Path, at: &str) {
+    let fresh = tempfile::tempdir().unwrap();
+    assert_eq!(names(volume), names(&self::volume(fresh.path())), "{at}");
+    let ignore = fs::read_to_string(volume.join(".kopiaignore")).unwrap();
+    assert_eq!(ignore, "/unwanted/\n", "{at}");
 }
 
 /// Kills the operation at each step it has, on a new volume each time, and hands on.
 fn at_each_step(operation: &str, set_up: impl Fn(&Path), check: impl Fn(&Path, Step)) -> HashSet<Step> {
-    let mut reached = HashSet::new();
-    for step in Step::ALL {
+    let reached = Arc::new(Mutex::new(HashSet::new()));
+    let folder = tempfile::tempdir().unwrap();
+    set_up(folder.path());
+    let seen = Arc::clone(&reached);
+    let watcher = Watcher::new(move |step| {
+        seen.lock().unwrap().insert(step);
+        Ok(())
+    });
+    run(operation, &folder.path().join("config"), watcher);
+    let reached = reached.lock().unwrap().clone();
+    for step in &reached {
         let folder = tempfile::tempdir().unwrap();
         set_up(folder.path());
-        if killed(operation, &folder.path().join("config"), step) {
-            reached.insert(step);
-            check(folder.path(), step);
-        }
+        assert!(
+            killed(operation, &folder.path().join("config"), *step),
+            "{step:?}"
+        );
+        check(folder.path(), *step);
     }
     reached
+}
+
+fn assert_reached(reached: &HashSet<Step>, steps: &[Step]) {
+    for step in steps {
+        assert!(reached.contains(step), "{step:?} was never reached");
+    }
 }
 
 #[test]
@@ -123,30 +173,28 @@ fn prepare_may_be_killed_at_each_step() {
         |folder, step| {
             let volume = folder.join("config");
             can_be_restored(&volume, &format!("{step:?}"));
-            let prepared = prepare(&volume, &Options::default()).unwrap();
+            let prepared = prepare(&volume, &options()).unwrap();
             assert_eq!(prepared.manifest.databases.len(), 2);
             can_be_restored(&volume, &format!("{step:?}, then prepared"));
             finish_all(&volume);
-            let fresh = tempfile::tempdir().unwrap();
-            forget_empty_log(&volume);
-            assert_eq!(names(&volume), names(&self::volume(fresh.path())), "{step:?}");
+            is_clean(&volume, &format!("{step:?}"));
         },
     );
     use Step::*;
-    for step in [
+    let steps = [
         Locked,
         Cleared,
         SpaceChecked,
+        QuietCopied,
         Copied,
         CopiesOnDisk,
         ManifestWritten,
-        UsersWritten,
+        OpenWritten,
         SetVisible,
         UserFileKept,
         IgnoreWritten,
-    ] {
-        assert!(reached.contains(&step), "{step:?} was never reached");
-    }
+    ];
+    assert_reached(&reached, &steps);
 }
 
 #[test]
@@ -156,8 +204,14 @@ fn a_start_after_a_killed_prepare_leaves_the_volume_as_it_was() {
         let volume = volume(folder.path());
         let before = snapshot(&volume);
         killed("prepare", &volume, step);
+        // From here on nobody can tell it from a backup that runs, so that it is left alone, until it is too old for one.
+        let is_open = [Step::SetVisible, Step::UserFileKept, Step::IgnoreWritten].contains(&step);
+        let report = put_in_place(&volume).unwrap();
+        assert!(report.in_use || !is_open, "{step:?}: {report:?}");
+        withdraw(&volume).unwrap();
+        assert_eq!(snapshot(&volume), before, "{step:?}");
+        killed("prepare-long-ago", &volume, step);
         put_in_place(&volume).unwrap();
-        forget_empty_log(&volume);
         assert_eq!(snapshot(&volume), before, "{step:?}");
     }
 }
@@ -166,7 +220,7 @@ fn a_start_after_a_killed_prepare_leaves_the_volume_as_it_was() {
 fn a_second_prepare_that_is_killed_leaves_the_first_its_copies() {
     let reached = at_each_step(
         "prepare",
-        |folder| drop(prepare(&volume(folder), &Options::default()).unwrap()),
+        |folder| drop(prepare(&volume(folder), &options()).unwrap()),
         |folder, step| {
             let volume = folder.join("config");
             let restored = folder.join("restored");
@@ -177,16 +231,12 @@ fn a_second_prepare_that_is_killed_leaves_the_first_its_copies() {
                 "{step:?}: {verdict:?}"
             );
             finish_all(&volume);
-            assert!(!volume.join(".config-backup").exists(), "{step:?}");
-            assert_eq!(
-                fs::read_to_string(volume.join(".kopiaignore")).unwrap(),
-                "/unwanted/\n"
-            );
+            is_clean(&volume, &format!("{step:?}"));
         },
     );
-    assert!(
-        reached.contains(&Step::ManifestWritten) && reached.contains(&Step::UsersWritten),
-        "{reached:?}"
+    assert_reached(
+        &reached,
+        &[Step::ManifestWritten, Step::OpenWritten, Step::SetVisible],
     );
 }
 
@@ -194,61 +244,70 @@ fn a_second_prepare_that_is_killed_leaves_the_first_its_copies() {
 fn finish_may_be_killed_at_each_step() {
     let reached = at_each_step(
         "finish",
-        |folder| drop(prepare(&volume(folder), &Options::default()).unwrap()),
+        |folder| drop(prepare(&volume(folder), &options()).unwrap()),
         |folder, step| {
             let volume = folder.join("config");
             can_be_restored(&volume, &format!("{step:?}"));
-            finish(&volume).unwrap();
-            assert!(!volume.join(".config-backup").exists(), "{step:?}");
-            assert_eq!(
-                fs::read_to_string(volume.join(".kopiaignore")).unwrap(),
-                "/unwanted/\n",
-                "{step:?}"
-            );
+            // Another backup in between has its own copies.
+            assert_eq!(finish(&volume).unwrap().checked, 2);
+            is_clean(&volume, &format!("{step:?}"));
         },
     );
-    assert!(
-        reached.contains(&Step::IgnoreRemoved) && reached.contains(&Step::SetHidden),
-        "{reached:?}"
+    assert_reached(
+        &reached,
+        &[
+            Step::SetChecked,
+            Step::IgnoreRemoved,
+            Step::SetHidden,
+            Step::SetRemoved,
+        ],
+    );
+}
+
+#[test]
+fn a_backup_after_a_killed_finish_is_none_of_its_business() {
+    at_each_step(
+        "finish",
+        |folder| drop(prepare(&volume(folder), &options()).unwrap()),
+        |folder, step| {
+            let volume = folder.join("config");
+            let prepared = prepare(&volume, &options()).unwrap();
+            can_be_restored(&volume, &format!("{step:?}"));
+            for still_open in (0..prepared.open).rev() {
+                assert_eq!(finish(&volume).unwrap().still_open, still_open, "{step:?}");
+            }
+            is_clean(&volume, &format!("{step:?}"));
+        },
     );
 }
 
 #[test]
 fn a_killed_finish_does_not_forget_a_damaged_copy() {
-    // One that is killed at the same step twice, of two backups with one set, is as right as one that is not.
+    // One that is killed at the same step twice, of two backups at once, is as right as one that is not.
     let reached = at_each_step(
         "finish",
         |folder| {
             let volume = volume(folder);
             damage(&volume.join("data/b.db"));
-            prepare(&volume, &Options::default()).unwrap();
-            prepare(&volume, &Options::default()).unwrap();
+            prepare(&volume, &options()).unwrap();
+            prepare(&volume, &options()).unwrap();
         },
         |folder, step| {
             let volume = folder.join("config");
             killed("finish", &volume, step);
-            let mut told = 0;
-            for _ in 0..3 {
+            for _ in 0..2 {
                 match finish(&volume) {
                     Err(Error::DamagedBackup { damage }) => {
                         assert!(damage.starts_with("data/b.db: "), "{step:?}: {damage}");
-                        told += 1;
                     }
-                    Ok(Finished::Nothing) => {}
                     other => panic!("{step:?}: {other:?}"),
                 }
             }
-            // A kill between the release and the exit has told its own backup by the kill.
-            assert!(told >= 1, "{step:?}");
-            assert!(!volume.join(".config-backup").exists(), "{step:?}");
-            assert_eq!(
-                fs::read_to_string(volume.join(".kopiaignore")).unwrap(),
-                "/unwanted/\n",
-                "{step:?}"
-            );
+            assert!(matches!(finish(&volume), Err(Error::NothingToFinish)));
+            is_clean(&volume, &format!("{step:?}"));
         },
     );
-    assert!(reached.contains(&Step::SetChecked), "{reached:?}");
+    assert_reached(&reached, &[Step::SetChecked]);
 }
 
 #[test]
@@ -258,7 +317,7 @@ fn the_last_finish_does_not_forget_a_damaged_copy_when_it_is_killed() {
         |folder| {
             let volume = volume(folder);
             damage(&volume.join("data/b.db"));
-            prepare(&volume, &Options::default()).unwrap();
+            prepare(&volume, &options()).unwrap();
         },
         |folder, step| {
             let volume = folder.join("config");
@@ -266,73 +325,135 @@ fn the_last_finish_does_not_forget_a_damaged_copy_when_it_is_killed() {
                 matches!(finish(&volume), Err(Error::DamagedBackup { .. })),
                 "{step:?}"
             );
-            assert_eq!(finish(&volume).unwrap(), Finished::Nothing, "{step:?}");
+            assert!(matches!(finish(&volume), Err(Error::NothingToFinish)), "{step:?}");
         },
     );
-    for step in [Step::SetChecked, Step::IgnoreRemoved, Step::SetHidden] {
-        assert!(reached.contains(&step), "{step:?} was never reached");
-    }
+    assert_reached(
+        &reached,
+        &[Step::SetChecked, Step::IgnoreRemoved, Step::SetHidden],
+    );
+}
+
+/// A volume that comes from a backup, with another file in the place of one of its databases.
+fn restored(folder: &Path) -> PathBuf {
+    let live = folder.join("live");
+    fs::create_dir(&live).unwrap();
+    let live = volume(&live);
+    prepare(&live, &options()).unwrap();
+    let restored = folder.join("config");
+    back_up_and_restore(&live, &restored);
+    // As a plain restore of an older version of this program leaves it.
+    fs::copy(live.join(".kopiaignore"), restored.join(".kopiaignore")).unwrap();
+    fs::write(restored.join("radarr.db-journal"), "of another database").unwrap();
+    fs::write(restored.join("data/b.db"), "another database").unwrap();
+    fs::write(restored.join("data/b.db-wal"), "and its log").unwrap();
+    restored
 }
 
 #[test]
 fn putting_in_place_may_be_killed_at_each_step() {
     let reached = at_each_step(
         "put-in-place",
-        |folder| {
-            let live = folder.join("live");
-            fs::create_dir(&live).unwrap();
-            let live = volume(&live);
-            prepare(&live, &Options::default()).unwrap();
-            let restored = folder.join("config");
-            back_up_and_restore(&live, &restored);
-            fs::write(restored.join("radarr.db-journal"), "of another database").unwrap();
-            fs::write(restored.join("data/b.db"), "another database").unwrap();
-        },
+        |folder| drop(restored(folder)),
         |folder, step| {
             let volume = folder.join("config");
             put_in_place(&volume).unwrap();
-            let names = names(&volume);
-            assert_eq!(names.len(), 5, "{step:?}: {names:?}");
-            for name in [".kopiaignore", "config.xml", "data", "radarr.db"] {
-                assert!(names.iter().any(|n| n == name), "{step:?}: {names:?}");
-            }
-            let aside = names
-                .iter()
-                .find(|n| n.starts_with("data/b.db.from-backup-"))
-                .unwrap();
-            for database in ["radarr.db", aside] {
+            for database in DATABASES {
                 let (sound, text) = judge(&volume.join(database));
                 assert!(sound, "{step:?}: {text}");
             }
+            let torn = find(&volume, "data/b.db.torn-");
+            assert_eq!(fs::read_to_string(&torn).unwrap(), "another database", "{step:?}");
+            is_clean_but_for_asides(&volume, step);
         },
     );
     use Step::*;
-    for step in [
+    let steps = [
         SiblingsMoved,
+        SetAside,
         Placed,
-        KeptAside,
         IgnoreRemoved,
         MarkerRemoved,
+        SetHidden,
         SetRemoved,
-    ] {
-        assert!(reached.contains(&step), "{step:?} was never reached");
-    }
+    ];
+    assert_reached(&reached, &steps);
 }
 
-/// A killed reader of a database in WAL mode leaves SQLite's own empty log and its index; whoever opens the database next
-/// removes them on closing. They are SQLite's to remove, since the app may have it open.
-fn forget_empty_log(volume: &Path) {
-    let log = volume.join("radarr.db-wal");
-    if log.exists() {
-        assert_eq!(log.metadata().unwrap().len(), 0);
-        fs::remove_file(log).unwrap();
-        fs::remove_file(volume.join("radarr.db-shm")).unwrap();
-    }
+#[test]
+fn keeping_copies_aside_may_be_killed_at_each_step() {
+    let reached = at_each_step(
+        "put-in-place",
+        |folder| fs::remove_dir_all(restored(folder).join(".velero")).unwrap(),
+        |folder, step| {
+            let volume = folder.join("config");
+            put_in_place(&volume).unwrap();
+            let live = fs::read_to_string(volume.join("data/b.db")).unwrap();
+            assert_eq!(live, "another database", "{step:?}");
+            for database in [volume.join("radarr.db"), find(&volume, "data/b.db.from-backup-")] {
+                let (sound, text) = judge(&database);
+                assert!(sound, "{step:?}: {text}");
+            }
+            fs::remove_file(volume.join("data/b.db-wal")).unwrap();
+            is_clean_but_for_asides(&volume, step);
+        },
+    );
+    assert_reached(&reached, &[Step::KeptAside, Step::Placed, Step::SetHidden]);
 }
 
-/// The names in the volume, and in `data`, that do not belong to every volume here.
-fn names(volume: &Path) -> Vec<String> {
+#[test]
+fn withdrawing_may_be_killed_at_each_step() {
+    let reached = at_each_step(
+        "withdraw",
+        |folder| {
+            let volume = volume(folder);
+            prepare(&volume, &options()).unwrap();
+            fs::remove_file(volume.join("radarr.db")).unwrap();
+        },
+        |folder, step| {
+            let volume = folder.join("config");
+            withdraw(&volume).unwrap();
+            for database in DATABASES {
+                let (sound, text) = judge(&volume.join(database));
+                assert!(sound, "{step:?}: {text}");
+            }
+            is_clean(&volume, &format!("{step:?}"));
+            assert!(!withdraw(&volume).unwrap());
+        },
+    );
+    assert_reached(
+        &reached,
+        &[
+            Step::IgnoreRemoved,
+            Step::Placed,
+            Step::SetHidden,
+            Step::SetRemoved,
+        ],
+    );
+}
+
+fn find(volume: &Path, start: &str) -> PathBuf {
     let all = snapshot(volume).into_iter().map(|(name, ..)| name);
-    all.filter(|name| name != "data/b.db" && !name.contains(".before-restore-"))
-        .collect()
+    let mut found = all.filter(|name| name.starts_with(start) && !name.ends_with("-wal"));
+    volume.join(found.next().unwrap())
+}
+
+fn is_clean_but_for_asides(volume: &Path, step: Step) {
+    for (name, ..) in snapshot(volume) {
+        if [".torn-", ".from-backup-", ".before-restore-"]
+            .iter()
+            .any(|part| name.contains(part))
+        {
+            fs::remove_file(volume.join(name)).unwrap();
+        }
+    }
+    let text = format!("{step:?}");
+    // The user's own file was not in the backup.
+    fs::write(volume.join(".kopiaignore"), "/unwanted/\n").unwrap();
+    is_clean(volume, &text);
+}
+
+/// The names in the volume.
+fn names(volume: &Path) -> Vec<String> {
+    snapshot(volume).into_iter().map(|(name, ..)| name).collect()
 }

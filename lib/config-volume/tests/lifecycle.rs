@@ -15,9 +15,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use common::{back_up_and_restore, damage, judge, make_database, snapshot};
+use common::{back_up_and_restore, damage, judge, make_database, newest_set, snapshot};
 use config_volume::{
-    Error, Finished, Options, ProblemKind, Reason, finish, measure, prepare, put_in_place, verify,
+    Error, Options, Origin, ProblemKind, Reason, finish, measure, prepare, put_in_place, verify, withdraw,
 };
 use rustix::process::geteuid;
 
@@ -52,6 +52,14 @@ fn options() -> Options {
     }
 }
 
+/// A backup that nobody can be reading any more.
+fn long_ago() -> Options {
+    Options {
+        now: Some(SystemTime::now() - Duration::from_secs(5 * 3600)),
+        ..options()
+    }
+}
+
 fn names(volume: &Path) -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(volume)
         .unwrap()
@@ -69,7 +77,7 @@ fn a_backup_holds_what_was_promised_and_the_app_notices_nothing() {
     assert_eq!(snapshot(&bed.volume), before, "measure changes nothing");
 
     let prepared = prepare(&bed.volume, &options()).unwrap();
-    assert!(!prepared.joined);
+    assert_eq!(prepared.open, 1);
     assert_eq!(prepared.manifest.held_bytes(), measured.held_bytes);
     assert_eq!(measured.databases.len(), 2);
     let cache = measured
@@ -84,27 +92,20 @@ fn a_backup_holds_what_was_promised_and_the_app_notices_nothing() {
 
     let restored = bed.folder.path().join("restored");
     back_up_and_restore(&bed.volume, &restored);
-    assert_eq!(finish(&bed.volume).unwrap(), Finished::Removed);
+    let finished = finish(&bed.volume).unwrap();
+    assert_eq!((finished.checked, finished.still_open), (2, 0));
     assert_eq!(
         snapshot(&bed.volume),
         before,
         "nothing of the app's changed, nothing of ours stayed"
     );
-    assert_eq!(finish(&bed.volume).unwrap(), Finished::Nothing);
+    assert!(matches!(finish(&bed.volume), Err(Error::NothingToFinish)));
 
     assert_eq!(
         names(&restored),
-        [
-            ".config-backup",
-            ".kopiaignore",
-            ".velero",
-            "asp",
-            "config.xml",
-            "data",
-            "link"
-        ]
+        [".config-backup", ".velero", "asp", "config.xml", "data", "link"]
     );
-    assert_eq!(names(&restored.join(".config-backup")), ["set"]);
+    assert_eq!(names(&restored.join(".config-backup")), ["README.txt", "sets"]);
     assert_eq!(names(&restored.join("data")), Vec::<String>::new());
     let verdict = verify(&restored).unwrap();
     assert!(
@@ -114,7 +115,8 @@ fn a_backup_holds_what_was_promised_and_the_app_notices_nothing() {
     assert_eq!((verdict.databases.len(), verdict.files), (2, 3));
 
     let report = put_in_place(&restored).unwrap();
-    assert!(report.restored && !report.cut_short, "{report:?}");
+    assert_eq!(report.origin, Some(Origin::Velero), "{report:?}");
+    assert!(!report.cut_short && report.problems().is_empty(), "{report:?}");
     assert_eq!(report.placed.len(), 2);
     assert_eq!(
         names(&restored),
@@ -131,137 +133,6 @@ fn a_backup_holds_what_was_promised_and_the_app_notices_nothing() {
         assert!(sound, "{text}");
     }
     assert_eq!(put_in_place(&restored).unwrap(), Default::default());
-}
-
-#[test]
-fn a_second_backup_joins_the_first_and_the_last_one_cleans_up() {
-    let bed = bed();
-    let before = snapshot(&bed.volume);
-    let first = prepare(&bed.volume, &options()).unwrap();
-    fs::write(bed.volume.join("config.xml"), "<Changed/>").unwrap();
-    make_database(&bed.volume.join("new.db"), "delete");
-    let second = prepare(&bed.volume, &options()).unwrap();
-    assert!(second.joined);
-    assert_eq!(second.users, 2);
-    for entry in &first.manifest.databases {
-        assert!(
-            second.manifest.databases.contains(entry),
-            "the copies are the same"
-        );
-    }
-    let restored = bed.folder.path().join("restored");
-    back_up_and_restore(&bed.volume, &restored);
-    assert!(
-        !restored.join("new.db").exists(),
-        "a database that is new is not stored live"
-    );
-    assert!(
-        verify(&restored).unwrap().is_as_promised(),
-        "what changed is not promised"
-    );
-    assert_eq!(finish(&bed.volume).unwrap(), Finished::StillUsed { users: 1 });
-    assert!(bed.volume.join(".kopiaignore").exists());
-    assert_eq!(finish(&bed.volume).unwrap(), Finished::Removed);
-    assert_eq!(put_in_place(&restored).unwrap().placed.len(), 3);
-    fs::remove_file(bed.volume.join("new.db")).unwrap();
-    fs::write(bed.volume.join("config.xml"), "<Config/>").unwrap();
-    assert_eq!(snapshot(&bed.volume), before);
-}
-
-#[test]
-fn each_backup_that_shares_a_damaged_copy_is_told() {
-    let bed = bed();
-    damage(&bed.volume.join("radarr.db"));
-    let before = snapshot(&bed.volume);
-    prepare(&bed.volume, &options()).unwrap();
-    prepare(&bed.volume, &options()).unwrap();
-    let failed = |what: &str| match finish(&bed.volume) {
-        Err(Error::DamagedBackup { damage }) => assert!(damage.contains(what), "{damage}"),
-        other => panic!("{other:?}"),
-    };
-    failed("radarr.db: ");
-    assert!(
-        bed.volume.join(".kopiaignore").exists(),
-        "the other backup still uses the set"
-    );
-    // The second is told without another check, which here would find nothing.
-    let copy = bed.volume.join(COPY);
-    let size = usize::try_from(fs::metadata(&copy).unwrap().len()).unwrap();
-    let sound = bed.folder.path().join("sound.db");
-    make_database(&sound, "delete");
-    let mut bytes = fs::read(sound).unwrap();
-    bytes.resize(size, 0);
-    fs::write(&copy, bytes).unwrap();
-    failed("radarr.db: ");
-    assert_eq!(snapshot(&bed.volume), before);
-
-    // What was found is of one set and not of the next.
-    fs::remove_file(bed.volume.join("radarr.db")).unwrap();
-    prepare(&bed.volume, &options()).unwrap();
-    assert_eq!(finish(&bed.volume).unwrap(), Finished::Removed);
-}
-
-#[test]
-fn a_copy_that_joins_a_set_after_its_check_is_checked_too() {
-    let bed = bed();
-    prepare(&bed.volume, &options()).unwrap();
-    prepare(&bed.volume, &options()).unwrap();
-    assert_eq!(finish(&bed.volume).unwrap(), Finished::StillUsed { users: 1 });
-    make_database(&bed.volume.join("new.db"), "delete");
-    damage(&bed.volume.join("new.db"));
-    assert!(prepare(&bed.volume, &options()).unwrap().joined);
-    for _ in 0..2 {
-        let Err(Error::DamagedBackup { damage }) = finish(&bed.volume) else {
-            panic!("the damaged copy was not found")
-        };
-        assert!(damage.starts_with("new.db: "), "{damage}");
-    }
-    assert!(!bed.volume.join(".config-backup").exists());
-}
-
-#[test]
-fn two_backups_at_the_same_moment_share_one_set() {
-    let bed = bed();
-    let both = std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| prepare(&bed.volume, &options()).unwrap()))
-            .collect();
-        handles.into_iter().map(|h| h.join().unwrap()).collect::<Vec<_>>()
-    });
-    let mut users: Vec<_> = both.iter().map(|p| (p.users, p.joined)).collect();
-    users.sort_unstable();
-    assert_eq!(users, [(1, false), (2, true), (3, true), (4, true)]);
-    let ends = std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| finish(&bed.volume).unwrap()))
-            .collect();
-        handles.into_iter().map(|h| h.join().unwrap()).collect::<Vec<_>>()
-    });
-    assert_eq!(ends.iter().filter(|end| **end == Finished::Removed).count(), 1);
-}
-
-#[test]
-fn a_forgotten_set_is_made_anew_and_so_is_one_from_the_future() {
-    let now = SystemTime::now();
-    let at = |time| Options {
-        now: Some(time),
-        ..options()
-    };
-    for (later, joins) in [
-        (now + Duration::from_secs(3600), true),
-        (now + Duration::from_secs(5 * 3600), false),
-        (now - Duration::from_secs(60), true),
-        (now - Duration::from_secs(86_400), false),
-    ] {
-        let bed = bed();
-        prepare(&bed.volume, &at(now)).unwrap();
-        let prepared = prepare(&bed.volume, &at(later)).unwrap();
-        assert_eq!(
-            (prepared.joined, prepared.users),
-            (joins, if joins { 2 } else { 1 }),
-            "{later:?}"
-        );
-    }
 }
 
 #[test]
@@ -315,58 +186,12 @@ fn a_line_that_would_store_a_live_database_or_break_the_backup_is_refused() {
 fn a_cut_short_backup_is_cleaned_up_at_start_and_the_live_database_stays() {
     let bed = bed();
     let before = snapshot(&bed.volume);
-    prepare(&bed.volume, &options()).unwrap();
+    prepare(&bed.volume, &long_ago()).unwrap();
     let report = put_in_place(&bed.volume).unwrap();
-    assert!(report.cut_short && !report.restored, "{report:?}");
+    assert!(report.cut_short && !report.in_use, "{report:?}");
+    assert_eq!(report.origin, Some(Origin::Here));
     assert_eq!((report.dropped.len(), report.placed.len()), (2, 0));
     assert_eq!(snapshot(&bed.volume), before);
-}
-
-#[test]
-fn a_live_database_that_is_another_one_is_neither_overwritten_nor_preferred() {
-    let bed = bed();
-    prepare(&bed.volume, &options()).unwrap();
-    // Here, and in a restored volume where the app was quicker.
-    let restored = bed.folder.path().join("restored");
-    back_up_and_restore(&bed.volume, &restored);
-    for volume in [&bed.volume, &restored] {
-        fs::write(volume.join("other"), "another database").unwrap();
-        fs::rename(volume.join("other"), volume.join("radarr.db")).unwrap();
-        let report = put_in_place(volume).unwrap();
-        assert_eq!(report.kept_aside.len(), 1, "{report:?}");
-        let aside = volume.join(report.kept_aside[0].copy.as_path());
-        assert!(
-            aside
-                .file_name()
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .starts_with("radarr.db.from-backup-")
-        );
-        assert!(judge(&aside).0);
-        assert_eq!(
-            fs::read_to_string(volume.join("radarr.db")).unwrap(),
-            "another database"
-        );
-        assert!(!volume.join(".config-backup").exists());
-    }
-}
-
-#[test]
-fn a_fresh_file_with_the_inode_of_the_old_one_does_not_cost_the_restored_copy() {
-    let bed = bed();
-    prepare(&bed.volume, &options()).unwrap();
-    let restored = bed.folder.path().join("restored");
-    back_up_and_restore(&bed.volume, &restored);
-    finish(&bed.volume).unwrap();
-    // The very same file, as a reused inode on the same device would look.
-    fs::rename(bed.volume.join("radarr.db"), restored.join("radarr.db")).unwrap();
-    let report = put_in_place(&restored).unwrap();
-    assert_eq!(
-        (report.kept_aside.len(), report.dropped.len()),
-        (1, 0),
-        "{report:?}"
-    );
 }
 
 #[test]
@@ -394,8 +219,9 @@ fn the_copies_of_a_restored_volume_survive_a_backup_and_its_end() {
     prepare(&bed.volume, &options()).unwrap();
     let restored = bed.folder.path().join("restored");
     back_up_and_restore(&bed.volume, &restored);
-    assert_eq!(finish(&restored).unwrap(), Finished::Restored);
-    let late = SystemTime::now() + Duration::from_secs(86_400);
+    assert!(matches!(finish(&restored), Err(Error::NothingToFinish)));
+    assert!(!withdraw(&restored).unwrap(), "the copies are the only ones");
+    let late = SystemTime::now() + Duration::from_secs(12 * 3600);
     let prepared = prepare(
         &restored,
         &Options {
@@ -406,7 +232,7 @@ fn the_copies_of_a_restored_volume_survive_a_backup_and_its_end() {
     .unwrap();
     assert_eq!(prepared.manifest.databases.len(), 2);
     assert!(judge(&restored.join("radarr.db")).0, "it was put in place first");
-    assert_eq!(finish(&restored).unwrap(), Finished::Removed);
+    assert_eq!(finish(&restored).unwrap().checked, 2);
 }
 
 #[test]
@@ -424,30 +250,26 @@ fn what_is_wrong_with_a_restored_volume_is_named() {
             fs::write(v.join("config.xml"), "<Konfig/>").unwrap()
         }),
         ("radarr.db", ProblemKind::Missing, |v| {
-            fs::remove_file(v.join(COPY)).unwrap()
+            fs::remove_file(copy_in(v)).unwrap()
         }),
         ("radarr.db", ProblemKind::Truncated, |v| {
             fs::File::options()
                 .write(true)
-                .open(v.join(COPY))
+                .open(copy_in(v))
                 .unwrap()
                 .set_len(40_960)
                 .unwrap();
         }),
         ("radarr.db", ProblemKind::Corrupt, |v| {
-            damage(&v.join(COPY));
+            damage(&copy_in(v));
         }),
-        (
-            ".config-backup/set/manifest.json",
-            ProblemKind::ForeignManifest,
-            |v| {
-                fs::write(
-                    v.join(".config-backup/set/manifest.json"),
-                    "{\"format\": \"x\", \"version\": 1}",
-                )
-                .unwrap();
-            },
-        ),
+        ("manifest.json", ProblemKind::ForeignManifest, |v| {
+            fs::write(
+                newest_set(v).join("manifest.json"),
+                "{\"format\": \"x\", \"version\": 1}",
+            )
+            .unwrap();
+        }),
     ];
     for (path, kind, harm) in damage {
         let folder = tempfile::tempdir().unwrap();
@@ -458,7 +280,7 @@ fn what_is_wrong_with_a_restored_volume_is_named() {
         let found = verdict
             .problems
             .iter()
-            .any(|p| p.path.to_string() == path && p.kind == kind);
+            .any(|p| p.path.to_string().ends_with(path) && p.kind == kind);
         assert!(found, "{path} {kind:?}: {:?}", verdict.problems);
         // A damaged copy is not put where an app would take it for its own.
         if path == "radarr.db" && kind != ProblemKind::Missing {
@@ -466,7 +288,7 @@ fn what_is_wrong_with_a_restored_volume_is_named() {
                 put_in_place(folder.path()),
                 Err(Error::DamagedCopy { .. })
             ));
-            assert!(!folder.path().join("radarr.db").exists() && folder.path().join(COPY).exists());
+            assert!(!folder.path().join("radarr.db").exists() && copy_in(folder.path()).exists());
         }
     }
 }
@@ -474,8 +296,10 @@ fn what_is_wrong_with_a_restored_volume_is_named() {
 /// Where, what is found, and how it is done.
 type Damage = (&'static str, ProblemKind, fn(&Path));
 
-/// `data/…` sorts before `radarr.db`.
-const COPY: &str = ".config-backup/set/databases/1.sqlite";
+/// The copy of `radarr.db`: `data/…` sorts before it.
+fn copy_in(volume: &Path) -> PathBuf {
+    newest_set(volume).join("databases/1.sqlite")
+}
 
 #[test]
 fn a_log_that_grew_is_a_note_and_a_volume_without_manifest_is_checked_all_the_same() {

@@ -17,10 +17,10 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use common::{back_up_and_restore, make_database};
+use common::{back_up_and_restore, listed, make_database, newest_set};
 use config_volume::{
     Error, GivenUp, Options, RESTORE_FOLDER, Swap, SwapOptions, SwapState, SwapStep, SwapWatcher,
     UnpackLimits, finish, measure, prepare, put_in_place, unpack, verify,
@@ -258,9 +258,7 @@ fn no_backup_holds_what_is_being_restored() {
     let prepared = prepare(&case.volume, &Options::default()).unwrap();
     assert_eq!(prepared.manifest.databases.len(), 1);
     assert!(
-        prepared
-            .manifest
-            .files
+        listed(&case.volume)
             .iter()
             .all(|file| !file.path.to_string().contains(RESTORE_FOLDER))
     );
@@ -299,6 +297,28 @@ fn a_backup_and_the_exchange_wait_for_each_other() {
     assert_same(&tree(&case.volume), &old, "rolled back");
 }
 
+/// Whoever looked into the cluster knows that a set is left over, before Velero's own limit has passed.
+#[test]
+fn a_set_that_is_known_to_be_left_over_is_no_obstacle_and_a_later_one_is() {
+    let case = case();
+    make_database(&case.volume.join("radarr.db"), "delete");
+    prepare(&case.volume, &Options::default()).unwrap();
+    let looked = SystemTime::now();
+    let options = SwapOptions {
+        sets_before: Some(looked),
+        ..SwapOptions::default()
+    };
+    let mut swap = case.sealed(&options);
+    prepare(&case.volume, &Options::default()).unwrap();
+    assert!(matches!(swap.commit(), Err(Error::BackupRunning)));
+    assert_eq!(swap.state(), SwapState::Staged);
+    // Of both backups the younger one ends first.
+    finish(&case.volume).unwrap();
+    swap.commit().unwrap();
+    case.assert_new("committed");
+    swap.finish().unwrap();
+}
+
 #[test]
 fn what_a_cut_short_backup_left_is_cleared_away() {
     let case = case();
@@ -327,7 +347,7 @@ fn a_volume_that_was_never_put_in_place_goes_back_as_it_was() {
     prepare(live.path(), &Options::default()).unwrap();
     back_up_and_restore(live.path(), &case.volume);
     // The copy is damaged, so it cannot be put in place. That must not stand in the way.
-    let copy = case.volume.join(".config-backup/set/databases/0.sqlite");
+    let copy = newest_set(&case.volume).join("databases/0.sqlite");
     fs::write(&copy, "damaged").unwrap();
     assert!(put_in_place(&case.volume).is_err());
     let mut swap = case.sealed(&SwapOptions::default());
@@ -502,4 +522,46 @@ fn a_file_of_the_callers_is_left_alone_until_the_end() {
     swap.unwrap().finish().unwrap();
     assert_clean(&case.volume, "finished");
     case.assert_new("finished");
+}
+
+#[test]
+fn content_that_is_gone_before_it_is_put_in_place_is_not_taken_for_an_empty_one() {
+    for state in [SwapState::Staged, SwapState::MovingOut, SwapState::MovingIn] {
+        for is_folder_gone in [false, true] {
+            let case = case();
+            let options = SwapOptions::default();
+            let mut swap = case.sealed(&options);
+            if state != SwapState::Staged {
+                drop(swap);
+                let mut failing = Swap::begin(
+                    &case.volume,
+                    "backup-1",
+                    &SwapOptions {
+                        watcher: SwapWatcher::new(move |step| match step {
+                            SwapStep::State(reached) if reached == state => {
+                                Err(std::io::ErrorKind::Other.into())
+                            }
+                            _ => Ok(()),
+                        }),
+                        ..options.clone()
+                    },
+                )
+                .unwrap();
+                failing.commit().unwrap_err();
+                assert_eq!(failing.state(), state);
+                drop(failing);
+                swap = Swap::begin(&case.volume, "backup-1", &options).unwrap();
+            }
+            let staged = case.volume.join(".config-restore/staged");
+            fs::remove_dir_all(&staged).unwrap();
+            if !is_folder_gone {
+                fs::create_dir(&staged).unwrap();
+            }
+            let error = swap.commit().unwrap_err();
+            assert!(matches!(error, Error::NotReady { .. }), "{state:?}: {error:?}");
+            swap.roll_back().unwrap();
+            swap.finish().unwrap();
+            case.assert_old("rolled back");
+        }
+    }
 }

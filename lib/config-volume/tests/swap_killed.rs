@@ -10,8 +10,7 @@
 mod swap_support;
 
 use std::{
-    env,
-    fs::{self, File},
+    env, fs,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::Command,
@@ -21,13 +20,12 @@ use std::{
     },
 };
 
-use config_volume::{GivenUp, RESTORE_FOLDER, Swap, SwapOptions, SwapState, SwapStep, SwapWatcher, room};
+use config_volume::{GivenUp, RESTORE_FOLDER, Swap, SwapOptions, SwapState, SwapStep, SwapWatcher};
 use rustix::process::{Signal, getpid, kill_process};
 use swap_support::{
-    Case, assert_clean, assert_same, case, failing_once_at, forward, given_up, pack, tree_without,
+    Case, FILLER, assert_clean, assert_same, case, cramped, cramped_options, failing_once_at, forward,
+    given_up, pack, tree_without,
 };
-
-const FILLER: &str = "filler";
 
 /// How the content comes into the volume.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,28 +38,19 @@ enum Way {
     Emptied,
 }
 
-/// The options of a run. The want of room is made by a reserve, between what is free and what would be.
 fn options(way: Way, volume: &Path) -> SwapOptions {
-    let filler = fs::metadata(volume.join(FILLER)).map_or(0, |meta| meta.len());
-    SwapOptions {
-        keep_old: way != Way::Emptied,
-        staged: (way != Way::Unpacked).then(|| volume.with_file_name("source")),
-        reserve: match way {
-            Way::Emptied if filler > 0 => room(volume).unwrap() + filler / 2,
-            _ => 0,
+    match way {
+        Way::Emptied => cramped_options(volume),
+        _ => SwapOptions {
+            staged: (way == Way::Copied).then(|| volume.with_file_name("source")),
+            reserve: 0,
+            ..SwapOptions::default()
         },
-        ..SwapOptions::default()
     }
 }
 
 fn case_for(way: Way) -> Case {
-    let case = case();
-    if way == Way::Emptied {
-        // Large enough that other programs do not fill or free as much meanwhile; it is never written or read.
-        let filler = File::create(case.volume.join(FILLER)).unwrap();
-        rustix::fs::fallocate(&filler, rustix::fs::FallocateFlags::empty(), 0, 1 << 30).unwrap();
-    }
-    case
+    if way == Way::Emptied { cramped() } else { case() }
 }
 
 fn is_old(case: &Case) -> bool {

@@ -327,3 +327,26 @@ fn the_mount_point_is_missing_before_storage_is_attached() {
         format!("config/0\n{}\n", place.display())
     );
 }
+
+#[test]
+fn each_hook_that_reads_a_secret_leaves_an_account_of_the_applications_label() {
+    let mut bed = Bed::with_probe(options());
+    let accounts = |bed: &Bed| bed.sim.service_accounts("probe");
+    assert_eq!(accounts(&bed), ["probe"]);
+    let run = |bed: &mut Bed, script: &str| bed.sim.set_config("probe", &[("text", script)]).unwrap();
+    run(&mut bed, "secret-add --label key key=value");
+    run(&mut bed, "secret-get --label none || true");
+    assert_eq!(accounts(&bed), ["probe"], "nothing was read");
+    run(&mut bed, "secret-get --label key; secret-get --label key");
+    assert_eq!(accounts(&bed).len(), 2, "one for each hook");
+    bed.sim.update_status("probe/0").unwrap();
+    assert_eq!(accounts(&bed).len(), 3);
+    assert!(
+        accounts(&bed)
+            .iter()
+            .any(|name| name.starts_with("juju-secret-consumer-")),
+        "{:?}",
+        accounts(&bed)
+    );
+    assert_eq!(bed.sim.service_accounts("other"), Vec::<String>::new());
+}

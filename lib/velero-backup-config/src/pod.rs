@@ -114,4 +114,26 @@ mod tests {
                 .into()
         );
     }
+
+    #[test]
+    fn of_a_standby_every_volume_is_out() {
+        let annotations = none_of(["radarr-config-1", "charm-data"]);
+        let expected = (BACKUP_VOLUMES_EXCLUDES.to_owned(), "charm-data,radarr-config-1".to_owned());
+        assert_eq!(annotations, [expected].into());
+        assert!(annotations.keys().all(|key| is_about_backups(key)));
+    }
+
+    #[test]
+    fn annotations_of_others_are_none_about_backups() {
+        for ours in [
+            "backup.velero.io/backup-volumes",
+            "pre.hook.backup.velero.io/command",
+            "post.hook.backup.velero.io/timeout",
+        ] {
+            assert!(is_about_backups(ours), "{ours}");
+        }
+        for other in ["", "backup.velero.io/backup-volumes-other", "app.juju.is/uuid"] {
+            assert!(!is_about_backups(other), "{other}");
+        }
+    }
 }

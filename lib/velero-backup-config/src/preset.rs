@@ -58,8 +58,13 @@ impl BackupSpec {
     /// `model` is the model's name, which is its namespace. The lists of resources are what it takes to get the volume
     /// back, as found by restoring with Velero 1.15:
     /// * without `pods`, a file-system backup completes and holds no byte;
-    /// * without `persistentvolumes`, a restore of it never ends;
-    /// * without `serviceaccounts`, the restored pod is refused and its volume stays empty.
+    /// * without `persistentvolumes`, a restore of it never ends.
+    ///
+    /// `serviceaccounts` is not among them, although the API server refuses a pod whose account is missing: a selector of
+    /// labels takes the account of the application only together with those that Juju makes for its hooks and leaves
+    /// behind (`juju-secret-consumer-*`, with the same `app.kubernetes.io/name`; seen on Juju 4.0: 87 in one backup). A
+    /// restore by `velero restore create` needs the account first: `juju deploy` of the application makes it, and where
+    /// there is no Juju `kubectl create serviceaccount APP` does. A PodVolumeRestore needs neither pod nor account.
     ///
     /// A snapshot selects the claim itself, by application and storage. There must be a label for each, which claims made
     /// by `juju deploy --attach-storage` lack at first.
@@ -70,12 +75,7 @@ impl BackupSpec {
         let spec = Self::new([model])?;
         match method {
             Method::Filesystem => spec
-                .with_resources([
-                    "pods",
-                    "persistentvolumeclaims",
-                    "persistentvolumes",
-                    "serviceaccounts",
-                ])?
+                .with_resources(["pods", "persistentvolumeclaims", "persistentvolumes"])?
                 .with_labels([(APP_LABEL, app)]),
             Method::Snapshot => spec
                 .with_resources(["persistentvolumeclaims", "persistentvolumes"])?

@@ -108,10 +108,49 @@ fn labels_that_kubernetes_refuses_are_refused() {
 #[test]
 fn the_presets_take_what_a_restore_needs_and_one_volume() {
     let filesystem = BackupSpec::config_volume("radarr", "media", Method::Filesystem).unwrap();
-    insta::assert_snapshot!(filesystem.to_wire_text(), @r#"{"include_namespaces":["media"],"include_resources":["pods","persistentvolumeclaims","persistentvolumes","serviceaccounts"],"exclude_namespaces":null,"exclude_resources":null,"label_selector":{"app.kubernetes.io/name":"radarr"},"ttl":null,"include_cluster_resources":null,"schedule":null,"paused":null,"skip_immediately":null,"use_owner_references_in_backup":null}"#);
+    insta::assert_snapshot!(filesystem.to_wire_text(), @r#"{"include_namespaces":["media"],"include_resources":["pods","persistentvolumeclaims","persistentvolumes"],"exclude_namespaces":null,"exclude_resources":null,"label_selector":{"app.kubernetes.io/name":"radarr"},"ttl":null,"include_cluster_resources":null,"schedule":null,"paused":null,"skip_immediately":null,"use_owner_references_in_backup":null}"#);
     let snapshot = BackupSpec::config_volume("radarr", "media", Method::Snapshot).unwrap();
     insta::assert_snapshot!(snapshot.to_wire_text(), @r#"{"include_namespaces":["media"],"include_resources":["persistentvolumeclaims","persistentvolumes"],"exclude_namespaces":null,"exclude_resources":null,"label_selector":{"app.kubernetes.io/name":"radarr","storage.juju.is/name":"config"},"ttl":null,"include_cluster_resources":null,"schedule":null,"paused":null,"skip_immediately":null,"use_owner_references_in_backup":null}"#);
     assert!(BackupSpec::config_volume("Radarr?", "media", Method::Snapshot).is_err());
     assert!(BackupSpec::config_volume("radarr", "*", Method::Filesystem).is_err());
     assert!("copy".parse::<Method>().is_err() && "snapshot".parse() == Ok(Method::Snapshot));
+}
+
+#[test]
+fn every_field_is_read_as_it_was_set() {
+    let spec = full();
+    assert_eq!(spec.include_namespaces(), ["media", "media-4k"]);
+    assert_eq!(spec.include_resources().unwrap(), ["pods", "deployments.apps"]);
+    assert_eq!(spec.exclude_namespaces().unwrap(), ["kube-system"]);
+    assert_eq!(spec.exclude_resources().unwrap(), ["secrets"]);
+    assert_eq!(
+        *spec.label_selector().unwrap(),
+        bag([("tier", ""), ("app.kubernetes.io/name", "radarr")])
+    );
+    assert_eq!(spec.retention().unwrap().as_str(), "1h30m");
+    assert_eq!(spec.retention().unwrap().duration().as_secs(), 5400);
+    assert_eq!(
+        spec.schedule().unwrap().as_str(),
+        "TZ=Europe/Berlin 0 3 * * MON-FRI"
+    );
+    assert_eq!(
+        (
+            spec.include_cluster_resources(),
+            spec.paused(),
+            spec.skip_immediately(),
+            spec.use_owner_references_in_backup()
+        ),
+        (Some(false), Some(true), Some(false), Some(true))
+    );
+    let bare = BackupSpec::new(["media"]).unwrap();
+    assert!(bare.include_resources().is_none() && bare.exclude_namespaces().is_none());
+    assert!(bare.exclude_resources().is_none() && bare.label_selector().is_none());
+    assert!(bare.retention().is_none() && bare.schedule().is_none());
+    let switches = [
+        bare.include_cluster_resources(),
+        bare.paused(),
+        bare.skip_immediately(),
+        bare.use_owner_references_in_backup(),
+    ];
+    assert_eq!(switches, [None; 4]);
 }

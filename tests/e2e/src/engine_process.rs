@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use config_recovery::backups::{AppId, Choice};
@@ -127,6 +128,7 @@ fn restore(task: &str) -> Result<()> {
             choice: Choice::from(task.backup.as_str()),
             holder: "e2e".to_owned(),
             image: task.image.clone(),
+            patience: None,
         };
         let elsewhere = std::env::temp_dir().join(format!("restore-{}", task.app));
         let plan = engine::plan_restore(&cluster, &wanted, &task.volume, true, &elsewhere).await?;
@@ -188,7 +190,7 @@ impl App for PodApp<'_> {
             .map(drop)
     }
 
-    fn start(&mut self) -> Result<(), String> {
+    fn start(&mut self, _: Duration) -> Result<(), String> {
         if self.sick > 0 {
             self.sick -= 1;
             return Err("it does not get healthy, as the scenario wants it".to_owned());
@@ -201,7 +203,7 @@ timeout 30 sh -c 'until wget -q -O /dev/null http://127.0.0.1:7878/ping; do slee
         self.in_workload(&start).map(drop)
     }
 
-    fn examine(&mut self, folder: &Path) -> Vec<String> {
+    fn examine(&mut self, folder: &Path, _promised: bool) -> Vec<String> {
         match std::fs::read_to_string(folder.join("config.xml")) {
             Ok(text) if text.contains("</Config>") => Vec::new(),
             Ok(_) => vec!["config.xml is damaged".to_owned()],

@@ -84,8 +84,27 @@ fn the_config_volume_is_in_and_every_other_volume_is_out() {
 #[test]
 fn without_a_relation_kubernetes_is_not_asked() {
     let mut house = House::with_radarr(Options::default()).unwrap();
+    // Before the first start is through, marks of an earlier charm are looked for.
+    let before = house.juju.cluster_requests().len();
     house.juju.update_status(UNIT).unwrap();
-    assert_eq!(house.juju.cluster_requests(), []);
+    assert_eq!(house.juju.cluster_requests().len(), before);
+}
+
+#[test]
+fn the_marks_on_the_pod_go_with_the_relation() {
+    let mut house = house(ClusterOptions::default(), false);
+    let marks = |house: &House| {
+        let annotations = annotations(house);
+        let ours = annotations.keys().filter(|key| key.contains("backup.velero.io/"));
+        ours.cloned().collect::<Vec<_>>()
+    };
+    assert!(!marks(&house).is_empty());
+    house.juju.remove_relation("radarr", "velero-operator").unwrap();
+    assert_eq!(marks(&house), Vec::<String>::new());
+    house.juju.churn_pod(UNIT, true).unwrap();
+    assert_eq!(marks(&house), Vec::<String>::new());
+    house.juju.integrate("radarr", "velero-operator").unwrap();
+    assert!(!marks(&house).is_empty());
 }
 
 #[test]
@@ -135,7 +154,7 @@ fn a_driver_that_velero_can_snapshot_is_taken_by_itself() {
         ..cluster.clone()
     });
     house.juju.update_status(UNIT).unwrap();
-    assert!(spec(&house).contains("serviceaccounts"), "{}", spec(&house));
+    assert!(spec(&house).contains(r#""pods""#), "{}", spec(&house));
     house.juju.change_cluster(cluster.clone());
     house.juju.update_status(UNIT).unwrap();
     assert_eq!(spec(&house), before);
@@ -164,7 +183,7 @@ fn a_driver_that_velero_can_snapshot_is_taken_by_itself() {
         .juju
         .set_config("radarr", &[("backup-method", "filesystem")])
         .unwrap();
-    assert!(spec(&house).contains("serviceaccounts"), "{}", spec(&house));
+    assert!(spec(&house).contains(r#""pods""#), "{}", spec(&house));
     assert!(annotations(&house).contains_key(IN));
 }
 
@@ -277,6 +296,60 @@ fn a_damaged_database_fails_the_backup_and_names_the_file() {
 }
 
 #[test]
+fn a_backup_whose_copies_were_removed_meanwhile_fails() {
+    let house = house(ClusterOptions::default(), false);
+    let database = house.config_path("radarr.db");
+    let connection = rusqlite::Connection::open(&database).unwrap();
+    connection
+        .execute_batch("CREATE TABLE movies (id INTEGER PRIMARY KEY)")
+        .unwrap();
+    drop(connection);
+    assert!(hook(&house, "before-backup").status.success());
+    std::fs::remove_dir_all(house.config_path(".config-backup")).unwrap();
+    let after = hook(&house, "after-backup");
+    let said = String::from_utf8_lossy(&after.stderr);
+    assert!(!after.status.success(), "{said}");
+    assert!(
+        said.contains("the copies of the databases are gone") && said.contains("back up again"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_stray_file_fails_no_backup_and_a_missing_database_is_said() {
+    let house = house(ClusterOptions::default(), false);
+    let mut stray = b"SQLite format 3\0".to_vec();
+    stray.resize(8192, 7);
+    std::fs::write(house.config_path("radarr.db.corrupted"), &stray).unwrap();
+    let before = hook(&house, "before-backup");
+    let said = String::from_utf8_lossy(&before.stdout);
+    assert!(
+        before.status.success(),
+        "{}",
+        String::from_utf8_lossy(&before.stderr)
+    );
+    assert!(
+        said.starts_with("before-backup: 0 databases copied, 0 of the 1 that the app needs"),
+        "{said}"
+    );
+    assert!(
+        said.contains("warning: radarr.db: it is missing")
+            && said.contains("warning: radarr.db.corrupted: it looks like a database"),
+        "{said}"
+    );
+    let after = hook(&house, "after-backup");
+    assert!(
+        after.status.success(),
+        "{}",
+        String::from_utf8_lossy(&after.stderr)
+    );
+    assert_eq!(
+        std::fs::read(house.config_path("radarr.db.corrupted")).unwrap(),
+        stray
+    );
+}
+
+#[test]
 fn the_spec_can_be_shown_with_what_it_holds_and_leaves_out() {
     let mut house = house(ClusterOptions::default(), false);
     std::fs::create_dir_all(house.config_path("MediaCover")).unwrap();
@@ -297,4 +370,10 @@ fn the_spec_can_be_shown_with_what_it_holds_and_leaves_out() {
         result("left-out")
     );
     assert!(result("held-bytes").parse::<u64>().unwrap() < 40_000);
+    assert_eq!(result("databases"), "0");
+    assert!(
+        result("warnings").starts_with("radarr.db: it is missing"),
+        "{}",
+        result("warnings")
+    );
 }

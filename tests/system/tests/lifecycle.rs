@@ -51,7 +51,7 @@ fn the_databag_is_the_one_that_the_operator_reads() {
     let schedule = format!("{} {} * * *", minute % 60, minute / 60);
     let spec = format!(
         concat!(
-            r#"{{"include_namespaces":["homelab"],"include_resources":["pods","persistentvolumeclaims","persistentvolumes","serviceaccounts"],"#,
+            r#"{{"include_namespaces":["homelab"],"include_resources":["pods","persistentvolumeclaims","persistentvolumes"],"#,
             r#""exclude_namespaces":null,"exclude_resources":null,"label_selector":{{"app.kubernetes.io/name":"radarr"}},"ttl":"720h","#,
             r#""include_cluster_resources":null,"schedule":"{}","paused":null,"skip_immediately":null,"use_owner_references_in_backup":null}}"#
         ),
@@ -135,29 +135,6 @@ fn a_new_url_base_reaches_file_and_health_check() {
         house.status().unwrap(),
         "active: no backups: juju integrate radarr velero-operator"
     );
-}
-
-#[test]
-fn only_the_leader_runs_the_workload() {
-    let mut house = House::with_radarr(Options::default()).unwrap();
-    house.juju.add_units("radarr", 1).unwrap();
-    let standby = house.juju.status("radarr/1").unwrap().workload;
-    assert_eq!(standby.current, "waiting");
-    assert!(
-        standby
-            .message
-            .starts_with("standby: only the leader runs Radarr"),
-        "{}",
-        standby.message
-    );
-    house.juju.change_leader("radarr/1").unwrap();
-    house.juju.update_status(UNIT).unwrap();
-    assert!(
-        house.status().unwrap().starts_with("waiting: standby"),
-        "{}",
-        house.status().unwrap()
-    );
-    assert!(!house.runs().unwrap(), "two writers on one database");
 }
 
 #[test]

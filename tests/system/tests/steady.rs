@@ -30,7 +30,7 @@ const WRITES: [&str; 16] = [
 ];
 
 #[test]
-fn a_steady_update_status_calls_six_tools() {
+fn a_steady_update_status_calls_nine_tools() {
     let mut house = House::with_backups().unwrap();
     house.juju.update_status(UNIT).unwrap();
     let report = house.juju.dispatches().last().unwrap().clone();
@@ -40,12 +40,50 @@ fn a_steady_update_status_calls_six_tools() {
         [
             "is-leader",
             "config-get",
-            "secret-get",
+            "relation-ids",
+            "relation-get",
+            "relation-list",
+            "relation-get",
             "relation-ids",
             "relation-get",
             "status-get"
         ]
     );
+}
+
+/// Juju makes a service account for each hook that reads a secret, and leaves it there with the app's label.
+#[test]
+fn update_status_leaves_no_account_however_often_it_comes() {
+    let mut house = House::with_backups().unwrap();
+    house.juju.update_status(UNIT).unwrap();
+    let before = house.juju.service_accounts("radarr");
+    // Two hours. A day of it is no other: each is like the one before.
+    for _ in 0..24 {
+        house.juju.update_status(UNIT).unwrap();
+    }
+    assert_eq!(house.juju.service_accounts("radarr"), before);
+    let spec = house.seen().unwrap().schedules.remove(0).template;
+    assert!(
+        !spec
+            .included_resources
+            .iter()
+            .any(|kind| kind == "serviceaccounts"),
+        "a backup holds all {} accounts",
+        before.len()
+    );
+}
+
+#[test]
+fn a_key_that_somebody_changed_is_put_right_at_the_next_update_status() {
+    let mut house = House::with_backups().unwrap();
+    house.juju.update_status(UNIT).unwrap();
+    let (key, text) = (house.api_key().unwrap(), house.config_xml().unwrap());
+    let drifted = text.replace(&key, "0123456789abcdef0123456789abcdef");
+    assert_ne!(drifted, text);
+    std::fs::write(house.config_path("config.xml"), drifted).unwrap();
+    house.juju.update_status(UNIT).unwrap();
+    assert_eq!(house.config_xml().unwrap(), text);
+    assert_eq!(house.api_key().unwrap(), key);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod holds;
 mod list;
 pub(crate) mod names;
 mod owner;
+mod running;
 mod standing;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use velero_api::BackupPhase;
 pub use choose::{Choice, LastGood, choose, last_good};
 pub use list::list;
 pub(crate) use list::summary_of;
+pub use running::running;
 pub use standing::{Standing, are_read, standing};
 
 /// An application in a model.

@@ -3,17 +3,19 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use config_volume::{ManifestState, VerifyOptions};
+use config_volume::{ManifestState, Origin, PlaceOptions, PutInPlace, VerifyOptions};
 
 use super::App;
 use jiff::Timestamp;
 
-use crate::backups::BackupSummary;
+use crate::backups::{BackupSummary, Holds};
 use crate::{Error, Result};
 
 /// What the check of a folder found.
 pub(super) struct Soundness {
     pub(super) databases: u64,
+    /// Their bytes, sound or not.
+    pub(super) database_bytes: u64,
     pub(super) promised: bool,
     pub(super) notes: Vec<String>,
 }
@@ -31,8 +33,12 @@ pub(super) fn check(
         let action = format!("{action} of backup {}", backup.name);
         move |source| Error::Volume { action, source }
     };
+    // A snapshot is the volume as it was at one moment; a file-system backup reads file after file while the app writes.
+    let is_snapshot = matches!(backup.holds, Holds::Snapshot { .. });
     let options = VerifyOptions {
+        backup_started: backup.started.and_then(system_time),
         backup_ended: backup.completed.and_then(system_time),
+        prefers_live: is_snapshot,
     };
     let verdict = config_volume::verify_with(folder, &options).map_err(volume("check the files"))?;
     let promised = matches!(verdict.manifest, ManifestState::Read { .. });
@@ -48,9 +54,23 @@ pub(super) fn check(
             problems.push(format!("{came_back} of {stored} bytes came back"));
         }
     }
+    let mut notes: Vec<String> = verdict.notes.iter().map(ToString::to_string).collect();
+    // Such as a database of the app's that was missing when the backup was made.
+    let warnings = verdict.warnings.iter();
+    notes.extend(warnings.map(|warning| format!("{}: {}", warning.path, warning.text)));
     if problems.is_empty() {
-        config_volume::put_in_place(folder).map_err(volume("put the databases in place"))?;
-        problems = app.examine(folder);
+        let options = PlaceOptions {
+            origin: Some(match is_snapshot {
+                true => Origin::Here,
+                false => Origin::Velero,
+            }),
+            ..PlaceOptions::default()
+        };
+        let placed = config_volume::put_in_place_with(folder, &options)
+            .map_err(volume("put the databases in place"))?;
+        problems = placed.problems();
+        notes.extend(notes_of(&placed));
+        problems.extend(app.examine(folder, promised));
     }
     if !problems.is_empty() {
         return Err(Error::Damaged {
@@ -58,7 +78,6 @@ pub(super) fn check(
             problems,
         });
     }
-    let mut notes: Vec<String> = verdict.notes.iter().map(ToString::to_string).collect();
     if !promised {
         notes.push(
             "the backup has no manifest: it was made without the charm's hooks, and a file that is missing would not be seen"
@@ -67,9 +86,34 @@ pub(super) fn check(
     }
     Ok(Soundness {
         databases: verdict.databases.iter().filter(|database| database.sound).count() as u64,
+        database_bytes: verdict
+            .databases
+            .iter()
+            .filter_map(|database| std::fs::symlink_metadata(folder.join(database.path.as_path())).ok())
+            .map(|meta| meta.len())
+            .sum(),
         promised,
         notes,
     })
+}
+
+/// What became of files that nobody would look for.
+fn notes_of(placed: &PutInPlace) -> Vec<String> {
+    let set_aside = placed.set_aside.iter().map(|aside| {
+        format!(
+            "{}: the backup also held the live file, copied while the app wrote to it; it is beside the sound copy, as {}",
+            aside.database, aside.aside
+        )
+    });
+    let moved = placed
+        .siblings_moved
+        .iter()
+        .map(|path| format!("a log or journal that does not belong to the database beside it is now {path}"));
+    let older = placed
+        .older_sets
+        .iter()
+        .map(|id| format!("copies of an earlier backup came with this one and were dropped (set {id})"));
+    set_aside.chain(moved).chain(older).collect()
 }
 
 /// The bytes of the targets of all symbolic links below a folder. Velero counts them in what it stores, and nobody does in

@@ -3,11 +3,15 @@
 //! Everything is checked before the app is stopped. A run that is killed is run again: what the cluster has to have is
 //! ensured, not made, and the journal says whether the app's own content was touched.
 
+mod begin;
+mod beside;
 mod check;
 mod commands;
 mod plan;
 mod restore;
+mod room;
 mod settle;
+mod undo;
 mod verify;
 
 use std::path::Path;
@@ -16,11 +20,21 @@ use std::time::Duration;
 use crate::Error;
 use crate::backups::BackupSummary;
 
+#[doc(hidden)]
+pub use beside::Beside;
 pub use commands::UnitPod;
+#[doc(hidden)]
+pub use plan::plan_restore_beside;
+#[cfg(feature = "testing")]
+pub(crate) use plan::run_of;
 pub use plan::{RestorePlan, VerifyPlan, Wanted, plan_restore, plan_verify};
 pub use restore::restore;
-pub use settle::{Settled, settle, unfinished};
+#[doc(hidden)]
+pub use restore::restore_beside;
+pub use settle::{Settled, needs_elsewhere, settle, unfinished};
 pub use verify::verify;
+#[doc(hidden)]
+pub use verify::verify_beside;
 
 /// The app that a backup comes back to, as far as the engine has to know it.
 pub trait App {
@@ -30,14 +44,16 @@ pub trait App {
     /// Why it could not be stopped, in words.
     fn stop(&mut self) -> Result<(), String>;
 
-    /// Starts it, and returns when it is healthy. One that runs already is no error.
+    /// Starts it, and returns when it is healthy, or when it was not for so long as `patience`. One that runs already is no
+    /// error.
     ///
     /// # Errors
     /// Why it is not healthy, in words.
-    fn start(&mut self) -> Result<(), String>;
+    fn start(&mut self, patience: Duration) -> Result<(), String>;
 
-    /// Looks at a restored volume in `folder`: does the app's own file read as such? What is wrong, a line each.
-    fn examine(&mut self, folder: &Path) -> Vec<String>;
+    /// Looks at a restored volume in `folder`: does the app's own file read as such? `promised` says whether a manifest told
+    /// what has to be there; without one the app's databases are looked for here. What is wrong, a line each.
+    fn examine(&mut self, folder: &Path, promised: bool) -> Vec<String>;
 }
 
 /// What came back and was checked.
@@ -65,4 +81,12 @@ pub struct Checked {
 fn volume(action: &str) -> impl FnOnce(config_volume::Error) -> Error {
     let action = action.to_owned();
     move |source| Error::Volume { action, source }
+}
+
+/// An error of the app, with what was to be done.
+fn workload(action: &str, reason: String) -> Error {
+    Error::Workload {
+        action: action.to_owned(),
+        reason,
+    }
 }

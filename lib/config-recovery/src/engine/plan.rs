@@ -1,10 +1,13 @@
 //! What will be done: chosen and judged before anything is touched, shown, then carried out as it is.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use config_volume::SwapOptions;
 use jiff::Timestamp;
 
+use super::begin;
+use super::beside::{Beside, InCluster};
+use super::room::{self, Disk, Waiting};
 use crate::backups::{self, AppId, BackupSummary, Choice};
 use crate::cluster::Cluster;
 use crate::scratch::{Purpose, ScratchSpec};
@@ -23,6 +26,9 @@ pub struct Wanted {
     pub holder: String,
     /// Image of the scratch pod: the app's own.
     pub image: String,
+    /// How long the app may take to become healthy; `None` for what its databases take to migrate:
+    /// [`RestorePlan::patience`].
+    pub patience: Option<Duration>,
 }
 
 /// A restore into a volume on this machine.
@@ -38,6 +44,13 @@ pub struct RestorePlan {
     pub keep_old: bool,
     /// Where the new content waits when it does not fit beside the old one. Only without `keep_old`.
     pub stage_elsewhere: Option<PathBuf>,
+    /// A folder of the agent's own, outside the volume, on the node's disk. That of an earlier run may still hold what it
+    /// transferred.
+    pub elsewhere: PathBuf,
+    /// How long the app may take to become healthy, if somebody has said so.
+    pub patience: Option<Duration>,
+    /// When it was seen that no backup is running: copies that the volume had for one by then are left over.
+    pub sets_before: Option<SystemTime>,
 }
 
 /// A test restore into a folder on this machine.
@@ -49,13 +62,31 @@ pub struct VerifyPlan {
     pub folder: PathBuf,
 }
 
+/// How long an app may take to become healthy, whatever it has to do before.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long at most. Who waits longer says so.
+const LONGEST: Duration = Duration::from_secs(2 * 3600);
+
 impl RestorePlan {
-    /// How the content is exchanged.
-    pub(super) fn swap_options(&self) -> SwapOptions {
-        SwapOptions {
+    /// How long the app may take to become healthy with so many bytes of databases that it has not seen before.
+    ///
+    /// An older backup's databases are migrated at the first start, which rewrites their tables, most of them once and some
+    /// several times, in single transactions; the app does not answer meanwhile. So to 120 s comes a second for each MiB, which
+    /// is what the slowest storage that is of use writes, up to 2 hours. What was asked for counts instead.
+    pub(super) fn patience(&self, database_bytes: u64) -> Duration {
+        let migration = Duration::from_secs(database_bytes >> 20);
+        self.patience
+            .unwrap_or_else(|| PATIENCE.saturating_add(migration).min(LONGEST))
+    }
+
+    /// Whether the new content lies outside the volume, or is to.
+    pub(super) fn waiting(&self, is_claim_empty: bool) -> Waiting<'_> {
+        Waiting {
+            volume: &self.volume,
+            elsewhere: &self.elsewhere,
             keep_old: self.keep_old,
-            staged: self.stage_elsewhere.clone(),
-            ..SwapOptions::default()
+            bytes: self.backup().holds.bytes().unwrap_or_default(),
+            is_claim_empty,
         }
     }
 
@@ -67,7 +98,8 @@ impl RestorePlan {
 
 /// Plans a restore: the backup is chosen and fit, and there is room. Changes nothing.
 ///
-/// Without `keep_old` and without room beside the old content, the new one waits in `elsewhere`.
+/// Without `keep_old` and without room beside the old content, the new one waits in `elsewhere`, a folder outside the volume
+/// on the node's disk, which the engine makes and removes.
 ///
 /// # Errors
 /// Each reason why it cannot be done, as far as it can be known beforehand.
@@ -79,22 +111,52 @@ pub async fn plan_restore(
     elsewhere: &Path,
 ) -> Result<RestorePlan> {
     let scratch = place(cluster, wanted, Purpose::Restore).await?;
-    let needed = scratch.backup.holds.bytes().unwrap_or_default();
-    let stage_elsewhere = match room(volume, needed) {
-        Ok(()) => None,
-        Err(error) if keep_old => return Err(error),
-        Err(_) => {
-            room(elsewhere, needed)?;
-            Some(elsewhere.to_owned())
-        }
-    };
-    Ok(RestorePlan {
+    let mut beside = InCluster::new(cluster, &scratch);
+    plan_restore_beside(&mut beside, wanted, scratch.clone(), volume, keep_old, elsewhere).await
+}
+
+/// The part of [`plan_restore`] that looks at the volume: the backup is chosen already.
+#[doc(hidden)]
+pub async fn plan_restore_beside(
+    beside: &mut impl Beside,
+    wanted: &Wanted,
+    scratch: ScratchSpec,
+    volume: &Path,
+    keep_old: bool,
+    elsewhere: &Path,
+) -> Result<RestorePlan> {
+    room::are_apart(volume, elsewhere)?;
+    let sets_before = refuse_running_backup(beside, volume).await?;
+    let mut plan = RestorePlan {
         target: wanted.target.clone(),
         scratch,
         volume: volume.to_owned(),
         keep_old,
-        stage_elsewhere,
-    })
+        stage_elsewhere: None,
+        elsewhere: elsewhere.to_owned(),
+        patience: wanted.patience,
+        sets_before: Some(sets_before),
+    };
+    // One that goes on has its content already.
+    if begin::is_gone_on_with(&plan)? {
+        plan.stage_elsewhere = begin::outside(&plan)?;
+    } else {
+        plan.stage_elsewhere = plan.waiting(true).place()?;
+    }
+    Ok(plan)
+}
+
+/// Fails while a backup may be reading the volume: it is prepared for one, and one is running in the cluster. Answers when it
+/// was looked: what was prepared by then is left over from a backup whose end the volume never heard of.
+pub(super) async fn refuse_running_backup(beside: &mut impl Beside, volume: &Path) -> Result<SystemTime> {
+    let now = SystemTime::now();
+    let open = config_volume::open_sets(volume).map_err(super::volume("look for a backup of the volume"))?;
+    if !open.is_empty()
+        && let Some(backup) = beside.running_backup().await?
+    {
+        return Err(Error::BackupRunning { backup });
+    }
+    Ok(now)
 }
 
 /// Plans a test restore into `folder`. Changes nothing.
@@ -103,9 +165,9 @@ pub async fn plan_restore(
 /// As [`plan_restore`].
 pub async fn plan_verify(cluster: &Cluster, wanted: &Wanted, folder: &Path) -> Result<VerifyPlan> {
     let scratch = place(cluster, wanted, Purpose::Verify).await?;
-    // The folder itself is made when it is needed.
-    let above = folder.parent().unwrap_or(folder);
-    room(above, scratch.backup.holds.bytes().unwrap_or_default())?;
+    // The claim beside the app may lie on the node's disk too.
+    let bytes = scratch.backup.holds.bytes().unwrap_or_default().saturating_mul(2);
+    Disk::Node.has_room(folder, bytes, 0)?;
     Ok(VerifyPlan {
         scratch,
         folder: folder.to_owned(),
@@ -139,7 +201,7 @@ fn with_margin(bytes: u64) -> u64 {
 }
 
 /// The run's name: the same backup gives the same one, so that a run that was killed finds what it had made.
-fn run_of(backup: &BackupSummary) -> String {
+pub(crate) fn run_of(backup: &BackupSummary) -> String {
     let name: String = backup
         .uid
         .chars()
@@ -147,20 +209,4 @@ fn run_of(backup: &BackupSummary) -> String {
         .take(12)
         .collect();
     name.to_ascii_lowercase()
-}
-
-/// Whether `needed` bytes fit beside what is in the folder, and the app has still some room.
-fn room(folder: &Path, needed: u64) -> Result<()> {
-    let reserve = SwapOptions::default().reserve;
-    config_volume::fits(folder, needed, reserve).map_err(|error| match error {
-        config_volume::Error::NoRoom { needed, free, .. } => Error::NoRoom {
-            place: folder.display().to_string(),
-            needed,
-            free,
-        },
-        source => Error::Volume {
-            action: format!("look how much room there is in {}", folder.display()),
-            source,
-        },
-    })
 }

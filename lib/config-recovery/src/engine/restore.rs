@@ -1,41 +1,63 @@
 //! A restore, step by step. Each step is written down before it begins, and can begin again.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
 use std::time::{Duration, Instant};
 
-use config_volume::Swap;
-use jiff::Timestamp;
+use config_volume::{Swap, SwapOptions};
 
+use super::begin::{Begun, begin};
+use super::beside::{Beside, InCluster};
 use super::check::{Soundness, check};
-use super::settle::{finish, journal_path, put_back};
-use super::{App, Checked, RestorePlan, volume};
+use super::plan::refuse_running_backup;
+use super::room::Disk;
+use super::settle::{finish, needs_elsewhere};
+use super::{App, Checked, RestorePlan, volume, workload};
 use crate::cluster::Cluster;
-use crate::journal::{Journal, Record, Step};
+use crate::journal::{Journal, Step};
 use crate::report::Reporter;
-use crate::scratch::{self, Scratch, Until};
+use crate::scratch::Until;
 use crate::{Error, Result};
 
 /// Carries out `plan`. Run it again after a kill: it goes on where it was, and one of another backup is put back first.
 ///
 /// # Errors
-/// What stood in the way. Then the app is as it was before; [`Error::RolledBack`] says that its content had been
-/// exchanged already. Whatever came of it, nothing of the run is left, or `reporter` hears what is.
+/// What stood in the way. Then the app is as it was before; [`Error::RolledBack`] says that it was stopped already, and has its
+/// previous content. Nothing of the run is left, or `reporter` hears what is. [`Error::Incomplete`] where the previous content
+/// had been removed: the app stays stopped, and the next run with any backup goes on.
 pub async fn restore(
     cluster: &Cluster,
     plan: &RestorePlan,
     app: &mut dyn App,
     reporter: &dyn Reporter,
 ) -> Result<Checked> {
+    restore_beside(InCluster::new(cluster, &plan.scratch), plan, app, reporter).await
+}
+
+/// As [`restore`], with another place for the backup than one in the cluster.
+#[doc(hidden)]
+pub async fn restore_beside(
+    beside: impl Beside,
+    plan: &RestorePlan,
+    app: &mut dyn App,
+    reporter: &dyn Reporter,
+) -> Result<Checked> {
     let began = Instant::now();
-    let journal = open_journal(plan, app, reporter)?;
+    let options = SwapOptions {
+        watcher: beside.watcher(),
+        ..SwapOptions::default()
+    };
+    let Begun {
+        journal,
+        options,
+        is_stopped,
+    } = begin(plan, options, app, reporter)?;
     let mut run = Run {
-        cluster,
+        beside,
         plan,
+        options,
+        is_stopped,
         app,
         reporter,
         journal,
-        scratch: None,
         received: None,
         soundness: None,
         velero_took: None,
@@ -47,56 +69,22 @@ pub async fn restore(
     }
 }
 
-/// The journal to go on with. What an earlier run left is put back, unless it had come to the app with this backup.
-fn open_journal(plan: &RestorePlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<Journal> {
-    let path = journal_path(&plan.volume);
-    let backup = plan.backup();
-    if let Some(earlier) = Journal::open(&path)? {
-        let Record {
-            run, backup, step, ..
-        } = earlier.record();
-        let what = format!("a run with backup {backup} was cut off while {step}");
-        if *run == plan.scratch.run && matches!(step, Step::Stop | Step::Swap | Step::Start) {
-            reporter.note(&format!("{what}: going on with it"));
-            return Ok(earlier);
-        }
-        reporter.note(&format!("{what}: it is undone first"));
-        if step.touches_the_app() {
-            app.stop().map_err(|reason| workload("stop the app", reason))?;
-        }
-    }
-    put_back(&plan.volume, &plan.swap_options())?;
-    let folder = path.parent().unwrap_or(&plan.volume);
-    let unwritable = |error: std::io::Error| Error::Journal {
-        path: path.display().to_string(),
-        reason: error.to_string(),
-    };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(unwritable)?;
-    let started = Timestamp::now().to_string();
-    Journal::begin(
-        &path,
-        Record::new(&plan.scratch.run, &backup.name, &backup.uid, &started),
-    )
-}
-
-struct Run<'a> {
-    cluster: &'a Cluster,
-    plan: &'a RestorePlan,
-    app: &'a mut dyn App,
-    reporter: &'a dyn Reporter,
-    journal: Journal,
-    scratch: Option<Scratch>,
+pub(super) struct Run<'a, B> {
+    pub(super) beside: B,
+    pub(super) plan: &'a RestorePlan,
+    pub(super) options: SwapOptions,
+    /// Whether the app was stopped already when the transfer began: because of an earlier run.
+    pub(super) is_stopped: bool,
+    pub(super) app: &'a mut dyn App,
+    pub(super) reporter: &'a dyn Reporter,
+    pub(super) journal: Journal,
     received: Option<config_volume::Unpacked>,
     soundness: Option<Soundness>,
     velero_took: Option<Duration>,
-    clean_until: Until,
+    pub(super) clean_until: Until,
 }
 
-impl Run<'_> {
+impl<B: Beside> Run<'_, B> {
     async fn go_on(&mut self) -> Result<()> {
         let mut step = self.journal.record().step;
         loop {
@@ -112,37 +100,39 @@ impl Run<'_> {
     }
 
     /// Does one step, from wherever an earlier run left it, and says which one follows.
-    async fn act(&mut self, step: Step) -> Result<Option<Step>> {
+    pub(super) async fn act(&mut self, step: Step) -> Result<Option<Step>> {
         Ok(Some(match step {
             Step::MakeScratch => {
-                self.scratch = Some(scratch::make(self.cluster, &self.plan.scratch, self.reporter).await?);
+                self.beside.make(self.reporter).await?;
                 Step::BringBack
             }
             Step::BringBack => {
-                self.velero_took = self
-                    .the_scratch()?
-                    .bring_back(self.cluster, self.reporter)
-                    .await?
-                    .took();
+                self.velero_took = self.beside.restore_bytes(self.reporter).await?;
                 Step::Transfer
             }
             Step::Transfer => {
-                let swap = self.empty_swap()?;
-                let scratch = self.the_scratch()?;
-                let received = scratch
-                    .unpack_into(self.cluster, swap.staged(), self.reporter)
-                    .await?;
+                let (swap, disk) = self.empty_swap()?;
+                let limits = disk.limits(swap.staged())?;
+                let unpacked = self
+                    .beside
+                    .unpack_into(swap.staged(), &limits, self.reporter)
+                    .await;
+                self.received = Some(unpacked.map_err(|error| disk.told(swap.staged(), error))?);
                 // What is beside the app is not needed any more; by the time the app runs again it is gone.
-                scratch.let_go(self.cluster).await?;
-                self.received = Some(received);
+                self.beside.let_go().await?;
                 Step::Check
             }
             Step::Check => {
                 let mut swap = self.begin_swap()?;
                 let received = self.received.as_ref().map_or(0, |unpacked| unpacked.bytes);
-                self.soundness = Some(check(swap.staged(), self.plan.backup(), received, self.app)?);
+                let found = check(swap.staged(), self.plan.backup(), received, self.app)?;
+                self.journal.holds_databases(found.database_bytes);
+                self.soundness = Some(found);
                 swap.seal()
                     .map_err(volume("write down that the new content is complete"))?;
+                // Once more, now that it has taken so long: not to stop the app in vain.
+                let now = refuse_running_backup(&mut self.beside, &self.plan.volume).await?;
+                self.options.sets_before = Some(now);
                 Step::Stop
             }
             Step::Stop => {
@@ -156,20 +146,30 @@ impl Run<'_> {
                 self.app
                     .stop()
                     .map_err(|reason| workload("stop the app", reason))?;
-                self.begin_swap()?
-                    .commit()
-                    .map_err(volume("exchange the content"))?;
-                Step::Start
+                match self.begin_swap()?.commit() {
+                    Ok(()) => Step::Start,
+                    // Not twice in one run: what it has just transferred is there.
+                    Err(
+                        error @ (config_volume::Error::Incomplete { .. }
+                        | config_volume::Error::NotReady { .. }),
+                    ) if self.received.is_none() => {
+                        self.reporter.note(&format!("{error}: it is transferred again"));
+                        self.is_stopped = true;
+                        Step::MakeScratch
+                    }
+                    Err(error) => return Err(volume("exchange the content")(error)),
+                }
             }
             Step::Start => {
+                let patience = self.plan.patience(self.journal.record().database_bytes);
                 self.app
-                    .start()
+                    .start(patience)
                     .map_err(|reason| workload("start the app", reason))?;
                 Step::Clean
             }
             Step::Clean => {
-                scratch::remove(self.cluster, &self.plan.scratch, self.clean_until).await?;
-                finish(&self.plan.volume, &self.plan.swap_options())?;
+                self.beside.remove(self.clean_until).await?;
+                finish(&self.plan.volume, &self.options)?;
                 self.empty_elsewhere();
                 return Ok(None);
             }
@@ -184,89 +184,51 @@ impl Run<'_> {
                 Step::Restart
             }
             Step::Restart => {
+                // It has run with that before: there is nothing to migrate.
                 self.app
-                    .start()
-                    .map_err(|reason| workload("start the app with its old content", reason))?;
+                    .start(self.plan.patience(0))
+                    .map_err(|reason| workload("start the app with its previous content", reason))?;
                 Step::Clean
             }
         }))
     }
 
-    /// Undoes what was done, and says what went wrong and how things stand.
-    async fn undo(&mut self, cause: Error) -> Error {
-        self.clean_until = Until::Gone;
-        let failed_at = self.journal.record().step;
-        self.reporter.note(&format!("{failed_at} did not work: {cause}"));
-        let error = match failed_at {
-            Step::Stop | Step::Swap | Step::Start if self.plan.keep_old => {
-                if let Err(error) = self.undo_step(Step::PutBack).await {
-                    // The journal stays, and the next run goes on with putting back.
-                    self.reporter.note(&error.to_string());
-                    return cause;
-                }
-                let running = match self.undo_step(Step::Restart).await {
-                    Ok(()) => true,
-                    Err(error) => {
-                        self.reporter.note(&error.to_string());
-                        false
-                    }
-                };
-                Error::RolledBack {
-                    cause: Box::new(cause),
-                    running,
-                }
-            }
-            // Without the old content there is no way back: the journal stays, and the next run goes on.
-            Step::Stop | Step::Swap | Step::Start | Step::PutBack | Step::Restart => return cause,
-            _ => cause,
-        };
-        if let Err(left) = self.undo_step(Step::Clean).await {
-            self.reporter.note(&left.to_string());
-        }
-        error
-    }
-
-    async fn undo_step(&mut self, step: Step) -> Result<()> {
-        self.journal.begins(step)?;
-        self.reporter.begins(step);
-        self.act(step).await?;
-        self.reporter.ended(step);
-        Ok(())
-    }
-
     /// The exchange of this run, as far as it is.
     fn begin_swap(&self) -> Result<Swap> {
         let plan = self.plan;
-        Swap::begin(&plan.volume, &plan.scratch.run, &plan.swap_options())
+        Swap::begin(&plan.volume, &plan.scratch.run, &self.options)
             .map_err(volume("prepare the exchange of the content"))
     }
 
-    /// The exchange of this run, with an empty folder for the new content.
-    fn empty_swap(&self) -> Result<Swap> {
+    /// The exchange of this run, with an empty folder for the new content, and the disk that this is on.
+    fn empty_swap(&mut self) -> Result<(Swap, Disk)> {
+        self.options.staged = self.plan.waiting(false).place()?;
         let mut swap = self.begin_swap()?;
         let emptied = swap.restage().and_then(|()| swap.clear_staged());
         emptied.map_err(volume("empty the folder for the new content"))?;
-        if let Some(elsewhere) = &self.plan.stage_elsewhere {
-            let emptied = empty(elsewhere).and_then(|()| std::fs::create_dir_all(elsewhere));
-            emptied
-                .map_err(|error| Error::Transfer(format!("cannot empty {}: {error}", elsewhere.display())))?;
-        }
-        Ok(swap)
+        let disk = match &self.options.staged {
+            Some(elsewhere) => {
+                let emptied = empty(elsewhere).and_then(|()| std::fs::create_dir_all(elsewhere));
+                emptied.map_err(|error| {
+                    Error::Transfer(format!("cannot empty {}: {error}", elsewhere.display()))
+                })?;
+                Disk::Node
+            }
+            None => Disk::of(&self.plan.volume, &self.plan.elsewhere)?,
+        };
+        Ok((swap, disk))
     }
 
+    /// Removes the folder outside the volume, if nothing needs it.
     fn empty_elsewhere(&self) {
-        if let Some(elsewhere) = &self.plan.stage_elsewhere
-            && let Err(error) = empty(elsewhere)
-        {
+        let elsewhere = &self.plan.elsewhere;
+        if needs_elsewhere(&self.plan.volume) {
+            return;
+        }
+        if let Err(error) = empty(elsewhere) {
             self.reporter
                 .note(&format!("cannot remove {}: {error}", elsewhere.display()));
         }
-    }
-
-    fn the_scratch(&self) -> Result<&Scratch> {
-        self.scratch
-            .as_ref()
-            .ok_or_else(|| Error::Transfer("there is no scratch pod".to_owned()))
     }
 
     fn checked(&mut self, took: Duration) -> Checked {
@@ -299,12 +261,5 @@ fn empty(folder: &std::path::Path) -> std::io::Result<()> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
-    }
-}
-
-fn workload(action: &str, reason: String) -> Error {
-    Error::Workload {
-        action: action.to_owned(),
-        reason,
     }
 }

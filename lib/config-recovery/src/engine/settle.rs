@@ -32,16 +32,23 @@ pub fn unfinished(volume: &Path) -> Result<Option<Record>> {
     Ok(Journal::open(&journal_path(volume))?.map(|journal| journal.record().clone()))
 }
 
+/// Whether the folder outside the volume may hold the only copy of the new content, so that nobody may remove it. What
+/// cannot be read is taken for that.
+pub fn needs_elsewhere(volume: &Path) -> bool {
+    Swap::peek(volume).map_or(true, |peek| peek.is_some_and(|peek| peek.needs_outside()))
+}
+
 /// Makes the volume whole after a run that was killed and is not run again: for an app that is about to start and must
-/// not find half of each content. Needs no cluster. To be called only while the app is stopped.
+/// not find half of each content. Needs no cluster.
 ///
-/// Until the app was started with it, the new content is given up: the old one is known to work. After that it stays.
-/// Where the old content was removed first, for want of room, the new one is put in place wholly.
+/// The new content stays only if the app was seen healthy with it: by the run, before it was killed, or by the caller now,
+/// who says so by `app_is_healthy`. Otherwise the app has to be stopped when this is called, and the previous content goes back,
+/// which is known to work. Where that was removed for want of room, the new one is put in place wholly.
 ///
 /// # Errors
 /// When the files cannot be moved, or the old content is gone and the new one is not at hand: then the app must not start,
 /// and a restore has to be run again. Everything stays, and it can be tried again.
-pub fn settle(path: &Path) -> Result<Settled> {
+pub fn settle(path: &Path, app_is_healthy: bool) -> Result<Settled> {
     let record = unfinished(path)?;
     let options = SwapOptions::default();
     let state = Swap::open(path, &options)
@@ -50,10 +57,13 @@ pub fn settle(path: &Path) -> Result<Settled> {
     if record.is_none() && state.is_none() {
         return Ok(Settled::Nothing);
     }
-    let was_started = record
-        .as_ref()
-        .is_some_and(|record| matches!(record.step, Step::Start | Step::Clean));
-    if was_started && state == Some(SwapState::Swapped) {
+    let was_healthy = match record.as_ref().map(|record| record.step) {
+        // What follows on a start that went well, and on that only while the new content is in place.
+        Some(Step::Clean) => true,
+        Some(Step::Start) => app_is_healthy,
+        _ => false,
+    };
+    if was_healthy && state == Some(SwapState::Swapped) {
         finish(path, &options)?;
         return Ok(Settled::NewContent(record));
     }

@@ -3,12 +3,14 @@
 use std::fs;
 use std::time::Instant;
 
+use super::beside::{Beside, InCluster};
 use super::check::check;
+use super::room::Disk;
 use super::{App, Checked, VerifyPlan};
 use crate::cluster::Cluster;
 use crate::journal::Step;
 use crate::report::Reporter;
-use crate::scratch::{self, Until};
+use crate::scratch::Until;
 use crate::{Error, Result};
 
 /// Brings the backup of `plan` back beside the app, checks it, and removes it again, whatever came of it.
@@ -21,11 +23,22 @@ pub async fn verify(
     app: &mut dyn App,
     reporter: &dyn Reporter,
 ) -> Result<Checked> {
+    verify_beside(InCluster::new(cluster, &plan.scratch), plan, app, reporter).await
+}
+
+/// As [`verify`], with another place for the backup than one in the cluster.
+#[doc(hidden)]
+pub async fn verify_beside(
+    mut beside: impl Beside,
+    plan: &VerifyPlan,
+    app: &mut dyn App,
+    reporter: &dyn Reporter,
+) -> Result<Checked> {
     let began = Instant::now();
-    let mut outcome = bring_and_check(cluster, plan, app, reporter).await;
+    let mut outcome = bring_and_check(&mut beside, plan, app, reporter).await;
     reporter.begins(Step::Clean);
     let emptied = empty(plan);
-    let removed = scratch::remove(cluster, &plan.scratch, until(&outcome)).await;
+    let removed = beside.remove(until(&outcome)).await;
     match &mut outcome {
         // What went wrong first is what counts.
         Err(_) => {
@@ -51,18 +64,20 @@ fn until<T>(outcome: &Result<T>) -> Until {
 }
 
 async fn bring_and_check(
-    cluster: &Cluster,
+    beside: &mut impl Beside,
     plan: &VerifyPlan,
     app: &mut dyn App,
     reporter: &dyn Reporter,
 ) -> Result<Checked> {
     empty(plan)?;
-    let scratch = scratch::make(cluster, &plan.scratch, reporter).await?;
-    let velero_took = scratch.bring_back(cluster, reporter).await?.took();
+    beside.make(reporter).await?;
+    let velero_took = beside.restore_bytes(reporter).await?;
     reporter.begins(Step::Transfer);
     fs::create_dir_all(&plan.folder).map_err(|error| Error::Transfer(error.to_string()))?;
-    let unpacked = scratch.unpack_into(cluster, &plan.folder, reporter).await?;
-    scratch.let_go(cluster).await?;
+    let limits = Disk::Node.limits(&plan.folder)?;
+    let unpacked = beside.unpack_into(&plan.folder, &limits, reporter).await;
+    let unpacked = unpacked.map_err(|error| Disk::Node.told(&plan.folder, error))?;
+    beside.let_go().await?;
     reporter.ended(Step::Transfer);
     reporter.begins(Step::Check);
     let soundness = check(&plan.folder, &plan.scratch.backup, unpacked.bytes, app)?;

@@ -19,6 +19,7 @@ pub(crate) use commands::commands;
 use std::path::Path;
 use std::time::Duration;
 
+use config_volume::{UnpackLimits, Unpacked};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
@@ -176,7 +177,8 @@ impl Scratch {
         }
     }
 
-    /// Copies the volume's content into `folder`, which is there and empty: names, owners, modes, times, links.
+    /// Copies the volume's content into `folder`, which is there and empty: names, owners, modes, times, links. The folder's
+    /// file system keeps what `limits` reserve.
     ///
     /// # Errors
     /// [`Error::Transfer`] when the stream breaks off or `tar` fails in the pod, [`Error::Volume`] when the content cannot be
@@ -185,15 +187,17 @@ impl Scratch {
         &self,
         cluster: &Cluster,
         folder: &Path,
+        limits: &UnpackLimits,
         reporter: &dyn Reporter,
-    ) -> Result<config_volume::Unpacked> {
+    ) -> Result<Unpacked> {
         let source = Source {
             namespace: &self.namespace,
             pod: names::READER,
             container: velero_api::RESTORE_WAIT_CONTAINER,
             folder: objects::MOUNT,
         };
-        transfer::unpack(cluster, source, folder, self.stored, reporter).await
+        let into = transfer::Target { folder, limits };
+        transfer::unpack(cluster, source, into, self.stored, reporter).await
     }
 
     /// Begins to remove the place and does not wait for its end, which takes some seconds: [`remove`] does.

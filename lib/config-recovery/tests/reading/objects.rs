@@ -46,7 +46,7 @@ impl Backup {
             "spec": {
                 "csiSnapshotTimeout": "10m0s", "defaultVolumesToFsBackup": false, "hooks": {},
                 "includedNamespaces": [model],
-                "includedResources": ["pods", "persistentvolumeclaims", "persistentvolumes", "serviceaccounts"],
+                "includedResources": ["pods", "persistentvolumeclaims", "persistentvolumes"],
                 "itemOperationTimeout": "4h0m0s",
                 "labelSelector": {"matchLabels": {"app.kubernetes.io/name": app}},
                 "metadata": {}, "snapshotMoveData": false, "storageLocation": "default", "ttl": "720h0m0s",

@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
 
 use super::{
     options::{SwapStep, SwapWatcher},
-    state::{FOLDER_FLAGS, JOURNAL, Journal, NEW_JOURNAL},
+    state::{FOLDER_FLAGS, JOURNAL, Journal, NEW_JOURNAL, SwapState},
 };
 use crate::{
     Error, RESTORE_FOLDER, Result, VELERO_MARKER,
@@ -204,6 +204,19 @@ impl Base {
         self.with_ballast(|| open().map_err(Error::io("open", self.path(place))))
     }
 
+    /// Removes the rest of an old content that was being removed.
+    pub fn end_emptying(&self, state: SwapState) -> Result<()> {
+        match state {
+            SwapState::Emptying => self.empty(Place::Root),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the new content lies in a volume.
+    pub fn staged_in(volume: &Path) -> PathBuf {
+        volume.join(RESTORE_FOLDER).join(Place::Staged.name())
+    }
+
     pub fn make_place(&self, place: Place) -> Result<()> {
         self.open_place(place).map(drop)
     }
@@ -213,6 +226,12 @@ impl Base {
         let mut names = names(fd).map_err(Error::io("read", self.path(place)))?;
         names.retain(|name| !place.keeps(name));
         Ok(names)
+    }
+
+    /// How many entries of a place may be moved.
+    pub fn count(&self, place: Place) -> Result<u64> {
+        let fd = self.open_place(place)?;
+        Ok(self.movable_in(&fd, place)?.len() as u64)
     }
 
     /// Refuses entries that a rename would fail on, before the first one is moved.

@@ -10,6 +10,7 @@ use std::{
 use super::{
     build::{Attributes, Builder, pour},
     options::{SwapStep, SwapWatcher},
+    room::WatchedRoom,
 };
 use crate::{
     Error, Result,
@@ -27,12 +28,19 @@ impl Attributes {
 }
 
 /// Copies what is in a folder into another, empty one. `skip` names entries of its root that stay out. Extended
-/// attributes are not copied (kopia does not store them either), nor are sockets and devices.
+/// attributes are not copied (kopia does not store them either), nor are sockets and devices. `reserve` bytes stay free.
 ///
 /// # Errors
-/// Something cannot be read or written.
-pub(super) fn copy(from: &Path, to: &Path, skip: &[&[u8]], watcher: &SwapWatcher) -> Result<()> {
+/// Something cannot be read or written, or there is no room for it.
+pub(super) fn copy(
+    from: &Path,
+    to: &Path,
+    skip: &[&[u8]],
+    reserve: u64,
+    watcher: &SwapWatcher,
+) -> Result<()> {
     let root = Root::open(from)?;
+    let mut room = WatchedRoom::new(to, reserve, 0)?;
     let mut builder = Builder::open(to)?;
     let mut known: HashMap<(u64, u64), RelPath> = HashMap::new();
     let mut bytes = 0u64;
@@ -61,6 +69,9 @@ pub(super) fn copy(from: &Path, to: &Path, skip: &[&[u8]], watcher: &SwapWatcher
                 known.insert((meta.dev(), meta.ino()), path.clone());
             }
             let kind = meta.file_type();
+            // Of a file with holes what it takes.
+            let taken = meta.size().min(meta.blocks().saturating_mul(512));
+            room.entry(if kind.is_file() { taken } else { 0 })?;
             if kind.is_dir() {
                 builder
                     .folder(&path, attributes)
@@ -83,6 +94,7 @@ pub(super) fn copy(from: &Path, to: &Path, skip: &[&[u8]], watcher: &SwapWatcher
                 let holes = meta.blocks().saturating_mul(512) < meta.size();
                 let told = |read| {
                     bytes += read;
+                    room.wrote(read, 0)?;
                     watcher.at(SwapStep::Copied { bytes })
                 };
                 let errors = (

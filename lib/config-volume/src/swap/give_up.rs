@@ -1,7 +1,7 @@
 //! The end of an exchange that was cut off and that nobody goes on with.
 
 use super::{Swap, SwapState};
-use crate::{Error, Result};
+use crate::Result;
 
 /// With which content [`Swap::give_up`] ended the exchange. The volume holds it as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ impl Swap {
     /// starts. Killed anywhere, it is called again on the exchange that [`Swap::open`] finds.
     ///
     /// # Errors
-    /// [`Error::Incomplete`]: the app must not start, since the old content was removed and the new one is not at hand. A new
+    /// [`crate::Error::Incomplete`]: the app must not start, since the old content was removed and the new one is not at hand. A new
     /// one has to be brought. Otherwise a failed call. Everything stays.
     pub fn give_up(mut self) -> Result<GivenUp> {
         let given_up = match self.state() {
@@ -31,9 +31,7 @@ impl Swap {
                 GivenUp::Old
             }
             SwapState::Staging => {
-                return Err(Error::Incomplete {
-                    id: self.id().to_owned(),
-                });
+                return Err(self.incomplete("the new content was not transferred wholly"));
             }
             _ => {
                 self.commit()?;

@@ -22,26 +22,29 @@ mod base;
 mod build;
 mod copy;
 mod give_up;
+mod inventory;
 mod options;
+mod outside;
+mod peek;
 mod room;
+mod start;
 pub(crate) mod state;
 mod unpack;
 
-use std::{
-    path::{Path, PathBuf},
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::path::{Path, PathBuf};
 
 pub use give_up::GivenUp;
 pub use options::{SwapOptions, SwapStep, SwapWatcher};
-pub use room::{bytes_of, fits, room};
+pub use peek::SwapPeek;
+pub use room::{FileSystem, bytes_of, room};
 pub use state::SwapState;
 pub use unpack::{OutsideLinks, UnpackLimits, Unpacked, unpack};
 
-use base::{Base, DROPPED, Place};
-use state::{Journal, check_id, peek};
+use base::{Base, Place};
+use inventory::Inventory;
+use state::{Journal, check_id};
 
-use crate::{Error, FOLDER, Result, Watcher, folder::Folder, options::LOCK_TIMEOUT, tree::Root};
+use crate::{Error, Result};
 
 /// One exchange of a volume's content. While the value lives, nobody else works on it.
 ///
@@ -76,11 +79,16 @@ pub struct Swap {
     journal: Journal,
     options: SwapOptions,
     staged: PathBuf,
+    /// What lies outside was read and found to be what was sealed, and nothing was waited for since.
+    is_proven: bool,
 }
 
 impl Swap {
     /// Begins an exchange, or goes on with the unfinished one of the same id. The id is the caller's: the backup's name, say.
     /// The options count anew until it is sealed.
+    ///
+    /// One of another id has to be ended first, unless its old content is gone: then there is nothing to go back to. Where its
+    /// new content is in the volume it is put in place and finished, with the caller's files; else this one takes its place.
     ///
     /// # Errors
     /// [`Error::Unfinished`] if there is one of another id, [`Error::Locked`] if another run is at work, an id that cannot be
@@ -90,20 +98,40 @@ impl Swap {
             id: id.escape_debug().to_string(),
             reason,
         })?;
-        let Some(base) = Base::open(volume, true, options.lock_timeout, &options.watcher)? else {
-            return Err(Error::io("use the volume", volume)(
+        let open = || match Base::open(volume, true, options.lock_timeout, &options.watcher)? {
+            Some(base) => Ok(base),
+            None => Err(Error::io("use the volume", volume)(
                 std::io::ErrorKind::NotFound.into(),
-            ));
+            )),
         };
+        let mut base = open()?;
+        let (keep_old, outside) = (options.keep_old, options.staged.is_some());
         let journal = match base.read_journal()? {
             Some(mut journal) if journal.id == id => {
-                let (keep_old, outside) = (options.keep_old, options.staged.is_some());
                 if journal.state == SwapState::Staging
                     && (journal.keep_old, journal.outside) != (keep_old, outside)
                 {
                     (journal.keep_old, journal.outside) = (keep_old, outside);
                     base.write_journal(&journal)?;
                 }
+                journal
+            }
+            Some(other) if other.is_to_be_brought() => {
+                base.end_emptying(other.state)?;
+                let journal = other.taken_over(id, keep_old, outside);
+                base.write_journal(&journal)?;
+                journal
+            }
+            Some(other) if other.emptied => {
+                // The other content is in the volume as a whole, or half moved to its place there.
+                let mut swap = Self::with(base, other, options)?;
+                if swap.state() != SwapState::Removing {
+                    swap.commit()?;
+                }
+                swap.finish()?;
+                base = open()?;
+                let journal = Journal::new(id, keep_old, outside);
+                base.write_journal(&journal)?;
                 journal
             }
             Some(other) => {
@@ -114,7 +142,7 @@ impl Swap {
                 });
             }
             None => {
-                let journal = Journal::new(id, options.keep_old, options.staged.is_some());
+                let journal = Journal::new(id, keep_old, outside);
                 base.write_journal(&journal)?;
                 journal
             }
@@ -149,6 +177,7 @@ impl Swap {
             journal,
             options: options.clone(),
             staged,
+            is_proven: false,
         })
     }
 
@@ -190,10 +219,11 @@ impl Swap {
     /// Says that the new content is checked and complete, and makes it last through a power cut. The app may still run.
     ///
     /// The caller has run [`crate::verify`] and [`crate::put_in_place`] on it. Content from outside the volume is copied into
-    /// it now if both fit; else the old one has to go first, which must be allowed.
+    /// it now if both fit; else the old one has to go first, which must be allowed. Then what lies outside is read and written
+    /// down: it has to be the same before the old content goes, and before it is copied.
     ///
     /// # Errors
-    /// [`Error::NotReady`] if the new content is empty or `put_in_place` was not run on it, [`Error::NoRoom`],
+    /// [`Error::NotReady`] if the new content is empty or `put_in_place` was not run on it, [`Error::NoRoom`], [`Error::NoInodes`],
     /// [`Error::Immovable`], [`Error::WrongState`], or a failed call.
     pub fn seal(&mut self) -> Result<()> {
         if self.journal.state == SwapState::Staged {
@@ -203,97 +233,29 @@ impl Swap {
         self.judge_staged()?;
         if self.journal.outside && self.is_to_be_copied_first()? {
             self.base.empty(Place::Staged)?;
-            self.copy_in()?;
+            self.copy_in(self.options.reserve)?;
             self.staged = self.base.path(Place::Staged);
             // Written with the next state: until then it is copied again.
             self.journal.outside = false;
         }
-        if !self.journal.outside {
+        self.journal.entries = Some(self.staged_entries()?);
+        if self.journal.outside {
+            self.journal.inventory = Some(Inventory::of(self.outside()?)?);
+        } else {
             self.base.check_movable(Place::Staged)?;
             self.base.sync_all()?;
         }
         self.turn(SwapState::Staged)
     }
 
-    /// Whether what lies outside fits into the volume beside the old content.
-    fn is_to_be_copied_first(&self) -> Result<bool> {
-        let needed = bytes_of(self.outside()?)?;
-        let reserve = self.options.reserve;
-        // What an earlier run of this copied is written anew.
-        let again = room::measured(&self.base.path(Place::Staged))?.held;
-        let free = room(self.base.root.path())?.saturating_add(again);
-        if needed.saturating_add(reserve) <= free {
-            return Ok(true);
-        }
-        let old = match self.journal.keep_old {
-            true => 0,
-            false => room::measured(self.base.root.path())?.held,
-        };
-        let free = free.saturating_add(old);
-        if self.journal.keep_old || needed.saturating_add(reserve) > free {
-            return Err(Error::NoRoom {
-                needed: needed.saturating_add(reserve),
-                reserve,
-                free,
-            });
-        }
-        Ok(false)
-    }
-
-    fn outside(&self) -> Result<&Path> {
-        match &self.options.staged {
-            Some(outside) if outside.is_dir() => Ok(outside),
-            _ if self.journal.emptied => Err(Error::Incomplete {
-                id: self.journal.id.clone(),
-            }),
-            _ => Err(self.not_ready(
-                "what was brought lies outside the volume, in a folder that was not named or is gone; name it, or bring \
-                 the data again",
-            )),
-        }
-    }
-
-    fn copy_in(&self) -> Result<()> {
-        let skip = DROPPED.map(str::as_bytes);
-        copy::copy(
-            self.outside()?,
-            &self.base.path(Place::Staged),
-            &skip,
-            self.base.watcher(),
-        )
-    }
-
-    fn judge_staged(&self) -> Result<()> {
-        let staged = match self.journal.outside {
-            true => self.outside()?.to_owned(),
-            false => self.base.path(Place::Staged),
-        };
-        let root = Root::open(&staged)?;
-        let names = root.names(None).map_err(Error::io("read", &staged))?;
-        if names.iter().any(|name| name == FOLDER.as_bytes()) {
-            return Err(self.not_ready("it is as it came out of the backup; run put_in_place on it first"));
-        }
-        if peek(&root)?.is_some_and(|journal| journal.is_incomplete()) {
-            return Err(self.not_ready(
-                "the backup was made while another restore was half put in place; restore another backup",
-            ));
-        }
-        if names
-            .iter()
-            .all(|name| DROPPED.iter().any(|drop| drop.as_bytes() == name))
-        {
-            return Err(self.not_ready("it holds nothing; restore another backup"));
-        }
-        Ok(())
-    }
-
     /// Takes a seal back, to bring the content anew. After the old content was removed this is the way on when the new one
-    /// was lost, too: until it is there again the volume stays unusable.
+    /// was lost, too: until it is there again the volume stays unusable. What is left of the old one by then is removed.
     ///
     /// # Errors
     /// [`Error::WrongState`] if the content is being put in place already, or a failed call.
     pub fn restage(&mut self) -> Result<()> {
         if self.journal.state != SwapState::Staging {
+            self.base.end_emptying(self.journal.state)?;
             self.journal.outside = self.options.staged.is_some();
             self.turn(SwapState::Staging)?;
             self.base.make_place(Place::Staged)?;
@@ -306,7 +268,8 @@ impl Swap {
     ///
     /// # Errors
     /// Before anything of the app's is touched: [`Error::BackupRunning`], [`Error::Immovable`], [`Error::WrongState`]. Later a
-    /// failed call: then call it again, or [`roll_back`](Swap::roll_back).
+    /// failed call: then call it again, or [`roll_back`](Swap::roll_back). [`Error::Incomplete`] where the old content is gone
+    /// and the new one is not at hand as it was sealed: then [`restage`](Swap::restage) and bring it again.
     pub fn commit(&mut self) -> Result<()> {
         loop {
             match self.journal.state {
@@ -317,20 +280,19 @@ impl Swap {
                     self.turn(SwapState::MovingIn)?;
                 }
                 SwapState::Emptying => {
-                    self.outside()?;
+                    if !std::mem::take(&mut self.is_proven) {
+                        self.prove_outside()?;
+                    }
                     self.base.empty(Place::Root)?;
                     self.turn(SwapState::Filling)?;
                 }
                 SwapState::Filling => {
-                    self.outside()?;
-                    self.base.make_place(Place::Staged)?;
-                    self.base.empty(Place::Staged)?;
-                    self.copy_in()?;
-                    self.base.sync_all()?;
+                    self.fill()?;
                     self.turn(SwapState::MovingIn)?;
                 }
                 SwapState::MovingIn => {
                     self.base.move_all(Place::Staged, Place::Root)?;
+                    self.prove_moved_in()?;
                     self.turn(SwapState::Swapped)?;
                 }
                 SwapState::Swapped => return Ok(()),
@@ -342,88 +304,6 @@ impl Swap {
                 | SwapState::RolledBack
                 | SwapState::Removing => return Err(self.wrong_state()),
             }
-        }
-    }
-
-    /// Looks a last time whether all can be done, and begins. From the next state on no backup is prepared here.
-    fn start(&mut self) -> Result<()> {
-        if self.journal.outside {
-            self.outside()?;
-        }
-        self.base.lay_by();
-        let next = match self.journal.outside {
-            true => SwapState::Emptying,
-            false => SwapState::MovingOut,
-        };
-        // Without its old content the volume takes no backup already.
-        if self.journal.is_incomplete() {
-            self.base.check_movable(Place::Root)?;
-            return self.turn(next);
-        }
-        let watcher = Watcher::default();
-        let was_there = std::fs::symlink_metadata(self.base.root.path().join(FOLDER)).is_ok();
-        let Some(folder) = Folder::lock(&self.base.root, true, self.options.lock_timeout, &watcher)? else {
-            return Err(self.not_ready("the volume is gone"));
-        };
-        let checked = if self.is_in_use(&folder) {
-            Err(Error::BackupRunning)
-        } else {
-            self.base.check_movable(Place::Root)
-        };
-        if let Err(error) = checked {
-            if !was_there {
-                folder.remove()?;
-            }
-            return Err(error);
-        }
-        let journal = self.journal.become_state(next)?;
-        // The lock is held until the state is written: whoever gets it next finds that state.
-        let written = self.base.write_journal(&journal);
-        drop(folder);
-        self.written(journal, written)?;
-        self.clear_bookkeeping()
-    }
-
-    /// Whether a backup may be reading the volume: it uses copies that are not too old for that.
-    fn is_in_use(&self, folder: &Folder<'_>) -> bool {
-        let age = |made| SystemTime::now().duration_since(UNIX_EPOCH + Duration::from_secs(made));
-        !folder.is_restored()
-            && folder.has_set()
-            && folder.users() > 0
-            && folder
-                .manifest()
-                .is_ok_and(|manifest| age(manifest.made).is_ok_and(|age| age < self.options.stale_after))
-    }
-
-    /// Clears away what a backup left in the live volume, which is no content. The copies of a volume that was restored
-    /// and never put in place are content.
-    fn clear_bookkeeping(&self) -> Result<()> {
-        let watcher = Watcher::default();
-        if let Some(folder) = Folder::lock(&self.base.root, false, LOCK_TIMEOUT, &watcher)?
-            && !folder.is_restored()
-        {
-            folder.withdraw()?;
-            folder.remove()?;
-        }
-        self.base.at(SwapStep::Cleared)
-    }
-
-    /// Removes the lock of backups that a killed [`start`](Swap::start) may have left, where there is nothing else.
-    fn clear_lock(&self) -> Result<()> {
-        let path = self.base.root.path().join(FOLDER);
-        let is_bare = || -> std::io::Result<bool> {
-            for entry in std::fs::read_dir(&path)? {
-                if entry?.file_name() != "lock" {
-                    return Ok(false);
-                }
-            }
-            Ok(true)
-        };
-        match Folder::lock(&self.base.root, false, Duration::ZERO, &Watcher::default()) {
-            Ok(Some(folder)) if is_bare().map_err(Error::io("read", &path))? => folder.remove(),
-            // A backup has it.
-            Ok(_) | Err(Error::Locked { .. } | Error::RestoreUnderWay { .. }) => Ok(()),
-            Err(error) => Err(error),
         }
     }
 

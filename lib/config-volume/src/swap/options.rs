@@ -1,6 +1,11 @@
 //! What the caller of an exchange may choose.
 
-use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use super::state::SwapState;
 use crate::{Error, Options, RESTORE_FOLDER, Result};
@@ -21,6 +26,9 @@ pub struct SwapOptions {
     pub lock_timeout: Duration,
     /// From which age on a backup's copies in the volume are taken for forgotten. As [`Options::stale_after`].
     pub stale_after: Duration,
+    /// Copies of backups that were made until then are known to be left over, of a backup whose end was never heard of: no
+    /// backup was running at that moment. Later ones are not.
+    pub sets_before: Option<SystemTime>,
     /// Is told of each step.
     pub watcher: SwapWatcher,
 }
@@ -36,6 +44,7 @@ impl Default for SwapOptions {
             reserve,
             lock_timeout: Duration::from_secs(10),
             stale_after,
+            sets_before: None,
             watcher: SwapWatcher::default(),
         }
     }

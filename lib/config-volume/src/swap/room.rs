@@ -1,6 +1,12 @@
 //! How much room there is, and how much something takes.
 
-use std::{collections::HashSet, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    collections::HashSet,
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{Mode, OFlags, StatVfs};
 
 use crate::{
     Error, RESTORE_FOLDER, Result,
@@ -28,21 +34,110 @@ pub fn bytes_of(folder: &Path) -> Result<u64> {
     measured(folder).map(|size| size.copy)
 }
 
-/// Fails when a volume has no room for so many bytes beside the reserve that is to stay free for the app.
-///
-/// # Errors
-/// [`Error::NoRoom`], or the volume cannot be looked at.
-pub fn fits(volume: &Path, needed: u64, reserve: u64) -> Result<()> {
-    let free = room(volume)?;
-    let needed = needed.saturating_add(reserve);
-    if needed > free {
-        return Err(Error::NoRoom {
-            needed,
-            reserve,
-            free,
-        });
+/// The file system of a folder: its size, and what is free in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileSystem {
+    /// Bytes in all.
+    pub bytes: u64,
+    /// Bytes that this process may still write (statvfs, `f_bavail`).
+    pub free_bytes: u64,
+    /// Files that it can hold in all; 0 where it has no such limit.
+    pub inodes: u64,
+    /// Files that this process may still make (`f_favail`); no limit where it has none.
+    pub free_inodes: u64,
+}
+
+impl FileSystem {
+    /// Asks the kernel.
+    ///
+    /// # Errors
+    /// The folder cannot be looked at.
+    pub fn of(folder: &Path) -> Result<Self> {
+        let stat = rustix::fs::statvfs(folder).map_err(|error| Error::io("measure", folder)(error.into()))?;
+        Ok(stat.into())
     }
-    Ok(())
+}
+
+impl From<StatVfs> for FileSystem {
+    fn from(stat: StatVfs) -> Self {
+        Self {
+            bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
+            free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
+            inodes: stat.f_files,
+            // btrfs and others make files as long as there are bytes, and say 0.
+            free_inodes: if stat.f_files > 0 { stat.f_favail } else { u64::MAX },
+        }
+    }
+}
+
+/// So many bytes of one file are written before the room is looked at again.
+const PIECE: u64 = 4 << 20;
+
+/// A file system that is being filled beside others who write to it: an error comes while they have still room.
+#[derive(Debug)]
+pub(super) struct WatchedRoom {
+    folder: OwnedFd,
+    path: PathBuf,
+    reserve_bytes: u64,
+    reserve_inodes: u64,
+    since: u64,
+}
+
+impl WatchedRoom {
+    pub fn new(folder: &Path, reserve_bytes: u64, reserve_inodes: u64) -> Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(folder, flags, Mode::empty())
+            .map_err(|error| Error::io("open the folder", folder)(error.into()))?;
+        Ok(Self {
+            folder: fd,
+            path: folder.to_owned(),
+            reserve_bytes,
+            reserve_inodes,
+            since: 0,
+        })
+    }
+
+    /// To be called before an entry is made: one inode, and the bytes of a file in whole blocks. Anything else takes one.
+    pub fn entry(&mut self, bytes: u64) -> Result<()> {
+        self.look(bytes.max(1).div_ceil(BLOCK).saturating_mul(BLOCK), 1)
+    }
+
+    /// To be called when bytes of a file were written, with how many are still to come.
+    pub fn wrote(&mut self, bytes: u64, left: u64) -> Result<()> {
+        self.since = self.since.saturating_add(bytes);
+        if self.since < PIECE {
+            return Ok(());
+        }
+        self.look(left, 0)
+    }
+
+    fn look(&mut self, bytes: u64, inodes: u64) -> Result<()> {
+        self.since = 0;
+        // Nobody is to be spared: what the file system itself says is exact, where it compresses say.
+        if (self.reserve_bytes, self.reserve_inodes) == (0, 0) {
+            return Ok(());
+        }
+        let stat = rustix::fs::fstatvfs(&self.folder)
+            .map_err(|error| Error::io("measure", &self.path)(error.into()))?;
+        let is = FileSystem::from(stat);
+        let needed = bytes.saturating_add(self.reserve_bytes);
+        if needed > is.free_bytes {
+            return Err(Error::NoRoom {
+                needed,
+                reserve: self.reserve_bytes,
+                free: is.free_bytes,
+            });
+        }
+        let needed = inodes.saturating_add(self.reserve_inodes);
+        if needed > is.free_inodes {
+            return Err(Error::NoInodes {
+                needed,
+                reserve: self.reserve_inodes,
+                free: is.free_inodes,
+            });
+        }
+        Ok(())
+    }
 }
 
 pub(super) struct Size {

@@ -10,6 +10,7 @@ use std::{
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
+use super::inventory::Inventory;
 use crate::{Error, RESTORE_FOLDER, Result, tree::Root};
 
 /// The journal's name in [`crate::RESTORE_FOLDER`].
@@ -17,7 +18,9 @@ pub(super) const JOURNAL: &str = "journal.json";
 /// The journal's name while it is written.
 pub(super) const NEW_JOURNAL: &str = "journal.json.new";
 const FORMAT: &str = "config-volume-swap";
-const VERSION: u32 = 1;
+/// The version that is written. The one before it had no inventory.
+const VERSION: u32 = 2;
+const OLDEST: u32 = 1;
 /// A journal is some 200 bytes; one that is larger is none.
 const JOURNAL_LIMIT: u64 = 64 << 10;
 
@@ -86,6 +89,7 @@ impl SwapState {
                 | (Filling, MovingIn)
                 | (MovingIn, Swapped)
                 // the new content is brought again
+                | (MovingIn, Filling)
                 | (Staged | Emptying | Filling, Staging)
                 // back
                 | (Staging | Staged, RolledBack)
@@ -135,6 +139,13 @@ pub(super) struct Journal {
     pub outside: bool,
     /// The old content is gone.
     pub emptied: bool,
+    /// What lies outside the volume, from the seal on. The only copy of it once the old content is gone, so it is proven
+    /// before that, and before it is used.
+    #[serde(default)]
+    pub inventory: Option<Inventory>,
+    /// How many entries the root of the new content has, from the seal on: a volume that ends up with fewer has lost some.
+    #[serde(default)]
+    pub entries: Option<u64>,
 }
 
 impl Journal {
@@ -147,13 +158,28 @@ impl Journal {
             keep_old,
             outside,
             emptied: false,
+            inventory: None,
+            entries: None,
         }
+    }
+
+    /// The journal of another exchange that goes on where this one has lost its old content: its content is still to be brought.
+    pub fn taken_over(&self, id: &str, keep_old: bool, outside: bool) -> Self {
+        Self {
+            emptied: self.emptied,
+            ..Self::new(id, keep_old, outside)
+        }
+    }
+
+    /// Whether the old content is gone, and the new one is not in the volume as a whole.
+    pub fn is_to_be_brought(&self) -> bool {
+        use SwapState::*;
+        self.emptied && matches!(self.state, Staging | Staged | Emptying | Filling)
     }
 
     /// Whether the volume as it is must not be used.
     pub fn is_incomplete(&self) -> bool {
-        self.state.is_halfway()
-            || (self.emptied && matches!(self.state, SwapState::Staging | SwapState::Staged))
+        self.state.is_halfway() || self.is_to_be_brought()
     }
 
     /// The journal after a transition, or why it is not legal.
@@ -171,6 +197,8 @@ impl Journal {
         Ok(Self {
             state: next,
             emptied: self.emptied || next == Emptying,
+            inventory: self.inventory.clone().filter(|_| next != Staging),
+            entries: self.entries.filter(|_| next != Staging),
             ..self.clone()
         })
     }
@@ -196,11 +224,14 @@ impl Journal {
 
     fn parse(text: &[u8]) -> std::result::Result<Self, String> {
         let journal: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
-        if journal.format != FORMAT || journal.version != VERSION {
+        if journal.format != FORMAT || !(OLDEST..=VERSION).contains(&journal.version) {
             return Err(format!("it is not of the form {FORMAT} {VERSION}"));
         }
         check_id(&journal.id)?;
-        Ok(journal)
+        Ok(Self {
+            version: VERSION,
+            ..journal
+        })
     }
 
     /// Writes the journal under another name, then gives it its own: it is there whole or as it was.
@@ -321,7 +352,8 @@ mod tests {
         }
         let text = String::from_utf8(text).unwrap();
         for (from, to) in [
-            ("\"version\":1", "\"version\":2"),
+            ("\"version\":2", "\"version\":3"),
+            ("\"version\":2", "\"version\":0"),
             ("5f0c", "\\u001b[2J"),
             ("-swap", ""),
         ] {

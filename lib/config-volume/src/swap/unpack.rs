@@ -8,7 +8,10 @@ use std::{
 
 use tar::{Archive, EntryType};
 
-use super::build::{Attributes, Builder, pour};
+use super::{
+    build::{Attributes, Builder, pour},
+    room::WatchedRoom,
+};
 use crate::{
     Error, Result, VELERO_MARKER,
     tree::{RelPath, Root},
@@ -28,6 +31,10 @@ pub struct UnpackLimits {
     pub entries: u64,
     /// What happens to symbolic links that lead out of the folder.
     pub outside_links: OutsideLinks,
+    /// Bytes of the file system that stay free for others who write to it. None.
+    pub reserve_bytes: u64,
+    /// Files that others can still make in it, where it has a limit. None.
+    pub reserve_inodes: u64,
 }
 
 impl Default for UnpackLimits {
@@ -36,6 +43,8 @@ impl Default for UnpackLimits {
             bytes: u64::MAX,
             entries: 5_000_000,
             outside_links: OutsideLinks::Refuse,
+            reserve_bytes: 0,
+            reserve_inodes: 0,
         }
     }
 }
@@ -65,13 +74,17 @@ pub struct Unpacked {
 /// and hard links, and holes of GNU's sparse files are kept; extended attributes are not. What the archive says of the folder
 /// itself, and Velero's marker `.velero` in its root, is passed over. `progress` is told after each piece.
 ///
+/// The room is looked at before each entry and after every 4 MiB of a file, in whole blocks and in files: whoever writes to the
+/// same file system keeps what the limits reserve for it.
+///
 /// No link is followed, whatever the archive holds and whatever was there before. Nothing is written over: the folder
 /// should be empty. What was unpacked before an error stays there, and nothing is synced ([`crate::Swap::seal`] does that).
 ///
 /// # Errors
 /// [`Error::Entry`] names an entry that is not accepted: absolute, `..`, a link that leads outside, a device, a kind that is
 /// not known, a second one of the same name, more than the limits. [`Error::Archive`] if the stream is no archive, ends
-/// before the archive's end mark, or goes on after it. Otherwise a failed call.
+/// before the archive's end mark, or goes on after it. [`Error::NoRoom`] and [`Error::NoInodes`] before the reserve is touched.
+/// Otherwise a failed call.
 pub fn unpack(
     reader: impl Read,
     into: &Path,
@@ -93,6 +106,7 @@ pub fn unpack(
     let root = Root::open(into)?;
     let mut unpacking = Unpacking {
         builder: Builder::open(root.path())?,
+        room: WatchedRoom::new(root.path(), limits.reserve_bytes, limits.reserve_inodes)?,
         root,
         limits,
         done: Unpacked::default(),
@@ -331,6 +345,7 @@ fn shown(name: &[u8]) -> String {
 struct Unpacking<'a> {
     root: Root,
     builder: Builder,
+    room: WatchedRoom,
     limits: &'a UnpackLimits,
     done: Unpacked,
 }
@@ -357,6 +372,12 @@ impl Unpacking<'_> {
             io::ErrorKind::NotADirectory => refused("a part of its path is a file or a link".to_owned()),
             _ => Error::io("make", &full)(error),
         };
+        self.room.entry(match kind {
+            // Of a file with holes what is in the archive.
+            Kind::File { holes: true } => entry.header().entry_size().unwrap_or_default(),
+            Kind::File { holes: false } => entry.size().min(self.limits.bytes),
+            _ => 0,
+        })?;
         match kind {
             Kind::Folder => return self.builder.folder(&path, attributes).map_err(failed),
             Kind::File { holes } => {
@@ -368,11 +389,13 @@ impl Unpacking<'_> {
                     )));
                 }
                 let mut file = self.builder.file(&path).map_err(failed)?;
-                let done = &mut self.done;
+                let (done, room) = (&mut self.done, &mut self.room);
+                let mut left = if holes { 0 } else { size };
                 let told = |read| {
                     done.bytes += read;
+                    left = left.saturating_sub(read);
                     progress(*done);
-                    Ok(())
+                    room.wrote(read, left)
                 };
                 let writing = |error| Error::io("write", &full)(error);
                 if pour(entry, &mut file, holes, told, (broken, writing))? != size {

@@ -6,7 +6,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
     io::{BufRead, BufReader},
     os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use config_volume::Pattern;
+use config_volume::{FileEntry, Pattern};
 
 pub const WRITER: &str = env!("CARGO_BIN_EXE_config-volume-writer");
 
@@ -122,8 +122,18 @@ pub fn back_up_and_restore(volume: &Path, to: &Path) {
         .map(|line| Pattern::parse(line, b"").unwrap())
         .collect();
     copy_folder(volume, to, "", &rules);
-    fs::create_dir_all(to.join(".velero")).unwrap();
-    fs::write(to.join(".velero/0b7c0fe1-0000-4000-8000-000000000000"), "").unwrap();
+    leave_marker(to);
+}
+
+/// A backup and its restore by an uploader that reads no `.kopiaignore`.
+pub fn copy_everything(volume: &Path, to: &Path) {
+    copy_folder(volume, to, "", &[]);
+    leave_marker(to);
+}
+
+fn leave_marker(volume: &Path) {
+    fs::create_dir_all(volume.join(".velero")).unwrap();
+    fs::write(volume.join(".velero/0b7c0fe1-0000-4000-8000-000000000000"), "").unwrap();
 }
 
 fn copy_folder(from: &Path, to: &Path, path: &str, rules: &[Pattern]) {
@@ -156,6 +166,26 @@ fn copy_folder(from: &Path, to: &Path, path: &str, rules: &[Pattern]) {
         let _ = chown(&target, Some(meta.uid()), Some(meta.gid()));
         fs::set_permissions(&target, fs::Permissions::from_mode(meta.mode() & 0o7777)).unwrap();
     }
+}
+
+/// The newest list of files in a volume, in the order of the paths.
+pub fn listed(volume: &Path) -> Vec<FileEntry> {
+    let text = fs::read_to_string(newest_set(volume).join("files.jsonl")).unwrap();
+    let mut files: Vec<FileEntry> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files
+}
+
+/// The newest set in a volume.
+pub fn newest_set(volume: &Path) -> PathBuf {
+    let base = volume.join(".config-backup");
+    let sets = fs::read_dir(base.join("sets")).into_iter().flatten();
+    sets.map(|entry| entry.unwrap().path())
+        .max()
+        .unwrap_or_else(|| base.join("set"))
 }
 
 /// Everything in a folder with content, mode and owner, to see that nothing changed.

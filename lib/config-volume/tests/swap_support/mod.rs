@@ -356,7 +356,7 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }
 
@@ -370,7 +370,41 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
+/// A file that leaves too little room for a second content.
+pub const FILLER: &str = "filler";
+
+/// A volume that has no room for both contents, but for either.
+///
+/// As root it is a small file system. Else [`cramped_options`] reserve so much that only removing the filler makes room: a
+/// gigabyte that is never written, since other programs fill and free the same disk meanwhile.
+pub fn cramped() -> Case {
+    let case = case_on(|volume| Mount::new(volume, "size=2m"));
+    if case._mount.is_some() {
+        fs::write(case.volume.join(FILLER), vec![1; 1200 << 10]).unwrap();
+    } else {
+        let filler = File::create(case.volume.join(FILLER)).unwrap();
+        rustix::fs::fallocate(&filler, rustix::fs::FallocateFlags::empty(), 0, 1 << 30).unwrap();
+    }
+    case
+}
+
+/// How the content of [`Case::source`] comes into a [`cramped`] volume.
+pub fn cramped_options(volume: &Path) -> SwapOptions {
+    let filler = fs::metadata(volume.join(FILLER)).map_or(0, |meta| meta.len());
+    SwapOptions {
+        keep_old: false,
+        staged: Some(volume.with_file_name("source")),
+        reserve: match filler > 10 << 20 {
+            true => config_volume::room(volume).unwrap() + filler / 2,
+            false => 0,
+        },
+        ..SwapOptions::default()
+    }
+}
+
 pub struct Case {
+    // Unmounted before the folder goes.
+    _mount: Option<Mount>,
     _folder: tempfile::TempDir,
     pub volume: PathBuf,
     pub source: PathBuf,
@@ -381,10 +415,16 @@ pub struct Case {
 
 /// A volume with its old content, and a backup.
 pub fn case() -> Case {
+    case_on(|_| None)
+}
+
+/// The same in a volume that may be mounted first.
+pub fn case_on(mount: impl FnOnce(&Path) -> Option<Mount>) -> Case {
     let folder = tempfile::tempdir().unwrap();
     let (volume, source) = (folder.path().join("config"), folder.path().join("source"));
     fs::create_dir(&volume).unwrap();
     fs::create_dir(&source).unwrap();
+    let mount = mount(&volume);
     make_old(&volume);
     make_new(&source);
     settle_links(&source);
@@ -392,6 +432,7 @@ pub fn case() -> Case {
     let old = tree(&volume);
     let new = in_whole_seconds(tree_without(&source, &[".velero"]));
     Case {
+        _mount: mount,
         _folder: folder,
         volume,
         source,

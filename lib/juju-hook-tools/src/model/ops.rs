@@ -159,6 +159,32 @@ impl Model {
         Ok(())
     }
 
+    /// `juju refresh`: gives an application another charm. Peer relations that only the new one has are made, as Juju does
+    /// (`addPeerRelationsOps` of `extraPeerRelations` in `state/application.go` of juju/juju 3.6); the units then get their
+    /// relation-created.
+    ///
+    /// # Errors
+    /// When there is no such application.
+    pub fn set_charm(&mut self, name: &str, charm: Charm) -> Result<(), ModelError> {
+        let application = self.application_mut(name)?;
+        application.charm = charm;
+        let peers: Vec<(String, String)> = application
+            .charm
+            .peers()
+            .map(|(endpoint, declared)| (endpoint.clone(), declared.interface.clone()))
+            .collect();
+        for (endpoint, interface) in peers {
+            let is_there = self
+                .relations
+                .values()
+                .any(|relation| relation.is_peer() && relation.endpoint_of(name) == Some(endpoint.as_str()));
+            if !is_there {
+                self.add_peer_relation(name, endpoint, interface);
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn application(&self, name: &str) -> Result<&Application, ModelError> {
         self.applications
             .get(name)

@@ -8,7 +8,7 @@ use super::objects::PodParts;
 use super::patch;
 
 impl Objects {
-    /// Writes an application's StatefulSet as Juju does. What others changed in it is gone.
+    /// Writes an application's StatefulSet and its account as Juju does. What others changed in it is gone.
     pub fn put_stateful_set(&mut self, parts: &PodParts) {
         let app = parts.app();
         let labels = json!({"app.kubernetes.io/name": app});
@@ -37,6 +37,7 @@ impl Objects {
             },
         });
         self.stateful_sets.insert(app.to_owned(), set);
+        self.put_account(app);
     }
 
     /// Units whose pods are not what their StatefulSet says now, the highest number first, as its controller goes.

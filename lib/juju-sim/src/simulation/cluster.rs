@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::Simulation;
+use crate::agent::{DispatchReport, ToolCall};
 use crate::error::{Error, Result};
 use crate::kubernetes::{ClusterOptions, ClusterRequest, PodParts, Server, StorageParts};
 
@@ -22,6 +23,17 @@ impl Simulation {
     /// The claim of this name as the stand-in Kubernetes has it.
     pub fn claim(&self, name: &str) -> Option<Value> {
         self.state.cluster.lock().claims.get(name).cloned()
+    }
+
+    /// The service accounts that carry an application's label, by name: its own, and one for each hook that read a secret.
+    /// A backup that selects service accounts holds them all.
+    pub fn service_accounts(&self, app: &str) -> Vec<String> {
+        let objects = self.state.cluster.lock();
+        let of_app = objects
+            .accounts
+            .iter()
+            .filter(|(_, account)| account["metadata"]["labels"]["app.kubernetes.io/name"] == app);
+        of_app.map(|(name, _)| name.clone()).collect()
     }
 
     /// Every request to the stand-in Kubernetes so far, oldest first.
@@ -128,6 +140,16 @@ impl Simulation {
         if let Some(unit) = self.units(app).first() {
             let parts = self.pod_parts(unit);
             self.state.cluster.lock().put_stateful_set(&parts);
+        }
+    }
+
+    /// Notes in the cluster what a unit's hook did that leaves something there.
+    pub(crate) fn tell_cluster_of_hook(&mut self, report: &DispatchReport) {
+        let has_read = |call: &ToolCall| call.tool == "secret-get" && call.code == 0;
+        // In a real pod Kubernetes is real too.
+        if !self.state.options.layout.is_pod() && report.tools.iter().any(has_read) {
+            let app = juju_hook_tools::model::application_name(&report.unit);
+            self.state.cluster.lock().put_secret_consumer(app);
         }
     }
 

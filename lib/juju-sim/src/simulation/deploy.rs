@@ -136,17 +136,13 @@ impl Simulation {
                 };
             }
         }
-        let application = self
-            .state
-            .model
-            .applications
-            .get_mut(app)
-            .ok_or_else(|| not_found(app))?;
-        if application.charm.name != folder.charm.name {
-            let (old, new) = (&application.charm.name, &folder.charm.name);
+        let application = self.state.model.applications.get(app);
+        let old = &application.ok_or_else(|| not_found(app))?.charm.name;
+        if *old != folder.charm.name {
+            let new = &folder.charm.name;
             return Err(Error::refused(format!("cannot upgrade {old:?} to {new:?}")));
         }
-        application.charm = folder.charm;
+        self.state.model.set_charm(app, folder.charm).map_err(refusal)?;
         let record = AppRecord {
             charm_dir: stored,
             revision,
@@ -302,7 +298,9 @@ impl Simulation {
                 }
                 self.state.model.applications.remove(&app);
                 self.state.apps.remove(&app);
-                self.state.cluster.lock().stateful_sets.remove(&app);
+                let mut objects = self.state.cluster.lock();
+                objects.stateful_sets.remove(&app);
+                objects.accounts.remove(&app);
             }
         }
         Ok(!gone.is_empty())

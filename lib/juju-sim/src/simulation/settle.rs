@@ -240,6 +240,7 @@ impl Simulation {
         };
         self.state.model = ended.model;
         ran.report.tools = ended.calls;
+        self.tell_cluster_of_hook(&ran.report);
         ran.action = ended.session.action().cloned();
         ran.log = ended.log;
         if let Some(unused) = ended.fault {

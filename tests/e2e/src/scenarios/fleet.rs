@@ -48,7 +48,7 @@ pub const FLEET: [Member; 7] = [
     },
     Member {
         name: "jellyfin",
-        databases: &["data/jellyfin.db"],
+        databases: &["data/data/jellyfin.db"],
     },
     Member {
         name: "plex",

@@ -168,7 +168,7 @@ async fn is_restored(ground: &Ground, running: &Running<'_>, volume: &Path, want
 
 /// A charm that starts after a kill makes the volume whole without the cluster.
 async fn settle_instead(running: &Running<'_>, task: &Task, wanted: &Held) -> Result<usize> {
-    let places = [Step::Transfer, Step::Stop, Step::Swap, Step::Start];
+    let places = [Step::Transfer, Step::Stop, Step::Swap, Step::Start, Step::Clean];
     for step in places {
         let damaged = damage(running).await?;
         let killed = Task {
@@ -178,17 +178,20 @@ async fn settle_instead(running: &Running<'_>, task: &Task, wanted: &Held) -> Re
         let ended = killed.play().await?;
         ensure!(ended == Ended::Killed, "{step:?}: {ended:?}");
         running.in_workload("/charm/bin/pebble stop radarr").await?;
-        let settled = engine::settle(&task.volume)?;
+        let settled = engine::settle(&task.volume, false)?;
         let expected = match (&settled, step) {
-            (Settled::NewContent(Some(_)), Step::Start) => wanted,
-            (Settled::OldContent(Some(_)), Step::Transfer | Step::Stop | Step::Swap) => &damaged,
+            // Only then the app was seen healthy with it.
+            (Settled::NewContent(Some(_)), Step::Clean) => wanted,
+            (Settled::OldContent(Some(_)), Step::Transfer | Step::Stop | Step::Swap | Step::Start) => {
+                &damaged
+            }
             _ => bail!("{step:?}: settled as {settled:?}"),
         };
         expected
             .is_same(&RADARR.held(running).await?, &[])
             .with_context(|| format!("settled after a kill at {step:?}"))?;
         ensure!(
-            engine::settle(&task.volume)? == Settled::Nothing,
+            engine::settle(&task.volume, false)? == Settled::Nothing,
             "{step:?}: something is left"
         );
         running.in_workload("/charm/bin/pebble start radarr").await?;

@@ -10,6 +10,7 @@ use config_recovery::cluster::Cluster;
 use config_recovery::journal::Step;
 use config_recovery::report::Reporter;
 use config_recovery::scratch::{self, Purpose, Scratch, ScratchSpec, Until, Worked};
+use config_volume::{OutsideLinks, UnpackLimits};
 use futures::FutureExt;
 use futures::future::try_join_all;
 use kube::api::ListParams;
@@ -215,7 +216,13 @@ impl BackedUp {
     async fn copied(&self, place: &Scratch, target: &str, reporter: &Bytes) -> Result<PathBuf> {
         let folder = self.folder.join(target);
         std::fs::create_dir_all(&folder)?;
-        let unpacked = place.unpack_into(&self.cluster, &folder, reporter).await?;
+        let limits = UnpackLimits {
+            outside_links: OutsideLinks::Keep,
+            ..UnpackLimits::default()
+        };
+        let unpacked = place
+            .unpack_into(&self.cluster, &folder, &limits, reporter)
+            .await?;
         ensure!(unpacked.bytes > 0, "nothing was copied: {unpacked:?}");
         Ok(folder)
     }

@@ -1,0 +1,119 @@
+//! The action `backup-now`.
+
+use std::time::Instant;
+
+use config_recovery::backups::{BackupSummary, Verdict};
+use config_recovery::make::MakeSpec;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Call, Results, Stopped, declared, named};
+use crate::env::Env;
+use crate::facts::Facts;
+use crate::names::{BACKUP_ENDPOINT, pod_name};
+use crate::profile::AppProfile;
+use crate::recovery::texts::size;
+use crate::recovery::{Lines, as_engine, own_id};
+use crate::steps::apply;
+use crate::steps::prepare_volume::{Situation, judge};
+use crate::steps::validate::{BackupSettings, validate};
+
+/// The action's entry in `actions.yaml`.
+pub fn declaration() -> Value {
+    declared(
+        "Makes a backup of the config volume now, as the schedule would, and waits for its end. On the unit with the data, \
+         with trust and a relation to velero-operator, whose action list-backups shows it too. Fails if the backup does, and \
+         also if it is Completed and holds no byte. Results: `backup-name`, `backup-uid` and `backup-time`; `bytes` of the \
+         config volume (absent for a snapshot, which does not tell); `seconds` that it took; `complaints` of Velero's, if \
+         there are some.",
+        json!({}),
+        &[],
+    )
+}
+
+/// Runs the action.
+pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
+    let Env {
+        juju,
+        cluster,
+        recovery,
+        profile,
+        ..
+    } = call.env;
+    let backup = settings(profile, call.facts)?;
+    // A pod that is new since the last event lacks them.
+    let annotations = &backup.decision.annotations;
+    if !annotations.is_empty() || backup.decision.labels.is_some() {
+        apply::mark(
+            cluster,
+            &pod_name(juju),
+            annotations,
+            backup.decision.labels.clone(),
+        )
+        .map_err(|error| as_engine("mark what is backed up", error))?;
+    }
+    // What the operator says about volumes that are not named does not matter: the pod names all of them.
+    let spec = backup.request.spec().to_velero_backup_spec(false);
+    let make = MakeSpec::on_demand(own_id(juju), BACKUP_ENDPOINT, spec);
+    let began = Instant::now();
+    let say = |line: &str| call.say(line);
+    let made = recovery.backup_now(&make, &Lines::to(&say))?;
+    if let Some(reason) = shortcoming(&made, Timestamp::now()) {
+        return Err(Stopped::Because(reason));
+    }
+    let mut results = named(&made);
+    let took = made
+        .started
+        .zip(made.completed)
+        .map(|(from, to)| to.duration_since(from));
+    let seconds = took.map_or(began.elapsed().as_secs_f64(), |took| took.as_secs_f64());
+    results.insert("seconds".to_owned(), format!("{seconds:.0}"));
+    if let Some(bytes) = made.holds.bytes() {
+        call.say(&format!("backup {} holds {}", made.name, size(bytes)));
+        results.insert("bytes".to_owned(), bytes.to_string());
+    }
+    if !made.complaints.is_empty() {
+        results.insert("complaints".to_owned(), made.complaints.join("; "));
+    }
+    Ok(results)
+}
+
+/// What is asked for, if a backup could hold anything.
+fn settings(profile: &AppProfile, facts: &Facts) -> Result<BackupSettings, String> {
+    let start = judge(profile, facts, Situation::Dispatch);
+    if let Err(blocker) = &start {
+        return Err(blocker.text.clone());
+    }
+    let backup = validate(profile, facts, &start).backup;
+    let backup = backup.ok_or_else(|| format!("{} has nothing to back up", profile.title))?;
+    let backup = backup.map_err(|problem| problem.to_string())?;
+    if !facts.is_backed_up {
+        return Err(format!(
+            "there is no relation {BACKUP_ENDPOINT}; juju integrate {} velero-operator",
+            facts.app
+        ));
+    }
+    match &backup.decision.problem {
+        Some(problem) => Err(problem.to_string()),
+        None => Ok(backup),
+    }
+}
+
+/// Why the backup is not one to rely on.
+fn shortcoming(made: &BackupSummary, now: Timestamp) -> Option<String> {
+    let name = &made.name;
+    let reason = match made.verdict(now) {
+        Verdict::Good => return None,
+        Verdict::Empty => format!("backup {name} is Completed and holds no byte of the config volume"),
+        verdict => format!("backup {name} is {verdict} ({})", made.phase_word()),
+    };
+    let complaints = made.complaints.join("; ");
+    let complaints = if complaints.is_empty() {
+        complaints
+    } else {
+        format!(": {complaints}")
+    };
+    Some(format!(
+        "{reason}{complaints}; show-backup-spec tells what is asked for, velero backup logs {name} what came of it"
+    ))
+}

@@ -1,0 +1,119 @@
+//! The action `list-backups`.
+
+use config_recovery::backups::{AppId, BackupSummary, last_good};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Call, Results, Stopped, declared};
+use crate::recovery::own_id;
+use crate::recovery::texts::{age, size, time};
+
+/// Juju takes about 100 KB of results.
+const TOLD: usize = 50;
+
+/// The action's entry in `actions.yaml`.
+pub fn declaration() -> Value {
+    declared(
+        "Lists the app's backups, newest first, with what they really hold. Changes nothing. On the unit with the data, with trust. \
+         Results: `table` is the list to read; `count` is how many there are; `latest-good` is the uid of the newest good \
+         one, if there is one; `backups.UID.` has for each of the newest 50 `name`, `started`, `age`, `phase` (Velero's \
+         word), `verdict` (good, running, EMPTY, PARTIAL, FAILED, expired), `bytes` of the config volume (absent for a \
+         snapshot, which does not tell), `schedule` that made it, `expires`, and `complaints` of Velero's. An EMPTY one is \
+         Completed for Velero and holds nothing.",
+        json!({}),
+        &[],
+    )
+}
+
+/// Runs the action.
+pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
+    let whose = own_id(call.env.juju);
+    let backups = call.env.recovery.list(&whose)?;
+    Ok(results(&backups, &whose, Timestamp::now()))
+}
+
+/// The results of the action.
+fn results(backups: &[BackupSummary], whose: &AppId, now: Timestamp) -> Results {
+    let mut results = Results::from([
+        ("count".to_owned(), backups.len().to_string()),
+        ("table".to_owned(), table(backups, whose, now)),
+    ]);
+    if let Some(good) = last_good(backups, whose, now) {
+        results.insert("latest-good".to_owned(), good.uid);
+    }
+    for backup in backups.iter().take(TOLD).filter(|backup| is_key(&backup.uid)) {
+        let mut entry = |key: &str, value: String| {
+            results.insert(format!("backups.{}.{key}", backup.uid), value);
+        };
+        entry("name", backup.name.clone());
+        entry("phase", backup.phase_word());
+        entry("verdict", backup.verdict(now).to_string());
+        if let Some(started) = backup.started {
+            entry("started", started.to_string());
+            entry("age", age(started, now));
+        }
+        if let Some(bytes) = backup.holds.bytes() {
+            entry("bytes", bytes.to_string());
+        }
+        if let Some(schedule) = &backup.schedule {
+            entry("schedule", schedule.clone());
+        }
+        if let Some(expires) = backup.expires {
+            entry("expires", expires.to_string());
+        }
+        if !backup.complaints.is_empty() {
+            entry("complaints", backup.complaints.join("; "));
+        }
+    }
+    results
+}
+
+/// Juju takes lower-case letters, digits and dashes in a key.
+fn is_key(uid: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    uid.bytes().all(|byte| is_plain(byte) || byte == b'-')
+        && uid.bytes().next().is_some_and(is_plain)
+        && uid.bytes().last().is_some_and(is_plain)
+}
+
+fn table(backups: &[BackupSummary], whose: &AppId, now: Timestamp) -> String {
+    if backups.is_empty() {
+        return format!("there is no backup of {whose}; run backup-now");
+    }
+    let mut rows = vec![["STARTED", "AGE", "VERDICT", "SIZE", "EXPIRES", "UID", "NAME"].map(str::to_owned)];
+    rows.extend(backups.iter().take(TOLD).map(|backup| {
+        [
+            backup.started.map_or_else(|| "-".to_owned(), time),
+            backup
+                .started
+                .map_or_else(|| "-".to_owned(), |started| age(started, now)),
+            backup.verdict(now).to_string(),
+            backup.holds.bytes().map_or_else(|| "snapshot".to_owned(), size),
+            backup.expires.map_or_else(|| "-".to_owned(), time),
+            backup.uid.clone(),
+            backup.name.clone(),
+        ]
+    }));
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..7).map(width).collect();
+    let mut lines: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let cells: Vec<String> = row
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:width$}"))
+                .collect();
+            cells.join("  ").trim_end().to_owned()
+        })
+        .collect();
+    if backups.len() > TOLD {
+        lines.push(format!("and {} older ones", backups.len() - TOLD));
+    }
+    lines.join("\n")
+}

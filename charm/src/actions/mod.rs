@@ -1,0 +1,273 @@
+//! What a person runs: [`ACTIONS`] is the table of all of them.
+//!
+//! Each says what it does in the action's log while it runs. What goes wrong comes with what to do about it; that there is no
+//! backup, that the cluster cannot be reached and that something is not allowed are three different texts.
+
+mod backup_now;
+mod list_backups;
+mod restore;
+mod restored_app;
+pub mod rotate;
+mod show_backup_spec;
+mod start_empty;
+mod verify;
+
+use std::collections::BTreeMap;
+
+use config_recovery::backups::BackupSummary;
+use config_recovery::engine::Checked;
+use serde_json::{Map, Value, json};
+
+use crate::CharmError;
+use crate::data_unit::DataUnit;
+use crate::env::Env;
+use crate::facts::Facts;
+use crate::names::{
+    BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP, SHOW_BACKUP_SPEC, START_EMPTY, VERIFY_BACKUP,
+};
+use crate::profile::AppProfile;
+use crate::recovery::texts::told;
+use crate::steps::gather::{Look, gather};
+
+/// Results by key.
+pub type Results = BTreeMap<String, String>;
+
+/// On which unit an action runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The leader.
+    Leader,
+    /// The unit with the data; the leader, where no unit has them.
+    Data,
+}
+
+/// One action.
+pub struct Action {
+    /// Its name; `None` for an app that does not have it.
+    name: fn(&AppProfile) -> Option<&'static str>,
+    /// Its entry in `actions.yaml`.
+    declaration: fn(&AppProfile) -> Value,
+    /// What it cannot do when it fails: "list backups".
+    what: &'static str,
+    /// Where it runs.
+    place: Place,
+    /// Runs it.
+    run: fn(Call<'_>) -> Result<Results, Stopped>,
+}
+
+/// The name, for an app with a config volume.
+macro_rules! with_volume {
+    ($name:expr) => {
+        |profile| profile.storage.is_some().then_some($name)
+    };
+}
+
+/// All actions.
+pub const ACTIONS: [Action; 7] = [
+    Action {
+        name: rotate::name,
+        declaration: rotate::declaration,
+        what: "rotate",
+        place: Place::Leader,
+        run: rotate::run,
+    },
+    Action {
+        name: with_volume!(SHOW_BACKUP_SPEC),
+        declaration: |_| show_backup_spec::declaration(),
+        what: "show the backup spec",
+        place: Place::Data,
+        run: show_backup_spec::run,
+    },
+    Action {
+        name: with_volume!(LIST_BACKUPS),
+        declaration: |_| list_backups::declaration(),
+        what: "list backups",
+        place: Place::Data,
+        run: list_backups::run,
+    },
+    Action {
+        name: with_volume!(BACKUP_NOW),
+        declaration: |_| backup_now::declaration(),
+        what: "make a backup",
+        place: Place::Data,
+        run: backup_now::run,
+    },
+    Action {
+        name: with_volume!(VERIFY_BACKUP),
+        declaration: |_| verify::declaration(),
+        what: "verify a backup",
+        place: Place::Data,
+        run: verify::run,
+    },
+    Action {
+        name: with_volume!(RESTORE_FROM_BACKUP),
+        declaration: |_| restore::declaration(),
+        what: "restore",
+        place: Place::Data,
+        run: restore::run,
+    },
+    Action {
+        name: with_volume!(START_EMPTY),
+        declaration: |_| start_empty::declaration(),
+        what: "start empty",
+        place: Place::Data,
+        run: start_empty::run,
+    },
+];
+
+/// The entries of `actions.yaml`.
+pub fn declarations(profile: &AppProfile) -> impl Iterator<Item = (String, Value)> {
+    ACTIONS.iter().filter_map(move |action| {
+        let name = (action.name)(profile)?;
+        Some((name.to_owned(), (action.declaration)(profile)))
+    })
+}
+
+/// Why an action could not be done.
+pub enum Stopped {
+    /// By its own words.
+    Because(String),
+    /// By the engine.
+    Engine(config_recovery::Error),
+    /// Juju does not work.
+    Juju(CharmError),
+}
+
+impl From<config_recovery::Error> for Stopped {
+    fn from(error: config_recovery::Error) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl From<CharmError> for Stopped {
+    fn from(error: CharmError) -> Self {
+        Self::Juju(error)
+    }
+}
+
+impl From<juju_charm::Error> for Stopped {
+    fn from(error: juju_charm::Error) -> Self {
+        Self::Juju(error.into())
+    }
+}
+
+impl From<String> for Stopped {
+    fn from(reason: String) -> Self {
+        Self::Because(reason)
+    }
+}
+
+/// What an action works with.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    env: Env<'a>,
+    /// The world as the action found it.
+    facts: &'a Facts,
+}
+
+/// Runs the action `name`.
+///
+/// # Errors
+/// When a hook tool fails.
+pub fn run(env: Env<'_>, name: &str) -> Result<(), CharmError> {
+    let juju = env.juju;
+    let mut actions = ACTIONS.iter();
+    let Some(action) = actions.find(|action| (action.name)(env.profile) == Some(name)) else {
+        let message = format!("action {name:?} is not known to this charm; see juju actions");
+        return Ok(juju.action_fail(&message)?);
+    };
+    let what = action.what;
+    let facts = gather(env, Look::Everything)?;
+    let done = match elsewhere(action.place, &facts) {
+        Some(reason) => Err(Stopped::Because(reason)),
+        None => (action.run)(Call { env, facts: &facts }),
+    };
+    match done {
+        Ok(results) => Ok(juju.action_set(&results)?),
+        Err(Stopped::Because(reason)) => Ok(juju.action_fail(&format!("cannot {what}: {reason}"))?),
+        // Its text begins with what it cannot do.
+        Err(Stopped::Engine(error)) => Ok(juju.action_fail(&told(&error, juju.context().app()))?),
+        Err(Stopped::Juju(error)) => Err(error),
+    }
+}
+
+/// Why the action does not run on this unit, and on which one it does.
+fn elsewhere(place: Place, facts: &Facts) -> Option<String> {
+    let app = &facts.app;
+    match (place, &facts.data) {
+        (Place::Data, DataUnit::NotTracked | DataUnit::Here) => None,
+        (
+            Place::Data,
+            DataUnit::Elsewhere {
+                unit,
+                is_present: true,
+            },
+        ) => Some(format!("{unit} has the data; run it there")),
+        _ if facts.leader => None,
+        _ => Some(format!("this unit does not lead; run it on {app}/leader")),
+    }
+}
+
+impl Call<'_> {
+    /// Tells the person who waits. That it cannot be told is no reason to stop.
+    fn say(&self, line: &str) {
+        if let Err(error) = self.env.juju.action_log(line) {
+            log::debug!("action log: {error}");
+        }
+    }
+
+    /// A text parameter; `None` if it is not given or empty.
+    fn text(&self, parameters: &Map<String, Value>, name: &str) -> Option<String> {
+        let text = parameters.get(name)?.as_str()?.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+}
+
+fn declared(description: &str, properties: Value, required: &[&str]) -> Value {
+    let mut declaration = json!({
+        "description": description,
+        "additionalProperties": false,
+    });
+    if properties
+        .as_object()
+        .is_some_and(|properties| !properties.is_empty())
+    {
+        declaration["params"] = properties;
+    }
+    if !required.is_empty() {
+        declaration["required"] = json!(required);
+    }
+    declaration
+}
+
+/// Name, uid and the time of a backup, as results.
+fn named(backup: &BackupSummary) -> Results {
+    let mut results = Results::from([
+        ("backup-name".to_owned(), backup.name.clone()),
+        ("backup-uid".to_owned(), backup.uid.clone()),
+    ]);
+    if let Some(time) = backup.completed.or(backup.started) {
+        results.insert("backup-time".to_owned(), time.to_string());
+    }
+    results
+}
+
+/// What came back and was checked, as results.
+fn of_check(checked: &Checked) -> Results {
+    let mut results = named(&checked.backup);
+    let entries = [
+        ("files", checked.files.to_string()),
+        ("bytes", checked.bytes.to_string()),
+        ("databases", checked.databases.to_string()),
+        ("promised", checked.promised.to_string()),
+        ("seconds", format!("{:.1}", checked.took.as_secs_f64())),
+    ];
+    results.extend(entries.map(|(key, value)| (key.to_owned(), value)));
+    if let Some(took) = checked.velero_took {
+        results.insert("velero-seconds".to_owned(), took.as_secs().to_string());
+    }
+    if !checked.notes.is_empty() {
+        results.insert("notes".to_owned(), checked.notes.join("\n"));
+    }
+    results
+}

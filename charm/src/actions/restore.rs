@@ -1,0 +1,249 @@
+//! The action `restore-from-backup`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use config_recovery::backups::{AppId, Choice};
+use config_recovery::engine::{RestorePlan, UnitPod, Wanted};
+use juju_charm::Juju;
+use serde_json::{Map, Value, json};
+use velero_backup_config::parse_go_duration;
+
+use super::restored_app::RestoredApp;
+use super::{Call, Results, Stopped, declared, named, of_check};
+use crate::backup::CHARM_CONTAINER;
+use crate::data_unit::{self, DATA_UNIT};
+use crate::env::Env;
+use crate::facts::{Container, Facts, Storage};
+use crate::names::{RESTORE_FROM_BACKUP, pod_name};
+use crate::profile::AppProfile;
+use crate::recovery::texts::{size, time};
+use crate::recovery::{Lines, elsewhere, image, own_id};
+use crate::steps::prepare_volume::takes_over;
+use crate::steps::validate::workload_settings;
+use crate::steps::{self, Asks};
+
+/// The longest patience that makes sense: an action that hangs must end.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(24 * 3600);
+
+/// The action's entry in `actions.yaml`.
+pub fn declaration() -> Value {
+    declared(
+        "Replaces the content of the config volume by that of a backup. The backup is restored and checked beside the app \
+         first; the app is stopped only while the content is exchanged, and must become healthy afterwards, otherwise the \
+         previous content is restored. The app's credentials stay what they are now. On the unit with the data, or on the \
+         leader where no unit has them, with trust. Results: \
+         `result` is `restored`, or `checked` for a dry run, which has `steps` to read and `commands` to do the same by \
+         hand; `backup-name`, `backup-uid` and `backup-time`; `files` and `bytes` that came back; `databases` that are \
+         sound; `promised` says whether a manifest told what had to come back; `seconds` in all and `velero-seconds` of \
+         Velero's; `notes`, if there are some.",
+        json!({
+            "backup-uid": {
+                "type": "string",
+                "description": "Uid or name of the backup, or latest for the newest good one; list-backups shows them.",
+            },
+            "dry-run": {
+                "type": "boolean",
+                "default": false,
+                "description": "Check what can be checked before, say what would be done, and change nothing.",
+            },
+            "from-app": {
+                "type": "string",
+                "default": "",
+                "description": "The application that the backup is of, if it is not this one.",
+            },
+            "from-model": {
+                "type": "string",
+                "default": "",
+                "description": "The model that the backup is of, if it is not this one.",
+            },
+            "keep-old": {
+                "type": "boolean",
+                "default": true,
+                "description": "Keep the previous content until the app is healthy with the new one. If false and space is \
+                    short, the previous content is deleted first; no rollback.",
+            },
+            "patience": {
+                "type": "string",
+                "default": "",
+                "description": "How long the app may take to become healthy with the new content: 10m, 1h30m. Empty: 2 minutes, \
+                    and more for a large database, which an app may have to convert.",
+            },
+        }),
+        &["backup-uid"],
+    )
+}
+
+/// Runs the action.
+pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
+    let Env {
+        juju,
+        recovery,
+        profile,
+        ..
+    } = call.env;
+    let parameters = juju.action_parameters()?;
+    let Some(uid) = call.text(&parameters, "backup-uid") else {
+        return Err("backup-uid must be a uid, a name, or latest".to_owned().into());
+    };
+    let patience = call.text(&parameters, "patience");
+    let patience = patience.as_deref().map(patience_of).transpose()?;
+    let volume = ready(profile, call.facts)?;
+    let target = own_id(juju);
+    let wanted = Wanted {
+        from: from(call, &parameters, &target),
+        target,
+        choice: Choice::from(uid.as_str()),
+        holder: juju.context().unit().to_string(),
+        image: image(call.env)?,
+        patience,
+    };
+    let flag = |name: &str, default: bool| parameters.get(name).and_then(Value::as_bool).unwrap_or(default);
+    let (dry_run, keep_old) = (flag("dry-run", false), flag("keep-old", true));
+    let carry_out = || -> Result<Results, Stopped> {
+        let plan = recovery.plan_restore(&wanted, volume, keep_old, &elsewhere(juju))?;
+        if dry_run {
+            return Ok(shown(profile, juju, &plan));
+        }
+        call.say(&format!("restoring {}", described(&plan)));
+        let say = |line: &str| call.say(line);
+        let checked = recovery.restore(&plan, &mut RestoredApp(call.env), &Lines::to(&say))?;
+        if takes_over(call.facts) {
+            bind(call)?;
+        }
+        let mut results = of_check(&checked);
+        results.insert("result".to_owned(), "restored".to_owned());
+        Ok(results)
+    };
+    let done = carry_out();
+    if !dry_run {
+        // Whatever came of it, the status tells how the app stands now.
+        steps::run(call.env, Asks::Nothing)?;
+    }
+    done
+}
+
+/// Writes down that this unit has the data now.
+fn bind(call: Call<'_>) -> Result<(), Stopped> {
+    let juju = call.env.juju;
+    if let Some(id) = juju.relations(data_unit::ENDPOINT)?.first() {
+        let here = BTreeMap::from([(DATA_UNIT.to_owned(), call.facts.unit.to_string())]);
+        juju.set_own_app_data(id, &here)?;
+    }
+    Ok(())
+}
+
+fn patience_of(text: &str) -> Result<Duration, String> {
+    let parsed = parse_go_duration(text).map_err(|error| format!("patience {text:?}: {error}"))?;
+    let nanoseconds = u64::try_from(parsed).unwrap_or_default();
+    let patience = Duration::from_nanos(nanoseconds);
+    if patience.is_zero() || patience > LONGEST_PATIENCE {
+        return Err(format!(
+            "patience {text:?}: must be more than 0 and at most 24h; for example 10m"
+        ));
+    }
+    Ok(patience)
+}
+
+fn from(call: Call<'_>, parameters: &Map<String, Value>, target: &AppId) -> Option<AppId> {
+    let app = call.text(parameters, "from-app");
+    let model = call.text(parameters, "from-model");
+    (app.is_some() || model.is_some()).then(|| AppId {
+        app: app.unwrap_or_else(|| target.app.clone()),
+        model: model.unwrap_or_else(|| target.model.clone()),
+    })
+}
+
+/// The volume, if the app could be started again afterwards. Otherwise a restore would end in the way back.
+fn ready<'a>(profile: &AppProfile, facts: &'a Facts) -> Result<&'a Path, String> {
+    if let Err(problem) = &facts.metadata {
+        return Err(problem.to_string());
+    }
+    match &facts.container {
+        Container::NotReachable => {
+            return Err(format!(
+                "Pebble of container {} is not responding; try again when juju status is active",
+                profile.name
+            ));
+        }
+        Container::Faulty { reason } => return Err(format!("container {}: {reason}", profile.name)),
+        Container::Ready(_) => {}
+    }
+    workload_settings(profile, facts).map_err(|problem| problem.to_string())?;
+    match &facts.storage {
+        Storage::Mounted { location, .. } => Ok(location),
+        _ => Err("the config volume is not mounted; look at juju storage".to_owned()),
+    }
+}
+
+fn described(plan: &RestorePlan) -> String {
+    let backup = plan.backup();
+    let when = backup.completed.or(backup.started);
+    format!(
+        "backup {} of {}{}{}",
+        backup.name,
+        backup.whose,
+        when.map(|when| format!(", {}", time(when))).unwrap_or_default(),
+        backup
+            .holds
+            .bytes()
+            .map(|bytes| format!(", {}", size(bytes)))
+            .unwrap_or_default()
+    )
+}
+
+/// What would be done.
+fn shown(profile: &AppProfile, juju: &Juju, plan: &RestorePlan) -> Results {
+    let namespace = config_recovery::scratch::namespace(&plan.target, plan.scratch.purpose);
+    let title = &profile.title;
+    let mut steps = vec![
+        format!(
+            "Velero brings {} back into a claim of {} in namespace {namespace}",
+            described(plan),
+            size(plan.scratch.size)
+        ),
+        match &plan.stage_elsewhere {
+            Some(folder) => format!("its files are copied to {}", folder.display()),
+            None => format!(
+                "its files are copied to the config volume, beside what is there, into {}",
+                config_volume::RESTORE_FOLDER
+            ),
+        },
+        "files, databases and the app's own config file are checked".to_owned(),
+        format!("namespace {namespace} is removed"),
+        format!("{title} is stopped"),
+        match plan.keep_old {
+            true => "the content is exchanged; the old one is kept".to_owned(),
+            false => {
+                "the content is exchanged; the old one is removed where there is no room for both".to_owned()
+            }
+        },
+        format!("{title} is started, with the credentials that it has now, and has to answer"),
+        "the old content is removed".to_owned(),
+    ];
+    for (number, step) in steps.iter_mut().enumerate() {
+        step.insert_str(0, &format!("{}. ", number + 1));
+    }
+    if plan.keep_old {
+        steps.push(format!(
+            "If {title} does not get well, the old content is put back and it is started with that."
+        ));
+    }
+    steps.push(format!(
+        "To do it: juju run {} {RESTORE_FROM_BACKUP} backup-uid={}",
+        juju.context().unit(),
+        plan.backup().uid
+    ));
+    let mut results = named(plan.backup());
+    results.insert("result".to_owned(), "checked".to_owned());
+    results.insert("steps".to_owned(), steps.join("\n"));
+    let unit = UnitPod {
+        pod: &pod_name(juju),
+        charm: CHARM_CONTAINER,
+        workload: &profile.name,
+        service: &profile.name,
+    };
+    results.insert("commands".to_owned(), plan.commands(unit));
+    results
+}

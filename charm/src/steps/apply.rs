@@ -1,0 +1,453 @@
+//! Step 6. Makes the changes of a [`Plan`], and nothing else.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{MetadataExt, chown, lchown};
+use std::path::Path;
+use std::time::Duration;
+
+use juju_charm::hook_tools;
+use juju_charm::pebble::{Error as PebbleError, ExecOptions, FileOptions, Pebble};
+use juju_charm::secret::{SecretMetadata, SecretOwner};
+use juju_charm::{Juju, RelationId};
+
+use crate::CharmError;
+use crate::credentials;
+use crate::credentials_seen::CredentialsSeen;
+use crate::data_unit;
+use crate::env::Env;
+use crate::ingress;
+use crate::kubernetes::{Cluster, ClusterError, MountChange};
+use crate::media::{self, claim};
+use crate::names::{BACKUP_ENDPOINT, pod_name};
+use crate::profile::{AppProfile, User};
+
+use super::plan::{Command, FileWrite, OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
+
+/// How long a service may take to start or stop, beside the time that its app file gives it to end.
+const SERVICE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What became of the workload part of a plan.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It was left alone: nothing could or might be done.
+    Left,
+    /// It is as it should be, and nothing had to be done.
+    Unchanged,
+    /// It was brought to where it should be.
+    Changed,
+    /// A step did not work. The steps after it were not done.
+    Failed {
+        /// What could not be done, and why.
+        reason: String,
+    },
+}
+
+/// What came of a plan.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The workload.
+    pub workload: Applied,
+    /// What backups need on the pod and its claim.
+    pub marked: Result<(), ClusterError>,
+    /// What keeps the media that the pod mounts out of backups.
+    pub kept_out: Result<(), ClusterError>,
+    /// What the pods mount; `None` when it was left as it is.
+    pub mounted: Option<Result<(), ClusterError>>,
+}
+
+/// Applies `plan`. What Juju has to keep goes first, so that a failing workload does not hold up a backup request.
+///
+/// # Errors
+/// When a hook tool fails. Then Juju drops what was written in this hook and runs it again. A fault of the workload
+/// is not an error of the hook: it is [`Applied::Failed`] and becomes a status.
+pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
+    let Env {
+        juju,
+        pebble,
+        cluster,
+        profile,
+        ..
+    } = env;
+    // No `..`: a new part of the plan does not compile until it is applied.
+    let Plan {
+        secret,
+        databags,
+        peers,
+        ingress,
+        open_ports,
+        version,
+        pod,
+        claim,
+        keep_out,
+        let_in,
+        mount,
+        workload,
+        commands,
+    } = plan;
+    change_secret(juju, profile, secret)?;
+    for change in databags {
+        if let Some(id) = relation(juju, BACKUP_ENDPOINT, &change.relation_id)? {
+            juju.set_own_app_data(&id, &change.set)?;
+        }
+    }
+    for (endpoint, bags) in [(data_unit::ENDPOINT, peers), (ingress::ENDPOINT, ingress)] {
+        if let Some(OwnBags {
+            relation_id,
+            app,
+            unit,
+        }) = bags
+            && let Some(id) = relation(juju, endpoint, &relation_id)?
+        {
+            if !app.is_empty() {
+                juju.set_own_app_data(&id, &app)?;
+            }
+            if !unit.is_empty() {
+                juju.set_own_unit_data(&id, &unit)?;
+            }
+        }
+    }
+    for port in open_ports {
+        juju.open_port(port)?;
+    }
+    if let Some(version) = version {
+        juju.set_workload_version(&version)?;
+    }
+    let marked = mark(cluster, &pod_name(juju), &pod, claim);
+    if let Err(error) = &marked {
+        log::warn!("backups: {error}");
+    }
+    let kept_out = match keep_out {
+        Some(claim) => cluster.exclude_claim(&claim, true),
+        None => Ok(()),
+    };
+    if let Err(error) = &kept_out {
+        log::warn!("relation {}: {error}", media::ENDPOINT);
+    }
+    let workload = change_workload(pebble, profile, workload, &commands);
+    // Last, since the pod ends of it. A dispatch that is cut off by that is run again in the new pod.
+    let mounted = mount.map(|change| change_mount(cluster, juju.context().app(), &change, let_in.as_deref()));
+    if let Some(Ok(())) = &mounted {
+        log::info!(
+            "relation {}: the pods mount something else now, and are replaced",
+            media::ENDPOINT
+        );
+    }
+    Ok(Outcome {
+        workload,
+        marked,
+        kept_out,
+        mounted,
+    })
+}
+
+/// Puts on the pod and its claim what backups need. A refusal is no error of the hook: it becomes a status.
+pub(crate) fn mark(
+    cluster: &dyn Cluster,
+    pod_name: &str,
+    pod: &BTreeMap<String, Option<String>>,
+    claim: Option<(String, BTreeMap<String, String>)>,
+) -> Result<(), ClusterError> {
+    if !pod.is_empty() {
+        cluster.annotate_pod(pod_name, pod)?;
+    }
+    match claim {
+        Some((claim, labels)) => cluster.label_claim(&claim, &labels),
+        None => Ok(()),
+    }
+}
+
+/// A pod whose claim is not there would never start, and the charm in it could not take it back: so the claim is looked for.
+fn change_mount(
+    cluster: &dyn Cluster,
+    app: &str,
+    change: &MountChange,
+    let_in: Option<&str>,
+) -> Result<(), ClusterError> {
+    if let Some(mount) = &change.mount {
+        let found = cluster.claim(&mount.claim)?;
+        if let Err(error) = claim::keep_out(cluster, &mount.claim, &found) {
+            // The app gets its media all the same; the new pod tries again, and its status says so.
+            log::warn!("relation {}: {error}", media::ENDPOINT);
+        }
+    }
+    if let Some(claim) = let_in {
+        claim::let_in(cluster, claim, app)?;
+    }
+    // The pods of an application are of the StatefulSet of its name.
+    cluster.change_mount(app, change)
+}
+
+fn change_workload(
+    pebble: &dyn Pebble,
+    profile: &AppProfile,
+    plan: WorkloadPlan,
+    commands: &[Command],
+) -> Applied {
+    let done = match plan {
+        WorkloadPlan::Leave | WorkloadPlan::Look => return Applied::Left,
+        WorkloadPlan::Keep(_) if commands.is_empty() => return Applied::Unchanged,
+        WorkloadPlan::Keep(_) => commands.iter().try_for_each(|command| run(pebble, command)),
+        WorkloadPlan::Stop => stop(pebble, profile),
+        WorkloadPlan::Run(_, run) => bring_up(pebble, profile, *run),
+    };
+    match done {
+        Ok(()) => Applied::Changed,
+        Err(reason) => {
+            log::error!("container {}: {reason}", profile.name);
+            Applied::Failed { reason }
+        }
+    }
+}
+
+/// The relation that gather found; what it found is remembered, this costs no hook tool.
+fn relation(juju: &Juju, endpoint: &str, id: &str) -> Result<Option<RelationId>, CharmError> {
+    let ids = juju.relations(endpoint)?;
+    Ok(ids.into_iter().find(|candidate| candidate.to_string() == id))
+}
+
+fn change_secret(juju: &Juju, profile: &AppProfile, secret: SecretPlan) -> Result<(), CharmError> {
+    let Some(kind) = &profile.credentials else {
+        return Ok(());
+    };
+    let label = credentials::label(kind);
+    if matches!(secret, SecretPlan::Add { .. } | SecretPlan::Renew(_)) {
+        // If the config file cannot be written after this, the next event has to find the difference.
+        CredentialsSeen::forget(juju.context().charm_dir());
+    }
+    match secret {
+        SecretPlan::Keep => {}
+        SecretPlan::Add { credentials, rotate } => {
+            let metadata = SecretMetadata {
+                label: Some(label.to_owned()),
+                description: Some(format!("What clients of {} log in with", profile.title)),
+                // What Juju does anyway is not said.
+                rotate: (rotate != "never").then(|| rotate.to_owned()),
+                expire: None,
+            };
+            hook_tools::secret_add(
+                juju.runner(),
+                &credentials.content(),
+                SecretOwner::Application,
+                &metadata,
+            )?;
+        }
+        SecretPlan::Renew(credentials) => {
+            juju.secret_set(label, &credentials.content())?;
+        }
+        SecretPlan::SetRotation(policy) => {
+            // The id is asked for: Juju says nothing about a wrong one until the hook has failed.
+            if let Some(info) = juju.secret_info(label)? {
+                let metadata = SecretMetadata {
+                    rotate: Some(policy.to_owned()),
+                    ..SecretMetadata::default()
+                };
+                hook_tools::secret_set(juju.runner(), &info.id, None, &metadata)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How long a command may take.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
+
+fn run(pebble: &dyn Pebble, command: &Command) -> Result<(), String> {
+    let options = ExecOptions {
+        timeout: Some(COMMAND_TIMEOUT),
+        ..ExecOptions::command(command.words.iter())
+    };
+    // What the command itself says may hold what it was given.
+    let reason = match pebble.exec(&options) {
+        Ok(output) if output.success() => return Ok(()),
+        Ok(output) => format!("its command ended with exit code {}", output.exit_code),
+        Err(error) if error.is_not_reachable() => "Pebble does not answer".to_owned(),
+        Err(_) => "its command could not be run".to_owned(),
+    };
+    Err(format!(
+        "option {}: {reason}; {}",
+        command.option, command.next_step
+    ))
+}
+
+pub(crate) fn stop(pebble: &dyn Pebble, profile: &AppProfile) -> Result<(), String> {
+    let change = pebble.stop(&[&profile.name]);
+    change
+        .and_then(|change| pebble.wait_change(&change, service_timeout(profile)))
+        .map_err(|error| failed("stop the service", &error))?;
+    Ok(())
+}
+
+fn bring_up(pebble: &dyn Pebble, profile: &AppProfile, run: Run) -> Result<(), String> {
+    // No `..`: a new step does not compile until it is done.
+    let Run {
+        stop_first,
+        put_in_place,
+        own,
+        put_aside,
+        file,
+        layer,
+    } = run;
+    if stop_first {
+        stop(pebble, profile)?;
+    }
+    if let Some(volume) = put_in_place {
+        databases_in_place(&volume)?;
+    }
+    if let Some((location, user)) = own {
+        give_to(&location, user)?;
+    }
+    if let Some(damaged) = put_aside {
+        log::warn!(
+            "config file: {}; its content is kept in {}",
+            damaged.reason,
+            damaged.path
+        );
+        write(
+            pebble,
+            &FileWrite {
+                path: damaged.path,
+                file: damaged.file,
+            },
+        )?;
+    }
+    if let Some(file) = file {
+        write(pebble, &file)?;
+    }
+    if let Some(layer) = layer {
+        pebble
+            .add_layer(&profile.name, &layer, true)
+            .map_err(|error| failed("add the layer", &error))?;
+    }
+    let change = pebble
+        .replan()
+        .map_err(|error| failed("start the service", &error))?;
+    pebble
+        .wait_change(&change, service_timeout(profile))
+        .map_err(|error| failed("start the service", &error))?;
+    Ok(())
+}
+
+/// A restored volume holds copies of the databases; this is where they become the app's again.
+fn databases_in_place(volume: &Path) -> Result<(), String> {
+    let done = config_volume::put_in_place(volume).map_err(|error| {
+        format!(
+            "cannot put restored databases in place: {}",
+            crate::causes(&error)
+        )
+    })?;
+    if done.origin.is_some() {
+        log::info!(
+            "config volume: it comes from a backup; {} databases are in place",
+            done.placed.len()
+        );
+    }
+    if done.cut_short {
+        log::warn!("config volume: a backup was cut short, what it left behind is gone");
+    }
+    for torn in &done.set_aside {
+        log::warn!(
+            "config volume: {} was torn by the upload; its sound copy is in place, the torn file is {}",
+            torn.database,
+            torn.aside
+        );
+    }
+    for problem in done.problems() {
+        log::error!("config volume: {problem}");
+    }
+    Ok(())
+}
+
+fn write(pebble: &dyn Pebble, file: &FileWrite) -> Result<(), String> {
+    let options = FileOptions {
+        make_dirs: true,
+        mode: Some(file.file.mode),
+        user_id: file.file.owner.map(|(uid, _)| uid),
+        group_id: file.file.owner.map(|(_, gid)| gid),
+        ..FileOptions::default()
+    };
+    pebble
+        .write_file(&file.path, &file.file.content, &options)
+        .map_err(|error| failed(&format!("write {}", file.path), &error))
+}
+
+fn service_timeout(profile: &AppProfile) -> Duration {
+    let to_end = profile.workload.stop_timeout.unwrap_or_default();
+    SERVICE_TIMEOUT + Duration::from_secs(to_end.into())
+}
+
+/// Gives a folder and all that is in it to `user`. The folder itself comes last: its owner says that all is done, so that a
+/// dispatch that is cut off goes on where it was. Only root may give files away, and only then does the workload run as
+/// another user. What is that user's already keeps its group: a restored volume has some of other groups.
+fn give_to(folder: &Path, user: User) -> Result<(), String> {
+    give_content(folder, user)?;
+    chown(folder, Some(user.uid), Some(user.gid)).map_err(|error| not_given(folder, user, &error))
+}
+
+fn give_content(folder: &Path, user: User) -> Result<(), String> {
+    for entry in std::fs::read_dir(folder).map_err(|error| not_given(folder, user, &error))? {
+        let entry = entry.map_err(|error| not_given(folder, user, &error))?;
+        let path = entry.path();
+        // What a restore keeps is not the app's yet, or not any more.
+        if entry.file_name() == config_volume::RESTORE_FOLDER {
+            continue;
+        }
+        let metadata = entry.metadata().map_err(|error| not_given(&path, user, &error))?;
+        if metadata.is_dir() {
+            give_content(&path, user)?;
+        }
+        if metadata.uid() != user.uid {
+            // A link is given, not what it points to.
+            lchown(&path, Some(user.uid), Some(user.gid)).map_err(|error| not_given(&path, user, &error))?;
+        }
+    }
+    Ok(())
+}
+
+fn not_given(path: &Path, user: User, error: &std::io::Error) -> String {
+    format!("cannot give {} to user {}: {error}", path.display(), user.uid)
+}
+
+fn failed(what: &str, error: &PebbleError) -> String {
+    format!("cannot {what}: {}", crate::causes(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// To whom it belongs already: only root may give files away.
+    fn owner(path: &Path) -> User {
+        let metadata = std::fs::metadata(path).unwrap();
+        User {
+            uid: metadata.uid(),
+            gid: metadata.gid(),
+        }
+    }
+
+    #[test]
+    fn a_volume_is_given_with_all_that_is_in_it_and_links_are_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("a/b")).unwrap();
+        std::fs::write(folder.path().join("a/b/file"), "x").unwrap();
+        symlink("/nowhere", folder.path().join("a/link")).unwrap();
+        let user = owner(folder.path());
+        give_to(folder.path(), user).unwrap();
+        if user.uid == 0 {
+            let other = User { uid: 4321, gid: 4322 };
+            give_to(folder.path(), other).unwrap();
+            for path in ["", "a", "a/b", "a/b/file"] {
+                assert_eq!(owner(&folder.path().join(path)), other, "{path}");
+            }
+            let link = std::fs::symlink_metadata(folder.path().join("a/link")).unwrap();
+            assert_eq!((link.uid(), link.gid()), (4321, 4322));
+            let file = folder.path().join("a/b/file");
+            chown(&file, None, Some(0)).unwrap();
+            give_to(folder.path(), other).unwrap();
+            assert_eq!(owner(&file), User { uid: 4321, gid: 0 });
+        }
+        let missing = give_to(&folder.path().join("none"), user).unwrap_err();
+        assert!(missing.starts_with("cannot give "), "{missing}");
+    }
+}

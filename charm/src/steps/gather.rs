@@ -1,0 +1,529 @@
+//! Step 1. Reads what a dispatch needs to know, each thing once, and only what the event can have changed.
+//!
+//! A hook tool costs some milliseconds and update-status comes every five minutes for ever, so a steady one reads nine:
+//! is-leader, config-get, four about the peer relation, two about the backup relation, and status-get at the end. The secret is
+//! read only when the config file or an event says that it may be another: see [`CredentialsSeen`]. Ports, the storage's place and the relations that decide how the workload runs are read in events that can have changed
+//! them, or when it has to be started: in between, Pebble's plan remembers what they said. The version is read when there is
+//! a new container.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use config_recovery::engine;
+use config_volume::Swap;
+use juju_charm::hook_tools;
+use juju_charm::pebble::{CheckStatus, Error as PebbleError, Pebble, ServiceStatus};
+use juju_charm::{ErrorKind, Event, Juju, RelationId, UnitName};
+
+use crate::CharmError;
+use crate::backup::{self, BackupFacts};
+use crate::config_file;
+use crate::credentials::{self, Credentials, MissingKey, Origin};
+use crate::credentials_seen::CredentialsSeen;
+use crate::data_unit::{self, Contents, DATA_UNIT, DataUnit, PeerFacts, Peers, ROTATIONS, Report};
+use crate::env::Env;
+use crate::facts::{Container, Exchange, Facts, FileFacts, ReadyContainer, Storage};
+use crate::ingress::{self, Ingress, Related};
+use crate::media::{self, Media};
+use crate::metadata;
+use crate::names::{BACKUP_ENDPOINT, check_name, is_about_backups, pod_name};
+use crate::options::RawOptions;
+use crate::profile::{AppProfile, CreatedBy, VersionFile};
+use crate::recovery::texts::told;
+use crate::volume::holds_nothing;
+
+/// How much is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// What the event can have changed.
+    AsTheEventNeeds,
+    /// Everything, whatever the event is.
+    Everything,
+}
+
+/// Reads the world.
+///
+/// # Errors
+/// When a hook tool fails. A container that cannot be read is a fact, not an error.
+pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
+    let Env {
+        juju,
+        pebble,
+        cluster,
+        profile,
+        ..
+    } = env;
+    let context = juju.context();
+    let event = context.event();
+    let thorough = look == Look::Everything || can_change_anything(event);
+    let leader = juju.is_leader()?;
+    let options = RawOptions::read(profile, juju.config()?)?;
+    // A new image comes with a new container; no hook tool reads the version back to compare.
+    let new_container = matches!(event, Event::PebbleReady(_));
+    let container = container(pebble, profile, new_container);
+    let starts =
+        matches!(&container, Container::Ready(ready) if ready.service != Some(ServiceStatus::Active));
+    let peers = peers(juju, profile, leader)?;
+    let saw_data = matches!(&peers, Peers::Related(peers) if peers.own == Some(Report::Data));
+    let storage = if thorough || starts || !saw_data {
+        storage(juju, profile)?
+    } else {
+        Storage::NotRead
+    };
+    let data = data_unit::decide(data_unit::Question {
+        unit: context.unit(),
+        leads: leader,
+        contents: match &storage {
+            Storage::Mounted { contents, .. } => Some(*contents),
+            // It is not read again where it was seen to hold something.
+            Storage::NotRead => Some(Contents::Data),
+            Storage::NotMounted => None,
+        },
+        peers: &peers,
+    });
+    let runs_here = data.is_here();
+    let may_be_another = thorough || matches!(event, Event::SecretChanged(_));
+    let credentials = if runs_here || leader && may_be_another {
+        let seen = CredentialsSeen::beside(context.charm_dir(), peers.rotations());
+        credentials(juju, profile, &container, leader, &data, &seen, may_be_another)?
+    } else {
+        None
+    };
+    if !leader && !runs_here {
+        // Nothing here is compared with the secret any more, and nobody tells this unit of another one.
+        CredentialsSeen::forget(context.charm_dir());
+    }
+    let rotation = rotation(juju, profile, leader, credentials.as_ref())?;
+    let is_backed_up = profile.storage.is_some() && !juju.relations(BACKUP_ENDPOINT)?.is_empty();
+    let backup_relations = if leader && is_backed_up {
+        backup_relations(juju)?
+    } else {
+        BTreeMap::new()
+    };
+    let media = if profile.media
+        && (leader || runs_here)
+        && (starts || can_change(event, media::ENDPOINT) || thorough || !is_content(juju)?)
+    {
+        media(juju)?
+    } else {
+        Media::NotRead
+    };
+    // Looked at in every event: a pod that was recreated has lost its annotations.
+    let about_backups = is_backed_up || has_to_do_with_backups(juju, profile)?;
+    let pod = if about_backups || leader && is_about_media(juju, &media)? {
+        Some(cluster.pod(&pod_name(juju)))
+    } else {
+        None
+    };
+    let volume = match (&profile.storage, &pod) {
+        (Some(storage), Some(pod)) if about_backups => {
+            backup::look(cluster, pod, &profile.name, &storage.location)
+        }
+        _ => BackupFacts::NotRead,
+    };
+    let media_claim = match &pod {
+        Some(Ok(pod)) if leader => media::claim::look(cluster, pod),
+        _ => None,
+    };
+    let ingress =
+        if profile.ingress && (starts && runs_here || can_change(event, ingress::ENDPOINT) || thorough) {
+            ingress(juju, leader)?
+        } else {
+            Ingress::NotRead
+        };
+    let opened_ports = if thorough {
+        Some(juju.opened_ports()?)
+    } else {
+        None
+    };
+    Ok(Facts {
+        app: context.app().to_owned(),
+        unit: context.unit().clone(),
+        model: context.model_name().to_owned(),
+        charm_dir: context.charm_dir().to_owned(),
+        leader,
+        peers,
+        data,
+        options,
+        metadata: metadata::check(context.charm_dir(), profile),
+        container,
+        storage,
+        credentials,
+        rotation,
+        is_backed_up,
+        backup_relations,
+        pod,
+        volume,
+        media,
+        media_claim,
+        ingress,
+        opened_ports,
+    })
+}
+
+/// The peer relation, and what of it decides where the data are.
+fn peers(juju: &Juju, profile: &AppProfile, leader: bool) -> Result<Peers, CharmError> {
+    if profile.storage.is_none() {
+        return Ok(Peers::NotTracked);
+    }
+    let Some(id) = juju.relations(data_unit::ENDPOINT)?.into_iter().next() else {
+        return Ok(Peers::NoRelation);
+    };
+    let unit = juju.context().unit();
+    let app_bag = juju.own_app_data(&id)?;
+    let bound: Option<UnitName> = app_bag.get(DATA_UNIT).and_then(|name| name.parse().ok());
+    let had_data = Report::read(&app_bag) == Some(Report::Data);
+    let mut others = BTreeMap::new();
+    for other in juju.relation_units(&id)? {
+        // The leader decides by what the others report, and notes what the one with the data saw.
+        let is_asked = leader && (bound.is_none() || bound.as_ref() == Some(&other) && !had_data);
+        let report = if is_asked {
+            report(juju, &id, &other)?
+        } else {
+            None
+        };
+        others.insert(other, report);
+    }
+    // Units that exist and that this one has not met yet: after a refresh nobody has met anybody.
+    let is_known = bound
+        .as_ref()
+        .is_some_and(|bound| bound == unit || others.contains_key(bound));
+    if !is_known && (leader || bound.is_some()) {
+        let planned = hook_tools::goal_state(juju.runner())?.units;
+        let present = planned.into_iter().filter(|(_, goal)| goal.status != "dying");
+        for other in present.filter_map(|(name, _)| name.parse::<UnitName>().ok()) {
+            if other != *unit {
+                others.entry(other).or_insert(None);
+            }
+        }
+    }
+    Ok(Peers::Related(PeerFacts {
+        id: id.to_string(),
+        bound,
+        had_data,
+        rotations: app_bag
+            .get(ROTATIONS)
+            .and_then(|count| count.parse().ok())
+            .unwrap_or_default(),
+        own: Report::read(&juju.own_unit_data(&id)?),
+        others,
+    }))
+}
+
+fn report(juju: &Juju, id: &RelationId, unit: &UnitName) -> Result<Option<Report>, CharmError> {
+    match juju.unit_data(id, unit) {
+        Ok(bag) => Ok(Report::read(&bag)),
+        // It left in this moment.
+        Err(error) if error.kind() == ErrorKind::NoSuchRelation => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the pod may carry marks for backups, or somebody asks about them, though there is no relation: it goes, the hook
+/// that should have taken the marks away did not work, or an older charm left them.
+fn has_to_do_with_backups(juju: &Juju, profile: &AppProfile) -> Result<bool, CharmError> {
+    let event = juju.context().event();
+    let is_of_relation = event
+        .relation()
+        .is_some_and(|relation| relation.endpoint == BACKUP_ENDPOINT);
+    let is_asked = matches!(event, Event::Action(action) if is_about_backups(&action.name));
+    Ok(profile.storage.is_some()
+        && (is_of_relation || is_asked || *event == Event::UpgradeCharm || !is_content(juju)?))
+}
+
+/// Whether the last event left nothing to be mended. Costs no hook tool more: every dispatch ends with this question.
+///
+/// What could not be done about the media is tried again in every event until it is: neither the relation nor the pod
+/// changes when somebody gives the trust that lacked, or when the cluster answers again.
+fn is_content(juju: &Juju) -> Result<bool, CharmError> {
+    Ok(juju.status()?.name == "active")
+}
+
+/// Whether the pod has to be compared with what the relation media-storage says.
+fn is_about_media(juju: &Juju, media: &Media) -> Result<bool, CharmError> {
+    match media {
+        Media::Provided(_) => Ok(true),
+        // Most apps never had media: their pod is not read for that.
+        Media::NotRelated => {
+            let relation = juju.context().event().relation();
+            Ok(
+                relation.is_some_and(|relation| relation.endpoint == media::ENDPOINT)
+                    || juju.status()?.message.contains(media::ENDPOINT),
+            )
+        }
+        _ => Ok(false),
+    }
+}
+
+/// False for the events that come again and again and cannot have changed ports, mounts or the image.
+fn can_change_anything(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::UpdateStatus
+            | Event::RelationCreated(_)
+            | Event::RelationJoined(_)
+            | Event::RelationChanged(_)
+            | Event::RelationDeparted(_)
+            | Event::RelationBroken(_)
+            | Event::SecretChanged(_)
+            | Event::PebbleCheckFailed(_)
+            | Event::PebbleCheckRecovered(_)
+            | Event::PebbleCustomNotice(_)
+    )
+}
+
+/// Whether the event can have changed what a relation of this endpoint says.
+fn can_change(event: &Event, endpoint: &str) -> bool {
+    match event.relation() {
+        Some(relation) => relation.endpoint == endpoint,
+        None => can_change_anything(event),
+    }
+}
+
+fn container(pebble: &dyn Pebble, profile: &AppProfile, new_container: bool) -> Container {
+    match ready_container(pebble, profile, new_container) {
+        Ok(container) => Container::Ready(container),
+        Err(error) if error.is_not_reachable() => Container::NotReachable,
+        Err(error) => Container::Faulty {
+            reason: crate::causes(&error),
+        },
+    }
+}
+
+fn ready_container(
+    pebble: &dyn Pebble,
+    profile: &AppProfile,
+    new_container: bool,
+) -> Result<ReadyContainer, PebbleError> {
+    let plan = pebble.plan()?;
+    let service = pebble
+        .services(&[])?
+        .into_iter()
+        .find(|service| service.name == profile.name);
+    let check = pebble
+        .checks()?
+        .into_iter()
+        .find(|check| check.name == check_name(profile));
+    let config_file = match &profile.config_file {
+        Some(file) => read_file(pebble, &file.path)?,
+        None => None,
+    };
+    let version = match &profile.workload.version {
+        Some(place) if new_container => {
+            read_file(pebble, &place.file)?.and_then(|file| version(place, &file.content))
+        }
+        _ => None,
+    };
+    Ok(ReadyContainer {
+        plan,
+        service: service.map(|service| service.current),
+        check: check
+            .map(|check| check.status)
+            .filter(|status| *status != CheckStatus::Inactive),
+        config_file,
+        version,
+    })
+}
+
+/// A file with its mode and owner; `None` when there is none.
+fn read_file(pebble: &dyn Pebble, path: &str) -> Result<Option<FileFacts>, PebbleError> {
+    let info = match pebble.list_files(path, true) {
+        Ok(files) => files.into_iter().next(),
+        Err(error) if error.is_not_found() => None,
+        Err(error) => return Err(error),
+    };
+    let Some(info) = info else { return Ok(None) };
+    let owner = info.user_id.zip(info.group_id);
+    let content = pebble.read_file(path)?;
+    Ok(Some(FileFacts {
+        content,
+        mode: info.mode,
+        owner,
+    }))
+}
+
+fn version(place: &VersionFile, content: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(content);
+    let value = text.lines().find_map(|line| {
+        line.trim()
+            .strip_prefix(&place.key)?
+            .trim_start()
+            .strip_prefix('=')
+    })?;
+    let value = value.trim().trim_matches('"');
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// What the secret holds; before there is one, the key that the app already uses, else new ones. Where the config file has what
+/// the secret had when it was `seen` last, and it cannot be another by now, the secret is not read.
+///
+/// Nothing is made while the container cannot be read, or the app has still to make its file: it may have a key that its
+/// clients know. Nor on a unit that could not keep them, because it does not lead, or that does not run the app.
+fn credentials(
+    juju: &Juju,
+    profile: &AppProfile,
+    container: &Container,
+    leader: bool,
+    data: &DataUnit,
+    seen: &CredentialsSeen,
+    may_be_another: bool,
+) -> Result<Option<Credentials>, CharmError> {
+    let (Some(file), Some(kind)) = (&profile.config_file, &profile.credentials) else {
+        return Ok(None);
+    };
+    let label = credentials::label(kind);
+    let current = match container {
+        Container::Ready(ready) => ready.config_file.as_ref(),
+        _ => None,
+    };
+    let current = current.map(|file| file.content.as_slice());
+    if !may_be_another && let Some(found) = current.and_then(|content| seen.recall(profile, content)) {
+        return Ok(Some(found));
+    }
+    if let Some(content) = juju.secret_content(label)? {
+        return match Credentials::from_secret(kind, &content) {
+            Ok(found) => {
+                seen.note(profile, current, &found);
+                Ok(Some(found))
+            }
+            Err(MissingKey(key)) => Err(CharmError::SecretWithoutKey { label, key }),
+        };
+    }
+    if !matches!(container, Container::Ready(_)) || !data.is_here() {
+        return Ok(None);
+    }
+    let in_use = profile
+        .api_key_place()
+        .zip(current)
+        .and_then(|(place, current)| config_file::value(file, current, &place));
+    match in_use.as_deref().and_then(Credentials::from_config_file) {
+        Some(key) => Ok(Some(key)),
+        None if file.created_by == CreatedBy::App && current.is_none() || !leader => Ok(None),
+        None => Ok(Some(Credentials::generate(kind)?)),
+    }
+}
+
+/// How often Juju says that the secret's time has come. Only the option changes it, and only the leader may ask.
+fn rotation(
+    juju: &Juju,
+    profile: &AppProfile,
+    leader: bool,
+    credentials: Option<&Credentials>,
+) -> Result<Option<String>, CharmError> {
+    let changes_options = matches!(
+        juju.context().event(),
+        Event::ConfigChanged | Event::UpgradeCharm | Event::LeaderElected
+    );
+    let Some(kind) = &profile.credentials else {
+        return Ok(None);
+    };
+    if !leader || !changes_options || credentials.is_none_or(|found| found.origin() != Origin::Secret) {
+        return Ok(None);
+    }
+    let info = juju.secret_info(credentials::label(kind))?;
+    Ok(info.map(|info| info.rotation.unwrap_or_else(|| "never".to_owned())))
+}
+
+fn media(juju: &Juju) -> Result<Media, CharmError> {
+    let Some(id) = juju.relations(media::ENDPOINT)?.into_iter().next() else {
+        return Ok(Media::NotRelated);
+    };
+    let Some(remote) = juju.remote_app(&id)? else {
+        return Ok(Media::Waiting);
+    };
+    Ok(Media::from_bag(&juju.app_data(&id, &remote)?))
+}
+
+fn ingress(juju: &Juju, leader: bool) -> Result<Ingress, CharmError> {
+    let Some(id) = juju.relations(ingress::ENDPOINT)?.into_iter().next() else {
+        return Ok(Ingress::NotRelated);
+    };
+    let url = match juju.remote_app(&id)? {
+        Some(remote) => ingress::url_in(&juju.app_data(&id, &remote)?),
+        None => None,
+    };
+    // Only the leader may read its own application's bag.
+    let app_bag = if leader {
+        Some(juju.own_app_data(&id)?)
+    } else {
+        None
+    };
+    let address = juju.network(ingress::ENDPOINT)?.bind_address();
+    Ok(Ingress::Related(Related {
+        app_bag,
+        unit_bag: juju.own_unit_data(&id)?,
+        address: address.map(|address| address.to_string()),
+        url,
+        id: id.to_string(),
+    }))
+}
+
+fn backup_relations(juju: &Juju) -> Result<BTreeMap<String, BTreeMap<String, String>>, CharmError> {
+    let mut relations = BTreeMap::new();
+    for id in juju.relations(BACKUP_ENDPOINT)? {
+        let bag = juju.own_app_data(&id)?;
+        relations.insert(id.to_string(), bag);
+    }
+    Ok(relations)
+}
+
+fn storage(juju: &Juju, profile: &AppProfile) -> Result<Storage, CharmError> {
+    let Some(storage) = &profile.storage else {
+        return Ok(Storage::NotRead);
+    };
+    let Some(id) = juju.storages(&storage.name)?.into_iter().next() else {
+        return Ok(Storage::NotMounted);
+    };
+    let Some(location) = juju.storage_location(&id)? else {
+        return Ok(Storage::NotMounted);
+    };
+    let Ok(metadata) = std::fs::metadata(&location) else {
+        return Ok(Storage::NotMounted);
+    };
+    Ok(Storage::Mounted {
+        owner: (metadata.uid(), metadata.gid()),
+        contents: match holds_nothing(&location) {
+            true => Contents::Empty,
+            false => Contents::Data,
+        },
+        exchange: exchange(&location, juju.context().app()),
+        location,
+    })
+}
+
+fn exchange(volume: &Path, app: &str) -> Exchange {
+    let state = match Swap::peek(volume) {
+        Ok(Some(peek)) if peek.is_incomplete => return Exchange::Incomplete,
+        Ok(state) => state,
+        Err(error) => {
+            return Exchange::Unreadable {
+                reason: crate::causes(&error),
+            };
+        }
+    };
+    match engine::unfinished(volume) {
+        Ok(None) if state.is_none() => Exchange::Nothing,
+        Ok(_) => Exchange::Leftovers,
+        Err(error) => Exchange::Unreadable {
+            reason: told(&error, app),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_found_among_other_keys() {
+        let place = VersionFile {
+            file: "/x".into(),
+            key: "PackageVersion".into(),
+        };
+        let content =
+            b"PackageAuthor=[ls](https://x)\nPackageVersion=6.1.1.10360-ls299\nUpdateMethod=Docker\n";
+        assert_eq!(version(&place, content).as_deref(), Some("6.1.1.10360-ls299"));
+        assert_eq!(version(&place, b"PackageVersionX=1\nPackageVersion=\n"), None);
+    }
+}

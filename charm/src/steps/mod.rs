@@ -1,0 +1,122 @@
+//! The straight line of a dispatch, a module a step:
+//!
+//! 1. [`gather`] reads the world → [`Facts`]
+//! 2. [`prepare_volume`] puts the config volume right and decides whether the app may run → [`Prepared`]
+//! 3. [`validate`] judges the user's options → [`ValidatedApp`]. After it nothing reads raw options.
+//! 4. [`rotation`] makes new credentials where their time has come or an action asks for them
+//! 5. [`plan`] is a pure function → [`Plan`]
+//! 6. [`apply`] makes the changes → [`apply::Outcome`]
+//! 7. [`status`] is a pure function → the one status of the dispatch
+//!
+//! Every event goes this way, and every action that changes anything; [`start_restored`] is the part of it that a restore
+//! needs to start the app. What is known after the second step is not changed any more.
+
+pub mod apply;
+pub mod gather;
+pub mod leave;
+pub mod plan;
+pub mod prepare_volume;
+pub mod rotation;
+pub mod start_restored;
+pub mod status;
+pub mod validate;
+
+use self::apply::Applied;
+use self::gather::{Look, gather};
+use self::plan::{Plan, WorkloadPlan};
+use self::prepare_volume::{Prepared, prepare_volume};
+use self::rotation::Rotation;
+use self::validate::ValidatedApp;
+use crate::CharmError;
+use crate::env::Env;
+use crate::facts::Facts;
+use crate::recovery::standing;
+
+/// What an action asks of the line beside what every dispatch does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    /// Nothing.
+    Nothing,
+    /// New credentials.
+    Rotation,
+}
+
+/// How a dispatch ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What came of the workload.
+    pub workload: Applied,
+    /// Why what was asked for was not done.
+    pub refused: Option<String>,
+}
+
+/// Goes the whole way.
+///
+/// # Errors
+/// When a hook tool fails; see [`CharmError`].
+pub fn run(env: Env<'_>, asks: Asks) -> Result<Ended, CharmError> {
+    let mut line = Line::begin(env, Look::AsTheEventNeeds, asks)?;
+    if line.plan.workload == WorkloadPlan::Look {
+        line = Line::begin(env, Look::Everything, asks)?;
+    }
+    line.finish()
+}
+
+/// A dispatch that has its plan.
+struct Line<'a> {
+    env: Env<'a>,
+    prepared: Prepared,
+    validated: ValidatedApp,
+    plan: Plan,
+    refused: Option<String>,
+}
+
+impl<'a> Line<'a> {
+    fn begin(env: Env<'a>, look: Look, asks: Asks) -> Result<Self, CharmError> {
+        let profile = env.profile;
+        let prepared = prepare_volume(env, gather(env, look)?)?;
+        let Prepared { facts, start, .. } = &prepared;
+        let validated = validate::validate(profile, facts, start);
+        let rotation = rotation::decide(env, facts, &validated, start, asks)?;
+        let plan = plan::plan(profile, facts, &validated, start, &rotation);
+        let refused = match rotation {
+            Rotation::Refused(reason) => Some(reason),
+            Rotation::NotDue | Rotation::Due(_) => None,
+        };
+        Ok(Self {
+            env,
+            prepared,
+            validated,
+            plan,
+            refused,
+        })
+    }
+
+    fn finish(self) -> Result<Ended, CharmError> {
+        let Prepared { facts, start, news } = &self.prepared;
+        let standing = standing::look(self.env, facts, &self.validated);
+        let outcome = apply::apply(self.env, self.plan)?;
+        let told = status::Told {
+            start,
+            news,
+            standing: standing.as_deref(),
+        };
+        let status = status::decide(self.env.profile, facts, &self.validated, &outcome, told);
+        self.env.juju.set_status(&status)?;
+        Ok(Ended {
+            workload: outcome.workload,
+            refused: self.refused,
+        })
+    }
+}
+
+/// The steps up to the plan, for tests of what would be done. Pure.
+pub fn planned(
+    profile: &crate::profile::AppProfile,
+    facts: &Facts,
+) -> (prepare_volume::Start, ValidatedApp, Plan) {
+    let start = prepare_volume::judge(profile, facts, prepare_volume::Situation::Dispatch);
+    let validated = validate::validate(profile, facts, &start);
+    let plan = plan::plan(profile, facts, &validated, &start, &Rotation::NotDue);
+    (start, validated, plan)
+}

@@ -1,0 +1,432 @@
+//! Step 5. What this dispatch should change, as data: a pure function of the facts and the judged options.
+//!
+//! Order of precedence for the workload, first match wins:
+//! 1. Pebble gives no answer, or an error: leave everything; the next event tries again.
+//! 2. The app may not run on this unit's volume ([`prepare_volume`](super::prepare_volume) says why): leave it stopped, and
+//!    stop it where another unit has the data or the content is not whole. The secret and the backup request stay too.
+//! 3. The charm's metadata lacks the config volume: leave everything; starting would write into the container's own disk.
+//! 4. An option of the workload cannot be used: leave what runs as it is.
+//! 5. Otherwise: run it, with its file, layer and owner as they should be.
+
+mod workload;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use juju_charm::Port;
+use juju_charm::pebble::{CheckStatus, Layer};
+use velero_backup_config::provider::{self, Change};
+
+use crate::config_file;
+use crate::credentials::{Credentials, Origin};
+use crate::data_unit::{self, CONFIG_VOLUME, DATA_UNIT, DataUnit, Peers, ROTATIONS, Report};
+use crate::facts::{Container, Facts, FileFacts, Storage};
+use crate::ingress::{self, Ingress};
+use crate::kubernetes::MountChange;
+use crate::media::{Mounting, claim};
+use crate::profile::{AppProfile, User};
+
+use super::prepare_volume::{MayStart, Start};
+use super::rotation::Rotation;
+use super::validate::{BackupSettings, ValidatedApp};
+
+pub use workload::{health_url, is_running};
+use workload::{values, workload};
+
+/// Changes to make. Empty parts mean: nothing differs.
+#[derive(Debug, PartialEq)]
+pub struct Plan {
+    /// What the app-owned secret should become.
+    pub secret: SecretPlan,
+    /// What to write into which backup relation's application bag.
+    pub databags: Vec<Change>,
+    /// What to write into the bags of the peer relation.
+    pub peers: Option<OwnBags>,
+    /// What to write into the bags of the ingress relation.
+    pub ingress: Option<OwnBags>,
+    /// Ports to open.
+    pub open_ports: Vec<Port>,
+    /// The version to report to Juju.
+    pub version: Option<String>,
+    /// Annotations of the own pod to set, or to remove.
+    pub pod: BTreeMap<String, Option<String>>,
+    /// A claim, and the labels to give it.
+    pub claim: Option<(String, BTreeMap<String, String>)>,
+    /// The claim of the media that the pod mounts, if it has to be kept out of backups yet.
+    pub keep_out: Option<String>,
+    /// The claim of the media that the pods shall not mount any more: it may get into backups again.
+    pub let_in: Option<String>,
+    /// What to change in what the pods mount. It comes last: the pods are replaced.
+    pub mount: Option<MountChange>,
+    /// What to do in the container.
+    pub workload: WorkloadPlan,
+    /// Commands to run in the container, where the app runs and is well.
+    pub commands: Vec<Command>,
+}
+
+/// A command to run in the container. `Debug` does not show it: an option may be a token.
+#[derive(PartialEq, Eq)]
+pub struct Command {
+    /// The option that asks for it.
+    pub option: String,
+    /// Executable and arguments.
+    pub words: Vec<String>,
+    /// What the user has to do when it fails.
+    pub next_step: String,
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Command(for {})", self.option)
+    }
+}
+
+/// What the app-owned secret should become.
+#[derive(Debug, PartialEq, Eq)]
+pub enum SecretPlan {
+    /// It is as it should be, or there is none.
+    Keep,
+    /// Make it.
+    Add {
+        /// What is in it.
+        credentials: Credentials,
+        /// How often Juju says that it is time for new ones.
+        rotate: &'static str,
+    },
+    /// Give it a new revision.
+    Renew(Credentials),
+    /// Change how often Juju says that it is time for new ones.
+    SetRotation(&'static str),
+}
+
+/// Entries of a relation's own bags that differ. An empty value removes its key.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OwnBags {
+    /// Id of the relation.
+    pub relation_id: String,
+    /// For the application's bag.
+    pub app: BTreeMap<String, String>,
+    /// For this unit's bag.
+    pub unit: BTreeMap<String, String>,
+}
+
+/// What to do in the container.
+#[derive(Debug, PartialEq)]
+pub enum WorkloadPlan {
+    /// Nothing can or may be done; [`crate::status`] says why.
+    Leave,
+    /// It must not run here.
+    Stop,
+    /// It runs, and would have to be stopped and started again; the volume has to be looked at before.
+    Look,
+    /// It runs as it should.
+    Keep(MayStart),
+    /// Bring it to where it should be.
+    Run(MayStart, Box<Run>),
+}
+
+/// Steps to a workload that runs as it should, in the order in which they are done.
+#[derive(Debug, PartialEq)]
+pub struct Run {
+    /// Stop it first: an app that runs would overwrite its own file, and one that is started later reads the new one
+    /// even if this dispatch is cut off in between.
+    pub stop_first: bool,
+    /// Before the app starts: put the databases of a restored volume where the app looks for them.
+    pub put_in_place: Option<PathBuf>,
+    /// Give the volume to the user that the app runs as.
+    pub own: Option<(PathBuf, User)>,
+    /// Put the damaged config file here before a new one is written.
+    pub put_aside: Option<PutAside>,
+    /// The config file to write.
+    pub file: Option<FileWrite>,
+    /// The layer to add.
+    pub layer: Option<Layer>,
+}
+
+/// A file that cannot be used and is kept.
+#[derive(Debug, PartialEq)]
+pub struct PutAside {
+    /// Where it is kept.
+    pub path: String,
+    /// What it holds, mode and owner.
+    pub file: FileFacts,
+    /// Why it cannot be used.
+    pub reason: String,
+}
+
+/// A file to write.
+#[derive(PartialEq, Eq)]
+pub struct FileWrite {
+    /// Absolute path in the container.
+    pub path: String,
+    /// What to write, mode and owner.
+    pub file: FileFacts,
+}
+
+impl std::fmt::Debug for FileWrite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "FileWrite({:?}, {:?})", self.path, self.file)
+    }
+}
+
+impl Plan {
+    /// The same without what replaces the pods, and with them this process. The next event does it.
+    pub fn without_new_pods(self) -> Self {
+        Self {
+            mount: None,
+            let_in: None,
+            ..self
+        }
+    }
+}
+
+/// What a plan is made from.
+#[derive(Clone, Copy)]
+struct Inputs<'a> {
+    profile: &'a AppProfile,
+    facts: &'a Facts,
+    validated: &'a ValidatedApp,
+    start: &'a Start,
+    /// Those that the app shall have.
+    credentials: Option<&'a Credentials>,
+}
+
+/// Plans what to change.
+pub fn plan(
+    profile: &AppProfile,
+    facts: &Facts,
+    validated: &ValidatedApp,
+    start: &Start,
+    rotation: &Rotation,
+) -> Plan {
+    let backup = validated.backup.as_ref().and_then(|backup| backup.as_ref().ok());
+    let inputs = Inputs {
+        profile,
+        facts,
+        validated,
+        start,
+        credentials: match rotation {
+            Rotation::Due(new) => Some(new),
+            Rotation::NotDue | Rotation::Refused(_) => facts.credentials.as_ref(),
+        },
+    };
+    let workload = workload(inputs);
+    Plan {
+        secret: secret(inputs),
+        databags: backup
+            .map(|backup| requests(facts, backup, start))
+            .unwrap_or_default(),
+        peers: peer_bags(facts, rotation),
+        ingress: ingress_bags(profile, facts),
+        open_ports: open_ports(profile, facts),
+        version: match &facts.container {
+            Container::Ready(container) => container.version.clone(),
+            _ => None,
+        },
+        pod: backup
+            .map(|backup| backup.decision.annotations.clone())
+            .unwrap_or_default(),
+        claim: backup.and_then(|backup| backup.decision.labels.clone()),
+        keep_out: keep_out(facts, validated),
+        let_in: let_in(facts, validated),
+        mount: match &validated.media {
+            Mounting::Change(change) => Some(change.clone()),
+            _ => None,
+        },
+        commands: if matches!(workload, WorkloadPlan::Keep(_)) {
+            commands(inputs)
+        } else {
+            Vec::new()
+        },
+        workload,
+    }
+}
+
+/// What is asked of velero-operator. Nothing while a backup would hold no data: it would be the newest one. What was asked
+/// before is paused then, until somebody has done what is needed.
+fn requests(facts: &Facts, backup: &BackupSettings, start: &Start) -> Vec<Change> {
+    match start {
+        Err(blocker) if blocker.reason.spoils_backups() => {
+            let asked = facts.backup_relations.iter().filter(|(_, bag)| !bag.is_empty());
+            let asked: BTreeMap<_, _> = asked.map(|(id, bag)| (id.clone(), bag.clone())).collect();
+            match &backup.paused {
+                Some(paused) if blocker.needs_somebody => provider::changes(&asked, paused),
+                _ => Vec::new(),
+            }
+        }
+        _ => provider::changes(&facts.backup_relations, &backup.request),
+    }
+}
+
+/// What the unit saw in its volume, and what the leader writes down of it.
+fn peer_bags(facts: &Facts, rotation: &Rotation) -> Option<OwnBags> {
+    let Peers::Related(peers) = &facts.peers else {
+        return None;
+    };
+    let contents = match &facts.storage {
+        Storage::Mounted { contents, .. } => Some(*contents),
+        Storage::NotRead | Storage::NotMounted => None,
+    };
+    let report = contents
+        .map(|contents| Report::next(peers.own, contents))
+        .or(peers.own);
+    let mut app = BTreeMap::new();
+    let question = data_unit::Question {
+        unit: &facts.unit,
+        leads: facts.leader,
+        contents,
+        peers: &facts.peers,
+    };
+    if let Some(unit) = data_unit::to_bind(question, &facts.data) {
+        app.insert(DATA_UNIT.to_owned(), unit.to_string());
+    }
+    if facts.leader && matches!(rotation, Rotation::Due(_)) && !facts.data.is_here() {
+        app.insert(ROTATIONS.to_owned(), peers.rotations.wrapping_add(1).to_string());
+    }
+    if facts.leader {
+        let with_data = match &facts.data {
+            DataUnit::Here => report,
+            DataUnit::Elsewhere { unit, .. } => peers.others.get(unit).copied().flatten(),
+            _ => None,
+        };
+        match with_data {
+            Some(Report::Data) if !peers.had_data => {
+                app.insert(CONFIG_VOLUME.to_owned(), Report::Data.word().to_owned());
+            }
+            Some(Report::StartEmpty) if peers.had_data => {
+                app.insert(CONFIG_VOLUME.to_owned(), String::new());
+            }
+            _ => {}
+        }
+    }
+    let differs = report.filter(|report| peers.own != Some(*report));
+    let unit: BTreeMap<String, String> = differs
+        .map(|report| (CONFIG_VOLUME.to_owned(), report.word().to_owned()))
+        .into_iter()
+        .collect();
+    (!app.is_empty() || !unit.is_empty()).then(|| OwnBags {
+        relation_id: peers.id.clone(),
+        app,
+        unit,
+    })
+}
+
+/// A claim that is to be mounted is kept out when that is done.
+fn keep_out(facts: &Facts, validated: &ValidatedApp) -> Option<String> {
+    let mounted = facts.media_claim.as_ref()?;
+    let lacks_it = mounted
+        .claim
+        .as_ref()
+        .is_ok_and(|claim| !claim::is_kept_out(claim));
+    let stays = !matches!(validated.media, Mounting::Change(_));
+    (stays && lacks_it).then(|| mounted.name.clone())
+}
+
+fn let_in(facts: &Facts, validated: &ValidatedApp) -> Option<String> {
+    let mounted = &facts.media_claim.as_ref()?.name;
+    match &validated.media {
+        Mounting::Change(change) if change.mount.as_ref().is_none_or(|next| next.claim != *mounted) => {
+            Some(mounted.clone())
+        }
+        _ => None,
+    }
+}
+
+fn commands(inputs: Inputs<'_>) -> Vec<Command> {
+    let Inputs {
+        profile,
+        facts,
+        validated,
+        credentials,
+        ..
+    } = inputs;
+    let (Container::Ready(container), Ok(settings)) = (&facts.container, &validated.workload) else {
+        return Vec::new();
+    };
+    let is_well = container.check == Some(CheckStatus::Up);
+    let is_done = |until: &[String]| {
+        let file = profile.config_file.as_ref().zip(container.config_file.as_ref());
+        file.and_then(|(file, current)| config_file::value(file, &current.content, until))
+            .is_some_and(|value| !value.is_empty())
+    };
+    let is_asked_for = |option: &str| settings.options.get(option).is_some_and(|text| !text.is_empty());
+    profile
+        .once
+        .iter()
+        .filter(|once| is_well && is_asked_for(&once.option) && !is_done(&once.until))
+        .map(|once| Command {
+            option: once.option.clone(),
+            words: once
+                .command
+                .iter()
+                .filter_map(|template| template.render(values(profile, facts, settings, credentials)))
+                .collect(),
+            next_step: once.next_step.clone(),
+        })
+        .collect()
+}
+
+fn secret(inputs: Inputs<'_>) -> SecretPlan {
+    let Inputs {
+        facts,
+        validated,
+        start,
+        ..
+    } = inputs;
+    // Only the leader writes it.
+    let (Some(credentials), true) = (inputs.credentials, facts.leader) else {
+        return SecretPlan::Keep;
+    };
+    let may_make = start.is_ok() && facts.storage != Storage::NotMounted;
+    if !may_make && matches!(credentials.origin(), Origin::ConfigFile | Origin::Generated) {
+        // The volume may still bring the key that the app's clients know.
+        return SecretPlan::Keep;
+    }
+    let rotate = validated.rotation.as_ref().ok().copied();
+    match credentials.origin() {
+        Origin::ConfigFile | Origin::Generated => SecretPlan::Add {
+            credentials: credentials.clone(),
+            rotate: rotate.unwrap_or("never"),
+        },
+        Origin::Rotated => SecretPlan::Renew(credentials.clone()),
+        Origin::Secret => match (&facts.rotation, rotate) {
+            (Some(now), Some(wanted)) if now != wanted => SecretPlan::SetRotation(wanted),
+            _ => SecretPlan::Keep,
+        },
+    }
+}
+
+fn ingress_bags(profile: &AppProfile, facts: &Facts) -> Option<OwnBags> {
+    let Ingress::Related(related) = &facts.ingress else {
+        return None;
+    };
+    let app = match &related.app_bag {
+        Some(bag) => ingress::differences(
+            bag,
+            ingress::app_bag(&facts.model, &facts.app, profile.workload.port, !profile.url_base),
+        ),
+        None => BTreeMap::new(),
+    };
+    let unit = ingress::differences(
+        &related.unit_bag,
+        ingress::unit_bag(
+            &facts.model,
+            &facts.app,
+            facts.unit.number(),
+            related.address.as_deref(),
+        ),
+    );
+    (!app.is_empty() || !unit.is_empty()).then(|| OwnBags {
+        relation_id: related.id.clone(),
+        app,
+        unit,
+    })
+}
+
+fn open_ports(profile: &AppProfile, facts: &Facts) -> Vec<Port> {
+    let wanted = Port::tcp(profile.workload.port);
+    match &facts.opened_ports {
+        Some(opened) if !opened.contains(&wanted) => vec![wanted],
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,264 @@
+//! The part of a plan that concerns the workload process: its file, its layer, and the steps to bring it there.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use juju_charm::pebble::{Check, CheckLevel, HttpCheck, Layer, Override, Service, ServiceStatus, Startup};
+
+use super::{FileWrite, Inputs, PutAside, Run, WorkloadPlan};
+use crate::config_file::{self, Edit, Value, Wanted};
+use crate::credentials::Credentials;
+use crate::facts::{Container, Facts, FileFacts, ReadyContainer, Storage};
+use crate::ingress;
+use crate::names::check_name;
+use crate::profile::{AppProfile, ConfigFile, Setting, Settings, User};
+use crate::steps::validate::WorkloadSettings;
+use crate::template::Values;
+
+/// What to do in the container.
+pub(super) fn workload(inputs: Inputs<'_>) -> WorkloadPlan {
+    let Inputs {
+        profile,
+        facts,
+        validated,
+        start,
+        credentials,
+    } = inputs;
+    let Container::Ready(container) = &facts.container else {
+        return WorkloadPlan::Leave;
+    };
+    let running = is_running(container);
+    let may_start = match start {
+        Ok(may_start) => may_start.hand_over(),
+        Err(blocker) if running && blocker.reason.stops() => return WorkloadPlan::Stop,
+        Err(_) => return WorkloadPlan::Leave,
+    };
+    let (Ok(()), Ok(settings)) = (&facts.metadata, &validated.workload) else {
+        return WorkloadPlan::Leave;
+    };
+    let (put_aside, mut file) = config_file(inputs, settings, container);
+    let layer = layer(profile, facts, settings, credentials);
+    let layer = (!container.plan.includes(&layer)).then_some(layer);
+    let own = match (&facts.storage, settings.user) {
+        // Restored files have the owner that they were stored with. The volume's own, which tells elsewhere, is as it was.
+        (Storage::Mounted { location, owner, .. }, Some(user))
+            if *owner != ids(user) || may_start.is_restored() && !running =>
+        {
+            Some((location.clone(), user))
+        }
+        _ => None,
+    };
+    if let (Some(file), Some((_, user))) = (&mut file, &own) {
+        // The whole volume changes hands, this file with it.
+        file.file.owner = Some(ids(*user));
+    }
+    if running && file.is_none() && layer.is_none() && own.is_none() {
+        return WorkloadPlan::Keep(may_start);
+    }
+    if !may_start.is_seen() && profile.storage.is_some() {
+        return WorkloadPlan::Look;
+    }
+    // An app that runs has its databases open, and a live database is never touched.
+    let put_in_place = match &facts.storage {
+        Storage::Mounted { location, .. } if !running => Some(location.clone()),
+        _ => None,
+    };
+    let run = Run {
+        put_in_place,
+        stop_first: running && (file.is_some() || (own.is_some() && layer.is_some())),
+        own,
+        put_aside,
+        file,
+        layer,
+    };
+    WorkloadPlan::Run(may_start, Box::new(run))
+}
+
+/// A service in back-off counts as running: Pebble itself starts it again.
+pub fn is_running(container: &ReadyContainer) -> bool {
+    matches!(
+        container.service,
+        Some(ServiceStatus::Active | ServiceStatus::Backoff)
+    )
+}
+
+/// The Pebble layer of the app: one service and its health check.
+fn layer(
+    profile: &AppProfile,
+    facts: &Facts,
+    settings: &WorkloadSettings,
+    credentials: Option<&Credentials>,
+) -> Layer {
+    let workload = &profile.workload;
+    let values = values(profile, facts, settings, credentials);
+    let mut environment: BTreeMap<String, String> = workload
+        .environment
+        .iter()
+        .filter_map(|(name, template)| Some((name.clone(), template.render(values)?)))
+        .collect();
+    environment.insert("TZ".to_owned(), settings.timezone.clone());
+    if let Some(ingress) = &settings.ingress {
+        environment.insert(ingress::REMEMBERED.to_owned(), ingress.url.clone());
+    }
+    let service = Service {
+        r#override: Some(Override::Replace),
+        summary: Some(profile.title.clone()),
+        command: Some(workload.command.clone()),
+        startup: Some(Startup::Enabled),
+        environment,
+        working_dir: workload.working_dir.clone(),
+        user_id: settings.user.map(|user| user.uid),
+        group_id: settings.user.map(|user| user.gid),
+        kill_delay: workload
+            .stop_timeout
+            .map(|seconds| Duration::from_secs(seconds.into())),
+        ..Service::default()
+    };
+    let check = Check {
+        r#override: Some(Override::Replace),
+        level: Some(CheckLevel::Ready),
+        startup: Some(Startup::Enabled),
+        http: Some(HttpCheck {
+            url: Some(health_url(profile, settings)),
+            headers: BTreeMap::new(),
+        }),
+        ..Check::default()
+    };
+    Layer {
+        services: BTreeMap::from([(profile.name.clone(), service)]),
+        checks: BTreeMap::from([(check_name(profile), check)]),
+        ..Layer::default()
+    }
+}
+
+pub(super) fn values<'a>(
+    profile: &AppProfile,
+    facts: &'a Facts,
+    settings: &'a WorkloadSettings,
+    credentials: Option<&'a Credentials>,
+) -> Values<'a> {
+    Values {
+        port: profile.workload.port,
+        url_base: &settings.url_base,
+        app: &facts.app,
+        model: &facts.model,
+        ingress_host: settings
+            .ingress
+            .as_ref()
+            .map_or("", |ingress| ingress.host.as_str()),
+        credentials,
+        options: &settings.options,
+    }
+}
+
+/// Where the app says whether it is well, as seen in its own container.
+pub fn health_url(profile: &AppProfile, settings: &WorkloadSettings) -> String {
+    let workload = &profile.workload;
+    let base = if workload.health.below_url_base {
+        settings.url_base.as_str()
+    } else {
+        ""
+    };
+    format!("http://localhost:{}{base}{}", workload.port, workload.health.path)
+}
+
+/// The settings that have something to say.
+fn wanted(settings: &Settings, values: Values<'_>) -> Vec<Wanted> {
+    let rendered = |setting: &Setting| match setting {
+        Setting::Text(template) => template.render(values).map(Value::Text),
+        Setting::List(templates) => {
+            // An option may hold several items.
+            let texts = templates.iter().filter_map(|template| template.render(values));
+            let items: Vec<String> = texts
+                .flat_map(|text| {
+                    text.split(',')
+                        .map(|item| item.trim().to_owned())
+                        .collect::<Vec<_>>()
+                })
+                .filter(|item| !item.is_empty())
+                .collect();
+            Some(Value::List(items))
+        }
+        Setting::Section(_) => None,
+    };
+    settings
+        .flat()
+        .into_iter()
+        .filter_map(|(path, setting)| {
+            Some(Wanted {
+                value: rendered(setting)?,
+                path,
+            })
+        })
+        .collect()
+}
+
+fn config_file(
+    inputs: Inputs<'_>,
+    settings: &WorkloadSettings,
+    container: &ReadyContainer,
+) -> (Option<PutAside>, Option<FileWrite>) {
+    let Inputs {
+        profile,
+        facts,
+        credentials,
+        ..
+    } = inputs;
+    let Some(file) = &profile.config_file else {
+        return (None, None);
+    };
+    let values = values(profile, facts, settings, credentials);
+    let current = container.config_file.as_ref();
+    let write = |content: Vec<u8>| {
+        Some(FileWrite {
+            path: file.path.clone(),
+            file: written(settings.user, current, content),
+        })
+    };
+    let wanted_values = wanted(&file.values, values);
+    let initial = wanted(&file.initial_values, values);
+    let content = current.map(|file| file.content.as_slice());
+    match config_file::edit(file, content, &wanted_values, &initial) {
+        Edit::Unchanged => (None, None),
+        Edit::Write(content) => (None, write(content)),
+        Edit::Replace { content, reason } => (
+            current.map(|damaged| put_aside(file, damaged, reason)),
+            write(content),
+        ),
+    }
+}
+
+/// A file that was there keeps its mode and owner; a new one belongs to the app and nobody else reads it.
+fn written(user: Option<User>, current: Option<&FileFacts>, content: Vec<u8>) -> FileFacts {
+    match current {
+        Some(current) => FileFacts {
+            content,
+            mode: current.mode,
+            owner: current.owner,
+        },
+        None => FileFacts {
+            content,
+            mode: 0o600,
+            owner: user.map(ids),
+        },
+    }
+}
+
+fn put_aside(file: &ConfigFile, damaged: &FileFacts, reason: String) -> PutAside {
+    use sha2::{Digest, Sha256};
+    // Named by its content: a dispatch that is cut off and done again keeps one copy, another damage keeps its own.
+    let digest: String = Sha256::digest(&damaged.content)
+        .iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    PutAside {
+        path: format!("{}.damaged-{digest}", file.path),
+        file: damaged.clone(),
+        reason,
+    }
+}
+
+fn ids(user: User) -> (u32, u32) {
+    (user.uid, user.gid)
+}

@@ -1,0 +1,106 @@
+//! A restore that was cut off: before the workload may start, the volume is made whole again.
+
+use std::time::Duration;
+
+use config_recovery::engine::{self, Settled};
+use config_recovery::journal::{Record, Step};
+
+use super::StartBlocker;
+use super::may_start::cut_off;
+use crate::env::Env;
+use crate::facts::{Container, Exchange, Facts, Storage};
+use crate::names::RESTORE_FROM_BACKUP;
+use crate::recovery::texts::told;
+use crate::steps::apply;
+use crate::steps::plan::{health_url, is_running};
+use crate::steps::validate::workload_settings;
+
+/// What was done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Mended {
+    /// Nothing had to be done.
+    Nothing,
+    /// The volume is whole again, and what was read before counts no more.
+    Whole(String),
+    /// It is not whole, and the workload must not start.
+    Not(StartBlocker),
+}
+
+/// Looks for what a restore has left and puts it right. Only for a dispatch in which no restore runs.
+///
+/// It looks where the storage was looked at: in every event in which the workload does not run or can have been started anew.
+pub fn mend(env: Env<'_>, facts: &Facts) -> Mended {
+    let (
+        Storage::Mounted {
+            location, exchange, ..
+        },
+        Container::Ready(container),
+    ) = (&facts.storage, &facts.container)
+    else {
+        return Mended::Nothing;
+    };
+    match exchange {
+        Exchange::Nothing => return Mended::Nothing,
+        Exchange::Unreadable { reason } => return Mended::Not(cut_off(reason)),
+        Exchange::Leftovers | Exchange::Incomplete => {}
+    }
+    let record = match engine::unfinished(location) {
+        Ok(record) => record,
+        Err(error) => return Mended::Not(cut_off(&told(&error, &facts.app))),
+    };
+    let step = record.as_ref().map(|record| record.step);
+    let running = is_running(container);
+    // The run that started the app did not live to see it healthy.
+    let is_healthy = step == Some(Step::Start) && running && is_healthy(env, facts);
+    let disturbs = *exchange == Exchange::Incomplete
+        || matches!(
+            step,
+            Some(Step::Stop | Step::Swap | Step::Start | Step::PutBack | Step::Restart)
+        );
+    // The files of an app that runs are not moved.
+    if running
+        && disturbs
+        && !is_healthy
+        && let Err(reason) = apply::stop(env.pebble, env.profile)
+    {
+        return Mended::Not(cut_off(&reason));
+    }
+    match engine::settle(location, is_healthy) {
+        Ok(Settled::Nothing) => Mended::Nothing,
+        Ok(Settled::OldContent(record)) => mended(&format!(
+            "{} was cut off; previous content restored; run {RESTORE_FROM_BACKUP} again",
+            which(record.as_ref())
+        )),
+        Ok(Settled::NewContent(record)) => mended(&format!(
+            "{} was cut off with its content in place; it stays",
+            which(record.as_ref())
+        )),
+        Err(error) => Mended::Not(cut_off(&format!(
+            "{}; run {RESTORE_FROM_BACKUP} again",
+            told(&error, &facts.app)
+        ))),
+    }
+}
+
+/// Whether the app answers now.
+fn is_healthy(env: Env<'_>, facts: &Facts) -> bool {
+    let Ok(settings) = workload_settings(env.profile, facts) else {
+        return false;
+    };
+    let url = health_url(env.profile, &settings);
+    env.recovery
+        .becomes_healthy(&url, Duration::ZERO, &|| None)
+        .is_ok()
+}
+
+fn mended(text: &str) -> Mended {
+    log::warn!("config volume: {text}");
+    Mended::Whole(text.to_owned())
+}
+
+fn which(record: Option<&Record>) -> String {
+    match record {
+        Some(record) => format!("restore of {}", record.backup),
+        None => "a restore".to_owned(),
+    }
+}

@@ -1,0 +1,72 @@
+//! Step 2. Puts the config volume right where the app may not start on it as it is, and decides whether it may run.
+//!
+//! [`cut_off`] ends a restore that was cut off, [`on_deploy`] does what the option `restore-on-deploy` says, and [`judge`]
+//! decides, as the only place that does, for every event, for every action and for the restore that starts the app itself.
+
+pub mod cut_off;
+mod may_start;
+pub mod on_deploy;
+
+pub use may_start::{
+    MayStart, Reason, Situation, Start, StartBlocker, judge, last_to_stay, takes_over, was_emptied,
+};
+
+use crate::CharmError;
+use crate::data_unit::DataUnit;
+use crate::env::Env;
+use crate::facts::Facts;
+use crate::steps::gather::{Look, gather};
+
+use cut_off::Mended;
+use on_deploy::OnDeploy;
+
+/// What is known after the volume was put right. Later steps change nothing of it.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The facts, read anew where this step has changed them.
+    pub facts: Facts,
+    /// Whether the app may run.
+    pub start: Start,
+    /// What was done, for people, a line each.
+    pub news: Vec<String>,
+}
+
+/// Puts the volume right.
+///
+/// # Errors
+/// When a hook tool fails.
+pub fn prepare_volume(env: Env<'_>, mut facts: Facts) -> Result<Prepared, CharmError> {
+    let mut news = Vec::new();
+    let mut situation = Situation::Dispatch;
+    let blocked = |facts, news, blocker| {
+        Ok(Prepared {
+            facts,
+            start: Err(blocker),
+            news,
+        })
+    };
+    if facts.data == DataUnit::Here {
+        match cut_off::mend(env, &facts) {
+            Mended::Nothing => {}
+            Mended::Whole(text) => {
+                news.push(text);
+                facts = gather(env, Look::Everything)?;
+            }
+            Mended::Not(blocker) => return blocked(facts, news, blocker),
+        }
+        match on_deploy::run(env, &facts) {
+            OnDeploy::NotWanted => {}
+            OnDeploy::Fresh(text) => {
+                news.push(text);
+                situation = Situation::NoBackupOnDeploy;
+            }
+            OnDeploy::Restored(text) => {
+                news.push(text);
+                facts = gather(env, Look::Everything)?;
+            }
+            OnDeploy::Not(blocker) => return blocked(facts, news, blocker),
+        }
+    }
+    let start = judge(env.profile, &facts, situation);
+    Ok(Prepared { facts, start, news })
+}

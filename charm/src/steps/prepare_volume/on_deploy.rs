@@ -1,0 +1,172 @@
+//! The option `restore-on-deploy`: an app that has never run and whose volume holds nothing is brought back from a backup
+//! before its workload first runs.
+//!
+//! [`wanted`] says whether that is to be done; [`run`] does it. Whatever keeps it from being done keeps the workload from
+//! starting too: it would write into the volume, and the chance would be gone.
+
+use std::path::Path;
+
+use config_recovery::Error;
+use config_recovery::backups::Choice;
+use config_recovery::engine::Wanted;
+use juju_charm::{Event, Juju};
+
+use super::may_start::{Reason, StartBlocker, was_emptied};
+use crate::data_unit::{Contents, DataUnit};
+use crate::env::Env;
+use crate::facts::{Container, Exchange, Facts, Storage};
+use crate::options::RESTORE_ON_DEPLOY;
+use crate::recovery::texts::{size, time, told};
+use crate::recovery::{Lines, NotYet, Recovery, elsewhere, image, own_id};
+
+/// How the engine calls a backup that came back and was not sound.
+const DAMAGED: &str = " is damaged: ";
+const AGAIN: &str = "; tried again at the next update-status";
+
+/// What came of it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum OnDeploy {
+    /// It is not to be done.
+    NotWanted,
+    /// The volume holds the backup, and what was read before counts no more.
+    Restored(String),
+    /// There is no backup: the app starts fresh.
+    Fresh(String),
+    /// It could not be done.
+    Not(StartBlocker),
+}
+
+/// Which backup is to be restored before the workload starts; `None` when it starts with what is there.
+pub fn wanted(facts: &Facts) -> Option<Choice> {
+    let choice = match facts.options.restore_on_deploy.trim() {
+        "" | "none" => return None,
+        text => Choice::from(text),
+    };
+    let Container::Ready(container) = &facts.container else {
+        return None;
+    };
+    let is_empty = matches!(
+        facts.storage,
+        Storage::Mounted {
+            contents: Contents::Empty,
+            exchange: Exchange::Nothing | Exchange::Leftovers,
+            ..
+        }
+    );
+    // A service that Pebble knows was started in this container already. A volume that lost its content was in use before.
+    let is_first = container.service.is_none() && !was_emptied(facts);
+    let may_run = facts.data == DataUnit::Here && facts.metadata.is_ok();
+    (is_empty && may_run && is_first).then_some(choice)
+}
+
+/// Brings the backup back, if that is to be done.
+pub fn run(env: Env<'_>, facts: &Facts) -> OnDeploy {
+    let (Some(choice), Storage::Mounted { location, .. }) = (wanted(facts), &facts.storage) else {
+        return OnDeploy::NotWanted;
+    };
+    let what = format!(
+        "{} {}",
+        RESTORE_ON_DEPLOY.name,
+        facts.options.restore_on_deploy.trim()
+    );
+    if let Some(text) = known_damage(env.juju, &what) {
+        return OnDeploy::Not(StartBlocker {
+            reason: Reason::RestoreOnDeploy,
+            text,
+            needs_somebody: true,
+        });
+    }
+    match restore(env, choice, location) {
+        Ok(text) => {
+            log::info!("{what}: {text}");
+            OnDeploy::Restored(text)
+        }
+        Err(error) => match failed(env.recovery, &what, &facts.app, error) {
+            OnDeploy::Fresh(text) => {
+                log::warn!("{text}");
+                OnDeploy::Fresh(text)
+            }
+            other => other,
+        },
+    }
+}
+
+/// What the status says of a backup that was found damaged: it would be again, and to see that takes a whole restore. It
+/// is tried again in events that somebody causes.
+fn known_damage(juju: &Juju, what: &str) -> Option<String> {
+    if !matches!(juju.context().event(), Event::UpdateStatus) {
+        return None;
+    }
+    // Every dispatch ends with this question: it costs no hook tool more.
+    let message = juju.status().ok()?.message;
+    (message.starts_with(&format!("{what}: ")) && message.contains(DAMAGED)).then_some(message)
+}
+
+fn restore(env: Env<'_>, choice: Choice, volume: &Path) -> config_recovery::Result<String> {
+    let Env {
+        juju,
+        recovery,
+        profile,
+        ..
+    } = env;
+    let wanted = Wanted {
+        target: own_id(juju),
+        from: None,
+        choice,
+        holder: juju.context().unit().to_string(),
+        image: image(env)?,
+        patience: None,
+    };
+    let plan = recovery.plan_restore(&wanted, volume, true, &elsewhere(juju))?;
+    let say = |line: &str| log::info!("{}: {line}", RESTORE_ON_DEPLOY.name);
+    let checked = recovery.restore(&plan, &mut NotYet { profile }, &Lines::to(&say))?;
+    let when = checked.backup.completed.or(checked.backup.started);
+    Ok(format!(
+        "the config volume comes from backup {}{}, {}",
+        checked.backup.name,
+        when.map(|when| format!(" of {}", time(when))).unwrap_or_default(),
+        size(checked.bytes)
+    ))
+}
+
+/// No backup at all is no obstacle, once it is certain. Everything else is one.
+fn failed(recovery: &dyn Recovery, what: &str, app: &str, error: Error) -> OnDeploy {
+    let error = match error {
+        Error::NoBackup { kind: "", .. } => match recovery.backups_are_read() {
+            Ok(true) => return OnDeploy::Fresh(format!("{what}: {error}; it starts fresh")),
+            Ok(false) => {
+                let text = format!(
+                    "{what}: {error} that Velero knows of, and it has not read its object storage yet"
+                );
+                return blocked(text, app, false, AGAIN);
+            }
+            Err(error) => error,
+        },
+        other => other,
+    };
+    let passes = matches!(
+        error,
+        Error::Unreachable { .. }
+            | Error::NoVelero(_)
+            | Error::TimedOut { .. }
+            | Error::Held { .. }
+            | Error::Transfer(_)
+            | Error::Refused { .. }
+    );
+    let again = match &error {
+        Error::Damaged { .. } => "",
+        _ => AGAIN,
+    };
+    blocked(format!("{what}: {}", told(&error, app)), app, !passes, again)
+}
+
+fn blocked(text: String, app: &str, needs_somebody: bool, again: &str) -> OnDeploy {
+    let option = RESTORE_ON_DEPLOY.name;
+    // The status says it, and Juju keeps a log of that: a line of our own would come every five minutes.
+    let text = format!("{text}{again}; or start fresh: juju config {app} {option}=none");
+    OnDeploy::Not(StartBlocker {
+        reason: Reason::RestoreOnDeploy,
+        text,
+        needs_somebody,
+    })
+}

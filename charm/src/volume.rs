@@ -1,0 +1,62 @@
+//! The config volume as the charm container sees it.
+
+use std::path::Path;
+
+use config_volume::{FOLDER, RESTORE_FOLDER, VELERO_MARKER};
+
+/// Whether a volume holds nothing: what the file system and this charm leave in an empty one does not count. One that
+/// cannot be read is taken to hold something.
+pub fn holds_nothing(volume: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(volume) else {
+        return false;
+    };
+    for entry in entries {
+        let Ok(entry) = entry else { return false };
+        let name = entry.file_name();
+        let counts_for_nothing = name == "lost+found"
+            || name == RESTORE_FOLDER
+            || name == VELERO_MARKER
+            // With a set it is a restored volume, whose databases are not in place yet.
+            || (name == FOLDER && !holds_a_set(&entry.path()));
+        if !counts_for_nothing {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether the folder of a backup's copies has some, in the present layout or in that of earlier charms.
+fn holds_a_set(folder: &Path) -> bool {
+    let has_entries = |path: &Path| std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
+    folder.join("set").exists() || has_entries(&folder.join("sets"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_nobodys_counts_for_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let volume = folder.path();
+        assert!(holds_nothing(volume));
+        for nothing in ["lost+found", RESTORE_FOLDER, FOLDER, VELERO_MARKER] {
+            std::fs::create_dir(volume.join(nothing)).unwrap();
+        }
+        assert!(holds_nothing(volume));
+        let sets = volume.join(FOLDER).join("sets");
+        std::fs::create_dir(&sets).unwrap();
+        assert!(holds_nothing(volume), "a folder for sets without one");
+        for set in [volume.join(FOLDER).join("set"), sets.join("0001")] {
+            std::fs::create_dir(&set).unwrap();
+            assert!(!holds_nothing(volume));
+            std::fs::remove_dir(&set).unwrap();
+        }
+        for something in ["config.xml", ".hidden", "lost+found2"] {
+            std::fs::write(volume.join(something), "").unwrap();
+            assert!(!holds_nothing(volume), "{something}");
+            std::fs::remove_file(volume.join(something)).unwrap();
+        }
+        assert!(!holds_nothing(&volume.join("not-there")));
+    }
+}

@@ -1,0 +1,71 @@
+//! Whether Velero is at work on a backup.
+
+use kube::api::ListParams;
+use serde::Deserialize;
+use serde_json::Value;
+use velero_api::{BackupPhase, BackupSpec};
+
+use crate::cluster::Cluster;
+use crate::shown::shown;
+use crate::{Result, velero};
+
+/// Name of a backup that Velero is working on, whoever's it is: any of them may be reading any volume of the cluster. One
+/// that waits for its turn has run no command in a pod yet, and does not count.
+///
+/// # Errors
+/// [`Error::NoVelero`](crate::Error::NoVelero) when the cluster does not know Velero's resources, otherwise as
+/// [`Cluster::ask`].
+pub async fn running(cluster: &Cluster) -> Result<Option<String>> {
+    let all = velero::list::<BackupSpec>(cluster, "list backups", None, &ListParams::default()).await?;
+    Ok(all
+        .iter()
+        .find(|backup| is_at_work(&backup["status"]))
+        .map(|backup| shown(backup["metadata"]["name"].as_str().unwrap_or("without a name"))))
+}
+
+/// By its status alone, so that one whose other fields cannot be read counts too.
+fn is_at_work(status: &Value) -> bool {
+    match BackupPhase::deserialize(&status["phase"]) {
+        // Of Velero 1.17 on: they wait for their turn (`pkg/apis/velero/v1/backup_types.go`).
+        Ok(BackupPhase::Other(phase)) if matches!(phase.as_str(), "Queued" | "ReadyToStart") => false,
+        // Of a newer Velero: whether it has ended is told by the time of that.
+        Ok(BackupPhase::Other(_)) => status["completionTimestamp"].is_null(),
+        Ok(BackupPhase::New | BackupPhase::Deleting) | Err(_) => false,
+        Ok(phase) => !phase.is_final(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_velero_works_on_is_told_by_its_phase() {
+        for phase in [
+            "InProgress",
+            "WaitingForPluginOperations",
+            "WaitingForPluginOperationsPartiallyFailed",
+            "Finalizing",
+            "FinalizingPartiallyFailed",
+            "SomethingNew",
+        ] {
+            assert!(is_at_work(&json!({"phase": phase})), "{phase}");
+        }
+        for phase in [
+            "New",
+            "Queued",
+            "ReadyToStart",
+            "Completed",
+            "PartiallyFailed",
+            "Failed",
+            "FailedValidation",
+            "Deleting",
+        ] {
+            assert!(!is_at_work(&json!({"phase": phase})), "{phase}");
+        }
+        let ended = json!({"phase": "SomethingNew", "completionTimestamp": "2026-01-01T00:00:00Z"});
+        assert!(!is_at_work(&ended) && !is_at_work(&Value::Null) && !is_at_work(&json!({})));
+    }
+}

@@ -1,0 +1,160 @@
+//! Backups of the volume that run, and what a backup says of itself.
+
+use std::fs;
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use config_recovery::Error;
+use config_recovery::report::Silent;
+use config_volume::{Options, prepare};
+use jiff::{SignedDuration, Timestamp};
+
+use super::support::{Stage, files};
+
+fn make_database(path: &std::path::Path) {
+    rusqlite::Connection::open(path)
+        .unwrap()
+        .execute_batch("CREATE TABLE films (name TEXT); INSERT INTO films VALUES ('one');")
+        .unwrap();
+}
+
+#[test]
+fn a_restore_while_a_backup_runs_is_refused_when_it_is_planned() {
+    let mut stage = Stage::new();
+    prepare(&stage.volume(), &Options::default()).unwrap();
+    let before = files(&stage.volume());
+    stage.running.replace(Some("velero/nightly".to_owned()));
+    let error = stage.restore("a").unwrap_err();
+    assert!(
+        matches!(&error, Error::BackupRunning { backup } if backup == "velero/nightly"),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("wait until it has ended"));
+    assert_eq!(files(&stage.volume()), before);
+    assert_eq!((stage.transfers.get(), stage.app.stops), (0, 0));
+
+    // It has ended, and the volume never heard of that.
+    stage.running.take();
+    stage.restore("a").unwrap();
+    stage.assert_holds("backup-a", "restored");
+}
+
+/// One that does not read this volume is no obstacle.
+#[test]
+fn a_backup_of_something_else_is_no_obstacle() {
+    let mut stage = Stage::new();
+    stage.running.replace(Some("velero/nightly".to_owned()));
+    stage.restore("a").unwrap();
+    stage.assert_holds("backup-a", "restored");
+}
+
+#[test]
+fn a_backup_that_began_during_the_transfer_does_not_have_the_app_stopped_in_vain() {
+    let mut stage = Stage::new();
+    let (volume, running) = (stage.volume(), Rc::clone(&stage.running));
+    stage.while_copying = Rc::new(move || {
+        prepare(&volume, &Options::default()).unwrap();
+        running.replace(Some("velero/nightly".to_owned()));
+        Ok(())
+    });
+    let error = stage.restore("a").unwrap_err();
+    assert!(matches!(error, Error::BackupRunning { .. }), "{error}");
+    assert_eq!((stage.transfers.get(), stage.app.stops), (1, 0));
+    stage.assert_clean("refused");
+    config_volume::finish(&stage.volume()).unwrap();
+    assert!(
+        stage
+            .files("volume")
+            .contains_key(std::path::Path::new("only-volume"))
+    );
+}
+
+/// The folder of a backup as an uploader leaves it that stores everything: the live database beside its copy.
+fn stored_wholly(stage: &Stage, torn: bool) -> SystemTime {
+    let backup = stage.at("backup-a");
+    make_database(&backup.join("radarr.db"));
+    prepare(&backup, &Options::default()).unwrap();
+    if torn {
+        let mut bytes = fs::read(backup.join("radarr.db")).unwrap();
+        bytes.truncate(bytes.len() / 2);
+        fs::write(backup.join("radarr.db"), bytes).unwrap();
+    }
+    SystemTime::now()
+}
+
+#[test]
+fn a_torn_live_database_gives_way_to_its_copy_and_that_is_said() {
+    let mut stage = Stage::new();
+    stored_wholly(&stage, true);
+    let mut plan = stage.plan("a", true).unwrap();
+    plan.scratch.backup.started = Some(Timestamp::now() - SignedDuration::from_secs(5));
+    plan.scratch.backup.completed = Some(Timestamp::now());
+    let checked = stage.carry_out(&plan, &Silent).unwrap();
+    let says = |text: &str| {
+        checked
+            .notes
+            .iter()
+            .any(|note| note.starts_with("radarr.db") && note.contains(text))
+    };
+    assert!(says("beside the sound copy"), "{checked:?}");
+    let database = rusqlite::Connection::open(stage.volume().join("radarr.db")).unwrap();
+    let name: String = database
+        .query_row("SELECT name FROM films", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(name, "one");
+    assert_eq!(stage.app.promised, [true]);
+}
+
+#[test]
+fn what_the_backup_says_of_itself_is_told() {
+    let mut stage = Stage::new();
+    let backup = stage.at("backup-a");
+    make_database(&backup.join("radarr.db"));
+    let options = Options {
+        databases: vec!["/radarr.db".to_owned(), "/logs.db".to_owned()],
+        ..Options::default()
+    };
+    prepare(&backup, &options).unwrap();
+    let mut plan = stage.plan("a", true).unwrap();
+    plan.scratch.backup.started = Some(Timestamp::now() - SignedDuration::from_secs(5));
+    plan.scratch.backup.completed = Some(Timestamp::now());
+    let checked = stage.carry_out(&plan, &Silent).unwrap();
+    let says = |note: &String| note.starts_with("logs.db: it is missing");
+    assert!(checked.notes.iter().any(says), "{checked:?}");
+}
+
+#[test]
+fn a_manifest_of_an_earlier_backup_makes_this_one_damaged() {
+    let mut stage = Stage::new();
+    stored_wholly(&stage, false);
+    let mut plan = stage.plan("a", true).unwrap();
+    plan.scratch.backup.started = Some(Timestamp::now() + SignedDuration::from_hours(1));
+    plan.scratch.backup.completed = Some(Timestamp::now() + SignedDuration::from_hours(2));
+    let error = stage.carry_out(&plan, &Silent).unwrap_err();
+    let Error::Damaged { problems, .. } = &error else {
+        panic!("{error}");
+    };
+    assert!(
+        problems.iter().any(|problem| problem.contains("manifest")),
+        "{error}"
+    );
+    assert_eq!(stage.app.stops, 0);
+}
+
+/// Without a manifest it is the app that knows what has to be there.
+#[test]
+fn a_backup_without_a_manifest_and_without_the_apps_database_is_damaged() {
+    let mut stage = Stage::new();
+    stage.app.database = Some("radarr.db");
+    let error = stage.restore("a").unwrap_err();
+    assert!(
+        matches!(&error, Error::Damaged { problems, .. } if problems == &["radarr.db is missing"]),
+        "{error}"
+    );
+    assert_eq!(
+        (stage.app.promised.as_slice(), stage.app.stops),
+        ([false].as_slice(), 0)
+    );
+    make_database(&stage.at("backup-a/radarr.db"));
+    stage.restore("a").unwrap();
+}

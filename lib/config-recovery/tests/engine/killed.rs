@@ -1,0 +1,103 @@
+//! A run that is killed when a step begins: what a start makes of it, and what the next run makes of it.
+
+use config_recovery::engine::{self, Settled};
+use config_recovery::journal::Step;
+
+use super::support::{KillAt, Stage};
+
+const FORWARD: [Step; 8] = [
+    Step::MakeScratch,
+    Step::BringBack,
+    Step::Transfer,
+    Step::Check,
+    Step::Stop,
+    Step::Swap,
+    Step::Start,
+    Step::Clean,
+];
+
+fn killed_at(step: Step) -> Stage {
+    let mut stage = Stage::new();
+    let plan = stage.plan("a", true).unwrap();
+    assert!(stage.is_killed(&plan, &KillAt(step)), "{step:?}");
+    stage
+}
+
+/// The previous content is removed when the app was seen healthy with the new one, and not before.
+#[test]
+fn a_start_keeps_the_new_content_only_if_the_app_was_seen_healthy_with_it() {
+    for step in FORWARD {
+        for app_is_healthy in [false, true] {
+            let stage = killed_at(step);
+            let before = Stage::new().files("volume");
+            let what = format!("{step:?}, healthy: {app_is_healthy}");
+            let settled = engine::settle(&stage.volume(), app_is_healthy).unwrap();
+            if step == Step::Clean || (step == Step::Start && app_is_healthy) {
+                assert!(
+                    matches!(settled, Settled::NewContent(Some(_))),
+                    "{what}: {settled:?}"
+                );
+                stage.assert_holds("backup-a", &what);
+            } else {
+                assert!(
+                    matches!(settled, Settled::OldContent(Some(_))),
+                    "{what}: {settled:?}"
+                );
+                assert_eq!(stage.files("volume"), before, "{what}");
+                stage.assert_clean(&what);
+            }
+            let again = engine::settle(&stage.volume(), app_is_healthy).unwrap();
+            assert_eq!(again, Settled::Nothing, "{what}");
+        }
+    }
+}
+
+#[test]
+fn the_next_run_ends_right_with_either_backup() {
+    for step in FORWARD {
+        for next in ["a", "b"] {
+            let mut stage = killed_at(step);
+            let what = format!("{step:?}, then {next}");
+            let transfers = stage.transfers.get();
+            stage
+                .restore(next)
+                .unwrap_or_else(|error| panic!("{what}: {error}"));
+            stage.assert_holds(&format!("backup-{next}"), &what);
+            assert!(stage.app.runs, "{what}");
+            // What was checked already is not transferred again.
+            let goes_on = next == "a" && matches!(step, Step::Stop | Step::Swap | Step::Start);
+            assert_eq!(stage.transfers.get() - transfers, u32::from(!goes_on), "{what}");
+        }
+    }
+}
+
+/// A run that failed is undone, and that is killed.
+#[test]
+fn a_kill_on_the_way_back_is_put_right() {
+    for step in [Step::PutBack, Step::Restart, Step::Clean] {
+        let mut stage = Stage::new();
+        let before = stage.files("volume");
+        stage.app.sick = 1;
+        let plan = stage.plan("a", true).unwrap();
+        assert!(stage.is_killed(&plan, &KillAt(step)), "{step:?}");
+        let settled = engine::settle(&stage.volume(), true).unwrap();
+        assert!(
+            matches!(settled, Settled::OldContent(Some(_))),
+            "{step:?}: {settled:?}"
+        );
+        assert_eq!(stage.files("volume"), before, "{step:?}");
+        stage.assert_clean("settled");
+    }
+}
+
+/// An app that was stopped because of an earlier run runs again when this one fails before it comes to it.
+#[test]
+fn an_app_that_was_stopped_for_an_earlier_runs_sake_runs_again() {
+    let mut stage = killed_at(Step::Swap);
+    std::fs::remove_file(stage.at("backup-b/config.xml")).unwrap();
+    let before = Stage::new().files("volume");
+    let error = stage.restore("b").unwrap_err();
+    assert!(matches!(error, config_recovery::Error::Damaged { .. }), "{error}");
+    assert_eq!(stage.files("volume"), before);
+    assert!(stage.app.runs);
+}

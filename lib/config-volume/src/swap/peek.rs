@@ -1,0 +1,71 @@
+//! A look at the exchange of a volume that takes no lock and changes nothing.
+
+use std::path::Path;
+
+use super::{Swap, SwapState, base::Base, room, state};
+use crate::{Result, tree::Root};
+
+/// How an exchange that is not finished stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SwapPeek {
+    /// Its id.
+    pub id: String,
+    /// How far it is.
+    pub state: SwapState,
+    /// Whether the old content was removed, or is being removed: there is no way back.
+    pub old_is_gone: bool,
+    /// Whether the new content lies, or is to lie, outside the volume until it is copied in.
+    pub is_outside: bool,
+    /// Whether the volume holds neither the old content nor the new one as a whole: nothing may start on it.
+    pub is_incomplete: bool,
+}
+
+impl SwapPeek {
+    /// Whether the folder outside the volume may be the only place of the new content, so that it has to stay where it is.
+    #[must_use]
+    pub fn needs_outside(&self) -> bool {
+        self.old_is_gone && self.state != SwapState::Removing
+    }
+}
+
+impl Swap {
+    /// How the unfinished exchange of a volume stands, if there is one. Takes no lock: it may go on meanwhile.
+    ///
+    /// # Errors
+    /// [`crate::Error::SwapJournal`], or a failed call.
+    pub fn peek(volume: &Path) -> Result<Option<SwapPeek>> {
+        let journal = state::peek(&Root::open(volume)?)?;
+        Ok(journal.map(|journal| SwapPeek {
+            state: journal.state,
+            old_is_gone: journal.emptied,
+            is_outside: journal.outside,
+            is_incomplete: journal.is_incomplete(),
+            id: journal.id,
+        }))
+    }
+
+    /// Bytes that become free in a volume when the next exchange begins: what an earlier one brought and nothing needs any
+    /// more, and the rest of an old content that was to be removed.
+    ///
+    /// # Errors
+    /// As [`peek`](Swap::peek), or something cannot be looked at.
+    pub fn reclaimable(volume: &Path) -> Result<u64> {
+        use SwapState::*;
+        let Some(peek) = Self::peek(volume)? else {
+            return Ok(0);
+        };
+        let held = |folder: &Path| match folder.is_dir() {
+            true => room::measured(folder).map(|size| size.held),
+            false => Ok(0),
+        };
+        let staged = match peek.state {
+            Staging | Staged | Emptying | Filling => held(&Base::staged_in(volume))?,
+            _ => 0,
+        };
+        let rest = match peek.state {
+            Emptying => held(volume)?,
+            _ => 0,
+        };
+        Ok(staged.saturating_add(rest))
+    }
+}
