@@ -57,7 +57,7 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
 
     // The pod's own disk is lost as well: what was to be put into the volume is nowhere any more.
     kill_while_filling(&running, &volume, &first).await?;
-    let _ = starts_nothing;
+    starts_nothing(&running, story).await?;
     lose_pod(ground, &running).await?;
     is_held(&running, "in a new pod").await?;
     ends_well(ground, &running, &first, &one)

@@ -60,7 +60,7 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
         protected.back_up(&name, false).await?.only(&protected.volume())?,
     );
     protected.stop().await?;
-    let _ = holds_three_objects;
+    holds_three_objects(ground, story, &protected, &name)?;
 
     let place = ground.namespace(&format!("{}-back", SCENARIO.name)).await?;
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": running.app.name, "namespace": place}});

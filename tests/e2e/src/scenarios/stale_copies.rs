@@ -38,8 +38,8 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
     };
     let protected = Protected::deploy(ground, app).await?;
     protected.running.in_workload(&write(20)).await?;
-    let _ = after_a_lost_hook;
-    let a = started_anew(ground, story, &protected).await; eprintln!("STARTED {a:?} {story:?}");
+    after_a_lost_hook(ground, story, &protected).await?;
+    started_anew(ground, story, &protected).await?;
     removed_meanwhile(ground, story, &protected).await?;
     protected.stop().await
 }
