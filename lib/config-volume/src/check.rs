@@ -56,15 +56,31 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    /// Judges all sets; says which open one is to be released. `None` when none is open.
+    /// Judges all sets; says which open one is to be released. `None` when none is open, or when the copies of the newest are
+    /// gone, which then is open no longer.
     pub fn of(folder: &Folder<'_>) -> Result<Option<(Set, Self)>> {
         let sets = folder.sets()?;
         let mut judged = Vec::new();
-        // One that is neither there nor was ever checked is of a backup that was cut off before its set was.
-        let newest = folder.open()?.into_iter().rev().find(|set| {
+        // A `prepare` that was cut off before its set could be seen has left it unfinished; the next one clears that away.
+        let was_cut_off = fs::symlink_metadata(folder.unfinished()).is_ok();
+        let mut newest = None;
+        for set in folder.open()?.into_iter().rev() {
             // A run that was killed while it removed the sets has left what it found.
-            sets.contains(set) || recall(folder, set).map(|found| judged.push(found)).is_some()
-        });
+            let found = match sets.contains(&set) {
+                true => None,
+                false => recall(folder, &set),
+            };
+            if sets.contains(&set) || found.is_some() {
+                judged.extend(found);
+                newest = Some(set);
+                break;
+            }
+            if !was_cut_off {
+                // An older set is another backup's, and vouches for nothing of this one.
+                folder.close(&set.id)?;
+                break;
+            }
+        }
         let Some(newest) = newest else { return Ok(None) };
         for set in &sets {
             let mut found = recall(folder, set).unwrap_or_else(|| judge(set));

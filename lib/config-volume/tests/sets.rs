@@ -287,6 +287,32 @@ fn a_set_that_is_closed_stays_as_long_as_another_backup_may_be_reading_it() {
     assert!(!volume.join(".config-backup").exists());
 }
 
+/// The first backup's end is lost, and its set stays; the copies of the third are removed while it runs.
+#[test]
+fn an_older_set_vouches_for_no_backup_whose_own_copies_are_gone() {
+    let gone = |set: &str, everything: bool| {
+        let folder = tempfile::tempdir().unwrap();
+        let volume = folder.path();
+        write_row(volume, "first");
+        prepare(volume, &Options::default()).unwrap();
+        write_row(volume, "second");
+        prepare(volume, &Options::default()).unwrap();
+        finish(volume).unwrap();
+        write_row(volume, "third");
+        let third = prepare(volume, &Options::default()).unwrap().set;
+        let sets = volume.join(".config-backup/sets");
+        fs::remove_dir_all(if everything { sets } else { sets.join(third) }).unwrap();
+        let error = finish(volume).unwrap_err();
+        assert!(matches!(error, Error::NothingToFinish), "{set}: {error:?}");
+        // The next one is right again.
+        prepare(volume, &Options::default()).unwrap();
+        assert_eq!(rows_of_a_backup(volume), ["first", "second", "third"]);
+        finish(volume).unwrap();
+    };
+    gone("all sets", true);
+    gone("its own set", false);
+}
+
 #[test]
 fn each_of_several_backups_is_told_of_a_damaged_copy() {
     let folder = tempfile::tempdir().unwrap();
