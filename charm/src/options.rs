@@ -8,7 +8,7 @@ use juju_charm::{Config, Error};
 
 use crate::profile::{AppProfile, OptionType, OptionValue};
 
-/// An option that does not come from the app file. All of these are strings: what is inside is judged by [`crate::validate`].
+/// An option that does not come from the app file. All of these are strings: what is inside is judged by [`crate::steps::validate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OptionDeclaration {
     /// Name, as in `juju config APP NAME=VALUE`.

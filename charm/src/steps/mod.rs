@@ -1,7 +1,7 @@
 //! The straight line of a dispatch, a module a step:
 //!
-//! 1. [`gather`] reads the world → [`Facts`]
-//! 2. [`prepare_volume`] puts the config volume right and decides whether the app may run → [`Prepared`]
+//! 1. [`mod@gather`] reads the world → [`Facts`]
+//! 2. [`mod@prepare_volume`] puts the config volume right and decides whether the app may run → [`Prepared`]
 //! 3. [`validate`] judges the user's options → [`ValidatedApp`]. After it nothing reads raw options.
 //! 4. [`rotation`] makes new credentials where their time has come or an action asks for them
 //! 5. [`plan`] is a pure function → [`Plan`]

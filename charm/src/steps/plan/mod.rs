@@ -2,7 +2,7 @@
 //!
 //! Order of precedence for the workload, first match wins:
 //! 1. Pebble gives no answer, or an error: leave everything; the next event tries again.
-//! 2. The app may not run on this unit's volume ([`prepare_volume`](super::prepare_volume) says why): leave it stopped, and
+//! 2. The app may not run on this unit's volume ([`prepare_volume`](mod@super::prepare_volume) says why): leave it stopped, and
 //!    stop it where another unit has the data or the content is not whole. The secret and the backup request stay too.
 //! 3. The charm's metadata lacks the config volume: leave everything; starting would write into the container's own disk.
 //! 4. An option of the workload cannot be used: leave what runs as it is.
@@ -113,7 +113,7 @@ pub struct OwnBags {
 /// What to do in the container.
 #[derive(Debug, PartialEq)]
 pub enum WorkloadPlan {
-    /// Nothing can or may be done; [`crate::status`] says why.
+    /// Nothing can or may be done; [`crate::steps::status`] says why.
     Leave,
     /// It must not run here.
     Stop,

@@ -27,7 +27,7 @@ pub struct Wanted {
     /// Image of the scratch pod: the app's own.
     pub image: String,
     /// How long the app may take to become healthy; `None` for what its databases take to migrate:
-    /// [`RestorePlan::patience`].
+    /// `RestorePlan::patience`.
     pub patience: Option<Duration>,
 }
 
