@@ -40,6 +40,8 @@ const FEW: [u32; 2] = [100, 1_000];
 const LOOKS: usize = 9;
 /// Objects that are made or removed at once.
 const AT_ONCE: usize = 48;
+/// Requests that deleting all objects of a kind may take.
+const DELETE_REQUESTS: u32 = 5;
 /// What the answers may grow by: they hold the list's version, and the cluster's controllers write on the one claim what they
 /// did (190 bytes seen). One more claim in the answer would be a thousand.
 const SLACK: u64 = 512;
@@ -262,13 +264,9 @@ impl Volumes<'_> {
     /// Removes them without waiting for the controllers, which let twenty objects go in a second.
     async fn remove(&self, numbers: Range<u32>) -> Result<()> {
         let ours = ListParams::default().labels(&format!("{RUN_LABEL}={}", self.run));
-        let delete = DeleteParams::default();
         let (claims, volumes) = (self.claims(), self.volumes());
         // The servers' own loops are faster than requests for each, and every object is marked before any is let go.
-        let (claims_go, volumes_go) = tokio::join!(
-            claims.delete_collection(&delete, &ours),
-            volumes.delete_collection(&delete, &ours)
-        );
+        let (claims_go, volumes_go) = tokio::join!(delete_all(&claims, &ours), delete_all(&volumes, &ours));
         claims_go.context("cannot delete the claims")?;
         volumes_go.context("cannot delete the volumes")?;
         let release = |number: u32| async move {
@@ -280,6 +278,22 @@ impl Volumes<'_> {
             .buffer_unordered(AT_ONCE)
             .try_collect()
             .await
+    }
+}
+
+/// Marks all objects of a selector as deleted. The API server cuts a request off after a minute, when a slow machine has some
+/// of ten thousand left: the next request goes on with those.
+async fn delete_all<K>(api: &Api<K>, which: &ListParams) -> kube::Result<()>
+where
+    K: Clone + std::fmt::Debug + DeserializeOwned,
+{
+    let mut requests = 0;
+    loop {
+        requests += 1;
+        match api.delete_collection(&DeleteParams::default(), which).await {
+            Err(_) if requests < DELETE_REQUESTS => {}
+            answer => return answer.map(drop),
+        }
     }
 }
 
