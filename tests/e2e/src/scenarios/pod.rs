@@ -93,7 +93,7 @@ async fn one(ground: &Ground, story: &mut Story, app: App, word: &str) -> Result
     let spec = running.requested_spec().await?;
 
     running
-        .in_workload("dd if=/dev/urandom of=/config/radarr.db bs=1M count=2 2>/dev/null")
+        .in_workload("dd if=/dev/urandom of=/config/films.bin bs=1M count=2 2>/dev/null")
         .await?;
     let before = running.checksums().await?;
     let config = running.app.volume("config");
