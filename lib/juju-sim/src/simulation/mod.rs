@@ -86,7 +86,7 @@ impl Simulation {
         Simulation::open_for(dir, None)
     }
 
-    /// [`Simulation::open`] in the pod of `own`: only its events are run here, and other units are out of reach. Each pod of
+    /// [`Simulation::open`] in the pod of `own`: of its application only this unit's events are run here, and the other units are out of reach. Each pod of
     /// an application has a state folder of its own; whoever plays the controller carries `model.json` from one to the next.
     ///
     /// # Errors
@@ -144,7 +144,11 @@ impl Simulation {
 
     /// Whether a unit's pod is the one that this runs in.
     pub(crate) fn is_here(&self, unit: &str) -> bool {
-        self.own.as_deref().is_none_or(|own| own == unit)
+        let app = |unit: &str| unit.split('/').next().map(str::to_owned);
+        // Other applications have no pods of their own in such a bed: they are played where they were deployed.
+        self.own
+            .as_deref()
+            .is_none_or(|own| own == unit || app(own) != app(unit))
     }
 
     /// The units of all applications whose pods can be reached from here.
