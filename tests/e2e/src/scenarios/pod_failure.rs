@@ -35,7 +35,7 @@ const NEW_POD: Duration = Duration::from_secs(120);
 /// Fills the config volume.
 pub const FILL: &str = "cd /config
 mkdir -p Backups 'Media Cover/1'
-dd if=/dev/urandom of=radarr.db bs=1M count=8 2>/dev/null
+dd if=/dev/urandom of=films.bin bs=1M count=8 2>/dev/null
 dd if=/dev/urandom of='Media Cover/1/poster.jpg' bs=1k count=300 2>/dev/null
 echo kept > Backups/note
 : > empty
