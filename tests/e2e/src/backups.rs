@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use kube::api::ListParams;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -90,27 +90,48 @@ pub async fn end(ground: &Ground, name: &str) -> Result<Backup> {
 /// # Errors
 /// When it ends otherwise or not in time.
 pub async fn finish(ground: &Ground, name: &str) -> Result<Stored> {
+    outcome(ground, name).await?.map_err(|said| anyhow!(said))
+}
+
+/// Waits for the end of a backup: what it holds when it is `Completed`, else how it ended and what Velero says why.
+///
+/// # Errors
+/// When it does not end in time.
+pub async fn outcome(ground: &Ground, name: &str) -> Result<Result<Stored, String>> {
     let backup = end(ground, name).await?;
     let status = backup.status.clone().unwrap_or_default();
+    let of_volumes = volume_backups(ground, name).await?;
     if status.phase != Some(BackupPhase::Completed) {
-        bail!(
-            "backup {name} ended as {:?}: {} {}",
-            status.phase,
-            status.failure_reason.unwrap_or_default(),
-            status.validation_errors.join(", ")
-        );
+        let of_volumes = of_volumes
+            .into_iter()
+            .filter_map(|found| found.status.and_then(|status| status.message));
+        let reasons = status.failure_reason.into_iter();
+        let reasons: Vec<_> = reasons
+            .chain(status.validation_errors)
+            .chain(of_volumes)
+            .collect();
+        let phase = status.phase;
+        return Ok(Err(format!(
+            "backup {name} ended as {phase:?}: {}",
+            reasons.join("; ")
+        )));
     }
-    let of_backup = ListParams::default().labels(&format!("{BACKUP_NAME_LABEL}={name}"));
     let mut volumes = Vec::new();
-    for found in ground.velero("PodVolumeBackup").list(&of_backup).await?.items {
-        let found: PodVolumeBackup = typed(&found)?;
+    for found in of_volumes {
         let status = found.status.unwrap_or_default();
         if status.phase == Some(PodVolumeBackupPhase::Completed) {
             volumes.push((found.spec.volume, status.progress.bytes_done));
         }
     }
     volumes.sort();
-    Ok(Stored { backup, volumes })
+    Ok(Ok(Stored { backup, volumes }))
+}
+
+/// The file-system backups that Velero made for a backup, good or bad.
+async fn volume_backups(ground: &Ground, name: &str) -> Result<Vec<PodVolumeBackup>> {
+    let of_backup = ListParams::default().labels(&format!("{BACKUP_NAME_LABEL}={name}"));
+    let found = ground.velero("PodVolumeBackup").list(&of_backup).await?;
+    found.items.iter().map(typed).collect()
 }
 
 /// Where a restored volume is looked at.
