@@ -11,7 +11,10 @@ mod swap_support;
 use std::{
     fs,
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
 };
 
@@ -51,15 +54,15 @@ fn large_file(size: usize) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-/// What an app does: makes a file, replaces another one by it. The first error ends it.
-fn app(volume: &Path, end: &AtomicBool) -> std::io::Result<u64> {
-    let mut written = 0;
+/// What an app does: makes a file, replaces another one by it. The first error ends it. Tells when it has written.
+fn app(volume: &Path, end: &AtomicBool, has_written: &mpsc::Sender<()>) -> std::io::Result<()> {
     while !end.load(Ordering::Relaxed) {
         fs::write(volume.join("app.new"), vec![1; 128 << 10])?;
         fs::rename(volume.join("app.new"), volume.join("app"))?;
-        written += 1;
+        // Nobody listens after the first time.
+        let _ = has_written.send(());
     }
-    Ok(written)
+    Ok(())
 }
 
 /// Unpacks beside the app, and gives the exchange up. Answers the error and what was free when it came.
@@ -72,15 +75,20 @@ fn beside_the_app(mount: &str, archive: &[u8], limits: &UnpackLimits) -> Option<
     let volume = folder.path();
     let end = AtomicBool::new(false);
     let (failed, free) = thread::scope(|scope| {
-        let app = scope.spawn(|| app(volume, &end));
+        let (has_written, written) = mpsc::channel();
+        let app = scope.spawn({
+            let end = &end;
+            move || app(volume, end, &has_written)
+        });
+        // It runs before anything is unpacked, also where there are more threads than processors.
+        written.recv().expect("the app could not write");
         let mut swap = Swap::begin(volume, "backup-1", &SwapOptions::default()).unwrap();
         let failed = unpack(archive, swap.staged(), limits, &mut |_| {}).unwrap_err();
         let free = FileSystem::of(volume).unwrap();
         swap.roll_back().unwrap();
         swap.finish().unwrap();
         end.store(true, Ordering::Relaxed);
-        let written = app.join().unwrap().expect("the app could not write");
-        assert!(written > 0);
+        app.join().unwrap().expect("the app could not write");
         (failed, free)
     });
     assert_clean(volume, "given up");
