@@ -255,6 +255,7 @@ fn a_manifest_that_lies_leads_nowhere_else() {
     let folder = tempfile::tempdir().unwrap();
     let volume = folder.path().join("config");
     make_database(&volume.join("radarr.db"), "delete");
+    make_database(&volume.join("logs.db"), "delete");
     fs::write(folder.path().join("outside"), "outside").unwrap();
     prepare(&volume, &Options::default()).unwrap();
     let text = fs::read_to_string(newest_set(&volume).join("manifest.json")).unwrap();
@@ -265,6 +266,9 @@ fn a_manifest_that_lies_leads_nowhere_else() {
         ("\"radarr.db\"", "\"\""),
         ("\"0.sqlite\"", "\"../../../../outside\""),
         ("\"0.sqlite\"", "\"..\""),
+        // One copy for two databases, and one database with two copies.
+        ("\"0.sqlite\"", "\"1.sqlite\""),
+        ("\"radarr.db\"", "\"logs.db\""),
         ("\"version\": 2", "\"version\": 3"),
         ("\"format\": \"config-volume\"", "\"format\": null"),
         ("\"size\":", "\"size\": -"),
