@@ -123,8 +123,8 @@ pub fn judge(profile: &AppProfile, facts: &Facts, situation: Situation) -> Start
             contents, exchange, ..
         } => {
             is_whole(facts, exchange, running, situation)?;
-            if !running && *contents == Contents::Empty {
-                may_be_empty(facts, situation)?;
+            if *contents == Contents::Empty {
+                may_be_empty(facts, running, situation)?;
             }
             true
         }
@@ -282,6 +282,9 @@ fn may_be_empty(facts: &Facts, situation: Situation) -> Result<(), StartBlocker>
                 "config volume: empty, and it had content; {RESTORE_FROM_BACKUP}, or {START_EMPTY} to give it up"
             ),
         ));
+    }
+    if running {
+        return Ok(());
     }
     if situation == Situation::Restoring {
         // The dispatch that the restore is part of decides it when the restore has ended.
