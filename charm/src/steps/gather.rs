@@ -175,6 +175,7 @@ fn peers(juju: &Juju, profile: &AppProfile, leader: bool) -> Result<Peers, Charm
     let unit = juju.context().unit();
     let app_bag = juju.own_app_data(&id)?;
     let bound: Option<UnitName> = app_bag.get(DATA_UNIT).and_then(|name| name.parse().ok());
+    let bound = bound.filter(|bound| bound.app() == unit.app());
     let had_data = Report::read(&app_bag) == Some(Report::Data);
     let mut others = BTreeMap::new();
     for other in juju.relation_units(&id)? {

@@ -162,12 +162,16 @@ fn is_here(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
             unit: other,
             is_present: true,
         } => {
-            let text = match last_to_stay(facts, other) {
+            let text = match last_to_stay(other) {
+                Some(stays) => format!(
+                    "{other} has the data; scaling down removes it: {BACKUP_NOW} there, scale down, {RESTORE_FROM_BACKUP} on {stays}"
+                ),
+                None if holds_data(facts) => format!(
+                    "standby: {other} has the data and runs {title}; this volume has some too, and scaling down removes it: \
+                     first save what you need of it"
+                ),
                 None => format!(
                     "standby: {other} has the data and runs {title}; for one unit: juju scale-application {app} 1"
-                ),
-                Some(stays) => format!(
-                    "{other} has the data; scaling down removes it: first {BACKUP_NOW} there, then restore on {stays}"
                 ),
             };
             StartBlocker {
@@ -181,7 +185,7 @@ fn is_here(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
             Reason::DataUnitGone,
             format!(
                 "{gone} had the data and is gone: {RESTORE_FROM_BACKUP} here, or juju scale-application {app} {}",
-                gone.number() + 1
+                gone.number().saturating_add(1)
             ),
         ),
         DataUnit::Elsewhere { unit: gone, .. } => waits(
@@ -226,17 +230,20 @@ fn is_here(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
 }
 
 /// The unit that a scale-down to one leaves, if that is not the one with the data: Kubernetes removes the pods with the
-/// highest numbers.
-pub fn last_to_stay(facts: &Facts, with_data: &UnitName) -> Option<UnitName> {
-    let Peers::Related(peers) = &facts.peers else {
-        return None;
-    };
-    let lowest = peers
-        .others
-        .keys()
-        .chain([&facts.unit])
-        .min_by_key(|unit| unit.number())?;
-    (lowest.number() < with_data.number()).then(|| lowest.clone())
+/// highest numbers, whichever units this one has met yet.
+pub fn last_to_stay(with_data: &UnitName) -> Option<UnitName> {
+    let first: UnitName = format!("{}/0", with_data.app()).parse().ok()?;
+    (first != *with_data).then_some(first)
+}
+
+fn holds_data(facts: &Facts) -> bool {
+    matches!(
+        facts.storage,
+        Storage::Mounted {
+            contents: Contents::Data,
+            ..
+        }
+    )
 }
 
 fn is_whole(
@@ -274,7 +281,8 @@ pub(super) fn cut_off(reason: &str) -> StartBlocker {
     )
 }
 
-fn may_be_empty(facts: &Facts, situation: Situation) -> Result<(), StartBlocker> {
+fn may_be_empty(facts: &Facts, running: bool, situation: Situation) -> Result<(), StartBlocker> {
+    // An app that runs on what was taken from under it must not be stopped and started again either.
     if was_emptied(facts) {
         return Err(needs(
             Reason::Emptied,
