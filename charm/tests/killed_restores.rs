@@ -1,5 +1,5 @@
 //! The charm is killed in the middle of the action restore-from-backup, and its container goes on: whatever the app did
-//! since then is not taken back, and what was waited for before is still waited for.
+//! since then is not taken back, and what was waited for before is still waited for. And the same of a restore by hand.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,14 +10,18 @@
 mod common;
 
 use std::cell::Cell;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use common::apps;
 use common::recovery::good;
 use common::unit::{CONTENT, Unit};
 use config_recovery::Error;
+use config_recovery::engine::BY_HAND;
 use config_recovery::journal::{Journal, Record, Step};
 use config_volume::{RESTORE_FOLDER, Swap, SwapOptions};
+use juju_charm::pebble::Pebble;
 use juju_charm::testing::{Event, FakePebble, Fault, PebbleState};
 use serde_json::json;
 use workload_charm::profile::AppProfile;
@@ -130,5 +134,59 @@ fn restore_on_deploy_is_still_waited_for() {
             status.starts_with("waiting: restore-on-deploy latest: "),
             "{status}"
         );
+    }
+}
+
+/// Runs the part of the commands that exchanges the content, in this pod; each `mv` after the first `moves` is the last.
+fn by_hand(commands: &str, moves: u32, volume: &Path) {
+    let begin = commands.find("# Stop the app.").unwrap();
+    let end = commands.find("# Start the pod anew").unwrap();
+    let bin = tempfile::tempdir().unwrap();
+    let shim = |name: &str, script: &str| {
+        let path = bin.path().join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    shim(
+        "kubectl",
+        "while test \"$1\" != --; do shift; done; shift; case $1 in sh) exec \"$@\";; esac",
+    );
+    let count = bin.path().join("count").display().to_string();
+    shim(
+        "mv",
+        &format!(
+            "echo >> {count}; test $(wc -l < {count}) -le {moves} || kill -9 $PPID; exec /bin/mv \"$@\""
+        ),
+    );
+    let path = format!("{}:{}", bin.path().display(), std::env::var("PATH").unwrap());
+    let new = volume.join(BY_HAND).join("new");
+    std::fs::create_dir_all(&new).unwrap();
+    for name in [CONTENT, "config.xml"] {
+        std::fs::write(new.join(name), "new").unwrap();
+    }
+    let script = format!("set -euo pipefail\n{}", &commands[begin..end]);
+    let ran = Command::new("bash")
+        .args(["-c", &script])
+        .env("PATH", path)
+        .status();
+    assert_eq!(ran.unwrap().success(), moves >= 4);
+}
+
+#[test]
+fn the_app_is_not_started_between_the_commands_of_a_restore_by_hand() {
+    for moves in 0..=4 {
+        let mut unit = Unit::settled(&radarr());
+        std::fs::write(unit.volume().join("config.xml"), "old").unwrap();
+        unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+        let dry_run = json!({"backup-uid": "latest", "dry-run": true});
+        let plan = unit.act("restore-from-backup", dry_run).unwrap();
+        by_hand(plan["commands"].as_str().unwrap(), moves, &unit.volume());
+        unit.pebble.stop(&["radarr"]).unwrap();
+        for event in [Event::UpdateStatus, Event::ConfigChanged] {
+            unit.run(event);
+            let status = unit.status();
+            assert_eq!(unit.runs(), moves == 4, "{moves} moves: {status}");
+            assert_eq!(status.contains(".restore-by-hand/old"), moves < 4, "{status}");
+        }
     }
 }

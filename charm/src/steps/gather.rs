@@ -496,6 +496,9 @@ fn storage(juju: &Juju, profile: &AppProfile) -> Result<Storage, CharmError> {
 }
 
 fn exchange(volume: &Path, app: &str) -> Exchange {
+    if let Some(reason) = engine::exchanged_by_hand(volume) {
+        return Exchange::Unreadable { reason };
+    }
     let state = match Swap::peek(volume) {
         Ok(Some(peek)) if peek.is_incomplete => return Exchange::Incomplete,
         Ok(state) => state,
