@@ -287,6 +287,19 @@ fn what_pebble_would_start_again_by_itself_is_stopped_where_the_app_may_not_star
 }
 
 #[test]
+fn a_volume_that_a_restore_left_incomplete_is_not_given_up() {
+    let mut unit = Unit::settled(&radarr());
+    unit.pebble.stop(&["radarr"]).unwrap();
+    emptied(&unit.volume());
+    let message = unit.act("start-empty", json!({})).unwrap_err();
+    assert!(message.contains("a restore was cut off"), "{message}");
+    // Nothing of it is remembered when the rest of the restore is gone.
+    remove_all(&unit.volume());
+    unit.run(Event::UpdateStatus);
+    assert_blocked(&unit);
+}
+
+#[test]
 fn no_text_advises_to_remove_a_unit_with_data() {
     let profile = radarr();
     let unit = |number: u64| format!("radarr/{number}").parse::<UnitName>().unwrap();
@@ -311,13 +324,14 @@ fn no_text_advises_to_remove_a_unit_with_data() {
         "{own}"
     );
     // A unit that has met only the one with the data.
-    for contents in [Contents::Empty, Contents::Data] {
-        let met = text(2, 1, contents);
-        assert_eq!(
-            met,
-            "radarr/1 has the data; scaling down removes it: backup-now there, scale down, restore-from-backup on radarr/0"
-        );
-    }
+    let met = "radarr/1 has the data; scaling down removes it: backup-now there, scale down, restore-from-backup on radarr/0";
+    assert_eq!(text(2, 1, Contents::Empty), met);
+    let own = text(0, 1, Contents::Data);
+    assert!(
+        own.starts_with(met)
+            && own.ends_with("which a restore here replaces: first save what you need of it"),
+        "{own}"
+    );
 }
 
 #[test]

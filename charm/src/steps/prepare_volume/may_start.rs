@@ -164,7 +164,8 @@ fn is_here(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
         } => {
             let text = match last_to_stay(other) {
                 Some(stays) => format!(
-                    "{other} has the data; scaling down removes it: {BACKUP_NOW} there, scale down, {RESTORE_FROM_BACKUP} on {stays}"
+                    "{other} has the data; scaling down removes it: {BACKUP_NOW} there, scale down, {RESTORE_FROM_BACKUP} on {stays}{}",
+                    replaces(facts)
                 ),
                 None if holds_data(facts) => format!(
                     "standby: {other} has the data and runs {title}; this volume has some too, and scaling down removes it: \
@@ -184,8 +185,9 @@ fn is_here(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
         DataUnit::Elsewhere { unit: gone, .. } if facts.leader => needs(
             Reason::DataUnitGone,
             format!(
-                "{gone} had the data and is gone: {RESTORE_FROM_BACKUP} here, or juju scale-application {app} {}",
-                gone.number().saturating_add(1)
+                "{gone} had the data and is gone: {RESTORE_FROM_BACKUP} here, or juju scale-application {app} {}{}",
+                gone.number().saturating_add(1),
+                replaces(facts)
             ),
         ),
         DataUnit::Elsewhere { unit: gone, .. } => waits(
@@ -234,6 +236,14 @@ fn is_here(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
 pub fn last_to_stay(with_data: &UnitName) -> Option<UnitName> {
     let first: UnitName = format!("{}/0", with_data.app()).parse().ok()?;
     (first != *with_data).then_some(first)
+}
+
+/// That a restore is no way to keep what this volume holds.
+fn replaces(facts: &Facts) -> &'static str {
+    match holds_data(facts) {
+        true => "; this volume has some too, which a restore here replaces: first save what you need of it",
+        false => "",
+    }
 }
 
 fn holds_data(facts: &Facts) -> bool {
