@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use config_recovery::engine::BY_HAND;
 use config_volume::{FOLDER, RESTORE_FOLDER, VELERO_MARKER};
 
 /// Whether a volume holds nothing: what the file system and this charm leave in an empty one does not count. One that
@@ -16,6 +17,7 @@ pub fn holds_nothing(volume: &Path) -> bool {
         let counts_for_nothing = name == "lost+found"
             || name == RESTORE_FOLDER
             || name == VELERO_MARKER
+            || name == BY_HAND
             // With a set it is a restored volume, whose databases are not in place yet.
             || (name == FOLDER && !holds_a_set(&entry.path()));
         if !counts_for_nothing {
@@ -40,7 +42,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let volume = folder.path();
         assert!(holds_nothing(volume));
-        for nothing in ["lost+found", RESTORE_FOLDER, FOLDER, VELERO_MARKER] {
+        for nothing in ["lost+found", RESTORE_FOLDER, FOLDER, VELERO_MARKER, BY_HAND] {
             std::fs::create_dir(volume.join(nothing)).unwrap();
         }
         assert!(holds_nothing(volume));

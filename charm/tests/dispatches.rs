@@ -83,10 +83,11 @@ fn a_steady_update_status_calls_no_more_than_nine_tools() {
         let mut called: Vec<&str> = outcome.calls.iter().map(|call| call.tool.as_str()).collect();
         let mut expected = vec!["is-leader", "config-get"];
         if profile.storage.is_some() {
-            // The peer relation, with two bags, and that of the backups.
-            expected.extend(["relation-ids", "relation-list", "relation-ids"]);
+            // The peer relation, with two bags, and after the status that of the backups.
+            expected.extend(["relation-ids", "relation-list", "status-get", "relation-ids"]);
+        } else {
+            expected.push("status-get");
         }
-        expected.push("status-get");
         called.retain(|tool| *tool != "relation-get");
         assert_eq!(called, expected, "{}", profile.name);
     }

@@ -11,16 +11,20 @@ mod common;
 
 use std::path::Path;
 
-use common::apps;
 use common::recovery::good;
 use common::unit::{CONTENT, PEERS, Unit};
+use common::{apps, fresh};
 use config_recovery::Error;
 use config_recovery::journal::{Journal, Record, Step};
 use config_volume::RESTORE_FOLDER;
-use juju_charm::pebble::Pebble;
+use juju_charm::UnitName;
+use juju_charm::pebble::{Pebble, ServiceStatus};
 use juju_charm::testing::{Event, RelationState};
 use serde_json::json;
+use workload_charm::data_unit::{Contents, DataUnit};
+use workload_charm::facts::Storage;
 use workload_charm::profile::AppProfile;
+use workload_charm::steps::prepare_volume::{Situation, judge};
 
 fn radarr() -> AppProfile {
     let found = apps().into_iter().find(|(_, profile)| profile.name == "radarr");
@@ -40,14 +44,7 @@ fn asked_for_backups(unit: &Unit) -> bool {
 
 /// The volume as a restore leaves it that removed the old content for want of room and then lost the new one.
 fn emptied(volume: &Path) {
-    for entry in std::fs::read_dir(volume).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            std::fs::remove_dir_all(path).unwrap();
-        } else {
-            std::fs::remove_file(path).unwrap();
-        }
-    }
+    remove_all(volume);
     let folder = volume.join(RESTORE_FOLDER);
     std::fs::create_dir(&folder).unwrap();
     let journal = json!({
@@ -58,6 +55,17 @@ fn emptied(volume: &Path) {
     let mut record = Record::new("run1", "radarr-aaaa-1", "aaaa-1", "2026-11-24T03:00:00Z");
     record.step = Step::Swap;
     Journal::begin(&folder.join("run.json"), record).unwrap();
+}
+
+fn remove_all(volume: &Path) {
+    for entry in std::fs::read_dir(volume).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            std::fs::remove_dir_all(path).unwrap();
+        } else {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
 }
 
 fn assert_blocked(unit: &Unit) {
@@ -212,6 +220,140 @@ fn an_app_that_runs_is_not_restarted_without_a_look_at_its_volume() {
     unit.put_file(sound.replace("7878", "1").as_bytes());
     unit.run(Event::UpdateStatus);
     assert_blocked(&unit);
+}
+
+#[test]
+fn an_app_that_runs_is_not_restarted_on_a_volume_that_lost_its_content() {
+    let mut unit = Unit::settled(&radarr());
+    related(&mut unit);
+    remove_all(&unit.volume());
+    let calls = unit.pebble.calls().len();
+    let lost = "blocked: config volume: empty, and it had content; restore-from-backup, or start-empty to give it up";
+    // Another environment would restart it, and so would another config file.
+    unit.state = unit.state.clone().with_config("timezone", "Europe/Berlin");
+    unit.run(Event::ConfigChanged);
+    assert_eq!(unit.status(), lost);
+    let sound = unit.file().unwrap();
+    unit.put_file(sound.replace("7878", "1").as_bytes());
+    unit.run(Event::UpdateStatus);
+    assert_eq!(unit.status(), lost);
+    unit.put_file(sound.as_bytes());
+    unit.state = unit.state.clone().with_config("timezone", "Etc/UTC");
+    unit.run(Event::ConfigChanged);
+    unit.run(Event::UpdateStatus);
+    assert_eq!(
+        unit.status(),
+        lost,
+        "it was forgotten where nothing else had to be done"
+    );
+    assert!(unit.act("backup-now", json!({})).is_err());
+    assert!(unit.rotate().is_err());
+    assert_eq!(unit.pebble_writes(calls), Vec::<String>::new());
+    assert!(!asked_for_backups(&unit));
+    // An app that is stopped is not there for nothing: a person gives the content up, and it is started anew.
+    unit.act("start-empty", json!({})).unwrap();
+    assert!(
+        unit.runs() && unit.status().starts_with("active: "),
+        "{}",
+        unit.status()
+    );
+}
+
+#[test]
+fn what_pebble_would_start_again_by_itself_is_stopped_where_the_app_may_not_start() {
+    type Spoils = fn(&Path);
+    let cases: [(Spoils, &str); 2] = [
+        (remove_all, "blocked: config volume: empty, and it had content"),
+        (
+            |volume| {
+                std::fs::create_dir(volume.join(RESTORE_FOLDER)).unwrap();
+                std::fs::write(volume.join(RESTORE_FOLDER).join("journal.json"), "{").unwrap();
+            },
+            "blocked: config volume: a restore was cut off: ",
+        ),
+    ];
+    for (spoils, text) in cases {
+        let mut unit = Unit::settled(&radarr());
+        spoils(&unit.volume());
+        unit.pebble
+            .change_state(|state| state.set_exiting_service("radarr", 1, "no database"));
+        unit.pebble.restart(&["radarr"]).unwrap();
+        let service = |unit: &Unit| unit.pebble.state().service("radarr");
+        assert_eq!(service(&unit), Some(ServiceStatus::Backoff));
+        unit.run(Event::UpdateStatus);
+        assert!(unit.status().starts_with(text), "{}", unit.status());
+        assert_eq!(service(&unit), Some(ServiceStatus::Inactive), "{text}");
+    }
+}
+
+#[test]
+fn a_volume_that_a_restore_left_incomplete_is_not_given_up() {
+    let mut unit = Unit::settled(&radarr());
+    unit.pebble.stop(&["radarr"]).unwrap();
+    emptied(&unit.volume());
+    let message = unit.act("start-empty", json!({})).unwrap_err();
+    assert!(message.contains("a restore was cut off"), "{message}");
+    // Nothing of it is remembered when the rest of the restore is gone.
+    remove_all(&unit.volume());
+    unit.run(Event::UpdateStatus);
+    assert_blocked(&unit);
+}
+
+#[test]
+fn no_text_advises_to_remove_a_unit_with_data() {
+    let profile = radarr();
+    let unit = |number: u64| format!("radarr/{number}").parse::<UnitName>().unwrap();
+    let text = |own: u64, with_data: u64, contents: Contents| {
+        let mut facts = fresh(&profile);
+        facts.unit = unit(own);
+        facts.data = DataUnit::Elsewhere {
+            unit: unit(with_data),
+            is_present: true,
+        };
+        if let Storage::Mounted { contents: found, .. } = &mut facts.storage {
+            *found = contents;
+        }
+        judge(&profile, &facts, Situation::Dispatch).unwrap_err().text
+    };
+    assert!(text(1, 0, Contents::Empty).ends_with("; for one unit: juju scale-application radarr 1"));
+    let own = text(1, 0, Contents::Data);
+    assert!(
+        own.ends_with(
+            "this volume has some too, and scaling down removes it: first save what you need of it"
+        ),
+        "{own}"
+    );
+    // A unit that has met only the one with the data.
+    let met = "radarr/1 has the data; scaling down removes it: backup-now there, scale down, restore-from-backup on radarr/0";
+    assert_eq!(text(2, 1, Contents::Empty), met);
+    let own = text(0, 1, Contents::Data);
+    assert!(
+        own.starts_with(met)
+            && own.ends_with("which a restore here replaces: first save what you need of it"),
+        "{own}"
+    );
+}
+
+#[test]
+fn a_data_unit_that_cannot_be_is_none() {
+    for (bound, expected) in [
+        ("sonarr/0", "blocked: radarr/1 has the data; "),
+        ("radarr/-1", "blocked: radarr/1 has the data; "),
+        (
+            "radarr/18446744073709551615",
+            "blocked: radarr/18446744073709551615 had the data and is gone: ",
+        ),
+    ] {
+        let mut unit = Unit::new(&radarr());
+        let peers = RelationState::peer(PEERS, "peers")
+            .with_own_app_data([("data-unit", bound)])
+            .with_remote_unit(1, [("config-volume", "data")]);
+        unit.state = unit.state.clone().with_relation(peers);
+        let ready = unit.pebble_ready();
+        unit.run(ready);
+        assert!(unit.status().starts_with(expected), "{bound}: {}", unit.status());
+        assert!(!unit.runs());
+    }
 }
 
 #[test]

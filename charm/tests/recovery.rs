@@ -538,7 +538,8 @@ fn a_restore_on_the_leader_takes_over_from_a_unit_that_is_gone_and_only_if_it_su
         } else {
             assert_eq!(bound, "radarr/1");
             assert!(!unit.runs());
-            assert_eq!(unit.status(), gone);
+            // This engine leaves the new content there, which the status tells of.
+            assert!(unit.status().starts_with(&gone), "{}", unit.status());
         }
     }
 }

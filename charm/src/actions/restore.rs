@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use config_recovery::backups::{AppId, Choice};
 use config_recovery::engine::{RestorePlan, UnitPod, Wanted};
-use juju_charm::Juju;
+use juju_charm::{Juju, Status};
 use serde_json::{Map, Value, json};
 use velero_backup_config::parse_go_duration;
 
@@ -107,6 +107,11 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
             return Ok(shown(profile, juju, &plan));
         }
         call.say(&format!("restoring {}", described(&plan)));
+        // Juju takes a status at once. If this process is killed it stays, and the next event looks at the volume, however well
+        // the app seems to run.
+        juju.set_status(&Status::Maintenance(format!(
+            "{RESTORE_FROM_BACKUP} is under way; juju operations tells how it ends"
+        )))?;
         let say = |line: &str| call.say(line);
         let checked = recovery.restore(&plan, &mut RestoredApp(call.env), &Lines::to(&say))?;
         if takes_over(call.facts) {

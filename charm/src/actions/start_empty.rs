@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Call, Results, Stopped, declared};
 use crate::data_unit::{CONFIG_VOLUME, Contents, DATA_UNIT, Peers, Report};
-use crate::facts::Storage;
+use crate::facts::{Exchange, Storage};
 use crate::steps::apply::Applied;
 use crate::steps::prepare_volume::was_emptied;
 use crate::steps::{self, Asks};
@@ -34,8 +34,18 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     match &facts.storage {
         Storage::Mounted {
             contents: Contents::Empty,
+            exchange: Exchange::Nothing | Exchange::Leftovers,
             ..
         } => {}
+        // What it holds aside is not given up, and it would be remembered that it is.
+        Storage::Mounted {
+            contents: Contents::Empty,
+            ..
+        } => {
+            return Err("a restore was cut off; juju status says how to end it"
+                .to_owned()
+                .into());
+        }
         Storage::Mounted { .. } => return Err("the config volume is not empty".to_owned().into()),
         _ => {
             return Err("the config volume is not mounted; look at juju storage"

@@ -1,7 +1,7 @@
 //! Step 1. Reads what a dispatch needs to know, each thing once, and only what the event can have changed.
 //!
 //! A hook tool costs some milliseconds and update-status comes every five minutes for ever, so a steady one reads nine:
-//! is-leader, config-get, four about the peer relation, two about the backup relation, and status-get at the end. The secret is
+//! is-leader, config-get, four about the peer relation, status-get, and two about the backup relation. The secret is
 //! read only when the config file or an event says that it may be another: see [`CredentialsSeen`]. Ports, the storage's place and the relations that decide how the workload runs are read in events that can have changed
 //! them, or when it has to be started: in between, Pebble's plan remembers what they said. The version is read when there is
 //! a new container.
@@ -66,7 +66,9 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         matches!(&container, Container::Ready(ready) if ready.service != Some(ServiceStatus::Active));
     let peers = peers(juju, profile, leader)?;
     let saw_data = matches!(&peers, Peers::Related(peers) if peers.own == Some(Report::Data));
-    let storage = if thorough || starts || !saw_data {
+    // What is to be put right is looked at until it is, and so is what a restore has left that was cut off: it began with a
+    // status of its own.
+    let storage = if thorough || starts || !saw_data || !is_content(juju)? {
         storage(juju, profile)?
     } else {
         Storage::NotRead
@@ -173,6 +175,7 @@ fn peers(juju: &Juju, profile: &AppProfile, leader: bool) -> Result<Peers, Charm
     let unit = juju.context().unit();
     let app_bag = juju.own_app_data(&id)?;
     let bound: Option<UnitName> = app_bag.get(DATA_UNIT).and_then(|name| name.parse().ok());
+    let bound = bound.filter(|bound| bound.app() == unit.app());
     let had_data = Report::read(&app_bag) == Some(Report::Data);
     let mut others = BTreeMap::new();
     for other in juju.relation_units(&id)? {
@@ -493,6 +496,9 @@ fn storage(juju: &Juju, profile: &AppProfile) -> Result<Storage, CharmError> {
 }
 
 fn exchange(volume: &Path, app: &str) -> Exchange {
+    if let Some(reason) = engine::exchanged_by_hand(volume) {
+        return Exchange::Unreadable { reason };
+    }
     let state = match Swap::peek(volume) {
         Ok(Some(peek)) if peek.is_incomplete => return Exchange::Incomplete,
         Ok(state) => state,

@@ -131,12 +131,12 @@ pub fn decide(
     Status::Active(texts.join("; "))
 }
 
-/// That a scale-down takes this unit and its data, as long as there are others.
+/// That a scale-down takes this unit and its data.
 fn goes_first(facts: &Facts) -> Option<String> {
     let is_tracked = facts.data == DataUnit::Here && matches!(facts.peers, Peers::Related(_));
-    let stays = last_to_stay(facts, &facts.unit).filter(|_| is_tracked)?;
+    let stays = last_to_stay(&facts.unit).filter(|_| is_tracked)?;
     Some(format!(
-        "a scale-down removes this unit and its data; first {BACKUP_NOW}, then {RESTORE_FROM_BACKUP} on {stays}"
+        "a scale-down removes this unit and its data: {BACKUP_NOW} before it, {RESTORE_FROM_BACKUP} on {stays} after it"
     ))
 }
 

@@ -151,9 +151,9 @@ fn after_a_refresh_from_a_charm_without_peers_the_app_starts_where_data_are() {
     );
     assert_eq!(
         status(&house, UNIT),
-        "blocked: radarr/1 has the data; scaling down removes it: first backup-now there, then restore on radarr/0"
+        "blocked: radarr/1 has the data; scaling down removes it: backup-now there, scale down, restore-from-backup on radarr/0"
     );
-    let warning = "active: a scale-down removes this unit and its data; first backup-now, then restore-from-backup on radarr/0";
+    let warning = "active: a scale-down removes this unit and its data: backup-now before it, restore-from-backup on radarr/0 after it";
     assert!(
         status(&house, OTHER).starts_with(warning),
         "{}",

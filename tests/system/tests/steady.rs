@@ -44,9 +44,9 @@ fn a_steady_update_status_calls_nine_tools() {
             "relation-get",
             "relation-list",
             "relation-get",
+            "status-get",
             "relation-ids",
-            "relation-get",
-            "status-get"
+            "relation-get"
         ]
     );
 }

@@ -28,9 +28,11 @@ pub(super) fn workload(inputs: Inputs<'_>) -> WorkloadPlan {
         return WorkloadPlan::Leave;
     };
     let running = is_running(container);
+    let in_back_off = container.service == Some(ServiceStatus::Backoff);
     let may_start = match start {
         Ok(may_start) => may_start.hand_over(),
-        Err(blocker) if running && blocker.reason.stops() => return WorkloadPlan::Stop,
+        // One in back-off does not run yet, and nobody asks whether it may before Pebble starts it.
+        Err(blocker) if running && (blocker.reason.stops() || in_back_off) => return WorkloadPlan::Stop,
         Err(_) => return WorkloadPlan::Leave,
     };
     let (Ok(()), Ok(settings)) = (&facts.metadata, &validated.workload) else {

@@ -123,8 +123,8 @@ pub fn judge(profile: &AppProfile, facts: &Facts, situation: Situation) -> Start
             contents, exchange, ..
         } => {
             is_whole(facts, exchange, running, situation)?;
-            if !running && *contents == Contents::Empty {
-                may_be_empty(facts, situation)?;
+            if *contents == Contents::Empty {
+                may_be_empty(facts, running, situation)?;
             }
             true
         }
@@ -162,12 +162,17 @@ fn is_here(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
             unit: other,
             is_present: true,
         } => {
-            let text = match last_to_stay(facts, other) {
+            let text = match last_to_stay(other) {
+                Some(stays) => format!(
+                    "{other} has the data; scaling down removes it: {BACKUP_NOW} there, scale down, {RESTORE_FROM_BACKUP} on {stays}{}",
+                    replaces(facts)
+                ),
+                None if holds_data(facts) => format!(
+                    "standby: {other} has the data and runs {title}; this volume has some too, and scaling down removes it: \
+                     first save what you need of it"
+                ),
                 None => format!(
                     "standby: {other} has the data and runs {title}; for one unit: juju scale-application {app} 1"
-                ),
-                Some(stays) => format!(
-                    "{other} has the data; scaling down removes it: first {BACKUP_NOW} there, then restore on {stays}"
                 ),
             };
             StartBlocker {
@@ -180,8 +185,9 @@ fn is_here(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
         DataUnit::Elsewhere { unit: gone, .. } if facts.leader => needs(
             Reason::DataUnitGone,
             format!(
-                "{gone} had the data and is gone: {RESTORE_FROM_BACKUP} here, or juju scale-application {app} {}",
-                gone.number() + 1
+                "{gone} had the data and is gone: {RESTORE_FROM_BACKUP} here, or juju scale-application {app} {}{}",
+                gone.number().saturating_add(1),
+                replaces(facts)
             ),
         ),
         DataUnit::Elsewhere { unit: gone, .. } => waits(
@@ -226,17 +232,28 @@ fn is_here(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
 }
 
 /// The unit that a scale-down to one leaves, if that is not the one with the data: Kubernetes removes the pods with the
-/// highest numbers.
-pub fn last_to_stay(facts: &Facts, with_data: &UnitName) -> Option<UnitName> {
-    let Peers::Related(peers) = &facts.peers else {
-        return None;
-    };
-    let lowest = peers
-        .others
-        .keys()
-        .chain([&facts.unit])
-        .min_by_key(|unit| unit.number())?;
-    (lowest.number() < with_data.number()).then(|| lowest.clone())
+/// highest numbers, whichever units this one has met yet.
+pub fn last_to_stay(with_data: &UnitName) -> Option<UnitName> {
+    let first: UnitName = format!("{}/0", with_data.app()).parse().ok()?;
+    (first != *with_data).then_some(first)
+}
+
+/// That a restore is no way to keep what this volume holds.
+fn replaces(facts: &Facts) -> &'static str {
+    match holds_data(facts) {
+        true => "; this volume has some too, which a restore here replaces: first save what you need of it",
+        false => "",
+    }
+}
+
+fn holds_data(facts: &Facts) -> bool {
+    matches!(
+        facts.storage,
+        Storage::Mounted {
+            contents: Contents::Data,
+            ..
+        }
+    )
 }
 
 fn is_whole(
@@ -274,7 +291,8 @@ pub(super) fn cut_off(reason: &str) -> StartBlocker {
     )
 }
 
-fn may_be_empty(facts: &Facts, situation: Situation) -> Result<(), StartBlocker> {
+fn may_be_empty(facts: &Facts, running: bool, situation: Situation) -> Result<(), StartBlocker> {
+    // An app that runs on what was taken from under it must not be stopped and started again either.
     if was_emptied(facts) {
         return Err(needs(
             Reason::Emptied,
@@ -282,6 +300,9 @@ fn may_be_empty(facts: &Facts, situation: Situation) -> Result<(), StartBlocker>
                 "config volume: empty, and it had content; {RESTORE_FROM_BACKUP}, or {START_EMPTY} to give it up"
             ),
         ));
+    }
+    if running {
+        return Ok(());
     }
     if situation == Situation::Restoring {
         // The dispatch that the restore is part of decides it when the restore has ended.

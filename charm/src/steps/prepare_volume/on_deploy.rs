@@ -18,6 +18,7 @@ use crate::facts::{Container, Exchange, Facts, Storage};
 use crate::options::RESTORE_ON_DEPLOY;
 use crate::recovery::texts::{size, time, told};
 use crate::recovery::{Lines, NotYet, Recovery, elsewhere, image, own_id};
+use crate::steps::plan::is_running;
 
 /// How the engine calls a backup that came back and was not sound.
 const DAMAGED: &str = " is damaged: ";
@@ -53,8 +54,9 @@ pub fn wanted(facts: &Facts) -> Option<Choice> {
             ..
         }
     );
-    // A service that Pebble knows was started in this container already. A volume that lost its content was in use before.
-    let is_first = container.service.is_none() && !was_emptied(facts);
+    // A volume that lost its content was in use before. That Pebble knows the service says nothing: a restore that was cut off
+    // has started it too.
+    let is_first = !is_running(container) && !was_emptied(facts);
     let may_run = facts.data == DataUnit::Here && facts.metadata.is_ok();
     (is_empty && may_run && is_first).then_some(choice)
 }

@@ -8,7 +8,21 @@ use crate::scratch;
 use crate::shell::word;
 
 /// Beside the app's content, while the commands are run.
-const BY_HAND: &str = ".restore-by-hand";
+pub const BY_HAND: &str = ".restore-by-hand";
+/// In it, from before the app is stopped until the content is exchanged.
+const EXCHANGING: &str = "exchanging";
+
+/// What to do about an exchange by hand that has begun in the volume and is not known to have ended: it may hold neither
+/// content as a whole. `None` where there is none.
+pub fn exchanged_by_hand(volume: &Path) -> Option<String> {
+    let mark = volume.join(BY_HAND).join(EXCHANGING);
+    mark.exists().then(|| {
+        format!(
+            "it is done by hand, and its commands have not ended: run the rest of them, or put back what is in {BY_HAND}/old; \
+             then remove {BY_HAND}/{EXCHANGING}"
+        )
+    })
+}
 
 /// The pod of a unit, as Juju makes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,11 +80,19 @@ impl RestorePlan {
         part("Remove the place.", &place.remove);
         part(
             "Stop the app.",
-            &[format!(
-                "{} /charm/bin/pebble stop {}",
-                exec(unit.workload),
-                word(unit.service)
-            )],
+            &[
+                // The charm would start it again at its next event.
+                in_charm(&format!(
+                    "mkdir -p {}; touch {}",
+                    path(&by_hand),
+                    path(&by_hand.join(EXCHANGING))
+                )),
+                format!(
+                    "{} /charm/bin/pebble stop {}",
+                    exec(unit.workload),
+                    word(unit.service)
+                ),
+            ],
         );
         part(
             "Exchange the content.",
@@ -94,6 +116,7 @@ impl RestorePlan {
     /// The exchange, as a script in the charm's container.
     fn exchange(&self, by_hand: &Path, new: &Path) -> String {
         let (volume, old) = (path(&self.volume), by_hand.join("old"));
+        let mark = path(&by_hand.join(EXCHANGING));
         let each = format!("find {volume} -mindepth 1 -maxdepth 1 ! -name {BY_HAND} ! -name lost+found");
         let all_of_new = format!(
             "find {} -mindepth 1 -maxdepth 1 ! -name .velero ! -name lost+found",
@@ -102,12 +125,12 @@ impl RestorePlan {
         if self.stage_elsewhere.is_some() {
             // There is no room for both.
             return format!(
-                "{each} -exec rm -rf {{}} +; {all_of_new} -exec cp -a {{}} {volume}/ \\;; rm -rf {}",
+                "{each} -exec rm -rf {{}} +; {all_of_new} -exec cp -a {{}} {volume}/ \\;; rm -rf {} {mark}",
                 path(new)
             );
         }
         format!(
-            "mkdir {old}; {each} -exec mv {{}} {old}/ \\;; {all_of_new} -exec mv {{}} {volume}/ \\;",
+            "mkdir {old}; {each} -exec mv {{}} {old}/ \\;; {all_of_new} -exec mv {{}} {volume}/ \\;; rm {mark}",
             old = path(&old)
         )
     }

@@ -1,0 +1,192 @@
+//! The charm is killed in the middle of the action restore-from-backup, and its container goes on: whatever the app did
+//! since then is not taken back, and what was waited for before is still waited for. And the same of a restore by hand.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on panics"
+)]
+
+mod common;
+
+use std::cell::Cell;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use common::apps;
+use common::recovery::good;
+use common::unit::{CONTENT, Unit};
+use config_recovery::Error;
+use config_recovery::engine::BY_HAND;
+use config_recovery::journal::{Journal, Record, Step};
+use config_volume::{RESTORE_FOLDER, Swap, SwapOptions};
+use juju_charm::pebble::Pebble;
+use juju_charm::testing::{Event, FakePebble, Fault, PebbleState};
+use serde_json::json;
+use workload_charm::profile::AppProfile;
+
+fn radarr() -> AppProfile {
+    let found = apps().into_iter().find(|(_, profile)| profile.name == "radarr");
+    found.unwrap().1
+}
+
+/// The volume as the engine has it when it starts the app with the new content.
+fn exchanged(volume: &Path, old: Option<&str>) {
+    for entry in std::fs::read_dir(volume).unwrap() {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    if let Some(old) = old {
+        std::fs::write(volume.join(CONTENT), old).unwrap();
+    }
+    let mut swap = Swap::begin(volume, "run1", &SwapOptions::default()).unwrap();
+    std::fs::write(swap.staged().join(CONTENT), "new").unwrap();
+    swap.seal().unwrap();
+    swap.commit().unwrap();
+    let mut record = Record::new("run1", "radarr-aaaa-1", "aaaa-1", "2026-11-24T03:00:00Z");
+    record.step = Step::Start;
+    Journal::begin(&volume.join(RESTORE_FOLDER).join("run.json"), record).unwrap();
+}
+
+/// Runs the action until its process is killed before hook tool `call`. Whether the app was started before that, and the
+/// action was not over.
+fn is_killed(unit: &mut Unit, call: usize, old: Option<&'static str>) -> bool {
+    unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+    unit.recovery.content = Some(Box::new(|folder| {
+        std::fs::write(folder.join("config.xml"), "<Config><ApiKey>k</ApiKey></Config>").unwrap();
+    }));
+    let (volume, is_first) = (unit.volume(), Cell::new(true));
+    unit.recovery.meanwhile = Some(Box::new(move || {
+        if is_first.replace(false) {
+            exchanged(&volume, old);
+        }
+    }));
+    unit.recovery.well = vec![Ok(())].into();
+    let event = Event::Action {
+        name: "restore-from-backup".to_owned(),
+        id: "1".to_owned(),
+        params: json!({"backup-uid": "latest"}).as_object().unwrap().clone(),
+    };
+    unit.try_run(event, Some(Fault::StopBefore { call }));
+    unit.recovery.meanwhile = None;
+    unit.volume().join(RESTORE_FOLDER).exists()
+}
+
+/// The unit after the first kill that hits the action while the app is waited for.
+fn killed(begin: impl Fn() -> Unit, old: Option<&'static str>) -> Unit {
+    let mut units = (1..60).filter_map(|call| {
+        let mut unit = begin();
+        is_killed(&mut unit, call, old).then_some(unit)
+    });
+    units.next().expect("no kill hit the start of the app")
+}
+
+#[test]
+fn what_the_app_wrote_since_then_is_not_taken_back_in_a_new_container() {
+    let mut unit = killed(|| Unit::settled(&radarr()), Some("old"));
+    unit.recovery.well = vec![Ok(())].into();
+    unit.run(Event::UpdateStatus);
+    assert!(unit.runs(), "{}", unit.status());
+    std::fs::write(unit.volume().join("weeks.db"), "weeks of work").unwrap();
+    let file = unit.file().unwrap();
+    unit.pebble = FakePebble::new(PebbleState::new());
+    unit.put_file(file.as_bytes());
+    let ready = unit.pebble_ready();
+    unit.run(ready);
+    assert!(unit.volume().join("weeks.db").exists(), "{}", unit.status());
+    assert_eq!(std::fs::read(unit.volume().join(CONTENT)).unwrap(), b"new");
+}
+
+#[test]
+fn the_next_event_puts_back_what_the_app_is_not_healthy_with() {
+    let mut unit = killed(|| Unit::settled(&radarr()), Some("old"));
+    unit.recovery.well = vec![Err("it answers 500".to_owned())].into();
+    unit.run(Event::UpdateStatus);
+    assert!(
+        unit.runs() && unit.status().contains("cut off; previous content"),
+        "{}",
+        unit.status()
+    );
+    assert_eq!(std::fs::read(unit.volume().join(CONTENT)).unwrap(), b"old");
+}
+
+#[test]
+fn restore_on_deploy_is_still_waited_for() {
+    let no_velero = || Error::NoVelero("backups.velero.io".to_owned());
+    let begin = || {
+        let mut unit = Unit::new(&radarr());
+        unit.state = unit.state.clone().with_config("restore-on-deploy", "latest");
+        unit.recovery.error = Some(Box::new(no_velero));
+        for event in unit.first_events() {
+            unit.run(event);
+        }
+        unit.recovery.error = None;
+        unit
+    };
+    let mut unit = killed(begin, None);
+    unit.recovery.error = Some(Box::new(no_velero));
+    unit.recovery.well = vec![Err("it answers 500".to_owned())].into();
+    for _ in 0..2 {
+        unit.run(Event::UpdateStatus);
+        let status = unit.status();
+        assert!(!unit.runs(), "the app was started on nothing: {status}");
+        assert!(
+            status.starts_with("waiting: restore-on-deploy latest: "),
+            "{status}"
+        );
+    }
+}
+
+/// Runs the part of the commands that exchanges the content, in this pod; each `mv` after the first `moves` is the last.
+fn by_hand(commands: &str, moves: u32, volume: &Path) {
+    let begin = commands.find("# Stop the app.").unwrap();
+    let end = commands.find("# Start the pod anew").unwrap();
+    let bin = tempfile::tempdir().unwrap();
+    let shim = |name: &str, script: &str| {
+        let path = bin.path().join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    shim(
+        "kubectl",
+        "while test \"$1\" != --; do shift; done; shift; case $1 in sh) exec \"$@\";; esac",
+    );
+    let count = bin.path().join("count").display().to_string();
+    shim(
+        "mv",
+        &format!(
+            "echo >> {count}; test $(wc -l < {count}) -le {moves} || kill -9 $PPID; exec /bin/mv \"$@\""
+        ),
+    );
+    let path = format!("{}:{}", bin.path().display(), std::env::var("PATH").unwrap());
+    let new = volume.join(BY_HAND).join("new");
+    std::fs::create_dir_all(&new).unwrap();
+    for name in [CONTENT, "config.xml"] {
+        std::fs::write(new.join(name), "new").unwrap();
+    }
+    let script = format!("set -euo pipefail\n{}", &commands[begin..end]);
+    let ran = Command::new("bash")
+        .args(["-c", &script])
+        .env("PATH", path)
+        .status();
+    assert_eq!(ran.unwrap().success(), moves >= 4);
+}
+
+#[test]
+fn the_app_is_not_started_between_the_commands_of_a_restore_by_hand() {
+    for moves in 0..=4 {
+        let mut unit = Unit::settled(&radarr());
+        std::fs::write(unit.volume().join("config.xml"), "old").unwrap();
+        unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+        let dry_run = json!({"backup-uid": "latest", "dry-run": true});
+        let plan = unit.act("restore-from-backup", dry_run).unwrap();
+        by_hand(plan["commands"].as_str().unwrap(), moves, &unit.volume());
+        unit.pebble.stop(&["radarr"]).unwrap();
+        for event in [Event::UpdateStatus, Event::ConfigChanged] {
+            unit.run(event);
+            let status = unit.status();
+            assert_eq!(unit.runs(), moves == 4, "{moves} moves: {status}");
+            assert_eq!(status.contains(".restore-by-hand/old"), moves < 4, "{status}");
+        }
+    }
+}
