@@ -448,6 +448,12 @@ mod tests {
     }
 
     #[test]
+    fn space_before_a_line_that_kopia_does_not_trim_is_passed_over() {
+        assert!(leaves_out(b" a", b"a"));
+        assert!(leaves_out(b"  a\\b", b"ab"));
+    }
+
+    #[test]
     fn a_hostile_pattern_ends() {
         let line = "/".to_owned() + &"*a".repeat(200);
         let path = "a".repeat(4000) + "b";

@@ -15,7 +15,10 @@ use std::{
 };
 
 use common::{back_up_and_restore, damage, judge, listed, make_database, newest_set, snapshot};
-use config_volume::{Checked, Error, Options, ProblemKind, finish, measure, prepare, put_in_place, verify};
+use config_volume::{
+    Checked, Error, Options, Origin, PlaceOptions, ProblemKind, finish, measure, prepare, put_in_place,
+    put_in_place_with, verify,
+};
 use rusqlite::Connection;
 
 #[test]
@@ -323,6 +326,31 @@ fn a_live_path_through_a_link_is_not_written_through() {
     symlink(&outside, restored.join("data")).unwrap();
     let report = put_in_place(&restored).unwrap();
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    assert!(
+        judge(&restored.join(report.kept_aside[0].aside.as_path())).0,
+        "{report:?}"
+    );
+}
+
+#[test]
+fn what_took_the_place_of_a_database_is_not_moved_away_for_its_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let volume = folder.path().join("config");
+    make_database(&volume.join("radarr.db"), "delete");
+    prepare(&volume, &Options::default()).unwrap();
+    let restored = folder.path().join("restored");
+    back_up_and_restore(&volume, &restored);
+    fs::create_dir(restored.join("radarr.db")).unwrap();
+    fs::write(restored.join("radarr.db/inside"), "of the app").unwrap();
+    let options = PlaceOptions {
+        origin: Some(Origin::Velero),
+        ..PlaceOptions::default()
+    };
+    let report = put_in_place_with(&restored, &options).unwrap();
+    assert_eq!(
+        fs::read_to_string(restored.join("radarr.db/inside")).unwrap(),
+        "of the app"
+    );
     assert!(
         judge(&restored.join(report.kept_aside[0].aside.as_path())).0,
         "{report:?}"

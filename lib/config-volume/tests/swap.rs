@@ -26,8 +26,8 @@ use config_volume::{
     UnpackLimits, finish, measure, prepare, put_in_place, unpack, verify,
 };
 use swap_support::{
-    Dice, assert_clean, assert_same, case, failing_at, failing_once_at, forward, given_up, in_whole_seconds,
-    names, pack, settle_links, tree, tree_without,
+    Dice, assert_clean, assert_same, case, cramped, cramped_options, failing_at, failing_once_at, forward,
+    given_up, in_whole_seconds, names, pack, settle_links, tree, tree_without,
 };
 
 #[test]
@@ -77,6 +77,22 @@ fn back_from_each_state() {
         case.assert_old("finished");
         assert_clean(&case.volume, "finished");
     }
+}
+
+#[test]
+fn what_was_said_at_the_beginning_counts_from_the_seal_on() {
+    let case = cramped();
+    let keep_old = |keep_old| SwapOptions {
+        keep_old,
+        ..cramped_options(&case.volume)
+    };
+    let mut swap = Swap::begin(&case.volume, "backup-1", &keep_old(false)).unwrap();
+    swap.seal().unwrap();
+    drop(swap);
+    let mut swap = Swap::begin(&case.volume, "backup-1", &keep_old(true)).unwrap();
+    // There is room for one content only.
+    swap.commit().unwrap();
+    case.assert_new("committed");
 }
 
 #[test]
