@@ -23,6 +23,12 @@ pub const CONFIG_VOLUME: &str = "config-volume";
 /// that unit: it only looks at the secret, and Juju tells of new revisions to those that track it.
 pub const ROTATIONS: &str = "rotations";
 
+/// Key of a unit's bag: `paused` while a backup of its volume would hold nothing worth to be the newest one, until somebody does
+/// something. The leader, which asks for backups, does not see that volume.
+pub const BACKUPS: &str = "backups";
+/// The value of [`BACKUPS`].
+pub const PAUSED: &str = "paused";
+
 /// What is in a config volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Contents {
@@ -105,6 +111,10 @@ pub struct PeerFacts {
     pub rotations: u64,
     /// What this unit reported in an earlier hook.
     pub own: Option<Report>,
+    /// Whether this unit said in an earlier hook that backups of its volume pause.
+    pub own_paused: bool,
+    /// Whether the unit with the data says so, when this one leads and is another one.
+    pub data_unit_paused: bool,
     /// The other units that there are, and what they reported.
     pub others: BTreeMap<UnitName, Option<Report>>,
 }
@@ -246,6 +256,8 @@ mod tests {
             had_data: false,
             rotations: 0,
             own,
+            own_paused: false,
+            data_unit_paused: false,
             others: others
                 .iter()
                 .map(|(number, report)| (unit(*number), *report))

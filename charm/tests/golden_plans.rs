@@ -113,6 +113,8 @@ fn peers(profile: &AppProfile, unit: u64, own: Report, other: Option<u64>) -> Pe
         had_data: true,
         rotations: 0,
         own: Some(own),
+        own_paused: false,
+        data_unit_paused: false,
         others: other.into_iter().map(|other| (name(other), None)).collect(),
     })
 }

@@ -21,7 +21,9 @@ use crate::backup::{self, BackupFacts};
 use crate::config_file;
 use crate::credentials::{self, Credentials, MissingKey, Origin};
 use crate::credentials_seen::CredentialsSeen;
-use crate::data_unit::{self, Contents, DATA_UNIT, DataUnit, PeerFacts, Peers, ROTATIONS, Report};
+use crate::data_unit::{
+    self, BACKUPS, Contents, DATA_UNIT, DataUnit, PAUSED, PeerFacts, Peers, ROTATIONS, Report,
+};
 use crate::env::Env;
 use crate::facts::{Container, Exchange, Facts, FileFacts, ReadyContainer, Storage};
 use crate::ingress::{self, Ingress, Related};
@@ -178,15 +180,17 @@ fn peers(juju: &Juju, profile: &AppProfile, leader: bool) -> Result<Peers, Charm
     let bound = bound.filter(|bound| bound.app() == unit.app());
     let had_data = Report::read(&app_bag) == Some(Report::Data);
     let mut others = BTreeMap::new();
+    let mut data_unit_paused = false;
     for other in juju.relation_units(&id)? {
         // The leader decides by what the others report, and notes what the one with the data saw.
-        let is_asked = leader && (bound.is_none() || bound.as_ref() == Some(&other) && !had_data);
-        let report = if is_asked {
-            report(juju, &id, &other)?
+        let is_bound = bound.as_ref() == Some(&other);
+        let bag = if leader && (bound.is_none() || is_bound) {
+            other_bag(juju, &id, &other)?
         } else {
-            None
+            BTreeMap::new()
         };
-        others.insert(other, report);
+        data_unit_paused |= is_bound && is_paused(&bag);
+        others.insert(other, Report::read(&bag));
     }
     // Units that exist and that this one has not met yet: after a refresh nobody has met anybody.
     let is_known = bound
@@ -201,6 +205,7 @@ fn peers(juju: &Juju, profile: &AppProfile, leader: bool) -> Result<Peers, Charm
             }
         }
     }
+    let own_bag = juju.own_unit_data(&id)?;
     Ok(Peers::Related(PeerFacts {
         id: id.to_string(),
         bound,
@@ -209,16 +214,22 @@ fn peers(juju: &Juju, profile: &AppProfile, leader: bool) -> Result<Peers, Charm
             .get(ROTATIONS)
             .and_then(|count| count.parse().ok())
             .unwrap_or_default(),
-        own: Report::read(&juju.own_unit_data(&id)?),
+        own: Report::read(&own_bag),
+        own_paused: is_paused(&own_bag),
+        data_unit_paused,
         others,
     }))
 }
 
-fn report(juju: &Juju, id: &RelationId, unit: &UnitName) -> Result<Option<Report>, CharmError> {
+fn is_paused(bag: &BTreeMap<String, String>) -> bool {
+    bag.get(BACKUPS).is_some_and(|word| word == PAUSED)
+}
+
+fn other_bag(juju: &Juju, id: &RelationId, unit: &UnitName) -> Result<BTreeMap<String, String>, CharmError> {
     match juju.unit_data(id, unit) {
-        Ok(bag) => Ok(Report::read(&bag)),
+        Ok(bag) => Ok(bag),
         // It left in this moment.
-        Err(error) if error.kind() == ErrorKind::NoSuchRelation => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NoSuchRelation => Ok(BTreeMap::new()),
         Err(error) => Err(error.into()),
     }
 }

@@ -75,6 +75,8 @@ pub fn fresh(profile: &AppProfile) -> Facts {
                 had_data: false,
                 rotations: 0,
                 own: None,
+                own_paused: false,
+                data_unit_paused: false,
                 others: BTreeMap::new(),
             }),
             None => Peers::NotTracked,

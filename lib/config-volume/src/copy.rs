@@ -363,14 +363,19 @@ fn keeps_a_log(file: &File) -> io::Result<bool> {
 struct Beside {
     log: Option<Metadata>,
     index: Option<Metadata>,
+    /// Both: the numbers of removed files come back at once, and those made anew would be taken for the same.
+    _held: [Option<File>; 2],
 }
 
 impl Beside {
     fn look(root: &Root, path: &RelPath) -> Self {
-        let look = |suffix| root.look(&path.with_suffix(suffix)).ok().flatten();
+        let hold = |suffix| root.hold(&path.with_suffix(suffix)).ok().flatten();
+        let held = [hold("-wal"), hold("-shm")];
+        let [log, index] = held.each_ref().map(|file| file.as_ref()?.metadata().ok());
         Self {
-            log: look("-wal"),
-            index: look("-shm"),
+            log,
+            index,
+            _held: held,
         }
     }
 
@@ -583,6 +588,27 @@ fn shorten_to(copy: &Path, size: u64) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn log_and_index_that_were_made_anew_are_other_files_whatever_their_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        let path = RelPath::new(b"radarr.db").unwrap();
+        let make = || {
+            for suffix in ["-wal", "-shm"] {
+                let file = folder.path().join(path.with_suffix(suffix).as_path());
+                let _ = std::fs::remove_file(&file);
+                std::fs::write(file, "").unwrap();
+            }
+        };
+        make();
+        for _ in 0..100 {
+            let before = Beside::look(&root, &path);
+            assert!(!before.made_anew(&Beside::look(&root, &path)));
+            make();
+            assert!(before.made_anew(&Beside::look(&root, &path)));
+        }
+    }
 
     #[test]
     fn a_write_in_the_tick_in_which_the_copy_began_would_not_show() {

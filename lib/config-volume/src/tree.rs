@@ -204,9 +204,15 @@ impl Root {
 
     /// What is at the path itself, links not followed. `None` when there is nothing.
     pub fn look(&self, path: &RelPath) -> io::Result<Option<Metadata>> {
+        self.hold(path)?.map(|held| held.metadata()).transpose()
+    }
+
+    /// The same, held without being opened: as long as it is, no other file gets its inode number. Unlike a file that was opened
+    /// it takes no lock of this process with it when it is closed.
+    pub fn hold(&self, path: &RelPath) -> io::Result<Option<File>> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match self.open_at(path, flags) {
-            Ok(file) => file.metadata().map(Some),
+            Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

@@ -197,12 +197,9 @@ fn data_that_went_with_their_unit_are_not_replaced_by_an_empty_app() {
     assert!(spec.contains("\"paused\":null"), "{spec}");
 }
 
-#[test]
-fn a_volume_that_lost_its_content_is_not_started_on_until_somebody_gives_it_up() {
-    let mut house = House::with_backups().unwrap();
-    update_all(&mut house);
-    std::fs::remove_file(file(&house, UNIT)).unwrap();
-    for entry in std::fs::read_dir(house.juju.storage_dir(UNIT, "config")).unwrap() {
+/// Removes everything from a unit's volume.
+fn lose_content(house: &House, unit: &str) {
+    for entry in std::fs::read_dir(house.juju.storage_dir(unit, "config")).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             std::fs::remove_dir_all(path).unwrap();
@@ -210,6 +207,43 @@ fn a_volume_that_lost_its_content_is_not_started_on_until_somebody_gives_it_up()
             std::fs::remove_file(path).unwrap();
         }
     }
+}
+
+#[test]
+fn backups_pause_while_the_data_are_lost_on_a_unit_that_does_not_lead() {
+    let mut house = House::with_backups().unwrap();
+    house.juju.add_units("radarr", 1).unwrap();
+    house.juju.change_leader(OTHER).unwrap();
+    update_all(&mut house);
+    let paused = |house: &House| {
+        let spec = house.juju.app_bag("radarr", ENDPOINT).unwrap()["spec"].clone();
+        spec.contains("\"paused\":true")
+    };
+    assert!(!paused(&house));
+    lose_content(&house, UNIT);
+    house.juju.churn_pod(UNIT, true).unwrap();
+    update_all(&mut house);
+    assert!(!runs(&house, UNIT) && !runs(&house, OTHER));
+    assert!(paused(&house), "an empty volume would be the newest backup");
+
+    // Another leader takes over what was said.
+    house.juju.change_leader(UNIT).unwrap();
+    house.juju.change_leader(OTHER).unwrap();
+    update_all(&mut house);
+    assert!(paused(&house));
+    house.juju.change_leader(UNIT).unwrap();
+    let (state, message) = act(&mut house, UNIT, "start-empty");
+    assert_eq!(state, "completed", "{message}");
+    house.juju.change_leader(OTHER).unwrap();
+    update_all(&mut house);
+    assert!(runs(&house, UNIT) && !paused(&house));
+}
+
+#[test]
+fn a_volume_that_lost_its_content_is_not_started_on_until_somebody_gives_it_up() {
+    let mut house = House::with_backups().unwrap();
+    update_all(&mut house);
+    lose_content(&house, UNIT);
     house.juju.churn_pod(UNIT, true).unwrap();
     let lost = "blocked: config volume: empty, and it had content; restore-from-backup, or start-empty to give it up";
     for _ in 0..2 {

@@ -19,7 +19,7 @@ use velero_backup_config::provider::{self, Change};
 
 use crate::config_file;
 use crate::credentials::{Credentials, Origin};
-use crate::data_unit::{self, CONFIG_VOLUME, DATA_UNIT, DataUnit, Peers, ROTATIONS, Report};
+use crate::data_unit::{self, BACKUPS, CONFIG_VOLUME, DATA_UNIT, DataUnit, PAUSED, Peers, ROTATIONS, Report};
 use crate::facts::{Container, Facts, FileFacts, Storage};
 use crate::ingress::{self, Ingress};
 use crate::kubernetes::MountChange;
@@ -216,7 +216,7 @@ pub fn plan(
         databags: backup
             .map(|backup| requests(facts, backup, start))
             .unwrap_or_default(),
-        peers: peer_bags(facts, rotation),
+        peers: peer_bags(facts, start, rotation),
         ingress: ingress_bags(profile, facts),
         open_ports: open_ports(profile, facts),
         version: match &facts.container {
@@ -245,21 +245,26 @@ pub fn plan(
 /// What is asked of velero-operator. Nothing while a backup would hold no data: it would be the newest one. What was asked
 /// before is paused then, until somebody has done what is needed.
 fn requests(facts: &Facts, backup: &BackupSettings, start: &Start) -> Vec<Change> {
-    match start {
-        Err(blocker) if blocker.reason.spoils_backups() => {
+    let elsewhere = matches!(&facts.peers, Peers::Related(peers) if peers.data_unit_paused);
+    let spoilt = match start {
+        Err(blocker) if blocker.reason.spoils_backups() => Some(blocker.needs_somebody),
+        _ => elsewhere.then_some(true),
+    };
+    match spoilt {
+        Some(needs_somebody) => {
             let asked = facts.backup_relations.iter().filter(|(_, bag)| !bag.is_empty());
             let asked: BTreeMap<_, _> = asked.map(|(id, bag)| (id.clone(), bag.clone())).collect();
             match &backup.paused {
-                Some(paused) if blocker.needs_somebody => provider::changes(&asked, paused),
+                Some(paused) if needs_somebody => provider::changes(&asked, paused),
                 _ => Vec::new(),
             }
         }
-        _ => provider::changes(&facts.backup_relations, &backup.request),
+        None => provider::changes(&facts.backup_relations, &backup.request),
     }
 }
 
 /// What the unit saw in its volume, and what the leader writes down of it.
-fn peer_bags(facts: &Facts, rotation: &Rotation) -> Option<OwnBags> {
+fn peer_bags(facts: &Facts, start: &Start, rotation: &Rotation) -> Option<OwnBags> {
     let Peers::Related(peers) = &facts.peers else {
         return None;
     };
@@ -300,10 +305,15 @@ fn peer_bags(facts: &Facts, rotation: &Rotation) -> Option<OwnBags> {
         }
     }
     let differs = report.filter(|report| peers.own != Some(*report));
-    let unit: BTreeMap<String, String> = differs
+    let mut unit: BTreeMap<String, String> = differs
         .map(|report| (CONFIG_VOLUME.to_owned(), report.word().to_owned()))
         .into_iter()
         .collect();
+    let pauses = matches!(start, Err(blocker) if blocker.needs_somebody && blocker.reason.spoils_backups());
+    let pauses = pauses && facts.data == DataUnit::Here;
+    if pauses != peers.own_paused {
+        unit.insert(BACKUPS.to_owned(), if pauses { PAUSED } else { "" }.to_owned());
+    }
     (!app.is_empty() || !unit.is_empty()).then(|| OwnBags {
         relation_id: peers.id.clone(),
         app,
