@@ -44,6 +44,7 @@ use rustix::fs::OFlags;
 
 use crate::{
     Error, Result, Step,
+    beside::{Beside, same_file},
     database::{distrust, failed, length_of, open_live, patiently, pragma},
     folder::remove_file,
     options::Watcher,
@@ -358,46 +359,6 @@ fn keeps_a_log(file: &File) -> io::Result<bool> {
     Ok(fill(file, &mut versions, 18)? == 2 && versions.contains(&2))
 }
 
-/// A log and its index.
-#[derive(Debug)]
-struct Beside {
-    log: Option<Metadata>,
-    index: Option<Metadata>,
-    /// Both: the numbers of removed files come back at once, and those made anew would be taken for the same.
-    _held: [Option<File>; 2],
-}
-
-impl Beside {
-    fn look(root: &Root, path: &RelPath) -> Self {
-        let hold = |suffix| root.hold(&path.with_suffix(suffix)).ok().flatten();
-        let held = [hold("-wal"), hold("-shm")];
-        let [log, index] = held.each_ref().map(|file| file.as_ref()?.metadata().ok());
-        Self {
-            log,
-            index,
-            _held: held,
-        }
-    }
-
-    /// Whoever has a database with a log open has both files open.
-    fn is_unused(&self) -> bool {
-        self.log.is_none() || self.index.is_none()
-    }
-
-    /// Whether both were there, and are other files now.
-    fn made_anew(&self, now: &Self) -> bool {
-        let is_other = |before: &Option<Metadata>, now: &Option<Metadata>| match (before, now) {
-            (Some(before), Some(now)) => !same_file(before, now),
-            (before, now) => before.is_some() != now.is_some(),
-        };
-        !self.is_unused() && (is_other(&self.log, &now.log) || is_other(&self.index, &now.index))
-    }
-}
-
-fn same_file(one: &Metadata, other: &Metadata) -> bool {
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
-}
-
 /// Inode, bytes, time of writing and time of change of a file: nobody writes to it and leaves all of them as they were.
 type Stamp = (u64, u64, (i64, i64), (i64, i64));
 
@@ -588,27 +549,6 @@ fn shorten_to(copy: &Path, size: u64) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn log_and_index_that_were_made_anew_are_other_files_whatever_their_numbers() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = Root::open(folder.path()).unwrap();
-        let path = RelPath::new(b"radarr.db").unwrap();
-        let make = || {
-            for suffix in ["-wal", "-shm"] {
-                let file = folder.path().join(path.with_suffix(suffix).as_path());
-                let _ = std::fs::remove_file(&file);
-                std::fs::write(file, "").unwrap();
-            }
-        };
-        make();
-        for _ in 0..100 {
-            let before = Beside::look(&root, &path);
-            assert!(!before.made_anew(&Beside::look(&root, &path)));
-            make();
-            assert!(before.made_anew(&Beside::look(&root, &path)));
-        }
-    }
 
     #[test]
     fn a_write_in_the_tick_in_which_the_copy_began_would_not_show() {

@@ -24,6 +24,7 @@
 //! # }
 //! ```
 
+mod beside;
 mod check;
 mod copy;
 mod database;
