@@ -11,7 +11,7 @@ mod common;
 
 use std::path::Path;
 
-use common::apps;
+use common::radarr;
 use common::recovery::good;
 use common::unit::{Unit, writes};
 use config_recovery::Error;
@@ -20,14 +20,9 @@ use config_recovery::journal::{Journal, Record, Step};
 use config_volume::{RESTORE_FOLDER, Swap, SwapOptions};
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::testing::{Event, FakeFile, RelationState};
-use workload_charm::profile::{AppProfile, User};
+use workload_charm::profile::User;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
-
-fn radarr() -> AppProfile {
-    let found = apps().into_iter().find(|(_, profile)| profile.name == "radarr");
-    found.unwrap().1
-}
 
 /// A Radarr before its first event, to be brought back from `backup`.
 fn new(backup: &str) -> Unit {

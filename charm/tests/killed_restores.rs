@@ -14,7 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use common::apps;
+use common::radarr;
 use common::recovery::good;
 use common::unit::{CONTENT, Unit};
 use config_recovery::Error;
@@ -24,12 +24,6 @@ use config_volume::{RESTORE_FOLDER, Swap, SwapOptions};
 use juju_charm::pebble::Pebble;
 use juju_charm::testing::{Event, FakePebble, Fault, PebbleState};
 use serde_json::json;
-use workload_charm::profile::AppProfile;
-
-fn radarr() -> AppProfile {
-    let found = apps().into_iter().find(|(_, profile)| profile.name == "radarr");
-    found.unwrap().1
-}
 
 /// The volume as the engine has it when it starts the app with the new content.
 fn exchanged(volume: &Path, old: Option<&str>) {

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use common::recovery::good;
 use common::unit::{CONTENT, PEERS, Unit};
-use common::{apps, fresh};
+use common::{fresh, radarr};
 use config_recovery::Error;
 use config_recovery::journal::{Journal, Record, Step};
 use config_volume::RESTORE_FOLDER;
@@ -23,13 +23,7 @@ use juju_charm::testing::{Event, RelationState};
 use serde_json::json;
 use workload_charm::data_unit::{Contents, DataUnit};
 use workload_charm::facts::Storage;
-use workload_charm::profile::AppProfile;
 use workload_charm::steps::prepare_volume::{Situation, judge};
-
-fn radarr() -> AppProfile {
-    let found = apps().into_iter().find(|(_, profile)| profile.name == "radarr");
-    found.unwrap().1
-}
 
 fn related(unit: &mut Unit) {
     unit.state =

@@ -9,15 +9,14 @@
 
 mod common;
 
-use common::apps;
 use common::recovery::good;
 use common::unit::{CONTENT, PEERS, Unit, writes};
+use common::{app, radarr};
 use config_recovery::Error;
 use config_recovery::backups::{BackupSummary, Holds};
 use juju_charm::testing::{Event, RelationState};
 use serde_json::{Value, json};
 use velero_api::BackupPhase;
-use workload_charm::profile::AppProfile;
 
 const ACTIONS: [&str; 4] = [
     "list-backups",
@@ -26,18 +25,6 @@ const ACTIONS: [&str; 4] = [
     "restore-from-backup",
 ];
 const ENDPOINT: &str = "velero-backup-config";
-
-fn radarr() -> AppProfile {
-    app("radarr")
-}
-
-fn app(name: &str) -> AppProfile {
-    apps()
-        .into_iter()
-        .map(|(_, profile)| profile)
-        .find(|profile| profile.name == name)
-        .unwrap()
-}
 
 /// A Radarr that runs and asks for backups.
 fn settled() -> Unit {

@@ -24,6 +24,17 @@ pub fn apps_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("apps")
 }
 
+/// One app's file.
+pub fn app(name: &str) -> AppProfile {
+    let mut profiles = apps().into_iter().map(|(_, profile)| profile);
+    profiles.find(|profile| profile.name == name).unwrap()
+}
+
+/// The app that tests of one app are about.
+pub fn radarr() -> AppProfile {
+    app("radarr")
+}
+
 /// Every app file, with its path.
 pub fn apps() -> Vec<(PathBuf, AppProfile)> {
     let mut paths: Vec<PathBuf> = std::fs::read_dir(apps_folder())

@@ -97,6 +97,11 @@ pub(crate) fn short_root(state: &Path) -> PathBuf {
     std::env::temp_dir().join(format!("juju-sim-{:016x}", hasher.finish()))
 }
 
+/// The application of a unit: `radarr` of `radarr/0`.
+pub(crate) fn app_of(unit: &str) -> &str {
+    unit.split_once('/').map_or(unit, |(app, _)| app)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -110,9 +110,9 @@ pub async fn outcome(ground: &Ground, name: &str) -> Result<Result<Stored, Strin
             .chain(status.validation_errors)
             .chain(of_volumes)
             .collect();
-        let phase = status.phase;
         return Ok(Err(format!(
-            "backup {name} ended as {phase:?}: {}",
+            "backup {name} ended as {:?}: {}",
+            status.phase,
             reasons.join("; ")
         )));
     }

@@ -10,6 +10,7 @@ use super::pairs::pairs;
 use super::verbs::{Deploy, Format, Model, Output, Verb};
 use super::{Answer, Outcome, inspect, own_unit, run as action, secrets, state_folder, status};
 use crate::error::{Error, Result};
+use crate::layout::app_of;
 use crate::simulation::{self, OperatorOptions, Options, Simulation, Workload};
 
 /// What Juju 4.0.15 refuses on Kubernetes, with its exit code.
@@ -503,7 +504,7 @@ fn debug_log(include: &[String], lines: Option<usize>, model: &Model) -> Result<
         let names = [
             unit.clone(),
             format!("unit-{}", unit.replace('/', "-")),
-            unit.split('/').next().unwrap_or(unit).to_owned(),
+            app_of(unit).to_owned(),
         ];
         include.is_empty() || include.iter().any(|named| names.contains(named))
     });

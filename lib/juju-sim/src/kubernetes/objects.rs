@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::names::{REVISION, revision, suffix, volume_name};
 use super::{Objects, VolumeKind};
+use crate::layout::app_of;
 
 /// What a unit's pod is made of.
 #[derive(Debug, Clone)]
@@ -19,7 +20,7 @@ pub(crate) struct PodParts {
 impl PodParts {
     /// The application.
     pub fn app(&self) -> &str {
-        self.unit.split('/').next().unwrap_or_default()
+        app_of(&self.unit)
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use super::{ClusterRequest, Objects, SharedObjects, patch, velero};
 use crate::error::{Error, Result};
+use crate::layout::app_of;
 
 /// Tokens are this and the unit's name with a dash.
 const TOKEN: &str = "unit-";
@@ -174,7 +175,7 @@ impl Asked<'_> {
             return refusal(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", text);
         }
         let parts: Vec<&str> = self.path.trim_matches('/').split('/').collect();
-        let app = self.unit.split('/').next().unwrap_or_default();
+        let app = app_of(self.unit);
         let is_trusted = objects.trusted.contains(app);
         let namespace = objects.namespace.clone();
         match (self.method, parts.as_slice()) {

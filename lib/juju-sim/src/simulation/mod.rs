@@ -25,7 +25,7 @@ use juju_hook_tools::model::Model;
 use crate::agent::{AgentSocket, DispatchReport};
 use crate::error::{Error, Result};
 use crate::kubernetes::Server;
-use crate::layout::{UnitPaths, short_root};
+use crate::layout::{UnitPaths, app_of, short_root};
 use charm_folder::{link, remove_file, remove_folder};
 use containers::Children;
 use store::{State, Store};
@@ -86,8 +86,9 @@ impl Simulation {
         Simulation::open_for(dir, None)
     }
 
-    /// [`Simulation::open`] in the pod of `own`: of its application only this unit's events are run here, and the other units are out of reach. Each pod of
-    /// an application has a state folder of its own; whoever plays the controller carries `model.json` from one to the next.
+    /// [`Simulation::open`] in the pod of `own`: of its application only this unit's events are run here, and the other units
+    /// are out of reach. Each pod of an application has a state folder of its own; whoever plays the controller carries
+    /// `model.json` from one to the next.
     ///
     /// # Errors
     /// As [`Simulation::open`].
@@ -144,11 +145,10 @@ impl Simulation {
 
     /// Whether a unit's pod is the one that this runs in.
     pub(crate) fn is_here(&self, unit: &str) -> bool {
-        let app = |unit: &str| unit.split('/').next().map(str::to_owned);
         // Other applications have no pods of their own in such a bed: they are played where they were deployed.
         self.own
             .as_deref()
-            .is_none_or(|own| own == unit || app(own) != app(unit))
+            .is_none_or(|own| own == unit || app_of(own) != app_of(unit))
     }
 
     /// The units of all applications whose pods can be reached from here.
