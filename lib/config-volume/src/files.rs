@@ -9,6 +9,8 @@ use std::{
     io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write},
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant, SystemTime},
 };
 
 use rustix::fs::OFlags;
@@ -25,6 +27,8 @@ pub(crate) const FILES: &str = "files.jsonl";
 const LINE_LIMIT: usize = 64 << 10;
 /// Bytes that are written at once.
 const PIECE: usize = 256 << 10;
+/// How long a clock that stands still is waited for.
+const LONGEST_TICK: Duration = Duration::from_millis(50);
 const STABLE: &[u8] = b"{\"stable\": true,";
 const CHANGED: &[u8] = b"{\"stable\":false,";
 /// How serde writes what [`STABLE`] says.
@@ -46,7 +50,7 @@ pub(crate) struct FilesWriter {
     out: BufWriter<File>,
     written: u64,
     count: FileCount,
-    /// When the list was begun, by the clock of the file system that it is on.
+    /// When the list was begun, by the clock of the file system that it is on: later than all that was changed before.
     began: (i64, u32),
 }
 
@@ -56,7 +60,7 @@ impl FilesWriter {
     /// # Errors
     /// There is a file already, or a failed call.
     pub fn create(path: &Path) -> Result<Self> {
-        let make = || -> io::Result<(File, Stat)> {
+        let make = || -> io::Result<(File, (i64, u32))> {
             let file = OpenOptions::new()
                 .read(true)
                 .write(true)
@@ -64,16 +68,16 @@ impl FilesWriter {
                 .mode(0o644)
                 .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
                 .open(path)?;
-            let stat = Stat::from(&file.metadata()?);
-            Ok((file, stat))
+            let began = next_tick(&file)?;
+            Ok((file, began))
         };
-        let (file, stat) = make().map_err(Error::io("make", path))?;
+        let (file, began) = make().map_err(Error::io("make", path))?;
         Ok(Self {
             path: path.to_owned(),
             out: BufWriter::with_capacity(PIECE, file),
             written: 0,
             count: FileCount::default(),
-            began: stat.changed,
+            began,
         })
     }
 
@@ -134,7 +138,24 @@ impl FilesWriter {
     }
 }
 
-/// A change that leaves size and time of writing as they were moves the time of change, which nobody can set.
+/// Waits until a file system's clock, which may stand still for 10 ms (timekeeping of the kernel's tick), has moved on, and
+/// answers its time. What was changed before the call is older than the answer; where the clock is coarser than
+/// [`LONGEST_TICK`], it may be as old.
+fn next_tick(file: &File) -> io::Result<(i64, u32)> {
+    let changed = || -> io::Result<(i64, u32)> { Ok(Stat::from(&file.metadata()?).changed) };
+    let (first, asked) = (changed()?, Instant::now());
+    loop {
+        file.set_modified(SystemTime::now())?;
+        let now = changed()?;
+        if now > first || asked.elapsed() > LONGEST_TICK {
+            return Ok(now);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A change that leaves size and time of writing as they were moves the time of change, which nobody can set. One in the
+/// very tick in which the list was begun may have come before the file was read or after it.
 fn is_as_listed(entry: &FileEntry, folder: &mut LastFolder<'_>, began: (i64, u32)) -> bool {
     let name = entry.path.name().as_encoded_bytes();
     let Ok(Some(now)) = folder.of(&entry.path).and_then(|folder| folder.stat(name)) else {
@@ -145,7 +166,7 @@ fn is_as_listed(entry: &FileEntry, folder: &mut LastFolder<'_>, began: (i64, u32
     } else {
         Kind::File
     };
-    (now.kind, now.size, now.modified) == (kind, entry.size, entry.modified) && now.changed <= began
+    (now.kind, now.size, now.modified) == (kind, entry.size, entry.modified) && now.changed < began
 }
 
 /// Where the list of a set is.
@@ -242,5 +263,40 @@ impl Iterator for Lines {
             Ok(_) => Some(Err(ErrorKind::UnexpectedEof.into())),
             Err(error) => Some(Err(error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::tree::RelPath;
+
+    #[test]
+    fn what_was_changed_in_the_tick_in_which_the_list_was_begun_is_not_promised() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a"), "a").unwrap();
+        let stat = Stat::from(&fs::metadata(folder.path().join("a")).unwrap());
+        let entry = FileEntry {
+            stable: true,
+            path: RelPath::new("a").unwrap(),
+            size: stat.size,
+            mode: stat.mode,
+            uid: stat.uid,
+            gid: stat.gid,
+            modified: stat.modified,
+            blake3: None,
+            link: None,
+            database: None,
+        };
+        let root = Root::open(folder.path()).unwrap();
+        let is_as_listed = |began| is_as_listed(&entry, &mut LastFolder::new(&root), began);
+        let (seconds, nanoseconds) = stat.changed;
+        assert!(!is_as_listed((seconds - 1, nanoseconds)));
+        assert!(!is_as_listed((seconds, nanoseconds)));
+        assert!(is_as_listed((seconds + 1, nanoseconds)));
+        let list = FilesWriter::create(&folder.path().join("list")).unwrap();
+        assert!(is_as_listed(list.began), "what was changed before is older");
     }
 }
