@@ -231,8 +231,8 @@ pub enum Error {
     BackupRunning,
     /// The journal of a restore cannot be used.
     #[error(
-        "cannot read the journal {}: {reason}; nothing was changed: look into the folder that it is in, and move that \
-         away to start anew", path.display()
+        "cannot read the journal {}: {reason}; nothing was changed. The volume may hold half of two contents: move all that \
+         is in it somewhere else and keep it, then restore a backup", path.display()
     )]
     SwapJournal {
         /// The journal.

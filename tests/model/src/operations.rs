@@ -176,8 +176,14 @@ fn restore_plainly(world: &mut World, dice: &mut Dice, over: bool) -> Result<Opt
     let Some(number) = dice.choose(&world.good()) else {
         return Ok(None);
     };
-    // What a backup has open in the very volume counts for more than what is restored over it.
-    if over && world.host().volume.join(config_volume::FOLDER).exists() {
+    // What a backup has open in the very volume counts for more than what is restored over it, and so does the old content
+    // of a restore that was cut off, which goes back.
+    let counts_for_more = [config_volume::FOLDER, config_volume::RESTORE_FOLDER];
+    if over
+        && counts_for_more
+            .iter()
+            .any(|folder| world.host().volume.join(folder).exists())
+    {
         return Ok(None);
     }
     world.restore_plainly(number, over);
