@@ -280,3 +280,31 @@ pub fn causes(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that says its cause itself.
+    #[derive(Debug, thiserror::Error)]
+    #[error("no answer: {0}")]
+    struct Wordy(#[source] std::io::Error);
+
+    #[test]
+    fn each_cause_is_said_once() {
+        let full = || std::io::Error::other("the disk is full");
+        assert_eq!(causes(&Wordy(full())), "no answer: the disk is full");
+        let volume = Error::Volume {
+            action: "unpack".to_owned(),
+            source: config_volume::Error::Io {
+                action: "write",
+                path: "/x".into(),
+                source: full(),
+            },
+        };
+        assert_eq!(
+            causes(&volume),
+            "cannot unpack: cannot write /x: the disk is full"
+        );
+    }
+}

@@ -300,6 +300,25 @@ mod tests {
     }
 
     #[test]
+    fn each_step_has_words_of_its_own() {
+        let mut words: Vec<String> = Step::ALL.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            (words[0].as_str(), words.len()),
+            ("making room beside the app", 10)
+        );
+        words.sort();
+        words.dedup();
+        assert_eq!(words.len(), 10);
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_read_is_not_taken_for_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Journal::open(folder.path()).unwrap_err();
+        assert!(matches!(error, Error::Journal { .. }), "{error}");
+    }
+
+    #[test]
     fn a_damaged_journal_is_told_and_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.json");

@@ -61,6 +61,8 @@ mod tests {
             ("1n", 1),
             (".5Ki", 512),
             ("2.", 2),
+            ("3Ti", 3 << 40),
+            ("3Pi", 3 << 50),
             ("15Ei", 15 << 60),
         ] {
             assert_eq!(bytes_of(text), Some(bytes), "{text}");

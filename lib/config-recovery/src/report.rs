@@ -8,29 +8,19 @@ pub trait Reporter {
     fn begins(&self, step: Step);
 
     /// The step that began last was done already by an earlier run.
-    fn skipped(&self, step: Step) {
-        let _ = step;
-    }
+    fn skipped(&self, _step: Step) {}
 
     /// A step has ended well, and that is written down.
-    fn ended(&self, step: Step) {
-        let _ = step;
-    }
+    fn ended(&self, _step: Step) {}
 
     /// Bytes that a step has moved so far, and how many there will be if that is known.
-    fn bytes(&self, step: Step, done: u64, total: Option<u64>) {
-        let _ = (step, done, total);
-    }
+    fn bytes(&self, _step: Step, _done: u64, _total: Option<u64>) {}
 
     /// What is waited for, when that changes: "pod restore-radarr-1a2b/reader: container creating".
-    fn waits(&self, what: &str) {
-        let _ = what;
-    }
+    fn waits(&self, _what: &str) {}
 
     /// Something that a person should know.
-    fn note(&self, text: &str) {
-        let _ = text;
-    }
+    fn note(&self, _text: &str) {}
 }
 
 /// Hears nothing.

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use config_recovery::backups::Holds;
-use config_recovery::engine::{RestorePlan, UnitPod};
+use config_recovery::engine::{BY_HAND, RestorePlan, UnitPod, exchanged_by_hand};
 use serde_json::Value;
 
 /// Of `exec` the words behind `--` are run here, but for the app's Pebble; the archive is made of the folder `restored`.
@@ -248,4 +248,43 @@ fn nothing_that_a_cluster_says_is_run() {
     stage.play(&plan);
     assert!(!stage.at("pwned").exists());
     assert_eq!(stage.objects()[4]["spec"]["snapshotID"], hostile);
+}
+
+#[test]
+fn the_commands_say_what_they_do_and_name_a_repository_for_restic_alone() {
+    let stage = Stage::new();
+    let mut plan = stage.plan();
+    let text = plan.commands(UNIT);
+    assert!(
+        text.starts_with("# Brings backup b1 back to radarr in model media.\n"),
+        "{text}"
+    );
+    assert!(!text.contains("repository="), "{text}");
+    if let Holds::Files(files) = &mut plan.scratch.backup.holds {
+        files.uploader = "restic".to_owned();
+    }
+    assert!(
+        plan.commands(UNIT)
+            .contains("repository=$(kubectl get -n velero backuprepositories")
+    );
+    stage.play(&plan);
+    assert_eq!(
+        stage.objects()[4]["spec"]["repoIdentifier"],
+        "found-backuprepositories.velero.io"
+    );
+}
+
+#[test]
+fn an_exchange_by_hand_is_told_while_it_has_not_ended() {
+    let volume = tempfile::tempdir().unwrap();
+    assert_eq!(exchanged_by_hand(volume.path()), None);
+    let folder = volume.path().join(BY_HAND);
+    fs::create_dir(&folder).unwrap();
+    assert_eq!(exchanged_by_hand(volume.path()), None);
+    fs::write(folder.join("exchanging"), "").unwrap();
+    let told = exchanged_by_hand(volume.path()).unwrap();
+    assert!(
+        told.contains(".restore-by-hand/old") && told.contains("remove .restore-by-hand/exchanging"),
+        "{told}"
+    );
 }

@@ -210,3 +210,15 @@ pub(crate) fn run_of(backup: &BackupSummary) -> String {
         .collect();
     name.to_ascii_lowercase()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_asks_for_a_quarter_and_64_mib_more_than_the_bytes() {
+        assert_eq!(with_margin(0), 64 << 20);
+        assert_eq!(with_margin(100 << 20), (125 + 64) << 20);
+        assert_eq!(with_margin(u64::MAX), u64::MAX);
+    }
+}

@@ -116,10 +116,7 @@ impl Waiting<'_> {
             "measure what an earlier restore left in the volume",
         ))?;
         let disk = Disk::of(self.volume, self.elsewhere)?;
-        let bytes = match disk {
-            Disk::Node if self.is_claim_empty => self.bytes.saturating_mul(2),
-            _ => self.bytes,
-        };
+        let bytes = self.bytes_on(disk);
         let Err(no_room) = disk.has_room(self.volume, bytes, freed) else {
             return Ok(None);
         };
@@ -129,6 +126,14 @@ impl Waiting<'_> {
         }
         Disk::Node.has_room(self.elsewhere, bytes, 0)?;
         Ok(Some(self.elsewhere.to_owned()))
+    }
+
+    /// Bytes that come to lie on the volume's disk. The claim may lie on the node's, and nobody knows.
+    fn bytes_on(&self, disk: Disk) -> u64 {
+        match disk {
+            Disk::Node if self.is_claim_empty => self.bytes.saturating_mul(2),
+            _ => self.bytes,
+        }
     }
 }
 
@@ -218,5 +223,40 @@ mod tests {
         Disk::Volume.has_room(&later, is.bytes, is.bytes).unwrap();
         let error = Disk::Volume.has_room(&later, is.bytes, 0).unwrap_err();
         assert!(matches!(error, Error::NoRoom { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_claim_that_is_still_to_be_filled_takes_as_much_of_the_node_again() {
+        let waiting = |is_claim_empty: bool| Waiting {
+            volume: Path::new("/volume"),
+            elsewhere: Path::new("/elsewhere"),
+            keep_old: true,
+            bytes: 7,
+            is_claim_empty,
+        };
+        assert_eq!(waiting(true).bytes_on(Disk::Node), 14);
+        assert_eq!(waiting(false).bytes_on(Disk::Node), 7);
+        assert_eq!(waiting(true).bytes_on(Disk::Volume), 7);
+    }
+
+    #[test]
+    fn an_old_content_that_is_to_stay_needs_room_beside_it() {
+        let (volume, node) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let lacking = |keep_old: bool| {
+            let waiting = Waiting {
+                volume: volume.path(),
+                elsewhere: node.path(),
+                keep_old,
+                bytes: 1 << 60,
+                is_claim_empty: false,
+            };
+            match waiting.place().unwrap_err() {
+                Error::NoRoom { place, .. } | Error::NodeFull { place, .. } => place,
+                other => panic!("{other}"),
+            }
+        };
+        assert_eq!(lacking(true), volume.path().display().to_string());
+        // It may go first: then the new content has to fit elsewhere.
+        assert_eq!(lacking(false), node.path().display().to_string());
     }
 }

@@ -57,6 +57,16 @@ fn a_pod_that_no_node_takes_is_doubted_but_not_while_its_volume_is_made() {
     let message =
         "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. preemption: 0/1";
     assert_eq!(word(&judged(unschedulable(message))).0, "wait");
+    // What is not said of its place, or not against it, or is a gate of somebody's.
+    for (key, value) in [
+        ("type", "Initialized"),
+        ("status", "True"),
+        ("reason", "SchedulingGated"),
+    ] {
+        let mut other = unschedulable("0/1 nodes are available");
+        other["conditions"][0][key] = json!(value);
+        assert_eq!(word(&judged(other)).0, "wait", "{key}");
+    }
 }
 
 #[test]

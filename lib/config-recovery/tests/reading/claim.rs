@@ -151,6 +151,12 @@ async fn without_a_pod_the_labels_tell() {
     let server = Server::new().lists(PODS, Vec::new()).lists(BY_LABELS, units);
     assert_eq!(found(server).await.claim, "radarr-config-fec125-radarr-2");
 
+    // There is nothing to choose where there is one, whatever its name.
+    let server = Server::new()
+        .lists(PODS, Vec::new())
+        .lists(BY_LABELS, vec![bound("mine")]);
+    assert_eq!(found(server).await.claim, "mine");
+
     // What an earlier deployment left cannot be told from what is used now.
     let both = vec![
         bound("radarr-config-fec125-radarr-0"),

@@ -101,6 +101,10 @@ async fn a_backup_without_the_operators_labels_is_told_by_its_selector() {
     for selector in [
         json!({"matchLabels": {"app.kubernetes.io/name": "radarr"}}),
         json!({"matchExpressions": [{"key": "app.kubernetes.io/name", "operator": "In", "values": ["radarr"]}]}),
+        json!({"matchExpressions": [
+            {"key": "tier", "operator": "In", "values": ["gold"]},
+            {"key": "app.kubernetes.io/name", "operator": "In", "values": ["radarr"]},
+        ]}),
     ] {
         // `app` alone is anybody's label.
         let backup = Backup::of("radarr", "media", "mine").set("/metadata/labels", json!({"app": "sonarr"}));
@@ -163,6 +167,15 @@ async fn a_backup_of_everything_belongs_to_the_model_that_asked_for_it_or_that_i
             list.iter()
                 .all(|backup| backup.whose == radarr() && backup.holds.bytes() == Some(9))
         );
+        // What is of another app, or was not stored, says nothing of the model.
+        let mut failed = scheduled.volume("other/radarr-0", "radarr-config-aaa111", 9);
+        failed["status"]["phase"] = json!("Failed");
+        let volumes = vec![
+            scheduled.volume("media/radarr-0", "radarr-config-fec125", 9),
+            scheduled.volume("films/sonarr-0", "sonarr-config-bbb222", 9),
+            failed,
+        ];
+        assert_eq!(only(scheduled.clone(), volumes).await.whose, radarr());
         // Of two models that have an app of this name none can be told.
         let volumes = vec![
             scheduled.volume("media/radarr-0", "radarr-config-fec125", 9),

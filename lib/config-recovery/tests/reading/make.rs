@@ -144,6 +144,7 @@ async fn it_is_made_as_the_operator_makes_it_and_awaited_by_watch() {
 
     let sent = &server.bodies(CREATE)[0];
     assert_eq!(sent["metadata"]["generateName"], "radarr-b-");
+    assert_eq!(sent["metadata"]["namespace"], "velero");
     assert_eq!(
         sent["metadata"]["labels"],
         json!({"app": "radarr", "endpoint": "b", "model": "media"})

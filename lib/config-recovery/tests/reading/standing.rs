@@ -1,6 +1,6 @@
 //! How an app's backups stand, and what Velero is doing, in few requests.
 
-use config_recovery::backups::{AppId, Standing, Verdict, are_read, running, standing};
+use config_recovery::backups::{AppId, FilesBackup, Holds, Standing, Verdict, are_read, running, standing};
 use serde_json::{Value, json};
 
 use crate::objects::{Backup, app, radarr};
@@ -161,4 +161,22 @@ fn a_verdict_is_a_word() {
         words.map(|verdict| verdict.to_string()),
         ["good", "running", "EMPTY", "PARTIAL", "FAILED", "expired"]
     );
+}
+
+#[test]
+fn a_backup_of_no_bytes_and_of_no_snapshot_is_of_nothing() {
+    let files = |bytes: u64| {
+        Holds::Files(FilesBackup {
+            bytes,
+            volume: "radarr-config-1".to_owned(),
+            snapshot_id: "s1".to_owned(),
+            uploader: "kopia".to_owned(),
+            source_namespace: "media".to_owned(),
+            storage_location: "default".to_owned(),
+        })
+    };
+    assert!(files(1).is_something() && !files(0).is_something());
+    let snapshots = |count: u64| Holds::Snapshot { count };
+    assert!(snapshots(1).is_something() && !snapshots(0).is_something());
+    assert!(!Holds::Nothing.is_something());
 }

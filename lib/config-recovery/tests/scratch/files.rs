@@ -15,14 +15,14 @@ use crate::cluster::{
 use crate::sample::{radarr, spec};
 use crate::server::{Server, event, list, watch};
 
-const AGENTS: &str = "/api/v1/namespaces/velero/pods";
-const ON_BED: &str = "fieldSelector=spec.nodeName=bed&labelSelector=name=node-agent&";
-const OURS: &str = "restore-radarr-4a6c93f2bb-r1";
-const OUR_RESTORE: &str = "fieldSelector=metadata.name=restore-radarr-4a6c93f2bb-r1&";
-const OUR_CLAIM: &str = "fieldSelector=metadata.name=config&";
+pub const AGENTS: &str = "/api/v1/namespaces/velero/pods";
+pub const ON_BED: &str = "fieldSelector=spec.nodeName=bed&labelSelector=name=node-agent&";
+pub const OURS: &str = "restore-radarr-4a6c93f2bb-r1";
+pub const OUR_RESTORE: &str = "fieldSelector=metadata.name=restore-radarr-4a6c93f2bb-r1&";
+pub const OUR_CLAIM: &str = "fieldSelector=metadata.name=config&";
 
 /// All that is made for files, in a cluster where nothing is left of an earlier try.
-fn makeable() -> Server {
+pub fn makeable() -> Server {
     with_nothing_left(sound())
         .answers(&format!("POST {NAMESPACES}"), mine("r1"))
         .answers(&format!("POST {ACCOUNTS}"), metadata("reader", "uid-account"))
@@ -39,7 +39,7 @@ async fn made() -> Scratch {
     scratch
 }
 
-fn restore(name: &str, phase: Option<&str>) -> Value {
+pub fn restore(name: &str, phase: Option<&str>) -> Value {
     json!({
         "metadata": {"name": name, "namespace": "velero", "creationTimestamp": "2026-01-01T00:00:00Z"},
         "spec": {"pod": {"namespace": PLACE, "name": "reader", "uid": "uid-pod"}},
@@ -53,7 +53,7 @@ fn copied(phase: &str, done: u64, total: u64) -> Value {
     restore
 }
 
-fn completed() -> Value {
+pub fn completed() -> Value {
     let mut restore = copied("Completed", 7, 7);
     restore["status"]["startTimestamp"] = json!("2026-01-01T00:00:02Z");
     restore["status"]["completionTimestamp"] = json!("2026-01-01T00:00:09Z");
@@ -348,12 +348,12 @@ async fn failed(server: &Server) -> String {
     error.unwrap_err().to_string()
 }
 
-fn bound(server: Server) -> Server {
+pub fn bound(server: Server) -> Server {
     let is = vec![claim("config", "Bound", Some("pv"))];
     server.lists(&list(CLAIMS, OUR_CLAIM), is)
 }
 
-fn runs(server: Server) -> Server {
+pub fn runs(server: Server) -> Server {
     server.lists(&list(PODS, READER), vec![mounted("bed")])
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod cluster;
+mod engine;
 mod files;
 mod making;
 mod removal;

@@ -152,6 +152,25 @@ async fn a_used_up_quota_and_a_namespace_that_ends_are_told_apart_from_a_lack_of
         .await
         .unwrap_err();
     assert!(matches!(error, Error::NotAllowed { .. }), "{error:?}");
+
+    // What is wrong with the object itself is said as it is.
+    let invalid = sound()
+        .answers(
+            &format!("POST {NAMESPACES}"),
+            namespace("r1", "radarr/0", "media/radarr"),
+        )
+        .refuses(
+            &format!("POST {place}/persistentvolumeclaims"),
+            422,
+            "Invalid",
+            "storage must be more",
+        )
+        .answers(&format!("POST {place}/serviceaccounts"), metadata("reader", "2"));
+    let error = make(&with_nothing_left(invalid), &spec()).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Refused { reason, .. } if reason == "storage must be more"),
+        "{error:?}"
+    );
 }
 
 #[tokio::test(flavor = "current_thread")]

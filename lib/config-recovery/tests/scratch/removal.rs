@@ -19,7 +19,7 @@ const MADE_BY_RESTORES: &str = "labelSelector=velero.io/restore-name";
 const VOLUMES: &str = "/api/v1/persistentvolumes";
 const ALL_VOLUME_RESTORES: &str = "/apis/velero.io/v1/podvolumerestores";
 const ALL_RESTORES: &str = "/apis/velero.io/v1/restores";
-const THE_PLACE: &str = "fieldSelector=metadata.name=restore-radarr-4a6c93f2bb&";
+pub const THE_PLACE: &str = "fieldSelector=metadata.name=restore-radarr-4a6c93f2bb&";
 
 fn ours() -> String {
     format!("labelSelector={SELECTOR}&")
@@ -61,7 +61,7 @@ fn claim_with(volume: &str) -> Value {
 }
 
 /// Everything is told to go: what Velero works on, the volumes that would stay, pod and claim, the namespace.
-fn begun(server: Server) -> Server {
+pub fn begun(server: Server) -> Server {
     let claims = vec![
         claim("unbound", "Pending", None),
         claim_with("stays"),
@@ -87,7 +87,7 @@ fn content(name: &str, namespace: &str) -> Value {
 }
 
 /// Outside of the namespace nothing is left but a snapshot's content, and a Restore that Velero takes five seconds for.
-fn outside_goes(server: Server) -> Server {
+pub fn outside_goes(server: Server) -> Server {
     let server = server
         .lists(&list(ALL_VOLUME_RESTORES, &ours()), Vec::new())
         .lists(&list(ALL_RESTORES, &ours()), Vec::new())
@@ -172,7 +172,7 @@ async fn what_an_earlier_run_left_is_gone_before_the_place_is_made_anew() {
     server.done();
 }
 
-fn held(server: Server) -> Server {
+pub fn held(server: Server) -> Server {
     server.answers(&format!("GET {NAMESPACES}/{PLACE}"), mine("r1"))
 }
 

@@ -1,0 +1,199 @@
+//! The engine with a place in the cluster, as far as a test can go without the stream of a pod.
+
+use std::path::Path;
+use std::time::Duration;
+
+use config_recovery::Error;
+use config_recovery::backups::Choice;
+use config_recovery::engine::{self, App, RestorePlan, VerifyPlan, Wanted};
+use config_recovery::report::Silent;
+use serde_json::{Value, json};
+
+use crate::cluster::{NAMESPACE, NAMESPACES, PLACE, PODS, READER, VOLUME_RESTORES, mine, mounted};
+use crate::files::{OUR_RESTORE, OURS, completed, makeable, restore};
+use crate::removal::{THE_PLACE, begun, held, outside_goes};
+use crate::sample::{radarr, spec};
+use crate::server::{Server, event, list};
+
+/// An app that nobody may touch.
+struct Untouched;
+
+impl App for Untouched {
+    fn stop(&mut self) -> Result<(), String> {
+        panic!("the app is stopped")
+    }
+
+    fn start(&mut self, _: Duration) -> Result<(), String> {
+        panic!("the app is started")
+    }
+
+    fn examine(&mut self, _: &Path, _: bool) -> Vec<String> {
+        panic!("there is nothing to look at")
+    }
+}
+
+/// The bytes are in the volume, and cannot be read: then the place is removed.
+fn unreadable() -> Server {
+    let exec = format!("GET {PODS}/reader/exec?command=.&container=restore-wait&stderr=true&stdout=true");
+    let server = makeable()
+        .lists(&list(PODS, READER), vec![mounted("bed")])
+        .follows(
+            VOLUME_RESTORES,
+            OUR_RESTORE,
+            vec![restore(OURS, Some("InProgress"))],
+            vec![(9, event("MODIFIED", crate::cluster::VOLUME_RESTORE, completed()))],
+        )
+        .lists(
+            &list(VOLUME_RESTORES, ""),
+            vec![restore(OURS, Some("InProgress"))],
+        )
+        .lists(
+            &list(
+                "/api/v1/namespaces/velero/pods",
+                "fieldSelector=spec.nodeName=bed&labelSelector=name=node-agent",
+            ),
+            vec![json!({"metadata": {"name": "a", "namespace": "velero"}, "status": {"phase": "Running"}})],
+        )
+        .follows(PODS, READER, vec![mounted("bed")], Vec::new())
+        .refuses(&exec, 403, "Forbidden", "no");
+    outside_goes(begun(held(server)).follows(
+        NAMESPACES,
+        THE_PLACE,
+        vec![mine("r1")],
+        vec![(3, event("DELETED", NAMESPACE, mine("r1")))],
+    ))
+}
+
+fn is_refused(error: &Error) {
+    assert_eq!(
+        error.to_string(),
+        format!("cannot run tar in pod {PLACE}/reader: not allowed: no")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_that_cannot_read_the_pod_removes_the_place_and_touches_no_app() {
+    let folder = tempfile::tempdir().unwrap();
+    let volume = folder.path().join("volume");
+    std::fs::create_dir(&volume).unwrap();
+    let plan = RestorePlan {
+        target: radarr(),
+        scratch: spec(),
+        volume: volume.clone(),
+        keep_old: true,
+        stage_elsewhere: None,
+        elsewhere: folder.path().join("elsewhere"),
+        patience: None,
+        sets_before: None,
+    };
+    let server = unreadable();
+    let restored = engine::restore(&server.cluster(), &plan, &mut Untouched, &Silent).await;
+    is_refused(&restored.unwrap_err());
+    assert_eq!(std::fs::read_dir(&volume).unwrap().count(), 0);
+    server.done();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_test_restore_that_cannot_read_the_pod_removes_the_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = VerifyPlan {
+        scratch: spec(),
+        folder: folder.path().join("verify"),
+    };
+    let server = unreadable();
+    let verified = engine::verify(&server.cluster(), &plan, &mut Untouched, &Silent).await;
+    is_refused(&verified.unwrap_err());
+    assert!(!plan.folder.exists());
+    server.done();
+}
+
+/// A backup of the app, as it is found for a plan.
+fn planned(under_way: Option<&str>) -> Server {
+    let backup = |name: &str, phase: &str| -> Value {
+        json!({
+            "metadata": {
+                "name": name, "namespace": "velero", "uid": format!("UID-{name}"),
+                "labels": {"app": "radarr", "endpoint": "velero-backups", "model": "media"},
+            },
+            "spec": {
+                "includedNamespaces": ["media"],
+                "labelSelector": {"matchLabels": {"app.kubernetes.io/name": "radarr"}},
+            },
+            "status": {"phase": phase, "startTimestamp": "2026-01-01T00:00:00Z", "completionTimestamp": "2026-01-01T00:00:09Z"},
+        })
+    };
+    let stored = json!({
+        "metadata": {"name": "v", "namespace": "velero", "labels": {"velero.io/backup-uid": "UID-b1", "velero.io/backup-name": "b1"}},
+        "spec": {
+            "backupStorageLocation": "default", "pod": {"name": "radarr-0", "namespace": "media"}, "volume": "radarr-config-1",
+            "uploaderType": "kopia", "tags": {"backup-uid": "UID-b1"},
+        },
+        "status": {"phase": "Completed", "snapshotID": "s1", "progress": {"bytesDone": 100, "totalBytes": 100}},
+    });
+    let of_app = "labelSelector=app.kubernetes.io/name=radarr";
+    let its_claim = json!({
+        "metadata": {"name": "radarr-config-1-radarr-0"},
+        "spec": {"storageClassName": "fast", "resources": {"requests": {"storage": "1Mi"}}},
+    });
+    let server = Server::new()
+        .lists(
+            "GET /apis/velero.io/v1/backups?limit=500",
+            vec![backup("b1", "Completed")],
+        )
+        .lists("GET /apis/velero.io/v1/podvolumebackups?limit=500", vec![stored])
+        .lists(&format!("GET /api/v1/namespaces/media/pods?{of_app}"), Vec::new())
+        .lists(
+            &format!(
+                "GET /api/v1/namespaces/media/persistentvolumeclaims?{of_app},storage.juju.is/name=config"
+            ),
+            vec![its_claim],
+        );
+    match under_way {
+        Some(name) => server.lists(
+            "GET /apis/velero.io/v1/backups?limit=500",
+            vec![backup(name, "InProgress")],
+        ),
+        None => server,
+    }
+}
+
+fn wanted() -> Wanted {
+    Wanted {
+        target: radarr(),
+        from: None,
+        choice: Choice::from("UID-b1"),
+        holder: "radarr/0".to_owned(),
+        image: "radarr:1".to_owned(),
+        patience: None,
+    }
+}
+
+#[tokio::test]
+async fn a_plan_names_the_backup_and_a_claim_with_room_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let volume = folder.path().join("volume");
+    std::fs::create_dir(&volume).unwrap();
+    let elsewhere = folder.path().join("elsewhere");
+    let server = planned(None);
+    let plan = engine::plan_restore(&server.cluster(), &wanted(), &volume, true, &elsewhere).await;
+    let scratch = plan.unwrap().scratch;
+    assert_eq!(
+        (scratch.backup.name.as_str(), scratch.run.as_str()),
+        ("b1", "uidb1")
+    );
+    assert_eq!(
+        (scratch.storage_class.as_deref(), scratch.size),
+        (Some("fast"), 125 + (64 << 20))
+    );
+    server.done();
+
+    // The volume was prepared for a backup that is under way.
+    config_volume::prepare(&volume, &config_volume::Options::default()).unwrap();
+    let server = planned(Some("nightly"));
+    let plan = engine::plan_restore(&server.cluster(), &wanted(), &volume, true, &elsewhere).await;
+    match plan.unwrap_err() {
+        Error::BackupRunning { backup } => assert_eq!(backup, "nightly"),
+        other => panic!("{other:?}"),
+    }
+    server.done();
+}
