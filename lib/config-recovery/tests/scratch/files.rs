@@ -241,7 +241,7 @@ async fn the_files_are_awaited_and_the_node_agent_nudged_whenever_it_gets_free()
             vec![restore(OURS, None)],
             vec![
                 (5, changed(VOLUME_RESTORE, copied("New", 0, 0))),
-                (5, changed(VOLUME_RESTORE, copied("InProgress", 0, 0))),
+                (5, changed(VOLUME_RESTORE, copied("InProgress", 2, 0))),
                 (5, changed(VOLUME_RESTORE, copied("InProgress", 3, 7))),
                 (5, changed(VOLUME_RESTORE, completed())),
             ],
@@ -309,8 +309,8 @@ async fn the_files_are_awaited_and_the_node_agent_nudged_whenever_it_gets_free()
         [
             format!("{restore}: Velero's node agent has not begun with it"),
             format!("{pod}: no node has it yet"),
-            "0 of Some(5)".to_owned(),
-            format!("{restore}: 0 of 0 bytes"),
+            "2 of Some(5)".to_owned(),
+            format!("{restore}: 2 of 0 bytes"),
             "3 of Some(7)".to_owned(),
             format!("{restore}: 3 of 7 bytes"),
             "7 of Some(7)".to_owned(),
