@@ -87,14 +87,14 @@ impl<'a> Listing<'a> {
             .free()
             .map_err(Error::io("measure the volume", self.root.path()))?;
         let needed = self.options.reserve.saturating_add(LOOK_AFTER);
-        if free < needed {
-            return Err(Error::NoSpace {
-                needed,
-                reserve: self.options.reserve,
-                free,
-            });
+        if free >= needed {
+            return Ok(());
         }
-        Ok(())
+        Err(Error::NoSpace {
+            needed,
+            reserve: self.options.reserve,
+            free,
+        })
     }
 
     /// The checksum of a file that is small enough, while bytes and time are left for it.
@@ -144,5 +144,47 @@ fn plain(path: &RelPath, meta: &Stat) -> FileEntry {
         blake3: None,
         link: None,
         database: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_on_the_volume_is_looked_at_after_each_piece_of_the_list() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a"), "a").unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        let path = RelPath::new("a").unwrap();
+        let meta = Stat::from(&root.look(&path).unwrap().unwrap());
+        for (reserve, is_enough) in [(0, true), (u64::MAX, false)] {
+            let options = Options {
+                reserve,
+                ..Options::default()
+            };
+            let list = folder.path().join(reserve.to_string());
+            let mut listing = Listing::create(&root, &list, &options).unwrap();
+            // Makes the list so many bytes longer.
+            let mut push = |bytes: u64| {
+                let before = listing.writer.written();
+                let entry = |length| FileEntry {
+                    link: Some("x".repeat(length)),
+                    ..plain(&path, &meta)
+                };
+                let least = serde_json::to_vec(&entry(0)).unwrap().len() + "\n ".len();
+                let pushed = listing.push(entry(usize::try_from(bytes).unwrap() - least));
+                assert_eq!(listing.writer.written() - before, bytes);
+                match pushed {
+                    Ok(()) => true,
+                    Err(Error::NoSpace { .. }) => false,
+                    Err(error) => panic!("{error:?}"),
+                }
+            };
+            for _ in 0..2 {
+                assert!(push(LOOK_AFTER - 1000), "it is not yet looked at");
+                assert_eq!(push(1000), is_enough);
+            }
+        }
     }
 }
