@@ -264,10 +264,11 @@ mod tests {
             journal_mode: JournalMode::Rollback,
             own: false,
         };
-        let judge = || {
+        let judged = |entry: &DatabaseEntry| {
             let judged = check(entry.clone(), folder.path());
             (judged.fails, judged.damage.unwrap_or_default())
         };
+        let judge = || judged(&entry);
         assert_eq!(judge(), (false, String::new()));
         fs::write(&copy, [made.as_slice(), &[0; 512]].concat()).unwrap();
         let text = format!(
@@ -280,6 +281,24 @@ mod tests {
         *changed.last_mut().unwrap() ^= 1;
         fs::write(&copy, changed).unwrap();
         assert_eq!(judge(), (true, "its copy is not as it was made".to_owned()));
+        // Damaged: as it was made, and whose it is counts; or not.
+        let damaged = vec![0x5a; made.len()];
+        fs::write(&copy, &damaged).unwrap();
+        for (own, sum, fails) in [
+            (false, &damaged, false),
+            (true, &damaged, true),
+            (false, &made, true),
+            (true, &made, true),
+        ] {
+            let entry = DatabaseEntry {
+                own,
+                blake3: blake3::hash(sum).to_hex().to_string(),
+                ..entry.clone()
+            };
+            let (failed, text) = judged(&entry);
+            assert_eq!(failed, fails, "{own} {text}");
+            assert_eq!(text, "file is not a database");
+        }
         fs::remove_file(&copy).unwrap();
         assert!(judge().1.starts_with("its copy cannot be read: "));
         std::os::unix::fs::symlink("elsewhere", &copy).unwrap();

@@ -85,7 +85,9 @@ fn a_stray_file_that_looks_like_a_database_does_not_fail_the_backup() {
             prepared.manifest.left_out.iter().all(|part| part.pattern != line),
             "{line}"
         );
-        assert!(listed(&volume).iter().any(|file| file.path.to_string() == stray));
+        let files = listed(&volume);
+        let file = files.iter().find(|file| file.path.to_string() == stray);
+        assert!(!file.unwrap().stable, "{stray}: nobody knows who writes to it");
     }
     back_up_and_restore(&volume, &restored);
     // The damage that only the check finds is told and fails nothing either.
@@ -135,12 +137,17 @@ fn a_database_that_was_stored_as_a_file_and_written_to_fails_each_backup_that_ra
     let volume = folder.path().join("config");
     make_database(&volume.join("radarr.db"), "wal");
     make_database(&volume.join("dated.db"), "delete");
-    for _ in 0..2 {
+    for _ in 0..3 {
         assert_eq!(
             copied(&prepare(&volume, &unused_at_once()).unwrap()),
             ["radarr.db"]
         );
     }
+    assert_eq!(
+        finish(&volume).unwrap().checked,
+        6,
+        "a copy and a file of each of three sets"
+    );
     fs::File::options()
         .write(true)
         .open(volume.join("dated.db"))

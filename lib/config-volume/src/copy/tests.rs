@@ -6,7 +6,7 @@ use super::*;
 use crate::JournalMode;
 
 /// Enough for whatever does end.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(20);
 
 /// A volume, and a folder for copies beside it.
 struct Place {
@@ -204,7 +204,9 @@ fn a_database_that_never_stays_the_same_is_busy_in_the_end() {
         .source
         .copy(&place.root, &place.to, Duration::ZERO, &watcher);
     assert!(matches!(copied, Err(Error::Busy { .. })), "{copied:?}");
-    let anew = opened
+    let place = Place::new("delete");
+    let anew = place
+        .opened()
         .source
         .copy_anew(&place.root, &place.to, Duration::ZERO, &Watcher::default());
     assert!(matches!(anew, Err(Error::Busy { .. })), "{anew:?}");
@@ -230,6 +232,65 @@ fn a_database_that_is_replaced_while_it_is_copied_is_copied_again_from_the_new_f
         );
         assert_eq!(content(&place.to), "made anew", "{mode}");
     }
+}
+
+#[test]
+fn a_database_in_use_is_copied_with_its_log_and_from_the_file_that_has_the_name() {
+    let watcher = Watcher::default();
+    let place = Place::new("wal");
+    let app = open_as_the_app(&place.database());
+    app.execute("UPDATE t SET x = 'in the log'", []).unwrap();
+    let opened = place.opened();
+    assert!(matches!(opened.source.access, Access::Locked(_)));
+    assert!(
+        opened
+            .source
+            .copy(&place.root, &place.to, LONG, &watcher)
+            .unwrap()
+    );
+    assert_eq!(content(&place.to), "in the log");
+
+    let place = Place::new("delete");
+    let opened = place.opened();
+    replace(&place.database(), "delete");
+    assert!(
+        opened
+            .source
+            .copy(&place.root, &place.to, LONG, &watcher)
+            .unwrap()
+    );
+    assert_eq!(content(&place.to), "made anew");
+    fs::remove_file(place.database()).unwrap();
+    let gone = place.folder.path().join("gone");
+    assert!(!opened.source.copy(&place.root, &gone, LONG, &watcher).unwrap());
+    assert!(!gone.exists());
+}
+
+#[test]
+fn a_log_that_is_begun_anew_while_it_is_copied_is_no_part_of_the_copy() {
+    let place = Place::new("wal");
+    let app = open_as_the_app(&place.database());
+    app.execute("UPDATE t SET x = 'in the file'", []).unwrap();
+    // All of the log is used up, so that a reader does not keep it.
+    app.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(()))
+        .unwrap();
+    let opened = place.opened();
+    let app = Mutex::new(app);
+    let watcher = place.at(Step::LogRead, move |_, times| {
+        if times == 0 {
+            let app = app.lock().unwrap();
+            app.execute("UPDATE t SET x = 'too late'", []).unwrap();
+        }
+        Ok(())
+    });
+    assert!(
+        opened
+            .source
+            .copy(&place.root, &place.to, LONG, &watcher)
+            .unwrap()
+    );
+    assert!(!beside(&place.to).exists());
+    assert_eq!(content(&place.to), "in the file");
 }
 
 #[test]
@@ -382,6 +443,22 @@ fn a_buffer_is_filled_from_its_place_up_to_the_files_end() {
         let count = fill(&file, &mut buffer, at).unwrap();
         assert_eq!(&buffer[..count], expected.as_bytes(), "{at}");
         assert_eq!(buffer[count..], [0; 20][count..], "{at}");
+    }
+}
+
+#[test]
+fn as_many_bytes_are_copied_as_there_are_up_to_the_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a");
+    let bytes: Vec<u8> = (0..2 * PIECE + 512).map(|at| (at / 512) as u8).collect();
+    fs::write(&path, &bytes).unwrap();
+    let file = File::open(path).unwrap();
+    for limit in [0, 512, PIECE, PIECE + 512, 2 * PIECE, bytes.len(), usize::MAX] {
+        let to = folder.path().join(limit.to_string());
+        let copied = copy_bytes(&file, &mut make(&to).unwrap(), limit as u64).unwrap();
+        let expected = &bytes[..limit.min(bytes.len())];
+        assert_eq!(copied, expected.len() as u64, "{limit}");
+        assert!(fs::read(to).unwrap() == expected, "{limit}");
     }
 }
 
