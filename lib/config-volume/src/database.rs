@@ -263,16 +263,21 @@ mod tests {
         (path, folder)
     }
 
-    /// An index on a function that only the app has.
+    /// An index and a constraint by a function that only the app has.
     const OWN_FUNCTION: &str = "
-        CREATE TABLE indexed (x); INSERT INTO indexed VALUES ('a');
-        CREATE INDEX i ON indexed (lower(x));
+        CREATE TABLE t (x CHECK (lower(x) = x)); INSERT INTO t VALUES ('a');
+        CREATE INDEX i ON t (lower(x));
         PRAGMA writable_schema = ON;
         UPDATE sqlite_schema SET sql = replace(sql, 'lower', 'apps_own');";
     /// An R-tree whose root node was cut off, which SQLite cannot even open.
     const DAMAGED_TREE: &str = "
         CREATE VIRTUAL TABLE places USING rtree (id, a, b); INSERT INTO places VALUES (1, 2, 3);
         UPDATE places_node SET data = x'00';";
+    /// A search index by a tokenizer that only the app has.
+    const OWN_TOKENIZER: &str = "
+        CREATE VIRTUAL TABLE texts USING fts4 (x, tokenize=simple);
+        PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = replace(sql, 'simple', 'apps_own');";
 
     #[test]
     fn a_locked_database_is_tried_until_the_time_is_over() {
@@ -323,10 +328,11 @@ mod tests {
                 DAMAGED_TREE.to_owned(),
                 Err("undersize RTree blobs in \"places_node\""),
             ),
-            // In a spelling by which it is taken for an ordinary table.
+            (OWN_TOKENIZER.to_owned(), Ok(Checked::Structure)),
+            // In a spelling by which it is taken for an ordinary table, after one that only the app can read.
             (
                 format!(
-                    "{DAMAGED_TREE} {OWN_FUNCTION}
+                    "{OWN_TOKENIZER} {DAMAGED_TREE}
                      UPDATE sqlite_schema SET sql = replace(sql, 'VIRTUAL', ' VIRTUAL');"
                 ),
                 Err("undersize RTree blobs in \"places_node\""),

@@ -463,21 +463,41 @@ fn as_many_bytes_are_copied_as_there_are_up_to_the_limit() {
 }
 
 #[test]
-fn a_log_whose_pages_have_no_size_of_sqlites_has_no_frames() {
+fn a_log_is_copied_up_to_its_last_frame_and_has_none_where_its_pages_have_no_size_of_sqlites() {
     let folder = tempfile::tempdir().unwrap();
-    for (page_size, expected) in [(512, 3), (1024, 3), (256, 0), (768, 0), (0, 0), (1 << 17, 0)] {
+    let many = PIECE as u64 / (FRAME_HEADER as u64 + 512);
+    for (page_size, frames, expected) in [
+        (512, 3, 3),
+        (1024, 3, 3),
+        (256, 3, 0),
+        (768, 3, 0),
+        (0, 3, 0),
+        (1 << 17, 3, 0),
+        // What is read at once, and more.
+        (512, many, many),
+        (512, 2 * many + 1, 2 * many + 1),
+    ] {
         let mut header = [0; LOG_HEADER];
         header[8..12].copy_from_slice(&u32::to_be_bytes(page_size));
         header[16..24].copy_from_slice(b"the salt");
         let mut frame = vec![0; FRAME_HEADER + page_size as usize];
         frame[8..16].copy_from_slice(b"the salt");
         let (log, to) = (folder.path().join("log"), folder.path().join("copy"));
-        fs::write(&log, [&header[..], &frame, &frame, &frame, b"the rest"].concat()).unwrap();
+        let ours: Vec<u8> = (0..frames)
+            .flat_map(|number| {
+                frame[0] = number as u8;
+                frame.clone()
+            })
+            .collect();
+        fs::write(&log, [&header[..], &ours, &[0; 600]].concat()).unwrap();
         let log = File::open(log).unwrap();
-        let frames = copy_log(&log, &header, &to, &Watcher::default()).unwrap();
-        assert_eq!(frames, expected, "{page_size}");
-        let bytes = LOG_HEADER as u64 + frames * frame.len() as u64;
-        assert_eq!(to.metadata().unwrap().len(), bytes, "{page_size}");
+        let copied = copy_log(&log, &header, &to, &Watcher::default()).unwrap();
+        assert_eq!(copied, expected, "{page_size}");
+        let length = usize::try_from(expected).unwrap() * frame.len();
+        assert!(
+            fs::read(&to).unwrap() == [&header[..], &ours[..length]].concat(),
+            "{page_size}"
+        );
         fs::remove_file(to).unwrap();
     }
 }
