@@ -334,11 +334,11 @@ fn copies_take_no_room_where_files_can_share_blocks() {
     for (name, mode) in [("radarr.db", "wal"), ("rollback.db", "delete")] {
         let mut command = Command::new(WRITER);
         command.arg("write").arg(volume.join(name));
-        command.args(["--mode", mode, "--megabytes", "12", "--transactions", "3"]);
+        command.args(["--mode", mode, "--megabytes", "6", "--transactions", "3"]);
         assert!(command.stdin(Stdio::null()).output().unwrap().status.success());
     }
     // Held open, with a log.
-    let arguments = ["--megabytes", "12", "--pause-us", "1000000000"];
+    let arguments = ["--megabytes", "6", "--pause-us", "1000000000"];
     let held = Writer::start(&volume.join("used.db"), &arguments);
     let free = || {
         let stat = rustix::fs::statvfs(&volume).unwrap();
@@ -346,7 +346,7 @@ fn copies_take_no_room_where_files_can_share_blocks() {
     };
     // There is room for the log, and for none of the copies.
     let options = Options {
-        reserve: free() - (10 << 20),
+        reserve: free() - (5 << 20),
         ..own()
     };
     let prepared = prepare(&volume, &options);
