@@ -123,7 +123,7 @@ fn nothing_is_ever_renamed_over_something() {
     root.move_in(&at("folder/free"), &path("file")).unwrap();
     assert!(at("file").exists() && !at("folder/free").exists());
     // What a file system does that knows no such call.
-    let top = fs::File::open(folder.path()).unwrap();
+    let top = File::open(folder.path()).unwrap();
     refuse_taken(&top, OsStr::new("free")).unwrap();
     for taken in ["file", "dangling", "fifo", "folder"] {
         let error = refuse_taken(&top, OsStr::new(taken)).unwrap_err();
