@@ -26,13 +26,22 @@ const EVERY: [u32; 3] = [BACKUP, MEDIA, INGRESS];
 /// What the unit is, its relations, and how it comes there.
 type Situation = (&'static str, &'static [u32], fn(&AppProfile, &[u32]) -> Unit);
 
-const SITUATIONS: [Situation; 6] = [
+const SITUATIONS: [Situation; 7] = [
     ("the leader, without relations", &[], |profile, relations| {
         settled(profile, relations, true)
     }),
     ("the leader, with every relation", &EVERY, |profile, relations| {
         settled(profile, relations, true)
     }),
+    (
+        "the leader, with every relation and trust",
+        &EVERY,
+        |profile, relations| {
+            let unit = settled(profile, relations, true);
+            unit.cluster.trust();
+            unit
+        },
+    ),
     (
         "the unit with the data, when another one leads",
         &EVERY,
@@ -145,6 +154,7 @@ fn shown(tool: &str, args: &[String], stdin: bool) -> String {
 
 fn asked(unit: &mut Unit, event: Event) -> String {
     unit.cluster.asked();
+    unit.recovery.calls.take();
     let before = unit.pebble.calls().len();
     let outcome = unit.run(event);
     let mut text = String::new();
@@ -161,6 +171,9 @@ fn asked(unit: &mut Unit, event: Event) -> String {
     }
     for request in unit.cluster.asked() {
         writeln!(text, "    cluster {request}").unwrap();
+    }
+    for request in unit.recovery.calls.take() {
+        writeln!(text, "    recovery {request}").unwrap();
     }
     text
 }
