@@ -6,7 +6,6 @@
     reason = "a test that cannot go on panics"
 )]
 
-#[allow(dead_code, reason = "each test program uses the part that it needs")]
 mod common;
 
 use std::collections::BTreeMap;
