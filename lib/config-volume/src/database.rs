@@ -280,7 +280,7 @@ mod tests {
         UPDATE sqlite_schema SET sql = replace(sql, 'simple', 'apps_own');";
 
     #[test]
-    fn a_locked_database_is_tried_until_the_time_is_over() {
+    fn a_locked_database_is_tried_until_the_time_is_over_and_no_other() {
         let path = RelPath::new("a.db").unwrap();
         let mut tries = 0;
         let tried = patiently(&path, Duration::from_secs(60), || {
@@ -288,6 +288,26 @@ mod tests {
             Ok((tries == 3).then_some("read"))
         });
         assert_eq!(tried.unwrap(), "read");
+        let error = |code| rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+        let mut locked = true;
+        let tried = patiently(&path, Duration::from_secs(60), || {
+            match std::mem::replace(&mut locked, false) {
+                true => Err(error(rusqlite::ffi::SQLITE_BUSY)),
+                false => Ok(Some("read")),
+            }
+        });
+        assert_eq!(tried.unwrap(), "read");
+        for (code, is_damage) in [
+            (rusqlite::ffi::SQLITE_NOTADB, true),
+            (rusqlite::ffi::SQLITE_CORRUPT, true),
+            (rusqlite::ffi::SQLITE_IOERR, false),
+        ] {
+            match patiently(&path, Duration::ZERO, || Err::<Option<()>, _>(error(code))) {
+                Err(Error::Unsound { .. }) => assert!(is_damage, "{code}"),
+                Err(Error::Database { .. }) => assert!(!is_damage, "{code}"),
+                other => panic!("{other:?}"),
+            }
+        }
         let timeout = Duration::from_millis(5);
         match patiently(&path, timeout, || Ok(None::<()>)) {
             Err(Error::Busy { waited, .. }) => assert!(waited >= timeout),

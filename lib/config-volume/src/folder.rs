@@ -235,17 +235,11 @@ pub(crate) fn read_plain(path: &Path) -> Result<Option<Vec<u8>>> {
 /// Makes a folder of ours if it is not there. What else is in its place, a link say, is none of ours, and goes.
 pub(crate) fn make_folder(path: &Path) -> Result<()> {
     let make = || DirBuilder::new().mode(0o700).create(path);
-    let made = match make() {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) {
-                return Ok(());
-            }
-            remove_file(path)?;
-            make()
-        }
-        made => made,
-    };
-    made.map_err(Error::io("make the folder", path))
+    if make().is_ok() || fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) {
+        return Ok(());
+    }
+    remove_file(path)?;
+    make().map_err(Error::io("make the folder", path))
 }
 
 /// What a call answers about something that need not be there: `None` when it is not.
@@ -341,6 +335,32 @@ mod tests {
         fs::create_dir_all(full.join("of/folders")).unwrap();
         remove_tree(&full).unwrap();
         assert!(!full.exists());
+    }
+
+    #[test]
+    fn what_is_in_the_place_of_a_folder_of_ours_goes_and_the_folder_itself_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, target) = (folder.path().join("ours"), folder.path().join("target"));
+        fs::create_dir(&target).unwrap();
+        symlink("target", &ours).unwrap();
+        make_folder(&ours).unwrap();
+        fs::write(ours.join("kept"), "a").unwrap();
+        make_folder(&ours).unwrap();
+        assert!(ours.join("kept").exists());
+        assert!(!target.join("kept").exists());
+        assert!(make_folder(&folder.path().join("missing/ours")).is_err());
+    }
+
+    #[test]
+    fn each_step_is_told_to_the_watcher_and_may_fail() {
+        let volume = tempfile::tempdir().unwrap();
+        let root = Root::open(volume.path()).unwrap();
+        let watcher = Watcher::new(|step| match step {
+            Step::SetRemoved => Err(io::Error::other("killed")),
+            _ => Ok(()),
+        });
+        let folder = Folder::lock(&root, true, Duration::ZERO, &watcher);
+        assert!(folder.unwrap().unwrap().withdraw().is_err());
     }
 
     #[test]
