@@ -180,17 +180,22 @@ where
     }
     .timeout(WATCH_SECONDS);
     let what = looks.wait.what;
-    let mut answered = Instant::now();
+    // Since when nobody answers. Of a watch it is not known when it was cut off.
+    let mut away: Option<Instant> = None;
     loop {
+        let tried = Instant::now();
         let listed = match cluster.ask(format!("look at {what}"), api.list(&list)).await {
             // It may be restarted while something takes long.
-            Err(Error::Unreachable { .. }) if answered.elapsed() < PATIENCE => {
+            Err(error @ Error::Unreachable { .. }) => {
+                if away.get_or_insert(tried).elapsed() >= PATIENCE {
+                    return Err(error);
+                }
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
             listed => listed?,
         };
-        answered = Instant::now();
+        away = None;
         let mut version = listed.metadata.resource_version.unwrap_or_default();
         looks.objects = listed.items.into_iter().map(|is| (key(&is), is)).collect();
         if let Some(end) = looks.look() {
@@ -211,7 +216,6 @@ where
             match looks.listen(std::pin::pin!(events), &mut version).await {
                 Heard::End(end) => return end,
                 Heard::Ended => {
-                    answered = Instant::now();
                     if began.elapsed() < PAUSE {
                         // Something in between does not let watches live.
                         tokio::time::sleep(PAUSE).await;

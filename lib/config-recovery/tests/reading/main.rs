@@ -12,3 +12,5 @@ mod list;
 mod make;
 mod objects;
 mod server;
+mod standing;
+mod wait;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use config_recovery::cluster::Cluster;
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -20,8 +21,11 @@ enum Answer {
     Json(u16, Value),
     /// Text that is no JSON.
     Text(u16, String),
-    /// The events of a watch; after them the stream ends, or stays open.
-    Events { events: Vec<Value>, then_end: bool },
+    /// The events of a watch, each so many seconds after the one before; so many after the last the stream ends, or never.
+    Events {
+        events: Vec<(u64, Value)>,
+        end: Option<u64>,
+    },
     /// No answer: the connection breaks.
     Broken,
 }
@@ -82,24 +86,25 @@ impl Server {
 
     /// A watch that tells these events and then ends.
     pub fn tells(self, request: &str, events: Vec<Value>) -> Self {
-        self.tell(
-            request,
-            Answer::Events {
-                events,
-                then_end: true,
-            },
-        )
+        self.tells_in_time(request, at_once(events), Some(0))
     }
 
     /// A watch that tells these events and then nothing more.
     pub fn tells_and_stays(self, request: &str, events: Vec<Value>) -> Self {
-        self.tell(
-            request,
-            Answer::Events {
-                events,
-                then_end: false,
-            },
-        )
+        self.tells_in_time(request, at_once(events), None)
+    }
+
+    /// A watch that tells each event so many seconds after the one before, and ends so many after the last one, or never. For
+    /// tests whose clock is paused.
+    pub fn tells_in_time(self, request: &str, events: Vec<(u64, Value)>, end: Option<u64>) -> Self {
+        self.tell(request, Answer::Events { events, end })
+    }
+
+    /// A list of what there is below `path`, and the watch from there, which never ends. `selected` is the part of the
+    /// query that both have, empty or with `&` at its end.
+    pub fn follows(self, path: &str, selected: &str, items: Vec<Value>, events: Vec<(u64, Value)>) -> Self {
+        self.lists(&list(path, selected), items)
+            .tells_in_time(&watch(path, selected, "7"), events, None)
     }
 
     /// No answer at all.
@@ -160,22 +165,61 @@ async fn answer(
     Ok(match answer {
         Answer::Json(code, value) => response(code, whole(value.to_string().into_bytes())),
         Answer::Text(code, text) => response(code, whole(text.into_bytes())),
-        Answer::Events { events, then_end } => {
-            let lines = events
-                .into_iter()
-                .map(|event| Ok::<_, Infallible>(Frame::data(Bytes::from(format!("{event}\n")))));
-            let rest = if then_end {
-                stream::empty().left_stream()
-            } else {
-                stream::pending().right_stream()
-            };
-            response(
-                200,
-                StreamBody::new(stream::iter(lines).chain(rest)).boxed_unsync(),
-            )
+        Answer::Events { events, end } => {
+            response(200, BodyExt::boxed_unsync(StreamBody::new(told(events, end))))
         }
         Answer::Broken => return Err(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)),
     })
+}
+
+fn at_once(events: Vec<Value>) -> Vec<(u64, Value)> {
+    events.into_iter().map(|event| (0, event)).collect()
+}
+
+fn told(
+    events: Vec<(u64, Value)>,
+    end: Option<u64>,
+) -> impl Stream<Item = Result<Frame<Bytes>, Infallible>> + Send {
+    let lines = stream::unfold(events.into_iter(), |mut rest| async move {
+        let (after, event) = rest.next()?;
+        pass(after).await;
+        Some((Ok(Frame::data(Bytes::from(format!("{event}\n")))), rest))
+    });
+    let rest = stream::once(async move {
+        match end {
+            Some(after) => pass(after).await,
+            None => std::future::pending().await,
+        }
+    });
+    lines.chain(rest.filter_map(|()| std::future::ready(None)))
+}
+
+async fn pass(seconds: u64) {
+    if seconds > 0 {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+}
+
+/// The request line of a list that a wait begins with.
+pub fn list(path: &str, selected: &str) -> String {
+    match selected.trim_end_matches('&') {
+        "" => format!("GET {path}"),
+        selected => format!("GET {path}?{selected}"),
+    }
+}
+
+/// The request line of the watch from there.
+pub fn watch(path: &str, selected: &str, version: &str) -> String {
+    format!(
+        "GET {path}?allowWatchBookmarks=true&{selected}resourceVersion={version}&timeoutSeconds=60&watch=true"
+    )
+}
+
+/// An event of a watch. The object gets kind and version of its group, as the API server writes them.
+pub fn event(kind: &str, of: (&str, &str), mut object: Value) -> Value {
+    object["apiVersion"] = json!(of.0);
+    object["kind"] = json!(of.1);
+    json!({"type": kind, "object": object})
 }
 
 /// Bodies of answers.

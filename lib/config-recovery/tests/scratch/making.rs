@@ -1,53 +1,16 @@
-//! The place beside the app against an API server inside the test: what is asked for, and what is not even tried.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
-
-#[allow(dead_code, reason = "each test program uses the part that it needs")]
-#[path = "reading/sample.rs"]
-mod sample;
-#[allow(dead_code, reason = "each test program uses the part that it needs")]
-#[path = "reading/server.rs"]
-mod server;
+//! What is asked for before and while the place is made, and what is not even tried.
 
 use config_recovery::backups::Holds;
 use config_recovery::report::Silent;
 use config_recovery::scratch::{self, Scratch, ScratchSpec, Until};
 use config_recovery::{Error, Result};
-use sample::spec;
 use serde_json::{Value, json};
-use server::Server;
 
-const GET_BACKUP: &str = "GET /apis/velero.io/v1/namespaces/velero/backups/b1";
-const GET_CLASS: &str = "GET /apis/storage.k8s.io/v1/storageclasses/fast";
-const NAMESPACES: &str = "/api/v1/namespaces";
-/// Follows from app, model and purpose, in every release.
-const PLACE: &str = "restore-radarr-4a6c93f2bb";
-const SELECTOR: &str =
-    "app.kubernetes.io/managed-by=configuratarr,config-recovery/scratch=restore-radarr-4a6c93f2bb";
-
-fn metadata(name: &str, uid: &str) -> Value {
-    json!({"metadata": {"name": name, "uid": uid}})
-}
-
-/// Backup and class are there.
-fn sound() -> Server {
-    Server::new()
-        .answers(GET_BACKUP, metadata("b1", "uid-b1"))
-        .answers(GET_CLASS, metadata("fast", "1"))
-}
-
-fn namespace(run: &str, holder: &str, target: &str) -> Value {
-    json!({"metadata": {
-        "name": PLACE, "creationTimestamp": "2026-01-01T00:00:00Z",
-        "labels": {"app.kubernetes.io/managed-by": "configuratarr", "config-recovery/run": run},
-        "annotations": {"config-recovery/holder": holder, "config-recovery/target": target,
-                        "config-recovery/started": "2026-01-02T00:00:00Z"},
-    }})
-}
+use crate::cluster::{
+    GET_BACKUP, GET_CLASS, NAMESPACES, PLACE, SELECTOR, metadata, namespace, sound, with_nothing_left,
+};
+use crate::sample::spec;
+use crate::server::Server;
 
 /// A namespace of the place's name is there already.
 fn taken(server: Server, found: Value) -> Server {
@@ -189,22 +152,6 @@ async fn a_used_up_quota_and_a_namespace_that_ends_are_told_apart_from_a_lack_of
         .await
         .unwrap_err();
     assert!(matches!(error, Error::NotAllowed { .. }), "{error:?}");
-}
-
-/// Nothing of an earlier try is there.
-fn with_nothing_left(server: Server) -> Server {
-    let place = format!("{NAMESPACES}/{PLACE}");
-    let restores = "GET /apis/velero.io/v1/namespaces/velero";
-    [
-        format!("GET {place}/pods/reader"),
-        format!("GET {place}/persistentvolumeclaims/config"),
-        format!("{restores}/podvolumerestores/{PLACE}-r1"),
-        format!("{restores}/restores/{PLACE}-r1"),
-    ]
-    .iter()
-    .fold(server, |server, request| {
-        server.refuses(request, 404, "NotFound", "not found")
-    })
 }
 
 #[tokio::test(flavor = "current_thread")]

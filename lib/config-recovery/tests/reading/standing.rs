@@ -1,0 +1,164 @@
+//! How an app's backups stand, and what Velero is doing, in few requests.
+
+use config_recovery::backups::{AppId, Standing, Verdict, are_read, running, standing};
+use serde_json::{Value, json};
+
+use crate::objects::{Backup, app, radarr};
+use crate::server::Server;
+
+const ALL: &str = "GET /apis/velero.io/v1/backups?limit=500";
+const BACKUPS: &str =
+    "GET /apis/velero.io/v1/backups?labelSelector=app=radarr,endpoint=velero-backups&limit=500";
+const SCHEDULES: &str =
+    "GET /apis/velero.io/v1/schedules?labelSelector=app=radarr,endpoint=velero-backups&limit=500";
+const LOCATIONS: &str = "GET /apis/velero.io/v1/backupstoragelocations?limit=500";
+
+fn volumes(name: &str) -> String {
+    format!(
+        "GET /apis/velero.io/v1/namespaces/velero/podvolumebackups?labelSelector=velero.io/backup-uid=uid-{name}&limit=500"
+    )
+}
+
+fn of(name: &str, at: &str) -> Backup {
+    Backup::of("radarr", "media", name)
+        .at(at)
+        .set("/status/expiration", Value::Null)
+}
+
+fn schedule(model: &str, made: &str) -> Value {
+    json!({
+        "metadata": {"name": format!("s-{made}"), "namespace": "velero", "creationTimestamp": made},
+        "spec": {"schedule": "@daily", "template": {"includedNamespaces": [model]}},
+    })
+}
+
+async fn stands(server: &Server, whose: &AppId) -> Standing {
+    standing(&server.cluster(), whose, "velero-backups")
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn the_newest_completed_one_that_holds_something_counts() {
+    let all = [
+        of("first", "2026-11-20T02:00:00Z"),
+        of("good", "2026-11-21T02:00:00Z"),
+        of("empty", "2026-11-22T02:00:00Z"),
+        // None of these is looked into.
+        of("failed", "2026-11-23T02:00:00Z").phase("Failed"),
+        of("running", "2026-11-24T02:00:00Z").phase("InProgress"),
+        Backup::of("radarr", "films", "films").at("2026-11-25T02:00:00Z"),
+    ];
+    let mut all: Vec<Value> = all.iter().map(Backup::value).collect();
+    all.push(json!({"metadata": {"name": "unreadable"}, "spec": 1}));
+    let server = Server::new()
+        .lists(BACKUPS, all)
+        .lists(
+            SCHEDULES,
+            vec![
+                schedule("films", "2026-11-01T00:00:00Z"),
+                schedule("media", "2026-11-03T00:00:00Z"),
+                schedule("media", "2026-11-02T00:00:00Z"),
+            ],
+        )
+        .lists(&volumes("empty"), Vec::new())
+        .lists(
+            &volumes("good"),
+            vec![of("good", "2026-11-21T02:00:00Z").config(7)],
+        );
+    let stands = stands(&server, &radarr()).await;
+    let last = stands.last_good.unwrap();
+    assert_eq!((last.name.as_str(), last.bytes), ("good", Some(7)));
+    assert_eq!(
+        stands.scheduled_since,
+        Some("2026-11-02T00:00:00Z".parse().unwrap())
+    );
+    server.done();
+}
+
+#[tokio::test]
+async fn five_that_hold_nothing_are_enough() {
+    let all: Vec<Value> = (1..=6)
+        .map(|day| of(&format!("b{day}"), &format!("2026-11-0{day}T02:00:00Z")).value())
+        .collect();
+    let server = Server::new().lists(BACKUPS, all).lists(SCHEDULES, Vec::new());
+    let server = (2..=6).fold(server, |server, day| {
+        server.lists(&volumes(&format!("b{day}")), Vec::new())
+    });
+    assert_eq!(stands(&server, &radarr()).await, Standing::default());
+    server.done();
+}
+
+#[tokio::test]
+async fn of_an_app_of_the_same_name_in_another_model_nothing_is_told() {
+    let server = Server::new()
+        .lists(BACKUPS, vec![of("b", "2026-11-21T02:00:00Z").value()])
+        .lists(SCHEDULES, vec![schedule("media", "2026-11-03T00:00:00Z")]);
+    assert_eq!(
+        stands(&server, &app("radarr", "films")).await,
+        Standing::default()
+    );
+    server.done();
+}
+
+#[tokio::test]
+async fn velero_is_at_work_when_one_backup_of_all_is_under_way() {
+    let backup = |name: &str, phase: &str| Backup::of("sonarr", "media", name).phase(phase).value();
+    let runs = async |all: Vec<Value>| {
+        let server = Server::new().lists(ALL, all);
+        let found = running(&server.cluster()).await.unwrap();
+        server.done();
+        found
+    };
+    let waiting = backup("waiting", "New");
+    let found = runs(vec![
+        waiting.clone(),
+        backup("busy\n", "InProgress"),
+        backup("done", "Completed"),
+    ])
+    .await;
+    assert_eq!(found.as_deref(), Some("busy\\n"));
+    assert_eq!(runs(vec![waiting, backup("done", "Completed")]).await, None);
+    let nameless = json!({"metadata": {}, "status": {"phase": "InProgress"}});
+    assert_eq!(runs(vec![nameless]).await.as_deref(), Some("without a name"));
+}
+
+#[tokio::test]
+async fn backups_are_read_when_every_storage_location_was() {
+    let location = |read: Option<&str>| json!({"metadata": {"name": "l"}, "spec": {"provider": "aws"}, "status": {"lastSyncedTime": read}});
+    let read = location(Some("2026-11-24T00:00:00Z"));
+    for (all, expected) in [
+        (vec![read.clone(), read.clone()], true),
+        (vec![read.clone(), location(None)], false),
+        (vec![location(None)], false),
+        (
+            vec![
+                read,
+                json!({"metadata": {"name": "new"}, "spec": {"provider": "aws"}}),
+            ],
+            false,
+        ),
+        // An empty list says nothing.
+        (Vec::new(), false),
+    ] {
+        let server = Server::new().lists(LOCATIONS, all.clone());
+        assert_eq!(are_read(&server.cluster()).await.unwrap(), expected, "{all:?}");
+        server.done();
+    }
+}
+
+#[test]
+fn a_verdict_is_a_word() {
+    let words = [
+        Verdict::Good,
+        Verdict::Running,
+        Verdict::Empty,
+        Verdict::Partial,
+        Verdict::Failed,
+        Verdict::Expired,
+    ];
+    assert_eq!(
+        words.map(|verdict| verdict.to_string()),
+        ["good", "running", "EMPTY", "PARTIAL", "FAILED", "expired"]
+    );
+}
