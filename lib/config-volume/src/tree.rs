@@ -462,12 +462,12 @@ impl<'a> LastFolder<'a> {
 }
 
 /// File systems without `RENAME_NOREPLACE` (NFS among them) say so in different ways.
-pub(crate) fn no_such_call(error: rustix::io::Errno) -> bool {
+fn no_such_call(error: rustix::io::Errno) -> bool {
     use rustix::io::Errno;
     matches!(error, Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP)
 }
 
-pub(crate) fn refuse_taken(folder: impl AsFd, name: &OsStr) -> io::Result<()> {
+fn refuse_taken(folder: impl AsFd, name: &OsStr) -> io::Result<()> {
     match rustix::fs::openat(folder, name, HOLD, Mode::empty()) {
         Err(rustix::io::Errno::NOENT) => Ok(()),
         Err(error) => Err(error.into()),
