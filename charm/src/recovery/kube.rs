@@ -10,23 +10,14 @@ use config_recovery::engine::{self, App, Checked, RestorePlan, VerifyPlan, Wante
 use config_recovery::make::{self, MakeSpec};
 use config_recovery::report::Reporter;
 use config_recovery::{Error, Result};
-use http_body_util::Empty;
-use hyper::body::Bytes;
-use hyper::{Request, Uri};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use super::Recovery;
+use super::{Recovery, answer};
 use crate::kubernetes::KubeCluster;
 use crate::names::BACKUP_ENDPOINT;
 
 /// How long a backup on demand is waited for. Velero waits half an hour for the copies of the databases alone.
 const BACKUP: Duration = Duration::from_secs(2 * 3600);
-/// How long the app may take for one answer.
-const ANSWER: Duration = Duration::from_secs(5);
-/// Time between two questions to it.
-const PAUSE: Duration = Duration::from_millis(250);
 
 /// The recovery engine on the connection of a [`KubeCluster`].
 pub struct KubeRecovery<'a> {
@@ -119,50 +110,10 @@ impl Recovery for KubeRecovery<'_> {
         patience: Duration,
         ended: &dyn Fn() -> Option<String>,
     ) -> std::result::Result<(), String> {
-        let deadline = Instant::now() + patience;
-        loop {
-            let asked = self.cluster.run(|_| async move {
-                let answer = timeout(ANSWER, get(url)).await;
-                answer.unwrap_or_else(|_| Err(format!("no answer within {} s", ANSWER.as_secs())))
-            });
-            let Err(reason) = asked.map_err(|error| error.to_string())? else {
-                return Ok(());
-            };
-            if let Some(why) = ended() {
-                return Err(why);
-            }
-            if Instant::now() >= deadline {
-                let seconds = patience.as_secs();
-                return Err(format!("no good answer at {url} within {seconds} s: {reason}"));
-            }
-            std::thread::sleep(PAUSE);
-        }
-    }
-}
-
-async fn get(url: &str) -> std::result::Result<(), String> {
-    let uri: Uri = url.parse().map_err(|_| "it is no URL".to_owned())?;
-    let authority = uri.authority().ok_or("it names no host")?.clone();
-    let port = authority.port_u16().unwrap_or(80);
-    let words = |error: &dyn std::error::Error| crate::causes(error);
-    let stream = TcpStream::connect((authority.host(), port))
-        .await
-        .map_err(|error| words(&error))?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| words(&error))?;
-    let connection = tokio::spawn(connection);
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let request = Request::get(path)
-        .header("host", authority.as_str())
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| words(&error))?;
-    let answer = sender.send_request(request).await.map_err(|error| words(&error));
-    connection.abort();
-    let status = answer?.status();
-    if status.is_success() {
-        Ok(())
-    } else {
-        Err(format!("it answers {status}"))
+        answer::until_good(url, patience, ended, || {
+            self.cluster
+                .run(|_| answer::ask(url))
+                .map_err(|error| error.to_string())
+        })
     }
 }

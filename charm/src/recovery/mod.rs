@@ -4,6 +4,7 @@
 //! after a restore, [`standing`] is what the status says of the last good backup. What a dispatch does with it is in
 //! [`crate::steps`] and [`crate::actions`].
 
+mod answer;
 mod examine;
 pub mod health;
 mod kube;

@@ -90,4 +90,18 @@ mod tests {
         ];
         assert_eq!(*said.borrow(), expected);
     }
+
+    #[test]
+    fn what_is_waited_for_is_said_when_it_is_something_else() {
+        let said = RefCell::new(Vec::new());
+        let say = |line: &str| said.borrow_mut().push(line.to_owned());
+        let lines = Lines::to(&say);
+        for what in ["pod reader", "pod reader", "claim config", "pod reader"] {
+            lines.waits(what);
+            // As if nobody had read a line for long.
+            lines.last.set(None);
+        }
+        let expected = ["pod reader", "claim config", "pod reader"].map(|what| format!("waiting for {what}"));
+        assert_eq!(*said.borrow(), expected);
+    }
 }

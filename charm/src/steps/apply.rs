@@ -451,3 +451,7 @@ mod tests {
         assert!(missing.starts_with("cannot give "), "{missing}");
     }
 }
+
+#[cfg(test)]
+#[path = "apply_tests.rs"]
+mod tests_with_pebble;

@@ -13,6 +13,8 @@ pub struct PodCluster {
     pod: RefCell<Pod>,
     patches: Cell<usize>,
     trusted: Cell<bool>,
+    /// What was asked, in order.
+    asked: RefCell<Vec<&'static str>>,
 }
 
 impl PodCluster {
@@ -45,6 +47,7 @@ impl PodCluster {
             pod: RefCell::new(pod),
             patches: Cell::new(0),
             trusted: Cell::new(false),
+            asked: RefCell::default(),
         }
     }
 
@@ -59,6 +62,15 @@ impl PodCluster {
         } else {
             Err(ClusterError::Forbidden(action))
         }
+    }
+
+    /// What was asked since the last time, a name each.
+    pub fn asked(&self) -> Vec<&'static str> {
+        self.asked.take()
+    }
+
+    fn note(&self, what: &'static str) {
+        self.asked.borrow_mut().push(what);
     }
 
     /// How often something was changed.
@@ -82,6 +94,7 @@ impl PodCluster {
 
 impl Cluster for PodCluster {
     fn pod(&self, name: &str) -> Result<Pod, ClusterError> {
+        self.note("pod");
         assert_eq!(name, self.name);
         Ok(self.pod.borrow().clone())
     }
@@ -91,6 +104,7 @@ impl Cluster for PodCluster {
         name: &str,
         annotations: &BTreeMap<String, Option<String>>,
     ) -> Result<(), ClusterError> {
+        self.note("annotate pod");
         assert_eq!(name, self.name);
         self.patches.set(self.patches.get() + 1);
         let mut pod = self.pod.borrow_mut();
@@ -104,6 +118,7 @@ impl Cluster for PodCluster {
     }
 
     fn claim(&self, _name: &str) -> Result<Claim, ClusterError> {
+        self.note("claim");
         let app = self.name.trim_end_matches("-0").to_owned();
         let claim = Claim {
             labels: BTreeMap::from([
@@ -117,30 +132,37 @@ impl Cluster for PodCluster {
     }
 
     fn label_claim(&self, _name: &str, _labels: &BTreeMap<String, String>) -> Result<(), ClusterError> {
+        self.note("label claim");
         Err(ClusterError::Forbidden("label its claim"))
     }
 
     fn exclude_claim(&self, _name: &str, _excluded: bool) -> Result<(), ClusterError> {
+        self.note("exclude claim");
         Err(ClusterError::Forbidden("label the claim of the media"))
     }
 
     fn others_mount(&self, _claim: &str, _app: &str) -> Result<bool, ClusterError> {
+        self.note("others mount");
         Ok(false)
     }
 
     fn change_mount(&self, _stateful_set: &str, _change: &MountChange) -> Result<(), ClusterError> {
+        self.note("change mount");
         Err(ClusterError::Forbidden("change what its pods mount"))
     }
 
     fn volume(&self, _name: &str) -> Result<VolumeSource, ClusterError> {
+        self.note("volume");
         self.with_trust(VolumeSource::Other, "read its volume")
     }
 
     fn snapshot_drivers(&self) -> Result<Vec<String>, ClusterError> {
+        self.note("snapshot classes");
         self.with_trust(Vec::new(), "list snapshot classes")
     }
 
     fn has_node_agent(&self, _node: &str) -> Result<bool, ClusterError> {
+        self.note("node agent");
         self.with_trust(true, "look for Velero's node agent")
     }
 }

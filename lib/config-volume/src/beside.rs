@@ -71,5 +71,13 @@ mod tests {
             make();
             assert!(before.made_anew(&Beside::look(&root, &path)));
         }
+        for suffix in ["-wal", "-shm"] {
+            make();
+            let before = Beside::look(&root, &path);
+            std::fs::remove_file(folder.path().join(path.with_suffix(suffix).as_path())).unwrap();
+            let now = Beside::look(&root, &path);
+            assert!(before.made_anew(&now), "{suffix} is gone");
+            assert!(!now.made_anew(&before), "they were not both there");
+        }
     }
 }

@@ -237,3 +237,74 @@ fn is_as_made(entry: &DatabaseEntry, path: &Path) -> bool {
         .and_then(|mut file| blake3(&mut file, u64::MAX))
         .is_ok_and(|(_, sum)| sum == entry.blake3)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::JournalMode;
+
+    #[test]
+    fn a_copy_that_is_not_as_it_was_made_fails_the_backup_whosever_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let copy = folder.path().join("0.sqlite");
+        let database = rusqlite::Connection::open(&copy).unwrap();
+        database
+            .execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES ('abc');")
+            .unwrap();
+        database.close().unwrap();
+        let made = fs::read(&copy).unwrap();
+        let entry = DatabaseEntry {
+            path: RelPath::new("old.db").unwrap(),
+            copy: "0.sqlite".to_owned(),
+            size: made.len() as u64,
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            blake3: blake3::hash(&made).to_hex().to_string(),
+            journal_mode: JournalMode::Rollback,
+            own: false,
+        };
+        let judged = |entry: &DatabaseEntry| {
+            let judged = check(entry.clone(), folder.path());
+            (judged.fails, judged.damage.unwrap_or_default())
+        };
+        let judge = || judged(&entry);
+        assert_eq!(judge(), (false, String::new()));
+        fs::write(&copy, [made.as_slice(), &[0; 512]].concat()).unwrap();
+        let text = format!(
+            "its copy has {} bytes instead of {}",
+            made.len() + 512,
+            made.len()
+        );
+        assert_eq!(judge(), (true, text));
+        let mut changed = made.clone();
+        *changed.last_mut().unwrap() ^= 1;
+        fs::write(&copy, changed).unwrap();
+        assert_eq!(judge(), (true, "its copy is not as it was made".to_owned()));
+        // Damaged: as it was made, and whose it is counts; or not.
+        let damaged = vec![0x5a; made.len()];
+        fs::write(&copy, &damaged).unwrap();
+        for (own, sum, fails) in [
+            (false, &damaged, false),
+            (true, &damaged, true),
+            (false, &made, true),
+            (true, &made, true),
+        ] {
+            let entry = DatabaseEntry {
+                own,
+                blake3: blake3::hash(sum).to_hex().to_string(),
+                ..entry.clone()
+            };
+            let (failed, text) = judged(&entry);
+            assert_eq!(failed, fails, "{own} {text}");
+            assert_eq!(text, "file is not a database");
+        }
+        fs::remove_file(&copy).unwrap();
+        assert!(judge().1.starts_with("its copy cannot be read: "));
+        std::os::unix::fs::symlink("elsewhere", &copy).unwrap();
+        assert_eq!(
+            judge(),
+            (true, format!("its copy has 9 bytes instead of {}", made.len()))
+        );
+    }
+}

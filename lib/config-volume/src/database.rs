@@ -46,7 +46,7 @@ pub(crate) fn patiently<T>(
             Err(error) if is_locked(&error) => {}
             Err(source) => return Err(failed(path, source)),
         }
-        if started.elapsed() > timeout {
+        if started.elapsed() >= timeout {
             return Err(Error::Busy {
                 path: path.to_string(),
                 waited: started.elapsed(),
@@ -179,10 +179,19 @@ fn integrity(connection: &Connection) -> std::result::Result<Checked, String> {
     match findings(connection, "PRAGMA integrity_check(10)") {
         Ok(None) => Ok(Checked::Full),
         Ok(Some(found)) => Err(found),
-        // SQLITE_ERROR: the schema names a collation, tokenizer or function that only the app has.
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => structure(connection),
+        Err(error) if lacks_the_app(&error) => structure(connection),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// `SQLITE_ERROR`: the schema names a collation, tokenizer or function that only the app has.
+fn lacks_the_app(error: &rusqlite::Error) -> bool {
+    let code = match error {
+        // Where SQLite can point to the name: a function in an index.
+        rusqlite::Error::SqlInputError { error, .. } => Some(error.code),
+        error => error.sqlite_error_code(),
+    };
+    code == Some(ErrorCode::Unknown)
 }
 
 /// What a check says; `None` when it says `ok`.
@@ -213,7 +222,7 @@ fn structure(connection: &Connection) -> std::result::Result<Checked, String> {
                 Ok(None) => {}
                 Ok(found) => return Ok(found),
                 // An index on an expression with a function of the app's own: this table stays unjudged.
-                Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => {}
+                Err(error) if lacks_the_app(&error) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -236,4 +245,130 @@ fn immutable_uri(path: &Path) -> String {
         }
     }
     uri + "?immutable=1"
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A database with what the statements make.
+    fn database(statements: &str) -> (std::path::PathBuf, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch(statements).unwrap();
+        connection.close().unwrap();
+        (path, folder)
+    }
+
+    /// An index and a constraint by a function that only the app has.
+    const OWN_FUNCTION: &str = "
+        CREATE TABLE t (x CHECK (lower(x) = x)); INSERT INTO t VALUES ('a');
+        CREATE INDEX i ON t (lower(x));
+        PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = replace(sql, 'lower', 'apps_own');";
+    /// An R-tree whose root node was cut off, which SQLite cannot even open.
+    const DAMAGED_TREE: &str = "
+        CREATE VIRTUAL TABLE places USING rtree (id, a, b); INSERT INTO places VALUES (1, 2, 3);
+        UPDATE places_node SET data = x'00';";
+    /// A search index by a tokenizer that only the app has.
+    const OWN_TOKENIZER: &str = "
+        CREATE VIRTUAL TABLE texts USING fts4 (x, tokenize=simple);
+        PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = replace(sql, 'simple', 'apps_own');";
+
+    #[test]
+    fn a_locked_database_is_tried_until_the_time_is_over_and_no_other() {
+        let path = RelPath::new("a.db").unwrap();
+        let mut tries = 0;
+        let tried = patiently(&path, Duration::from_secs(60), || {
+            tries += 1;
+            Ok((tries == 3).then_some("read"))
+        });
+        assert_eq!(tried.unwrap(), "read");
+        let error = |code| rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+        let mut locked = true;
+        let tried = patiently(&path, Duration::from_secs(60), || {
+            match std::mem::replace(&mut locked, false) {
+                true => Err(error(rusqlite::ffi::SQLITE_BUSY)),
+                false => Ok(Some("read")),
+            }
+        });
+        assert_eq!(tried.unwrap(), "read");
+        for (code, is_damage) in [
+            (rusqlite::ffi::SQLITE_NOTADB, true),
+            (rusqlite::ffi::SQLITE_CORRUPT, true),
+            (rusqlite::ffi::SQLITE_IOERR, false),
+        ] {
+            match patiently(&path, Duration::ZERO, || Err::<Option<()>, _>(error(code))) {
+                Err(Error::Unsound { .. }) => assert!(is_damage, "{code}"),
+                Err(Error::Database { .. }) => assert!(!is_damage, "{code}"),
+                other => panic!("{other:?}"),
+            }
+        }
+        let timeout = Duration::from_millis(5);
+        match patiently(&path, timeout, || Ok(None::<()>)) {
+            Err(Error::Busy { waited, .. }) => assert!(waited >= timeout),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn no_schema_is_trusted() {
+        let (path, _folder) = database("CREATE TABLE t (x)");
+        for connection in [open_live(&path, true).unwrap(), open_copy(&path).unwrap()] {
+            let is_set = |what| connection.db_config(what).unwrap();
+            assert!(!is_set(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA));
+            assert!(is_set(DbConfig::SQLITE_DBCONFIG_DEFENSIVE));
+        }
+    }
+
+    #[test]
+    fn a_copy_has_the_length_that_its_header_says_and_a_schema() {
+        let (path, folder) = database("CREATE TABLE t (x)");
+        let size = fs::metadata(&path).unwrap().len();
+        assert_eq!(look_over(&path, size), Ok(()));
+        for other in [size - 512, size + 512] {
+            let text = look_over(&path, other).unwrap_err();
+            assert_eq!(text, format!("it has {other} bytes instead of {size}"));
+        }
+        let none = folder.path().join("none");
+        fs::write(&none, [0x5a; 512]).unwrap();
+        assert!(look_over(&none, 512).is_err());
+    }
+
+    #[test]
+    fn what_the_app_alone_can_read_stays_unjudged_and_nothing_else() {
+        for (statements, expected) in [
+            ("CREATE TABLE t (x)".to_owned(), Ok(Checked::Full)),
+            (OWN_FUNCTION.to_owned(), Ok(Checked::Structure)),
+            (
+                DAMAGED_TREE.to_owned(),
+                Err("undersize RTree blobs in \"places_node\""),
+            ),
+            (OWN_TOKENIZER.to_owned(), Ok(Checked::Structure)),
+            // In a spelling by which it is taken for an ordinary table, after one that only the app can read.
+            (
+                format!(
+                    "{OWN_TOKENIZER} {DAMAGED_TREE}
+                     UPDATE sqlite_schema SET sql = replace(sql, 'VIRTUAL', ' VIRTUAL');"
+                ),
+                Err("undersize RTree blobs in \"places_node\""),
+            ),
+        ] {
+            let (path, _folder) = database(&statements);
+            let expected = expected.map_err(str::to_owned);
+            assert_eq!(check_copy(&path), expected, "{statements}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_no_part_of_the_options_that_follow_it() {
+        assert_eq!(
+            immutable_uri(Path::new("/a-b/c_1.db?mode=rw&%41#")),
+            "file:/a-b/c_1.db%3fmode%3drw%26%2541%23?immutable=1"
+        );
+    }
 }

@@ -68,7 +68,10 @@ impl FilesWriter {
                 .mode(0o644)
                 .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
                 .open(path)?;
-            let began = next_tick(&file)?;
+            let began = next_tick(|| {
+                file.set_modified(SystemTime::now())?;
+                Ok(Stat::from(&file.metadata()?).changed)
+            })?;
             Ok((file, began))
         };
         let (file, began) = make().map_err(Error::io("make", path))?;
@@ -139,15 +142,13 @@ impl FilesWriter {
 }
 
 /// Waits until a file system's clock, which may stand still for 10 ms (timekeeping of the kernel's tick), has moved on, and
-/// answers its time. What was changed before the call is older than the answer; where the clock is coarser than
-/// [`LONGEST_TICK`], it may be as old.
-fn next_tick(file: &File) -> io::Result<(i64, u32)> {
-    let changed = || -> io::Result<(i64, u32)> { Ok(Stat::from(&file.metadata()?).changed) };
-    let (first, asked) = (changed()?, Instant::now());
+/// answers its time, which `touch` tells. What was changed before the call is older than the answer; where the clock is
+/// coarser than [`LONGEST_TICK`], it may be as old.
+fn next_tick(mut touch: impl FnMut() -> io::Result<(i64, u32)>) -> io::Result<(i64, u32)> {
+    let (first, asked) = (touch()?, Instant::now());
     loop {
-        file.set_modified(SystemTime::now())?;
-        let now = changed()?;
-        if now > first || asked.elapsed() > LONGEST_TICK {
+        let now = touch()?;
+        if now > first || asked.elapsed() >= LONGEST_TICK {
             return Ok(now);
         }
         thread::sleep(Duration::from_millis(1));
@@ -272,6 +273,85 @@ mod tests {
 
     use super::*;
     use crate::tree::RelPath;
+
+    const LINE: &str = r#"{"stable": true,"path":"a","size":1,"mode":420,"uid":0,"gid":0,"modified":[1,0]}"#;
+
+    /// What reading a list of this text gives: so many entries, and how it ended.
+    fn read(text: &str) -> (usize, Option<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILES);
+        fs::write(&path, text).unwrap();
+        let mut count = 0;
+        for entry in files(&path).unwrap() {
+            match entry {
+                Ok(_) => count += 1,
+                Err(Error::Manifest { reason, .. }) => return (count, Some(reason)),
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        (count, None)
+    }
+
+    #[test]
+    fn a_list_is_read_up_to_the_first_line_that_is_none_of_ours() {
+        let longest = format!("{LINE}{}", " ".repeat(LINE_LIMIT - LINE.len()));
+        assert_eq!(read(&format!("{LINE}\n{longest}\n{LINE}\n")), (3, None));
+        for (third, reason) in [
+            ("{}\n", "missing field"),
+            (&*format!("{longest} \n"), "it is too long"),
+            (&*format!("{longest} "), "it is too long"),
+            // Cut off, where what is left has a meaning.
+            (&*longest, "unexpected end of file"),
+            (LINE, "unexpected end of file"),
+        ] {
+            let (count, text) = read(&format!("{LINE}\n{LINE}\n{third}"));
+            let text = text.unwrap();
+            assert_eq!(count, 2, "{text}");
+            let expected = format!("line 3 is damaged: {reason}");
+            assert!(text.starts_with(&expected), "{text} instead of {expected}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_a_plain_file_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name| folder.path().join(name);
+        let refusal = |name| match Lines::open(&at(name)).map(|_| ()) {
+            Err(Error::Manifest { reason, .. }) => reason,
+            other => panic!("{name}: {other:?}"),
+        };
+        fs::write(at("list"), format!("{LINE}\n")).unwrap();
+        std::os::unix::fs::symlink("list", at("link")).unwrap();
+        assert_eq!(refusal("missing"), "it is missing");
+        assert!(refusal("link").contains("symbolic link"), "{}", refusal("link"));
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            at("fifo"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        assert_eq!(refusal("fifo"), "it is no file");
+    }
+
+    #[test]
+    fn a_list_is_begun_in_a_tick_of_its_own() {
+        let begun = |times: &[(i64, u32)]| {
+            let mut asked = 0;
+            let time = next_tick(|| {
+                let time = times.get(asked).or(times.last()).copied();
+                asked += 1;
+                Ok(time.unwrap())
+            });
+            (time.unwrap(), asked)
+        };
+        assert_eq!(begun(&[(1, 0), (1, 4)]), ((1, 4), 2), "the clock is fine");
+        assert_eq!(begun(&[(1, 0), (1, 0), (1, 0), (2, 0)]), ((2, 0), 4));
+        let started = Instant::now();
+        assert_eq!(begun(&[(1, 0)]).0, (1, 0), "the clock stands still");
+        assert!(started.elapsed() >= LONGEST_TICK);
+    }
 
     #[test]
     fn what_was_changed_in_the_tick_in_which_the_list_was_begun_is_not_promised() {

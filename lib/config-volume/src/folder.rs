@@ -167,18 +167,13 @@ pub(crate) fn lock_in(base: &Path, create: bool, timeout: Duration) -> Result<Op
     let path = base.join("lock");
     let started = Instant::now();
     loop {
-        match fs::symlink_metadata(base) {
-            Ok(meta) if meta.is_dir() => {}
-            Ok(_) => {
+        match if_there(fs::symlink_metadata(base)).map_err(Error::io("look at", base))? {
+            Some(meta) if meta.is_dir() => {}
+            Some(_) => {
                 return Err(Error::io("use", base)(io::ErrorKind::NotADirectory.into()));
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if !create {
-                    return Ok(None);
-                }
-                make_folder(base)?;
-            }
-            Err(error) => return Err(Error::io("look at", base)(error)),
+            None if create => make_folder(base)?,
+            None => return Ok(None),
         }
         let opened = OpenOptions::new()
             .read(true)
@@ -188,16 +183,14 @@ pub(crate) fn lock_in(base: &Path, create: bool, timeout: Duration) -> Result<Op
             .mode(0o600)
             .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(&path);
-        let lock = match opened {
-            Ok(lock) => lock,
-            // The last user removed the folder in between.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(Error::io("open the lock", &path)(error)),
+        // The last user may have removed the folder in between.
+        let Some(lock) = if_there(opened).map_err(Error::io("open the lock", &path))? else {
+            continue;
         };
         while let Err(error) = lock.try_lock() {
             match error {
                 TryLockError::Error(source) => return Err(Error::io("lock", &path)(source)),
-                TryLockError::WouldBlock if started.elapsed() > timeout => {
+                TryLockError::WouldBlock if started.elapsed() >= timeout => {
                     return Err(Error::Locked {
                         path,
                         waited: started.elapsed(),
@@ -219,14 +212,15 @@ pub(crate) fn lock_in(base: &Path, create: bool, timeout: Duration) -> Result<Op
 /// The bytes of a regular file; `None` when there is none or it is something else.
 pub(crate) fn read_plain(path: &Path) -> Result<Option<Vec<u8>>> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+    let opened = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         // ELOOP: a link, which kopia does not read either.
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
             return Ok(None);
         }
-        Err(error) => return Err(Error::io("read", path)(error)),
+        opened => opened,
+    };
+    let Some(file) = if_there(opened).map_err(Error::io("read", path))? else {
+        return Ok(None);
     };
     if !file.metadata().map_err(Error::io("read", path))?.is_file() {
         return Ok(None);
@@ -241,32 +235,34 @@ pub(crate) fn read_plain(path: &Path) -> Result<Option<Vec<u8>>> {
 /// Makes a folder of ours if it is not there. What else is in its place, a link say, is none of ours, and goes.
 pub(crate) fn make_folder(path: &Path) -> Result<()> {
     let make = || DirBuilder::new().mode(0o700).create(path);
-    let made = match make() {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) {
-                return Ok(());
-            }
-            remove_file(path)?;
-            make()
-        }
-        made => made,
-    };
-    made.map_err(Error::io("make the folder", path))
+    if make().is_ok() || fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) {
+        return Ok(());
+    }
+    remove_file(path)?;
+    make().map_err(Error::io("make the folder", path))
+}
+
+/// What a call answers about something that need not be there: `None` when it is not.
+pub(crate) fn if_there<T>(answer: io::Result<T>) -> io::Result<Option<T>> {
+    match answer {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        answer => answer.map(Some),
+    }
 }
 
 /// Deletes a file if it is there.
 pub(crate) fn remove_file(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
-        _ => Ok(()),
-    }
+    if_there(fs::remove_file(path)).map_err(Error::io("remove", path))?;
+    Ok(())
 }
 
 /// Deletes a folder with all that is in it, or whatever else is in its place; links are deleted, not followed.
 pub(crate) fn remove_tree(path: &Path) -> Result<()> {
-    let removed = match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(path),
-        removed => removed,
+    let is_folder = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
+    let removed = if is_folder {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
     };
     match removed {
         // With a file in the place of the folder above there is nothing either.
@@ -286,4 +282,123 @@ pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     File::open(path)
         .and_then(|folder| folder.sync_all())
         .map_err(Error::io("sync", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// What cannot be told from nothing by a call that finds nothing: a name that no file system takes.
+    fn impossible(folder: &Path) -> PathBuf {
+        folder.join("x".repeat(300))
+    }
+
+    #[test]
+    fn only_what_is_not_there_is_taken_for_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing");
+        let impossible = impossible(folder.path());
+        assert_eq!(read_plain(&missing).unwrap(), None);
+        assert!(read_plain(&impossible).is_err());
+        remove_file(&missing).unwrap();
+        assert!(remove_file(&impossible).is_err());
+        assert!(remove_file(folder.path()).is_err());
+        remove_tree(&missing).unwrap();
+        assert!(remove_tree(&impossible).is_err());
+        assert!(lock_in(&missing, false, Duration::ZERO).unwrap().is_none());
+        assert!(lock_in(&impossible, false, Duration::ZERO).is_err());
+        assert!(!missing.exists());
+        sync_folder(folder.path()).unwrap();
+        assert!(sync_folder(&missing).is_err());
+    }
+
+    #[test]
+    fn a_link_is_not_read_and_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "a").unwrap();
+        symlink("file", &link).unwrap();
+        assert_eq!(read_plain(&file).unwrap().as_deref(), Some(b"a".as_slice()));
+        assert_eq!(read_plain(&link).unwrap(), None);
+        assert_eq!(read_plain(folder.path()).unwrap(), None);
+        for place in [&link, &file] {
+            remove_tree(place).unwrap();
+            assert!(fs::symlink_metadata(place).is_err(), "{}", place.display());
+            assert!(file.exists() || place == &file);
+        }
+        // Below a file there is nothing.
+        fs::write(&file, "a").unwrap();
+        remove_tree(&file.join("below")).unwrap();
+        let full = folder.path().join("full");
+        fs::create_dir_all(full.join("of/folders")).unwrap();
+        remove_tree(&full).unwrap();
+        assert!(!full.exists());
+    }
+
+    #[test]
+    fn what_is_in_the_place_of_a_folder_of_ours_goes_and_the_folder_itself_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, target) = (folder.path().join("ours"), folder.path().join("target"));
+        fs::create_dir(&target).unwrap();
+        symlink("target", &ours).unwrap();
+        make_folder(&ours).unwrap();
+        fs::write(ours.join("kept"), "a").unwrap();
+        make_folder(&ours).unwrap();
+        assert!(ours.join("kept").exists());
+        assert!(!target.join("kept").exists());
+        assert!(make_folder(&folder.path().join("missing/ours")).is_err());
+    }
+
+    #[test]
+    fn each_step_is_told_to_the_watcher_and_may_fail() {
+        let volume = tempfile::tempdir().unwrap();
+        let root = Root::open(volume.path()).unwrap();
+        let watcher = Watcher::new(|step| match step {
+            Step::SetRemoved => Err(io::Error::other("killed")),
+            _ => Ok(()),
+        });
+        let folder = Folder::lock(&root, true, Duration::ZERO, &watcher);
+        assert!(folder.unwrap().unwrap().withdraw().is_err());
+    }
+
+    #[test]
+    fn a_lock_is_waited_for_and_is_no_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("base");
+        let held = lock_in(&base, true, Duration::ZERO).unwrap().unwrap();
+        let timeout = Duration::from_millis(30);
+        match lock_in(&base, true, timeout) {
+            Err(Error::Locked { waited, .. }) => assert!(waited >= timeout),
+            other => panic!("{other:?}"),
+        }
+        drop(held);
+        assert!(lock_in(&base, false, Duration::ZERO).unwrap().is_some());
+        fs::remove_file(base.join("lock")).unwrap();
+        symlink("elsewhere", base.join("lock")).unwrap();
+        assert!(lock_in(&base, true, Duration::ZERO).is_err());
+    }
+
+    #[test]
+    fn a_folder_stays_while_something_of_others_is_in_it_and_what_is_none_is_told() {
+        let volume = tempfile::tempdir().unwrap();
+        let root = Root::open(volume.path()).unwrap();
+        let lock = || {
+            let folder = Folder::lock(&root, true, Duration::ZERO, &Watcher::default());
+            folder.unwrap().unwrap()
+        };
+        let base = volume.path().join(FOLDER);
+        let folder = lock();
+        fs::write(base.join("note"), "a").unwrap();
+        folder.remove().unwrap();
+        assert_eq!(fs::read_dir(&base).unwrap().count(), 1);
+        fs::remove_file(base.join("note")).unwrap();
+        lock().remove().unwrap();
+        assert!(!base.exists());
+        let folder = lock();
+        fs::rename(&base, volume.path().join("moved")).unwrap();
+        symlink("moved", &base).unwrap();
+        assert!(folder.remove().is_err());
+    }
 }

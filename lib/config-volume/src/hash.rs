@@ -36,20 +36,6 @@ pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
 /// Reads up to `limit` bytes; says how many they were and their BLAKE3 in hexadecimal.
 pub(crate) fn blake3(file: &mut File, limit: u64) -> io::Result<(u64, String)> {
     let mut digest = blake3::Hasher::new();
-    // Most files are small, and a large buffer is cleared for each.
-    let mut buffer = vec![0; usize::try_from(limit).unwrap_or(usize::MAX).clamp(1, 256 << 10)];
-    let mut total = 0;
-    let mut limited = file.take(limit);
-    loop {
-        match limited.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => {
-                total += count as u64;
-                digest.update(buffer.get(..count).unwrap_or_default());
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok((total, digest.finalize().to_hex().to_string()))
+    digest.update_reader(file.take(limit))?;
+    Ok((digest.count(), digest.finalize().to_hex().to_string()))
 }

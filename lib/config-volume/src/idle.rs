@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn each_way_to_use_a_database_is_a_change() {
         type Way = (&'static str, fn(&Path));
-        let ways: [Way; 6] = [
+        let ways: [Way; 7] = [
             ("written to", |path| {
                 let database = Connection::open(path).unwrap();
                 database.execute("INSERT INTO t VALUES (2)", []).unwrap();
@@ -135,6 +135,10 @@ mod tests {
                 fs::write(path.with_extension("db-journal"), "").unwrap();
             }),
             ("removed", |path| fs::remove_file(path).unwrap()),
+            ("cannot be read", |path| {
+                fs::rename(path, path.with_extension("elsewhere")).unwrap();
+                std::os::unix::fs::symlink("old.elsewhere", path).unwrap();
+            }),
         ];
         for (number, (expected, way)) in ways.into_iter().enumerate() {
             let folder = tempfile::tempdir().unwrap();
@@ -152,6 +156,49 @@ mod tests {
             assert!(found.contains(expected), "{number}: {found}");
             entry.database = None;
             assert_eq!(change(&root, &entry), None, "any other file may change");
+        }
+    }
+
+    #[test]
+    fn whatever_differs_by_itself_is_a_change() {
+        type Edit = fn(&mut FileEntry, &mut IdleDatabase);
+        let edits: [Edit; 5] = [
+            |_, database| database.inode += 1,
+            |entry, _| entry.size += 1,
+            |entry, _| entry.modified.0 += 1,
+            |_, database| database.changed.0 += 1,
+            |_, database| database.change_counter += 1,
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let database = Connection::open(folder.path().join("old.db")).unwrap();
+        database.execute("CREATE TABLE t (x)", []).unwrap();
+        database.close().unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        for (number, edit) in edits.into_iter().enumerate() {
+            let mut entry = listed(folder.path(), "old.db");
+            let mut idle = entry.database.clone().unwrap();
+            assert_eq!(change(&root, &entry), None);
+            edit(&mut entry, &mut idle);
+            entry.database = Some(idle);
+            let found = change(&root, &entry);
+            assert!(found.is_some_and(|text| text.contains("written to")), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_header_tells_the_mode_and_counts_the_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        for (mode, expected) in [("wal", JournalMode::Wal), ("delete", JournalMode::Rollback)] {
+            let path = folder.path().join(mode);
+            let database = Connection::open(&path).unwrap();
+            database.pragma_update(None, "journal_mode", mode).unwrap();
+            database.execute("CREATE TABLE t (x)", []).unwrap();
+            database.close().unwrap();
+            let file = File::options().read(true).write(true).open(path).unwrap();
+            file.write_all_at(&[1, 2, 3, 4], 24).unwrap();
+            let header = Header::read(&file).unwrap().1.unwrap();
+            assert_eq!(header.journal_mode(), expected, "{mode}");
+            assert_eq!(header.change_counter(), 0x0102_0304);
         }
     }
 }

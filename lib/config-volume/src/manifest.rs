@@ -308,3 +308,65 @@ fn refuse_lies(manifest: &Manifest) -> std::result::Result<(), String> {
 pub(crate) fn link_text(target: &[u8]) -> String {
     std::str::from_utf8(target).map_or_else(|_| hex(target), str::to_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_manifest_is_told_and_never_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(MANIFEST);
+        let reason = || match read_set(folder.path()) {
+            Err(Error::Manifest { reason, .. }) => reason,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(reason(), "it is missing");
+        fs::write(folder.path().join("elsewhere"), "{}").unwrap();
+        symlink("elsewhere", &path).unwrap();
+        assert!(
+            !reason().contains("no manifest"),
+            "the link was followed: {}",
+            reason()
+        );
+        fs::remove_file(&path).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            0o600.into(),
+            0,
+        )
+        .unwrap();
+        assert_eq!(reason(), "it is no file");
+        fs::remove_file(&path).unwrap();
+        // A hole takes no room; a larger one would be read into memory.
+        fs::File::create(&path).unwrap().set_len(SIZE_LIMIT + 1).unwrap();
+        assert_eq!(
+            reason(),
+            std::io::Error::from(std::io::ErrorKind::FileTooLarge).to_string()
+        );
+    }
+
+    #[test]
+    fn every_database_of_version_1_counts_as_the_apps_own() {
+        let database = json!({
+            "path": "radarr.db", "copy": "0.sqlite", "size": 1, "mode": 0o644, "uid": 0, "gid": 0,
+            "blake3": "", "journal_mode": "wal",
+        });
+        let text = json!({
+            "format": FORMAT, "version": 1, "made": 1, "databases": [database], "files": [],
+            "left_out": [], "warnings": [],
+        });
+        let (manifest, files) = parse(text.to_string().as_bytes()).unwrap();
+        assert!(manifest.databases[0].own);
+        assert_eq!(files, Some(Vec::new()));
+        assert_eq!(link_text(b"../a"), "../a");
+        assert_eq!(link_text(b"\xff"), "ff");
+    }
+}

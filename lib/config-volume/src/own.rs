@@ -156,3 +156,54 @@ pub(crate) fn link_warning(target: &[u8]) -> String {
 fn shown(target: &[u8]) -> String {
     String::from_utf8_lossy(target).escape_debug().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_old_when_neither_its_content_nor_anything_else_of_it_changed_for_long() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a"), "a").unwrap();
+        let meta = Stat::from(&fs::metadata(folder.path().join("a")).unwrap());
+        let own = OwnDatabases {
+            idle_before: 100,
+            ..OwnDatabases::default()
+        };
+        for (modified, changed, is_old) in [
+            (99, 99, true),
+            (100, 99, false),
+            (99, 100, false),
+            (100, 100, false),
+        ] {
+            let meta = Stat {
+                modified: (modified, 0),
+                changed: (changed, 0),
+                ..meta
+            };
+            assert_eq!(own.is_old(&meta), is_old, "{modified} {changed}");
+        }
+        assert_eq!(seconds(UNIX_EPOCH - Duration::from_secs(5)), -5);
+        assert_eq!(seconds(UNIX_EPOCH + Duration::from_secs(5)), 5);
+    }
+
+    #[test]
+    fn a_database_of_the_apps_is_awaited_where_there_is_none_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("there.db"), "x").unwrap();
+        fs::write(folder.path().join("empty.db"), "").unwrap();
+        fs::create_dir(folder.path().join("folder.db")).unwrap();
+        let names = ["/there.db", "/empty.db", "/folder.db", "/nothing.db"];
+        let options = Options {
+            databases: names.map(str::to_owned).into(),
+            ..Options::default()
+        };
+        let own = OwnDatabases::new(&options).unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        let awaited: Vec<_> = own.awaited(&root).map(|path| path.to_string()).collect();
+        assert_eq!(awaited, ["empty.db", "nothing.db"]);
+    }
+}

@@ -217,11 +217,6 @@ impl Pattern {
         for (number, token) in self.tokens.iter().enumerate() {
             let mut after_next = none.clone();
             match token {
-                Token::Star { across_folders } if number + 1 == self.tokens.len() => {
-                    let last_slash = path.iter().rposition(|c| *c == '/').map_or(0, |at| at + 1);
-                    let from = if *across_folders { 0 } else { last_slash };
-                    return here.iter().skip(from).any(|reached| *reached) || next.last() == Some(&true);
-                }
                 Token::Star { across_folders: true } => {
                     let mut open = false;
                     for (at, reached) in here.iter().enumerate() {
@@ -386,8 +381,8 @@ impl Item {
 
 /// The line of an ignore file that leaves out exactly the file of this name, from the root of the volume on.
 ///
-/// A line cannot hold a line feed, nor end in a carriage return: a range of one character around each stands for them.
-/// Other white space is put in brackets, or kopia would trim it off the end.
+/// A line cannot hold a line feed: a range of one character around it stands for it. Other white space is put in brackets,
+/// or kopia would trim it off the end.
 #[must_use]
 pub(crate) fn exactly(path: &[u8]) -> Vec<u8> {
     let mut line = vec![b'/'];
@@ -397,7 +392,6 @@ pub(crate) fn exactly(path: &[u8]) -> Vec<u8> {
             let bytes = c.encode_utf8(&mut buffer).as_bytes();
             match c {
                 '\n' => line.extend(b"[\x09-\x0b]"),
-                '\r' => line.extend(b"[\x0c-\x0e]"),
                 '\\' | '*' | '?' | '[' | ']' | '!' | '#' | ' ' => line.extend([b"\\", bytes].concat()),
                 _ if c.is_whitespace() => line.extend([b"[", bytes, b"]"].concat()),
                 _ => line.extend(bytes),
@@ -433,6 +427,8 @@ mod tests {
             "a\\b",
             "new\nline",
             "cr\r",
+            "tab\t",
+            "wide\u{a0}",
             "x/y.db",
             "ä",
             "-",
@@ -445,6 +441,53 @@ mod tests {
             }
         }
         assert!(leaves_out(&exactly(b"bad\xff.db"), b"bad\xff.db"));
+        assert_eq!(exactly("logs/a b.db".as_bytes()), b"/logs/a\\ b.db");
+    }
+
+    #[test]
+    fn a_class_of_characters_holds_those_and_no_others() {
+        let classes = [
+            ("alnum", "a7\u{e4}", "-_"),
+            ("alpha", "a\u{e4}", "7-"),
+            ("ascii", "a~\t", "\u{e4}"),
+            ("blank", " \t", "a\u{b}"),
+            ("cntrl", "\u{1}\t", "a "),
+            ("digit", "7", "a"),
+            ("graph", "a!", " \u{1}\u{a0}"),
+            ("lower", "a", "A7"),
+            ("print", "a ", "\u{1}"),
+            ("punct", "!", "a "),
+            ("space", " \t", "a"),
+            ("upper", "A", "a7"),
+            ("xdigit", "7fF", "gG"),
+        ];
+        for (class, these, others) in classes {
+            let line = format!("x[[:{class}:]]y");
+            let takes = |c: char| leaves_out(line.as_bytes(), format!("x{c}y").as_bytes());
+            assert!(these.chars().all(takes), "{class}");
+            assert!(!others.chars().any(takes), "{class}");
+        }
+        assert!(Pattern::parse(b"x[[:word:]]y", b"").is_err());
+    }
+
+    #[test]
+    fn what_stands_in_brackets_is_read_as_kopia_reads_it() {
+        for (line, name, is_left_out) in [
+            ("[x:y]", "x", true),
+            ("[x:y]", ":", true),
+            ("[x:y]", "[", false),
+            ("[[x]", "[", true),
+            ("[[x]", "x", true),
+            ("[a-\\c]", "b", true),
+            ("[a-\\c]", "-", false),
+        ] {
+            assert_eq!(
+                leaves_out(line.as_bytes(), name.as_bytes()),
+                is_left_out,
+                "{line} {name}"
+            );
+        }
+        assert!(Pattern::parse(b"[a-\\", b"").is_err());
     }
 
     #[test]

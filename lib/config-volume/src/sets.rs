@@ -336,3 +336,46 @@ impl Folder<'_> {
         remove_tree(&removing)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_is_fresh_up_to_its_age_and_not_from_the_future() {
+        let id = format!("{:0width$}", 1_000_000_000u64, width = DIGITS);
+        let age = Duration::from_secs(60);
+        let fresh = |now: SystemTime| is_fresh(&id, now, age);
+        let made = made(&id);
+        assert!(fresh(made) && fresh(made + age - Duration::from_nanos(1)));
+        assert!(!fresh(made + age));
+        assert!(is_fresh(&id, made - CLOCK_SLACK, age));
+        let later = format!("{:0width$}", CLOCK_SLACK.as_nanos() + 1, width = DIGITS);
+        assert!(!is_fresh(&later, UNIX_EPOCH, age));
+        assert!(is_id(&id));
+        for other in ["", "1", &id[1..], &format!("{id}0"), &format!("x{}", &id[1..])] {
+            assert!(!is_id(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn open_sets_are_those_that_are_there_and_not_too_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let volume = folder.path();
+        assert_eq!(open_sets(volume).unwrap(), []);
+        let first = crate::prepare(volume, &crate::Options::default()).unwrap().set;
+        let second = crate::prepare(volume, &crate::Options::default()).unwrap().set;
+        let open = || -> Vec<String> { open_sets(volume).unwrap().into_iter().map(|set| set.id).collect() };
+        assert_eq!(open(), [first.clone(), second.clone()]);
+        assert_eq!(open_sets(volume).unwrap()[0].made, made(&first));
+        fs::remove_dir_all(Set::new(&volume.join(FOLDER), &first).path()).unwrap();
+        assert_eq!(open(), [second.as_str()]);
+        // Long ago: the name says when it was made.
+        let old = format!("{:0width$}", 7, width = DIGITS);
+        let at = |id: &str| Set::new(&volume.join(FOLDER), id).path();
+        fs::rename(at(&second), at(&old)).unwrap();
+        let entries = volume.join(FOLDER).join("local/open");
+        fs::rename(entries.join(&second), entries.join(&old)).unwrap();
+        assert_eq!(open(), Vec::<String>::new());
+    }
+}

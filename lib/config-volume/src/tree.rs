@@ -149,6 +149,25 @@ impl<'de> Deserialize<'de> for RelPath {
     }
 }
 
+/// To go through a folder; a link is refused.
+const PASS_FOLDER: OFlags = OFlags::PATH
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+/// To read what is in a folder; a link is refused.
+const READ_FOLDER: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+/// To hold whatever it is, a link itself included, without opening it.
+const HOLD: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+/// To read what should be a file: a link is refused, a fifo does not block, a terminal takes no hold of the process.
+const READ: OFlags = OFlags::RDONLY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
+
 /// The volume's root folder, held open.
 #[derive(Debug)]
 pub(crate) struct Root {
@@ -162,8 +181,7 @@ impl Root {
         let path = volume
             .canonicalize()
             .map_err(Error::io("open the volume", volume))?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(&path, flags, Mode::empty())
+        let fd = rustix::fs::open(&path, READ_FOLDER, Mode::empty())
             .map_err(io::Error::from)
             .map_err(Error::io("open the volume", &path))?;
         Ok(Self { fd, path })
@@ -179,10 +197,9 @@ impl Root {
     }
 
     fn folder(&self, path: Option<&RelPath>) -> io::Result<OwnedFd> {
-        let mut at = rustix::fs::openat(&self.fd, ".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut at = rustix::fs::openat(&self.fd, ".", PASS_FOLDER, Mode::empty())?;
         for part in path.into_iter().flat_map(RelPath::parts) {
-            at = rustix::fs::openat(&at, part, flags, Mode::empty())?;
+            at = rustix::fs::openat(&at, part, PASS_FOLDER, Mode::empty())?;
         }
         Ok(at)
     }
@@ -197,8 +214,7 @@ impl Root {
     /// Opens a folder to read it and to reach what is in it. `None` is the root.
     pub fn open_folder(&self, path: Option<&RelPath>) -> io::Result<OpenFolder> {
         let folder = self.folder(path)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&folder, ".", flags, Mode::empty())?;
+        let fd = rustix::fs::openat(&folder, ".", READ_FOLDER, Mode::empty())?;
         Ok(OpenFolder { fd })
     }
 
@@ -210,8 +226,7 @@ impl Root {
     /// The same, held without being opened: as long as it is, no other file gets its inode number. Unlike a file that was opened
     /// it takes no lock of this process with it when it is closed.
     pub fn hold(&self, path: &RelPath) -> io::Result<Option<File>> {
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match self.open_at(path, flags) {
+        match self.open_at(path, HOLD) {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -220,8 +235,7 @@ impl Root {
 
     /// Opens a file to read. A link is refused; a fifo does not block.
     pub fn read(&self, path: &RelPath) -> io::Result<File> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        self.open_at(path, flags)
+        self.open_at(path, READ)
     }
 
     fn open_at(&self, path: &RelPath, flags: OFlags) -> io::Result<File> {
@@ -246,7 +260,6 @@ impl Root {
             return Ok(());
         };
         let mut at = self.folder(None)?;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for part in parent.parts() {
             let made = match rustix::fs::mkdirat(&at, part, Mode::from_raw_mode(0o755)) {
                 Ok(()) => true,
@@ -256,7 +269,7 @@ impl Root {
             if made {
                 chown_at(&at, part, owner)?;
             }
-            at = rustix::fs::openat(&at, part, flags, Mode::empty())?;
+            at = rustix::fs::openat(&at, part, PASS_FOLDER, Mode::empty())?;
         }
         Ok(())
     }
@@ -264,7 +277,7 @@ impl Root {
     /// Moves a file of ours to a path of the app's, whose last part is given by the path; never over something.
     pub fn move_in(&self, from: &Path, to: &RelPath) -> io::Result<()> {
         let folder = self.folder(to.parent().as_ref())?;
-        rename_to_free(from, &folder, to.name())
+        rename_to_free(rustix::fs::CWD, from.as_os_str(), &folder, to.name())
     }
 
     /// Gives a file of the app's another name in its folder; never over something.
@@ -273,14 +286,7 @@ impl Root {
             self.folder(from.parent().as_ref())?,
             self.folder(to.parent().as_ref())?,
         );
-        let flags = rustix::fs::RenameFlags::NOREPLACE;
-        match rustix::fs::renameat_with(&old, from.name(), &new, to.name(), flags) {
-            Err(error) if no_such_call(error) => {
-                refuse_taken(&new, to.name())?;
-                Ok(rustix::fs::renameat(&old, from.name(), &new, to.name())?)
-            }
-            other => Ok(other?),
-        }
+        rename_to_free(&old, from.name(), &new, to.name())
     }
 
     pub fn remove_file(&self, path: &RelPath) -> io::Result<()> {
@@ -291,8 +297,7 @@ impl Root {
     /// Makes renames in a folder last through a power cut.
     pub fn sync(&self, folder: Option<&RelPath>) -> io::Result<()> {
         let at = self.folder(folder)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let readable = rustix::fs::openat(&at, ".", flags, Mode::empty())?;
+        let readable = rustix::fs::openat(&at, ".", READ_FOLDER, Mode::empty())?;
         Ok(rustix::fs::fsync(&readable)?)
     }
 
@@ -389,11 +394,10 @@ impl OpenFolder {
 
     /// Opens a file to read. A link is refused; a fifo does not block.
     pub fn read(&self, name: &[u8]) -> io::Result<File> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         Ok(File::from(rustix::fs::openat(
             &self.fd,
             name,
-            flags,
+            READ,
             Mode::empty(),
         )?))
     }
@@ -458,38 +462,33 @@ impl<'a> LastFolder<'a> {
 }
 
 /// File systems without `RENAME_NOREPLACE` (NFS among them) say so in different ways.
-pub(crate) fn no_such_call(error: rustix::io::Errno) -> bool {
+fn no_such_call(error: rustix::io::Errno) -> bool {
     use rustix::io::Errno;
     matches!(error, Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP)
 }
 
-pub(crate) fn refuse_taken(folder: impl AsFd, name: &OsStr) -> io::Result<()> {
-    match rustix::fs::openat(
-        folder,
-        name,
-        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-        Mode::empty(),
-    ) {
+fn refuse_taken(folder: impl AsFd, name: &OsStr) -> io::Result<()> {
+    match rustix::fs::openat(folder, name, HOLD, Mode::empty()) {
         Err(rustix::io::Errno::NOENT) => Ok(()),
         Err(error) => Err(error.into()),
         Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
     }
 }
 
-fn rename_to_free(from: &Path, folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
+/// Moves an entry of a folder to a name in another, never over something.
+pub(crate) fn rename_to_free(from: impl AsFd, old: &OsStr, to: impl AsFd, new: &OsStr) -> io::Result<()> {
     let flags = rustix::fs::RenameFlags::NOREPLACE;
-    match rustix::fs::renameat_with(rustix::fs::CWD, from, folder, name, flags) {
+    match rustix::fs::renameat_with(&from, old, &to, new, flags) {
         Err(error) if no_such_call(error) => {
-            refuse_taken(folder, name)?;
-            Ok(rustix::fs::renameat(rustix::fs::CWD, from, folder, name)?)
+            refuse_taken(&to, new)?;
+            Ok(rustix::fs::renameat(&from, old, &to, new)?)
         }
         other => Ok(other?),
     }
 }
 
 fn chown_at(folder: &OwnedFd, name: &OsStr, (uid, gid): (u32, u32)) -> io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::openat(folder, name, flags, Mode::empty())?);
+    let file = File::from(rustix::fs::openat(folder, name, READ_FOLDER, Mode::empty())?);
     let have = file.metadata()?;
     if (have.uid(), have.gid()) == (uid, gid) {
         return Ok(());
@@ -502,3 +501,7 @@ pub(crate) fn born(meta: &Metadata) -> Option<(u64, u32)> {
     let since = meta.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
     Some((since.as_secs(), since.subsec_nanos()))
 }
+
+#[cfg(test)]
+#[path = "tree_tests.rs"]
+mod tests;

@@ -527,3 +527,7 @@ impl First {
         Ok(first)
     }
 }
+
+#[cfg(test)]
+#[path = "walk_tests.rs"]
+mod tests;

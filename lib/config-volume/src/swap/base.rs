@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
 use super::{
     options::{SwapStep, SwapWatcher},
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Error, RESTORE_FOLDER, Result, VELERO_MARKER,
     folder::{lock_in, remove_tree, sync_folder},
-    tree::{Root, no_such_call, refuse_taken},
+    tree::{Root, rename_to_free},
 };
 
 const LOCK: &str = "lock";
@@ -302,17 +302,10 @@ impl Base {
     /// Moves one entry; `false` when the name is taken there.
     fn rename(&self, from: &OwnedFd, name: &[u8], to: &OwnedFd, new: &[u8]) -> Result<bool> {
         let (name, new) = (OsStr::from_bytes(name), OsStr::from_bytes(new));
-        self.with_ballast(|| {
-            let moved = match rustix::fs::renameat_with(from, name, to, new, RenameFlags::NOREPLACE) {
-                Err(error) if no_such_call(error) => refuse_taken(to, new)
-                    .and_then(|()| rustix::fs::renameat(from, name, to, new).map_err(io::Error::from)),
-                other => other.map_err(io::Error::from),
-            };
-            match moved {
-                Ok(()) => Ok(true),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-                Err(error) => Err(Error::io("move", self.root.path().join(name))(error)),
-            }
+        self.with_ballast(|| match rename_to_free(from, name, to, new) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(Error::io("move", self.root.path().join(name))(error)),
         })
     }
 

@@ -54,12 +54,12 @@ impl FileSystem {
     /// The folder cannot be looked at.
     pub fn of(folder: &Path) -> Result<Self> {
         let stat = rustix::fs::statvfs(folder).map_err(|error| Error::io("measure", folder)(error.into()))?;
-        Ok(stat.into())
+        Ok((&stat).into())
     }
 }
 
-impl From<StatVfs> for FileSystem {
-    fn from(stat: StatVfs) -> Self {
+impl From<&StatVfs> for FileSystem {
+    fn from(stat: &StatVfs) -> Self {
         Self {
             bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
             free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
@@ -119,7 +119,11 @@ impl WatchedRoom {
         }
         let stat = rustix::fs::fstatvfs(&self.folder)
             .map_err(|error| Error::io("measure", &self.path)(error.into()))?;
-        let is = FileSystem::from(stat);
+        self.judge(FileSystem::from(&stat), bytes, inodes)
+    }
+
+    /// Whether so much more fits, and leaves what is to be left.
+    fn judge(&self, is: FileSystem, bytes: u64, inodes: u64) -> Result<()> {
         let needed = bytes.saturating_add(self.reserve_bytes);
         if needed > is.free_bytes {
             return Err(Error::NoRoom {
@@ -181,4 +185,86 @@ pub(super) fn measured(folder: &Path) -> Result<Size> {
         }
     }
     Ok(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn watched(reserve_bytes: u64, reserve_inodes: u64) -> (WatchedRoom, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let room = WatchedRoom::new(folder.path(), reserve_bytes, reserve_inodes).unwrap();
+        (room, folder)
+    }
+
+    #[test]
+    fn what_just_fits_fits() {
+        let (room, _folder) = watched(100, 10);
+        let free = |free_bytes, free_inodes| FileSystem {
+            bytes: 1000,
+            free_bytes,
+            inodes: 1000,
+            free_inodes,
+        };
+        room.judge(free(150, 11), 50, 1).unwrap();
+        match room.judge(free(149, 11), 50, 1).unwrap_err() {
+            Error::NoRoom {
+                needed: 150,
+                reserve: 100,
+                free: 149,
+            } => {}
+            other => panic!("{other:?}"),
+        }
+        match room.judge(free(150, 10), 50, 1).unwrap_err() {
+            Error::NoInodes {
+                needed: 11,
+                reserve: 10,
+                free: 10,
+            } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_large_file_is_looked_at_again_after_each_piece_and_not_before() {
+        // More than there is: each look finds it.
+        let (mut room, _folder) = watched(u64::MAX, 1);
+        room.wrote(PIECE - 1, 0).unwrap();
+        room.wrote(1, 0).unwrap_err();
+        room.wrote(PIECE - 1, 0).unwrap();
+        room.wrote(PIECE, 0).unwrap_err();
+        room.entry(1).unwrap_err();
+        let (mut nobody_to_spare, _folder) = watched(0, 0);
+        nobody_to_spare.entry(u64::MAX).unwrap();
+    }
+
+    #[test]
+    fn a_file_system_that_counts_no_inodes_has_enough() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut stat = rustix::fs::statvfs(folder.path()).unwrap();
+        (stat.f_files, stat.f_favail) = (0, 0);
+        assert_eq!(FileSystem::from(&stat).free_inodes, u64::MAX);
+        (stat.f_files, stat.f_favail) = (1, 0);
+        assert_eq!(FileSystem::from(&stat).free_inodes, 0);
+        (stat.f_blocks, stat.f_bavail, stat.f_frsize) = (7, 3, 512);
+        let is = FileSystem::from(&stat);
+        assert_eq!((is.bytes, is.free_bytes), (7 * 512, 3 * 512));
+    }
+
+    #[test]
+    fn a_file_of_two_names_is_measured_once_and_a_folder_twice_where_there_are_two() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("file"), [1; 5000]).unwrap();
+        let one = measured(folder.path()).unwrap();
+        assert_eq!(one.copy, 2 * BLOCK);
+        fs::hard_link(at("file"), at("again")).unwrap();
+        let two = measured(folder.path()).unwrap();
+        assert_eq!((two.copy, two.held), (one.copy, one.held));
+        fs::create_dir_all(at("a/inner")).unwrap();
+        fs::create_dir_all(at("b/inner")).unwrap();
+        assert_eq!(measured(folder.path()).unwrap().copy, one.copy + 4 * BLOCK);
+    }
 }

@@ -362,4 +362,38 @@ mod tests {
             assert!(Journal::parse(changed.as_bytes()).is_err(), "{changed}");
         }
     }
+
+    #[test]
+    fn an_id_is_short_and_shows_well() {
+        for (id, is_good) in [
+            ("a".to_owned(), true),
+            ("x".repeat(256), true),
+            ("x".repeat(257), false),
+            (String::new(), false),
+            ("a\u{1b}[2J".to_owned(), false),
+        ] {
+            assert_eq!(check_id(&id).is_ok(), is_good, "{id:?}");
+        }
+    }
+
+    #[test]
+    fn a_journal_that_is_a_link_or_a_fifo_is_an_error_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(JOURNAL);
+        let fd = rustix::fs::open(folder.path(), FOLDER_FLAGS, Mode::empty()).unwrap();
+        let read = || Journal::read(&fd, folder.path());
+        assert!(read().unwrap().is_none());
+        std::os::unix::fs::symlink("elsewhere", &path).unwrap();
+        read().unwrap_err();
+        std::fs::remove_file(&path).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            0o600.into(),
+            0,
+        )
+        .unwrap();
+        read().unwrap_err();
+    }
 }
