@@ -1,9 +1,11 @@
 //! Checksums of files, and hexadecimal text.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-};
+use std::{fs::File, io};
+
+use rustix::io::{read, retry_on_intr};
+
+/// Bytes that are read at once.
+const PIECE: usize = 256 << 10;
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: [char; 16] = [
@@ -36,6 +38,18 @@ pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
 /// Reads up to `limit` bytes; says how many they were and their BLAKE3 in hexadecimal.
 pub(crate) fn blake3(file: &mut File, limit: u64) -> io::Result<(u64, String)> {
     let mut digest = blake3::Hasher::new();
-    digest.update_reader(file.take(limit))?;
+    // Most files are small, and a large buffer is cleared for each.
+    let mut buffer = vec![0; usize::try_from(limit).unwrap_or(usize::MAX).min(PIECE)];
+    let mut left = limit;
+    while left > 0 {
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE);
+        let piece = buffer.get_mut(..most).unwrap_or_default();
+        let count = retry_on_intr(|| read(&*file, &mut *piece))?;
+        if count == 0 {
+            break;
+        }
+        digest.update(piece.get(..count).unwrap_or_default());
+        left -= count as u64;
+    }
     Ok((digest.count(), digest.finalize().to_hex().to_string()))
 }

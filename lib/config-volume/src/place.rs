@@ -11,7 +11,7 @@ use std::{
 use crate::{
     DatabaseEntry, Error, FOLDER, IGNORE_FILE, Manifest, Result, Step, VELERO_MARKER,
     database::check_copy,
-    folder::Folder,
+    folder::{Folder, if_there, remove_tree},
     hash::blake3,
     ignore,
     options::{LOCK_TIMEOUT, STALE_AFTER, Watcher},
@@ -181,12 +181,8 @@ pub fn withdraw_watched(volume: &Path, watcher: &Watcher) -> Result<bool> {
 /// Opens a volume that has a folder or an ignore file of ours.
 fn with_something_of_ours(volume: &Path) -> Result<Option<Root>> {
     let base = volume.join(FOLDER);
-    let has_folder = match fs::symlink_metadata(&base) {
-        Ok(_) => true,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => return Err(Error::io("look at", base)(error)),
-    };
-    if has_folder || ignore::is_of_ours(&volume.join(IGNORE_FILE))? {
+    let found = if_there(fs::symlink_metadata(&base)).map_err(Error::io("look at", base))?;
+    if found.is_some() || ignore::is_of_ours(&volume.join(IGNORE_FILE))? {
         return Root::open(volume).map(Some);
     }
     Ok(None)
@@ -267,7 +263,7 @@ fn is_marked(volume: &Path) -> bool {
 /// Velero makes the folder to tell its init container that the data is there; nothing reads it afterwards.
 fn remove_marker(root: &Root) -> Result<()> {
     if is_marked(root.path()) {
-        crate::folder::remove_tree(&root.path().join(VELERO_MARKER))?;
+        remove_tree(&root.path().join(VELERO_MARKER))?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use std::{
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Error, Result};
+use crate::{Error, Result, folder::if_there};
 
 /// A path from the root of the volume: no leading `/`, no `.` or `..`, never empty.
 ///
@@ -226,11 +226,7 @@ impl Root {
     /// The same, held without being opened: as long as it is, no other file gets its inode number. Unlike a file that was opened
     /// it takes no lock of this process with it when it is closed.
     pub fn hold(&self, path: &RelPath) -> io::Result<Option<File>> {
-        match self.open_at(path, HOLD) {
-            Ok(file) => Ok(Some(file)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        if_there(self.open_at(path, HOLD))
     }
 
     /// Opens a file to read. A link is refused; a fifo does not block.

@@ -317,7 +317,7 @@ impl Base {
             _ => names(&fd).map_err(Error::io("read", self.path(place)))?,
         };
         for name in names {
-            remove(&self.path(place).join(OsStr::from_bytes(&name)))?;
+            remove_tree(&self.path(place).join(OsStr::from_bytes(&name)))?;
             self.at(SwapStep::Removed)?;
         }
         sync_folder(&self.path(place))?;
@@ -335,12 +335,12 @@ impl Base {
     pub fn remove(self) -> Result<()> {
         for name in names(&self.fd).map_err(Error::io("read", &self.path))? {
             if name != LOCK.as_bytes() && name != JOURNAL.as_bytes() {
-                remove(&self.path.join(OsStr::from_bytes(&name)))?;
+                remove_tree(&self.path.join(OsStr::from_bytes(&name)))?;
                 self.at(SwapStep::Removed)?;
             }
         }
         sync_folder(&self.path)?;
-        remove(&self.path.join(JOURNAL))?;
+        remove_tree(&self.path.join(JOURNAL))?;
         sync_folder(&self.path)?;
         self.at(SwapStep::JournalRemoved)?;
         self.leave()
@@ -349,7 +349,7 @@ impl Base {
     /// Removes what is there for a moment only, and the folder if nothing else is in it.
     pub fn leave(self) -> Result<()> {
         for name in [NEW_JOURNAL, BALLAST, LOCK] {
-            remove(&self.path.join(name))?;
+            remove_tree(&self.path.join(name))?;
         }
         self.at(SwapStep::Removed)?;
         match std::fs::remove_dir(&self.path) {
@@ -364,19 +364,6 @@ impl Base {
             }
             _ => sync_folder(self.root.path()),
         }
-    }
-}
-
-/// Removes whatever is there; links are removed, not followed.
-fn remove(path: &Path) -> Result<()> {
-    match std::fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_dir() => remove_tree(path),
-        Ok(_) => match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
-            _ => Ok(()),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Error::io("look at", path)(error)),
     }
 }
 
