@@ -358,18 +358,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a"), "a").unwrap();
         let stat = Stat::from(&fs::metadata(folder.path().join("a")).unwrap());
-        let entry = FileEntry {
-            stable: true,
-            path: RelPath::new("a").unwrap(),
-            size: stat.size,
-            mode: stat.mode,
-            uid: stat.uid,
-            gid: stat.gid,
-            modified: stat.modified,
-            blake3: None,
-            link: None,
-            database: None,
-        };
+        let entry = crate::list::plain(&RelPath::new("a").unwrap(), &stat);
         let root = Root::open(folder.path()).unwrap();
         let is_as_listed = |began| is_as_listed(&entry, &mut LastFolder::new(&root), began);
         let (seconds, nanoseconds) = stat.changed;

@@ -88,27 +88,19 @@ mod tests {
     use rusqlite::Connection;
 
     use super::*;
-    use crate::{manifest::IdleDatabase, tree::RelPath};
+    use crate::{list::plain, manifest::IdleDatabase, tree::RelPath};
 
     fn listed(folder: &Path, name: &str) -> FileEntry {
         let file = File::open(folder.join(name)).unwrap();
         let (meta, header) = Header::read(&file).unwrap();
         let stat = Stat::from(&meta);
         FileEntry {
-            stable: true,
-            path: RelPath::new(name).unwrap(),
-            size: stat.size,
-            mode: stat.mode,
-            uid: stat.uid,
-            gid: stat.gid,
-            modified: stat.modified,
-            blake3: None,
-            link: None,
             database: Some(IdleDatabase {
                 inode: stat.inode,
                 changed: stat.changed,
                 change_counter: header.unwrap().change_counter(),
             }),
+            ..plain(&RelPath::new(name).unwrap(), &stat)
         }
     }
 

@@ -126,7 +126,7 @@ impl<'a> Listing<'a> {
     }
 }
 
-fn plain(path: &RelPath, meta: &Stat) -> FileEntry {
+pub(crate) fn plain(path: &RelPath, meta: &Stat) -> FileEntry {
     FileEntry {
         // Velero gives a file that is no UTF-8 another name.
         stable: path.is_utf8(),
