@@ -4,8 +4,13 @@
 //! not ready until **every** unit has published its host.
 
 use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
 
+use hyper::Uri;
 use serde_json::{Value, json};
+
+use crate::names::is_dns_name;
+use crate::options::URL_BASE;
 
 /// Name of the endpoint and of its interface.
 pub const ENDPOINT: &str = "ingress";
@@ -39,15 +44,13 @@ pub struct Related {
     pub url: Option<String>,
 }
 
-/// A URL, taken apart.
+/// The URL that an ingress serves the app at. It holds nothing that a config file or a comparison could trip over: http or
+/// https, a host in lower case, perhaps a port, a plain path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IngressUrl {
-    /// The whole of it.
-    pub url: String,
-    /// Its host, without a port.
-    pub host: String,
-    /// Its path: empty, or `/name`, without a slash at its end.
-    pub path: String,
+    url: String,
+    host: String,
+    path: String,
 }
 
 /// The URL in the provider's application bag. An absent one, `null` and what is no URL all mean: not ready.
@@ -57,24 +60,52 @@ pub fn url_in(bag: &BTreeMap<String, String>) -> Option<String> {
 }
 
 impl IngressUrl {
-    /// Takes a URL apart; `None` if it is none.
+    /// Reads a URL; `None` if it is none, or holds more than is allowed. What follows the path is left out.
     pub fn parse(url: &str) -> Option<Self> {
-        let rest = url
-            .strip_prefix("http://")
-            .or_else(|| url.strip_prefix("https://"))?;
-        let until_path = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, behind) = rest.split_at(until_path);
-        let host = match authority.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-            _ => authority,
+        let uri: Uri = url.parse().ok()?;
+        let scheme = uri
+            .scheme_str()
+            .filter(|scheme| ["http", "https"].contains(scheme))?;
+        let authority = uri.authority()?;
+        let host = authority.host().to_ascii_lowercase();
+        let port = match authority.port() {
+            Some(port) => format!(":{}", port.as_u16()),
+            None => String::new(),
         };
-        let path = behind.split(['?', '#']).next().unwrap_or_default();
-        (!host.is_empty()).then(|| Self {
-            url: url.to_owned(),
-            host: host.to_owned(),
-            path: path.trim_end_matches('/').to_owned(),
+        // A user, or a port that is no number.
+        if !authority.as_str().eq_ignore_ascii_case(&format!("{host}{port}")) {
+            return None;
+        }
+        let path = uri.path().trim_end_matches('/');
+        (is_host(&host) && URL_BASE.takes(path)).then(|| Self {
+            url: format!("{scheme}://{host}{port}{path}"),
+            host,
+            path: path.to_owned(),
         })
     }
+
+    /// The whole of it, as [`IngressUrl::parse`] reads it again.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its host, without a port.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Its path: empty, or `/name`, without a slash at its end.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+/// A name as DNS has it, or an address.
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<Ipv6Addr>().is_ok();
+    }
+    is_dns_name(host)
 }
 
 /// What the application has to publish. An app that cannot answer below a path asks for the path to be taken off.
@@ -122,24 +153,71 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_taken_apart() {
+    fn a_url_is_read_into_what_may_stand_in_a_config_file() {
         let cases = [
-            ("http://media.example/home-films", "media.example", "/home-films"),
-            ("https://films.example:8443/", "films.example", ""),
-            ("http://10.1.2.3", "10.1.2.3", ""),
-            ("http://[fd00::1]:80/a/b/?x=/y", "[fd00::1]", "/a/b"),
+            (
+                "http://media.example/home-films",
+                "media.example",
+                "/home-films",
+                "http://media.example/home-films",
+            ),
+            (
+                "https://films.example:8443/",
+                "films.example",
+                "",
+                "https://films.example:8443",
+            ),
+            ("http://10.1.2.3", "10.1.2.3", "", "http://10.1.2.3"),
+            (
+                "http://[fd00::1]:80/a/b/?x=/y",
+                "[fd00::1]",
+                "/a/b",
+                "http://[fd00::1]:80/a/b",
+            ),
+            (
+                "HTTP://Media.Example/Films",
+                "media.example",
+                "/Films",
+                "http://media.example/Films",
+            ),
         ];
-        for (url, host, path) in cases {
-            let parsed = IngressUrl::parse(url).unwrap();
+        for (url, host, path, whole) in cases {
+            let parsed = IngressUrl::parse(url).unwrap_or_else(|| panic!("{url}"));
             assert_eq!(
-                (parsed.host.as_str(), parsed.path.as_str()),
-                (host, path),
+                (parsed.host(), parsed.path(), parsed.url()),
+                (host, path, whole),
                 "{url}"
             );
+            assert_eq!(IngressUrl::parse(whole), Some(parsed), "{whole}");
         }
-        for no_url in ["", "films", "ftp://x/", "http:///x"] {
-            assert_eq!(IngressUrl::parse(no_url), None, "{no_url}");
+        let refused = [
+            "",
+            "films",
+            "/films",
+            "ftp://x/",
+            "http:///x",
+            "http://a,b,*/",
+            "http://*/",
+            "http://a_b/",
+            "http://user@x/",
+            "http://user:word@x/",
+            "http://x:port/",
+            "http://x:99999/",
+            "http://x/a\nhost_whitelist=*",
+            "http://x\n.example/",
+            "http://-x.example/",
+            "http://x..example/",
+            "http://x/a b",
+            "http://x/a%20b",
+            "http://x/a//b",
+            "http://[fd00::zz]/",
+            "http://f\u{fc}r.example/",
+        ];
+        for url in refused {
+            assert_eq!(IngressUrl::parse(url), None, "{url:?}");
         }
+        let long = format!("http://{}.example/", "x".repeat(64));
+        assert_eq!(IngressUrl::parse(&long), None);
     }
 
     #[test]

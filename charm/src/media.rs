@@ -18,7 +18,8 @@ use serde::Deserialize;
 use velero_backup_config::pod::BACKUP_VOLUMES_EXCLUDES;
 
 use crate::kubernetes::{ClusterError, Mount, MountChange, Pod, PodVolume};
-use crate::problem::Problem;
+use crate::names::is_dns_name;
+use crate::problem::{Problem, short, shown};
 use crate::profile::User;
 
 /// Name of the volume in the pods. Juju's own volumes have the application's name in front.
@@ -78,29 +79,55 @@ impl Media {
         let Some(text) = bag.get("config").filter(|text| !text.is_empty()) else {
             return Self::Waiting;
         };
-        match serde_json::from_str::<Config>(text) {
-            Ok(config) if is_place(&config.mount_path) && !config.pvc_name.is_empty() => {
-                Self::Provided(MediaStorage {
-                    claim: config.pvc_name,
-                    mount_path: config.mount_path.trim_end_matches('/').to_owned(),
-                    user: User {
-                        uid: config.puid,
-                        gid: config.pgid,
-                    },
-                })
-            }
-            Ok(_) => Self::Faulty(problem("it names no claim, or no plain absolute path".to_owned())),
-            Err(error) => Self::Faulty(problem(error.to_string())),
+        let read = serde_json::from_str::<Config>(text).map_err(|error| short(&error.to_string(), 60));
+        match read.and_then(Config::judged) {
+            Ok(media) => Self::Provided(media),
+            Err(reason) => Self::Faulty(problem(reason)),
         }
     }
 }
+
+impl Config {
+    fn judged(self) -> Result<MediaStorage, String> {
+        if !is_dns_name(&self.pvc_name) {
+            return Err(format!(
+                "pvc_name {} is no name of a claim",
+                shown(&self.pvc_name)
+            ));
+        }
+        if !is_place(&self.mount_path) {
+            return Err(format!(
+                "mount_path {} is no plain absolute path",
+                shown(&self.mount_path)
+            ));
+        }
+        for (key, id) in [("puid", self.puid), ("pgid", self.pgid)] {
+            // Whatever the app downloads would run as root, on a volume that others use.
+            if !(1..=LAST_ID).contains(&id) {
+                return Err(format!("{key} {id} must be from 1 to {LAST_ID}"));
+            }
+        }
+        Ok(MediaStorage {
+            claim: self.pvc_name,
+            mount_path: self.mount_path.trim_end_matches('/').to_owned(),
+            user: User {
+                uid: self.puid,
+                gid: self.pgid,
+            },
+        })
+    }
+}
+
+/// The last user that Kubernetes takes.
+const LAST_ID: u32 = i32::MAX.unsigned_abs();
 
 /// Whether Kubernetes takes the path as that of a mount, and it means what it says.
 fn is_place(path: &str) -> bool {
     let Some(below) = path.trim_end_matches('/').strip_prefix('/') else {
         return false;
     };
-    !path.contains(':') && below.split('/').all(|part| !["", ".", ".."].contains(&part))
+    !path.contains(|c: char| c == ':' || c.is_control())
+        && below.split('/').all(|part| !["", ".", ".."].contains(&part))
 }
 
 /// What is to be done about the claim.
@@ -212,6 +239,12 @@ mod tests {
             "{}",
             r#"{"pvc_name":""}"#,
             r#"{"pvc_name":"x","puid":-1}"#,
+            r#"{"pvc_name":"x","puid":0}"#,
+            r#"{"pvc_name":"x","pgid":0}"#,
+            r#"{"pvc_name":"x","pgid":4294967295}"#,
+            r#"{"pvc_name":"Media"}"#,
+            r#"{"pvc_name":"a/b"}"#,
+            r#"{"pvc_name":"x","mount_path":"/data\nx"}"#,
             r#"{"pvc_name":"x","mount_path":"data"}"#,
             r#"{"pvc_name":"x","mount_path":"/"}"#,
             r#"{"pvc_name":"x","mount_path":"/data/../config"}"#,
@@ -225,6 +258,7 @@ mod tests {
                     .to_string()
                     .starts_with("relation media-storage: its config cannot be used: ")
             );
+            assert!(!problem.to_string().contains('\n'), "{problem:?}");
         }
     }
 

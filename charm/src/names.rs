@@ -1,6 +1,7 @@
 //! Names that several steps of a dispatch and the packing have to agree on.
 
 use juju_charm::Juju;
+use velero_backup_config::names::{SUBDOMAIN_LENGTH, check_dns_label};
 
 use crate::profile::AppProfile;
 
@@ -45,6 +46,12 @@ pub fn pod_name_of(app: &str, unit: u64) -> String {
 pub fn pod_name(juju: &Juju) -> String {
     let context = juju.context();
     pod_name_of(context.app(), context.unit().number())
+}
+
+/// Whether it is a name as DNS has it, which is what Kubernetes calls most objects by: labels of lower-case letters, digits and
+/// inner hyphens.
+pub fn is_dns_name(name: &str) -> bool {
+    name.len() <= SUBDOMAIN_LENGTH && name.split('.').all(|label| check_dns_label(label).is_ok())
 }
 
 /// Name of the app's health check.

@@ -13,7 +13,7 @@ use common::unit::{Unit, writes};
 use juju_charm::pebble::ExecOutput;
 use juju_charm::testing::{Event, FakePebble, Fault, PebbleState, RelationState};
 use workload_charm::credentials;
-use workload_charm::profile::{AppProfile, CreatedBy};
+use workload_charm::profile::{AppProfile, CreatedBy, User};
 
 fn profiles() -> Vec<AppProfile> {
     apps().into_iter().map(|(_, profile)| profile).collect()
@@ -323,11 +323,15 @@ fn a_damaged_file_is_kept_aside_whatever_its_format() {
 fn media_decide_whom_the_app_runs_as_and_leave_no_trace() {
     for profile in profiles().into_iter().filter(|profile| profile.media) {
         let mut unit = Unit::settled(&profile);
-        let own = unit.profile.workload.user.unwrap();
+        let own = match unit.profile.workload.user.unwrap() {
+            // No app runs as root because another charm says so.
+            User { uid: 0, .. } => User { uid: 2000, gid: 2001 },
+            own => own,
+        };
         let service = |unit: &Unit| unit.pebble.state().plan().services[&unit.profile.name].clone();
         // The ids are those of the test: only root may give files away.
         let config = format!(r#"{{"pvc_name":"media","puid":{},"pgid":{}}}"#, own.uid, own.gid);
-        unit.profile.workload.user = Some(workload_charm::profile::User { uid: 4321, gid: 4321 });
+        unit.profile.workload.user = Some(User { uid: 4321, gid: 4321 });
         let relation =
             RelationState::new(7, "media-storage", "storage").with_remote_app_data([("config", &config)]);
         unit.state = unit.state.clone().with_relation(relation);

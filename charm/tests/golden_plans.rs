@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use common::{applied, apps, fresh, kept, own_file, running, with_everything, without_secrets};
 use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers, Report};
 use workload_charm::facts::{Container, Facts, Storage};
-use workload_charm::options::RawOptions;
+use workload_charm::options::{RawOptions, TIMEZONE};
 use workload_charm::profile::{AppProfile, OptionValue};
 use workload_charm::steps::plan::{OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
 use workload_charm::steps::{planned, status};
@@ -211,22 +211,18 @@ fn no_storage(profile: &AppProfile) -> Facts {
 
 /// The first option of its own that can be wrong, else the time zone.
 fn bad_option(profile: &AppProfile) -> Facts {
-    let mut options = RawOptions::defaults(profile);
+    let options = RawOptions::default();
     let own = profile
         .options
         .iter()
         .find(|(_, option)| !option.choices.is_empty() || option.minimum.is_some());
-    match own {
+    let options = match own {
         Some((name, option)) if option.choices.is_empty() => {
-            options.app.insert(name.clone(), OptionValue::Int(i64::MIN));
+            options.with_own(name, OptionValue::Int(i64::MIN))
         }
-        Some((name, _)) => {
-            options
-                .app
-                .insert(name.clone(), OptionValue::Text("loud".to_owned()));
-        }
-        None => options.timezone = "Mars/Olympus".to_owned(),
-    }
+        Some((name, _)) => options.with_own(name, OptionValue::Text("loud".to_owned())),
+        None => options.with(&TIMEZONE, "Mars/Olympus"),
+    };
     Facts {
         options,
         ..settled(profile)

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{AppProfile, ConfigFile, Format, OptionType, Setting, Settings};
 use crate::options;
+use crate::problem::Unfit;
 use crate::template::{Place, Template};
 
 /// A field whose value cannot work.
@@ -161,7 +162,7 @@ fn options(profile: &AppProfile) -> Checked {
                 "must be named by lower-case letters, digits and dashes, a letter first",
             );
         }
-        if options::common(profile).any(|common| common.name == *name) {
+        if options::is_common(name) {
             return refuse(field, "is an option that every app has");
         }
         if option.default.kind() != option.r#type {
@@ -179,7 +180,7 @@ fn options(profile: &AppProfile) -> Checked {
         if (option.minimum.is_some() || option.maximum.is_some()) && option.r#type != OptionType::Int {
             return refuse(field, "has a minimum or maximum and is no int");
         }
-        if let Err((reason, _)) = option.judge(&option.default) {
+        if let Err(Unfit { reason, .. }) = option.judge(&option.default) {
             return refuse(format!("{field}.default"), reason);
         }
     }

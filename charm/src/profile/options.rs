@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::problem::Unfit;
+
 /// An option of one app.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -92,8 +94,8 @@ impl AppOption {
     /// What is filled in for `value`.
     ///
     /// # Errors
-    /// Why it cannot be used, and a value that could.
-    pub fn judge(&self, value: &OptionValue) -> Result<String, (String, String)> {
+    /// Why it cannot be used.
+    pub fn judge(&self, value: &OptionValue) -> Result<String, Unfit> {
         match value {
             OptionValue::Text(text) => self.judge_text(text),
             OptionValue::Int(number) => {
@@ -106,13 +108,13 @@ impl AppOption {
                     (Some(low), None) => format!("must be at least {low}"),
                     _ => format!("must be at most {high}"),
                 };
-                Err((reason, self.default.to_string()))
+                Err(Unfit::new(reason, self.default.to_string()))
             }
             OptionValue::Boolean(value) => Ok(value.to_string()),
         }
     }
 
-    fn judge_text(&self, text: &str) -> Result<String, (String, String)> {
+    fn judge_text(&self, text: &str) -> Result<String, Unfit> {
         if text.is_empty() && self.default == OptionValue::Text(String::new()) {
             return Ok(String::new());
         }
@@ -126,16 +128,16 @@ impl AppOption {
         if !self.choices.is_empty() {
             return self.choices.get(text).cloned().ok_or_else(|| {
                 let words: Vec<&str> = self.choices.keys().map(String::as_str).collect();
-                (format!("must be one of {}", words.join(", ")), example())
+                Unfit::new(format!("must be one of {}", words.join(", ")), example())
             });
         }
         if self.lower_case && text.chars().any(char::is_uppercase) {
-            return Err(("must be in lower case".to_owned(), text.to_lowercase()));
+            return Err(Unfit::new("must be in lower case", text.to_lowercase()));
         }
         // What ends a line or a quoted value would write a setting of its own into the config file.
         if text.chars().any(|c| c.is_control() || matches!(c, '"' | '\\')) {
-            let reason = "must be one line without quotes and backslashes".to_owned();
-            return Err((reason, example()));
+            let reason = "must be one line without quotes and backslashes";
+            return Err(Unfit::new(reason, example()));
         }
         Ok(text.to_owned())
     }

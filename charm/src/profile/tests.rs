@@ -1,4 +1,5 @@
 use super::*;
+use crate::problem::Unfit;
 
 const SAMPLE: &str = include_str!("../../tests/data/sample.yaml");
 
@@ -154,12 +155,12 @@ fn options_are_judged() {
     assert_eq!(level.judge(&text("debug")), Ok("2".to_owned()));
     assert_eq!(
         level.judge(&text("loud")),
-        Err(("must be one of debug, info".to_owned(), "debug".to_owned()))
+        Err(Unfit::new("must be one of debug, info", "debug"))
     );
     assert_eq!(seconds.judge(&OptionValue::Int(5)), Ok("5".to_owned()));
     assert_eq!(
         seconds.judge(&OptionValue::Int(0)),
-        Err(("must be at least 1".to_owned(), "60".to_owned()))
+        Err(Unfit::new("must be at least 1", "60"))
     );
     let free = AppOption {
         choices: BTreeMap::new(),
@@ -171,7 +172,7 @@ fn options_are_judged() {
     };
     assert_eq!(
         lower.judge(&text("A.example")),
-        Err(("must be in lower case".to_owned(), "a.example".to_owned()))
+        Err(Unfit::new("must be in lower case", "a.example"))
     );
     for bad in ["a\nb", "a\"b", "a\\b"] {
         assert!(free.judge(&text(bad)).is_err(), "{bad:?}");

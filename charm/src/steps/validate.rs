@@ -3,18 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use jiff::tz::TimeZone;
 use velero_backup_config::{BackupRequest, BackupSpec, Method, Retention, Schedule};
 
-use crate::backup::{self, Decision, MethodOption, Question};
-
+use crate::backup::{self, Decision, Question};
 use crate::backup_time::daily_minute;
 use crate::facts::{Container, Facts};
 use crate::ingress::{self, Ingress, IngressUrl};
 use crate::media::{self, Media, MediaStorage, Mounting};
 use crate::names::{BACKUP_ENDPOINT, pod_name_of};
-use crate::options;
-use crate::problem::Problem;
+use crate::options::{self, Runs, TextOption};
+use crate::problem::{Problem, Unfit, shown};
 use crate::profile::{AppProfile, User};
 use crate::steps::prepare_volume::{Reason, Start};
 
@@ -76,7 +74,7 @@ pub fn validate(profile: &AppProfile, facts: &Facts, start: &Start) -> Validated
         } else {
             Mounting::Keep
         },
-        rotation: rotation(facts),
+        rotation: option(facts, &options::CREDENTIAL_ROTATION),
     }
 }
 
@@ -85,32 +83,14 @@ pub fn validate(profile: &AppProfile, facts: &Facts, start: &Start) -> Validated
 /// # Errors
 /// What of it cannot be used.
 pub fn workload_settings(profile: &AppProfile, facts: &Facts) -> Result<WorkloadSettings, Problem> {
-    let timezone = &facts.options.timezone;
-    if TimeZone::get(timezone).is_err() {
-        return Err(bad(
-            facts,
-            options::TIMEZONE.name,
-            timezone,
-            "no such IANA time zone",
-            "Europe/Berlin",
-        ));
-    }
-    if !is_base(&facts.options.url_base) {
-        let reason = "must be empty or a path that starts with / and does not end with it";
-        return Err(bad(
-            facts,
-            options::URL_BASE.name,
-            &facts.options.url_base,
-            reason,
-            &format!("/{}", facts.app),
-        ));
-    }
+    let timezone = option(facts, &options::TIMEZONE)?;
+    let url_base = option(facts, &options::URL_BASE)?;
     let mut filled_in = BTreeMap::new();
     for (name, option) in &profile.options {
-        let value = facts.options.app.get(name).unwrap_or(&option.default);
+        let value = facts.options.own(name).unwrap_or(&option.default);
         let text = option
             .judge(value)
-            .map_err(|(reason, good)| bad(facts, name, &value.to_string(), &reason, &good))?;
+            .map_err(|unfit| unfit.of(&facts.app, name, &value.to_string()))?;
         filled_in.insert(name.clone(), text);
     }
     let ingress = if profile.follows_ingress() {
@@ -119,8 +99,8 @@ pub fn workload_settings(profile: &AppProfile, facts: &Facts) -> Result<Workload
         None
     };
     let url_base = match &ingress {
-        Some(ingress) if profile.url_base => ingress.path.clone(),
-        _ => facts.options.url_base.clone(),
+        Some(ingress) if profile.url_base => ingress.path().to_owned(),
+        _ => url_base,
     };
     let media = match &facts.media {
         Media::Faulty(problem) => return Err(problem.clone()),
@@ -128,7 +108,7 @@ pub fn workload_settings(profile: &AppProfile, facts: &Facts) -> Result<Workload
         _ => None,
     };
     Ok(WorkloadSettings {
-        timezone: timezone.clone(),
+        timezone,
         url_base,
         user: user(profile, facts, media),
         ingress,
@@ -136,12 +116,10 @@ pub fn workload_settings(profile: &AppProfile, facts: &Facts) -> Result<Workload
     })
 }
 
-fn is_base(path: &str) -> bool {
-    let plain = path
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte));
-    let ends = path.is_empty() || (path.starts_with('/') && !path.ends_with('/'));
-    plain && ends && !path.contains("//")
+/// What one of the options says that every app has.
+fn option<T>(facts: &Facts, option: &TextOption<T>) -> Result<T, Problem> {
+    let judged = facts.options.judged(option);
+    judged.map_err(|unfit| unfit.of(&facts.app, option.name(), facts.options.text(option)))
 }
 
 /// What runs now, in the container.
@@ -182,76 +160,32 @@ fn ingress(facts: &Facts) -> Result<Option<IngressUrl>, Problem> {
         },
     };
     let Some(url) = url else { return Ok(None) };
-    let parsed = IngressUrl::parse(&url).filter(|parsed| is_base(&parsed.path));
-    parsed.map(Some).ok_or_else(|| {
+    IngressUrl::parse(&url).map(Some).ok_or_else(|| {
         Problem::new(
-            format!("URL {url:?} of the ingress"),
-            "must be http or https with a plain path",
-            "change how the ingress makes URLs, or juju remove-relation",
+            format!("relation {}: URL {}", ingress::ENDPOINT, shown(&url)),
+            "is not a host with a plain path",
+            "look at juju config of the ingress",
         )
     })
 }
 
-fn rotation(facts: &Facts) -> Result<&'static str, Problem> {
-    match facts.options.credential_rotation.as_str() {
-        "" => Ok("never"),
-        "daily" => Ok("daily"),
-        "monthly" => Ok("monthly"),
-        "yearly" => Ok("yearly"),
-        other => {
-            let reason = "must be empty, daily, monthly or yearly";
-            Err(bad(
-                facts,
-                options::CREDENTIAL_ROTATION.name,
-                other,
-                reason,
-                "monthly",
-            ))
-        }
-    }
-}
-
 fn backup(facts: &Facts, storage: &str, start: &Start) -> Result<BackupSettings, Problem> {
-    let options = &facts.options;
-    let (schedule, when) = match options.backup_schedule.trim() {
-        "" => (None, None),
-        "daily" => {
+    let (schedule, when) = match option(facts, &options::BACKUP_SCHEDULE)? {
+        Runs::Never => (None, None),
+        Runs::Daily => {
             let minute = daily_minute(&facts.model, &facts.app);
             let when = format!("daily at {:02}:{:02} UTC", minute / 60, minute % 60);
             (Some(Schedule::daily_at(minute)), Some(when))
         }
-        text => {
-            let schedule = Schedule::parse(text).map_err(|error| {
-                bad(
-                    facts,
-                    options::BACKUP_SCHEDULE.name,
-                    text,
-                    &error.reason().to_string(),
-                    "0 3 * * *",
-                )
-            })?;
-            (Some(schedule), Some(text.to_owned()))
+        Runs::By(schedule) => {
+            let when = schedule.as_str().to_owned();
+            (Some(schedule), Some(when))
         }
     };
-    let retention = Retention::parse(&options.backup_retention).map_err(|error| {
-        let reason = error.reason().to_string();
-        bad(
-            facts,
-            options::BACKUP_RETENTION.name,
-            &options.backup_retention,
-            &reason,
-            "720h",
-        )
-    })?;
-    let option = match options.backup_method.as_str() {
-        "auto" => MethodOption::Auto,
-        "filesystem" => MethodOption::Only(Method::Filesystem),
-        "snapshot" => MethodOption::Only(Method::Snapshot),
-        other => {
-            let reason = "must be auto, filesystem or snapshot";
-            return Err(bad(facts, options::BACKUP_METHOD.name, other, reason, "auto"));
-        }
-    };
+    let retention = option(facts, &options::BACKUP_RETENTION)?;
+    if let Some(schedule) = &schedule {
+        lasts_until_the_next(facts, schedule, &retention)?;
+    }
     let question = Question {
         app: &facts.app,
         pod: &pod_name_of(&facts.app, facts.unit.number()),
@@ -259,7 +193,7 @@ fn backup(facts: &Facts, storage: &str, start: &Start) -> Result<BackupSettings,
         is_related: facts.is_backed_up,
         storage,
         charm_dir: &facts.charm_dir,
-        option,
+        option: option(facts, &options::BACKUP_METHOD)?,
         current: current_method(facts),
     };
     let decision = backup::decide(&question, &facts.volume);
@@ -273,7 +207,7 @@ fn backup(facts: &Facts, storage: &str, start: &Start) -> Result<BackupSettings,
     let spec = BackupSpec::config_volume(&facts.app, &facts.model, decision.method)
         .map_err(refused)?
         .with_schedule(schedule)
-        .with_retention(retention);
+        .with_retention(retention.clone());
     let request = |spec| BackupRequest::new(&facts.app, BACKUP_ENDPOINT, &facts.model, spec).map_err(refused);
     Ok(BackupSettings {
         paused: match &when {
@@ -282,10 +216,25 @@ fn backup(facts: &Facts, storage: &str, start: &Start) -> Result<BackupSettings,
         },
         request: request(spec)?,
         when,
-        retention: options.backup_retention.clone(),
+        retention: retention.as_str().to_owned(),
         decision,
     })
 }
+
+/// A backup that is gone before the next one is made leaves a time without any.
+fn lasts_until_the_next(facts: &Facts, schedule: &Schedule, retention: &Retention) -> Result<(), Problem> {
+    let gap = schedule.longest_gap();
+    if retention.duration() >= gap {
+        return Ok(());
+    }
+    let hours = gap.as_secs().div_ceil(3600);
+    let reason = format!("shorter than the {hours} h from one backup to the next");
+    let unfit = Unfit::new(reason, format!("{}h", hours.saturating_mul(RUNS_KEPT)));
+    Err(unfit.of(&facts.app, options::BACKUP_RETENTION.name(), retention.as_str()))
+}
+
+/// How many backups are kept at least by the retention that is proposed to somebody.
+const RUNS_KEPT: u64 = 7;
 
 /// Whether a backup of this unit's volume would hold the app's data.
 fn stores(start: &Start) -> bool {
@@ -300,12 +249,4 @@ fn current_method(facts: &Facts) -> Option<Method> {
     let mut bags = facts.backup_relations.values();
     let request = bags.find_map(|bag| BackupRequest::from_databag(bag).ok())?;
     Some(backup::method_of(request.spec()))
-}
-
-fn bad(facts: &Facts, option: &str, value: &str, reason: &str, good: &str) -> Problem {
-    Problem::new(
-        format!("{option} {value:?}"),
-        reason,
-        format!("for example: juju config {} {option}={good:?}", facts.app),
-    )
 }

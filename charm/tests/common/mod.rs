@@ -14,7 +14,7 @@ use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers};
 use workload_charm::facts::{Container, Exchange, Facts, FileFacts, ReadyContainer, Storage};
 use workload_charm::ingress::{Ingress, Related};
 use workload_charm::media::{Media, MediaStorage};
-use workload_charm::options::RawOptions;
+use workload_charm::options::{self, RawOptions};
 use workload_charm::profile::{AppProfile, CreatedBy, Format, OptionValue, User};
 use workload_charm::steps::apply::{Applied, Outcome};
 use workload_charm::steps::plan::{Plan, WorkloadPlan};
@@ -96,7 +96,7 @@ pub fn fresh(profile: &AppProfile) -> Facts {
             Some(_) => DataUnit::Here,
             None => DataUnit::NotTracked,
         },
-        options: RawOptions::defaults(profile),
+        options: RawOptions::default(),
         metadata: Ok(()),
         container: Container::Ready(new_container()),
         storage: match &profile.storage {
@@ -174,13 +174,13 @@ pub fn own_file(profile: &AppProfile) -> Option<Vec<u8>> {
 
 /// Every option set to something else, all relations there.
 pub fn with_everything(profile: &AppProfile, facts: Facts) -> Facts {
-    let mut options = facts.options.clone();
-    options.timezone = "Europe/Berlin".to_owned();
-    options.url_base = "/not-this-one".to_owned();
-    options.backup_schedule = "0 3 * * *".to_owned();
-    options.backup_retention = "48h".to_owned();
-    options.backup_method = "snapshot".to_owned();
-    options.credential_rotation = "monthly".to_owned();
+    let mut options = RawOptions::default()
+        .with(&options::TIMEZONE, "Europe/Berlin")
+        .with(&options::URL_BASE, "/not-this-one")
+        .with(&options::BACKUP_SCHEDULE, "0 3 * * *")
+        .with(&options::BACKUP_RETENTION, "48h")
+        .with(&options::BACKUP_METHOD, "snapshot")
+        .with(&options::CREDENTIAL_ROTATION, "monthly");
     for (name, option) in &profile.options {
         let value = match (&option.default, option.choices.keys().next()) {
             (OptionValue::Text(_), Some(choice)) => OptionValue::Text(choice.clone()),
@@ -188,7 +188,7 @@ pub fn with_everything(profile: &AppProfile, facts: Facts) -> Facts {
             (OptionValue::Int(number), _) => OptionValue::Int(number + 1),
             (OptionValue::Boolean(value), _) => OptionValue::Boolean(!value),
         };
-        options.app.insert(name.clone(), value);
+        options = options.with_own(name, value);
     }
     let related = Related {
         id: "ingress:3".to_owned(),

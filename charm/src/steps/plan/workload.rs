@@ -9,7 +9,7 @@ use super::{FileWrite, Inputs, PutAside, Run, WorkloadPlan};
 use crate::config_file::{self, Edit, Value, Wanted};
 use crate::credentials::Credentials;
 use crate::facts::{Container, Facts, FileFacts, ReadyContainer, Storage};
-use crate::ingress;
+use crate::ingress::{self, IngressUrl};
 use crate::names::check_name;
 use crate::profile::{AppProfile, ConfigFile, Setting, Settings, User};
 use crate::steps::validate::WorkloadSettings;
@@ -100,7 +100,7 @@ fn layer(
         .collect();
     environment.insert("TZ".to_owned(), settings.timezone.clone());
     if let Some(ingress) = &settings.ingress {
-        environment.insert(ingress::REMEMBERED.to_owned(), ingress.url.clone());
+        environment.insert(ingress::REMEMBERED.to_owned(), ingress.url().to_owned());
     }
     let service = Service {
         r#override: Some(Override::Replace),
@@ -144,10 +144,7 @@ pub(super) fn values<'a>(
         url_base: &settings.url_base,
         app: &facts.app,
         model: &facts.model,
-        ingress_host: settings
-            .ingress
-            .as_ref()
-            .map_or("", |ingress| ingress.host.as_str()),
+        ingress_host: settings.ingress.as_ref().map_or("", IngressUrl::host),
         credentials,
         options: &settings.options,
     }

@@ -309,8 +309,8 @@ fn may_be_empty(facts: &Facts, running: bool, situation: Situation) -> Result<()
         return Err(waits(Reason::Emptied, "config volume: empty".to_owned()));
     }
     if situation != Situation::NoBackupOnDeploy && on_deploy::wanted(facts).is_some() {
-        let option = RESTORE_ON_DEPLOY.name;
-        let (value, app) = (facts.options.restore_on_deploy.trim(), &facts.app);
+        let (option, app) = (RESTORE_ON_DEPLOY.name(), &facts.app);
+        let value = facts.options.text(&RESTORE_ON_DEPLOY);
         let text =
             format!("{option} {value} is not done yet; or start fresh: juju config {app} {option}=none");
         return Err(waits(Reason::RestoreOnDeploy, text));

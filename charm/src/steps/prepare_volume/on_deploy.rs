@@ -15,7 +15,7 @@ use super::may_start::{Reason, StartBlocker, was_emptied};
 use crate::data_unit::{Contents, DataUnit};
 use crate::env::Env;
 use crate::facts::{Container, Exchange, Facts, Storage};
-use crate::options::RESTORE_ON_DEPLOY;
+use crate::options::{RESTORE_ON_DEPLOY, RestoreOnDeploy};
 use crate::recovery::texts::{size, time, told};
 use crate::recovery::{Lines, NotYet, Recovery, elsewhere, image, own_id};
 use crate::steps::plan::is_running;
@@ -39,9 +39,8 @@ pub enum OnDeploy {
 
 /// Which backup is to be restored before the workload starts; `None` when it starts with what is there.
 pub fn wanted(facts: &Facts) -> Option<Choice> {
-    let choice = match facts.options.restore_on_deploy.trim() {
-        "" | "none" => return None,
-        text => Choice::from(text),
+    let Ok(RestoreOnDeploy::From(choice)) = facts.options.judged(&RESTORE_ON_DEPLOY) else {
+        return None;
     };
     let Container::Ready(container) = &facts.container else {
         return None;
@@ -68,8 +67,8 @@ pub fn run(env: Env<'_>, facts: &Facts) -> OnDeploy {
     };
     let what = format!(
         "{} {}",
-        RESTORE_ON_DEPLOY.name,
-        facts.options.restore_on_deploy.trim()
+        RESTORE_ON_DEPLOY.name(),
+        facts.options.text(&RESTORE_ON_DEPLOY)
     );
     if let Some(text) = known_damage(env.juju, &what) {
         return OnDeploy::Not(StartBlocker {
@@ -120,7 +119,7 @@ fn restore(env: Env<'_>, choice: Choice, volume: &Path) -> config_recovery::Resu
         patience: None,
     };
     let plan = recovery.plan_restore(&wanted, volume, true, &elsewhere(juju))?;
-    let say = |line: &str| log::info!("{}: {line}", RESTORE_ON_DEPLOY.name);
+    let say = |line: &str| log::info!("{}: {line}", RESTORE_ON_DEPLOY.name());
     let checked = recovery.restore(&plan, &mut NotYet { profile }, &Lines::to(&say))?;
     let when = checked.backup.completed.or(checked.backup.started);
     Ok(format!(
@@ -163,7 +162,7 @@ fn failed(recovery: &dyn Recovery, what: &str, app: &str, error: Error) -> OnDep
 }
 
 fn blocked(text: String, app: &str, needs_somebody: bool, again: &str) -> OnDeploy {
-    let option = RESTORE_ON_DEPLOY.name;
+    let option = RESTORE_ON_DEPLOY.name();
     // The status says it, and Juju keeps a log of that: a line of our own would come every five minutes.
     let text = format!("{text}{again}; or start fresh: juju config {app} {option}=none");
     OnDeploy::Not(StartBlocker {

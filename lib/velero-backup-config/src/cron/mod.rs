@@ -16,6 +16,7 @@ mod syntax;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -69,6 +70,12 @@ impl Schedule {
     /// The text that it was read from, which is what goes over the wire.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The longest time from one run to the next, by the clock: that a zone's change of clocks may add an hour is not counted. A backup
+    /// that is kept for less leaves a time without any.
+    pub fn longest_gap(&self) -> Duration {
+        Duration::from_secs(policy::longest_gap_seconds(&self.timing))
     }
 
     /// The first time after `after` at which a backup is due, or `None` if there is none in the next five years (a

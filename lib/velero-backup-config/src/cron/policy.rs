@@ -13,6 +13,8 @@ pub const SHORTEST_GAP_SECONDS: u64 = 600;
 const DAY_MINUTES: u64 = 24 * 60;
 /// The calendar repeats itself, weekdays included, after this many days: 400 years.
 const CALENDAR_DAYS: usize = 146_097;
+/// Weekdays and leap years repeat themselves after this many days while no century is left out: 28 years.
+const GAP_DAYS: usize = 28 * 365 + 7;
 /// Days of each month; February has its 29th in some years.
 const LONGEST_MONTHS: [i8; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
@@ -53,14 +55,17 @@ fn never_fires(clock: &Clock) -> bool {
     !some_day
 }
 
+/// The times of a day on which it fires, in minutes after midnight, from the first to the last.
+fn minutes_of_day(clock: &Clock) -> impl Iterator<Item = u64> {
+    clock.hours.values().flat_map(|hour| {
+        let minutes = clock.minutes.values();
+        minutes.map(move |minute| u64::from(hour.unsigned_abs()) * 60 + u64::from(minute.unsigned_abs()))
+    })
+}
+
 /// The smallest number of minutes between two runs.
 fn smallest_gap_minutes(clock: &Clock) -> u64 {
-    let mut times = clock.hours.values().flat_map(|hour| {
-        clock
-            .minutes
-            .values()
-            .map(move |minute| u64::from(hour.unsigned_abs()) * 60 + u64::from(minute.unsigned_abs()))
-    });
+    let mut times = minutes_of_day(clock);
     let Some(first) = times.next() else {
         return u64::MAX;
     };
@@ -79,6 +84,44 @@ fn smallest_gap_minutes(clock: &Clock) -> u64 {
     smallest
 }
 
+/// The longest time between two runs, in seconds, without regard to nights in which clocks change.
+pub(super) fn longest_gap_seconds(timing: &Timing) -> u64 {
+    let clock = match timing {
+        Timing::Every { seconds } => return seconds.unsigned_abs(),
+        Timing::Clock(clock) => clock,
+    };
+    let times: Vec<u64> = minutes_of_day(clock).collect();
+    let (Some(first), Some(last)) = (times.first(), times.last()) else {
+        return u64::MAX;
+    };
+    let within_a_day = times.windows(2).map(|pair| pair[1] - pair[0]).max();
+    let over_midnight = longest_gap_days(clock).saturating_mul(DAY_MINUTES) + first - last;
+    over_midnight.max(within_a_day.unwrap_or(0)).saturating_mul(60)
+}
+
+/// The most days from one on which it fires to the next.
+fn longest_gap_days(clock: &Clock) -> u64 {
+    let is_every_day = (1..=12).all(|month| clock.months.has(month))
+        && (1..=31).all(|day| (0..7).all(|weekday| clock.day_matches(day, weekday)));
+    if is_every_day {
+        return 1;
+    }
+    let days = Date::constant(2000, 1, 1).series(jiff::Span::new().days(1));
+    let fires = |date: &Date| clock.months.has(date.month()) && clock.day_matches(date.day(), weekday(*date));
+    let firing = days.zip(0u64..).take(GAP_DAYS).filter(|(date, _)| fires(date));
+    let mut last = None;
+    let mut longest = 0;
+    for (_, day) in firing {
+        longest = longest.max(day - last.replace(day).unwrap_or(day));
+    }
+    // Once in all these days, or never.
+    if longest == 0 {
+        u64::MAX / (2 * DAY_MINUTES)
+    } else {
+        longest
+    }
+}
+
 fn fires_on_two_days_in_a_row(clock: &Clock) -> bool {
     let mut yesterday_matches = false;
     for date in Date::constant(2000, 1, 1)
@@ -92,4 +135,43 @@ fn fires_on_two_days_in_a_row(clock: &Clock) -> bool {
         yesterday_matches = matches;
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::super::Schedule;
+
+    #[test]
+    fn the_longest_gap_is_the_longest_that_is_seen_in_28_years() {
+        let begin: Timestamp = "2000-01-01T00:00:00Z".parse().unwrap();
+        let end = begin + SignedDuration::from_hours(28 * 366 * 24);
+        let texts = [
+            "0 3 * * *",
+            "0 3,5 * * *",
+            "*/30 1-4 * * *",
+            "0 0 * * MON-FRI",
+            "30 2 * * SUN",
+            "0 3 31 * *",
+            "0 3,23 1,15 * *",
+            "0 3 13 * FRI",
+            "0 0 29 2 *",
+            "0 12 1 1,7 *",
+            "@weekly",
+            "@every 6h",
+        ];
+        for text in texts {
+            let schedule = Schedule::parse(text).unwrap();
+            let runs = std::iter::successors(schedule.next_after(begin), |run| schedule.next_after(*run));
+            // What is more often than daily repeats itself each day.
+            let runs: Vec<Timestamp> = runs.take_while(|run| *run < end).take(1_500).collect();
+            let longest = runs.windows(2).map(|pair| pair[1].duration_since(pair[0])).max();
+            assert_eq!(
+                SignedDuration::try_from(schedule.longest_gap()).ok(),
+                longest,
+                "{text}"
+            );
+        }
+    }
 }

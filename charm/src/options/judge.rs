@@ -1,0 +1,244 @@
+//! What the text of an option means, or why it means nothing that can be used, and what could be written instead.
+
+use config_recovery::backups::Choice;
+use jiff::tz::TimeZone;
+use velero_backup_config::{DurationError, Method, Reason, Retention, Schedule};
+
+use crate::backup::MethodOption;
+use crate::problem::Unfit;
+
+/// When backups are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Runs {
+    /// Only when somebody asks.
+    Never,
+    /// Once a night, at a minute that follows from model and app.
+    Daily,
+    /// By this schedule.
+    By(Schedule),
+}
+
+/// What an app is brought back from before it first runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RestoreOnDeploy {
+    /// Nothing.
+    None,
+    /// This backup.
+    From(Choice),
+}
+
+fn unfit<T>(reason: impl Into<String>, instead: impl Into<String>) -> Result<T, Unfit> {
+    Err(Unfit::new(reason, instead))
+}
+
+pub(super) fn backup_method(text: &str) -> Result<MethodOption, Unfit> {
+    match text {
+        "auto" => Ok(MethodOption::Auto),
+        "filesystem" => Ok(MethodOption::Only(Method::Filesystem)),
+        "snapshot" => Ok(MethodOption::Only(Method::Snapshot)),
+        _ => unfit("must be auto, filesystem or snapshot", "auto"),
+    }
+}
+
+pub(super) fn retention(text: &str) -> Result<Retention, Unfit> {
+    Retention::parse(text).or_else(|error| match error.reason() {
+        Reason::Duration(DurationError::UnknownUnit(unit)) => {
+            let hours = match unit.as_str() {
+                "d" | "D" | "day" | "days" => 24,
+                "w" | "W" | "week" | "weeks" => 7 * 24,
+                _ => return unfit(format!("has no unit {unit:?}; units are h, m, s"), "720h"),
+            };
+            let count = text
+                .strip_suffix(unit)
+                .and_then(|count| count.parse::<u32>().ok());
+            let instead = count.map_or(720, |count| u64::from(count.max(1)) * hours);
+            unfit("days and weeks are written in hours", format!("{instead}h"))
+        }
+        Reason::Duration(DurationError::NoUnit) => unfit("its last number has no unit", format!("{text}h")),
+        Reason::Duration(DurationError::Overflow) => unfit("must be shorter than 292 years", "720h"),
+        Reason::ZeroRetention | Reason::NegativeRetention => unfit("must be longer than nothing", "720h"),
+        _ => unfit("must be a duration of hours", "720h"),
+    })
+}
+
+pub(super) fn schedule(text: &str) -> Result<Runs, Unfit> {
+    match text {
+        "" => Ok(Runs::Never),
+        "daily" => Ok(Runs::Daily),
+        "off" | "none" | "never" | "no" | "false" | "disabled" => {
+            unfit("to make no scheduled backups, leave it empty", "")
+        }
+        _ => Schedule::parse(text).map(Runs::By).or_else(|error| {
+            let reason = error.reason().to_string();
+            unfit(reason.strip_prefix("it ").unwrap_or(&reason), "0 3 * * *")
+        }),
+    }
+}
+
+pub(super) fn rotation(text: &str) -> Result<&'static str, Unfit> {
+    match text {
+        "" | "none" | "never" => Ok("never"),
+        "daily" => Ok("daily"),
+        "monthly" => Ok("monthly"),
+        "yearly" => Ok("yearly"),
+        _ => unfit("must be none, daily, monthly or yearly", "monthly"),
+    }
+}
+
+#[allow(clippy::unnecessary_wraps)] // As every other: whether there is such a backup, the cluster says.
+pub(super) fn restore_on_deploy(text: &str) -> Result<RestoreOnDeploy, Unfit> {
+    Ok(match text {
+        "" | "none" => RestoreOnDeploy::None,
+        text => RestoreOnDeploy::From(Choice::from(text)),
+    })
+}
+
+/// By its exact name: the apps look it up as a file, and one that they do not find is UTC for them, without a word.
+pub(super) fn timezone(text: &str) -> Result<String, Unfit> {
+    match TimeZone::get(text) {
+        Ok(zone) => match zone.iana_name() {
+            Some(name) if name != text => unfit("is written otherwise", name),
+            _ => Ok(text.to_owned()),
+        },
+        Err(_) => unfit("no such IANA time zone", "Europe/Berlin"),
+    }
+}
+
+pub(super) fn url_base(text: &str) -> Result<String, Unfit> {
+    let instead = |text: &str| {
+        let plain = |c: char| if is_plain(c) { c } else { '-' };
+        let parts = text.split('/').filter(|part| !part.is_empty());
+        let path: String = parts.map(|part| format!("/{part}")).collect();
+        path.chars().map(plain).collect::<String>()
+    };
+    let refuse = |reason: String| unfit(reason, instead(text));
+    if text.is_empty() {
+        Ok(String::new())
+    } else if let Some(odd) = text.chars().find(|c| !is_plain(*c)) {
+        refuse(format!("{odd:?} cannot be in it"))
+    } else if !text.starts_with('/') {
+        refuse("must start with /".to_owned())
+    } else if text.ends_with('/') {
+        refuse("must not end with /".to_owned())
+    } else if text.contains("//") {
+        refuse("must not have // in it".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "/-_.~".contains(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use super::super::{
+        BACKUP_METHOD, BACKUP_RETENTION, BACKUP_SCHEDULE, CREDENTIAL_ROTATION, RESTORE_ON_DEPLOY, TIMEZONE,
+        TextOption, URL_BASE,
+    };
+    use super::*;
+
+    /// The first of `refused` is what somebody may write, the second what to write in its place, and that can be used.
+    fn holds<T: Debug>(option: &TextOption<T>, taken: &[&str], refused: &[(&str, &str)]) {
+        for text in taken.iter().chain([&option.declaration.default]) {
+            assert!(option.takes(text), "{} {text:?}", option.name());
+        }
+        for (text, instead) in refused {
+            let unfit = (option.judge)(text).unwrap_err();
+            assert_eq!(
+                unfit.instead,
+                *instead,
+                "{} {text:?}: {}",
+                option.name(),
+                unfit.reason
+            );
+            assert!(option.takes(instead), "{} {instead:?}", option.name());
+            assert!(
+                !unfit.reason.is_empty() && unfit.reason.len() < 60,
+                "{}",
+                unfit.reason
+            );
+        }
+    }
+
+    #[test]
+    fn a_text_is_used_or_said_what_to_write_instead() {
+        holds(
+            &BACKUP_METHOD,
+            &["filesystem", "snapshot"],
+            &[("Auto", "auto"), ("", "auto")],
+        );
+        holds(
+            &BACKUP_RETENTION,
+            &["48h", "1h30m"],
+            &[
+                ("30d", "720h"),
+                ("2weeks", "336h"),
+                ("0d", "24h"),
+                ("1y", "720h"),
+                ("720", "720h"),
+                ("0h", "720h"),
+                ("-1h", "720h"),
+                ("", "720h"),
+                ("99999999h", "720h"),
+            ],
+        );
+        holds(
+            &BACKUP_SCHEDULE,
+            &["", "0 3 * * *", "@every 6h", "TZ=Europe/Berlin 0 3 * * *"],
+            &[
+                ("off", ""),
+                ("none", ""),
+                ("* * * * *", "0 3 * * *"),
+                ("nightly", "0 3 * * *"),
+            ],
+        );
+        holds(
+            &CREDENTIAL_ROTATION,
+            &["", "none", "daily", "yearly"],
+            &[("disabled", "monthly"), ("hourly", "monthly")],
+        );
+        holds(&RESTORE_ON_DEPLOY, &["", "latest", "radarr-1"], &[]);
+        holds(
+            &TIMEZONE,
+            &[
+                "Europe/Berlin",
+                "UTC",
+                "Etc/UTC",
+                "America/Argentina/Buenos_Aires",
+            ],
+            &[
+                ("europe/berlin", "Europe/Berlin"),
+                ("etc/utc", "Etc/UTC"),
+                ("Mars/Olympus", "Europe/Berlin"),
+                ("", "Europe/Berlin"),
+            ],
+        );
+        holds(
+            &URL_BASE,
+            &["/films", "/a/b"],
+            &[
+                ("/meine filme", "/meine-filme"),
+                ("films", "/films"),
+                ("/films/", "/films"),
+                ("/a//b", "/a/b"),
+                ("/", ""),
+            ],
+        );
+    }
+
+    #[test]
+    fn what_is_switched_off_has_a_word_for_it() {
+        assert_eq!(schedule(""), Ok(Runs::Never));
+        assert_eq!(schedule("daily"), Ok(Runs::Daily));
+        assert_eq!(rotation("none"), rotation(""));
+        assert_eq!(restore_on_deploy("none"), restore_on_deploy(""));
+        assert_eq!(
+            restore_on_deploy("latest").unwrap(),
+            RestoreOnDeploy::From(Choice::from("latest"))
+        );
+    }
+}

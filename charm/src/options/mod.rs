@@ -1,0 +1,203 @@
+//! The charm's options. Those that every app has which has what they are about stand in the table below, an entry each: what
+//! `juju config` shows and what a value means are one thing. An app's own stand in its app file.
+
+mod judge;
+
+use std::collections::BTreeMap;
+
+use juju_charm::{Config, Error};
+use velero_backup_config::Retention;
+
+use crate::backup::MethodOption;
+use crate::problem::Unfit;
+use crate::profile::{AppProfile, OptionType, OptionValue};
+pub use judge::{RestoreOnDeploy, Runs};
+
+/// What `config.yaml` says of an option.
+#[derive(Debug, Clone, Copy)]
+pub struct Declaration {
+    /// Name, as in `juju config APP NAME=VALUE`.
+    pub name: &'static str,
+    /// Value when the user sets none.
+    pub default: &'static str,
+    /// What `juju config` shows.
+    pub description: &'static str,
+    /// Whether the app has it.
+    has_it: fn(&AppProfile) -> bool,
+}
+
+/// An option that does not come from the app file: a text that says a `T`.
+#[derive(Debug, Clone, Copy)]
+pub struct TextOption<T: 'static> {
+    declaration: Declaration,
+    judge: fn(&str) -> Result<T, Unfit>,
+}
+
+impl<T> TextOption<T> {
+    /// Its name.
+    pub const fn name(&self) -> &'static str {
+        self.declaration.name
+    }
+
+    /// Whether `text` can be used.
+    pub fn takes(&self, text: &str) -> bool {
+        (self.judge)(text).is_ok()
+    }
+}
+
+macro_rules! options {
+    ($($(#[$about:meta])* $option:ident: $value:ty = { judge: $judge:expr, $($field:ident: $content:expr,)* };)*) => {
+        $(
+            $(#[$about])*
+            pub const $option: TextOption<$value> = TextOption {
+                declaration: Declaration { $($field: $content,)* },
+                judge: $judge,
+            };
+        )*
+        const DECLARATIONS: &[Declaration] = &[$($option.declaration),*];
+    };
+}
+
+options! {
+    /// How the volume's bytes are saved.
+    BACKUP_METHOD: MethodOption = {
+        judge: judge::backup_method,
+        name: "backup-method",
+        default: "auto",
+        description: "How the config volume is saved. `filesystem`: Velero's node agent copies its files. `snapshot`: the \
+volume's driver makes a snapshot. `auto`: a snapshot where the charm sees, with --trust, that Velero makes them of this \
+volume, else `filesystem`.",
+        has_it: |profile| profile.storage.is_some(),
+    };
+    /// How long backups are kept.
+    BACKUP_RETENTION: Retention = {
+        judge: judge::retention,
+        name: "backup-retention",
+        default: "720h",
+        description: "How long each backup is kept, as a duration of hours, minutes and seconds (`720h` is 30 days; there is no \
+unit for days). At least as long as from one backup to the next.",
+        has_it: |profile| profile.storage.is_some(),
+    };
+    /// When backups are made.
+    BACKUP_SCHEDULE: Runs = {
+        judge: judge::schedule,
+        name: "backup-schedule",
+        default: "daily",
+        description: "When backups are made, in UTC. `daily` is a minute between 01:00 and 05:00 that follows from model and app, \
+so that many apps do not start at once. Otherwise what Velero takes: five cron fields (`0 3 * * *`), `@daily`, `@every 6h`, \
+optionally with a zone in front (`TZ=Europe/Berlin 0 3 * * *`). At most one run in ten minutes. Empty: no scheduled backups.",
+        has_it: |profile| profile.storage.is_some(),
+    };
+    /// How often new credentials are made, in Juju's words for a secret's rotation.
+    CREDENTIAL_ROTATION: &'static str = {
+        judge: judge::rotation,
+        name: "credential-rotation",
+        default: "",
+        description: "How often the app's API key or password is replaced by a new one: `daily`, `monthly` or `yearly`. The app is \
+restarted for it, and clients read the new one from the secret. Empty or `none`: only when the action asks for it.",
+        has_it: |profile| profile.credentials.is_some(),
+    };
+    /// Whether the app is brought back before it first runs.
+    RESTORE_ON_DEPLOY: RestoreOnDeploy = {
+        judge: judge::restore_on_deploy,
+        name: "restore-on-deploy",
+        default: "none",
+        description: "What an app whose config volume holds nothing is brought back from before it first runs: `none`, `latest` \
+(the newest good backup of an app of this name in a model of this name), or a backup's uid or name. Needs --trust. Without any backup the app starts \
+fresh; as long as a backup cannot be brought back for another reason it does not start. Never used on a volume that holds anything.",
+        has_it: |profile| profile.storage.is_some(),
+    };
+    /// Time zone of the workload.
+    TIMEZONE: String = {
+        judge: judge::timezone,
+        name: "timezone",
+        default: "Etc/UTC",
+        description: "Time zone of the app, a name of the IANA database such as `Europe/Berlin`. Backup schedules are in UTC whatever this says.",
+        has_it: |_| true,
+    };
+    /// Path below which the app answers.
+    URL_BASE: String = {
+        judge: judge::url_base,
+        name: "url-base",
+        default: "",
+        description: "Path below which the app answers, for a reverse proxy: empty, or like `/films`. An ingress relation decides it instead.",
+        has_it: |profile| profile.url_base,
+    };
+}
+
+/// The options of an app that do not come from its app file.
+pub fn common(profile: &AppProfile) -> impl Iterator<Item = &'static Declaration> {
+    DECLARATIONS
+        .iter()
+        .filter(move |declared| (declared.has_it)(profile))
+}
+
+/// Whether some app has an option of this name without saying so in its app file.
+pub fn is_common(name: &str) -> bool {
+    DECLARATIONS.iter().any(|declared| declared.name == name)
+}
+
+/// What the user set, unjudged. What is not here has its default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RawOptions {
+    common: BTreeMap<&'static str, String>,
+    app: BTreeMap<String, OptionValue>,
+}
+
+impl RawOptions {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// When an option is not of the type that it was declared with: the packed `config.yaml` is not of this app file.
+    pub fn read(profile: &AppProfile, config: &Config) -> Result<Self, Error> {
+        let mut options = Self::default();
+        for declared in common(profile) {
+            let text = config.text(declared.name)?;
+            options
+                .common
+                .extend(text.map(|text| (declared.name, text.to_owned())));
+        }
+        for (name, option) in &profile.options {
+            let value = match option.r#type {
+                OptionType::String => config.text(name)?.map(|text| OptionValue::Text(text.to_owned())),
+                OptionType::Int => config.integer(name)?.map(OptionValue::Int),
+                OptionType::Boolean => config.boolean(name)?.map(OptionValue::Boolean),
+            };
+            options.app.extend(value.map(|value| (name.clone(), value)));
+        }
+        Ok(options)
+    }
+
+    /// The same with `text` for `option`.
+    #[must_use]
+    pub fn with<T>(mut self, option: &TextOption<T>, text: &str) -> Self {
+        self.common.insert(option.name(), text.to_owned());
+        self
+    }
+
+    /// The same with `value` for the app's own option `name`.
+    #[must_use]
+    pub fn with_own(mut self, name: &str, value: OptionValue) -> Self {
+        self.app.insert(name.to_owned(), value);
+        self
+    }
+
+    /// What the user wrote, without space around it.
+    pub fn text<T>(&self, option: &TextOption<T>) -> &str {
+        let set = self.common.get(option.name());
+        set.map_or(option.declaration.default, |text| text.trim())
+    }
+
+    /// What it says.
+    ///
+    /// # Errors
+    /// Why the text says nothing that can be used.
+    pub fn judged<T>(&self, option: &TextOption<T>) -> Result<T, Unfit> {
+        (option.judge)(self.text(option))
+    }
+
+    /// What the user set for the app's own option `name`, if that is so.
+    pub fn own(&self, name: &str) -> Option<&OptionValue> {
+        self.app.get(name)
+    }
+}
