@@ -11,10 +11,8 @@
 //! random, of 128 bits and more, and whoever can read the digest can read the config file.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use sha2::{Digest as _, Sha256};
 
@@ -22,6 +20,7 @@ use crate::config_file;
 use crate::credentials::{Credentials, random};
 use crate::profile::{AppProfile, Setting};
 use crate::template::{Place, Template};
+use crate::unit_file;
 
 /// The file's name, in the folder of the unit's agent.
 const FILE: &str = "credentials-seen";
@@ -37,14 +36,14 @@ impl CredentialsSeen {
     /// What the unit with this charm folder remembers, as far as it is of the time since the last of so many rotations.
     pub fn beside(charm_dir: &Path, rotations: u64) -> Self {
         Self {
-            path: charm_dir.with_file_name(FILE),
+            path: unit_file::path(charm_dir, FILE),
             rotations,
         }
     }
 
     /// Forgets everything: the secret is read next time. To be called before its content changes.
     pub fn forget(charm_dir: &Path) {
-        remove(&charm_dir.with_file_name(FILE));
+        remove(&unit_file::path(charm_dir, FILE));
     }
 
     /// The credentials in the config file, if they are those that the secret had when it was last read. Only what the app file
@@ -79,19 +78,7 @@ impl CredentialsSeen {
 
     fn remember(&self, values: &BTreeMap<String, String>) -> io::Result<()> {
         let salt = random::<16>().map_err(io::Error::other)?;
-        let unfinished = self.path.with_extension("new");
-        // One of a run that was cut off may have other rights.
-        match fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&unfinished)?;
-        file.write_all(self.line(&hex(&salt), values).as_bytes())?;
-        fs::rename(&unfinished, &self.path)
+        unit_file::write(&self.path, self.line(&hex(&salt), values).as_bytes())
     }
 
     /// Salt and digest, as they are kept.
@@ -108,11 +95,8 @@ impl CredentialsSeen {
 }
 
 fn remove(path: &Path) {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            log::warn!("what is known of the credentials cannot be removed: {error}");
-        }
-        _ => {}
+    if let Err(error) = unit_file::remove(path) {
+        log::warn!("what is known of the credentials cannot be removed: {error}");
     }
 }
 

@@ -15,6 +15,7 @@ use crate::media::Media;
 use crate::media::claim::MountedClaim;
 use crate::options::RawOptions;
 use crate::problem::Problem;
+use crate::remembered::Remembered;
 
 /// Everything that validate, plan and status may look at.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub struct Facts {
     pub options: RawOptions,
     /// What the charm's own metadata lacks.
     pub metadata: Result<(), Problem>,
+    /// What earlier dispatches left to know.
+    pub remembered: Remembered,
     /// The container and what runs in it.
     pub container: Container,
     /// The config volume as this container sees it.

@@ -23,9 +23,11 @@ pub mod packaging;
 pub mod problem;
 pub mod profile;
 pub mod recovery;
+pub mod remembered;
 pub mod schema;
 pub mod steps;
 pub mod template;
+pub mod unit_file;
 pub mod volume;
 
 use juju_charm::Event;

@@ -82,14 +82,26 @@ fn an_empty_volume_is_brought_back_before_anything_is_written_and_its_key_is_kep
         let status = unit.status();
         let expected = "active: the config volume comes from backup radarr-aaaa-1 of ";
         assert!(
-            status.starts_with(expected) && status.contains(", 20 MB; "),
+            status.starts_with(expected) && status.ends_with(", 20 MB"),
             "{status}"
         );
-        unit.run(Event::UpdateStatus);
-        assert!(!unit.status().contains("comes from backup"), "{}", unit.status());
+        // Nobody reads a status that is gone with the next hook, also where the pod is another one.
+        for loses_its_disk in [false, true] {
+            if loses_its_disk {
+                unit.loses_its_disk();
+            }
+            unit.run(Event::UpdateStatus);
+            assert_eq!(unit.status(), status);
+        }
         let outcome = unit.run(Event::ConfigChanged);
         assert_eq!(writes(&outcome), Vec::<String>::new());
         assert_eq!(unit.recovery.calls.take(), Vec::<String>::new());
+        // Whoever has read it says so by setting the option back.
+        unit.state = unit.state.clone().with_config("restore-on-deploy", "none");
+        unit.run(Event::ConfigChanged);
+        assert!(!unit.status().contains("comes from backup"), "{}", unit.status());
+        let kept = format!("{:?}", unit.state.model());
+        assert!(!kept.contains("comes from backup"), "{kept}");
     }
 }
 
@@ -135,7 +147,8 @@ fn without_any_backup_the_app_starts_fresh_once_that_is_certain() {
     start(&mut unit);
     let status = unit.status();
     assert!(
-        status.starts_with("waiting: restore-on-deploy latest: there is no backup of radarr in model homelab that Velero knows of, and it has not read its object storage yet"),
+        status.starts_with("waiting: restore-on-deploy latest: there is no backup of radarr in model homelab that Velero knows of")
+            && status.ends_with("; retrying at update-status"),
         "{status}"
     );
     assert!(!unit.runs() && !asked_for_backups(&unit));
@@ -169,21 +182,20 @@ fn whatever_else_keeps_it_from_being_brought_back_keeps_the_app_from_starting() 
                 reason: "connection refused".to_owned(),
             },
             "waiting",
-            "when the API server answers",
+            "retrying at update-status",
         ),
         (
             || Error::NoVelero("backups.velero.io".to_owned()),
             "waiting",
-            "deploy velero-operator",
+            "retrying at update-status",
         ),
         (
-            || Error::NoBackup {
-                kind: "good ",
+            || Error::NoGoodBackup {
                 app: "radarr".to_owned(),
                 model: "homelab".to_owned(),
             },
             "blocked",
-            "there is no good backup of radarr",
+            "juju config radarr restore-on-deploy=none",
         ),
         (
             || Error::Damaged {
@@ -191,10 +203,10 @@ fn whatever_else_keeps_it_from_being_brought_back_keeps_the_app_from_starting() 
                 problems: vec!["radarr.db is not sound".to_owned()],
             },
             "blocked",
-            "radarr.db is not sound",
+            "choose another backup: list-backups shows them",
         ),
     ];
-    for (error, kind, reason) in cases {
+    for (error, kind, next_step) in cases {
         let mut unit = new("latest");
         unit.recovery.error = Some(Box::new(error));
         start(&mut unit);
@@ -203,11 +215,7 @@ fn whatever_else_keeps_it_from_being_brought_back_keeps_the_app_from_starting() 
             status.starts_with(&format!("{kind}: restore-on-deploy latest: ")),
             "{status}"
         );
-        assert!(status.contains(reason), "{status}");
-        assert!(
-            status.ends_with("or start fresh: juju config radarr restore-on-deploy=none"),
-            "{status}"
-        );
+        assert!(status.ends_with(next_step), "{status}");
         assert!(!unit.runs() && !asked_for_backups(&unit), "{status}");
         assert!(
             unit.state.model().secrets.is_empty(),
@@ -285,7 +293,7 @@ fn a_restore_that_was_cut_off_is_put_right_before_the_app_starts() {
         assert!(unit.runs());
         assert!(unit.status().contains(text), "{}", unit.status());
         unit.run(Event::UpdateStatus);
-        assert!(!unit.status().contains("cut off"), "{}", unit.status());
+        assert!(unit.status().contains(text), "{}", unit.status());
     }
 }
 
@@ -344,7 +352,7 @@ fn a_volume_that_cannot_be_put_right_keeps_the_app_from_starting() {
     start(&mut unit);
     let status = unit.status();
     assert!(
-        status.starts_with("blocked: config volume: a restore was cut off: cannot go on from the journal"),
+        status.starts_with("blocked: config volume: a restore was cut"),
         "{status}"
     );
     assert!(!unit.runs());
@@ -366,13 +374,18 @@ fn the_status_says_when_the_last_good_backup_was_where_the_charm_may_look() {
         Vec::<String>::new(),
         "asked without trust"
     );
-    let before = unit.status();
-
+    let asked = "active: backups asked for: daily at 01:28 UTC, kept 720h; ";
+    let ends = |unit: &Unit| unit.status().strip_prefix(asked).map(str::to_owned);
+    assert_eq!(
+        ends(&unit).unwrap(),
+        "unverified: juju trust radarr --scope=cluster"
+    );
     unit.cluster.trust();
     // The fake refuses: what cannot be known is not said.
+    unit.run(Event::UpdateStatus);
+    assert_eq!(ends(&unit).unwrap(), "unverified: run list-backups");
     let outcome = unit.run(Event::UpdateStatus);
     assert_eq!(writes(&outcome), Vec::<String>::new());
-    assert_eq!(unit.status(), before);
     let ago = |hours: i64| Timestamp::now() - SignedDuration::from_hours(hours);
     unit.recovery.standing = Some(Standing {
         last_good: None,
@@ -380,16 +393,18 @@ fn the_status_says_when_the_last_good_backup_was_where_the_charm_may_look() {
     });
     unit.run(Event::UpdateStatus);
     let now = unit.status();
-    assert!(now == before || now.contains("warning"), "{now}");
+    assert!(
+        now.contains("warning") || ends(&unit).unwrap() == "none yet: run backup-now",
+        "{now}"
+    );
     unit.recovery.standing = Some(Standing {
         last_good: None,
         scheduled_since: Some(ago(49)),
     });
     unit.run(Event::UpdateStatus);
     assert!(
-        unit.status().starts_with(&format!(
-            "{before}; warning: no good backup yet, though one was due "
-        )),
+        unit.status()
+            .starts_with("active: warning: no good backup yet, though one was due "),
         "{}",
         unit.status()
     );
@@ -404,8 +419,7 @@ fn the_status_says_when_the_last_good_backup_was_where_the_charm_may_look() {
     });
     unit.run(Event::UpdateStatus);
     assert!(
-        unit.status().starts_with(&format!("{before}; last good backup "))
-            && unit.status().contains(" UTC, 20 MB"),
+        ends(&unit).is_some_and(|last| last.starts_with("last good ") && last.ends_with(" UTC, 20 MB")),
         "{}",
         unit.status()
     );

@@ -16,6 +16,7 @@ use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers, Report};
 use workload_charm::facts::{Container, Facts, Storage};
 use workload_charm::options::{RawOptions, TIMEZONE};
 use workload_charm::profile::{AppProfile, OptionValue};
+use workload_charm::recovery::standing::Told as Backups;
 use workload_charm::steps::plan::{OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
 use workload_charm::steps::{planned, status};
 
@@ -233,10 +234,15 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
     let (start, validated, plan) = planned(profile, facts);
     let told = status::Told {
         start: &start,
-        news: &[],
-        standing: None,
+        news: None,
+        backups: &Backups::NotAsked,
     };
-    let status = status::decide(profile, facts, &validated, &applied(&plan), told);
+    let status = status::decide(profile, facts, &validated, &applied(&plan), told).status;
+    assert!(
+        status.message().chars().count() <= status::LENGTH,
+        "{}",
+        status.message()
+    );
     let mut text = format!("status {}: {}\n", status.name(), status.message());
     // No `..`: a new part of the plan does not compile until it is shown.
     let Plan {

@@ -68,9 +68,8 @@ fn unreachable() -> Error {
     }
 }
 
-fn no_backup(kind: &'static str) -> Error {
+fn no_backup() -> Error {
     Error::NoBackup {
-        kind,
         app: "radarr".to_owned(),
         model: "homelab".to_owned(),
     }
@@ -144,7 +143,7 @@ fn no_backup_not_reached_and_not_allowed_are_three_texts() {
             "cannot list backups: Kubernetes cannot be reached: connection refused; try again when the API server answers",
         ),
         (
-            || no_backup(""),
+            no_backup,
             "there is no backup of radarr in model homelab; run the action backup-now",
         ),
     ];
@@ -502,11 +501,9 @@ fn a_restore_on_the_leader_takes_over_from_a_unit_that_is_gone_and_only_if_it_su
             unit.run(event);
         }
         assert!(!unit.runs());
-        let gone = unit.status();
-        assert!(
-            gone.starts_with("blocked: radarr/1 had the data and is gone"),
-            "{gone}"
-        );
+        let status = unit.status();
+        let gone = "blocked: radarr/1 is gone with the data";
+        assert!(status.starts_with(gone), "{status}");
         unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
         with_config(&mut unit, CONFIG);
         unit.recovery.well = answers.into();
@@ -526,7 +523,7 @@ fn a_restore_on_the_leader_takes_over_from_a_unit_that_is_gone_and_only_if_it_su
             assert_eq!(bound, "radarr/1");
             assert!(!unit.runs());
             // This engine leaves the new content there, which the status tells of.
-            assert!(unit.status().starts_with(&gone), "{}", unit.status());
+            assert!(unit.status().starts_with(gone), "{}", unit.status());
         }
     }
 }

@@ -96,7 +96,7 @@ pub fn decide(question: &Question<'_>, facts: &BackupFacts) -> Decision {
             let problem = Problem::new(
                 format!("pod {}", question.pod),
                 error.to_string(),
-                "tried again at the next update-status",
+                "retrying at update-status",
             );
             return undecided(question, "Kubernetes gave no answer", Some(problem));
         }

@@ -104,7 +104,7 @@ restarted for it, and clients read the new one from the secret. Empty or `none`:
         default: "none",
         description: "What an app whose config volume holds nothing is brought back from before it first runs: `none`, `latest` \
 (the newest good backup of an app of this name in a model of this name), or a backup's uid or name. Needs --trust. Without any backup the app starts \
-fresh; as long as a backup cannot be brought back for another reason it does not start. Never used on a volume that holds anything.",
+fresh; as long as a backup cannot be brought back for another reason it does not start, and `none` lets it start fresh. Never used on a volume that holds anything.",
         has_it: |profile| profile.storage.is_some(),
     };
     /// Time zone of the workload.

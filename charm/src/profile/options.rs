@@ -128,7 +128,7 @@ impl AppOption {
         if !self.choices.is_empty() {
             return self.choices.get(text).cloned().ok_or_else(|| {
                 let words: Vec<&str> = self.choices.keys().map(String::as_str).collect();
-                Unfit::new(format!("must be one of {}", words.join(", ")), example())
+                Unfit::new(format!("is none of {}", words.join(", ")), example())
             });
         }
         if self.lower_case && text.chars().any(char::is_uppercase) {

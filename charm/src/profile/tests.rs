@@ -155,7 +155,7 @@ fn options_are_judged() {
     assert_eq!(level.judge(&text("debug")), Ok("2".to_owned()));
     assert_eq!(
         level.judge(&text("loud")),
-        Err(Unfit::new("must be one of debug, info", "debug"))
+        Err(Unfit::new("is none of debug, info", "debug"))
     );
     assert_eq!(seconds.judge(&OptionValue::Int(5)), Ok("5".to_owned()));
     assert_eq!(

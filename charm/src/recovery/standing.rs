@@ -1,6 +1,6 @@
 //! How the app's backups stand: when the last good one was, and whether one is overdue.
 
-use config_recovery::backups::Standing;
+use config_recovery::backups::{LastGood, Standing};
 use jiff::{SignedDuration, Timestamp};
 use velero_backup_config::Schedule;
 
@@ -9,69 +9,82 @@ use super::texts::{size, time};
 use crate::backup::{BackupFacts, Seen};
 use crate::env::Env;
 use crate::facts::Facts;
+use crate::names::LIST_BACKUPS;
 use crate::steps::validate::ValidatedApp;
 
 /// How long after its time a backup may end before it is missed. Many apps may be backed up at once.
 const GRACE: SignedDuration = SignedDuration::from_hours(1);
 
+/// What the status says of the app's backups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// Nothing: they were not looked at.
+    NotAsked,
+    /// The charm may not look at them, so that nobody knows whether they hold anything.
+    NotAllowed,
+    /// They could not be looked at.
+    Unknown,
+    /// What was seen.
+    Seen {
+        /// The last good one, if there is one.
+        last: Option<String>,
+        /// That one is overdue.
+        warning: Option<String>,
+    },
+}
+
 /// Reads how the app's backups stand, on the unit with the data. Only with trust and a relation, and where the pod was
 /// looked at: this takes three requests.
-pub fn look(env: Env<'_>, facts: &Facts, validated: &ValidatedApp) -> Option<String> {
-    let BackupFacts::Read(volume) = &facts.volume else {
-        return None;
+pub fn look(env: Env<'_>, facts: &Facts, validated: &ValidatedApp) -> Told {
+    let (BackupFacts::Read(volume), Some(Ok(backup))) = (&facts.volume, &validated.backup) else {
+        return Told::NotAsked;
     };
-    // Whoever may not read a claim may not read a backup.
-    let is_trusted = matches!(volume.claim, Seen::Known(_));
-    let Some(Ok(backup)) = &validated.backup else {
-        return None;
-    };
-    if !facts.data.is_here() || !facts.is_backed_up || !is_trusted {
-        return None;
+    if !facts.data.is_here() || !facts.is_backed_up {
+        return Told::NotAsked;
+    }
+    match volume.claim {
+        Seen::Known(_) => {}
+        // Whoever may not read a claim may not read a backup.
+        Seen::NotAllowed => return Told::NotAllowed,
+        Seen::Unknown(_) => return Told::NotAsked,
     }
     match env.recovery.standing(&own_id(env.juju)) {
-        Ok(standing) => text(&standing, backup.request.spec().schedule(), Timestamp::now()),
-        // It says nothing about the app, the next event asks again, and list-backups says why. To log it would be a line every
-        // five minutes.
-        Err(_) => None,
+        Ok(standing) => told(&standing, backup.request.spec().schedule(), Timestamp::now()),
+        // The next event asks again, and list-backups says why. To log it would be a line every five minutes.
+        Err(_) => Told::Unknown,
     }
 }
 
-/// What the status says of it; nothing when there was no backup yet and none is due.
-pub fn text(standing: &Standing, schedule: Option<&Schedule>, now: Timestamp) -> Option<String> {
+/// What the status says of a standing.
+pub fn told(standing: &Standing, schedule: Option<&Schedule>, now: Timestamp) -> Told {
     let last = standing.last_good.as_ref();
     let since = last.and_then(|last| last.time).or(standing.scheduled_since);
     let due = schedule
         .zip(since)
         .and_then(|(schedule, since)| schedule.next_after(since));
     let missed = due.filter(|due| now.duration_since(*due) > GRACE);
-    let Some(last) = last else {
-        return missed.map(|due| {
-            format!(
-                "warning: no good backup yet, though one was due {}; run list-backups",
+    let when = |backup: &LastGood| backup.time.map(time).unwrap_or_default();
+    Told::Seen {
+        last: last.map(|last| {
+            let bytes = last.bytes.map(|bytes| format!(", {}", size(bytes)));
+            format!("last good {}{}", when(last), bytes.unwrap_or_default())
+        }),
+        warning: missed.map(|due| match last {
+            Some(last) => format!(
+                "warning: no good backup since {}, due {}; run {LIST_BACKUPS}",
+                when(last),
                 time(due)
-            )
-        });
-    };
-    let when = last.time.map(time).unwrap_or_default();
-    let bytes = last
-        .bytes
-        .map(|bytes| format!(", {}", size(bytes)))
-        .unwrap_or_default();
-    let missed = missed
-        .map(|due| {
-            format!(
-                "; warning: none since, though one was due {}; run list-backups",
+            ),
+            None => format!(
+                "warning: no good backup yet, though one was due {}; run {LIST_BACKUPS}",
                 time(due)
-            )
-        })
-        .unwrap_or_default();
-    Some(format!("last good backup {when}{bytes}{missed}"))
+            ),
+        }),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use config_recovery::backups::LastGood;
-
     use super::*;
 
     fn at(text: &str) -> Timestamp {
@@ -94,29 +107,31 @@ mod tests {
     fn a_backup_is_missed_when_its_time_has_passed_by_an_hour() {
         let nightly = Schedule::daily_at(3 * 60);
         let now = at("2026-11-24T12:00:00Z");
-        let told = |standing: &Standing| text(standing, Some(&nightly), now).unwrap_or_default();
-        assert_eq!(told(&standing(None, None)), "");
-        assert_eq!(told(&standing(None, Some("2026-11-24T03:10:00Z"))), "");
+        let seen = |standing: &Standing, schedule| match told(standing, schedule, now) {
+            Told::Seen { last, warning } => (last.unwrap_or_default(), warning.unwrap_or_default()),
+            other => panic!("{other:?}"),
+        };
+        let told = |last, since| seen(&standing(last, since), Some(&nightly));
+        let nothing = || (String::new(), String::new());
+        assert_eq!(told(None, None), nothing());
+        assert_eq!(told(None, Some("2026-11-24T03:10:00Z")), nothing());
         assert_eq!(
-            told(&standing(None, Some("2026-11-24T02:10:00Z"))),
+            told(None, Some("2026-11-24T02:10:00Z")).1,
             "warning: no good backup yet, though one was due 2026-11-24 03:00 UTC; run list-backups"
         );
+        let begin = Some("2026-11-01T00:00:00Z");
         assert_eq!(
-            told(&standing(
-                Some("2026-11-24T03:12:40Z"),
-                Some("2026-11-01T00:00:00Z")
-            )),
-            "last good backup 2026-11-24 03:12 UTC, 20 MB"
+            told(Some("2026-11-24T03:12:40Z"), begin),
+            ("last good 2026-11-24 03:12 UTC, 20 MB".to_owned(), String::new())
         );
         assert_eq!(
-            told(&standing(
-                Some("2026-11-22T03:12:40Z"),
-                Some("2026-11-01T00:00:00Z")
-            )),
-            "last good backup 2026-11-22 03:12 UTC, 20 MB; warning: none since, though one was due 2026-11-23 03:00 UTC; \
-             run list-backups"
+            told(Some("2026-11-22T03:12:40Z"), begin).1,
+            "warning: no good backup since 2026-11-22 03:12 UTC, due 2026-11-23 03:00 UTC; run list-backups"
         );
-        let by_hand = text(&standing(Some("2026-11-22T03:12:40Z"), None), None, now);
-        assert_eq!(by_hand.unwrap(), "last good backup 2026-11-22 03:12 UTC, 20 MB");
+        let by_hand = seen(&standing(Some("2026-11-22T03:12:40Z"), None), None);
+        assert_eq!(
+            by_hand,
+            ("last good 2026-11-22 03:12 UTC, 20 MB".to_owned(), String::new())
+        );
     }
 }

@@ -52,7 +52,7 @@ pub fn told(error: &Error, app: &str) -> String {
 }
 
 /// What to do about an error of the engine in this charm.
-fn next_step(error: &Error, app: &str) -> Option<String> {
+pub fn next_step(error: &Error, app: &str) -> Option<String> {
     match error {
         Error::NotAllowed { .. } => Some(format!("juju trust {app} --scope=cluster")),
         Error::RolledBack { cause, .. } => next_step(cause, app),

@@ -33,6 +33,7 @@ use crate::names::{BACKUP_ENDPOINT, check_name, is_about_backups, pod_name};
 use crate::options::RawOptions;
 use crate::profile::{AppProfile, CreatedBy, VersionFile};
 use crate::recovery::texts::told;
+use crate::remembered::Remembered;
 use crate::volume::holds_nothing;
 
 /// How much is read.
@@ -63,6 +64,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
     let options = RawOptions::read(profile, juju.config()?)?;
     // A new image comes with a new container; no hook tool reads the version back to compare.
     let new_container = matches!(event, Event::PebbleReady(_));
+    let remembered = Remembered::read(juju)?;
     let container = container(pebble, profile, new_container);
     let starts =
         matches!(&container, Container::Ready(ready) if ready.service != Some(ServiceStatus::Active));
@@ -115,7 +117,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
     };
     // Looked at in every event: a pod that was recreated has lost its annotations.
     let about_backups = is_backed_up || has_to_do_with_backups(juju, profile)?;
-    let pod = if about_backups || leader && is_about_media(juju, &media)? {
+    let pod = if about_backups || leader && is_about_media(event, &media, &remembered) {
         Some(cluster.pod(&pod_name(juju)))
     } else {
         None
@@ -151,6 +153,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         data,
         options,
         metadata: metadata::check(context.charm_dir(), profile),
+        remembered,
         container,
         storage,
         credentials,
@@ -255,18 +258,15 @@ fn is_content(juju: &Juju) -> Result<bool, CharmError> {
 }
 
 /// Whether the pod has to be compared with what the relation media-storage says.
-fn is_about_media(juju: &Juju, media: &Media) -> Result<bool, CharmError> {
+fn is_about_media(event: &Event, media: &Media, remembered: &Remembered) -> bool {
     match media {
-        Media::Provided(_) => Ok(true),
+        Media::Provided(_) => true,
         // Most apps never had media: their pod is not read for that.
         Media::NotRelated => {
-            let relation = juju.context().event().relation();
-            Ok(
-                relation.is_some_and(|relation| relation.endpoint == media::ENDPOINT)
-                    || juju.status()?.message.contains(media::ENDPOINT),
-            )
+            let mut relation = event.relation().into_iter();
+            remembered.media_unsettled || relation.any(|relation| relation.endpoint == media::ENDPOINT)
         }
-        _ => Ok(false),
+        _ => false,
     }
 }
 

@@ -21,6 +21,8 @@ pub mod start_restored;
 pub mod status;
 pub mod validate;
 
+use jiff::Timestamp;
+
 use self::apply::Applied;
 use self::gather::{Look, gather};
 use self::plan::{Plan, WorkloadPlan};
@@ -30,7 +32,9 @@ use self::validate::ValidatedApp;
 use crate::CharmError;
 use crate::env::Env;
 use crate::facts::Facts;
+use crate::options::RESTORE_ON_DEPLOY;
 use crate::recovery::standing;
+use crate::remembered::{OnDeploy, Remembered};
 
 /// What an action asks of the line beside what every dispatch does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,16 +97,35 @@ impl<'a> Line<'a> {
     }
 
     fn finish(self) -> Result<Ended, CharmError> {
-        let Prepared { facts, start, news } = &self.prepared;
-        let standing = standing::look(self.env, facts, &self.validated);
-        let outcome = apply::apply(self.env, self.plan)?;
-        let told = status::Told {
+        let Prepared {
+            facts,
             start,
             news,
-            standing: standing.as_deref(),
+            damaged,
+        } = self.prepared;
+        let (juju, profile) = (self.env.juju, self.env.profile);
+        let backups = standing::look(self.env, &facts, &self.validated);
+        let outcome = apply::apply(self.env, self.plan)?;
+        let asked = facts.options.text(&RESTORE_ON_DEPLOY);
+        let before = facts.remembered.clone().as_of(asked);
+        let mut remembered = Remembered {
+            media_unsettled: false,
+            damaged: OnDeploy::found(asked, damaged, before.damaged),
+            news: OnDeploy::found(asked, news, before.news),
         };
-        let status = status::decide(self.env.profile, facts, &self.validated, &outcome, told);
-        self.env.juju.set_status(&status)?;
+        let told = status::Told {
+            start: &start,
+            news: remembered.fresh_news(Timestamp::now()),
+            backups: &backups,
+        };
+        let decided = status::decide(profile, &facts, &self.validated, &outcome, told);
+        remembered.media_unsettled = decided.is_about_media;
+        if juju.set_status(&decided.status)?
+            && let Some(whole) = decided.whole
+        {
+            log::warn!("{whole}");
+        }
+        remembered.keep(juju, &facts.remembered)?;
         Ok(Ended {
             workload: outcome.workload,
             refused: self.refused,

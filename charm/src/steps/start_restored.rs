@@ -11,6 +11,7 @@ use super::status::{self, Told};
 use super::validate;
 use crate::env::Env;
 use crate::recovery::health;
+use crate::recovery::standing::Told as Backups;
 
 /// Starts the app, and returns when it is healthy.
 ///
@@ -35,11 +36,11 @@ pub fn start_restored(env: Env<'_>, patience: Duration) -> Result<(), String> {
     if !starts {
         let told = Told {
             start: &start,
-            news: &[],
-            standing: None,
+            news: None,
+            backups: &Backups::NotAsked,
         };
-        let status = status::decide(profile, &facts, &validated, &outcome, told);
-        return Err(status.message().to_owned());
+        let decided = status::decide(profile, &facts, &validated, &outcome, told);
+        return Err(decided.status.message().to_owned());
     }
     health::wait(env, &health_url(profile, settings), patience)
 }

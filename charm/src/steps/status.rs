@@ -1,7 +1,12 @@
 //! Step 7. The one status that a dispatch ends with: pure, from what was found and what was done.
 //!
-//! First match wins; every text names the thing, the reason and the next step. Active claims that a backup
-//! exists only where the cluster showed one: the relation tells nothing back.
+//! [`CANDIDATES`] is the list of everything that can be wrong, in the order in which it matters: what keeps the charm from
+//! seeing the app, what keeps the app from running, what it lacks while it runs, what its backups lack. The first that holds is
+//! the status; if none does, the unit is active. Every text names the thing, the reason and the next step. `juju status` shows
+//! about 120 characters of it, so texts aim at [`LENGTH`], and one that is longer all the same, because of what others said, loses
+//! the middle and not the next step; the log has the whole of it.
+//!
+//! Active claims that a backup exists only where the cluster showed one: the relation tells nothing back.
 
 use juju_charm::Status;
 use juju_charm::pebble::CheckStatus;
@@ -15,19 +20,73 @@ use crate::data_unit::{DataUnit, Peers};
 use crate::facts::{Container, Facts};
 use crate::kubernetes::ClusterError;
 use crate::media::{self, Mounting, claim};
-use crate::names::{BACKUP_NOW, RESTORE_FROM_BACKUP};
+use crate::names::{BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP};
+use crate::problem::short;
 use crate::profile::AppProfile;
+use crate::recovery::standing::Told as Backups;
+
+/// How many characters a status has at most where the charm alone words it.
+pub const LENGTH: usize = 100;
+
+/// How many characters of a status `juju status` shows.
+const SHOWN: usize = 120;
 
 /// What earlier steps have to say.
 #[derive(Debug, Clone, Copy)]
 pub struct Told<'a> {
     /// Whether the app may run.
     pub start: &'a Start,
-    /// What was done with the config volume, a line each.
-    pub news: &'a [String],
+    /// What was done with the config volume.
+    pub news: Option<&'a str>,
     /// How the app's backups stand.
-    pub standing: Option<&'a str>,
+    pub backups: &'a Backups,
 }
+
+/// The status, and what it is about.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// The status.
+    pub status: Status,
+    /// The whole text, where the status has not all of it.
+    pub whole: Option<String>,
+    /// Whether it is about the relation media-storage, which a later dispatch has to look at again.
+    pub is_about_media: bool,
+}
+
+/// All that is known at the end of a dispatch.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    profile: &'a AppProfile,
+    facts: &'a Facts,
+    validated: &'a ValidatedApp,
+    outcome: &'a Outcome,
+    told: Told<'a>,
+}
+
+/// What a candidate is about, as far as later dispatches have to know.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum About {
+    Media,
+    Else,
+}
+
+type Candidate = (About, fn(Known<'_>) -> Option<Status>);
+
+/// Everything that can be wrong: the first that holds counts.
+const CANDIDATES: [Candidate; 12] = [
+    (About::Else, metadata),
+    (About::Else, container),
+    (About::Else, may_not_start),
+    (About::Else, workload_options),
+    (About::Else, workload_failed),
+    (About::Media, media_held_up),
+    (About::Else, no_answer),
+    (About::Else, rotation_option),
+    (About::Else, backup_options),
+    (About::Else, backups_held_up),
+    (About::Media, media_not_kept_out),
+    (About::Media, media_on_their_way),
+];
 
 /// Decides the unit's status.
 pub fn decide(
@@ -36,115 +95,82 @@ pub fn decide(
     validated: &ValidatedApp,
     outcome: &Outcome,
     told: Told<'_>,
-) -> Status {
-    let applied = &outcome.workload;
-    let app = &facts.app;
-    if let Err(problem) = &facts.metadata {
-        return Status::Blocked(problem.to_string());
-    }
-    let container = match &facts.container {
-        Container::NotReachable => {
-            return Status::Waiting(format!(
-                "container {}: Pebble is not responding; retrying on pebble-ready, else kubectl describe pod",
-                profile.name
-            ));
-        }
-        Container::Faulty { reason } => {
-            return Status::Waiting(format!(
-                "container {}: {reason}; tried again at the next update-status, details in juju debug-log",
-                profile.name
-            ));
-        }
-        Container::Ready(container) => container,
+) -> Decided {
+    let known = Known {
+        profile,
+        facts,
+        validated,
+        outcome,
+        told,
     };
-    if let Err(blocker) = told.start {
-        let text = blocker.text.clone();
-        return if blocker.needs_somebody {
-            Status::Blocked(text)
-        } else {
-            Status::Waiting(text)
-        };
+    let mut candidates = CANDIDATES.iter();
+    let first = candidates.find_map(|(about, holds)| Some((*about, holds(known)?)));
+    let (about, status) = first.unwrap_or_else(|| (About::Else, active(known)));
+    let short = cut(status.message());
+    let whole = (short != status.message()).then(|| status.message().to_owned());
+    Decided {
+        status: match status {
+            Status::Active(_) => Status::Active(short),
+            Status::Waiting(_) => Status::Waiting(short),
+            Status::Maintenance(_) => Status::Maintenance(short),
+            Status::Blocked(_) => Status::Blocked(short),
+        },
+        whole,
+        is_about_media: about == About::Media,
     }
-    let settings = match &validated.workload {
-        Ok(settings) => settings,
-        Err(problem) => return Status::Blocked(problem.to_string()),
-    };
-    if let Applied::Failed { reason } = applied {
-        return Status::Blocked(format!(
-            "container {}: {reason}; look at juju debug-log and kubectl logs, fixes take effect at the next update-status",
-            profile.name
-        ));
-    }
-    if let Some(status) = media_held_up(facts, &validated.media, outcome) {
-        return status;
-    }
-    if applied == &Applied::Unchanged && container.check == Some(CheckStatus::Down) {
-        return Status::Waiting(format!(
-            "{}: no answer at {}; look at kubectl logs of container {}",
-            profile.title,
-            plan::health_url(profile, settings),
-            profile.name
-        ));
-    }
-    if let Err(problem) = &validated.rotation {
-        return Status::Blocked(problem.to_string());
-    }
-    let backup = match &validated.backup {
-        Some(Ok(backup)) => Some(backup),
-        Some(Err(problem)) => return Status::Blocked(problem.to_string()),
-        None => None,
-    };
-    if let Some(backup) = backup
-        && let Some(status) = backups_held_up(facts, backup, outcome)
-    {
-        return status;
-    }
-    if let Some(status) = media_not_kept_out(facts, &validated.media, outcome) {
-        return status;
-    }
-    if let (Mounting::Change(change), Some(Ok(()))) = (&validated.media, &outcome.mounted) {
-        let what = match &change.mount {
-            Some(mount) => format!("claim {} is being mounted at {}", mount.claim, mount.path),
-            None => "its claim is being unmounted".to_owned(),
-        };
-        return Status::Waiting(format!(
-            "relation {}: {what}; goes on in the new pod, otherwise look at kubectl describe pod",
-            media::ENDPOINT
-        ));
-    }
-    let about_backups = backup.map(|backup| {
-        if !facts.is_backed_up {
-            return format!("no backups: juju integrate {app} velero-operator");
-        }
-        match &backup.when {
-            None => format!("no scheduled backups: juju config {app} backup-schedule=daily"),
-            Some(when) => format!("backups asked for: {when}, each kept {}", backup.retention),
-        }
-    });
-    let goes_first = goes_first(facts);
-    let texts = told.news.iter().chain(&goes_first).chain(&profile.deprecated);
-    let texts: Vec<&str> = texts
-        .chain(&about_backups)
-        .map(String::as_str)
-        .chain(told.standing)
-        .collect();
-    Status::Active(texts.join("; "))
 }
 
-/// That a scale-down takes this unit and its data.
-fn goes_first(facts: &Facts) -> Option<String> {
-    let is_tracked = facts.data == DataUnit::Here && matches!(facts.peers, Peers::Related(_));
-    let stays = last_to_stay(&facts.unit).filter(|_| is_tracked)?;
-    Some(format!(
-        "a scale-down removes this unit and its data: {BACKUP_NOW} before it, {RESTORE_FROM_BACKUP} on {stays} after it"
-    ))
+fn metadata(known: Known<'_>) -> Option<Status> {
+    let problem = known.facts.metadata.as_ref().err()?;
+    Some(Status::Blocked(problem.to_string()))
+}
+
+fn container(known: Known<'_>) -> Option<Status> {
+    let name = &known.profile.name;
+    match &known.facts.container {
+        Container::NotReachable => Some(Status::Waiting(format!(
+            "container {name}: no answer from Pebble; retrying on pebble-ready, else kubectl describe pod"
+        ))),
+        Container::Faulty { reason } => Some(Status::Waiting(format!(
+            "container {name}: {}; retrying at update-status, see juju debug-log",
+            short(reason, 40)
+        ))),
+        Container::Ready(_) => None,
+    }
+}
+
+fn may_not_start(known: Known<'_>) -> Option<Status> {
+    let blocker = known.told.start.as_ref().err()?;
+    let text = blocker.text.clone();
+    Some(if blocker.needs_somebody {
+        Status::Blocked(text)
+    } else {
+        Status::Waiting(text)
+    })
+}
+
+fn workload_options(known: Known<'_>) -> Option<Status> {
+    let problem = known.validated.workload.as_ref().err()?;
+    Some(Status::Blocked(problem.to_string()))
+}
+
+fn workload_failed(known: Known<'_>) -> Option<Status> {
+    let Applied::Failed { reason } = &known.outcome.workload else {
+        return None;
+    };
+    Some(Status::Blocked(format!(
+        "container {}: {}; see juju debug-log; retrying at update-status",
+        known.profile.name,
+        short(reason, 40)
+    )))
 }
 
 /// Why the media are not where the app looks for them, or still there. The workload runs all the same.
-fn media_held_up(facts: &Facts, mounting: &Mounting, outcome: &Outcome) -> Option<Status> {
+fn media_held_up(known: Known<'_>) -> Option<Status> {
+    let Known { facts, outcome, .. } = known;
     let subject = format!("relation {}", media::ENDPOINT);
-    let again = "tried again at the next update-status";
-    let change = match mounting {
+    let again = "retrying at update-status";
+    let change = match &known.validated.media {
         Mounting::Keep => return None,
         Mounting::Impossible(problem) => return Some(Status::Blocked(problem.to_string())),
         Mounting::Unknown(error) => return Some(Status::Waiting(format!("{subject}: {error}; {again}"))),
@@ -152,58 +178,52 @@ fn media_held_up(facts: &Facts, mounting: &Mounting, outcome: &Outcome) -> Optio
     };
     let error = outcome.mounted.as_ref()?.as_ref().err()?;
     let not_done = match &change.mount {
-        Some(mount) => format!("claim {} is not mounted", mount.claim),
+        Some(mount) => format!("claim {} is not mounted", short(&mount.claim, 20)),
         None => "its claim is still mounted".to_owned(),
     };
     Some(match error {
         error if error.is_forbidden() => Status::Blocked(format!(
-            "{subject}: {not_done}: without trust the charm may not change its pods; juju trust {} --scope=cluster",
+            "{subject}: {not_done}; juju trust {} --scope=cluster",
             facts.app
         )),
         ClusterError::NotFound { .. } => Status::Blocked(format!(
-            "{subject}: {not_done}: there is no such claim; kubectl -n {} get pvc, and look at the charm on the other side",
+            "{subject}: {not_done}, there is none; kubectl -n {} get pvc",
             facts.model
         )),
         error => Status::Waiting(format!("{subject}: {not_done}: {error}; {again}")),
     })
 }
 
-/// Why backups may hold the media, and the data of other apps that share them. The workload runs all the same.
-fn media_not_kept_out(facts: &Facts, mounting: &Mounting, outcome: &Outcome) -> Option<Status> {
-    let mounted = facts.media_claim.as_ref()?;
-    if matches!(mounting, Mounting::Change(_)) {
+fn no_answer(known: Known<'_>) -> Option<Status> {
+    let Known { profile, facts, .. } = known;
+    let (Container::Ready(container), Ok(settings)) = (&facts.container, &known.validated.workload) else {
         return None;
-    }
-    let (subject, claim) = (format!("relation {}", media::ENDPOINT), &mounted.name);
-    let (error, what) = match (&mounted.claim, &outcome.kept_out) {
-        (Err(error), _) => (
-            error,
-            format!("whether claim {claim} is kept out of backups is not known"),
-        ),
-        (Ok(_), Err(error)) => (
-            error,
-            format!(
-                "claim {claim} is not kept out of backups, and what else mounts it would be stored with it"
-            ),
-        ),
-        (Ok(_), Ok(())) => return None,
     };
-    Some(if error.is_forbidden() {
-        Status::Blocked(format!(
-            "{subject}: {what}: {error}; juju trust {} --scope=cluster, or kubectl -n {} label pvc {claim} {}=true",
-            facts.app,
-            facts.model,
-            claim::EXCLUDED
-        ))
-    } else {
+    let is_down = known.outcome.workload == Applied::Unchanged && container.check == Some(CheckStatus::Down);
+    is_down.then(|| {
         Status::Waiting(format!(
-            "{subject}: {what}: {error}; tried again at the next update-status"
+            "{}: no answer at {}; look at kubectl logs of container {}",
+            profile.title,
+            plan::health_url(profile, settings),
+            profile.name
         ))
     })
 }
 
+fn rotation_option(known: Known<'_>) -> Option<Status> {
+    let problem = known.validated.rotation.as_ref().err()?;
+    Some(Status::Blocked(problem.to_string()))
+}
+
+fn backup_options(known: Known<'_>) -> Option<Status> {
+    let problem = known.validated.backup.as_ref()?.as_ref().err()?;
+    Some(Status::Blocked(problem.to_string()))
+}
+
 /// Why a backup would not hold the bytes. The workload runs all the same.
-fn backups_held_up(facts: &Facts, backup: &BackupSettings, outcome: &Outcome) -> Option<Status> {
+fn backups_held_up(known: Known<'_>) -> Option<Status> {
+    let facts = known.facts;
+    let backup = backup(known)?;
     if let (Some(problem), true) = (&backup.decision.problem, facts.is_backed_up) {
         let text = format!("backups: {problem}");
         return Some(match &facts.volume {
@@ -212,13 +232,177 @@ fn backups_held_up(facts: &Facts, backup: &BackupSettings, outcome: &Outcome) ->
             _ => Status::Blocked(text),
         });
     }
-    let error = outcome.marked.as_ref().err()?;
+    let error = known.outcome.marked.as_ref().err()?;
     Some(if error.is_forbidden() {
         Status::Blocked(format!(
             "backups: {error}; juju trust {} --scope=cluster",
             facts.app
         ))
     } else {
-        Status::Waiting(format!("backups: {error}; tried again at the next update-status"))
+        Status::Waiting(format!("backups: {error}; retrying at update-status"))
     })
+}
+
+/// Why backups may hold the media, and the data of other apps that share them. The workload runs all the same.
+fn media_not_kept_out(known: Known<'_>) -> Option<Status> {
+    let Known { facts, outcome, .. } = known;
+    let mounted = facts.media_claim.as_ref()?;
+    if matches!(known.validated.media, Mounting::Change(_)) {
+        return None;
+    }
+    let subject = format!("relation {}", media::ENDPOINT);
+    let claim = &mounted.name;
+    let (error, what) = match (&mounted.claim, &outcome.kept_out) {
+        (Err(error), _) => (error, "may get into backups"),
+        (Ok(_), Err(error)) => (error, "gets into backups"),
+        (Ok(_), Ok(())) => return None,
+    };
+    let what = format!("claim {} {what}", short(claim, 20));
+    Some(if error.is_forbidden() {
+        log::warn!(
+            "{subject}: claim {claim}: {error}; without trust: kubectl -n {} label pvc {claim} {}=true",
+            facts.model,
+            claim::EXCLUDED
+        );
+        Status::Blocked(format!(
+            "{subject}: {what}; juju trust {} --scope=cluster",
+            facts.app
+        ))
+    } else {
+        Status::Waiting(format!("{subject}: {what}: {error}; retrying at update-status"))
+    })
+}
+
+fn media_on_their_way(known: Known<'_>) -> Option<Status> {
+    let (Mounting::Change(change), Some(Ok(()))) = (&known.validated.media, &known.outcome.mounted) else {
+        return None;
+    };
+    let what = match &change.mount {
+        Some(mount) => format!(
+            "mounting claim {} at {}",
+            short(&mount.claim, 20),
+            short(&mount.path, 20)
+        ),
+        None => "unmounting its claim".to_owned(),
+    };
+    Some(Status::Waiting(format!(
+        "relation {}: {what} in a new pod, else kubectl describe pod",
+        media::ENDPOINT
+    )))
+}
+
+/// What is asked for, where the options say something that can be.
+fn backup<'a>(known: Known<'a>) -> Option<&'a BackupSettings> {
+    known.validated.backup.as_ref()?.as_ref().ok()
+}
+
+/// What there is to say of an app that is as it should be: the more important first, as much as fits.
+fn active(known: Known<'_>) -> Status {
+    let Known {
+        profile, facts, told, ..
+    } = known;
+    let app = &facts.app;
+    let about_backups = backup(known).map(|backup| {
+        if !facts.is_backed_up {
+            return format!("no backups: juju integrate {app} velero-operator");
+        }
+        let asked = match &backup.when {
+            None => format!("no scheduled backups: juju config {app} backup-schedule=daily"),
+            Some(when) => format!(
+                "backups asked for: {}, kept {}",
+                short(when, 30),
+                backup.retention
+            ),
+        };
+        match told.backups {
+            Backups::NotAllowed => format!("{asked}; unverified: juju trust {app} --scope=cluster"),
+            Backups::Unknown => format!("{asked}; unverified: run {LIST_BACKUPS}"),
+            Backups::Seen { last: Some(last), .. } => format!("{asked}; {last}"),
+            Backups::Seen { last: None, .. } => format!("{asked}; none yet: run {BACKUP_NOW}"),
+            Backups::NotAsked => asked,
+        }
+    });
+    let warning = match told.backups {
+        Backups::Seen { warning, .. } => warning.as_deref(),
+        _ => None,
+    };
+    let goes_first = goes_first(facts);
+    let texts = [
+        warning,
+        goes_first.as_deref(),
+        told.news,
+        profile.deprecated.as_deref(),
+        about_backups.as_deref(),
+    ];
+    Status::Active(joined(texts.into_iter().flatten()))
+}
+
+/// The texts that fit; the first is always among them.
+fn joined<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    let mut whole = String::new();
+    for text in texts {
+        if whole.is_empty() {
+            whole.push_str(text);
+        } else if whole.chars().count() + "; ".len() + text.chars().count() <= LENGTH {
+            whole.push_str("; ");
+            whole.push_str(text);
+        }
+    }
+    whole
+}
+
+/// That a scale-down takes this unit and its data.
+fn goes_first(facts: &Facts) -> Option<String> {
+    let is_tracked = facts.data == DataUnit::Here && matches!(facts.peers, Peers::Related(_));
+    let stays = last_to_stay(&facts.unit).filter(|_| is_tracked)?;
+    Some(format!(
+        "scaling down removes this unit's data: {BACKUP_NOW} before, {RESTORE_FROM_BACKUP} on {stays} after"
+    ))
+}
+
+/// The text with as much of its middle as fits before the next step, which comes last.
+fn cut(text: &str) -> String {
+    let length = text.chars().count();
+    if length <= SHOWN {
+        return text.to_owned();
+    }
+    let (rest, next_step) = text.rsplit_once("; ").unwrap_or((text, ""));
+    let end = match next_step {
+        "" => "…".to_owned(),
+        next_step => format!("…; {}", short(next_step, SHOWN - 2)),
+    };
+    let begin = SHOWN.saturating_sub(end.chars().count());
+    let begin: String = rest.chars().take(begin).collect();
+    format!("{}{end}", begin.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_keeps_its_begin_and_its_next_step() {
+        let reason = "x".repeat(200);
+        let text = cut(&format!(
+            "config volume: {reason}; juju trust radarr --scope=cluster"
+        ));
+        assert!(text.starts_with("config volume: xxx"), "{text}");
+        assert!(text.ends_with("x…; juju trust radarr --scope=cluster"), "{text}");
+        assert_eq!(text.chars().count(), SHOWN);
+        assert_eq!(cut(&reason).chars().count(), SHOWN);
+        let exact = "y".repeat(SHOWN);
+        assert_eq!(cut(&exact), exact);
+        let huge = cut(&format!("a; {}", "z".repeat(500)));
+        assert!(huge.chars().count() <= SHOWN + 2, "{huge}");
+    }
+
+    #[test]
+    fn what_does_not_fit_beside_the_more_important_is_left_out() {
+        let long = "b".repeat(LENGTH);
+        assert_eq!(joined(["a", &long, "c"].into_iter()), "a; c");
+        assert_eq!(joined([long.as_str(), "c"].into_iter()), long);
+        assert_eq!(joined(std::iter::empty()), "");
+        let rest = "d".repeat(LENGTH - 3);
+        assert_eq!(joined(["a", &rest].into_iter()).len(), LENGTH);
+    }
 }

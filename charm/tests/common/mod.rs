@@ -16,6 +16,7 @@ use workload_charm::ingress::{Ingress, Related};
 use workload_charm::media::{Media, MediaStorage};
 use workload_charm::options::{self, RawOptions};
 use workload_charm::profile::{AppProfile, CreatedBy, Format, OptionValue, User};
+use workload_charm::remembered::Remembered;
 use workload_charm::steps::apply::{Applied, Outcome};
 use workload_charm::steps::plan::{Plan, WorkloadPlan};
 
@@ -97,6 +98,7 @@ pub fn fresh(profile: &AppProfile) -> Facts {
             None => DataUnit::NotTracked,
         },
         options: RawOptions::default(),
+        remembered: Remembered::default(),
         metadata: Ok(()),
         container: Container::Ready(new_container()),
         storage: match &profile.storage {

@@ -181,6 +181,16 @@ impl Unit {
         self._folder.path().join("volume")
     }
 
+    /// The pod is another one: what the unit had beside its charm's folder is gone.
+    pub fn loses_its_disk(&self) {
+        for entry in std::fs::read_dir(self._folder.path()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+    }
+
     /// The app has content in its volume. The container's files are elsewhere: Pebble is in memory.
     pub fn app_fills_its_volume(&self) {
         if self.profile.storage.is_some() {

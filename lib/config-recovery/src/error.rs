@@ -50,11 +50,17 @@ pub enum Error {
     /// The cluster does not know Velero's resources.
     #[error("cannot find Velero: the cluster has no {0}")]
     NoVelero(String),
-    /// The app has no backup at all, or none that could be restored.
-    #[error("there is no {kind}backup of {app} in model {model}")]
+    /// The app has no backup at all.
+    #[error("there is no backup of {app} in model {model}")]
     NoBackup {
-        /// "" for none at all, "good " when there are some that are no good.
-        kind: &'static str,
+        /// The application.
+        app: String,
+        /// Its model.
+        model: String,
+    },
+    /// The app has backups, and none of them is good.
+    #[error("there is no good backup of {app} in model {model}")]
+    NoGoodBackup {
         /// The application.
         app: String,
         /// Its model.
@@ -217,7 +223,7 @@ impl Error {
             Self::NoVelero(_) => {
                 "deploy velero-operator in this cluster, or point to the cluster that has it".to_owned()
             }
-            Self::NoBackup { .. } => {
+            Self::NoBackup { .. } | Self::NoGoodBackup { .. } => {
                 "run the action backup-now, or name another app or model with from-app and from-model"
                     .to_owned()
             }

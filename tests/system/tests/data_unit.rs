@@ -84,7 +84,7 @@ fn the_app_stays_where_its_data_are_when_another_unit_leads() {
         );
         assert_eq!(
             status(&house, OTHER),
-            "blocked: standby: radarr/0 has the data and runs Radarr; for one unit: juju scale-application radarr 1"
+            "blocked: standby: radarr/0 has the data; for one unit: juju scale-application radarr 1"
         );
         assert_eq!(data_unit(&house).as_deref(), Some(UNIT));
         assert_eq!(house.juju.schedules().len(), 1);
@@ -151,9 +151,9 @@ fn after_a_refresh_from_a_charm_without_peers_the_app_starts_where_data_are() {
     );
     assert_eq!(
         status(&house, UNIT),
-        "blocked: radarr/1 has the data; scaling down removes it: backup-now there, scale down, restore-from-backup on radarr/0"
+        "blocked: radarr/1 has the data: backup-now there, scale down, then restore-from-backup on radarr/0"
     );
-    let warning = "active: a scale-down removes this unit and its data: backup-now before it, restore-from-backup on radarr/0 after it";
+    let warning = "active: scaling down removes this unit's data: backup-now before, restore-from-backup on radarr/0 after";
     assert!(
         status(&house, OTHER).starts_with(warning),
         "{}",
@@ -168,7 +168,7 @@ fn data_that_went_with_their_unit_are_not_replaced_by_an_empty_app() {
     update_all(&mut house);
     assert_eq!(
         status(&house, UNIT),
-        "blocked: radarr/1 had the data and is gone: restore-from-backup here, or juju scale-application radarr 2"
+        "blocked: radarr/1 is gone with the data: restore-from-backup, or juju scale-application radarr 2"
     );
     assert!(!runs(&house, UNIT) && !file(&house, UNIT).exists() && !is_stored(&house, UNIT));
     let spec = house.juju.app_bag("radarr", ENDPOINT).unwrap()["spec"].clone();

@@ -143,7 +143,7 @@ fn backups_are_listed_with_what_they_hold_and_the_status_names_the_last_good_one
     house.juju.update_status(UNIT).unwrap();
     let status = house.status().unwrap();
     assert!(
-        status.starts_with("active: ") && status.contains("; last good backup 2026-11-24 03:12 UTC, 20 MB"),
+        status.starts_with("active: ") && status.contains("; last good 2026-11-24 03:12 UTC, 20 MB"),
         "{status}"
     );
     let requests = house.juju.cluster_requests();

@@ -163,17 +163,17 @@ fn is_here(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
             is_present: true,
         } => {
             let text = match last_to_stay(other) {
+                _ if holds_data(facts) => {
+                    format!(
+                        "{other} has the data, and this volume some: save it before you scale down or restore here"
+                    )
+                }
                 Some(stays) => format!(
-                    "{other} has the data; scaling down removes it: {BACKUP_NOW} there, scale down, {RESTORE_FROM_BACKUP} on {stays}{}",
-                    replaces(facts)
+                    "{other} has the data: {BACKUP_NOW} there, scale down, then {RESTORE_FROM_BACKUP} on {stays}"
                 ),
-                None if holds_data(facts) => format!(
-                    "standby: {other} has the data and runs {title}; this volume has some too, and scaling down removes it: \
-                     first save what you need of it"
-                ),
-                None => format!(
-                    "standby: {other} has the data and runs {title}; for one unit: juju scale-application {app} 1"
-                ),
+                None => {
+                    format!("standby: {other} has the data; for one unit: juju scale-application {app} 1")
+                }
             };
             StartBlocker {
                 reason: Reason::Standby,
@@ -184,15 +184,19 @@ fn is_here(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
         }
         DataUnit::Elsewhere { unit: gone, .. } if facts.leader => needs(
             Reason::DataUnitGone,
-            format!(
-                "{gone} had the data and is gone: {RESTORE_FROM_BACKUP} here, or juju scale-application {app} {}{}",
-                gone.number().saturating_add(1),
-                replaces(facts)
-            ),
+            match holds_data(facts) {
+                true => format!(
+                    "{gone} is gone with the data; this volume has some: save it, then {RESTORE_FROM_BACKUP} here"
+                ),
+                false => format!(
+                    "{gone} is gone with the data: {RESTORE_FROM_BACKUP}, or juju scale-application {app} {}",
+                    gone.number().saturating_add(1)
+                ),
+            },
         ),
         DataUnit::Elsewhere { unit: gone, .. } => waits(
             Reason::DataUnitGone,
-            format!("{gone} had the data and is gone; the status of {app}/leader says what to do"),
+            format!("{gone} is gone with the data; the status of {app}/leader says what to do"),
         ),
         DataUnit::Contested { units } => needs(
             Reason::Contested,
@@ -238,14 +242,6 @@ pub fn last_to_stay(with_data: &UnitName) -> Option<UnitName> {
     (first != *with_data).then_some(first)
 }
 
-/// That a restore is no way to keep what this volume holds.
-fn replaces(facts: &Facts) -> &'static str {
-    match holds_data(facts) {
-        true => "; this volume has some too, which a restore here replaces: first save what you need of it",
-        false => "",
-    }
-}
-
 fn holds_data(facts: &Facts) -> bool {
     matches!(
         facts.storage,
@@ -268,7 +264,7 @@ fn is_whole(
         Exchange::Leftovers if running || situation == Situation::Restoring => Ok(()),
         Exchange::Leftovers => Err(waits(
             Reason::CutOff,
-            "config volume: a restore was cut off; tried again at the next update-status".to_owned(),
+            "config volume: a restore was cut off; retrying at update-status".to_owned(),
         )),
         Exchange::Incomplete => {
             let app = &facts.unit;

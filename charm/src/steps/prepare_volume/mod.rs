@@ -27,8 +27,10 @@ pub struct Prepared {
     pub facts: Facts,
     /// Whether the app may run.
     pub start: Start,
-    /// What was done, for people, a line each.
-    pub news: Vec<String>,
+    /// What was done, for people.
+    pub news: Option<String>,
+    /// What `restore-on-deploy` found to be damaged.
+    pub damaged: Option<String>,
 }
 
 /// Puts the volume right.
@@ -36,37 +38,60 @@ pub struct Prepared {
 /// # Errors
 /// When a hook tool fails.
 pub fn prepare_volume(env: Env<'_>, mut facts: Facts) -> Result<Prepared, CharmError> {
-    let mut news = Vec::new();
+    let mut news = None;
     let mut situation = Situation::Dispatch;
-    let blocked = |facts, news, blocker| {
-        Ok(Prepared {
-            facts,
-            start: Err(blocker),
-            news,
-        })
-    };
     if facts.data == DataUnit::Here {
         match cut_off::mend(env, &facts) {
             Mended::Nothing => {}
             Mended::Whole(text) => {
-                news.push(text);
+                news = Some(text);
                 facts = gather(env, Look::Everything)?;
             }
-            Mended::Not(blocker) => return blocked(facts, news, blocker),
+            Mended::Not(blocker) => return Ok(Prepared::held(facts, blocker)),
         }
         match on_deploy::run(env, &facts) {
             OnDeploy::NotWanted => {}
             OnDeploy::Fresh(text) => {
-                news.push(text);
+                news = Some(text);
                 situation = Situation::NoBackupOnDeploy;
             }
             OnDeploy::Restored(text) => {
-                news.push(text);
+                news = Some(text);
                 facts = gather(env, Look::Everything)?;
             }
-            OnDeploy::Not(blocker) => return blocked(facts, news, blocker),
+            OnDeploy::Damaged(blocker) => {
+                let damaged = Some(blocker.text.clone());
+                let held = Prepared::held(facts, blocker);
+                return Ok(Prepared {
+                    news,
+                    damaged,
+                    ..held
+                });
+            }
+            OnDeploy::Not(blocker) => {
+                return Ok(Prepared {
+                    news,
+                    ..Prepared::held(facts, blocker)
+                });
+            }
         }
     }
     let start = judge(env.profile, &facts, situation);
-    Ok(Prepared { facts, start, news })
+    Ok(Prepared {
+        facts,
+        start,
+        news,
+        damaged: None,
+    })
+}
+
+impl Prepared {
+    fn held(facts: Facts, blocker: StartBlocker) -> Self {
+        Self {
+            facts,
+            start: Err(blocker),
+            news: None,
+            damaged: None,
+        }
+    }
 }

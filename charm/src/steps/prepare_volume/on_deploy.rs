@@ -9,6 +9,7 @@ use std::path::Path;
 use config_recovery::Error;
 use config_recovery::backups::Choice;
 use config_recovery::engine::Wanted;
+use config_recovery::error::causes;
 use juju_charm::{Event, Juju};
 
 use super::may_start::{Reason, StartBlocker, was_emptied};
@@ -16,13 +17,11 @@ use crate::data_unit::{Contents, DataUnit};
 use crate::env::Env;
 use crate::facts::{Container, Exchange, Facts, Storage};
 use crate::options::{RESTORE_ON_DEPLOY, RestoreOnDeploy};
-use crate::recovery::texts::{size, time, told};
+use crate::recovery::texts::{next_step, size, time};
 use crate::recovery::{Lines, NotYet, Recovery, elsewhere, image, own_id};
 use crate::steps::plan::is_running;
 
-/// How the engine calls a backup that came back and was not sound.
-const DAMAGED: &str = " is damaged: ";
-const AGAIN: &str = "; tried again at the next update-status";
+const AGAIN: &str = "retrying at update-status";
 
 /// What came of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,6 +32,8 @@ pub enum OnDeploy {
     Restored(String),
     /// There is no backup: the app starts fresh.
     Fresh(String),
+    /// The backup is damaged, and would be again.
+    Damaged(StartBlocker),
     /// It could not be done.
     Not(StartBlocker),
 }
@@ -70,12 +71,8 @@ pub fn run(env: Env<'_>, facts: &Facts) -> OnDeploy {
         RESTORE_ON_DEPLOY.name(),
         facts.options.text(&RESTORE_ON_DEPLOY)
     );
-    if let Some(text) = known_damage(env.juju, &what) {
-        return OnDeploy::Not(StartBlocker {
-            reason: Reason::RestoreOnDeploy,
-            text,
-            needs_somebody: true,
-        });
+    if let Some(text) = known_damage(env.juju, facts) {
+        return OnDeploy::Damaged(blocker(text, true));
     }
     match restore(env, choice, location) {
         Ok(text) => {
@@ -92,15 +89,14 @@ pub fn run(env: Env<'_>, facts: &Facts) -> OnDeploy {
     }
 }
 
-/// What the status says of a backup that was found damaged: it would be again, and to see that takes a whole restore. It
-/// is tried again in events that somebody causes.
-fn known_damage(juju: &Juju, what: &str) -> Option<String> {
+/// What was said of a backup that was found damaged: it would be again, and to see that takes a whole restore. It is tried
+/// again in events that somebody causes.
+fn known_damage(juju: &Juju, facts: &Facts) -> Option<String> {
     if !matches!(juju.context().event(), Event::UpdateStatus) {
         return None;
     }
-    // Every dispatch ends with this question: it costs no hook tool more.
-    let message = juju.status().ok()?.message;
-    (message.starts_with(&format!("{what}: ")) && message.contains(DAMAGED)).then_some(message)
+    let found = facts.remembered.damaged.as_ref()?;
+    (found.asked == facts.options.text(&RESTORE_ON_DEPLOY)).then(|| found.text.clone())
 }
 
 fn restore(env: Env<'_>, choice: Choice, volume: &Path) -> config_recovery::Result<String> {
@@ -133,13 +129,13 @@ fn restore(env: Env<'_>, choice: Choice, volume: &Path) -> config_recovery::Resu
 /// No backup at all is no obstacle, once it is certain. Everything else is one.
 fn failed(recovery: &dyn Recovery, what: &str, app: &str, error: Error) -> OnDeploy {
     let error = match error {
-        Error::NoBackup { kind: "", .. } => match recovery.backups_are_read() {
+        Error::NoBackup { .. } => match recovery.backups_are_read() {
             Ok(true) => return OnDeploy::Fresh(format!("{what}: {error}; it starts fresh")),
             Ok(false) => {
                 let text = format!(
-                    "{what}: {error} that Velero knows of, and it has not read its object storage yet"
+                    "{what}: {error} that Velero knows of, and it has not read its object storage yet; {AGAIN}"
                 );
-                return blocked(text, app, false, AGAIN);
+                return OnDeploy::Not(blocker(text, false));
             }
             Err(error) => error,
         },
@@ -154,20 +150,25 @@ fn failed(recovery: &dyn Recovery, what: &str, app: &str, error: Error) -> OnDep
             | Error::Transfer(_)
             | Error::Refused { .. }
     );
-    let again = match &error {
-        Error::Damaged { .. } => "",
-        _ => AGAIN,
+    let option = RESTORE_ON_DEPLOY.name();
+    let next = match next_step(&error, app) {
+        _ if passes => AGAIN.to_owned(),
+        // There is nothing here to make a backup of, nor a parameter that names another app.
+        Some(next) if !matches!(error, Error::NoGoodBackup { .. } | Error::Foreign { .. }) => next,
+        _ => format!("or start fresh: juju config {app} {option}=none"),
     };
-    blocked(format!("{what}: {}", told(&error, app)), app, !passes, again)
+    // The status says it, and Juju keeps a log of that: a line of our own would come every five minutes.
+    let blocker = blocker(format!("{what}: {}; {next}", causes(&error)), !passes);
+    match error {
+        Error::Damaged { .. } => OnDeploy::Damaged(blocker),
+        _ => OnDeploy::Not(blocker),
+    }
 }
 
-fn blocked(text: String, app: &str, needs_somebody: bool, again: &str) -> OnDeploy {
-    let option = RESTORE_ON_DEPLOY.name();
-    // The status says it, and Juju keeps a log of that: a line of our own would come every five minutes.
-    let text = format!("{text}{again}; or start fresh: juju config {app} {option}=none");
-    OnDeploy::Not(StartBlocker {
+fn blocker(text: String, needs_somebody: bool) -> StartBlocker {
+    StartBlocker {
         reason: Reason::RestoreOnDeploy,
         text,
         needs_somebody,
-    })
+    }
 }

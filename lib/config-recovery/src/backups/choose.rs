@@ -29,7 +29,7 @@ impl From<&str> for Choice {
 /// none. A partial backup is taken only if it is named: what it holds is checked after it was read back.
 ///
 /// # Errors
-/// [`Error::NoBackup`], [`Error::NoSuchBackup`], [`Error::Foreign`] or [`Error::Unfit`].
+/// [`Error::NoBackup`], [`Error::NoGoodBackup`], [`Error::NoSuchBackup`], [`Error::Foreign`] or [`Error::Unfit`].
 pub fn choose<'a>(
     list: &'a [BackupSummary],
     choice: &Choice,
@@ -37,14 +37,12 @@ pub fn choose<'a>(
     now: Timestamp,
 ) -> Result<&'a BackupSummary> {
     match choice {
-        Choice::Latest => latest(list, whose, now).ok_or_else(|| Error::NoBackup {
-            kind: if of(list, whose).next().is_none() {
-                ""
-            } else {
-                "good "
-            },
-            app: whose.app.clone(),
-            model: whose.model.clone(),
+        Choice::Latest => latest(list, whose, now).ok_or_else(|| {
+            let (app, model) = (whose.app.clone(), whose.model.clone());
+            match of(list, whose).next() {
+                None => Error::NoBackup { app, model },
+                Some(_) => Error::NoGoodBackup { app, model },
+            }
         }),
         Choice::Named(name) => {
             let backup = named(list, name, whose)?;

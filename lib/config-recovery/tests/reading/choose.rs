@@ -103,7 +103,7 @@ async fn no_backup_and_no_good_backup_are_told_apart() {
         error.to_string(),
         "there is no good backup of radarr in model media"
     );
-    assert!(matches!(error, Error::NoBackup { .. }));
+    assert!(matches!(error, Error::NoGoodBackup { .. }));
     assert_eq!(last_good(&none_good, &radarr(), now()), None);
 }
 

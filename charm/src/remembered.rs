@@ -1,0 +1,165 @@
+//! What a dispatch leaves for later ones to know, as a record with types: nobody reads it out of a status.
+//!
+//! Juju keeps it for the unit, so that it outlives the pod. A copy lies on the pod's disk, so that a steady event asks no hook
+//! tool for it: only a new pod asks Juju.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
+use juju_charm::Juju;
+use serde::{Deserialize, Serialize};
+
+use crate::CharmError;
+use crate::unit_file;
+
+/// Key of the unit's state in Juju.
+const KEY: &str = "remembered";
+
+/// How long news are told in the status.
+const NEWS: SignedDuration = SignedDuration::from_hours(24);
+
+/// The record.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Remembered {
+    /// The last dispatch ended with something that is not done yet about the relation media-storage.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub media_unsettled: bool,
+    /// A backup that `restore-on-deploy` found damaged: it would be again, and to see that takes a whole restore.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<OnDeploy>,
+    /// What was done with the config volume before the app was started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub news: Option<OnDeploy>,
+}
+
+/// What came of looking after the volume before the app was started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnDeploy {
+    /// When.
+    pub at: Timestamp,
+    /// What the option `restore-on-deploy` was. With another value it counts no more.
+    pub asked: String,
+    /// What came of it, for people.
+    pub text: String,
+}
+
+impl OnDeploy {
+    /// What has just come of it, if something has that is not known; else what was known.
+    pub fn found(asked: &str, text: Option<String>, before: Option<Self>) -> Option<Self> {
+        match text {
+            Some(text) if before.as_ref().is_none_or(|before| before.text != text) => Some(Self {
+                at: Timestamp::now(),
+                asked: asked.to_owned(),
+                text,
+            }),
+            _ => before,
+        }
+    }
+}
+
+impl Remembered {
+    /// Reads the record. One that cannot be read, because a later charm wrote it, says nothing.
+    ///
+    /// # Errors
+    /// When the pod is new and the hook tool fails.
+    pub fn read(juju: &Juju) -> Result<Self, CharmError> {
+        if let Ok(text) = std::fs::read_to_string(copy(juju)) {
+            return Ok(parsed(&text));
+        }
+        let state = juju.state()?;
+        let text = state.get(KEY).map_or("{}", String::as_str);
+        keep_copy(juju, text);
+        Ok(parsed(text))
+    }
+
+    /// Writes the record, if it is another than `before`.
+    ///
+    /// # Errors
+    /// When the hook tool fails.
+    pub fn keep(&self, juju: &Juju, before: &Self) -> Result<(), CharmError> {
+        if self == before {
+            return Ok(());
+        }
+        let text = serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned());
+        juju.state_set(&BTreeMap::from([(KEY.to_owned(), text.clone())]))?;
+        keep_copy(juju, &text);
+        Ok(())
+    }
+
+    /// The news that somebody may not have read yet.
+    pub fn fresh_news(&self, now: Timestamp) -> Option<&str> {
+        let news = self.news.as_ref()?;
+        (now.duration_since(news.at) < NEWS).then_some(news.text.as_str())
+    }
+
+    /// What still counts when the option `restore-on-deploy` is `asked`.
+    #[must_use]
+    pub fn as_of(self, asked: &str) -> Self {
+        let counts = |found: &OnDeploy| found.asked == asked;
+        Self {
+            damaged: self.damaged.filter(counts),
+            news: self.news.filter(counts),
+            ..self
+        }
+    }
+}
+
+fn parsed(text: &str) -> Remembered {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+fn copy(juju: &Juju) -> PathBuf {
+    unit_file::path(juju.context().charm_dir(), KEY)
+}
+
+/// Without the copy the next event asks Juju, and that is all.
+fn keep_copy(juju: &Juju, text: &str) {
+    if let Err(error) = unit_file::write(&copy(juju), text.as_bytes()) {
+        log::debug!("what is remembered cannot be kept on the pod's disk: {error}");
+        let _ = unit_file::remove(&copy(juju));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(asked: &str, hours: i64) -> OnDeploy {
+        OnDeploy {
+            at: Timestamp::now() - SignedDuration::from_hours(hours),
+            asked: asked.to_owned(),
+            text: "the config volume comes from backup radarr-1".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written_and_an_unknown_one_says_nothing() {
+        let record = Remembered {
+            media_unsettled: true,
+            damaged: Some(found("latest", 1)),
+            news: Some(found("latest", 2)),
+        };
+        assert_eq!(parsed(&serde_json::to_string(&record).unwrap()), record);
+        assert_eq!(serde_json::to_string(&Remembered::default()).unwrap(), "{}");
+        for text in ["", "null", "[]", r#"{"news":7}"#] {
+            assert_eq!(parsed(text), Remembered::default(), "{text}");
+        }
+    }
+
+    #[test]
+    fn news_are_told_for_a_day_and_as_long_as_the_option_says_the_same() {
+        let record = Remembered {
+            news: Some(found("latest", 0)),
+            damaged: Some(found("latest", 0)),
+            ..Remembered::default()
+        };
+        let begin = record.news.as_ref().unwrap().at;
+        let after = |hours| record.fresh_news(begin + SignedDuration::from_hours(hours));
+        assert!(after(23).is_some());
+        assert_eq!(after(24), None);
+        assert_eq!(record.clone().as_of("latest"), record);
+        assert_eq!(record.as_of("none"), Remembered::default());
+    }
+}
