@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use config_recovery::Error;
+use config_recovery::backups::Holds;
 use config_recovery::report::Silent;
 use config_volume::{Options, prepare};
 use jiff::{SignedDuration, Timestamp};
@@ -139,6 +140,51 @@ fn a_manifest_of_an_earlier_backup_makes_this_one_damaged() {
         "{error}"
     );
     assert_eq!(stage.app.stops, 0);
+}
+
+/// A manifest names each file; without one only the bytes tell that something is missing, and that nobody can say so.
+#[test]
+fn without_a_manifest_as_many_bytes_have_to_come_back_as_were_stored() {
+    let mut stage = Stage::new();
+    let bytes: usize = stage.files("backup-a").values().map(Vec::len).sum();
+    let mut restored = |stored: u64| {
+        let mut plan = stage.plan("a", true).unwrap();
+        if let Holds::Files(files) = &mut plan.scratch.backup.holds {
+            files.bytes = stored;
+        }
+        stage.carry_out(&plan, &Silent)
+    };
+    let bytes = bytes as u64;
+    match restored(bytes + 1).unwrap_err() {
+        Error::Damaged { problems, .. } => {
+            assert_eq!(problems, [format!("{bytes} of {} bytes came back", bytes + 1)]);
+        }
+        other => panic!("{other}"),
+    }
+    for stored in [bytes, bytes - 1] {
+        let checked = restored(stored).unwrap();
+        assert!(
+            matches!(checked.notes.as_slice(), [note] if note.starts_with("the backup has no manifest: ")),
+            "{checked:?}"
+        );
+    }
+}
+
+/// Velero counts what the uploader read, and a file that grew meanwhile counts more than what it stored.
+#[test]
+fn with_a_manifest_the_files_count_and_not_the_sum_of_their_bytes() {
+    let mut stage = Stage::new();
+    stored_wholly(&stage, false);
+    let mut plan = stage.plan("a", true).unwrap();
+    plan.scratch.backup.started = Some(Timestamp::now() - SignedDuration::from_secs(5));
+    plan.scratch.backup.completed = Some(Timestamp::now());
+    if let Holds::Files(files) = &mut plan.scratch.backup.holds {
+        files.bytes = 1 << 30;
+    }
+    let checked = stage.carry_out(&plan, &Silent).unwrap();
+    assert!(checked.promised);
+    let says_none = |note: &String| note.contains("has no manifest");
+    assert!(!checked.notes.iter().any(says_none), "{checked:?}");
 }
 
 /// Without a manifest it is the app that knows what has to be there.

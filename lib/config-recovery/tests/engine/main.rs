@@ -12,3 +12,4 @@ mod killed;
 mod lost;
 mod room;
 mod support;
+mod undone;

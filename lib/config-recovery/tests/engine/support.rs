@@ -93,12 +93,13 @@ impl App for Files {
     }
 }
 
-/// A place that counts what it is asked for, and does something when the bytes are copied.
+/// A place that counts what it is asked for, and does something when the bytes are copied and when it is removed.
 #[derive(Clone)]
 pub struct Place {
     pub folder: FolderPlace,
     pub transfers: Rc<Cell<u32>>,
     pub while_copying: Rc<dyn Fn() -> Result<()>>,
+    pub while_removing: Rc<dyn Fn() -> Result<()>>,
     pub running: Rc<RefCell<Option<String>>>,
 }
 
@@ -127,6 +128,7 @@ impl Beside for Place {
     }
 
     async fn remove(&mut self, until: Until) -> Result<()> {
+        (self.while_removing)()?;
         self.folder.remove(until).await
     }
 
@@ -169,6 +171,7 @@ pub struct Stage {
     node: tempfile::TempDir,
     pub app: Files,
     pub while_copying: Rc<dyn Fn() -> Result<()>>,
+    pub while_removing: Rc<dyn Fn() -> Result<()>>,
     pub watcher: SwapWatcher,
     pub transfers: Rc<Cell<u32>>,
     pub running: Rc<RefCell<Option<String>>>,
@@ -222,6 +225,7 @@ impl Stage {
                 ..Files::default()
             },
             while_copying: Rc::new(|| Ok(())),
+            while_removing: Rc::new(|| Ok(())),
             watcher: SwapWatcher::default(),
             transfers: Rc::default(),
             running: Rc::default(),
@@ -252,6 +256,7 @@ impl Stage {
             },
             transfers: Rc::clone(&self.transfers),
             while_copying: Rc::clone(&self.while_copying),
+            while_removing: Rc::clone(&self.while_removing),
             running: Rc::clone(&self.running),
         }
     }
@@ -339,5 +344,17 @@ impl Reporter for KillAt {
         if step == self.0 {
             kill();
         }
+    }
+}
+
+/// Keeps what a person would be told.
+#[derive(Default)]
+pub struct Ears(pub RefCell<Vec<String>>);
+
+impl Reporter for Ears {
+    fn begins(&self, _: Step) {}
+
+    fn note(&self, text: &str) {
+        self.0.borrow_mut().push(text.to_owned());
     }
 }
