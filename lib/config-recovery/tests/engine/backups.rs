@@ -6,11 +6,12 @@ use std::time::SystemTime;
 
 use config_recovery::Error;
 use config_recovery::backups::Holds;
+use config_recovery::journal::Step;
 use config_recovery::report::Silent;
 use config_volume::{Options, prepare};
 use jiff::{SignedDuration, Timestamp};
 
-use super::support::{Stage, files};
+use super::support::{KillAt, Stage, files};
 
 fn make_database(path: &std::path::Path) {
     rusqlite::Connection::open(path)
@@ -38,6 +39,18 @@ fn a_restore_while_a_backup_runs_is_refused_when_it_is_planned() {
     stage.running.take();
     stage.restore("a").unwrap();
     stage.assert_holds("backup-a", "restored");
+}
+
+/// The run that goes on has passed its own look at the backups already; it is the plan's that counts then.
+#[test]
+fn copies_of_a_backup_that_has_ended_since_are_no_obstacle_to_a_run_that_goes_on() {
+    let mut stage = Stage::new();
+    let plan = stage.plan("a", true).unwrap();
+    assert!(stage.is_killed(&plan, &KillAt(Step::Swap)));
+    prepare(&stage.volume(), &Options::default()).unwrap();
+    stage.restore("a").unwrap();
+    assert_eq!(stage.transfers.get(), 1);
+    stage.assert_holds("backup-a", "gone on with");
 }
 
 /// One that does not read this volume is no obstacle.
