@@ -83,6 +83,32 @@ fn a_backup_that_began_during_the_transfer_does_not_have_the_app_stopped_in_vain
     );
 }
 
+/// It is known at the last look that no backup runs, so what was prepared until then is left over.
+#[test]
+fn a_backup_that_began_and_ended_during_the_transfer_is_no_obstacle() {
+    let mut stage = Stage::new();
+    let volume = stage.volume();
+    stage.while_copying = Rc::new(move || {
+        prepare(&volume, &Options::default()).unwrap();
+        Ok(())
+    });
+    stage.restore("a").unwrap();
+    stage.assert_holds("backup-a", "restored");
+}
+
+#[test]
+fn a_backup_of_which_no_byte_comes_back_is_damaged() {
+    let mut stage = Stage::new();
+    for name in ["config.xml", "sub/list", "only-backup-a"] {
+        fs::write(stage.at("backup-a").join(name), "").unwrap();
+    }
+    match stage.restore("a").unwrap_err() {
+        Error::Damaged { problems, .. } => assert_eq!(problems, ["no byte came back"]),
+        other => panic!("{other}"),
+    }
+    assert_eq!(stage.app.stops, 0);
+}
+
 /// The folder of a backup as an uploader leaves it that stores everything: the live database beside its copy.
 fn stored_wholly(stage: &Stage, torn: bool) -> SystemTime {
     let backup = stage.at("backup-a");

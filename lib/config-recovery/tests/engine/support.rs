@@ -53,6 +53,8 @@ pub struct Files {
     pub runs: bool,
     /// So many starts do not work.
     pub sick: u32,
+    /// It cannot be stopped.
+    pub is_stuck: bool,
     pub stops: u32,
     /// How long each start was to be waited for.
     pub starts: Vec<Duration>,
@@ -65,6 +67,9 @@ pub struct Files {
 impl App for Files {
     fn stop(&mut self) -> std::result::Result<(), String> {
         self.stops += 1;
+        if self.is_stuck {
+            return Err("it does not end".to_owned());
+        }
         self.runs = false;
         Ok(())
     }
@@ -98,6 +103,8 @@ impl App for Files {
 pub struct Place {
     pub folder: FolderPlace,
     pub transfers: Rc<Cell<u32>>,
+    /// How often it was let go.
+    pub released: Rc<Cell<u32>>,
     pub while_copying: Rc<dyn Fn() -> Result<()>>,
     pub while_removing: Rc<dyn Fn() -> Result<()>>,
     pub running: Rc<RefCell<Option<String>>>,
@@ -124,6 +131,7 @@ impl Beside for Place {
     }
 
     async fn let_go(&mut self) -> Result<()> {
+        self.released.set(self.released.get() + 1);
         self.folder.let_go().await
     }
 
@@ -174,6 +182,7 @@ pub struct Stage {
     pub while_removing: Rc<dyn Fn() -> Result<()>>,
     pub watcher: SwapWatcher,
     pub transfers: Rc<Cell<u32>>,
+    pub released: Rc<Cell<u32>>,
     pub running: Rc<RefCell<Option<String>>>,
 }
 
@@ -228,6 +237,7 @@ impl Stage {
             while_removing: Rc::new(|| Ok(())),
             watcher: SwapWatcher::default(),
             transfers: Rc::default(),
+            released: Rc::default(),
             running: Rc::default(),
         }
     }
@@ -255,6 +265,7 @@ impl Stage {
                 ..FolderPlace::new(self.at(&format!("backup-{backup}")))
             },
             transfers: Rc::clone(&self.transfers),
+            released: Rc::clone(&self.released),
             while_copying: Rc::clone(&self.while_copying),
             while_removing: Rc::clone(&self.while_removing),
             running: Rc::clone(&self.running),
@@ -347,12 +358,36 @@ impl Reporter for KillAt {
     }
 }
 
-/// Keeps what a person would be told.
+/// Keeps what a person would be told: steps that begin (`>`) and end well (`<`), and notes.
 #[derive(Default)]
-pub struct Ears(pub RefCell<Vec<String>>);
+pub struct Ears(RefCell<Vec<String>>);
+
+impl Ears {
+    /// All of it, in order.
+    pub fn all(&self) -> Vec<String> {
+        self.0.borrow().clone()
+    }
+
+    /// The notes alone.
+    pub fn notes(&self) -> Vec<String> {
+        let all = self.all().into_iter();
+        all.filter(|told| !told.starts_with(['<', '>'])).collect()
+    }
+
+    /// Whether a note says this.
+    pub fn heard(&self, text: &str) -> bool {
+        self.notes().iter().any(|note| note.contains(text))
+    }
+}
 
 impl Reporter for Ears {
-    fn begins(&self, _: Step) {}
+    fn begins(&self, step: Step) {
+        self.0.borrow_mut().push(format!(">{step:?}"));
+    }
+
+    fn ended(&self, step: Step) {
+        self.0.borrow_mut().push(format!("<{step:?}"));
+    }
 
     fn note(&self, text: &str) {
         self.0.borrow_mut().push(text.to_owned());

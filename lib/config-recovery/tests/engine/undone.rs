@@ -15,6 +15,14 @@ use config_volume::{Options, RESTORE_FOLDER, SwapState, SwapStep, SwapWatcher, p
 
 use super::support::{Ears, KillAt, Stage, files, run};
 
+fn test_restore(stage: &Stage) -> VerifyPlan {
+    let backup = testing::backup("a", &stage.wanted("a").target, 1);
+    VerifyPlan {
+        scratch: testing::scratch(backup, Purpose::Verify),
+        folder: stage.at("verify"),
+    }
+}
+
 /// Looks what is in a folder when the run begins to clean up.
 struct AtClean {
     folder: PathBuf,
@@ -61,7 +69,7 @@ fn a_run_that_fails_after_the_check_says_why_and_nothing_else() {
     let ears = Ears::default();
     let error = stage.carry_out(&plan, &ears).unwrap_err();
     assert_eq!(
-        *ears.0.borrow(),
+        ears.notes(),
         [format!("{} did not work: {error}", Step::Check.words())]
     );
     stage.assert_clean("refused");
@@ -77,8 +85,7 @@ fn a_place_that_cannot_be_removed_is_told_and_does_not_hide_what_went_wrong() {
     let ears = Ears::default();
     let error = stage.carry_out(&plan, &ears).unwrap_err();
     assert!(matches!(error, Error::Damaged { .. }), "{error}");
-    let is_told = |note: &String| note.contains("the namespace stays");
-    assert!(ears.0.borrow().iter().any(is_told), "{:?}", ears.0.borrow());
+    assert!(ears.heard("the namespace stays"), "{:?}", ears.all());
     assert_eq!(stage.files("volume"), before);
     assert!(stage.app.runs);
 }
@@ -93,7 +100,7 @@ fn a_folder_outside_that_cannot_be_removed_is_told() {
     let ears = Ears::default();
     stage.carry_out(&plan, &ears).unwrap();
     assert_eq!(stage.files("volume"), stage.files("backup-a"));
-    let told = ears.0.borrow();
+    let told = ears.notes();
     let begins = format!("cannot remove {}: ", stage.elsewhere().display());
     assert!(
         matches!(told.as_slice(), [note] if note.starts_with(&begins)),
@@ -105,13 +112,7 @@ fn a_folder_outside_that_cannot_be_removed_is_told() {
 #[test]
 fn a_test_restore_does_not_begin_in_a_folder_that_cannot_be_emptied() {
     let mut stage = Stage::new();
-    let plan = VerifyPlan {
-        scratch: testing::scratch(
-            testing::backup("a", &stage.wanted("a").target, 1),
-            Purpose::Verify,
-        ),
-        folder: stage.at("verify"),
-    };
+    let plan = test_restore(&stage);
     fs::write(&plan.folder, "somebody's").unwrap();
     let place = stage.place("a");
     let error = run(engine::verify_beside(place, &plan, &mut stage.app, &Silent)).unwrap_err();
@@ -123,6 +124,22 @@ fn a_test_restore_does_not_begin_in_a_folder_that_cannot_be_emptied() {
     );
     assert_eq!(stage.transfers.get(), 0);
     assert_eq!(fs::read(&plan.folder).unwrap(), b"somebody's");
+}
+
+#[test]
+fn a_test_restore_says_what_could_not_be_removed_and_did_not_go_well_then() {
+    let mut stage = Stage::new();
+    stage.while_removing = Rc::new(|| Err(Error::Transfer("the namespace stays".to_owned())));
+    let plan = test_restore(&stage);
+    let place = stage.place("a");
+    let error = run(engine::verify_beside(place, &plan, &mut stage.app, &Silent)).unwrap_err();
+    assert!(error.to_string().contains("the namespace stays"), "{error}");
+    // What went wrong first counts, and the other is told.
+    fs::remove_file(stage.at("backup-a/config.xml")).unwrap();
+    let (place, ears) = (stage.place("a"), Ears::default());
+    let error = run(engine::verify_beside(place, &plan, &mut stage.app, &ears)).unwrap_err();
+    assert!(matches!(error, Error::Damaged { .. }), "{error}");
+    assert!(ears.heard("the namespace stays"), "{:?}", ears.all());
 }
 
 /// A plan that is shown says where the content of a run that goes on is.
@@ -141,6 +158,7 @@ fn a_plan_that_goes_on_with_content_in_the_volume_names_no_folder_outside() {
 fn a_plan_that_goes_on_with_content_outside_names_the_folder() {
     let Some(mut stage) = Stage::cramped() else { return };
     let plan = stage.plan("a", false).unwrap();
+    assert_eq!(plan.stage_elsewhere, Some(stage.elsewhere()));
     stage.watcher = SwapWatcher::new(|step| match step {
         SwapStep::State(SwapState::Filling) => super::support::kill(),
         _ => Ok(()),
@@ -168,4 +186,39 @@ fn what_is_lost_twice_is_not_transferred_by_the_same_run_without_end() {
     assert!(matches!(error, Error::Incomplete { .. }), "{error}");
     assert_eq!(stage.transfers.get(), 1);
     assert!(!stage.app.runs);
+}
+
+/// The run stopped the app for an earlier one's sake, and has touched nothing.
+#[test]
+fn an_app_whose_lost_content_cannot_be_transferred_again_has_its_previous_one() {
+    let Some(mut stage) = Stage::cramped() else { return };
+    let before = stage.files("volume");
+    let plan = stage.plan("a", false).unwrap();
+    assert!(stage.is_killed(&plan, &KillAt(Step::Swap)));
+    fs::remove_dir_all(stage.elsewhere()).unwrap();
+    stage.while_copying = Rc::new(|| Err(Error::Transfer("the stream broke off".to_owned())));
+    let plan = stage.plan("a", false).unwrap();
+    let ears = Ears::default();
+    let error = stage.carry_out(&plan, &ears).unwrap_err();
+    assert!(matches!(error, Error::Transfer(_)), "{error}");
+    assert!(ears.heard("it is transferred again"), "{:?}", ears.all());
+    assert_eq!(stage.files("volume"), before);
+    stage.assert_clean("given up");
+    assert!(stage.app.runs);
+}
+
+/// Without a content nothing may run, and nothing of that may stay unsaid.
+#[test]
+fn what_cannot_be_done_while_the_volume_has_no_content_is_told() {
+    let Some(mut stage) = Stage::cramped() else { return };
+    stage.watcher = SwapWatcher::new(|step| match step {
+        SwapStep::Copied { .. } => Err(std::io::ErrorKind::StorageFull.into()),
+        _ => Ok(()),
+    });
+    stage.while_removing = Rc::new(|| Err(Error::Transfer("the namespace stays".to_owned())));
+    let plan = stage.plan("a", false).unwrap();
+    let ears = Ears::default();
+    let error = stage.carry_out(&plan, &ears).unwrap_err();
+    assert!(matches!(error, Error::Incomplete { .. }), "{error}");
+    assert!(ears.heard("the namespace stays"), "{:?}", ears.all());
 }
