@@ -299,16 +299,44 @@ mod tests {
         }
     }
 
+    /// What a person reads, what may follow, and whether a run that is cut off there has touched the app: said once more here,
+    /// because all three decide what is undone.
     #[test]
-    fn each_step_has_words_of_its_own() {
-        let mut words: Vec<String> = Step::ALL.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            (words[0].as_str(), words.len()),
-            ("making room beside the app", 10)
-        );
-        words.sort();
-        words.dedup();
-        assert_eq!(words.len(), 10);
+    fn each_step_has_words_followers_and_a_claim_on_the_app() {
+        use Step::{BringBack, Check, Clean, MakeScratch, PutBack, Restart, Start, Stop, Swap, Transfer};
+        let table: [(Step, &str, bool, &[Step]); 10] = [
+            (
+                MakeScratch,
+                "making room beside the app",
+                false,
+                &[BringBack, Clean],
+            ),
+            (BringBack, "bringing the bytes back", false, &[Transfer, Clean]),
+            (
+                Transfer,
+                "copying them to the app's volume",
+                false,
+                &[Check, Clean],
+            ),
+            (Check, "checking them", false, &[Stop, Clean]),
+            (Stop, "stopping the app", true, &[Swap, PutBack, MakeScratch]),
+            (
+                Swap,
+                "exchanging the content",
+                true,
+                &[Start, PutBack, MakeScratch],
+            ),
+            (Start, "starting the app", true, &[Clean, PutBack]),
+            (PutBack, "putting the old content back", true, &[Restart]),
+            (Restart, "starting the app with its old content", true, &[Clean]),
+            (Clean, "cleaning up", false, &[]),
+        ];
+        assert_eq!(table.map(|(step, ..)| step), Step::ALL);
+        for (step, words, touches, followers) in table {
+            assert_eq!((step.words(), step.to_string()), (words, words.to_owned()));
+            assert_eq!(step.touches_the_app(), touches, "{step:?}");
+            assert_eq!(step.may_lead_to(), followers, "{step:?}");
+        }
     }
 
     #[test]

@@ -94,6 +94,36 @@ fn a_stream_is_unpacked_and_its_bytes_are_told() {
     assert_eq!(heard.0.borrow().last(), Some(&(SIZE as u64, Some(5))));
 }
 
+/// Says how much is asked for at once, and that there is nothing.
+struct Asked<'a>(&'a std::cell::Cell<usize>);
+
+impl AsyncRead for Asked<'_> {
+    fn poll_read(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        self.0.set(buffer.remaining());
+        std::task::Poll::Ready(Ok(()))
+    }
+}
+
+/// Small pieces would have the disk waited for far more often than the connection.
+#[test]
+fn what_the_api_server_sends_at_once_is_one_piece() {
+    let (out, into) = (std::cell::Cell::new(0), tempfile::tempdir().unwrap());
+    let unpacked = run(async {
+        let stream = Stream {
+            out: Asked(&out),
+            err: &b""[..],
+            status: std::future::ready(Some(status("Failure", "none"))),
+        };
+        unpack_stream(stream, target(into.path(), &limits()), None, &Silent).await
+    });
+    assert!(unpacked.is_err());
+    assert!(out.get() >= 32 << 10, "{}", out.get());
+}
+
 #[test]
 fn a_whole_archive_without_a_status_is_no_success() {
     let archive = archive(100);

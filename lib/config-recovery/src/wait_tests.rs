@@ -151,6 +151,19 @@ fn another_state_or_another_doubt_begins_the_grace_anew() {
     assert_eq!(run(listened(&ears, all)).1, "done 1");
 }
 
+/// The next watch begins there: after what was told last, whatever that was.
+#[test]
+fn what_is_deleted_and_a_bookmark_are_a_place_to_go_on_from() {
+    let bookmark = json!({"type": "BOOKMARK", "object": {
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"resourceVersion": "4"},
+    }});
+    let bookmark = serde_json::from_value(bookmark).unwrap();
+    for (event, at) in [(WatchEvent::Deleted(object(3, "a")), "3"), (bookmark, "4")] {
+        let all = vec![(1, WatchEvent::Added(object(2, "a"))), (1, event)];
+        assert_eq!(run(listened(&Ears::default(), all)).2, at);
+    }
+}
+
 #[test]
 fn silence_means_that_the_connection_is_lost_and_an_expired_version_too() {
     let ears = Ears::default();

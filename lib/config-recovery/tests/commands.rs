@@ -156,6 +156,7 @@ fn what_a_backup_holds_is_exchanged_for_what_was_there() {
         "wait -n velero podvolumerestores.velero.io/",
         "tar -C /restored",
         "delete namespace restore-radarr-",
+        "delete -n velero podvolumerestores.velero.io/",
         "pebble stop radarr",
         "find ",
         "delete -n media pod radarr-0",
@@ -185,6 +186,14 @@ fn the_objects_are_those_of_the_engine_with_the_uids_of_what_was_made() {
             "PodVolumeRestore"
         ]
     );
+    let versions = objects.iter().map(|object| &object["apiVersion"]);
+    assert!(
+        versions.eq(["v1", "v1", "v1", "v1", "velero.io/v1"]),
+        "{objects:#?}"
+    );
+    // The volume is read in the container that Velero waits for.
+    let mounts = &objects[3]["spec"]["initContainers"][0]["volumeMounts"];
+    assert_eq!(mounts[0]["mountPath"], "/restored");
     let restore = &objects[4];
     assert_eq!(restore["spec"]["pod"]["uid"], "found-pod");
     assert_eq!(restore["metadata"]["labels"]["velero.io/pod-uid"], "found-pod");
@@ -211,12 +220,13 @@ fn a_snapshot_comes_back_by_a_restore_and_its_claim_is_looked_for() {
         objects[3]["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"],
         "found-persistentvolumeclaim"
     );
-    assert!(
-        calls
-            .iter()
-            .any(|call| call.contains("delete volumesnapshotcontents")),
-        "{calls:#?}"
-    );
+    for what in [
+        "wait -n velero restores.velero.io/",
+        "delete -n velero restores.velero.io/",
+        "delete volumesnapshotcontents",
+    ] {
+        assert!(calls.iter().any(|call| call.contains(what)), "{what}: {calls:#?}");
+    }
     assert_eq!(content(&stage.at("the volume")), NEW_CONTENT);
 }
 

@@ -10,6 +10,7 @@ mod swap_support;
 
 use std::{
     fs,
+    io::Write,
     path::Path,
     sync::{
         atomic::{AtomicBool, Ordering},
@@ -19,7 +20,7 @@ use std::{
 };
 
 use config_volume::{Error, FileSystem, Swap, SwapOptions, UnpackLimits, unpack};
-use swap_support::{Mount, assert_clean};
+use swap_support::{Mount, assert_clean, pack};
 
 /// An archive of small files: some 640 bytes each, and a block each on disk.
 fn small_files(count: usize) -> Vec<u8> {
@@ -146,6 +147,36 @@ fn a_large_file_is_refused_before_it_is_begun() {
         "{error:?}"
     );
     assert!(free.free_bytes > 60 << 20, "{free:?}");
+}
+
+/// Of a file with holes what is in the archive counts, neither nothing nor its whole size.
+#[test]
+fn a_large_file_with_holes_is_refused_by_what_is_in_it() {
+    let source = tempfile::tempdir().unwrap();
+    let mut file = fs::File::create(source.path().join("sparse")).unwrap();
+    file.write_all(&vec![7; 2 << 20]).unwrap();
+    file.set_len(64 << 20).unwrap();
+    let archive = pack(source.path(), &["--sparse"]);
+    assert!(archive.len() < 3 << 20);
+    for (reserve_bytes, fits) in [(4 << 20, true), (7 << 20, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let Some(_mount) = Mount::new(folder.path(), "size=8m") else {
+            println!("no right to mount a small file system: not tried");
+            return;
+        };
+        let limits = UnpackLimits {
+            reserve_bytes,
+            ..UnpackLimits::default()
+        };
+        let unpacked = unpack(archive.as_slice(), folder.path(), &limits, &mut |_| {});
+        match unpacked {
+            Ok(_) => assert!(fits),
+            Err(error) => {
+                assert!(!fits && matches!(error, Error::NoRoom { .. }), "{error:?}");
+                assert!(!folder.path().join("sparse").exists());
+            }
+        }
+    }
 }
 
 /// Somebody else takes the room while a large file is on its way.

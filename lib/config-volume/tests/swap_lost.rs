@@ -20,7 +20,7 @@ use config_volume::{
 };
 use swap_support::{
     Case, FILLER, Tree, assert_clean, assert_same, cramped, cramped_options, failing_once_at, given_up,
-    in_whole_seconds, pack, tree_without,
+    in_whole_seconds, names, pack, tree_without,
 };
 
 fn options(case: &Case) -> SwapOptions {
@@ -161,6 +161,13 @@ fn is_old(case: &Case) -> bool {
     }
 }
 
+/// The old content is there as a whole, and perhaps the lock of backups beside it.
+fn holds_old(case: &Case) -> bool {
+    let (is, mut old) = (held(case), in_whole_seconds(case.old.clone()));
+    old.remove(Path::new("lost+found"));
+    case.volume.join(FILLER).exists() && old.iter().all(|(path, entry)| is.get(path) == Some(entry))
+}
+
 /// Going on with what is there ends with the new content as a whole, or says that it is not there and changes nothing.
 #[test]
 fn a_volume_is_restored_with_its_content_or_not_at_all() {
@@ -195,6 +202,8 @@ fn a_volume_is_restored_with_its_content_or_not_at_all() {
                     Err(error @ Error::Incomplete { .. }) => {
                         assert!(loss != Loss::None || at == At::Restaged, "{what}: {error}");
                         assert!(!at.is_inside() && at != At::Staged, "{what}: {error}");
+                        // Looked at before the first entry of the old content went.
+                        assert!(at != At::Emptying || holds_old(&case), "{what}");
                         assert!(error.to_string().contains("restore"), "{what}: {error}");
                     }
                     Err(error) => panic!("{what}: {error:?}"),
@@ -267,6 +276,18 @@ fn transfer_again(case: &Case, id: &str, outside: Option<&Path>) -> config_volum
     swap.seal()?;
     swap.commit()?;
     swap.finish()
+}
+
+/// What is left of the old content goes first: the new one is to have its room.
+#[test]
+fn the_rest_of_the_old_content_goes_before_the_new_one_is_brought_again() {
+    for id in ["backup-1", "backup-2"] {
+        let case = cut_off(At::HalfEmptied);
+        assert!(!held(&case).is_empty() || case.volume.join(FILLER).exists());
+        let mut swap = Swap::begin(&case.volume, id, &options(&case)).unwrap();
+        swap.restage().unwrap();
+        assert_eq!(names(&case.volume), [RESTORE_FOLDER, "lost+found"], "{id}");
+    }
 }
 
 /// Another backup does not need somebody to end the exchange first, where its old content is gone.

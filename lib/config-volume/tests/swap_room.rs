@@ -15,8 +15,8 @@ use config_volume::{
     prepare, room, unpack,
 };
 use swap_support::{
-    Mount, assert_clean, assert_same, case, failing_once_at, given_up, make_old, names, pack, tree,
-    tree_without,
+    FILLER, Mount, assert_clean, assert_same, case, cramped, cramped_options, failing_once_at, given_up,
+    make_old, names, pack, tree, tree_without,
 };
 
 #[test]
@@ -178,4 +178,42 @@ fn when_old_and_new_are_both_gone_nothing_starts_until_it_is_brought_again() {
     drop(swap);
     assert_eq!(given_up(volume, &found).unwrap(), Some(GivenUp::New));
     assert_eq!(names(volume), ["config.xml", "lost+found"]);
+}
+
+/// Whoever measures whether a transfer fits counts what goes when it begins, and only that.
+#[test]
+fn what_an_earlier_exchange_brought_and_nothing_needs_can_be_had_again() {
+    let case = case();
+    let freed = || Swap::reclaimable(&case.volume).unwrap();
+    assert_eq!(freed(), 0);
+    let mut swap = case.sealed(&SwapOptions::default());
+    // 600 KiB once, though it has two names, and some small files.
+    assert!((600 << 10..700 << 10).contains(&freed()), "{}", freed());
+    swap.commit().unwrap();
+    assert_eq!(freed(), 0);
+    swap.finish().unwrap();
+    assert_eq!(freed(), 0);
+}
+
+#[test]
+fn what_is_left_of_an_old_content_that_was_to_go_can_be_had_again() {
+    let case = cramped();
+    let filler = fs::metadata(case.volume.join(FILLER)).unwrap().len();
+    let freed = || Swap::reclaimable(&case.volume).unwrap();
+    let cut_off_at = |state| {
+        let options = SwapOptions {
+            watcher: failing_once_at(SwapStep::State(state)).watcher,
+            ..cramped_options(&case.volume)
+        };
+        let mut swap = Swap::begin(&case.volume, "backup-1", &options).unwrap();
+        if swap.state() == SwapState::Staging {
+            swap.seal().unwrap();
+        }
+        swap.commit().unwrap_err();
+        assert_eq!(swap.state(), state);
+    };
+    cut_off_at(SwapState::Emptying);
+    assert!((filler..filler + (64 << 10)).contains(&freed()), "{}", freed());
+    cut_off_at(SwapState::Filling);
+    assert_eq!(freed(), 0);
 }

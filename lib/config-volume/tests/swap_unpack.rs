@@ -304,6 +304,44 @@ fn hostile_entries_are_refused_by_name_and_write_nothing_outside() {
     }
 }
 
+/// Archives of before 1988 have no kind for a folder.
+#[test]
+fn a_file_with_a_slash_at_its_end_is_a_folder() {
+    let into = tempfile::tempdir().unwrap();
+    let bytes = archive(&[(EntryType::Regular, b"old/", b"", b"")]);
+    assert_eq!(unpack_all(&bytes, into.path()).unwrap().files, 0);
+    assert!(into.path().join("old").is_dir());
+}
+
+/// A long target comes in an entry of its own, which may hold any bytes.
+#[test]
+fn a_link_whose_target_no_path_can_be_is_refused() {
+    let bytes = archive(&[
+        (EntryType::GNULongLink, b"././@LongLink", b"", b"a\0b"),
+        (EntryType::Symlink, b"link", b"a", b""),
+    ]);
+    let error = unpack_all(&bytes, tempfile::tempdir().unwrap().path()).unwrap_err();
+    assert!(
+        matches!(error, Error::Entry { .. }) && error.to_string().contains("without a target"),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn what_the_file_system_does_not_take_is_told_with_its_place() {
+    let into = tempfile::tempdir().unwrap();
+    let name = "n".repeat(300);
+    let bytes = archive(&[
+        (EntryType::GNULongName, b"././@LongLink", b"", name.as_bytes()),
+        (EntryType::Regular, b"n", b"", b""),
+    ]);
+    let error = unpack_all(&bytes, into.path()).unwrap_err();
+    assert!(
+        matches!(&error, Error::Io { action: "make", path, .. } if path.ends_with(&name) && path.is_absolute()),
+        "{error:?}"
+    );
+}
+
 /// What lay in the folder before is not followed or written over either.
 #[test]
 fn what_was_there_before_is_left_alone() {

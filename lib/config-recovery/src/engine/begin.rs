@@ -92,10 +92,8 @@ pub(super) fn begin(
     }
     Ok(Begun {
         journal: new_journal(plan)?,
-        options: SwapOptions {
-            staged: None,
-            ..options
-        },
+        // Where the new content is to be is decided anew when it is transferred.
+        options,
         is_stopped: must_stop,
     })
 }

@@ -221,4 +221,36 @@ mod tests {
         assert_eq!(with_margin(100 << 20), (125 + 64) << 20);
         assert_eq!(with_margin(u64::MAX), u64::MAX);
     }
+
+    #[test]
+    fn the_engine_waits_two_hours_at_most_and_whoever_says_so_longer() {
+        let whose = AppId {
+            app: "radarr".to_owned(),
+            model: "media".to_owned(),
+        };
+        let backup = crate::testing::backup("a", &whose, 1);
+        let mut plan = RestorePlan {
+            target: whose,
+            scratch: crate::testing::scratch(backup, Purpose::Restore),
+            volume: "/volume".into(),
+            keep_old: true,
+            stage_elsewhere: None,
+            elsewhere: "/elsewhere".into(),
+            patience: None,
+            sets_before: None,
+        };
+        for (bytes, seconds) in [
+            (0, 120),
+            ((1 << 20) - 1, 120),
+            (5 << 20, 125),
+            (7079 << 20, 7199),
+            (7081 << 20, 7200),
+            (u64::MAX, 7200),
+        ] {
+            assert_eq!(plan.patience(bytes), Duration::from_secs(seconds), "{bytes}");
+        }
+        let asked_for = Duration::from_secs(3 * 3600);
+        plan.patience = Some(asked_for);
+        assert_eq!(plan.patience(u64::MAX), asked_for);
+    }
 }

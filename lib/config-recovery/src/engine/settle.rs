@@ -108,3 +108,18 @@ fn forget(path: &Path) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_that_cannot_be_removed_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        // Nothing is nothing to remove.
+        forget(folder.path()).unwrap();
+        std::fs::write(folder.path().join(RESTORE_FOLDER), "a file").unwrap();
+        let error = forget(folder.path()).unwrap_err();
+        assert!(matches!(error, Error::Journal { .. }), "{error}");
+    }
+}

@@ -155,5 +155,7 @@ fn a_restore_of_the_server_is_well_only_when_it_is_completed() {
     );
     let (_, text) = judged(json!({"phase": "FailedValidation", "validationErrors": ["no such backup"]}));
     assert!(text.contains("no such backup"), "{text}");
+    let (_, text) = judged(json!({"phase": "Failed", "failureReason": "found no storage"}));
+    assert!(text.contains("found no storage"), "{text}");
     assert_eq!(word(&restore("r", None)).0, "hopeless");
 }

@@ -5,11 +5,13 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use config_recovery::Error;
+use config_recovery::backups::Holds;
+use config_recovery::journal::Step;
 use config_recovery::report::Silent;
 use config_volume::{Options, prepare};
 use jiff::{SignedDuration, Timestamp};
 
-use super::support::{Stage, files};
+use super::support::{KillAt, Stage, files};
 
 fn make_database(path: &std::path::Path) {
     rusqlite::Connection::open(path)
@@ -37,6 +39,18 @@ fn a_restore_while_a_backup_runs_is_refused_when_it_is_planned() {
     stage.running.take();
     stage.restore("a").unwrap();
     stage.assert_holds("backup-a", "restored");
+}
+
+/// The run that goes on has passed its own look at the backups already; it is the plan's that counts then.
+#[test]
+fn copies_of_a_backup_that_has_ended_since_are_no_obstacle_to_a_run_that_goes_on() {
+    let mut stage = Stage::new();
+    let plan = stage.plan("a", true).unwrap();
+    assert!(stage.is_killed(&plan, &KillAt(Step::Swap)));
+    prepare(&stage.volume(), &Options::default()).unwrap();
+    stage.restore("a").unwrap();
+    assert_eq!(stage.transfers.get(), 1);
+    stage.assert_holds("backup-a", "gone on with");
 }
 
 /// One that does not read this volume is no obstacle.
@@ -67,6 +81,32 @@ fn a_backup_that_began_during_the_transfer_does_not_have_the_app_stopped_in_vain
             .files("volume")
             .contains_key(std::path::Path::new("only-volume"))
     );
+}
+
+/// It is known at the last look that no backup runs, so what was prepared until then is left over.
+#[test]
+fn a_backup_that_began_and_ended_during_the_transfer_is_no_obstacle() {
+    let mut stage = Stage::new();
+    let volume = stage.volume();
+    stage.while_copying = Rc::new(move || {
+        prepare(&volume, &Options::default()).unwrap();
+        Ok(())
+    });
+    stage.restore("a").unwrap();
+    stage.assert_holds("backup-a", "restored");
+}
+
+#[test]
+fn a_backup_of_which_no_byte_comes_back_is_damaged() {
+    let mut stage = Stage::new();
+    for name in ["config.xml", "sub/list", "only-backup-a"] {
+        fs::write(stage.at("backup-a").join(name), "").unwrap();
+    }
+    match stage.restore("a").unwrap_err() {
+        Error::Damaged { problems, .. } => assert_eq!(problems, ["no byte came back"]),
+        other => panic!("{other}"),
+    }
+    assert_eq!(stage.app.stops, 0);
 }
 
 /// The folder of a backup as an uploader leaves it that stores everything: the live database beside its copy.
@@ -139,6 +179,51 @@ fn a_manifest_of_an_earlier_backup_makes_this_one_damaged() {
         "{error}"
     );
     assert_eq!(stage.app.stops, 0);
+}
+
+/// A manifest names each file; without one only the bytes tell that something is missing, and that nobody can say so.
+#[test]
+fn without_a_manifest_as_many_bytes_have_to_come_back_as_were_stored() {
+    let mut stage = Stage::new();
+    let bytes: usize = stage.files("backup-a").values().map(Vec::len).sum();
+    let mut restored = |stored: u64| {
+        let mut plan = stage.plan("a", true).unwrap();
+        if let Holds::Files(files) = &mut plan.scratch.backup.holds {
+            files.bytes = stored;
+        }
+        stage.carry_out(&plan, &Silent)
+    };
+    let bytes = bytes as u64;
+    match restored(bytes + 1).unwrap_err() {
+        Error::Damaged { problems, .. } => {
+            assert_eq!(problems, [format!("{bytes} of {} bytes came back", bytes + 1)]);
+        }
+        other => panic!("{other}"),
+    }
+    for stored in [bytes, bytes - 1] {
+        let checked = restored(stored).unwrap();
+        assert!(
+            matches!(checked.notes.as_slice(), [note] if note.starts_with("the backup has no manifest: ")),
+            "{checked:?}"
+        );
+    }
+}
+
+/// Velero counts what the uploader read, and a file that grew meanwhile counts more than what it stored.
+#[test]
+fn with_a_manifest_the_files_count_and_not_the_sum_of_their_bytes() {
+    let mut stage = Stage::new();
+    stored_wholly(&stage, false);
+    let mut plan = stage.plan("a", true).unwrap();
+    plan.scratch.backup.started = Some(Timestamp::now() - SignedDuration::from_secs(5));
+    plan.scratch.backup.completed = Some(Timestamp::now());
+    if let Holds::Files(files) = &mut plan.scratch.backup.holds {
+        files.bytes = 1 << 30;
+    }
+    let checked = stage.carry_out(&plan, &Silent).unwrap();
+    assert!(checked.promised);
+    let says_none = |note: &String| note.contains("has no manifest");
+    assert!(!checked.notes.iter().any(says_none), "{checked:?}");
 }
 
 /// Without a manifest it is the app that knows what has to be there.

@@ -1,6 +1,8 @@
 //! The straight way, and the way back.
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::time::Duration;
 
 use config_recovery::Error;
@@ -15,6 +17,23 @@ fn a_backup_is_restored_and_the_app_runs() {
     assert_eq!(checked.files, 3);
     stage.assert_holds("backup-a", "restored");
     assert!(stage.app.runs);
+}
+
+/// The content of one's own volume: an app may have made links to anywhere, to its media for one.
+#[test]
+fn links_that_lead_out_of_the_volume_come_back_as_they_were() {
+    let mut stage = Stage::new();
+    let links = [("media", "/nowhere/media"), ("sub/up", "../../outside")];
+    for (name, target) in links {
+        symlink(target, stage.at("backup-a").join(name)).unwrap();
+    }
+    stage.restore("a").unwrap();
+    for (name, target) in links {
+        assert_eq!(
+            fs::read_link(stage.volume().join(name)).unwrap(),
+            Path::new(target)
+        );
+    }
 }
 
 #[test]

@@ -213,5 +213,15 @@ fn a_folder_that_is_not_apart_from_the_volume_is_refused() {
     plan.elsewhere = stage.volume();
     let error = stage.carry_out(&plan, &Silent).unwrap_err();
     assert!(matches!(error, Error::Refused { .. }), "{error}");
+    // It is not even planned.
+    let planned = super::support::run(engine::plan_restore_beside(
+        &mut stage.place("a"),
+        &stage.wanted("a"),
+        plan.scratch,
+        &stage.volume(),
+        true,
+        &stage.volume(),
+    ));
+    assert!(matches!(planned, Err(Error::Refused { .. })), "{planned:?}");
     assert_eq!(stage.files("volume"), before);
 }

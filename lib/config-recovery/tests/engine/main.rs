@@ -12,3 +12,5 @@ mod killed;
 mod lost;
 mod room;
 mod support;
+mod told;
+mod undone;

@@ -53,6 +53,8 @@ pub struct Files {
     pub runs: bool,
     /// So many starts do not work.
     pub sick: u32,
+    /// It cannot be stopped.
+    pub is_stuck: bool,
     pub stops: u32,
     /// How long each start was to be waited for.
     pub starts: Vec<Duration>,
@@ -65,6 +67,9 @@ pub struct Files {
 impl App for Files {
     fn stop(&mut self) -> std::result::Result<(), String> {
         self.stops += 1;
+        if self.is_stuck {
+            return Err("it does not end".to_owned());
+        }
         self.runs = false;
         Ok(())
     }
@@ -93,12 +98,15 @@ impl App for Files {
     }
 }
 
-/// A place that counts what it is asked for, and does something when the bytes are copied.
+/// A place that counts what it is asked for, and does something when the bytes are copied and when it is removed.
 #[derive(Clone)]
 pub struct Place {
     pub folder: FolderPlace,
     pub transfers: Rc<Cell<u32>>,
+    /// How often it was let go.
+    pub released: Rc<Cell<u32>>,
     pub while_copying: Rc<dyn Fn() -> Result<()>>,
+    pub while_removing: Rc<dyn Fn() -> Result<()>>,
     pub running: Rc<RefCell<Option<String>>>,
 }
 
@@ -123,10 +131,12 @@ impl Beside for Place {
     }
 
     async fn let_go(&mut self) -> Result<()> {
+        self.released.set(self.released.get() + 1);
         self.folder.let_go().await
     }
 
     async fn remove(&mut self, until: Until) -> Result<()> {
+        (self.while_removing)()?;
         self.folder.remove(until).await
     }
 
@@ -169,8 +179,10 @@ pub struct Stage {
     node: tempfile::TempDir,
     pub app: Files,
     pub while_copying: Rc<dyn Fn() -> Result<()>>,
+    pub while_removing: Rc<dyn Fn() -> Result<()>>,
     pub watcher: SwapWatcher,
     pub transfers: Rc<Cell<u32>>,
+    pub released: Rc<Cell<u32>>,
     pub running: Rc<RefCell<Option<String>>>,
 }
 
@@ -222,8 +234,10 @@ impl Stage {
                 ..Files::default()
             },
             while_copying: Rc::new(|| Ok(())),
+            while_removing: Rc::new(|| Ok(())),
             watcher: SwapWatcher::default(),
             transfers: Rc::default(),
+            released: Rc::default(),
             running: Rc::default(),
         }
     }
@@ -251,7 +265,9 @@ impl Stage {
                 ..FolderPlace::new(self.at(&format!("backup-{backup}")))
             },
             transfers: Rc::clone(&self.transfers),
+            released: Rc::clone(&self.released),
             while_copying: Rc::clone(&self.while_copying),
+            while_removing: Rc::clone(&self.while_removing),
             running: Rc::clone(&self.running),
         }
     }
@@ -339,5 +355,41 @@ impl Reporter for KillAt {
         if step == self.0 {
             kill();
         }
+    }
+}
+
+/// Keeps what a person would be told: steps that begin (`>`) and end well (`<`), and notes.
+#[derive(Default)]
+pub struct Ears(RefCell<Vec<String>>);
+
+impl Ears {
+    /// All of it, in order.
+    pub fn all(&self) -> Vec<String> {
+        self.0.borrow().clone()
+    }
+
+    /// The notes alone.
+    pub fn notes(&self) -> Vec<String> {
+        let all = self.all().into_iter();
+        all.filter(|told| !told.starts_with(['<', '>'])).collect()
+    }
+
+    /// Whether a note says this.
+    pub fn heard(&self, text: &str) -> bool {
+        self.notes().iter().any(|note| note.contains(text))
+    }
+}
+
+impl Reporter for Ears {
+    fn begins(&self, step: Step) {
+        self.0.borrow_mut().push(format!(">{step:?}"));
+    }
+
+    fn ended(&self, step: Step) {
+        self.0.borrow_mut().push(format!("<{step:?}"));
+    }
+
+    fn note(&self, text: &str) {
+        self.0.borrow_mut().push(text.to_owned());
     }
 }

@@ -108,7 +108,7 @@ async fn a_test_restore_that_cannot_read_the_pod_removes_the_place() {
 }
 
 /// A backup of the app, as it is found for a plan.
-fn planned(under_way: Option<&str>) -> Server {
+fn planned(under_way: Option<&str>, bytes: u64) -> Server {
     let backup = |name: &str, phase: &str| -> Value {
         json!({
             "metadata": {
@@ -128,7 +128,7 @@ fn planned(under_way: Option<&str>) -> Server {
             "backupStorageLocation": "default", "pod": {"name": "radarr-0", "namespace": "media"}, "volume": "radarr-config-1",
             "uploaderType": "kopia", "tags": {"backup-uid": "UID-b1"},
         },
-        "status": {"phase": "Completed", "snapshotID": "s1", "progress": {"bytesDone": 100, "totalBytes": 100}},
+        "status": {"phase": "Completed", "snapshotID": "s1", "progress": {"bytesDone": bytes, "totalBytes": bytes}},
     });
     let of_app = "labelSelector=app.kubernetes.io/name=radarr";
     let its_claim = json!({
@@ -174,7 +174,7 @@ async fn a_plan_names_the_backup_and_a_claim_with_room_for_it() {
     let volume = folder.path().join("volume");
     std::fs::create_dir(&volume).unwrap();
     let elsewhere = folder.path().join("elsewhere");
-    let server = planned(None);
+    let server = planned(None, 100);
     let plan = engine::plan_restore(&server.cluster(), &wanted(), &volume, true, &elsewhere).await;
     let scratch = plan.unwrap().scratch;
     assert_eq!(
@@ -189,11 +189,28 @@ async fn a_plan_names_the_backup_and_a_claim_with_room_for_it() {
 
     // The volume was prepared for a backup that is under way.
     config_volume::prepare(&volume, &config_volume::Options::default()).unwrap();
-    let server = planned(Some("nightly"));
+    let server = planned(Some("nightly"), 100);
     let plan = engine::plan_restore(&server.cluster(), &wanted(), &volume, true, &elsewhere).await;
     match plan.unwrap_err() {
         Error::BackupRunning { backup } => assert_eq!(backup, "nightly"),
         other => panic!("{other:?}"),
     }
+    server.done();
+}
+
+/// The node's disk holds the claim beside the app, or may, and the folder.
+#[tokio::test]
+async fn a_test_restore_without_room_on_the_node_is_not_planned() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = planned(None, 1 << 50);
+    let plan = engine::plan_verify(&server.cluster(), &wanted(), folder.path()).await;
+    match plan.unwrap_err() {
+        Error::NodeFull { needed, .. } => assert!(needed >= 2 << 50, "{needed}"),
+        other => panic!("{other:?}"),
+    }
+    server.done();
+    let server = planned(None, 100);
+    let plan = engine::plan_verify(&server.cluster(), &wanted(), folder.path()).await;
+    assert_eq!(plan.unwrap().folder, folder.path());
     server.done();
 }

@@ -244,3 +244,69 @@ pub(super) fn pour(
     }
     Ok(done)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each piece comes after a signal.
+    struct Interrupted<'a>(&'a [u8], bool);
+
+    impl Read for Interrupted<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            self.0.read(buffer)
+        }
+    }
+
+    fn errors() -> (impl Fn(io::Error) -> Error, impl Fn(io::Error) -> Error) {
+        (
+            |error| Error::io("read", "from")(error),
+            |error| Error::io("write", "to")(error),
+        )
+    }
+
+    #[test]
+    fn what_is_poured_comes_out_as_it_was_with_and_without_holes() {
+        let mut bytes = vec![3; 4096];
+        bytes.extend([0; 8192]);
+        bytes.extend([1, 0, 2]);
+        bytes.extend([0; 5000]);
+        for holes in [false, true] {
+            let mut file = tempfile::tempfile().unwrap();
+            let mut told = 0;
+            let count = |read| {
+                told += read;
+                Ok(())
+            };
+            let done = pour(Interrupted(&bytes, false), &mut file, holes, count, errors()).unwrap();
+            assert_eq!((done, told), (bytes.len() as u64, bytes.len() as u64));
+            let mut is = Vec::new();
+            file.rewind().unwrap();
+            file.read_to_end(&mut is).unwrap();
+            assert!(is == bytes, "holes: {holes}");
+        }
+    }
+
+    #[test]
+    fn a_reader_that_fails_is_said_to_have() {
+        struct Gone;
+        impl Read for Gone {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::ConnectionReset.into())
+            }
+        }
+        let mut file = tempfile::tempfile().unwrap();
+        let error = pour(Gone, &mut file, false, |_| Ok(()), errors()).unwrap_err();
+        assert!(matches!(error, Error::Io { action: "read", .. }), "{error:?}");
+    }
+
+    #[test]
+    fn nothing_is_built_in_a_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(Builder::open(file.path()).is_err());
+    }
+}

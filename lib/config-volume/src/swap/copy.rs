@@ -59,7 +59,16 @@ pub(super) fn copy(
             };
             let attributes = Attributes::of(&meta);
             let shown = builder.full(&path);
-            if meta.nlink() > 1 && !meta.is_dir() {
+            if meta.is_dir() {
+                room.entry(0)?;
+                builder
+                    .folder(&path, attributes)
+                    .map_err(Error::io("make", shown))?;
+                folders.push(Some(path));
+                continue;
+            }
+            // A file with one name need not be remembered.
+            if meta.nlink() > 1 {
                 if let Some(first) = known.get(&(meta.dev(), meta.ino())) {
                     builder
                         .hard_link(&path, first)
@@ -72,12 +81,7 @@ pub(super) fn copy(
             // Of a file with holes what it takes.
             let taken = meta.size().min(meta.blocks().saturating_mul(512));
             room.entry(if kind.is_file() { taken } else { 0 })?;
-            if kind.is_dir() {
-                builder
-                    .folder(&path, attributes)
-                    .map_err(Error::io("make", shown))?;
-                folders.push(Some(path));
-            } else if kind.is_symlink() {
+            if kind.is_symlink() {
                 let target = root
                     .target(&path)
                     .map_err(Error::io("read the link", root.full(&path)))?;
@@ -109,4 +113,61 @@ pub(super) fn copy(
         }
     }
     builder.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::{self, File},
+        io::Write,
+        sync::{Arc, Mutex},
+    };
+
+    use super::*;
+
+    #[test]
+    fn holes_stay_holes_and_zeros_that_were_written_stay_written() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let make = |name: &str, bytes: &[u8], length: u64| {
+            let mut file = File::create(from.path().join(name)).unwrap();
+            file.write_all(bytes).unwrap();
+            file.set_len(length).unwrap();
+            // Some file systems say only then how many blocks it has.
+            file.sync_all().unwrap();
+        };
+        make("holes", b"at its beginning", 1 << 20);
+        make("zeros", &[0; 8192], 8192);
+        let copied = Arc::new(Mutex::new(0));
+        let seen = Arc::clone(&copied);
+        let watcher = SwapWatcher::new(move |step| {
+            if let SwapStep::Copied { bytes } = step {
+                *seen.lock().unwrap() = bytes;
+            }
+            Ok(())
+        });
+        copy(from.path(), to.path(), &[], 0, &watcher).unwrap();
+        assert_eq!(*copied.lock().unwrap(), (1 << 20) + 8192);
+        let held = |name: &str| {
+            let path = to.path().join(name);
+            File::open(&path).unwrap().sync_all().unwrap();
+            assert!(fs::read(&path).unwrap() == fs::read(from.path().join(name)).unwrap());
+            fs::metadata(&path).unwrap().blocks() * 512
+        };
+        assert!(held("holes") < 64 << 10, "{}", held("holes"));
+        assert!(held("zeros") >= 8192, "{}", held("zeros"));
+    }
+
+    #[test]
+    fn a_file_of_two_names_is_one_in_the_copy_and_folders_are_made_whole() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for folder in ["a/inner", "b/inner"] {
+            fs::create_dir_all(from.path().join(folder)).unwrap();
+        }
+        fs::write(from.path().join("a/inner/one"), "1").unwrap();
+        fs::hard_link(from.path().join("a/inner/one"), from.path().join("b/inner/two")).unwrap();
+        copy(from.path(), to.path(), &[], 0, &SwapWatcher::default()).unwrap();
+        let inode = |name: &str| fs::metadata(to.path().join(name)).unwrap().ino();
+        assert_eq!(inode("a/inner/one"), inode("b/inner/two"));
+        assert_eq!(fs::read(to.path().join("b/inner/two")).unwrap(), b"1");
+    }
 }

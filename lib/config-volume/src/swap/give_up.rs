@@ -25,7 +25,6 @@ impl Swap {
     pub fn give_up(mut self) -> Result<GivenUp> {
         let given_up = match self.state() {
             SwapState::Removing => GivenUp::AsDecided,
-            SwapState::RolledBack => GivenUp::Old,
             _ if self.has_old() => {
                 self.roll_back()?;
                 GivenUp::Old

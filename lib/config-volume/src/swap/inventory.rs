@@ -175,4 +175,22 @@ mod tests {
         let before = fs::metadata(at("sub.txt")).unwrap().permissions().mode() & 0o7777;
         changed(&|| mode(0o600), &|| mode(before));
     }
+    /// A seal is read by a later version of this program: what it takes from a folder must stay the same.
+    #[test]
+    fn the_same_folder_has_the_same_inventory_in_every_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let mode = |name, mode| fs::set_permissions(at(name), fs::Permissions::from_mode(mode)).unwrap();
+        fs::create_dir(at("sub")).unwrap();
+        fs::write(at("sub/list"), "abc").unwrap();
+        symlink("sub/list", at("link")).unwrap();
+        mode("sub/list", 0o4640);
+        mode("sub", 0o750);
+        let should = Inventory {
+            files: 2,
+            bytes: 3,
+            digest: "0686171aa916a1c34123d14ecd1e734a039f4b39911ba26c375759c2f4c4ccd2".to_owned(),
+        };
+        assert_eq!(Inventory::of(folder.path()).unwrap(), should);
+    }
 }

@@ -20,24 +20,13 @@ impl Swap {
         // What an earlier run of this copied is written anew.
         let again = room::measured(&self.base.path(Place::Staged))?.held;
         let free = room(self.base.root.path())?.saturating_add(again);
-        if needed.saturating_add(reserve) <= free {
-            return Ok(true);
-        }
-        // There is nothing to keep where it is gone already.
-        let keep_old = self.journal.keep_old && !self.journal.emptied;
-        let old = match keep_old {
-            true => 0,
-            false => room::measured(self.base.root.path())?.held,
-        };
-        let free = free.saturating_add(old);
-        if keep_old || needed.saturating_add(reserve) > free {
-            return Err(Error::NoRoom {
-                needed: needed.saturating_add(reserve),
-                reserve,
-                free,
-            });
-        }
-        Ok(false)
+        is_room_for_both(needed, reserve, free, || {
+            // There is nothing to keep where it is gone already.
+            match self.journal.keep_old && !self.journal.emptied {
+                true => Ok(0),
+                false => Ok(room::measured(self.base.root.path())?.held),
+            }
+        })
     }
 
     /// The folder outside the volume.
@@ -189,6 +178,29 @@ impl Swap {
     }
 }
 
+/// Whether so many bytes fit beside the old content. Where they do not they have to fit with what becomes `freed` when it goes
+/// first.
+fn is_room_for_both(
+    needed: u64,
+    reserve: u64,
+    free: u64,
+    freed: impl FnOnce() -> Result<u64>,
+) -> Result<bool> {
+    let needed = needed.saturating_add(reserve);
+    if needed <= free {
+        return Ok(true);
+    }
+    let free = free.saturating_add(freed()?);
+    if needed <= free {
+        return Ok(false);
+    }
+    Err(Error::NoRoom {
+        needed,
+        reserve,
+        free,
+    })
+}
+
 /// The names in the root of what was brought that go into a volume.
 fn names_of_content(folder: &Path) -> Result<Vec<Vec<u8>>> {
     let root = Root::open(folder)?;
@@ -202,5 +214,38 @@ fn causes(error: &Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_just_fits_fits() {
+        let fits = |free, freed| is_room_for_both(90, 10, free, || Ok(freed));
+        assert!(fits(100, 0).unwrap());
+        assert!(!fits(99, 1).unwrap());
+        assert!(!fits(0, 100).unwrap());
+        for (free, freed) in [(99, 0), (98, 1)] {
+            match fits(free, freed).unwrap_err() {
+                Error::NoRoom {
+                    needed: 100,
+                    reserve: 10,
+                    free: 99,
+                } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        // What needs no place of the old content's does not ask how large that is.
+        is_room_for_both(1, 0, 1, || panic!("it was measured")).unwrap();
+    }
+
+    #[test]
+    fn a_cause_is_told_with_its_error() {
+        let with = Error::io("read", "file")(std::io::Error::other("the disk is gone"));
+        assert_eq!(causes(&with), "cannot read file: the disk is gone");
+        let without = Error::NothingToFinish;
+        assert_eq!(causes(&without), without.to_string());
     }
 }

@@ -69,3 +69,29 @@ impl Swap {
         Ok(staged.saturating_add(rest))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_outside_is_needed_from_when_the_old_content_goes_until_the_new_one_is_in_use() {
+        for (state, old_is_gone, needs) in [
+            (SwapState::Staging, false, false),
+            (SwapState::Staging, true, true),
+            (SwapState::Emptying, true, true),
+            (SwapState::Swapped, true, true),
+            (SwapState::Removing, true, false),
+            (SwapState::Removing, false, false),
+        ] {
+            let peek = SwapPeek {
+                id: "one".to_owned(),
+                state,
+                old_is_gone,
+                is_outside: true,
+                is_incomplete: false,
+            };
+            assert_eq!(peek.needs_outside(), needs, "{peek:?}");
+        }
+    }
+}

@@ -266,5 +266,8 @@ mod tests {
         fs::create_dir_all(at("a/inner")).unwrap();
         fs::create_dir_all(at("b/inner")).unwrap();
         assert_eq!(measured(folder.path()).unwrap().copy, one.copy + 4 * BLOCK);
+        // Its other names lie elsewhere.
+        fs::hard_link(at("file"), at("a/inner/again")).unwrap();
+        assert_eq!(measured(&at("a/inner")).unwrap().copy, one.copy);
     }
 }

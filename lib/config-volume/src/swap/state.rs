@@ -342,6 +342,27 @@ mod tests {
         ));
     }
 
+    /// What was sealed is the only proof of what lies outside, until it is in its place; brought anew it is sealed anew.
+    #[test]
+    fn what_was_sealed_is_known_until_it_is_brought_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let inventory = Inventory::of(folder.path()).unwrap();
+        let mut journal = Journal {
+            inventory: Some(inventory.clone()),
+            entries: Some(3),
+            ..Journal::new("one", false, true)
+        };
+        let sealed = (Some(inventory), Some(3));
+        for next in [Staged, Emptying, Filling, MovingIn, Filling, MovingIn, Swapped] {
+            journal = journal.become_state(next).unwrap();
+            assert_eq!((journal.inventory.clone(), journal.entries), sealed, "{next:?}");
+            if next.may_become(Staging) {
+                let again = journal.become_state(Staging).unwrap();
+                assert_eq!((again.inventory, again.entries), (None, None), "{next:?}");
+            }
+        }
+    }
+
     #[test]
     fn a_journal_is_read_as_written_and_nothing_else_is_taken_for_one() {
         let journal = Journal::new("5f0c", true, false);

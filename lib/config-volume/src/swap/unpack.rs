@@ -457,7 +457,14 @@ mod tests {
         ] {
             assert!(!outside(path, target), "{path} {target}");
         }
-        for (path, target) in [("a", "/b"), ("a", ".."), ("a/b", "../../c"), ("a", "x/../../y")] {
+        for (path, target) in [
+            ("a", "/b"),
+            ("a", ".."),
+            ("a/b", "../../c"),
+            ("a", "x/../../y"),
+            ("a", "./.."),
+            ("a", "x//../../y"),
+        ] {
             assert!(outside(path, target), "{path} {target}");
         }
     }
@@ -471,10 +478,34 @@ mod tests {
         assert_eq!(seconds("17"), Some((17, 0)));
         assert_eq!(seconds("1.5"), Some((1, 500_000_000)));
         assert_eq!(seconds("1.1234567899"), Some((1, 123_456_789)));
+        assert_eq!(seconds("-1"), Some((-1, 0)));
         assert_eq!(seconds("-1.25"), Some((-2, 750_000_000)));
         assert_eq!(seconds("-0.25"), Some((-1, 750_000_000)));
         for text in ["", "x", "1.x", "1.-5"] {
             assert_eq!(seconds(text), None, "{text}");
+        }
+    }
+    /// Answers one after the other, then nothing more.
+    struct Answers(Vec<io::Result<usize>>);
+
+    impl Read for Answers {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let answer = self.0.pop().unwrap_or(Ok(0));
+            if let Ok(read) = answer {
+                buffer.get_mut(..read).unwrap().fill(0);
+            }
+            answer
+        }
+    }
+
+    #[test]
+    fn a_call_that_a_signal_interrupts_at_the_end_of_an_archive_is_made_again() {
+        let position = Cell::new(2 * BLOCK);
+        let ends = |kind: io::ErrorKind| end_mark(Answers(vec![Ok(8), Err(kind.into())]), &position, 0);
+        ends(io::ErrorKind::Interrupted).unwrap();
+        match ends(io::ErrorKind::ConnectionReset).unwrap_err() {
+            Error::Archive { source, .. } => assert_eq!(source.kind(), io::ErrorKind::ConnectionReset),
+            other => panic!("{other:?}"),
         }
     }
 }
