@@ -240,7 +240,7 @@ fn whatever_else_keeps_it_from_being_brought_back_keeps_the_app_from_starting() 
     }
     for (backup, text) in [
         ("no-such", "there is no backup \"no-such\""),
-        ("bbbb-1", "backup sonarr-bbbb-1 is one of sonarr in model homelab"),
+        ("bbbb-1", "backup sonarr-bbbb-1 is one of "),
     ] {
         let mut unit = new(backup);
         with_backup(&mut unit);
