@@ -247,6 +247,23 @@ fn rotation_by_option_is_set_used_and_taken_back() {
         unit.run(due);
         let now = unit.secret(credentials::keys(profile.credentials.as_ref().unwrap())[0]);
         assert_ne!(now, old, "{}", profile.name);
+        // The old credentials do not stay in Juju once nobody reads them.
+        let revisions = |unit: &Unit| {
+            let secret = unit.state.model().secrets.values().next().unwrap();
+            secret.revisions.keys().copied().collect::<Vec<_>>()
+        };
+        assert_eq!(revisions(&unit), [1, 2]);
+        let secret = unit.state.model().secrets.keys().next().unwrap().clone();
+        unit.run(Event::SecretRemove {
+            secret,
+            label: label.to_owned(),
+            revision: 1,
+        });
+        assert_eq!(revisions(&unit), [2], "{}", profile.name);
+        assert_eq!(
+            unit.secret(credentials::keys(profile.credentials.as_ref().unwrap())[0]),
+            now
+        );
 
         unit.state = unit.state.clone().with_config("credential-rotation", "hourly");
         unit.run(Event::ConfigChanged);

@@ -247,6 +247,7 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
     // No `..`: a new part of the plan does not compile until it is shown.
     let Plan {
         secret,
+        obsolete,
         databags,
         peers,
         ingress,
@@ -269,6 +270,9 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
         }
         SecretPlan::Renew(_) => text.push_str("secret: renew\n"),
         SecretPlan::SetRotation(policy) => writeln!(text, "secret: rotate {policy}").unwrap(),
+    }
+    if let Some(obsolete) = obsolete {
+        writeln!(text, "secret: remove revision {}", obsolete.revision).unwrap();
     }
     for change in databags {
         for (key, value) in change.set {

@@ -15,6 +15,7 @@ use crate::credentials;
 use crate::credentials_seen::CredentialsSeen;
 use crate::data_unit;
 use crate::env::Env;
+use crate::facts::Obsolete;
 use crate::ingress;
 use crate::kubernetes::{Cluster, ClusterError, MountChange};
 use crate::media::{self, claim};
@@ -71,6 +72,7 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
     // No `..`: a new part of the plan does not compile until it is applied.
     let Plan {
         secret,
+        obsolete,
         databags,
         peers,
         ingress,
@@ -85,6 +87,9 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         commands,
     } = plan;
     change_secret(juju, profile, secret)?;
+    if let Some(Obsolete { secret, revision }) = obsolete {
+        hook_tools::secret_remove(juju.runner(), &secret, Some(revision))?;
+    }
     for change in databags {
         if let Some(id) = relation(juju, BACKUP_ENDPOINT, &change.relation_id)? {
             juju.set_own_app_data(&id, &change.set)?;

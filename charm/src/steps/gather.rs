@@ -25,7 +25,7 @@ use crate::data_unit::{
     self, BACKUPS, Contents, DATA_UNIT, DataUnit, PAUSED, PeerFacts, Peers, ROTATIONS, Report,
 };
 use crate::env::Env;
-use crate::facts::{Container, Exchange, Facts, FileFacts, ReadyContainer, Storage};
+use crate::facts::{Container, Exchange, Facts, FileFacts, Obsolete, ReadyContainer, Storage};
 use crate::ingress::{self, Ingress, Related};
 use crate::media::{self, Media};
 use crate::metadata;
@@ -158,6 +158,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         storage,
         credentials,
         rotation,
+        obsolete: obsolete(event),
         is_backed_up,
         backup_relations,
         pod,
@@ -437,6 +438,17 @@ fn rotation(
     }
     let info = juju.secret_info(credentials::label(kind))?;
     Ok(info.map(|info| info.rotation.unwrap_or_else(|| "never".to_owned())))
+}
+
+/// Juju keeps an old revision, with the credentials of that time, until its owner removes it.
+fn obsolete(event: &Event) -> Option<Obsolete> {
+    match event {
+        Event::SecretRemove(event) => Some(Obsolete {
+            secret: event.id.clone(),
+            revision: event.revision?,
+        }),
+        _ => None,
+    }
 }
 
 fn media(juju: &Juju) -> Result<Media, CharmError> {

@@ -112,6 +112,7 @@ pub fn fresh(profile: &AppProfile) -> Facts {
         },
         credentials: credentials.map(|kind| Credentials::generate(kind).unwrap()),
         rotation: None,
+        obsolete: None,
         is_backed_up: profile.storage.is_some(),
         backup_relations: profile
             .storage
