@@ -104,12 +104,17 @@ impl<'a> Line<'a> {
             damaged,
         } = self.prepared;
         let (juju, profile) = (self.env.juju, self.env.profile);
-        let backups = standing::look(self.env, &facts, &self.validated);
+        let asked_at = match self.plan.databags.is_empty() {
+            true => facts.remembered.asked_at,
+            false => Some(Timestamp::now()),
+        };
+        let backups = standing::look(self.env, &facts, &self.validated, asked_at);
         let outcome = apply::apply(self.env, self.plan)?;
         let asked = facts.options.text(&RESTORE_ON_DEPLOY);
         let before = facts.remembered.clone().as_of(asked);
         let mut remembered = Remembered {
             media_unsettled: false,
+            asked_at,
             damaged: OnDeploy::found(asked, damaged, before.damaged),
             news: OnDeploy::found(asked, news, before.news),
         };

@@ -23,7 +23,7 @@ use crate::media::{self, Mounting, claim};
 use crate::names::{BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP};
 use crate::problem::short;
 use crate::profile::AppProfile;
-use crate::recovery::standing::Told as Backups;
+use crate::recovery::standing::{HeldUp, Told as Backups};
 
 /// How many characters a status has at most where the charm alone words it.
 pub const LENGTH: usize = 100;
@@ -73,7 +73,7 @@ enum About {
 type Candidate = (About, fn(Known<'_>) -> Option<Status>);
 
 /// Everything that can be wrong: the first that holds counts.
-const CANDIDATES: [Candidate; 12] = [
+const CANDIDATES: [Candidate; 13] = [
     (About::Else, metadata),
     (About::Else, container),
     (About::Else, may_not_start),
@@ -84,6 +84,7 @@ const CANDIDATES: [Candidate; 12] = [
     (About::Else, rotation_option),
     (About::Else, backup_options),
     (About::Else, backups_held_up),
+    (About::Else, schedule_held_up),
     (About::Media, media_not_kept_out),
     (About::Media, media_on_their_way),
 ];
@@ -240,6 +241,32 @@ fn backups_held_up(known: Known<'_>) -> Option<Status> {
         ))
     } else {
         Status::Waiting(format!("backups: {error}; retrying at update-status"))
+    })
+}
+
+/// Why Velero makes no backups, though it was asked for them a while ago.
+fn schedule_held_up(known: Known<'_>) -> Option<Status> {
+    let Backups::Seen {
+        held_up: Some(held_up),
+        ..
+    } = known.told.backups
+    else {
+        return None;
+    };
+    let app = &known.facts.app;
+    Some(match held_up {
+        HeldUp::NoSchedule => Status::Waiting(
+            "backups: velero-operator has made no Schedule; juju status velero-operator, juju debug-log"
+                .to_owned(),
+        ),
+        HeldUp::Refused(why) => Status::Blocked(format!(
+            "backups: Velero refuses the Schedule: {}; juju config {app} backup-schedule=daily",
+            short(why, 20)
+        )),
+        HeldUp::Paused(name) => Status::Blocked(format!(
+            "backups: the Schedule is paused; velero schedule unpause {}",
+            short(name, 40)
+        )),
     })
 }
 
