@@ -103,6 +103,8 @@ pub struct ReadyContainer {
     pub check: Option<CheckStatus>,
     /// The app's config file, with its mode and owner.
     pub config_file: Option<FileFacts>,
+    /// A damaged config file that was put aside and that nobody has taken away yet.
+    pub put_aside: Option<String>,
     /// Version of the app in the image; `None` in events that cannot have changed it, or when the image does not say.
     pub version: Option<String>,
 }

@@ -235,6 +235,7 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
     let told = status::Told {
         start: &start,
         news: None,
+        put_aside: None,
         backups: &Backups::NotAsked,
     };
     let status = status::decide(profile, facts, &validated, &applied(&plan), told).status;

@@ -9,7 +9,7 @@
 //! Active claims that a backup exists only where the cluster showed one: the relation tells nothing back.
 
 use juju_charm::Status;
-use juju_charm::pebble::CheckStatus;
+use juju_charm::pebble::{CheckStatus, ServiceStatus};
 
 use super::apply::{Applied, Outcome};
 use super::plan;
@@ -38,6 +38,8 @@ pub struct Told<'a> {
     pub start: &'a Start,
     /// What was done with the config volume.
     pub news: Option<&'a str>,
+    /// Where a damaged config file was put, if it is still there.
+    pub put_aside: Option<&'a str>,
     /// How the app's backups stand.
     pub backups: &'a Backups,
 }
@@ -73,14 +75,16 @@ enum About {
 type Candidate = (About, fn(Known<'_>) -> Option<Status>);
 
 /// Everything that can be wrong: the first that holds counts.
-const CANDIDATES: [Candidate; 13] = [
+const CANDIDATES: [Candidate; 15] = [
     (About::Else, metadata),
     (About::Else, container),
     (About::Else, may_not_start),
     (About::Else, workload_options),
     (About::Else, workload_failed),
     (About::Media, media_held_up),
+    (About::Else, ends_again),
     (About::Else, no_answer),
+    (About::Else, damaged_file),
     (About::Else, rotation_option),
     (About::Else, backup_options),
     (About::Else, backups_held_up),
@@ -156,14 +160,16 @@ fn workload_options(known: Known<'_>) -> Option<Status> {
 }
 
 fn workload_failed(known: Known<'_>) -> Option<Status> {
-    let Applied::Failed { reason } = &known.outcome.workload else {
+    let Applied::Failed(failure) = &known.outcome.workload else {
         return None;
     };
-    Some(Status::Blocked(format!(
-        "container {}: {}; see juju debug-log; retrying at update-status",
-        known.profile.name,
-        short(reason, 40)
-    )))
+    Some(Status::Blocked(match failure.next_step {
+        Some(_) => failure.to_string(),
+        None => format!(
+            "container {}: {failure}; see juju debug-log, retrying at update-status",
+            known.profile.name
+        ),
+    }))
 }
 
 /// Why the media are not where the app looks for them, or still there. The workload runs all the same.
@@ -193,6 +199,30 @@ fn media_held_up(known: Known<'_>) -> Option<Status> {
         )),
         error => Status::Waiting(format!("{subject}: {not_done}: {error}; {again}")),
     })
+}
+
+/// Pebble starts a process that ended again, later each time.
+fn ends_again(known: Known<'_>) -> Option<Status> {
+    let Known { profile, facts, .. } = known;
+    let is_left_alone = matches!(known.outcome.workload, Applied::Unchanged | Applied::Left);
+    let in_back_off = matches!(&facts.container, Container::Ready(container)
+        if container.service == Some(ServiceStatus::Backoff));
+    (is_left_alone && in_back_off).then(|| {
+        Status::Waiting(format!(
+            "{}: its process ends again and again; look at kubectl logs of container {}",
+            profile.title, profile.name
+        ))
+    })
+}
+
+/// The app runs with the settings of the charm alone, until somebody takes from the old file what it lacks.
+fn damaged_file(known: Known<'_>) -> Option<Status> {
+    let path = known.told.put_aside?;
+    let name = path.rsplit('/').next().unwrap_or(path);
+    Some(Status::Blocked(format!(
+        "config file: was damaged, is replaced; look into {}, then remove it",
+        short(name, 40)
+    )))
 }
 
 fn no_answer(known: Known<'_>) -> Option<Status> {

@@ -61,6 +61,7 @@ pub fn new_container() -> ReadyContainer {
         service: None,
         check: None,
         config_file: None,
+        put_aside: None,
         version: None,
     }
 }
@@ -157,6 +158,7 @@ pub fn running(profile: &AppProfile, layer: &Layer, content: Option<Vec<u8>>) ->
             mode: 0o600,
             owner: user.map(|user| (user.uid, user.gid)),
         }),
+        put_aside: None,
         version: None,
     }
 }

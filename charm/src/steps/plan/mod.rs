@@ -172,6 +172,14 @@ impl std::fmt::Debug for FileWrite {
 }
 
 impl Plan {
+    /// Where it puts a damaged config file.
+    pub fn puts_aside(&self) -> Option<&str> {
+        match &self.workload {
+            WorkloadPlan::Run(_, run) => run.put_aside.as_ref().map(|aside| aside.path.as_str()),
+            _ => None,
+        }
+    }
+
     /// The same without what replaces the pods, and with them this process. The next event does it.
     pub fn without_new_pods(self) -> Self {
         Self {
