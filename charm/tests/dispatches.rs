@@ -639,7 +639,8 @@ fn an_app_that_ends_again_and_again_is_not_active() {
     let mut unit = Unit::settled(&profile);
     assert!(unit.status().starts_with("active"), "{}", unit.status());
     unit.pebble
-        .change_state(|state| state.fail_service(&profile.name));
+        .change_state(|state| state.set_exiting_service("radarr", 1, "no database"));
+    unit.pebble.restart(&["radarr"]).unwrap();
     unit.run(Event::UpdateStatus);
     assert_eq!(
         unit.status(),

@@ -31,6 +31,9 @@ pub const LENGTH: usize = 100;
 /// How many characters of a status `juju status` shows.
 const SHOWN: usize = 120;
 
+/// How many of them a next step may have to be kept whole.
+const NEXT_STEP: usize = 80;
+
 /// What earlier steps have to say.
 #[derive(Debug, Clone, Copy)]
 pub struct Told<'a> {
@@ -423,13 +426,12 @@ fn cut(text: &str) -> String {
     if length <= SHOWN {
         return text.to_owned();
     }
-    let (rest, next_step) = text.rsplit_once("; ").unwrap_or((text, ""));
-    let end = match next_step {
-        "" => "…".to_owned(),
-        next_step => format!("…; {}", short(next_step, SHOWN - 2)),
+    let end = match text.rsplit_once("; ") {
+        Some((_, next_step)) if next_step.chars().count() <= NEXT_STEP => format!("…; {next_step}"),
+        // A whole explanation: its begin says more than its end.
+        _ => "…".to_owned(),
     };
-    let begin = SHOWN.saturating_sub(end.chars().count());
-    let begin: String = rest.chars().take(begin).collect();
+    let begin: String = text.chars().take(SHOWN - end.chars().count()).collect();
     format!("{}{end}", begin.trim_end())
 }
 
@@ -449,8 +451,19 @@ mod tests {
         assert_eq!(cut(&reason).chars().count(), SHOWN);
         let exact = "y".repeat(SHOWN);
         assert_eq!(cut(&exact), exact);
-        let huge = cut(&format!("a; {}", "z".repeat(500)));
-        assert!(huge.chars().count() <= SHOWN + 2, "{huge}");
+        let explained = cut(&format!(
+            "journal: {}; {}",
+            "a".repeat(60),
+            "z".repeat(NEXT_STEP + 1)
+        ));
+        assert!(
+            explained.starts_with("journal: aaa") && explained.ends_with("zz…"),
+            "{explained}"
+        );
+        assert_eq!(explained.chars().count(), SHOWN);
+        let command = "z".repeat(NEXT_STEP);
+        let kept = cut(&format!("journal: {}; {command}", "a".repeat(60)));
+        assert!(kept.ends_with(&format!("a…; {command}")), "{kept}");
     }
 
     #[test]
