@@ -209,8 +209,8 @@ fn change<'a>(
 fn problem(reason: String) -> Problem {
     Problem::new(
         format!("relation {ENDPOINT}"),
-        format!("its config cannot be used: {reason}"),
-        "look at the charm on the other side, or juju remove-relation",
+        format!("its config: {reason}"),
+        "look at the charm on the other side",
     )
 }
 
@@ -256,7 +256,7 @@ mod tests {
             assert!(
                 problem
                     .to_string()
-                    .starts_with("relation media-storage: its config cannot be used: ")
+                    .starts_with("relation media-storage: its config: ")
             );
             assert!(!problem.to_string().contains('\n'), "{problem:?}");
         }

@@ -187,7 +187,7 @@ fn whatever_else_keeps_it_from_being_brought_back_keeps_the_app_from_starting() 
         (
             || Error::NoVelero("backups.velero.io".to_owned()),
             "waiting",
-            "retrying at update-status",
+            "; deploy velero-operator",
         ),
         (
             || Error::NoGoodBackup {

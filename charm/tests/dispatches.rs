@@ -393,7 +393,7 @@ fn media_decide_whom_the_app_runs_as_and_leave_no_trace() {
         unit.run(Event::UpdateStatus);
         assert!(
             unit.status()
-                .starts_with("blocked: relation media-storage: its config cannot be used: "),
+                .starts_with("blocked: relation media-storage: its config: "),
             "{}",
             unit.status()
         );

@@ -18,7 +18,7 @@ pub use facts::{BackupFacts, CHARM_CONTAINER, Seen, VolumeFacts, look};
 
 use crate::kubernetes::{PodVolume, VolumeSource};
 use crate::media;
-use crate::problem::Problem;
+use crate::problem::{Problem, short};
 
 /// Label of claims that says whose they are. The claims that Juju makes for `--attach-storage` lack it.
 pub const APP_LABEL: &str = "app.kubernetes.io/name";
@@ -183,9 +183,9 @@ fn files_problem(question: &Question<'_>, volume: &VolumeFacts) -> Option<Proble
         || volume.source == Seen::Known(VolumeSource::HostPath);
     if is_host_path {
         return Some(Problem::new(
-            format!("volume of storage {}", question.storage),
-            "is a folder of the node (hostPath), which Velero's file-system backup refuses",
-            "deploy with a storage pool whose class makes local or CSI volumes, see juju storage-pools",
+            format!("storage {}", question.storage),
+            "is a hostPath, which file-system backup refuses",
+            "take local or CSI volumes: juju storage-pools",
         ));
     }
     if let Some(problem) = pending(question, volume) {
@@ -194,10 +194,7 @@ fn files_problem(question: &Question<'_>, volume: &VolumeFacts) -> Option<Proble
     (volume.node_agent == Seen::Known(false)).then(|| {
         Problem::new(
             "Velero's node agent",
-            format!(
-                "does not run on node {}, so no file would be copied",
-                volume.pod.node
-            ),
+            format!("is not on node {}", short(&volume.pod.node, 24)),
             "juju config velero-operator use-node-agent=true",
         )
     })
@@ -212,18 +209,20 @@ fn snapshot_problem(question: &Question<'_>, volume: &VolumeFacts) -> Option<Pro
         (Seen::Known(VolumeSource::Csi(driver)), Seen::Known(drivers)) if !drivers.contains(driver) => {
             Some(Problem::new(
                 "backup-method \"snapshot\"",
-                format!(
-                    "driver {driver} has no VolumeSnapshotClass that is marked for Velero, or Velero runs without the feature EnableCSI"
-                ),
-                format!(
-                    "label one with velero.io/csi-volumesnapshot-class=true and let Velero run with EnableCSI, or {way_out}"
-                ),
+                format!("Velero makes none with driver {}", short(driver, 24)),
+                way_out,
             ))
         }
         (Seen::Known(VolumeSource::HostPath | VolumeSource::Other), _) => Some(Problem::new(
             "backup-method \"snapshot\"",
-            "the volume has no CSI driver, so nothing can make a snapshot of it",
+            "the volume has no CSI driver",
             way_out,
+        )),
+        // Velero says Completed without a word where it makes none.
+        (Seen::NotAllowed, _) | (_, Seen::NotAllowed) => Some(Problem::new(
+            "backup-method \"snapshot\"",
+            "unverified, it may store 0 bytes",
+            format!("juju trust {} --scope=cluster", question.app),
         )),
         _ => None,
     }
@@ -236,11 +235,8 @@ fn pending(question: &Question<'_>, volume: &VolumeFacts) -> Option<Problem> {
     claim.volume.is_none().then(|| {
         let name = volume.claim_name.as_deref().unwrap_or_default();
         Problem::new(
-            format!("claim {name}"),
-            format!(
-                "is not bound to a volume, so storage {} holds nothing",
-                question.storage
-            ),
+            format!("storage {}", question.storage),
+            "its claim is not bound to a volume",
             format!("kubectl describe pvc {name}"),
         )
     })

@@ -306,7 +306,7 @@ fn what_cannot_be_backed_up_is_said_with_the_way_out() {
     let no_class = cluster(csi(), &["other.example.com"]);
     let no_driver = cluster(VolumeSource::Other, &[]);
     let cases = [
-        (host_path, FILES, "hostPath", "storage pool"),
+        (host_path, FILES, "hostPath", "juju storage-pools"),
         (no_agent, FILES, "node agent", "use-node-agent=true"),
         (pending, FILES, "is not bound", "kubectl describe pvc"),
         (no_class, SNAPSHOT, "csi.example.com", "backup-method=filesystem"),

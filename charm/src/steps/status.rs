@@ -140,8 +140,7 @@ fn container(known: Known<'_>) -> Option<Status> {
             "container {name}: no answer from Pebble; retrying on pebble-ready, else kubectl describe pod"
         ))),
         Container::Faulty { reason } => Some(Status::Waiting(format!(
-            "container {name}: {}; retrying at update-status, see juju debug-log",
-            short(reason, 40)
+            "container {name}: {reason}; retrying at update-status, see juju debug-log"
         ))),
         Container::Ready(_) => None,
     }
@@ -366,14 +365,14 @@ fn active(known: Known<'_>) -> Status {
         if !facts.is_backed_up {
             return format!("no backups: juju integrate {app} velero-operator");
         }
-        let asked = match &backup.when {
-            None => format!("no scheduled backups: juju config {app} backup-schedule=daily"),
-            Some(when) => format!(
-                "backups asked for: {}, kept {}",
-                short(when, 30),
-                backup.retention
-            ),
+        let Some(when) = &backup.when else {
+            return format!("no scheduled backups: juju config {app} backup-schedule=daily");
         };
+        let asked = format!(
+            "backups asked for: {}, kept {}",
+            short(when, 30),
+            backup.retention
+        );
         match told.backups {
             Backups::NotAllowed => format!("{asked}; unverified: juju trust {app} --scope=cluster"),
             Backups::Unknown => format!("{asked}; unverified: run {LIST_BACKUPS}"),

@@ -109,7 +109,7 @@ fn a_bad_option_is_named_and_the_last_good_request_stays() {
             seen.status
         );
         assert!(
-            seen.status.ends_with(next_step) && seen.status.chars().count() <= 120,
+            seen.status.ends_with(next_step),
             "{option}={value}: {}",
             seen.status
         );

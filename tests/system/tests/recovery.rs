@@ -143,7 +143,7 @@ fn backups_are_listed_with_what_they_hold_and_the_status_names_the_last_good_one
     house.juju.update_status(UNIT).unwrap();
     let status = house.status().unwrap();
     assert!(
-        status.starts_with("active: ") && status.contains("; last good 2026-11-24 03:12 UTC, 20 MB"),
+        status.starts_with("active: warning: no good backup since 2026-11-24 03:12 UTC, due "),
         "{status}"
     );
     let requests = house.juju.cluster_requests();
@@ -251,7 +251,7 @@ fn on_deploy_whatever_stands_in_the_way_keeps_the_app_from_starting_until_somebo
             true,
             true,
             "waiting: restore-on-deploy latest: there is no backup of radarr",
-            "has not read its object storage yet",
+            "retrying at update-status",
         ),
     ];
     for (trust, velero, begin, reason) in cases {
