@@ -342,8 +342,7 @@ fn media_decide_whom_the_app_runs_as_and_leave_no_trace() {
         assert_eq!(service(&unit).user_id, Some(own.uid), "{}", profile.name);
         // This cluster lets an application without trust do nothing but look at its pod.
         let blocked = format!(
-            "blocked: relation media-storage: claim media is not mounted: without trust the charm may not change its \
-             pods; juju trust {} --scope=cluster",
+            "blocked: relation media-storage: claim media is not mounted; juju trust {} --scope=cluster",
             profile.name
         );
         assert_eq!(unit.status(), blocked);
@@ -509,7 +508,14 @@ fn a_command_runs_while_the_app_is_well_and_until_the_file_shows_it() {
                 "option {option}: its command ended with exit code 22; {}",
                 once.next_step
             );
-            assert!(unit.status().contains(&expected), "{}", unit.status());
+            let status = unit.status();
+            assert!(
+                status.starts_with("blocked: container plex: option claim-token: "),
+                "{status}"
+            );
+            assert!(status.contains("; see juju debug-log"), "{status}");
+            let logged = format!("{:?}", outcome.logs);
+            assert!(logged.contains(&expected), "{logged}");
             assert!(!format!("{:?} {:?}", outcome.logs, unit.status()).contains("t0ken"));
             ends_with(&unit, 0);
             unit.run(Event::UpdateStatus);

@@ -31,6 +31,9 @@ pub const LENGTH: usize = 100;
 /// How many characters of a status `juju status` shows.
 const SHOWN: usize = 120;
 
+/// How many of them a next step has at most: what it is about has to be seen as well.
+const NEXT_STEP: usize = 70;
+
 /// What earlier steps have to say.
 #[derive(Debug, Clone, Copy)]
 pub struct Told<'a> {
@@ -369,7 +372,7 @@ fn cut(text: &str) -> String {
     let (rest, next_step) = text.rsplit_once("; ").unwrap_or((text, ""));
     let end = match next_step {
         "" => "…".to_owned(),
-        next_step => format!("…; {}", short(next_step, SHOWN - 2)),
+        next_step => format!("…; {}", short(next_step, NEXT_STEP)),
     };
     let begin = SHOWN.saturating_sub(end.chars().count());
     let begin: String = rest.chars().take(begin).collect();
@@ -392,8 +395,10 @@ mod tests {
         assert_eq!(cut(&reason).chars().count(), SHOWN);
         let exact = "y".repeat(SHOWN);
         assert_eq!(cut(&exact), exact);
-        let huge = cut(&format!("a; {}", "z".repeat(500)));
-        assert!(huge.chars().count() <= SHOWN + 2, "{huge}");
+        let huge = cut(&format!("config volume: {reason}; {}", "z".repeat(500)));
+        assert!(huge.starts_with("config volume: xxx"), "{huge}");
+        assert!(huge.ends_with("z…"), "{huge}");
+        assert_eq!(huge.chars().count(), SHOWN);
     }
 
     #[test]

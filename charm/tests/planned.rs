@@ -1,0 +1,249 @@
+//! What is planned and what the status says, from facts that the other tests do not come to: each part on its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on panics"
+)]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{fresh, kept, new_container, radarr};
+use juju_charm::{Port, UnitName};
+use workload_charm::credentials::Credentials;
+use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers, Report};
+use workload_charm::facts::{Container, Facts, Storage};
+use workload_charm::ingress::{Ingress, Related};
+use workload_charm::profile::AppProfile;
+use workload_charm::steps::plan::{OwnBags, Plan, plan};
+use workload_charm::steps::planned;
+use workload_charm::steps::prepare_volume::{Situation, judge};
+use workload_charm::steps::rotation::Rotation;
+use workload_charm::steps::validate::validate;
+
+fn unit_name(number: u64) -> UnitName {
+    format!("radarr/{number}").parse().unwrap()
+}
+
+fn peers(facts: &mut Facts) -> &mut PeerFacts {
+    match &mut facts.peers {
+        Peers::Related(peers) => peers,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn holds(facts: &mut Facts, holds: Contents) {
+    if let Storage::Mounted { contents, .. } = &mut facts.storage {
+        *contents = holds;
+    }
+}
+
+fn planned_with(profile: &AppProfile, facts: &Facts, rotation: &Rotation) -> Plan {
+    let start = judge(profile, facts, Situation::Dispatch);
+    let validated = validate(profile, facts, &start);
+    plan(profile, facts, &validated, &start, rotation)
+}
+
+fn app_bag(plan: Plan) -> BTreeMap<String, String> {
+    plan.peers.map(|OwnBags { app, .. }| app).unwrap_or_default()
+}
+
+#[test]
+fn the_version_of_the_container_is_told() {
+    let profile = radarr();
+    let mut container = new_container();
+    container.version = Some("5.2.6".to_owned());
+    let facts = Facts {
+        container: Container::Ready(container),
+        ..fresh(&profile)
+    };
+    let (.., plan) = planned(&profile, &facts);
+    assert_eq!(plan.version.as_deref(), Some("5.2.6"));
+}
+
+#[test]
+fn a_port_that_is_open_is_not_opened_again() {
+    let profile = radarr();
+    let port = Port::tcp(profile.workload.port);
+    let opens = |opened_ports| {
+        let facts = Facts {
+            opened_ports,
+            ..fresh(&profile)
+        };
+        planned(&profile, &facts).2.open_ports
+    };
+    assert_eq!(opens(Some(vec![Port::tcp(1)])), [port]);
+    assert_eq!(opens(Some(vec![port])), []);
+    assert_eq!(opens(None), []);
+}
+
+#[test]
+fn what_was_asked_of_the_operator_is_paused_only_where_somebody_has_to_do_something() {
+    let profile = radarr();
+    let asked = {
+        let facts = fresh(&profile);
+        let (.., plan) = planned(&profile, &facts);
+        let change = &plan.databags[0];
+        let relation = (
+            change.relation_id.clone(),
+            change.set.clone().into_iter().collect(),
+        );
+        BTreeMap::from([relation])
+    };
+    let paused = |break_it: fn(&mut Facts)| {
+        let mut facts = Facts {
+            backup_relations: asked.clone(),
+            ..fresh(&profile)
+        };
+        break_it(&mut facts);
+        let (.., plan) = planned(&profile, &facts);
+        plan.databags
+            .iter()
+            .map(|change| format!("{:?}", change.set).contains("paused"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(paused(|_| {}), Vec::<bool>::new(), "nothing differs");
+    // The volume lost its content.
+    assert_eq!(paused(|facts| peers(facts).own = Some(Report::Data)), [true]);
+    // It is over by itself when the other unit has said what its volume holds.
+    let waits = |facts: &mut Facts| {
+        facts.data = DataUnit::Undecided {
+            waiting_for: vec![unit_name(1)],
+        };
+    };
+    assert_eq!(paused(waits), Vec::<bool>::new());
+    // The unit with the data says that it needs somebody.
+    let elsewhere = |facts: &mut Facts| {
+        facts.data = DataUnit::Elsewhere {
+            unit: unit_name(1),
+            is_present: true,
+        };
+        peers(facts).data_unit_paused = true;
+    };
+    assert_eq!(paused(elsewhere), [true]);
+}
+
+#[test]
+fn the_leader_writes_down_that_there_are_data_and_that_they_were_given_up() {
+    let profile = radarr();
+    let written = |had_data: bool, here: bool, report: Report| {
+        let mut facts = fresh(&profile);
+        let other = unit_name(1);
+        peers(&mut facts).had_data = had_data;
+        if here {
+            peers(&mut facts).own = Some(report);
+            peers(&mut facts).bound = Some(unit_name(0));
+        } else {
+            peers(&mut facts).bound = Some(other.clone());
+            peers(&mut facts).others.insert(other.clone(), Some(report));
+            facts.data = DataUnit::Elsewhere {
+                unit: other,
+                is_present: true,
+            };
+        }
+        let (.., plan) = planned(&profile, &facts);
+        app_bag(plan).get("config-volume").cloned()
+    };
+    for here in [true, false] {
+        let case = format!("here {here}");
+        assert_eq!(
+            written(false, here, Report::Data).as_deref(),
+            Some("data"),
+            "{case}"
+        );
+        assert_eq!(written(true, here, Report::Data), None, "{case}");
+        assert_eq!(
+            written(true, here, Report::StartEmpty).as_deref(),
+            Some(""),
+            "{case}"
+        );
+        assert_eq!(written(false, here, Report::StartEmpty), None, "{case}");
+        assert_eq!(written(true, here, Report::Empty), None, "{case}");
+    }
+}
+
+#[test]
+fn new_credentials_are_announced_to_another_unit_only() {
+    let profile = radarr();
+    let new = || Rotation::Due(Credentials::rotate(profile.credentials.as_ref().unwrap()).unwrap());
+    let announced = |is_here: bool, rotation: &Rotation| {
+        let mut facts = Facts {
+            credentials: kept(&profile),
+            ..fresh(&profile)
+        };
+        peers(&mut facts).rotations = 4;
+        if !is_here {
+            facts.data = DataUnit::Elsewhere {
+                unit: unit_name(1),
+                is_present: true,
+            };
+        }
+        let bag = app_bag(planned_with(&profile, &facts, rotation));
+        bag.get("rotations").cloned()
+    };
+    assert_eq!(announced(false, &new()).as_deref(), Some("5"));
+    assert_eq!(announced(true, &new()), None);
+    assert_eq!(announced(false, &Rotation::NotDue), None);
+}
+
+#[test]
+fn a_backup_pause_is_said_once_and_taken_back() {
+    let profile = radarr();
+    let said = |own_paused: bool, lost: bool| {
+        let mut facts = fresh(&profile);
+        let lost = lost.then_some(Report::Data);
+        peers(&mut facts).own = lost.or(Some(Report::Empty));
+        peers(&mut facts).own_paused = own_paused;
+        let (.., plan) = planned(&profile, &facts);
+        let unit = plan.peers.map(|bags| bags.unit).unwrap_or_default();
+        unit.get("backups").cloned()
+    };
+    assert_eq!(said(false, true).as_deref(), Some("paused"));
+    assert_eq!(said(true, true), None);
+    assert_eq!(said(true, false).as_deref(), Some(""));
+    assert_eq!(said(false, false), None);
+}
+
+#[test]
+fn the_ingress_is_told_what_differs_and_nothing_else() {
+    let profile = radarr();
+    let related = |app_bag, unit_bag| {
+        let facts = Facts {
+            ingress: Ingress::Related(Related {
+                id: "ingress:3".to_owned(),
+                app_bag,
+                unit_bag,
+                address: Some("10.1.2.3".to_owned()),
+                url: None,
+            }),
+            ..fresh(&profile)
+        };
+        planned(&profile, &facts).2.ingress
+    };
+    let told = related(Some(BTreeMap::new()), BTreeMap::new()).unwrap();
+    assert_eq!(related(Some(told.app.clone()), told.unit.clone()), None);
+    let for_app = related(Some(BTreeMap::new()), told.unit.clone()).unwrap();
+    assert_eq!((&for_app.app, for_app.unit.is_empty()), (&told.app, true));
+    let for_unit = related(Some(told.app.clone()), BTreeMap::new()).unwrap();
+    assert_eq!((for_unit.app.is_empty(), &for_unit.unit), (true, &told.unit));
+}
+
+#[test]
+fn a_plan_for_a_restore_replaces_no_pods() {
+    let profile = radarr();
+    let mut facts = fresh(&profile);
+    holds(&mut facts, Contents::Data);
+    let (.., mut plan) = planned(&profile, &facts);
+    plan.let_in = Some("tank".to_owned());
+    plan.mount = Some(workload_charm::kubernetes::MountChange {
+        volume: "media-storage".to_owned(),
+        container: "radarr".to_owned(),
+        mount: None,
+        no_longer_at: Vec::new(),
+        annotations: BTreeMap::new(),
+    });
+    let plan = plan.without_new_pods();
+    assert_eq!((plan.let_in, plan.mount), (None, None));
+}
