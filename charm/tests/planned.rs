@@ -10,14 +10,17 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{fresh, kept, new_container, radarr};
+use common::{fresh, kept, new_container, radarr, running};
+use juju_charm::pebble::Layer;
 use juju_charm::{Port, UnitName};
 use workload_charm::credentials::Credentials;
 use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers, Report};
 use workload_charm::facts::{Container, Facts, Storage};
 use workload_charm::ingress::{Ingress, Related};
-use workload_charm::profile::AppProfile;
-use workload_charm::steps::plan::{OwnBags, Plan, plan};
+use workload_charm::media::Media;
+use workload_charm::options;
+use workload_charm::profile::{AppProfile, User};
+use workload_charm::steps::plan::{OwnBags, Plan, WorkloadPlan, plan};
 use workload_charm::steps::planned;
 use workload_charm::steps::prepare_volume::{Situation, judge};
 use workload_charm::steps::rotation::Rotation;
@@ -246,4 +249,50 @@ fn a_plan_for_a_restore_replaces_no_pods() {
     });
     let plan = plan.without_new_pods();
     assert_eq!((plan.let_in, plan.mount), (None, None));
+}
+
+#[test]
+fn an_ingress_takes_nothing_from_an_app_that_serves_below_no_path() {
+    let mut tried = 0;
+    for (_, profile) in common::apps() {
+        if !profile.ingress || profile.url_base {
+            continue;
+        }
+        tried += 1;
+        let facts = common::with_everything(&profile, fresh(&profile));
+        let (_, validated, _) = planned(&profile, &facts);
+        let settings = validated.workload.unwrap();
+        let own = options::RawOptions::default().with(&options::URL_BASE, "/not-this-one");
+        assert_eq!(
+            settings.url_base,
+            own.text(&options::URL_BASE),
+            "{}",
+            profile.name
+        );
+    }
+    assert!(tried > 0, "no app is such");
+}
+
+#[test]
+fn where_the_media_were_not_looked_at_the_app_stays_the_user_that_it_is() {
+    let profile = radarr();
+    let facts = common::with_everything(&profile, fresh(&profile));
+    let WorkloadPlan::Run(_, run) = planned(&profile, &facts).2.workload else {
+        panic!("it does not start");
+    };
+    let owner = User { uid: 2000, gid: 2001 };
+    let mut layer = run.layer.unwrap();
+    let user = |layer: &Layer, media: Media| {
+        let facts = Facts {
+            media,
+            container: Container::Ready(running(&profile, layer, None)),
+            ..fresh(&profile)
+        };
+        planned(&profile, &facts).1.workload.unwrap().user
+    };
+    assert_eq!(user(&layer, Media::NotRead), Some(owner));
+    assert_eq!(user(&layer, Media::NotRelated), profile.workload.user);
+    // One that runs as nobody in particular tells nothing.
+    layer.services.get_mut("radarr").unwrap().group_id = None;
+    assert_eq!(user(&layer, Media::NotRead), profile.workload.user);
 }
