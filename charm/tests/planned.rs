@@ -18,7 +18,6 @@ use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers, Report};
 use workload_charm::facts::{Container, Facts, Storage};
 use workload_charm::ingress::{Ingress, Related};
 use workload_charm::media::Media;
-use workload_charm::options;
 use workload_charm::profile::{AppProfile, User};
 use workload_charm::steps::plan::{OwnBags, Plan, WorkloadPlan, plan};
 use workload_charm::steps::planned;
@@ -252,25 +251,19 @@ fn a_plan_for_a_restore_replaces_no_pods() {
 }
 
 #[test]
-fn an_ingress_takes_nothing_from_an_app_that_serves_below_no_path() {
-    let mut tried = 0;
-    for (_, profile) in common::apps() {
-        if !profile.ingress || profile.url_base {
-            continue;
-        }
-        tried += 1;
-        let facts = common::with_everything(&profile, fresh(&profile));
-        let (_, validated, _) = planned(&profile, &facts);
+fn an_ingress_gives_a_path_only_to_an_app_that_serves_below_one() {
+    let mut profile = common::app("sabnzbd");
+    let serves_below = |profile: &AppProfile| {
+        let facts = common::with_everything(profile, fresh(profile));
+        let (_, validated, _) = planned(profile, &facts);
         let settings = validated.workload.unwrap();
-        let own = options::RawOptions::default().with(&options::URL_BASE, "/not-this-one");
-        assert_eq!(
-            settings.url_base,
-            own.text(&options::URL_BASE),
-            "{}",
-            profile.name
-        );
-    }
-    assert!(tried > 0, "no app is such");
+        assert!(settings.ingress.is_some());
+        settings.url_base
+    };
+    assert_eq!(serves_below(&profile), "/homelab-sabnzbd");
+    // It still has to know the host.
+    profile.url_base = false;
+    assert_eq!(serves_below(&profile), "/not-this-one");
 }
 
 #[test]
@@ -282,6 +275,7 @@ fn where_the_media_were_not_looked_at_the_app_stays_the_user_that_it_is() {
     };
     let owner = User { uid: 2000, gid: 2001 };
     let mut layer = run.layer.unwrap();
+    assert_eq!(layer.services["radarr"].environment["TZ"], "Europe/Berlin");
     let user = |layer: &Layer, media: Media| {
         let facts = Facts {
             media,
@@ -295,4 +289,24 @@ fn where_the_media_were_not_looked_at_the_app_stays_the_user_that_it_is() {
     // One that runs as nobody in particular tells nothing.
     layer.services.get_mut("radarr").unwrap().group_id = None;
     assert_eq!(user(&layer, Media::NotRead), profile.workload.user);
+}
+
+#[test]
+fn where_the_ingress_was_not_asked_the_plan_remembers_it() {
+    let profile = radarr();
+    let facts = common::with_everything(&profile, fresh(&profile));
+    let WorkloadPlan::Run(_, run) = planned(&profile, &facts).2.workload else {
+        panic!("it does not start");
+    };
+    let layer = run.layer.unwrap();
+    let url_base = |ingress| {
+        let facts = Facts {
+            ingress,
+            container: Container::Ready(running(&profile, &layer, None)),
+            ..fresh(&profile)
+        };
+        planned(&profile, &facts).1.workload.unwrap().url_base
+    };
+    assert_eq!(url_base(Ingress::NotRead), "/homelab-radarr");
+    assert_eq!(url_base(Ingress::NotRelated), "");
 }

@@ -161,7 +161,7 @@ impl Recovery for FakeRecovery {
         keep_old: bool,
         elsewhere: &Path,
     ) -> Result<RestorePlan> {
-        assert!(!elsewhere.starts_with(volume));
+        assert!(elsewhere.is_absolute() && !elsewhere.starts_with(volume));
         Ok(RestorePlan {
             target: wanted.target.clone(),
             scratch: self.scratch("plan_restore", wanted, Purpose::Restore)?,
