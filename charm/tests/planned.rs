@@ -13,11 +13,15 @@ use std::collections::BTreeMap;
 use common::{fresh, kept, new_container, radarr, running};
 use juju_charm::pebble::Layer;
 use juju_charm::{Port, UnitName};
+use velero_backup_config::Method;
+use workload_charm::backup::{BackupFacts, Seen};
 use workload_charm::credentials::Credentials;
 use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers, Report};
 use workload_charm::facts::{Container, Facts, Storage};
 use workload_charm::ingress::{Ingress, Related};
+use workload_charm::kubernetes::ClusterError;
 use workload_charm::media::Media;
+use workload_charm::options::{self, RawOptions};
 use workload_charm::profile::{AppProfile, User};
 use workload_charm::steps::plan::{OwnBags, Plan, WorkloadPlan, plan};
 use workload_charm::steps::planned;
@@ -309,4 +313,62 @@ fn where_the_ingress_was_not_asked_the_plan_remembers_it() {
     };
     assert_eq!(url_base(Ingress::NotRead), "/homelab-radarr");
     assert_eq!(url_base(Ingress::NotRelated), "");
+}
+
+#[test]
+fn the_method_that_was_asked_for_stays_while_nothing_better_is_known() {
+    let profile = radarr();
+    let asked_before = |method: &str| {
+        let mut facts = fresh(&profile);
+        facts.options = RawOptions::default().with(&options::BACKUP_METHOD, method);
+        let change = planned(&profile, &facts).2.databags.remove(0);
+        let mut facts = fresh(&profile);
+        let bag = change.set.into_iter().collect();
+        facts.backup_relations = [(change.relation_id, bag)].into();
+        let BackupFacts::Read(volume) = &mut facts.volume else {
+            panic!("{:?}", facts.volume);
+        };
+        volume.source = Seen::Unknown(ClusterError::NotReachable("no route".to_owned()));
+        volume.snapshot_drivers = Seen::Known(Vec::new());
+        let backup = planned(&profile, &facts).1.backup.unwrap().unwrap();
+        backup.decision.method
+    };
+    assert_eq!(asked_before("snapshot"), Method::Snapshot);
+    assert_eq!(asked_before("filesystem"), Method::Filesystem);
+}
+
+#[test]
+fn restored_files_are_given_to_the_app_before_it_starts_whoever_has_the_volume() {
+    let profile = radarr();
+    let user = profile.workload.user.unwrap();
+    let layer = {
+        let WorkloadPlan::Run(_, run) = planned(&profile, &fresh(&profile)).2.workload else {
+            panic!("it does not start");
+        };
+        run.layer.unwrap()
+    };
+    let gives = |situation, runs: bool, has_volume: (u32, u32)| {
+        let mut facts = fresh(&profile);
+        holds(&mut facts, Contents::Data);
+        if let Storage::Mounted { owner, .. } = &mut facts.storage {
+            *owner = has_volume;
+        }
+        if runs {
+            facts.container = Container::Ready(running(&profile, &layer, None));
+        }
+        let start = judge(&profile, &facts, situation);
+        let validated = validate(&profile, &facts, &start);
+        match plan(&profile, &facts, &validated, &start, &Rotation::NotDue).workload {
+            WorkloadPlan::Run(_, run) => run.own.map(|(_, user)| user),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (own, root) = ((user.uid, user.gid), (0, 0));
+    let (restoring, dispatch) = (Situation::Restoring, Situation::Dispatch);
+    assert_eq!(gives(restoring, false, own), Some(user));
+    assert_eq!(gives(restoring, true, own), None);
+    assert_eq!(gives(dispatch, false, own), None);
+    assert_eq!(gives(dispatch, true, own), None);
+    assert_eq!(gives(dispatch, false, root), Some(user));
+    assert_eq!(gives(dispatch, true, root), Some(user));
 }

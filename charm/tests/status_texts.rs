@@ -369,3 +369,18 @@ fn only_a_unit_that_the_others_know_as_the_one_with_the_data_warns_of_a_scale_do
     );
     assert!(!status(nothing, nothing).contains("scaling down"));
 }
+
+#[test]
+fn a_retention_that_leaves_a_time_without_any_backup_is_told() {
+    let text = |retention: &str| {
+        let asked = RawOptions::default()
+            .with(&options::BACKUP_SCHEDULE, "0 3 * * 0")
+            .with(&options::BACKUP_RETENTION, retention);
+        status(|facts| facts.options = asked, nothing)
+    };
+    let short = text("167h");
+    let reason = "blocked: backup-retention \"167h\": shorter than the 168 h from one backup to the next";
+    assert!(short.starts_with(reason) && short.ends_with("=1176h"), "{short}");
+    let enough = text("168h");
+    assert!(enough.starts_with("active: "), "{enough}");
+}
