@@ -344,6 +344,30 @@ fn what_a_cut_off_run_left_beside_a_running_app_goes_at_the_next_thorough_event(
 }
 
 #[test]
+fn new_content_that_the_app_was_started_with_stays_if_the_app_answers() {
+    for (step, answers, asks, content) in [
+        (Step::Start, true, true, "new"),
+        (Step::Start, false, true, "old"),
+        (Step::Swap, true, false, "old"),
+    ] {
+        let mut unit = Unit::settled(&radarr());
+        cut_off(&unit.volume(), step, true);
+        let answer = if answers {
+            Ok(())
+        } else {
+            Err("it answers 500".to_owned())
+        };
+        unit.recovery.well = vec![answer].into();
+        unit.run(Event::ConfigChanged);
+        let case = format!("{step:?} {answers}: {}", unit.status());
+        assert_eq!(unit.recovery.well.borrow().is_empty(), asks, "{case}");
+        let found = std::fs::read(unit.volume().join("config.xml")).unwrap();
+        assert_eq!(String::from_utf8(found).unwrap(), content, "{case}");
+        assert!(unit.runs(), "{case}");
+    }
+}
+
+#[test]
 fn what_was_put_right_is_remembered_though_the_backup_is_not_brought_back() {
     let kept = |unit: &Unit| format!("{:?}", unit.state.model().units["radarr/0"].state);
     type MakesError = fn() -> Error;
