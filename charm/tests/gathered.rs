@@ -263,3 +263,25 @@ fn what_an_exchange_left_without_its_run_is_seen() {
     drop(swap);
     assert_eq!(exchange(unit.gathered(Event::ConfigChanged)), Exchange::Leftovers);
 }
+
+#[test]
+fn what_was_seen_of_the_secret_is_kept_where_somebody_compares_it() {
+    for (leads, has_data, is_kept) in [
+        (true, true, true),
+        (true, false, true),
+        (false, true, true),
+        (false, false, false),
+    ] {
+        let mut unit = Unit::settled(&radarr());
+        let seen = unit.volume().with_file_name("credentials-seen");
+        assert!(seen.exists());
+        unit.state = unit.state.clone().with_leader(leads);
+        if !has_data {
+            let relation = unit.state.model_mut().relations.get_mut(&PEERS).unwrap();
+            let bag = relation.application_data.get_mut("radarr").unwrap();
+            bag.insert("data-unit".to_owned(), "radarr/7".to_owned());
+        }
+        unit.gathered(Event::UpdateStatus);
+        assert_eq!(seen.exists(), is_kept, "leads {leads}, has the data {has_data}");
+    }
+}

@@ -120,6 +120,14 @@ fn what_was_asked_of_the_operator_is_paused_only_where_somebody_has_to_do_someth
         };
     };
     assert_eq!(paused(waits), Vec::<bool>::new());
+    // A backup of the other unit's volume holds what it should, whatever this one lacks.
+    let standby = |facts: &mut Facts| {
+        facts.data = DataUnit::Elsewhere {
+            unit: unit_name(1),
+            is_present: true,
+        };
+    };
+    assert_eq!(paused(standby), Vec::<bool>::new());
     // The unit with the data says that it needs somebody.
     let elsewhere = |facts: &mut Facts| {
         facts.data = DataUnit::Elsewhere {
@@ -210,6 +218,25 @@ fn a_backup_pause_is_said_once_and_taken_back() {
     assert_eq!(said(true, true), None);
     assert_eq!(said(true, false).as_deref(), Some(""));
     assert_eq!(said(false, false), None);
+}
+
+#[test]
+fn the_peers_are_told_what_differs_and_nothing_else() {
+    let profile = radarr();
+    let told = |leader: bool, bound: Option<u64>, own: Option<Report>| {
+        let mut facts = fresh(&profile);
+        facts.leader = leader;
+        peers(&mut facts).bound = bound.map(unit_name);
+        peers(&mut facts).own = own;
+        let (.., plan) = planned(&profile, &facts);
+        plan.peers.map(|bags| (bags.app.len(), bags.unit.len()))
+    };
+    assert_eq!(told(true, None, None), Some((1, 1)));
+    assert_eq!(told(true, None, Some(Report::Empty)), Some((1, 0)));
+    assert_eq!(told(true, Some(0), None), Some((0, 1)));
+    assert_eq!(told(false, Some(0), None), Some((0, 1)));
+    assert_eq!(told(true, Some(0), Some(Report::Empty)), None);
+    assert_eq!(told(false, Some(0), Some(Report::Empty)), None);
 }
 
 #[test]
