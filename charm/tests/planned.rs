@@ -9,9 +9,10 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use common::{fresh, kept, new_container, radarr, running};
-use juju_charm::pebble::Layer;
+use juju_charm::pebble::{CheckLevel, Layer, Override, Startup};
 use juju_charm::{Port, UnitName};
 use velero_backup_config::Method;
 use workload_charm::backup::{BackupFacts, Seen};
@@ -398,4 +399,110 @@ fn restored_files_are_given_to_the_app_before_it_starts_whoever_has_the_volume()
     assert_eq!(gives(dispatch, true, own), None);
     assert_eq!(gives(dispatch, false, root), Some(user));
     assert_eq!(gives(dispatch, true, root), Some(user));
+}
+
+#[test]
+fn a_backup_prepares_the_volume_only_where_it_would_hold_the_data() {
+    let profile = radarr();
+    let prepares = |change: fn(&mut Facts)| {
+        let mut facts = fresh(&profile);
+        change(&mut facts);
+        let pod = planned(&profile, &facts).2.pod;
+        format!("{pod:?}").contains("/charm/dispatch")
+    };
+    assert!(prepares(|_| {}));
+    // Juju is about to mount it.
+    assert!(prepares(|facts| facts.storage = Storage::NotMounted));
+    assert!(!prepares(|facts| peers(facts).own = Some(Report::Data)));
+    assert!(!prepares(|facts| facts.is_backed_up = false));
+    let standby = |facts: &mut Facts| {
+        facts.data = DataUnit::Elsewhere {
+            unit: unit_name(1),
+            is_present: true,
+        };
+    };
+    assert!(!prepares(standby));
+}
+
+#[test]
+fn the_databases_of_an_app_that_runs_are_not_touched() {
+    let profile = radarr();
+    let in_place = |facts: &Facts| match planned(&profile, facts).2.workload {
+        WorkloadPlan::Run(_, run) => (run.put_in_place.is_some(), run.stop_first, run.layer),
+        other => panic!("{other:?}"),
+    };
+    let first = fresh(&profile);
+    let (is_placed, stops, layer) = in_place(&first);
+    assert!(is_placed && !stops);
+    let runs = Facts {
+        container: Container::Ready(running(&profile, &layer.unwrap(), None)),
+        ..fresh(&profile)
+    };
+    let (is_placed, stops, layer) = in_place(&runs);
+    assert!(!is_placed && stops && layer.is_none());
+}
+
+#[test]
+fn an_app_is_stopped_before_its_file_or_its_volume_changes_under_it() {
+    let profile = radarr();
+    let user = profile.workload.user.unwrap();
+    let WorkloadPlan::Run(_, first) = planned(&profile, &fresh(&profile)).2.workload else {
+        panic!("it does not start");
+    };
+    let content = first.file.unwrap().file.content;
+    let layer = first.layer.unwrap();
+    let stops = |timezone: &str, volume: (u32, u32)| {
+        let mut facts = fresh(&profile);
+        facts.options = RawOptions::default().with(&options::TIMEZONE, timezone);
+        if let Storage::Mounted { owner, .. } = &mut facts.storage {
+            *owner = volume;
+        }
+        facts.container = Container::Ready(running(&profile, &layer, Some(content.clone())));
+        // What the file holds is what counts here.
+        facts.credentials = None;
+        match planned(&profile, &facts).2.workload {
+            WorkloadPlan::Run(_, run) => {
+                assert_eq!(run.file, None);
+                Some(run.stop_first)
+            }
+            WorkloadPlan::Keep(_) => None,
+            other => panic!("{other:?}"),
+        }
+    };
+    let (own, root, utc) = ((user.uid, user.gid), (0, 0), "Etc/UTC");
+    assert_eq!(stops(utc, own), None);
+    // Pebble itself starts it anew when its environment is another.
+    assert_eq!(stops("Europe/Berlin", own), Some(false));
+    assert_eq!(stops(utc, root), Some(false));
+    assert_eq!(stops("Europe/Berlin", root), Some(true));
+}
+
+#[test]
+fn the_layer_says_how_the_app_runs_and_is_asked() {
+    let mut profile = common::app("qbittorrent");
+    profile.workload.working_dir = Some("/config".to_owned());
+    let WorkloadPlan::Run(_, run) = planned(&profile, &fresh(&profile)).2.workload else {
+        panic!("it does not start");
+    };
+    let layer = run.layer.unwrap();
+    let service = &layer.services["qbittorrent"];
+    let user = profile.workload.user.unwrap();
+    assert_eq!(service.r#override, Some(Override::Replace));
+    assert_eq!(service.summary.as_deref(), Some("qBittorrent"));
+    assert_eq!(service.command.as_ref(), Some(&profile.workload.command));
+    assert_eq!(service.startup, Some(Startup::Enabled));
+    assert_eq!(service.working_dir.as_deref(), Some("/config"));
+    assert_eq!(
+        (service.user_id, service.group_id),
+        (Some(user.uid), Some(user.gid))
+    );
+    assert_eq!(service.kill_delay, Some(Duration::from_secs(60)));
+    assert_eq!(service.environment["HOME"], "/config");
+    let check = layer.checks.values().next().unwrap();
+    assert_eq!(check.r#override, Some(Override::Replace));
+    assert_eq!(check.level, Some(CheckLevel::Ready));
+    assert_eq!(check.startup, Some(Startup::Enabled));
+    let url = check.http.as_ref().unwrap().url.as_deref();
+    assert_eq!(url, Some("http://localhost:8080/"));
+    assert_eq!((layer.services.len(), layer.checks.len()), (1, 1));
 }
