@@ -293,6 +293,12 @@ fn an_ingress_gives_a_path_only_to_an_app_that_serves_below_one() {
         settings.url_base
     };
     assert_eq!(serves_below(&profile), "/homelab-sabnzbd");
+    let facts = common::with_everything(&profile, fresh(&profile));
+    let WorkloadPlan::Run(_, run) = planned(&profile, &facts).2.workload else {
+        panic!("it does not start");
+    };
+    let file = String::from_utf8(run.file.unwrap().file.content).unwrap();
+    assert!(file.contains("media.example"), "{file}");
     // It still has to know the host.
     profile.url_base = false;
     assert_eq!(serves_below(&profile), "/not-this-one");
