@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use juju_charm::pebble::{CheckStatus, Plan, ServiceStatus};
-use juju_charm::{Port, UnitName};
+use juju_charm::{Port, SecretId, UnitName};
 
 use crate::backup::BackupFacts;
 use crate::credentials::Credentials;
@@ -49,6 +49,8 @@ pub struct Facts {
     /// How often Juju says that it is time for new ones, or `never`; `None` in events that cannot have changed it, and
     /// before there is a secret.
     pub rotation: Option<String>,
+    /// A revision of the app's secret that nobody reads any more, as Juju has just said.
+    pub obsolete: Option<Obsolete>,
     /// Whether there is a backup relation.
     pub is_backed_up: bool,
     /// The backup relations: id, and what our own application bag says. Empty on units that do not lead.
@@ -65,6 +67,15 @@ pub struct Facts {
     pub ingress: Ingress,
     /// Ports that are open; `None` in events that cannot have changed them.
     pub opened_ports: Option<Vec<Port>>,
+}
+
+/// A revision of the own secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obsolete {
+    /// The secret.
+    pub secret: SecretId,
+    /// Its number.
+    pub revision: u64,
 }
 
 /// The workload container.
@@ -92,6 +103,8 @@ pub struct ReadyContainer {
     pub check: Option<CheckStatus>,
     /// The app's config file, with its mode and owner.
     pub config_file: Option<FileFacts>,
+    /// A damaged config file that was put aside and that nobody has taken away yet.
+    pub put_aside: Option<String>,
     /// Version of the app in the image; `None` in events that cannot have changed it, or when the image does not say.
     pub version: Option<String>,
 }

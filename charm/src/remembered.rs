@@ -26,6 +26,12 @@ pub struct Remembered {
     /// The last dispatch ended with something that is not done yet about the relation media-storage.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub media_unsettled: bool,
+    /// Where a damaged config file was put.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub put_aside: Option<String>,
+    /// When velero-operator was last asked for something else than before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<Timestamp>,
     /// A backup that `restore-on-deploy` found damaged: it would be again, and to see that takes a whole restore.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub damaged: Option<OnDeploy>,
@@ -138,6 +144,8 @@ mod tests {
     fn a_record_is_read_as_it_was_written_and_an_unknown_one_says_nothing() {
         let record = Remembered {
             media_unsettled: true,
+            put_aside: Some("/config/config.xml.damaged-1a2b3c4d".to_owned()),
+            asked_at: Some(Timestamp::now()),
             damaged: Some(found("latest", 1)),
             news: Some(found("latest", 2)),
         };

@@ -15,7 +15,7 @@ use common::radarr;
 use common::recovery::good;
 use common::unit::{Unit, writes};
 use config_recovery::Error;
-use config_recovery::backups::{LastGood, Standing};
+use config_recovery::backups::{LastGood, Rests, Scheduled, Standing};
 use config_recovery::journal::{Journal, Record, Step};
 use config_volume::{RESTORE_FOLDER, Swap, SwapOptions};
 use jiff::{SignedDuration, Timestamp};
@@ -447,9 +447,16 @@ fn the_status_says_when_the_last_good_backup_was_where_the_charm_may_look() {
     let outcome = unit.run(Event::UpdateStatus);
     assert_eq!(writes(&outcome), Vec::<String>::new());
     let ago = |hours: i64| Timestamp::now() - SignedDuration::from_hours(hours);
+    let made = |hours: i64| {
+        Some(Scheduled {
+            name: "radarr-s".to_owned(),
+            since: Some(ago(hours)),
+            rests: None,
+        })
+    };
     unit.recovery.standing = Some(Standing {
         last_good: None,
-        scheduled_since: Some(ago(1)),
+        schedule: made(1),
     });
     unit.run(Event::UpdateStatus);
     let now = unit.status();
@@ -459,7 +466,7 @@ fn the_status_says_when_the_last_good_backup_was_where_the_charm_may_look() {
     );
     unit.recovery.standing = Some(Standing {
         last_good: None,
-        scheduled_since: Some(ago(49)),
+        schedule: made(49),
     });
     unit.run(Event::UpdateStatus);
     assert!(
@@ -475,7 +482,7 @@ fn the_status_says_when_the_last_good_backup_was_where_the_charm_may_look() {
             time: Some(ago(1)),
             bytes: Some(20_131_072),
         }),
-        scheduled_since: Some(ago(49)),
+        schedule: made(49),
     });
     unit.run(Event::UpdateStatus);
     assert!(
@@ -487,4 +494,50 @@ fn the_status_says_when_the_last_good_backup_was_where_the_charm_may_look() {
     let outcome = unit.run(Event::UpdateStatus);
     assert_eq!(writes(&outcome), Vec::<String>::new());
     assert_eq!(unit.recovery.calls.take(), ["standing"]);
+}
+
+#[test]
+fn no_unit_is_active_while_velero_makes_none_of_the_backups_that_were_asked_for() {
+    let mut unit = Unit::settled(&radarr());
+    unit.cluster.trust();
+    let relation = RelationState::new(3, "velero-backup-config", "velero-operator");
+    unit.state = unit.state.clone().with_relation(relation);
+    let standing = |rests: Option<Option<Rests>>| Standing {
+        last_good: None,
+        schedule: rests.map(|rests| Scheduled {
+            name: "radarr-s".to_owned(),
+            since: Some(Timestamp::now()),
+            rests,
+        }),
+    };
+    unit.recovery.standing = Some(standing(None));
+    for _ in 0..2 {
+        unit.run(Event::UpdateStatus);
+        // velero-operator has just been asked.
+        assert!(
+            unit.status().ends_with("none yet: run backup-now"),
+            "{}",
+            unit.status()
+        );
+    }
+    unit.remembers(r#"{"asked-at":"2026-11-01T00:00:00Z"}"#);
+    let why = "bad cron".to_owned();
+    let cases = [
+        (None, "waiting: backups: velero-operator has made no Schedule; "),
+        (
+            Some(Some(Rests::Refused { why })),
+            "blocked: backups: Velero refuses the Schedule: bad cron; juju config radarr backup-schedule=daily",
+        ),
+        (
+            Some(Some(Rests::Paused)),
+            "blocked: backups: the Schedule is paused; velero schedule unpause radarr-s",
+        ),
+        (Some(None), "active: backups asked for: "),
+    ];
+    for (rests, expected) in cases {
+        unit.recovery.standing = Some(standing(rests));
+        unit.run(Event::UpdateStatus);
+        assert!(unit.status().starts_with(expected), "{}", unit.status());
+        assert!(unit.runs());
+    }
 }

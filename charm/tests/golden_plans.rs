@@ -235,6 +235,7 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
     let told = status::Told {
         start: &start,
         news: None,
+        put_aside: None,
         backups: &Backups::NotAsked,
     };
     let status = status::decide(profile, facts, &validated, &applied(&plan), told).status;
@@ -247,6 +248,7 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
     // No `..`: a new part of the plan does not compile until it is shown.
     let Plan {
         secret,
+        obsolete,
         databags,
         peers,
         ingress,
@@ -269,6 +271,9 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
         }
         SecretPlan::Renew(_) => text.push_str("secret: renew\n"),
         SecretPlan::SetRotation(policy) => writeln!(text, "secret: rotate {policy}").unwrap(),
+    }
+    if let Some(obsolete) = obsolete {
+        writeln!(text, "secret: remove revision {}", obsolete.revision).unwrap();
     }
     for change in databags {
         for (key, value) in change.set {

@@ -20,7 +20,7 @@ use workload_charm::options::{self, RawOptions};
 use workload_charm::problem::Problem;
 use workload_charm::profile::User;
 use workload_charm::recovery::standing::Told as Backups;
-use workload_charm::steps::apply::{Applied, Outcome};
+use workload_charm::steps::apply::{Applied, Failure, Outcome};
 use workload_charm::steps::planned;
 use workload_charm::steps::status::{Decided, Told, decide};
 
@@ -39,6 +39,7 @@ fn decided_with(
     let told = Told {
         start: &start,
         news: None,
+        put_aside: None,
         backups,
     };
     decide(&profile, &facts, &validated, &outcome, told)
@@ -131,14 +132,20 @@ fn what_keeps_the_charm_from_seeing_the_app_comes_first() {
 
 #[test]
 fn a_workload_that_failed_or_does_not_answer_is_told() {
-    let fails = |outcome: &mut Outcome| {
-        outcome.workload = Applied::Failed {
+    let fails = |next_step: Option<&str>| {
+        let failure = Failure {
             reason: "cannot start the service: exited".to_owned(),
+            next_step: next_step.map(str::to_owned),
         };
+        status(nothing, |outcome| outcome.workload = Applied::Failed(failure))
     };
     assert_eq!(
-        status(nothing, fails),
-        "blocked: container radarr: cannot start the service: exited; see juju debug-log; retrying at update-status"
+        fails(None),
+        "blocked: container radarr: cannot start the service: exited; see juju debug-log, retrying at update-status"
+    );
+    assert_eq!(
+        fails(Some("ask for another token")),
+        "blocked: cannot start the service: exited; ask for another token"
     );
     let checked = |check, workload| {
         let change = |facts: &mut Facts| {

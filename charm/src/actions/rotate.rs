@@ -39,9 +39,9 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     if let Some(reason) = ended.refused {
         return Err(Stopped::Because(reason));
     }
-    if let Applied::Failed { reason } = ended.workload {
+    if let Applied::Failed(failure) = ended.workload {
         return Err(Stopped::Because(format!(
-            "{reason}; the secret holds the new credentials, and the app gets them with the next event that works"
+            "{failure}; the secret holds the new credentials, and the app gets them with the next event that works"
         )));
     }
     let juju = call.env.juju;

@@ -78,7 +78,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         Applied::Changed | Applied::Unchanged => {
             Ok(Results::from([("result".to_owned(), "started".to_owned())]))
         }
-        Applied::Failed { reason } => Err(reason.into()),
+        Applied::Failed(failure) => Err(failure.to_string().into()),
         Applied::Left => Err("the app does not start for another reason; look at juju status"
             .to_owned()
             .into()),

@@ -5,6 +5,7 @@
 
 mod ini;
 mod json;
+mod salvage;
 mod xml;
 mod xml_attributes;
 
@@ -89,6 +90,12 @@ pub fn value(file: &ConfigFile, current: &[u8], path: &[String]) -> Option<Strin
         Format::Ini => ini::value(text, path),
         Format::Json => json::value(text, path),
     }
+}
+
+/// The same of a file that cannot be read as its format, found by its name alone.
+pub fn value_in_damaged(file: &ConfigFile, current: &[u8], path: &[String]) -> Option<String> {
+    damage(file, current)?;
+    salvage::value(file.format, &String::from_utf8_lossy(current), path.last()?)
 }
 
 fn edited(file: &ConfigFile, current: &[u8], wanted: &[Wanted]) -> Result<String, Damage> {

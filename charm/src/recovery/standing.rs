@@ -1,6 +1,6 @@
 //! How the app's backups stand: when the last good one was, and whether one is overdue.
 
-use config_recovery::backups::{LastGood, Standing};
+use config_recovery::backups::{LastGood, Rests, Scheduled, Standing};
 use jiff::{SignedDuration, Timestamp};
 use velero_backup_config::Schedule;
 
@@ -30,12 +30,29 @@ pub enum Told {
         last: Option<String>,
         /// That one is overdue.
         warning: Option<String>,
+        /// Why none are made, though they are asked for.
+        held_up: Option<HeldUp>,
     },
 }
 
+/// Why no backups are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeldUp {
+    /// velero-operator has made no Schedule.
+    NoSchedule,
+    /// Velero refuses the Schedule, for this reason.
+    Refused(String),
+    /// The Schedule of this name is paused.
+    Paused(String),
+}
+
+/// How long velero-operator may take until there is a Schedule as the charm asks for it. It restarts Velero for each change of
+/// its own, which took up to 3.4 minutes.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+
 /// Reads how the app's backups stand, on the unit with the data. Only with trust and a relation, and where the pod was
-/// looked at: this takes three requests.
-pub fn look(env: Env<'_>, facts: &Facts, validated: &ValidatedApp) -> Told {
+/// looked at: this takes three requests. velero-operator was asked for something new at `asked_at`.
+pub fn look(env: Env<'_>, facts: &Facts, validated: &ValidatedApp, asked_at: Option<Timestamp>) -> Told {
     let (BackupFacts::Read(volume), Some(Ok(backup))) = (&facts.volume, &validated.backup) else {
         return Told::NotAsked;
     };
@@ -49,7 +66,16 @@ pub fn look(env: Env<'_>, facts: &Facts, validated: &ValidatedApp) -> Told {
         Seen::Unknown(_) => return Told::NotAsked,
     }
     match env.recovery.standing(&own_id(env.juju)) {
-        Ok(standing) => told(&standing, backup.request.spec().schedule(), Timestamp::now()),
+        Ok(standing) => {
+            let now = Timestamp::now();
+            let mut told = told(&standing, backup.request.spec().schedule(), now);
+            if let Told::Seen { held_up, .. } = &mut told
+                && asked_at.is_some_and(|asked| now.duration_since(asked) < PATIENCE)
+            {
+                *held_up = None;
+            }
+            told
+        }
         // The next event asks again, and list-backups says why. To log it would be a line every five minutes.
         Err(_) => Told::Unknown,
     }
@@ -58,13 +84,17 @@ pub fn look(env: Env<'_>, facts: &Facts, validated: &ValidatedApp) -> Told {
 /// What the status says of a standing.
 pub fn told(standing: &Standing, schedule: Option<&Schedule>, now: Timestamp) -> Told {
     let last = standing.last_good.as_ref();
-    let since = last.and_then(|last| last.time).or(standing.scheduled_since);
+    let made = standing.schedule.as_ref();
+    let since = last
+        .and_then(|last| last.time)
+        .or_else(|| made.and_then(|made| made.since));
     let due = schedule
         .zip(since)
         .and_then(|(schedule, since)| schedule.next_after(since));
     let missed = due.filter(|due| now.duration_since(*due) > GRACE);
     let when = |backup: &LastGood| backup.time.map(time).unwrap_or_default();
     Told::Seen {
+        held_up: schedule.and_then(|_| held_up(made)),
         last: last.map(|last| {
             let bytes = last.bytes.map(|bytes| format!(", {}", size(bytes)));
             format!("last good {}{}", when(last), bytes.unwrap_or_default())
@@ -83,6 +113,16 @@ pub fn told(standing: &Standing, schedule: Option<&Schedule>, now: Timestamp) ->
     }
 }
 
+fn held_up(made: Option<&Scheduled>) -> Option<HeldUp> {
+    let Some(made) = made else {
+        return Some(HeldUp::NoSchedule);
+    };
+    Some(match made.rests.as_ref()? {
+        Rests::Refused { why } => HeldUp::Refused(why.clone()),
+        Rests::Paused => HeldUp::Paused(made.name.clone()),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,7 +139,11 @@ mod tests {
                 time: Some(at(time)),
                 bytes: Some(20_131_072),
             }),
-            scheduled_since: since.map(at),
+            schedule: since.map(|since| Scheduled {
+                name: "radarr-s".to_owned(),
+                since: Some(at(since)),
+                rests: None,
+            }),
         }
     }
 
@@ -120,7 +164,7 @@ mod tests {
         let nightly = Schedule::daily_at(3 * 60);
         let now = at("2026-11-24T12:00:00Z");
         let seen = |standing: &Standing, schedule| match told(standing, schedule, now) {
-            Told::Seen { last, warning } => (last.unwrap_or_default(), warning.unwrap_or_default()),
+            Told::Seen { last, warning, .. } => (last.unwrap_or_default(), warning.unwrap_or_default()),
             other => panic!("{other:?}"),
         };
         let told = |last, since| seen(&standing(last, since), Some(&nightly));
@@ -144,6 +188,34 @@ mod tests {
         assert_eq!(
             by_hand,
             ("last good 2026-11-22 03:12 UTC, 20 MB".to_owned(), String::new())
+        );
+    }
+
+    #[test]
+    fn a_schedule_that_is_asked_for_has_to_be_there_and_to_make_backups() {
+        let nightly = Schedule::daily_at(3 * 60);
+        let now = at("2026-11-24T12:00:00Z");
+        let held_up = |rests: Option<Rests>, is_there: bool, schedule| {
+            let mut standing = standing(None, is_there.then_some("2026-11-24T10:00:00Z"));
+            if let Some(made) = &mut standing.schedule {
+                made.rests = rests;
+            }
+            match told(&standing, schedule, now) {
+                Told::Seen { held_up, .. } => held_up,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(held_up(None, true, Some(&nightly)), None);
+        assert_eq!(held_up(None, false, Some(&nightly)), Some(HeldUp::NoSchedule));
+        assert_eq!(held_up(None, false, None), None);
+        let why = || "no cron".to_owned();
+        assert_eq!(
+            held_up(Some(Rests::Refused { why: why() }), true, Some(&nightly)),
+            Some(HeldUp::Refused(why()))
+        );
+        assert_eq!(
+            held_up(Some(Rests::Paused), true, Some(&nightly)),
+            Some(HeldUp::Paused("radarr-s".to_owned()))
         );
     }
 }

@@ -15,6 +15,7 @@ use crate::credentials;
 use crate::credentials_seen::CredentialsSeen;
 use crate::data_unit;
 use crate::env::Env;
+use crate::facts::Obsolete;
 use crate::ingress;
 use crate::kubernetes::{Cluster, ClusterError, MountChange};
 use crate::media::{self, claim};
@@ -36,10 +37,35 @@ pub enum Applied {
     /// It was brought to where it should be.
     Changed,
     /// A step did not work. The steps after it were not done.
-    Failed {
-        /// What could not be done, and why.
-        reason: String,
-    },
+    Failed(Failure),
+}
+
+/// Why a step did not work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What could not be done, and why.
+    pub reason: String,
+    /// What somebody has to do, where it is known.
+    pub next_step: Option<String>,
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Self {
+            reason,
+            next_step: None,
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.reason)?;
+        match &self.next_step {
+            Some(next_step) => write!(f, "; {next_step}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What came of a plan.
@@ -71,6 +97,7 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
     // No `..`: a new part of the plan does not compile until it is applied.
     let Plan {
         secret,
+        obsolete,
         databags,
         peers,
         ingress,
@@ -85,6 +112,9 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         commands,
     } = plan;
     change_secret(juju, profile, secret)?;
+    if let Some(Obsolete { secret, revision }) = obsolete {
+        hook_tools::secret_remove(juju.runner(), &secret, Some(revision))?;
+    }
     for change in databags {
         if let Some(id) = relation(juju, BACKUP_ENDPOINT, &change.relation_id)? {
             juju.set_own_app_data(&id, &change.set)?;
@@ -187,14 +217,14 @@ fn change_workload(
         WorkloadPlan::Leave | WorkloadPlan::Look => return Applied::Left,
         WorkloadPlan::Keep(_) if commands.is_empty() => return Applied::Unchanged,
         WorkloadPlan::Keep(_) => commands.iter().try_for_each(|command| run(pebble, command)),
-        WorkloadPlan::Stop => stop(pebble, profile),
-        WorkloadPlan::Run(_, run) => bring_up(pebble, profile, *run),
+        WorkloadPlan::Stop => stop(pebble, profile).map_err(Failure::from),
+        WorkloadPlan::Run(_, run) => bring_up(pebble, profile, *run).map_err(Failure::from),
     };
     match done {
         Ok(()) => Applied::Changed,
-        Err(reason) => {
-            log::error!("container {}: {reason}", profile.name);
-            Applied::Failed { reason }
+        Err(failure) => {
+            log::error!("container {}: {failure}", profile.name);
+            Applied::Failed(failure)
         }
     }
 }
@@ -251,7 +281,7 @@ fn change_secret(juju: &Juju, profile: &AppProfile, secret: SecretPlan) -> Resul
 /// How long a command may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
-fn run(pebble: &dyn Pebble, command: &Command) -> Result<(), String> {
+fn run(pebble: &dyn Pebble, command: &Command) -> Result<(), Failure> {
     let options = ExecOptions {
         timeout: Some(COMMAND_TIMEOUT),
         ..ExecOptions::command(command.words.iter())
@@ -259,14 +289,14 @@ fn run(pebble: &dyn Pebble, command: &Command) -> Result<(), String> {
     // What the command itself says may hold what it was given.
     let reason = match pebble.exec(&options) {
         Ok(output) if output.success() => return Ok(()),
-        Ok(output) => format!("its command ended with exit code {}", output.exit_code),
+        Ok(output) => format!("was not taken (exit code {})", output.exit_code),
         Err(error) if error.is_not_reachable() => "Pebble does not answer".to_owned(),
         Err(_) => "its command could not be run".to_owned(),
     };
-    Err(format!(
-        "option {}: {reason}; {}",
-        command.option, command.next_step
-    ))
+    Err(Failure {
+        reason: format!("option {}: {reason}", command.option),
+        next_step: Some(command.next_step.clone()),
+    })
 }
 
 pub(crate) fn stop(pebble: &dyn Pebble, profile: &AppProfile) -> Result<(), String> {

@@ -30,7 +30,7 @@ fn a_command_that_fails_says_why_and_what_to_do_and_keeps_what_it_was_given() {
     assert_eq!(pebble.state().executed()[0].timeout, Some(COMMAND_TIMEOUT));
     let missing = PebbleState::new().with_missing_executable("claim");
     for (pebble, reason) in [
-        (ended(7), "its command ended with exit code 7"),
+        (ended(7), "was not taken (exit code 7)"),
         (
             FakePebble::new(PebbleState::new().unreachable()),
             "Pebble does not answer",
@@ -38,7 +38,10 @@ fn a_command_that_fails_says_why_and_what_to_do_and_keeps_what_it_was_given() {
         (FakePebble::new(missing), "its command could not be run"),
     ] {
         let said = run(&pebble, &command()).unwrap_err();
-        assert_eq!(said, format!("option claim-token: {reason}; ask for another one"));
+        assert_eq!(
+            said.to_string(),
+            format!("option claim-token: {reason}; ask for another one")
+        );
     }
 }
 

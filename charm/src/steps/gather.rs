@@ -25,7 +25,7 @@ use crate::data_unit::{
     self, BACKUPS, Contents, DATA_UNIT, DataUnit, PAUSED, PeerFacts, Peers, ROTATIONS, Report,
 };
 use crate::env::Env;
-use crate::facts::{Container, Exchange, Facts, FileFacts, ReadyContainer, Storage};
+use crate::facts::{Container, Exchange, Facts, FileFacts, Obsolete, ReadyContainer, Storage};
 use crate::ingress::{self, Ingress, Related};
 use crate::media::{self, Media};
 use crate::metadata;
@@ -65,7 +65,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
     // A new image comes with a new container; no hook tool reads the version back to compare.
     let new_container = matches!(event, Event::PebbleReady(_));
     let remembered = Remembered::read(juju)?;
-    let container = container(pebble, profile, new_container);
+    let container = container(pebble, profile, new_container, remembered.put_aside.as_deref());
     let starts =
         matches!(&container, Container::Ready(ready) if ready.service != Some(ServiceStatus::Active));
     let peers = peers(juju, profile, leader)?;
@@ -158,6 +158,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         storage,
         credentials,
         rotation,
+        obsolete: obsolete(event),
         is_backed_up,
         backup_relations,
         pod,
@@ -295,8 +296,13 @@ fn can_change(event: &Event, endpoint: &str) -> bool {
     }
 }
 
-fn container(pebble: &dyn Pebble, profile: &AppProfile, new_container: bool) -> Container {
-    match ready_container(pebble, profile, new_container) {
+fn container(
+    pebble: &dyn Pebble,
+    profile: &AppProfile,
+    new_container: bool,
+    put_aside: Option<&str>,
+) -> Container {
+    match ready_container(pebble, profile, new_container, put_aside) {
         Ok(container) => Container::Ready(container),
         Err(error) if error.is_not_reachable() => Container::NotReachable,
         Err(error) => Container::Faulty {
@@ -309,6 +315,7 @@ fn ready_container(
     pebble: &dyn Pebble,
     profile: &AppProfile,
     new_container: bool,
+    put_aside: Option<&str>,
 ) -> Result<ReadyContainer, PebbleError> {
     let plan = pebble.plan()?;
     let service = pebble
@@ -321,6 +328,13 @@ fn ready_container(
         .find(|check| check.name == check_name(profile));
     let config_file = match &profile.config_file {
         Some(file) => read_file(pebble, &file.path)?,
+        None => None,
+    };
+    // Somebody has looked into it when it is not there any more.
+    let put_aside = match put_aside.map(|path| pebble.list_files(path, true)) {
+        Some(Err(error)) if error.is_not_found() => None,
+        Some(Err(error)) => return Err(error),
+        Some(Ok(_)) => put_aside.map(str::to_owned),
         None => None,
     };
     let version = match &profile.workload.version {
@@ -336,6 +350,7 @@ fn ready_container(
             .map(|check| check.status)
             .filter(|status| *status != CheckStatus::Inactive),
         config_file,
+        put_aside,
         version,
     })
 }
@@ -407,10 +422,11 @@ fn credentials(
     if !matches!(container, Container::Ready(_)) || !data.is_here() {
         return Ok(None);
     }
-    let in_use = profile
-        .api_key_place()
-        .zip(current)
-        .and_then(|(place, current)| config_file::value(file, current, &place));
+    let in_use = profile.api_key_place().zip(current).and_then(|(place, current)| {
+        config_file::value(file, current, &place)
+            // Clients know the key that the app had before its file was damaged.
+            .or_else(|| config_file::value_in_damaged(file, current, &place))
+    });
     match in_use.as_deref().and_then(Credentials::from_config_file) {
         Some(key) => Ok(Some(key)),
         None if file.created_by == CreatedBy::App && current.is_none() || !leader => Ok(None),
@@ -437,6 +453,17 @@ fn rotation(
     }
     let info = juju.secret_info(credentials::label(kind))?;
     Ok(info.map(|info| info.rotation.unwrap_or_else(|| "never".to_owned())))
+}
+
+/// Juju keeps an old revision, with the credentials of that time, until its owner removes it.
+fn obsolete(event: &Event) -> Option<Obsolete> {
+    match event {
+        Event::SecretRemove(event) => Some(Obsolete {
+            secret: event.id.clone(),
+            revision: event.revision?,
+        }),
+        _ => None,
+    }
 }
 
 fn media(juju: &Juju) -> Result<Media, CharmError> {

@@ -31,7 +31,7 @@ use self::rotation::Rotation;
 use self::validate::ValidatedApp;
 use crate::CharmError;
 use crate::env::Env;
-use crate::facts::Facts;
+use crate::facts::{Container, Facts};
 use crate::options::RESTORE_ON_DEPLOY;
 use crate::recovery::standing;
 use crate::remembered::{OnDeploy, Remembered};
@@ -104,18 +104,29 @@ impl<'a> Line<'a> {
             damaged,
         } = self.prepared;
         let (juju, profile) = (self.env.juju, self.env.profile);
-        let backups = standing::look(self.env, &facts, &self.validated);
+        let asked_at = match self.plan.databags.is_empty() {
+            true => facts.remembered.asked_at,
+            false => Some(Timestamp::now()),
+        };
+        let put_aside = self.plan.puts_aside().map(str::to_owned);
+        let backups = standing::look(self.env, &facts, &self.validated, asked_at);
         let outcome = apply::apply(self.env, self.plan)?;
         let asked = facts.options.text(&RESTORE_ON_DEPLOY);
         let before = facts.remembered.clone().as_of(asked);
         let mut remembered = Remembered {
             media_unsettled: false,
+            asked_at,
+            put_aside: put_aside.or_else(|| match &facts.container {
+                Container::Ready(ready) => ready.put_aside.clone(),
+                Container::NotReachable | Container::Faulty { .. } => before.put_aside,
+            }),
             damaged: OnDeploy::found(asked, damaged, before.damaged),
             news: OnDeploy::found(asked, news, before.news),
         };
         let told = status::Told {
             start: &start,
             news: remembered.fresh_news(Timestamp::now()),
+            put_aside: remembered.put_aside.as_deref(),
             backups: &backups,
         };
         let decided = status::decide(profile, &facts, &self.validated, &outcome, told);

@@ -30,13 +30,14 @@ pub fn start_restored(env: Env<'_>, patience: Duration) -> Result<(), String> {
     let plan = plan::plan(profile, &facts, &validated, &start, &Rotation::NotDue).without_new_pods();
     let starts = matches!(plan.workload, WorkloadPlan::Run(..) | WorkloadPlan::Keep(_));
     let outcome = apply::apply(env, plan).map_err(failed)?;
-    if let Applied::Failed { reason } = &outcome.workload {
-        return Err(reason.clone());
+    if let Applied::Failed(failure) = &outcome.workload {
+        return Err(failure.to_string());
     }
     if !starts {
         let told = Told {
             start: &start,
             news: None,
+            put_aside: None,
             backups: &Backups::NotAsked,
         };
         let decided = status::decide(profile, &facts, &validated, &outcome, told);

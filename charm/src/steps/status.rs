@@ -9,7 +9,7 @@
 //! Active claims that a backup exists only where the cluster showed one: the relation tells nothing back.
 
 use juju_charm::Status;
-use juju_charm::pebble::CheckStatus;
+use juju_charm::pebble::{CheckStatus, ServiceStatus};
 
 use super::apply::{Applied, Outcome};
 use super::plan;
@@ -23,7 +23,7 @@ use crate::media::{self, Mounting, claim};
 use crate::names::{BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP};
 use crate::problem::short;
 use crate::profile::AppProfile;
-use crate::recovery::standing::Told as Backups;
+use crate::recovery::standing::{HeldUp, Told as Backups};
 
 /// How many characters a status has at most where the charm alone words it.
 pub const LENGTH: usize = 100;
@@ -31,8 +31,8 @@ pub const LENGTH: usize = 100;
 /// How many characters of a status `juju status` shows.
 const SHOWN: usize = 120;
 
-/// How many of them a next step has at most: what it is about has to be seen as well.
-const NEXT_STEP: usize = 70;
+/// How many of them a next step may have to be kept whole.
+const NEXT_STEP: usize = 80;
 
 /// What earlier steps have to say.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +41,8 @@ pub struct Told<'a> {
     pub start: &'a Start,
     /// What was done with the config volume.
     pub news: Option<&'a str>,
+    /// Where a damaged config file was put, if it is still there.
+    pub put_aside: Option<&'a str>,
     /// How the app's backups stand.
     pub backups: &'a Backups,
 }
@@ -76,17 +78,20 @@ enum About {
 type Candidate = (About, fn(Known<'_>) -> Option<Status>);
 
 /// Everything that can be wrong: the first that holds counts.
-const CANDIDATES: [Candidate; 12] = [
+const CANDIDATES: [Candidate; 15] = [
     (About::Else, metadata),
     (About::Else, container),
     (About::Else, may_not_start),
     (About::Else, workload_options),
     (About::Else, workload_failed),
     (About::Media, media_held_up),
+    (About::Else, ends_again),
     (About::Else, no_answer),
+    (About::Else, damaged_file),
     (About::Else, rotation_option),
     (About::Else, backup_options),
     (About::Else, backups_held_up),
+    (About::Else, schedule_held_up),
     (About::Media, media_not_kept_out),
     (About::Media, media_on_their_way),
 ];
@@ -158,14 +163,16 @@ fn workload_options(known: Known<'_>) -> Option<Status> {
 }
 
 fn workload_failed(known: Known<'_>) -> Option<Status> {
-    let Applied::Failed { reason } = &known.outcome.workload else {
+    let Applied::Failed(failure) = &known.outcome.workload else {
         return None;
     };
-    Some(Status::Blocked(format!(
-        "container {}: {}; see juju debug-log; retrying at update-status",
-        known.profile.name,
-        short(reason, 40)
-    )))
+    Some(Status::Blocked(match failure.next_step {
+        Some(_) => failure.to_string(),
+        None => format!(
+            "container {}: {failure}; see juju debug-log, retrying at update-status",
+            known.profile.name
+        ),
+    }))
 }
 
 /// Why the media are not where the app looks for them, or still there. The workload runs all the same.
@@ -195,6 +202,30 @@ fn media_held_up(known: Known<'_>) -> Option<Status> {
         )),
         error => Status::Waiting(format!("{subject}: {not_done}: {error}; {again}")),
     })
+}
+
+/// Pebble starts a process that ended again, later each time.
+fn ends_again(known: Known<'_>) -> Option<Status> {
+    let Known { profile, facts, .. } = known;
+    let is_left_alone = matches!(known.outcome.workload, Applied::Unchanged | Applied::Left);
+    let in_back_off = matches!(&facts.container, Container::Ready(container)
+        if container.service == Some(ServiceStatus::Backoff));
+    (is_left_alone && in_back_off).then(|| {
+        Status::Waiting(format!(
+            "{}: its process ends again and again; look at kubectl logs of container {}",
+            profile.title, profile.name
+        ))
+    })
+}
+
+/// The app runs with the settings of the charm alone, until somebody takes from the old file what it lacks.
+fn damaged_file(known: Known<'_>) -> Option<Status> {
+    let path = known.told.put_aside?;
+    let name = path.rsplit('/').next().unwrap_or(path);
+    Some(Status::Blocked(format!(
+        "config file: was damaged, is replaced; look into {}, then remove it",
+        short(name, 40)
+    )))
 }
 
 fn no_answer(known: Known<'_>) -> Option<Status> {
@@ -243,6 +274,32 @@ fn backups_held_up(known: Known<'_>) -> Option<Status> {
         ))
     } else {
         Status::Waiting(format!("backups: {error}; retrying at update-status"))
+    })
+}
+
+/// Why Velero makes no backups, though it was asked for them a while ago.
+fn schedule_held_up(known: Known<'_>) -> Option<Status> {
+    let Backups::Seen {
+        held_up: Some(held_up),
+        ..
+    } = known.told.backups
+    else {
+        return None;
+    };
+    let app = &known.facts.app;
+    Some(match held_up {
+        HeldUp::NoSchedule => Status::Waiting(
+            "backups: velero-operator has made no Schedule; juju status velero-operator, juju debug-log"
+                .to_owned(),
+        ),
+        HeldUp::Refused(why) => Status::Blocked(format!(
+            "backups: Velero refuses the Schedule: {}; juju config {app} backup-schedule=daily",
+            short(why, 20)
+        )),
+        HeldUp::Paused(name) => Status::Blocked(format!(
+            "backups: the Schedule is paused; velero schedule unpause {}",
+            short(name, 40)
+        )),
     })
 }
 
@@ -369,13 +426,12 @@ fn cut(text: &str) -> String {
     if length <= SHOWN {
         return text.to_owned();
     }
-    let (rest, next_step) = text.rsplit_once("; ").unwrap_or((text, ""));
-    let end = match next_step {
-        "" => "…".to_owned(),
-        next_step => format!("…; {}", short(next_step, NEXT_STEP)),
+    let end = match text.rsplit_once("; ") {
+        Some((_, next_step)) if next_step.chars().count() <= NEXT_STEP => format!("…; {next_step}"),
+        // A whole explanation: its begin says more than its end.
+        _ => "…".to_owned(),
     };
-    let begin = SHOWN.saturating_sub(end.chars().count());
-    let begin: String = rest.chars().take(begin).collect();
+    let begin: String = text.chars().take(SHOWN - end.chars().count()).collect();
     format!("{}{end}", begin.trim_end())
 }
 
@@ -395,10 +451,19 @@ mod tests {
         assert_eq!(cut(&reason).chars().count(), SHOWN);
         let exact = "y".repeat(SHOWN);
         assert_eq!(cut(&exact), exact);
-        let huge = cut(&format!("config volume: {reason}; {}", "z".repeat(500)));
-        assert!(huge.starts_with("config volume: xxx"), "{huge}");
-        assert!(huge.ends_with("z…"), "{huge}");
-        assert_eq!(huge.chars().count(), SHOWN);
+        let explained = cut(&format!(
+            "journal: {}; {}",
+            "a".repeat(60),
+            "z".repeat(NEXT_STEP + 1)
+        ));
+        assert!(
+            explained.starts_with("journal: aaa") && explained.ends_with("zz…"),
+            "{explained}"
+        );
+        assert_eq!(explained.chars().count(), SHOWN);
+        let command = "z".repeat(NEXT_STEP);
+        let kept = cut(&format!("journal: {}; {command}", "a".repeat(60)));
+        assert!(kept.ends_with(&format!("a…; {command}")), "{kept}");
     }
 
     #[test]

@@ -61,6 +61,7 @@ pub fn new_container() -> ReadyContainer {
         service: None,
         check: None,
         config_file: None,
+        put_aside: None,
         version: None,
     }
 }
@@ -112,6 +113,7 @@ pub fn fresh(profile: &AppProfile) -> Facts {
         },
         credentials: credentials.map(|kind| Credentials::generate(kind).unwrap()),
         rotation: None,
+        obsolete: None,
         is_backed_up: profile.storage.is_some(),
         backup_relations: profile
             .storage
@@ -156,6 +158,7 @@ pub fn running(profile: &AppProfile, layer: &Layer, content: Option<Vec<u8>>) ->
             mode: 0o600,
             owner: user.map(|user| (user.uid, user.gid)),
         }),
+        put_aside: None,
         version: None,
     }
 }

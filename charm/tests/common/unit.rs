@@ -211,6 +211,11 @@ impl Unit {
         self._folder.path().join("volume")
     }
 
+    /// What earlier dispatches left to know is this.
+    pub fn remembers(&self, record: &str) {
+        std::fs::write(self._folder.path().join("remembered"), record).unwrap();
+    }
+
     /// The pod is another one: what the unit had beside its charm's folder is gone.
     pub fn loses_its_disk(&self) {
         for entry in std::fs::read_dir(self._folder.path()).unwrap() {

@@ -294,7 +294,7 @@ fn an_exchange_by_hand_is_told_while_it_has_not_ended() {
     fs::write(folder.join("exchanging"), "").unwrap();
     let told = exchanged_by_hand(volume.path()).unwrap();
     assert!(
-        told.contains(".restore-by-hand/old") && told.contains("remove .restore-by-hand/exchanging"),
+        told.contains("put .restore-by-hand/old back and remove exchanging beside it"),
         "{told}"
     );
 }

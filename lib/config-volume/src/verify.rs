@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Checked, DatabaseEntry, Error, FileEntry, Manifest, Result, Warning,
+    Checked, DatabaseEntry, Error, FOLDER, FileEntry, Manifest, Result, Warning,
     database::{check_copy, check_live},
     files::Files,
     hash::blake3,
@@ -150,6 +150,8 @@ pub enum ProblemKind {
 /// * The manifest was made while the backup ran ([`VerifyOptions::backup_started`], [`VerifyOptions::backup_ended`]): an
 ///   older or later one vouches for nothing.
 ///
+/// * Copies that were being made when the volume was stored are no set, and a problem.
+///
 /// Without a manifest every database that is found is checked as the app would find it; a transaction that was cut off
 /// is rolled back then, as the app would do. Nothing else is written. Hostile content gives problems, never a panic.
 ///
@@ -184,6 +186,7 @@ pub fn verify_with(volume: &Path, options: &VerifyOptions) -> Result<Verdict> {
         },
     };
     let Some(set) = newest(&root)? else {
+        check.no_set_was_being_made();
         check.without_manifest()?;
         return Ok(check.verdict);
     };
@@ -310,6 +313,19 @@ impl Check<'_> {
         let found = walk(self.root, &RootRules::everything(), &own, &mut |_| Ok(()))?;
         let paths = found.databases.into_iter().map(|database| database.path);
         Ok(paths.filter(|path| !copied.contains(path)).collect())
+    }
+
+    /// The folder is there while a backup needs it. Without a set in it, the volume was stored while copies were being made: the
+    /// live databases were in use then, and no copy vouches for them.
+    fn no_set_was_being_made(&mut self) {
+        let folder = RelPath::child(None, FOLDER.as_bytes());
+        if !matches!(self.root.look(&folder), Ok(None)) {
+            let text =
+                "holds no set of copies that was finished: the volume was stored while one was being made";
+            let is_problem = !self.options.prefers_live;
+            self.problems += u64::from(is_problem);
+            self.list(&folder, ProblemKind::Missing, text.to_owned(), is_problem);
+        }
     }
 
     /// Whether the manifest says something of a path: that it looks like a database and is stored as a file, for one.

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use common::{back_up_and_restore, damage, make_database, newest_set};
+use common::{back_up_and_restore, copy_everything, damage, make_database, newest_set};
 use config_volume::{
     Error, ManifestState, Options, Origin, Pattern, ProblemKind, Step, VerifyOptions, Watcher, finish,
     prepare, put_in_place, verify, verify_with, withdraw,
@@ -395,4 +395,40 @@ fn a_marker_of_a_restore_long_ago_says_nothing_of_a_volume_that_was_moved() {
         fs::read(live.join("radarr.db")).unwrap()
     );
     assert_eq!(placed.problems().len(), 1);
+}
+
+/// Velero may come to a volume hours after its hook, when the copies of its own are given up and another backup makes some.
+#[test]
+fn a_volume_that_was_stored_while_copies_were_made_is_no_good_backup() {
+    let folder = tempfile::tempdir().unwrap();
+    let (live, stored) = (folder.path().join("live"), folder.path().join("stored"));
+    let database = live_database(&live);
+    commit(&database, "first");
+    let to = (live.clone(), stored.clone());
+    let watcher = Watcher::new(move |step| {
+        if step == Step::Copied && !to.1.exists() {
+            copy_everything(&to.0, &to.1);
+        }
+        Ok(())
+    });
+    prepare(&live, &Options { watcher, ..own() }).unwrap();
+    finish(&live).unwrap();
+    let verdict = verify(&stored).unwrap();
+    assert_eq!(verdict.manifest, ManifestState::Absent);
+    let problem = &verdict.problems[0];
+    assert_eq!(
+        (problem.kind, problem.path.to_string().as_str()),
+        (ProblemKind::Missing, ".config-backup")
+    );
+    // A snapshot holds all at one moment: what was being made is none of its.
+    let snapshot = VerifyOptions {
+        prefers_live: true,
+        ..VerifyOptions::default()
+    };
+    let verdict = verify_with(&stored, &snapshot).unwrap();
+    assert_eq!(verdict.problems, []);
+    assert_eq!(verdict.notes[0].kind, ProblemKind::Missing);
+    // A volume that no hook has seen promises nothing, and lacks nothing.
+    let untouched = verify(&live).unwrap();
+    assert!(untouched.problems.is_empty() && untouched.notes.is_empty());
 }

@@ -21,6 +21,8 @@ pub struct Host {
     pub found: Vec<usize>,
     /// From which of these on it is the content of a restore that is under way, or was killed.
     pub new_at: usize,
+    /// Which of these came from which backup, in a restore that is under way or was killed.
+    pub from: Vec<(usize, usize)>,
     /// Content that was on the volume when another one was put over it: with the old content it has to be there still, aside.
     pub aside: Vec<Content>,
     /// The first thing that was seen and may never be.
@@ -40,6 +42,7 @@ impl Host {
             running_on: None,
             found: Vec::new(),
             new_at: usize::MAX,
+            from: Vec::new(),
             aside: Vec::new(),
             broken: None,
             is_restoring: false,
@@ -126,6 +129,7 @@ impl Host {
                 self.aside.clear();
             }
             self.new_at = usize::MAX;
+            self.from.clear();
         }
     }
 
@@ -184,6 +188,7 @@ impl Host {
         self.aside.clear();
         self.may_hold = vec![Holds::Nothing];
         self.new_at = usize::MAX;
+        self.from.clear();
     }
 }
 

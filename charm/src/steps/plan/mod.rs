@@ -20,7 +20,7 @@ use velero_backup_config::provider::{self, Change};
 use crate::config_file;
 use crate::credentials::{Credentials, Origin};
 use crate::data_unit::{self, BACKUPS, CONFIG_VOLUME, DATA_UNIT, DataUnit, PAUSED, Peers, ROTATIONS, Report};
-use crate::facts::{Container, Facts, FileFacts, Storage};
+use crate::facts::{Container, Facts, FileFacts, Obsolete, Storage};
 use crate::ingress::{self, Ingress};
 use crate::kubernetes::MountChange;
 use crate::media::{Mounting, claim};
@@ -38,6 +38,8 @@ use workload::{values, workload};
 pub struct Plan {
     /// What the app-owned secret should become.
     pub secret: SecretPlan,
+    /// The revision of it to remove.
+    pub obsolete: Option<Obsolete>,
     /// What to write into which backup relation's application bag.
     pub databags: Vec<Change>,
     /// What to write into the bags of the peer relation.
@@ -170,6 +172,14 @@ impl std::fmt::Debug for FileWrite {
 }
 
 impl Plan {
+    /// Where it puts a damaged config file.
+    pub fn puts_aside(&self) -> Option<&str> {
+        match &self.workload {
+            WorkloadPlan::Run(_, run) => run.put_aside.as_ref().map(|aside| aside.path.as_str()),
+            _ => None,
+        }
+    }
+
     /// The same without what replaces the pods, and with them this process. The next event does it.
     pub fn without_new_pods(self) -> Self {
         Self {
@@ -213,6 +223,7 @@ pub fn plan(
     let workload = workload(inputs);
     Plan {
         secret: secret(inputs),
+        obsolete: facts.obsolete.clone().filter(|_| facts.leader),
         databags: backup
             .map(|backup| requests(facts, backup, start))
             .unwrap_or_default(),

@@ -4,12 +4,14 @@ use jiff::Timestamp;
 use kube::api::ListParams;
 use serde::Deserialize;
 use velero_api::{
-    Backup, BackupPhase, BackupSpec, BackupStorageLocation, BackupStorageLocationSpec, Schedule, ScheduleSpec,
+    Backup, BackupPhase, BackupSpec, BackupStorageLocation, BackupStorageLocationSpec, Schedule,
+    SchedulePhase, ScheduleSpec,
 };
 
 use super::names::{APP_LABEL, ENDPOINT_LABEL};
 use super::{AppId, LastGood, last_good, owner, summary_of};
 use crate::cluster::Cluster;
+use crate::shown::shown;
 use crate::{Result, velero};
 
 /// So many completed backups are looked into for one that holds something.
@@ -20,8 +22,31 @@ const LOOKED_INTO: usize = 5;
 pub struct Standing {
     /// The last good one, if there is one among the newest.
     pub last_good: Option<LastGood>,
-    /// When the Schedule was made by which the app is backed up; `None` without one.
-    pub scheduled_since: Option<Timestamp>,
+    /// The Schedule by which the app is backed up.
+    pub schedule: Option<Scheduled>,
+}
+
+/// A Schedule, as far as it tells whether backups are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scheduled {
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub since: Option<Timestamp>,
+    /// Why no backups are made by it, if that is so.
+    pub rests: Option<Rests>,
+}
+
+/// Why no backups are made by a Schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rests {
+    /// Velero refuses it (phase FailedValidation).
+    Refused {
+        /// Velero's words.
+        why: String,
+    },
+    /// It is paused.
+    Paused,
 }
 
 /// How the backups stand that velero-operator makes for an app's endpoint.
@@ -40,18 +65,41 @@ pub async fn standing(cluster: &Cluster, whose: &AppId, endpoint: &str) -> Resul
         velero::list::<ScheduleSpec>(cluster, "list schedules", None, &of_endpoint),
     );
     let (backups, schedules) = (backups?, schedules?);
-    let scheduled_since = schedules
+    let schedule = schedules
         .iter()
         .filter_map(|object| Schedule::deserialize(object).ok())
         .filter(|schedule| {
             owner::model(&schedule.metadata, &schedule.spec.template, &[]).as_ref() == Some(&whose.model)
         })
-        .filter_map(|schedule| schedule.metadata.creation_timestamp?.parse().ok())
-        .min();
+        .map(scheduled)
+        // One that makes backups counts before one that rests, and then the oldest.
+        .min_by_key(|schedule| (schedule.rests.is_some(), schedule.since));
     Ok(Standing {
         last_good: newest_good(cluster, whose, &backups).await?,
-        scheduled_since,
+        schedule,
     })
+}
+
+fn scheduled(schedule: Schedule) -> Scheduled {
+    let Schedule {
+        metadata,
+        spec,
+        status,
+        ..
+    } = schedule;
+    let status = status.unwrap_or_default();
+    let rests = match status.phase {
+        Some(SchedulePhase::FailedValidation) => Some(Rests::Refused {
+            why: shown(&status.validation_errors.join("; ")),
+        }),
+        _ if spec.paused == Some(true) => Some(Rests::Paused),
+        _ => None,
+    };
+    Scheduled {
+        name: shown(&metadata.name.unwrap_or_default()),
+        since: metadata.creation_timestamp.and_then(|text| text.parse().ok()),
+        rests,
+    }
 }
 
 async fn newest_good(

@@ -17,10 +17,7 @@ const EXCHANGING: &str = "exchanging";
 pub fn exchanged_by_hand(volume: &Path) -> Option<String> {
     let mark = volume.join(BY_HAND).join(EXCHANGING);
     mark.exists().then(|| {
-        format!(
-            "it is done by hand, and its commands have not ended: run the rest of them, or put back what is in {BY_HAND}/old; \
-             then remove {BY_HAND}/{EXCHANGING}"
-        )
+        format!("by hand; run its last commands, or put {BY_HAND}/old back and remove {EXCHANGING} beside it")
     })
 }
 

@@ -1,6 +1,8 @@
 //! How an app's backups stand, and what Velero is doing, in few requests.
 
-use config_recovery::backups::{AppId, FilesBackup, Holds, Standing, Verdict, are_read, running, standing};
+use config_recovery::backups::{
+    AppId, FilesBackup, Holds, Rests, Scheduled, Standing, Verdict, are_read, running, standing,
+};
 use serde_json::{Value, json};
 
 use crate::objects::{Backup, app, radarr};
@@ -69,11 +71,41 @@ async fn the_newest_completed_one_that_holds_something_counts() {
     let stands = stands(&server, &radarr()).await;
     let last = stands.last_good.unwrap();
     assert_eq!((last.name.as_str(), last.bytes), ("good", Some(7)));
-    assert_eq!(
-        stands.scheduled_since,
-        Some("2026-11-02T00:00:00Z".parse().unwrap())
-    );
+    let since = "2026-11-02T00:00:00Z";
+    let oldest = Scheduled {
+        name: format!("s-{since}"),
+        since: Some(since.parse().unwrap()),
+        rests: None,
+    };
+    assert_eq!(stands.schedule, Some(oldest));
     server.done();
+}
+
+#[tokio::test]
+async fn a_schedule_that_makes_no_backups_says_why_unless_another_one_makes_them() {
+    let made = "2026-11-02T00:00:00Z";
+    let mut refused = schedule("media", made);
+    refused["status"] = json!({"phase": "FailedValidation", "validationErrors": ["no cron\n", "no ttl"]});
+    let mut paused = schedule("media", "2026-11-01T00:00:00Z");
+    paused["spec"]["paused"] = json!(true);
+    paused["status"] = json!({"phase": "Enabled"});
+    let mut enabled = schedule("media", "2026-11-04T00:00:00Z");
+    enabled["status"] = json!({"phase": "Enabled"});
+    let rests = async |all: &[&Value]| {
+        let all = all.iter().map(|one| (*one).clone()).collect();
+        let server = Server::new().lists(BACKUPS, Vec::new()).lists(SCHEDULES, all);
+        let found = stands(&server, &radarr()).await.schedule.unwrap();
+        server.done();
+        (found.name, found.rests)
+    };
+    let why = "no cron\\n; no ttl".to_owned();
+    assert_eq!(
+        rests(&[&refused]).await,
+        (format!("s-{made}"), Some(Rests::Refused { why }))
+    );
+    assert_eq!(rests(&[&refused, &paused]).await.1, Some(Rests::Paused));
+    let name = "s-2026-11-04T00:00:00Z".to_owned();
+    assert_eq!(rests(&[&refused, &paused, &enabled]).await, (name, None));
 }
 
 #[tokio::test]

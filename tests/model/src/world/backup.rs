@@ -42,6 +42,8 @@ pub struct Backup {
     pub good: bool,
     /// Velero says `Completed`.
     pub(super) completed: bool,
+    /// Velero came to its volume when the time that it gives a volume was over, and says that it failed.
+    given_up: bool,
     /// Why it need not be good.
     pub(super) disturbed: Option<String>,
     pub(super) began: SystemTime,
@@ -126,6 +128,7 @@ impl World {
             folder,
             good: false,
             completed: false,
+            given_up: false,
             disturbed: (!matches!(holds, Holds::Exactly(_))).then(|| "the volume waits".to_owned()),
             began: now,
             ended: now,
@@ -148,6 +151,7 @@ impl World {
             }
         });
         let backup = &mut self.backups[number];
+        backup.given_up = backup.took_too_long();
         for holds in &host.may_hold {
             if let Holds::Exactly(content) | Holds::Between { after: content, .. } = holds {
                 backup.after.add(content);
@@ -184,10 +188,10 @@ impl World {
         let place = self.place("judged");
         let backup = &mut self.backups[number];
         backup.stage = Stage::Ended;
-        backup.completed = completed;
+        backup.completed = completed && !backup.given_up;
         backup.ended = SystemTime::now();
         let found = judge::stored(&backup.folder, &place, backup.began, backup.ended);
-        backup.good = completed && found.problems.is_empty();
+        backup.good = backup.completed && found.problems.is_empty();
         if backup.good || found.is_as_promised {
             let content = found
                 .content
@@ -201,7 +205,7 @@ impl World {
                 ));
             }
         }
-        if !backup.good && completed && backup.disturbed.is_none() {
+        if !backup.good && backup.completed && backup.disturbed.is_none() {
             return Err(format!(
                 "an undisturbed backup is not good: {}",
                 found.problems.join("; ")

@@ -357,6 +357,7 @@ impl World {
             let old = host.may_hold.clone();
             host.may_hold.push(new.clone());
             host.new_at = host.new_at.min(old.len());
+            host.from.push((old.len(), asked.backup));
             old
         };
         let recovery = self.recovery(&asked.fault);
@@ -371,8 +372,10 @@ impl World {
         let found = host.running_on;
         let said = match ended {
             Ended::Action(Ok(_)) => {
-                // Of what the app may find, the last is the backup.
-                if found.is_none() || !host.found.contains(&old.len()) {
+                // Of what the app may find, the last is the backup. One that was killed may have started the app on it already.
+                let is_it =
+                    |place| host.found.contains(&old.len()) || host.from.contains(&(place, asked.backup));
+                if !found.is_some_and(is_it) {
                     return Err(format!(
                         "it says restored, and the app does not run on {}",
                         new.shown()
@@ -433,6 +436,7 @@ impl World {
         velero::copy_all(&backup.folder, &host.volume);
         host.may_hold = vec![backup.holds()];
         host.new_at = usize::MAX;
+        host.from.clear();
     }
 
     /// Time goes by.
