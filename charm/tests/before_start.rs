@@ -344,6 +344,66 @@ fn what_a_cut_off_run_left_beside_a_running_app_goes_at_the_next_thorough_event(
 }
 
 #[test]
+fn new_content_that_the_app_was_started_with_stays_if_the_app_answers() {
+    for (step, answers, asks, content) in [
+        (Step::Start, true, true, "new"),
+        (Step::Start, false, true, "old"),
+        (Step::Swap, true, false, "old"),
+    ] {
+        let mut unit = Unit::settled(&radarr());
+        cut_off(&unit.volume(), step, true);
+        let answer = if answers {
+            Ok(())
+        } else {
+            Err("it answers 500".to_owned())
+        };
+        unit.recovery.well = vec![answer].into();
+        unit.run(Event::ConfigChanged);
+        let case = format!("{step:?} {answers}: {}", unit.status());
+        assert_eq!(unit.recovery.well.borrow().is_empty(), asks, "{case}");
+        let found = std::fs::read(unit.volume().join("config.xml")).unwrap();
+        assert_eq!(String::from_utf8(found).unwrap(), content, "{case}");
+        assert!(unit.runs(), "{case}");
+    }
+}
+
+#[test]
+fn what_was_put_right_is_remembered_though_the_backup_is_not_brought_back() {
+    let kept = |unit: &Unit| format!("{:?}", unit.state.model().units["radarr/0"].state);
+    type MakesError = fn() -> Error;
+    let errors: [MakesError; 2] = [
+        || Error::NoVelero("backups.velero.io".to_owned()),
+        || Error::Damaged {
+            backup: "radarr-1".to_owned(),
+            problems: vec!["radarr.db is not sound".to_owned()],
+        },
+    ];
+    for error in errors {
+        let mut unit = new("latest");
+        cut_off(&unit.volume(), Step::Transfer, false);
+        std::fs::remove_file(unit.volume().join("config.xml")).unwrap();
+        unit.recovery.error = Some(Box::new(error));
+        let ready = unit.pebble_ready();
+        unit.run(ready);
+        assert!(!unit.runs(), "{}", unit.status());
+        let status = unit.status();
+        assert!(status.contains("restore-on-deploy latest: "), "{status}");
+        assert!(
+            kept(&unit).contains("restore of radarr-aaaa-1 was cut off"),
+            "{}",
+            kept(&unit)
+        );
+        let is_damaged = matches!(error(), Error::Damaged { .. });
+        assert_eq!(
+            kept(&unit).contains("is not sound"),
+            is_damaged,
+            "{}",
+            kept(&unit)
+        );
+    }
+}
+
+#[test]
 fn a_volume_that_cannot_be_put_right_keeps_the_app_from_starting() {
     let mut unit = Unit::new(&radarr());
     let folder = unit.volume().join(RESTORE_FOLDER);

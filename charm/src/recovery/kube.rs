@@ -16,8 +16,8 @@ use super::{Recovery, answer};
 use crate::kubernetes::KubeCluster;
 use crate::names::BACKUP_ENDPOINT;
 
-/// How long a backup on demand is waited for. Velero waits half an hour for the copies of the databases alone.
-const BACKUP: Duration = Duration::from_secs(2 * 3600);
+/// How long a backup on demand is waited for: two hours. Velero waits half an hour for the copies of the databases alone.
+const BACKUP: Duration = Duration::from_secs(7200);
 
 /// The recovery engine on the connection of a [`KubeCluster`].
 pub struct KubeRecovery<'a> {
@@ -115,5 +115,48 @@ impl Recovery for KubeRecovery<'_> {
                 .run(|_| answer::ask(url))
                 .map_err(|error| error.to_string())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Notes what it is asked, and waits for Pebble as the real one does: outside of any async task.
+    #[derive(Default)]
+    struct Noting(Vec<String>);
+
+    impl Noting {
+        fn asked(&mut self, what: String) -> std::result::Result<(), String> {
+            // Panics where the engine's runtime would be blocked.
+            tokio::runtime::Handle::current().block_on(std::future::ready(()));
+            self.0.push(what);
+            Err(format!("no {}", self.0.len()))
+        }
+    }
+
+    impl App for Noting {
+        fn stop(&mut self) -> std::result::Result<(), String> {
+            self.asked("stop".to_owned())
+        }
+
+        fn start(&mut self, patience: Duration) -> std::result::Result<(), String> {
+            self.asked(format!("start {patience:?}"))
+        }
+
+        fn examine(&mut self, folder: &Path, promised: bool) -> Vec<String> {
+            let asked = self.asked(format!("examine {} {promised}", folder.display()));
+            asked.err().into_iter().collect()
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn what_the_engine_asks_of_the_app_reaches_it_outside_of_its_tasks() {
+        let mut app = Noting::default();
+        let mut in_place = InPlace(&mut app);
+        assert_eq!(in_place.stop(), Err("no 1".to_owned()));
+        assert_eq!(in_place.start(Duration::from_secs(7)), Err("no 2".to_owned()));
+        assert_eq!(in_place.examine(Path::new("/volume"), true), ["no 3"]);
+        assert_eq!(app.0, ["stop", "start 7s", "examine /volume true"]);
     }
 }

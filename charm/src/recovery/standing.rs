@@ -148,6 +148,18 @@ mod tests {
     }
 
     #[test]
+    fn a_backup_that_takes_the_whole_hour_is_not_missed_yet() {
+        let nightly = Schedule::daily_at(3 * 60);
+        for (now, is_missed) in [("2026-11-24T04:00:00Z", false), ("2026-11-24T04:00:01Z", true)] {
+            let standing = standing(None, Some("2026-11-24T02:10:00Z"));
+            let Told::Seen { warning, .. } = told(&standing, Some(&nightly), at(now)) else {
+                panic!("it was seen");
+            };
+            assert_eq!(warning.is_some(), is_missed, "{now}");
+        }
+    }
+
+    #[test]
     fn a_backup_is_missed_when_its_time_has_passed_by_an_hour() {
         let nightly = Schedule::daily_at(3 * 60);
         let now = at("2026-11-24T12:00:00Z");

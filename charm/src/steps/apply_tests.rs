@@ -93,3 +93,12 @@ fn a_restored_volume_gets_its_databases_back_or_the_workload_stays_stopped() {
         "{said}"
     );
 }
+
+#[test]
+fn a_service_has_the_time_to_start_and_that_to_end() {
+    let mut profile = AppProfile::parse("sample.yaml", include_str!("../../tests/data/sample.yaml")).unwrap();
+    profile.workload.stop_timeout = None;
+    assert_eq!(service_timeout(&profile), Duration::from_secs(30));
+    profile.workload.stop_timeout = Some(45);
+    assert_eq!(service_timeout(&profile), Duration::from_secs(75));
+}

@@ -473,5 +473,7 @@ mod tests {
         assert_eq!(joined(std::iter::empty()), "");
         let rest = "d".repeat(LENGTH - 3);
         assert_eq!(joined(["a", &rest].into_iter()).len(), LENGTH);
+        let (first, second) = ("e".repeat(40), "f".repeat(LENGTH - 42));
+        assert_eq!(joined([first.as_str(), &second].into_iter()).len(), LENGTH);
     }
 }

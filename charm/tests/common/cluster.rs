@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use workload_charm::backup::{APP_LABEL, BackupFacts, STORAGE_LABEL, look};
 use workload_charm::kubernetes::{Claim, Cluster, ClusterError, MountChange, Pod, PodVolume, VolumeSource};
+use workload_charm::media::VOLUME;
 use workload_charm::profile::AppProfile;
 
 /// One pod, as Juju makes it for unit 0.
@@ -54,6 +55,12 @@ impl PodCluster {
     /// Somebody gives the application trust: what lies behind the volume may be looked at.
     pub fn trust(&self) {
         self.trusted.set(true);
+    }
+
+    /// The pod mounts this claim for the media.
+    pub fn mounts_media(&self, claim: &str) {
+        let volume = PodVolume::Claim(claim.to_owned());
+        self.pod.borrow_mut().volumes.insert(VOLUME.to_owned(), volume);
     }
 
     fn with_trust<T>(&self, answer: T, action: &'static str) -> Result<T, ClusterError> {

@@ -27,8 +27,8 @@ pub fn apps_folder() -> PathBuf {
 
 /// One app's file.
 pub fn app(name: &str) -> AppProfile {
-    let mut profiles = apps().into_iter().map(|(_, profile)| profile);
-    profiles.find(|profile| profile.name == name).unwrap()
+    // Only its own: reading all of them takes longer than most tests.
+    AppProfile::load(&apps_folder().join(format!("{name}.yaml"))).unwrap()
 }
 
 /// The app that tests of one app are about.

@@ -42,6 +42,8 @@ pub struct FakeRecovery {
     pub error: Option<MakesError>,
     /// What was asked.
     pub calls: RefCell<Vec<String>>,
+    /// The image of the last pod that was to read a backup.
+    pub image: RefCell<String>,
     /// What the backup that was made was to hold.
     pub asked_for: RefCell<Option<MakeSpec>>,
 }
@@ -89,6 +91,7 @@ impl FakeRecovery {
 
     fn scratch(&self, call: &str, wanted: &Wanted, purpose: Purpose) -> Result<ScratchSpec> {
         let all = self.told(call, &self.backups)?;
+        wanted.image.clone_into(&mut self.image.borrow_mut());
         let whose = wanted.from.as_ref().unwrap_or(&wanted.target);
         Ok(ScratchSpec {
             target: wanted.target.clone(),
@@ -158,7 +161,7 @@ impl Recovery for FakeRecovery {
         keep_old: bool,
         elsewhere: &Path,
     ) -> Result<RestorePlan> {
-        assert!(!elsewhere.starts_with(volume));
+        assert!(elsewhere.is_absolute() && !elsewhere.starts_with(volume));
         Ok(RestorePlan {
             target: wanted.target.clone(),
             scratch: self.scratch("plan_restore", wanted, Purpose::Restore)?,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use juju_charm::Juju;
 use juju_charm::pebble::ServiceStatus;
 use juju_charm::testing::{
     CharmFiles, Context, Event, FakeFile, FakePebble, Fault, Outcome, PebbleState, RelationState, State,
@@ -10,7 +11,9 @@ use serde_json::Map;
 use tempfile::TempDir;
 use workload_charm::data_unit;
 use workload_charm::env::Env;
+use workload_charm::facts::Facts;
 use workload_charm::profile::{AppProfile, User};
+use workload_charm::steps::gather::{Look, gather};
 use workload_charm::{CharmError, credentials, packaging};
 
 use super::cluster::PodCluster;
@@ -146,6 +149,33 @@ impl Unit {
             .unwrap();
         self.state = outcome.state.clone();
         outcome
+    }
+
+    /// What the first step of a dispatch finds, and nothing after it.
+    pub fn gathered(&self, event: Event) -> Facts {
+        self.try_gathered(event, None).unwrap()
+    }
+
+    /// The same, perhaps with a hook tool that fails.
+    pub fn try_gathered(&self, event: Event, fault: Option<Fault>) -> Result<Facts, CharmError> {
+        let mut context = self.context.clone();
+        if let Some(fault) = fault {
+            context = context.with_fault(fault);
+        }
+        let mut found = None;
+        let look = |juju: &Juju| {
+            let env = Env {
+                juju,
+                pebble: &self.pebble,
+                cluster: &self.cluster,
+                recovery: &self.recovery,
+                profile: &self.profile,
+            };
+            found = Some(gather(env, Look::AsTheEventNeeds));
+            Ok::<(), CharmError>(())
+        };
+        context.run(look, event, &self.state).unwrap();
+        found.unwrap()
     }
 
     /// Runs the app's own action; tells the results or the reason why it failed.
