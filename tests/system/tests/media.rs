@@ -282,9 +282,7 @@ fn a_claim_that_cannot_be_kept_out_is_said_with_the_way_out_and_the_media_are_th
     house.juju.update_status(UNIT).unwrap();
     let status = house.status().unwrap();
     assert!(
-        status.starts_with(
-            "blocked: relation media-storage: claim films may get into backups"
-        ),
+        status.starts_with("blocked: relation media-storage: claim films may get into backups"),
         "{status}"
     );
     house.juju.trust("radarr", true).unwrap();
