@@ -100,6 +100,19 @@ impl Remembered {
         (now.duration_since(news.at) < NEWS).then_some(news.text.as_str())
     }
 
+    /// Forgets what came of `restore-on-deploy`: somebody has restored another backup since.
+    ///
+    /// # Errors
+    /// When the hook tool fails.
+    pub fn forget_on_deploy(&self, juju: &Juju) -> Result<(), CharmError> {
+        let rest = Self {
+            damaged: None,
+            news: None,
+            ..self.clone()
+        };
+        rest.keep(juju, self)
+    }
+
     /// What still counts when the option `restore-on-deploy` is `asked`.
     #[must_use]
     pub fn as_of(self, asked: &str) -> Self {

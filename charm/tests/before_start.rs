@@ -96,6 +96,9 @@ fn an_empty_volume_is_brought_back_before_anything_is_written_and_its_key_is_kep
         let outcome = unit.run(Event::ConfigChanged);
         assert_eq!(writes(&outcome), Vec::<String>::new());
         assert_eq!(unit.recovery.calls.take(), Vec::<String>::new());
+        let listed = unit.act("list-backups", serde_json::json!({})).unwrap();
+        let told = listed["restore-on-deploy"].as_str().unwrap();
+        assert!(told.contains("comes from backup radarr-aaaa-1"), "{told}");
         // Whoever has read it says so by setting the option back.
         unit.state = unit.state.clone().with_config("restore-on-deploy", "none");
         unit.run(Event::ConfigChanged);

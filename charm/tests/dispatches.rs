@@ -647,3 +647,25 @@ fn an_app_that_ends_again_and_again_is_not_active() {
         "waiting: Radarr: its process ends again and again; look at kubectl logs of container radarr"
     );
 }
+
+#[test]
+fn that_a_damaged_file_was_put_aside_is_known_after_a_kill_anywhere() {
+    let profile = app("radarr");
+    for call in 1.. {
+        let mut unit = Unit::settled(&profile);
+        unit.put_file(b"<Config>");
+        let outcome = unit.try_run(Event::UpdateStatus, Some(Fault::StopBefore { call }));
+        let is_killed = outcome.result.is_err();
+        unit.run(Event::UpdateStatus);
+        assert!(
+            unit.status()
+                .starts_with("blocked: config file: was damaged, is replaced; "),
+            "killed before hook tool {call}: {}",
+            unit.status()
+        );
+        if !is_killed {
+            assert!(call > 5, "nothing was killed");
+            return;
+        }
+    }
+}

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Call, Results, Stopped, declared};
+use crate::options::RESTORE_ON_DEPLOY;
 use crate::recovery::own_id;
 use crate::recovery::texts::{age, size, time};
 
@@ -18,7 +19,7 @@ pub fn declaration() -> Value {
          Results: `table` is the list to read; `count` is how many there are; `latest-good` is the uid of the newest good \
          one, if there is one; `backups.UID.` has for each of the newest 50 `name`, `started`, `age`, `phase` (Velero's \
          word), `verdict` (good, running, EMPTY, PARTIAL, FAILED, expired), `bytes` of the config volume (absent for a \
-         snapshot, which does not tell), `schedule` that made it, `expires`, and `complaints` of Velero's. An EMPTY one is \
+         snapshot, which does not tell), `schedule` that made it, `expires`, and `complaints` of Velero's; `restore-on-deploy` says what came of that option. An EMPTY one is \
          Completed for Velero and holds nothing.",
         json!({}),
         &[],
@@ -29,7 +30,12 @@ pub fn declaration() -> Value {
 pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     let whose = own_id(call.env.juju);
     let backups = call.env.recovery.list(&whose)?;
-    Ok(results(&backups, &whose, Timestamp::now()))
+    let mut results = results(&backups, &whose, Timestamp::now());
+    if let Some(news) = &call.facts.remembered.news {
+        let text = format!("{}: {}", time(news.at), news.text);
+        results.insert(RESTORE_ON_DEPLOY.name().to_owned(), text);
+    }
+    Ok(results)
 }
 
 /// The results of the action.

@@ -117,6 +117,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         if takes_over(call.facts) {
             bind(call)?;
         }
+        call.facts.remembered.forget_on_deploy(juju)?;
         let mut results = of_check(&checked);
         results.insert("result".to_owned(), "restored".to_owned());
         Ok(results)

@@ -220,8 +220,8 @@ fn snapshot_problem(question: &Question<'_>, volume: &VolumeFacts) -> Option<Pro
         )),
         // Velero says Completed without a word where it makes none.
         (Seen::NotAllowed, _) | (_, Seen::NotAllowed) => Some(Problem::new(
-            "backup-method \"snapshot\"",
-            "unverified, it may store 0 bytes",
+            "backup-method snapshot",
+            "unverified, may be 0 bytes",
             format!("juju trust {} --scope=cluster", question.app),
         )),
         _ => None,

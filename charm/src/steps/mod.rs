@@ -109,6 +109,12 @@ impl<'a> Line<'a> {
             false => Some(Timestamp::now()),
         };
         let put_aside = self.plan.puts_aside().map(str::to_owned);
+        let mut known = facts.remembered.clone();
+        if put_aside.is_some() {
+            // Before it is done: whoever comes after a kill finds a sound file, and nothing else tells of the damaged one.
+            known.put_aside.clone_from(&put_aside);
+            known.keep(juju, &facts.remembered)?;
+        }
         let backups = standing::look(self.env, &facts, &self.validated, asked_at);
         let outcome = apply::apply(self.env, self.plan)?;
         let asked = facts.options.text(&RESTORE_ON_DEPLOY);
@@ -136,7 +142,7 @@ impl<'a> Line<'a> {
         {
             log::warn!("{whole}");
         }
-        remembered.keep(juju, &facts.remembered)?;
+        remembered.keep(juju, &known)?;
         Ok(Ended {
             workload: outcome.workload,
             refused: self.refused,
