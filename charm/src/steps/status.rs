@@ -1,6 +1,6 @@
 //! Step 7. The one status that a dispatch ends with: pure, from what was found and what was done.
 //!
-//! [`CANDIDATES`] is the list of everything that can be wrong, in the order in which it matters: what keeps the charm from
+//! `CANDIDATES` is the list of everything that can be wrong, in the order in which it matters: what keeps the charm from
 //! seeing the app, what keeps the app from running, what it lacks while it runs, what its backups lack. The first that holds is
 //! the status; if none does, the unit is active. Every text names the thing, the reason and the next step. `juju status` shows
 //! about 120 characters of it, so texts aim at [`LENGTH`], and one that is longer all the same, because of what others said, loses
