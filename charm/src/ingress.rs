@@ -105,7 +105,8 @@ fn is_host(host: &str) -> bool {
     if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return address.parse::<Ipv6Addr>().is_ok();
     }
-    is_dns_name(host)
+    // Some resolvers and proxies take underscores in names.
+    is_dns_name(&host.replace('_', "-"))
 }
 
 /// What the application has to publish. An app that cannot answer below a path asks for the path to be taken off.
@@ -198,7 +199,7 @@ mod tests {
             "http:///x",
             "http://a,b,*/",
             "http://*/",
-            "http://a_b/",
+            "http://_/",
             "http://user@x/",
             "http://user:word@x/",
             "http://x:port/",

@@ -38,7 +38,13 @@ pub struct Remembered {
     /// What was done with the config volume before the app was started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub news: Option<OnDeploy>,
+    /// The pod's disk has it, and Juju does not: the hook that wrote it failed or was killed.
+    #[serde(skip)]
+    pub is_unconfirmed: bool,
 }
+
+/// Begins a copy of which it is not known yet whether Juju has kept it: that is so when the hook has ended well.
+const UNCONFIRMED: &str = "?";
 
 /// What came of looking after the volume before the app was started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,9 +60,14 @@ pub struct OnDeploy {
 impl OnDeploy {
     /// What has just come of it, if something has that is not known; else what was known.
     pub fn found(asked: &str, text: Option<String>, before: Option<Self>) -> Option<Self> {
+        let now = Timestamp::now();
+        let is_known = |text: &str| {
+            let mut before = before.iter();
+            before.any(|before| before.text == text && now.duration_since(before.at) < NEWS)
+        };
         match text {
-            Some(text) if before.as_ref().is_none_or(|before| before.text != text) => Some(Self {
-                at: Timestamp::now(),
+            Some(text) if !is_known(&text) => Some(Self {
+                at: now,
                 asked: asked.to_owned(),
                 text,
             }),
@@ -71,13 +82,25 @@ impl Remembered {
     /// # Errors
     /// When the pod is new and the hook tool fails.
     pub fn read(juju: &Juju) -> Result<Self, CharmError> {
-        if let Ok(text) = std::fs::read_to_string(copy(juju)) {
-            return Ok(parsed(&text));
+        let copied = std::fs::read_to_string(copy(juju)).unwrap_or_default();
+        let is_sure = !copied.starts_with(UNCONFIRMED);
+        let copied = copied.trim_start_matches(UNCONFIRMED);
+        let record = serde_json::from_str::<Self>(copied).ok();
+        if let (Some(record), true) = (&record, is_sure) {
+            return Ok(record.clone());
         }
         let state = juju.state()?;
         let text = state.get(KEY).map_or("{}", String::as_str);
-        keep_copy(juju, text);
-        Ok(parsed(text))
+        match record {
+            Some(record) if text != copied => Ok(Self {
+                is_unconfirmed: true,
+                ..record
+            }),
+            _ => {
+                keep_copy(juju, text);
+                Ok(parsed(text))
+            }
+        }
     }
 
     /// Writes the record, if it is another than `before`.
@@ -90,8 +113,14 @@ impl Remembered {
         }
         let text = serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned());
         juju.state_set(&BTreeMap::from([(KEY.to_owned(), text.clone())]))?;
-        keep_copy(juju, &text);
+        keep_copy(juju, &format!("{UNCONFIRMED}{text}"));
         Ok(())
+    }
+
+    /// The same with a damaged config file put there.
+    #[must_use]
+    pub fn with_put_aside(self, put_aside: Option<String>) -> Self {
+        Self { put_aside, ..self }
     }
 
     /// The news that somebody may not have read yet.
@@ -161,6 +190,7 @@ mod tests {
             asked_at: Some(Timestamp::now()),
             damaged: Some(found("latest", 1)),
             news: Some(found("latest", 2)),
+            is_unconfirmed: false,
         };
         assert_eq!(parsed(&serde_json::to_string(&record).unwrap()), record);
         assert_eq!(serde_json::to_string(&Remembered::default()).unwrap(), "{}");

@@ -544,3 +544,33 @@ fn no_unit_is_active_while_velero_makes_none_of_the_backups_that_were_asked_for(
         assert!(unit.runs());
     }
 }
+
+#[test]
+fn a_retention_that_is_too_short_is_told_and_backups_are_made_all_the_same() {
+    let mut unit = Unit::settled(&radarr());
+    let relation = RelationState::new(3, "velero-backup-config", "velero-operator");
+    unit.state = unit.state.clone().with_relation(relation);
+    // A month has 31 days, and backups are kept 30 if nobody says otherwise.
+    unit.state = unit.state.clone().with_config("backup-schedule", "@monthly");
+    unit.run(Event::ConfigChanged);
+    assert_eq!(
+        unit.status(),
+        "blocked: backup-retention \"720h\": shorter than the 744 h from one backup to the next; \
+         juju config radarr backup-retention=5208h"
+    );
+    assert!(asked_for_backups(&unit));
+    let marks = workload_charm::kubernetes::Cluster::pod(&unit.cluster, "radarr-0")
+        .unwrap()
+        .annotations;
+    assert!(
+        marks.keys().any(|key| key.contains("backup.velero.io")),
+        "{marks:?}"
+    );
+    unit.state = unit.state.clone().with_config("backup-retention", "5208h");
+    unit.run(Event::ConfigChanged);
+    assert!(
+        unit.status().starts_with("active: backups asked for: @monthly"),
+        "{}",
+        unit.status()
+    );
+}

@@ -663,6 +663,15 @@ fn that_a_damaged_file_was_put_aside_is_known_after_a_kill_anywhere() {
             "killed before hook tool {call}: {}",
             unit.status()
         );
+        // Juju has it too, though the hook that wrote it first was killed.
+        unit.run(Event::UpdateStatus);
+        unit.loses_its_disk();
+        unit.run(Event::UpdateStatus);
+        assert!(
+            unit.status().starts_with("blocked: config file: "),
+            "{call}: {}",
+            unit.status()
+        );
         if !is_killed {
             assert!(call > 5, "nothing was killed");
             return;

@@ -43,12 +43,12 @@ const VOLUMES: [(&str, &[&str], &[&str]); 7] = [
     ),
     (
         "sabnzbd",
-        &["sabnzbd.ini", "admin/queue10.sab"],
         &[
-            "Downloads/incomplete/film/1",
-            "Downloads/complete/film.mkv",
-            "logs/sabnzbd.log",
+            "sabnzbd.ini",
+            "admin/queue10.sab",
+            "Downloads/incomplete/film/__ADMIN__/film.nzb.gz",
         ],
+        &["Downloads/complete/film.mkv", "logs/sabnzbd.log"],
     ),
     (
         "jellyfin",
@@ -68,9 +68,10 @@ const VOLUMES: [(&str, &[&str], &[&str]); 7] = [
         &[
             "Library/Application Support/Plex Media Server/Preferences.xml",
             "Library/Application Support/Plex Media Server/Metadata/Movies/1/Info.xml",
+            "Library/Application Support/Plex Media Server/Media/localhost/1/2.bundle/Contents/Subtitle Contributions/1.srt",
         ],
         &[
-            "Library/Application Support/Plex Media Server/Media/localhost/1/Indexes/index-sd.bif",
+            "Library/Application Support/Plex Media Server/Media/localhost/1/2.bundle/Contents/Indexes/index-sd.bif",
             "Library/Application Support/Plex Media Server/Plug-in Support/Databases/com.plexapp.plugins.library.db-2026-11-25",
             "Library/Application Support/Plex Media Server/Plug-in Support/Databases/com.plexapp.plugins.library.blobs.db-2026-11-25",
         ],

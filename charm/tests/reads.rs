@@ -95,6 +95,8 @@ fn settled(profile: &AppProfile, relations: &[u32], leads: bool) -> Unit {
     let mut unit = Unit::settled(profile);
     relate(&mut unit, relations);
     unit.run(Event::ConfigChanged);
+    // What is remembered is compared once with what Juju has kept.
+    unit.run(Event::UpdateStatus);
     unit.state = unit.state.clone().with_leader(leads);
     unit
 }

@@ -232,6 +232,16 @@ fn media_that_are_not_where_they_should_be_are_told_with_what_to_do() {
     );
     let found = decided(nothing, nothing);
     assert!(!found.is_about_media, "{found:?}");
+    // Also where something else matters more, so that a later dispatch looks again.
+    let silent = |facts: &mut Facts| {
+        unknown(facts);
+        facts.container = Container::NotReachable;
+    };
+    let found = decided(silent, nothing);
+    assert!(
+        found.is_about_media && shown(&found).contains("no answer from Pebble"),
+        "{found:?}"
+    );
 }
 
 #[test]

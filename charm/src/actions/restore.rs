@@ -20,6 +20,7 @@ use crate::names::{RESTORE_FROM_BACKUP, pod_name};
 use crate::profile::AppProfile;
 use crate::recovery::texts::{size, time};
 use crate::recovery::{Lines, elsewhere, image, own_id};
+use crate::remembered::Remembered;
 use crate::steps::prepare_volume::takes_over;
 use crate::steps::validate::workload_settings;
 use crate::steps::{self, Asks};
@@ -117,7 +118,8 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         if takes_over(call.facts) {
             bind(call)?;
         }
-        call.facts.remembered.forget_on_deploy(juju)?;
+        // Read again: what the restore put aside is in it.
+        Remembered::read(juju)?.forget_on_deploy(juju)?;
         let mut results = of_check(&checked);
         results.insert("result".to_owned(), "restored".to_owned());
         Ok(results)

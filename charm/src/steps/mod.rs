@@ -32,6 +32,7 @@ use self::validate::ValidatedApp;
 use crate::CharmError;
 use crate::env::Env;
 use crate::facts::{Container, Facts};
+use crate::media::Media;
 use crate::options::RESTORE_ON_DEPLOY;
 use crate::recovery::standing;
 use crate::remembered::{OnDeploy, Remembered};
@@ -112,21 +113,29 @@ impl<'a> Line<'a> {
         let mut known = facts.remembered.clone();
         if put_aside.is_some() {
             // Before it is done: whoever comes after a kill finds a sound file, and nothing else tells of the damaged one.
-            known.put_aside.clone_from(&put_aside);
+            known = known.with_put_aside(put_aside.clone());
             known.keep(juju, &facts.remembered)?;
         }
         let backups = standing::look(self.env, &facts, &self.validated, asked_at);
-        let outcome = apply::apply(self.env, self.plan)?;
+        // A pod that ends now would take the record with it.
+        let plan = match put_aside {
+            Some(_) => self.plan.without_new_pods(),
+            None => self.plan,
+        };
+        let outcome = apply::apply(self.env, plan)?;
         let asked = facts.options.text(&RESTORE_ON_DEPLOY);
         let before = facts.remembered.clone().as_of(asked);
+        let before_unsettled = before.media_unsettled;
+        let is_done = news.is_some();
         let mut remembered = Remembered {
             media_unsettled: false,
+            is_unconfirmed: false,
             asked_at,
             put_aside: put_aside.or_else(|| match &facts.container {
                 Container::Ready(ready) => ready.put_aside.clone(),
                 Container::NotReachable | Container::Faulty { .. } => before.put_aside,
             }),
-            damaged: OnDeploy::found(asked, damaged, before.damaged),
+            damaged: OnDeploy::found(asked, damaged, before.damaged.filter(|_| !is_done)),
             news: OnDeploy::found(asked, news, before.news),
         };
         let told = status::Told {
@@ -136,7 +145,8 @@ impl<'a> Line<'a> {
             backups: &backups,
         };
         let decided = status::decide(profile, &facts, &self.validated, &outcome, told);
-        remembered.media_unsettled = decided.is_about_media;
+        remembered.media_unsettled =
+            decided.is_about_media || facts.media == Media::NotRead && before_unsettled;
         if juju.set_status(&decided.status)?
             && let Some(whole) = decided.whole
         {

@@ -28,6 +28,11 @@ pub fn start_restored(env: Env<'_>, patience: Duration) -> Result<(), String> {
     let validated = validate::validate(profile, &facts, &start);
     let settings = validated.workload.as_ref().map_err(ToString::to_string)?;
     let plan = plan::plan(profile, &facts, &validated, &start, &Rotation::NotDue).without_new_pods();
+    if let Some(path) = plan.puts_aside() {
+        let known = &facts.remembered;
+        let told = known.clone().with_put_aside(Some(path.to_owned()));
+        told.keep(env.juju, known).map_err(failed)?;
+    }
     let starts = matches!(plan.workload, WorkloadPlan::Run(..) | WorkloadPlan::Keep(_));
     let outcome = apply::apply(env, plan).map_err(failed)?;
     if let Applied::Failed(failure) = &outcome.workload {

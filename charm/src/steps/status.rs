@@ -54,7 +54,7 @@ pub struct Decided {
     pub status: Status,
     /// The whole text, where the status has not all of it.
     pub whole: Option<String>,
-    /// Whether it is about the relation media-storage, which a later dispatch has to look at again.
+    /// Whether something about the relation media-storage is not done, which a later dispatch has to look at again.
     pub is_about_media: bool,
 }
 
@@ -78,7 +78,7 @@ enum About {
 type Candidate = (About, fn(Known<'_>) -> Option<Status>);
 
 /// Everything that can be wrong: the first that holds counts.
-const CANDIDATES: [Candidate; 15] = [
+const CANDIDATES: [Candidate; 16] = [
     (About::Else, metadata),
     (About::Else, container),
     (About::Else, may_not_start),
@@ -90,6 +90,7 @@ const CANDIDATES: [Candidate; 15] = [
     (About::Else, damaged_file),
     (About::Else, rotation_option),
     (About::Else, backup_options),
+    (About::Else, retention_too_short),
     (About::Else, backups_held_up),
     (About::Else, schedule_held_up),
     (About::Media, media_not_kept_out),
@@ -112,8 +113,8 @@ pub fn decide(
         told,
     };
     let mut candidates = CANDIDATES.iter();
-    let first = candidates.find_map(|(about, holds)| Some((*about, holds(known)?)));
-    let (about, status) = first.unwrap_or_else(|| (About::Else, active(known)));
+    let first = candidates.find_map(|(_, holds)| holds(known));
+    let status = first.unwrap_or_else(|| active(known));
     let short = cut(status.message());
     let whole = (short != status.message()).then(|| status.message().to_owned());
     Decided {
@@ -124,8 +125,14 @@ pub fn decide(
             Status::Blocked(_) => Status::Blocked(short),
         },
         whole,
-        is_about_media: about == About::Media,
+        is_about_media: is_about_media(known),
     }
+}
+
+/// Whether something about the media is not done, also where something else matters more.
+fn is_about_media(known: Known<'_>) -> bool {
+    let mut about = CANDIDATES.iter().filter(|(about, _)| *about == About::Media);
+    about.any(|(_, holds)| holds(known).is_some())
 }
 
 fn metadata(known: Known<'_>) -> Option<Status> {
@@ -250,6 +257,11 @@ fn rotation_option(known: Known<'_>) -> Option<Status> {
 
 fn backup_options(known: Known<'_>) -> Option<Status> {
     let problem = known.validated.backup.as_ref()?.as_ref().err()?;
+    Some(Status::Blocked(problem.to_string()))
+}
+
+fn retention_too_short(known: Known<'_>) -> Option<Status> {
+    let problem = backup(known)?.too_short.as_ref()?;
     Some(Status::Blocked(problem.to_string()))
 }
 

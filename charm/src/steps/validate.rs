@@ -54,6 +54,8 @@ pub struct BackupSettings {
     pub paused: Option<BackupRequest>,
     /// The schedule, for people: `daily at 02:41 UTC`; `None` without scheduled backups.
     pub when: Option<String>,
+    /// That backups are not kept until the next one is made. They are asked for all the same: some are better than none.
+    pub too_short: Option<Problem>,
     /// How long backups are kept, as the user wrote it.
     pub retention: String,
     /// The method, why it is this one, and what it needs.
@@ -183,9 +185,9 @@ fn backup(facts: &Facts, storage: &str, start: &Start) -> Result<BackupSettings,
         }
     };
     let retention = option(facts, &options::BACKUP_RETENTION)?;
-    if let Some(schedule) = &schedule {
-        lasts_until_the_next(facts, schedule, &retention)?;
-    }
+    let too_short = schedule
+        .as_ref()
+        .and_then(|schedule| too_short(facts, schedule, &retention));
     let question = Question {
         app: &facts.app,
         pod: &pod_name_of(&facts.app, facts.unit.number()),
@@ -217,21 +219,26 @@ fn backup(facts: &Facts, storage: &str, start: &Start) -> Result<BackupSettings,
         request: request(spec)?,
         when,
         retention: retention.as_str().to_owned(),
+        too_short,
         decision,
     })
 }
 
 /// A backup that is gone before the next one is made leaves a time without any.
-fn lasts_until_the_next(facts: &Facts, schedule: &Schedule, retention: &Retention) -> Result<(), Problem> {
+fn too_short(facts: &Facts, schedule: &Schedule, retention: &Retention) -> Option<Problem> {
     let gap = schedule.longest_gap();
     if retention.duration() >= gap {
-        return Ok(());
+        return None;
     }
     let hours = gap.as_secs().div_ceil(3600);
     let reason = format!("shorter than the {hours} h from one backup to the next");
-    let unfit = Unfit::new(reason, format!("{}h", hours.saturating_mul(RUNS_KEPT)));
-    Err(unfit.of(&facts.app, options::BACKUP_RETENTION.name(), retention.as_str()))
+    let instead = hours.saturating_mul(RUNS_KEPT).min(LONGEST_RETENTION_HOURS);
+    let unfit = Unfit::new(reason, format!("{instead}h"));
+    Some(unfit.of(&facts.app, options::BACKUP_RETENTION.name(), retention.as_str()))
 }
+
+/// What Go can count.
+const LONGEST_RETENTION_HOURS: u64 = 2_562_047;
 
 /// How many backups are kept at least by the retention that is proposed to somebody.
 const RUNS_KEPT: u64 = 7;

@@ -86,12 +86,6 @@ fn a_bad_option_is_named_and_the_last_good_request_stays() {
             "; juju config radarr backup-retention=168h",
         ),
         (
-            "timezone",
-            "europe/berlin",
-            "timezone \"europe/berlin\": is written otherwise",
-            "; juju config radarr timezone=Europe/Berlin",
-        ),
-        (
             "credential-rotation",
             "disabled",
             "credential-rotation \"disabled\": must be none, daily, monthly or yearly",
