@@ -14,7 +14,7 @@ use juju_charm::pebble::ExecOutput;
 use juju_charm::pebble::Pebble as _;
 use juju_charm::testing::{Event, FakePebble, Fault, PebbleState, RelationState};
 use workload_charm::credentials;
-use workload_charm::profile::{AppProfile, CreatedBy, Format, User};
+use workload_charm::profile::{AppProfile, CreatedBy, User};
 
 fn profiles() -> Vec<AppProfile> {
     apps().into_iter().map(|(_, profile)| profile).collect()
@@ -306,56 +306,6 @@ fn a_new_secret_has_the_policy_at_once() {
 }
 
 #[test]
-fn a_damaged_file_is_kept_aside_whatever_its_format() {
-    for profile in profiles() {
-        let Some(file) = &profile.config_file else {
-            continue;
-        };
-        let mut unit = Unit::settled(&profile);
-        let sound = unit.file().unwrap();
-        let damaged = format!("{}\0", &sound[..sound.len() / 2]);
-        unit.put_file(damaged.as_bytes());
-        let outcome = unit.run(Event::UpdateStatus);
-        assert!(unit.runs(), "{}", profile.name);
-        let state = unit.pebble.state();
-        let kept: Vec<_> = state
-            .files()
-            .into_iter()
-            .filter(|(path, _)| path.starts_with(&format!("{}.damaged-", file.path)))
-            .map(|(_, file)| file.content.clone())
-            .collect();
-        assert_eq!(kept, [damaged.into_bytes()], "{}", profile.name);
-        assert!(
-            outcome
-                .logs
-                .iter()
-                .any(|line| format!("{line:?}").contains(".damaged-")),
-            "{}",
-            profile.name
-        );
-        // It is said until somebody has looked into it, also by a pod that is another one.
-        let name = state
-            .files()
-            .into_iter()
-            .find(|(path, _)| path.contains(".damaged-"));
-        let path = name.unwrap().0.to_owned();
-        let said = format!(
-            "blocked: config file: was damaged, is replaced; look into {}, then remove it",
-            path.rsplit('/').next().unwrap()
-        );
-        assert_eq!(unit.status(), said, "{}", profile.name);
-        assert_steady(&mut unit);
-        unit.loses_its_disk();
-        unit.run(Event::UpdateStatus);
-        assert_eq!(unit.status(), said, "{}", profile.name);
-        unit.pebble.remove_path(&path, false).unwrap();
-        unit.run(Event::UpdateStatus);
-        assert!(unit.status().starts_with("active"), "{}", unit.status());
-        assert_steady(&mut unit);
-    }
-}
-
-#[test]
 fn media_decide_whom_the_app_runs_as_and_leave_no_trace() {
     for profile in profiles().into_iter().filter(|profile| profile.media) {
         let mut unit = Unit::settled(&profile);
@@ -606,34 +556,6 @@ fn killed_anywhere(profile: &AppProfile) {
 }
 
 #[test]
-fn a_key_that_clients_know_is_taken_over_from_a_damaged_file() {
-    let key = "0123456789abcdef0123456789abcdef";
-    for profile in with_credentials() {
-        let (Some(file), Some(place)) = (&profile.config_file, profile.api_key_place()) else {
-            continue;
-        };
-        let name = place.last().unwrap();
-        let damaged = match file.format {
-            Format::XmlElements => format!("<Config>\n  <{name}>{key}</{name}>\n  <Po"),
-            Format::XmlAttributes => format!("<Preferences {name}=\"{key}\" Po"),
-            Format::Ini => format!("[misc\n{name} = {key}\n"),
-            Format::Json => format!("{{\n \"main\": {{ \"{name}\": \"{key}\", \"lo"),
-        };
-        let mut unit = Unit::new(&profile);
-        unit.put_file(damaged.as_bytes());
-        for event in unit.first_events() {
-            unit.run(event);
-        }
-        assert_eq!(unit.secret("api-key").as_deref(), Some(key), "{}", profile.name);
-        assert!(
-            unit.file().unwrap().contains(key) && unit.runs(),
-            "{}",
-            profile.name
-        );
-    }
-}
-
-#[test]
 fn an_app_that_ends_again_and_again_is_not_active() {
     let profile = app("radarr");
     let mut unit = Unit::settled(&profile);
@@ -646,35 +568,4 @@ fn an_app_that_ends_again_and_again_is_not_active() {
         unit.status(),
         "waiting: Radarr: its process ends again and again; look at kubectl logs of container radarr"
     );
-}
-
-#[test]
-fn that_a_damaged_file_was_put_aside_is_known_after_a_kill_anywhere() {
-    let profile = app("radarr");
-    for call in 1.. {
-        let mut unit = Unit::settled(&profile);
-        unit.put_file(b"<Config>");
-        let outcome = unit.try_run(Event::UpdateStatus, Some(Fault::StopBefore { call }));
-        let is_killed = outcome.result.is_err();
-        unit.run(Event::UpdateStatus);
-        assert!(
-            unit.status()
-                .starts_with("blocked: config file: was damaged, is replaced; "),
-            "killed before hook tool {call}: {}",
-            unit.status()
-        );
-        // Juju has it too, though the hook that wrote it first was killed.
-        unit.run(Event::UpdateStatus);
-        unit.loses_its_disk();
-        unit.run(Event::UpdateStatus);
-        assert!(
-            unit.status().starts_with("blocked: config file: "),
-            "{call}: {}",
-            unit.status()
-        );
-        if !is_killed {
-            assert!(call > 5, "nothing was killed");
-            return;
-        }
-    }
 }

@@ -80,12 +80,6 @@ fn a_bad_option_is_named_and_the_last_good_request_stays() {
             "; juju config radarr backup-schedule=\"\"",
         ),
         (
-            "backup-retention",
-            "12h",
-            "backup-retention \"12h\": shorter than the 24 h from one backup to the next",
-            "; juju config radarr backup-retention=168h",
-        ),
-        (
             "credential-rotation",
             "disabled",
             "credential-rotation \"disabled\": must be none, daily, monthly or yearly",
