@@ -146,12 +146,17 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
     if let Err(error) = &marked {
         log::warn!("backups: {error}");
     }
-    let kept_out = match keep_out {
-        Some(claim) => cluster.exclude_claim(&claim, true),
+    let kept_out = match &keep_out {
+        Some(claim) => cluster.exclude_claim(claim, true),
         None => Ok(()),
     };
-    if let Err(error) = &kept_out {
-        log::warn!("relation {}: {error}", media::ENDPOINT);
+    if let (Err(error), Some(claim)) = (&kept_out, &keep_out) {
+        log::warn!(
+            "relation {}: {error}; by hand: kubectl -n {} label pvc {claim} {}=true",
+            media::ENDPOINT,
+            juju.context().model_name(),
+            claim::EXCLUDED
+        );
     }
     let workload = change_workload(pebble, profile, workload, &commands);
     // Last, since the pod ends of it. A dispatch that is cut off by that is run again in the new pod.

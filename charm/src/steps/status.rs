@@ -19,7 +19,7 @@ use crate::backup::BackupFacts;
 use crate::data_unit::{DataUnit, Peers};
 use crate::facts::{Container, Facts};
 use crate::kubernetes::ClusterError;
-use crate::media::{self, Mounting, claim};
+use crate::media::{self, Mounting};
 use crate::names::{BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP};
 use crate::problem::short;
 use crate::profile::AppProfile;
@@ -330,11 +330,6 @@ fn media_not_kept_out(known: Known<'_>) -> Option<Status> {
     };
     let what = format!("claim {} {what}", short(claim, 20));
     Some(if error.is_forbidden() {
-        log::warn!(
-            "{subject}: claim {claim}: {error}; without trust: kubectl -n {} label pvc {claim} {}=true",
-            facts.model,
-            claim::EXCLUDED
-        );
         Status::Blocked(format!(
             "{subject}: {what}; juju trust {} --scope=cluster",
             facts.app
