@@ -65,12 +65,7 @@ fn a_backup_of_something_else_is_no_obstacle() {
 #[test]
 fn a_backup_that_began_during_the_transfer_does_not_have_the_app_stopped_in_vain() {
     let mut stage = Stage::new();
-    let (volume, running) = (stage.volume(), Rc::clone(&stage.running));
-    stage.while_copying = Rc::new(move || {
-        prepare(&volume, &Options::default()).unwrap();
-        running.replace(Some("velero/nightly".to_owned()));
-        Ok(())
-    });
+    stage.backup_begins_during_the_transfer();
     let error = stage.restore("a").unwrap_err();
     assert!(matches!(error, Error::BackupRunning { .. }), "{error}");
     assert_eq!((stage.transfers.get(), stage.app.stops), (1, 0));

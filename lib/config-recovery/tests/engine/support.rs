@@ -246,6 +246,16 @@ impl Stage {
         self.folder.path().join(name)
     }
 
+    /// A backup of the volume begins while the bytes of the restore are copied.
+    pub fn backup_begins_during_the_transfer(&mut self) {
+        let (volume, running) = (self.volume(), Rc::clone(&self.running));
+        self.while_copying = Rc::new(move || {
+            config_volume::prepare(&volume, &config_volume::Options::default()).unwrap();
+            running.replace(Some("velero/nightly".to_owned()));
+            Ok(())
+        });
+    }
+
     pub fn volume(&self) -> PathBuf {
         self.at("volume")
     }

@@ -11,7 +11,7 @@ use config_recovery::journal::Step;
 use config_recovery::report::{Reporter, Silent};
 use config_recovery::scratch::Purpose;
 use config_recovery::testing;
-use config_volume::{Options, RESTORE_FOLDER, SwapState, SwapStep, SwapWatcher, prepare};
+use config_volume::{RESTORE_FOLDER, SwapState, SwapStep, SwapWatcher};
 
 use super::support::{Ears, KillAt, Stage, files, run};
 
@@ -59,12 +59,7 @@ fn what_was_transferred_in_vain_goes_before_anything_is_waited_for() {
 #[test]
 fn a_run_that_fails_after_the_check_says_why_and_nothing_else() {
     let mut stage = Stage::new();
-    let (volume, running) = (stage.volume(), Rc::clone(&stage.running));
-    stage.while_copying = Rc::new(move || {
-        prepare(&volume, &Options::default()).unwrap();
-        running.replace(Some("velero/nightly".to_owned()));
-        Ok(())
-    });
+    stage.backup_begins_during_the_transfer();
     let plan = stage.plan("a", true).unwrap();
     let ears = Ears::default();
     let error = stage.carry_out(&plan, &ears).unwrap_err();
