@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Simulation;
 use crate::agent::{DispatchReport, ToolCall};
 use crate::error::{Error, Result};
-use crate::kubernetes::{ClusterOptions, ClusterRequest, PodParts, Server, StorageParts};
+use crate::kubernetes::{ClusterOptions, ClusterRequest, NoPods, PodParts, Server, StorageParts};
 
 impl Simulation {
     /// The pod of a unit as the stand-in Kubernetes has it; none in a real pod.
@@ -151,6 +151,17 @@ impl Simulation {
             let app = juju_hook_tools::model::application_name(&report.unit);
             self.state.cluster.lock().put_secret_consumer(app);
         }
+    }
+
+    /// Why Kubernetes makes no pod of a unit of a charm; none if it does.
+    pub(crate) fn no_pods(&self, unit: &str) -> Option<NoPods> {
+        let app = juju_hook_tools::model::application_name(unit);
+        // In a real pod Kubernetes is real too.
+        if self.state.options.layout.is_pod() || !self.state.apps.contains_key(app) {
+            return None;
+        }
+        let parts = self.pod_parts(unit);
+        self.state.cluster.lock().no_pods(&parts)
     }
 
     pub(crate) fn put_pod(&mut self, unit: &str) {

@@ -18,6 +18,7 @@ use super::deploy::{not_found, refusal};
 use super::{OperatorOptions, Simulation, StartOrder};
 use crate::agent::next_event;
 use crate::error::Result;
+use crate::names;
 pub(crate) use reconcile::OperatorRecord;
 use reconcile::{Client, Surroundings};
 
@@ -34,6 +35,7 @@ impl Simulation {
     /// When the name is taken.
     pub fn deploy_velero_operator(&mut self, options: OperatorOptions) -> Result<()> {
         let app = options.app.clone();
+        names::check_application(&app)?;
         self.state.model.now = self.now();
         self.state.model.deploy(&app, charm(&options)).map_err(refusal)?;
         let unit = self.state.model.add_unit(&app).map_err(refusal)?;
