@@ -8,6 +8,7 @@
 //! juju/juju for the Role.
 
 mod accounts;
+mod kill;
 mod limits;
 mod names;
 mod objects;
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+pub(crate) use kill::PlannedKill;
 pub(crate) use limits::{NoPods, no_namespace};
 pub(crate) use objects::{PodParts, StorageParts};
 pub(crate) use server::Server;
@@ -93,6 +95,13 @@ pub struct ClusterRequest {
     pub status: u16,
 }
 
+impl ClusterRequest {
+    /// Whether it asks for a change.
+    pub fn is_write(&self) -> bool {
+        self.method != "GET"
+    }
+}
+
 /// The objects, and who may do what with them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -111,6 +120,9 @@ pub(crate) struct Objects {
     /// Applications with trust.
     pub trusted: BTreeSet<String>,
     pub requests: Vec<ClusterRequest>,
+    /// The dispatch that is to be cut off at one of its writes.
+    #[serde(skip)]
+    pub kill: Option<PlannedKill>,
 }
 
 /// The objects, shared with the thread that answers requests.

@@ -15,7 +15,7 @@ use juju_hook_tools::model::{Charm, ConfigOption, Model, OptionType, Role, Statu
 use velero_api::{Backup, Schedule};
 
 use super::deploy::{not_found, refusal};
-use super::{OperatorOptions, Simulation, StartOrder};
+use super::{OperatorOptions, Options, Simulation};
 use crate::agent::next_event;
 use crate::error::Result;
 use crate::names;
@@ -167,7 +167,7 @@ impl OperatorRecord {
             relation: *id,
             remote_application: None,
         });
-        broken.or_else(|| next_event(model, unit, &self.agent, StartOrder::PebbleFirst))
+        broken.or_else(|| next_event(model, unit, &self.agent, &Options::default()))
     }
 
     fn handle(&mut self, model: &Model, app: &str, now: i64, event: &Event) {
