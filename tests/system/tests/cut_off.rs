@@ -26,7 +26,7 @@ fn every_dispatch_can_be_killed_at_every_hook_tool() {
 }
 
 fn play(every: usize) {
-    let undisturbed = undisturbed();
+    let undisturbed = undisturbed(&Options::default());
     let mut kills = Vec::new();
     for run in &undisturbed {
         for report in &run.dispatches {

@@ -135,13 +135,15 @@ pub struct Undisturbed {
     pub end: Seen,
 }
 
-/// Plays each happening once, undisturbed.
-pub fn undisturbed() -> Vec<Undisturbed> {
+/// Plays each happening once, undisturbed, in a Juju that behaves like this.
+pub fn undisturbed(options: &Options) -> Vec<Undisturbed> {
     let all = HAPPENINGS.iter();
     all.map(|happening| {
-        let mut house = (happening.before)(Options::default());
+        let mut house = (happening.before)(options.clone());
         let before = house.juju.dispatches().len();
         (happening.happen)(&mut house);
+        // What comes late comes now.
+        house.juju.settle().unwrap();
         let mut dispatches = house.juju.dispatches()[before..].to_vec();
         dispatches.retain(|report| report.unit == UNIT);
         assert!(
