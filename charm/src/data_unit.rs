@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 
 use juju_charm::UnitName;
 
+use crate::endpoints;
+
 /// The peer relation's endpoint.
-pub const ENDPOINT: &str = "peers";
-/// Its interface.
-pub const INTERFACE: &str = "media_app_peers";
+pub const ENDPOINT: &str = endpoints::PEERS.name;
 /// Key of the application's bag: the unit that has the data.
 pub const DATA_UNIT: &str = "data-unit";
 /// Key of a unit's bag: what was seen in its config volume. In the application's bag: `data` once the app had content anywhere.

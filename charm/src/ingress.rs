@@ -9,11 +9,12 @@ use std::net::Ipv6Addr;
 use hyper::Uri;
 use serde_json::{Value, json};
 
+use crate::endpoints;
 use crate::names::is_dns_name;
 use crate::options::URL_BASE;
 
 /// Name of the endpoint and of its interface.
-pub const ENDPOINT: &str = "ingress";
+pub const ENDPOINT: &str = endpoints::INGRESS.name;
 
 /// The variable of the service in which the plan remembers the URL. A steady event finds it there and asks Juju nothing.
 pub const REMEMBERED: &str = "CHARM_INGRESS_URL";

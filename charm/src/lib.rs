@@ -11,6 +11,7 @@ pub mod config_file;
 pub mod credentials;
 pub mod credentials_seen;
 pub mod data_unit;
+pub mod endpoints;
 pub mod env;
 pub mod facts;
 pub mod ingress;
