@@ -12,9 +12,10 @@ mod common;
 use std::fmt::Write as _;
 
 use common::{applied, apps, fresh, kept, own_file, running, with_everything, without_secrets};
+use workload_charm::config_file::{self, Edit, Value, Wanted};
 use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers, Report};
 use workload_charm::facts::{Container, Facts, Storage};
-use workload_charm::options::{RawOptions, TIMEZONE};
+use workload_charm::options::{RawOptions, TIMEZONE, UNSAFE_MODE};
 use workload_charm::profile::{AppProfile, OptionValue};
 use workload_charm::recovery::standing::Told as Backups;
 use workload_charm::steps::plan::{OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
@@ -50,6 +51,15 @@ fn every_app_in_every_situation() {
                 ),
                 ("a volume that lost its content", emptied(&profile)),
             ]);
+        }
+        if profile.vpn {
+            situations.extend([
+                ("not allowed to run without a VPN", seen(fresh(&profile))),
+                ("not allowed any more, while it runs", seen(settled(&profile))),
+            ]);
+        }
+        if let Some(facts) = database_elsewhere(&profile) {
+            situations.push(("its config file names a database outside of the volume", facts));
         }
         let mut text = String::new();
         for (name, facts) in situations {
@@ -224,10 +234,38 @@ fn bad_option(profile: &AppProfile) -> Facts {
         Some((name, _)) => options.with_own(name, OptionValue::Text("loud".to_owned())),
         None => options.with(&TIMEZONE, "Mars/Olympus"),
     };
+    let options = options.with(&UNSAFE_MODE, "true");
     Facts {
         options,
         ..settled(profile)
     }
+}
+
+/// Everybody may see the app.
+fn seen(facts: Facts) -> Facts {
+    Facts {
+        options: facts.options.with(&UNSAFE_MODE, "false"),
+        ..facts
+    }
+}
+
+/// The user has given the app a database of its own.
+fn database_elsewhere(profile: &AppProfile) -> Option<Facts> {
+    let place = profile.storage.as_ref()?.external_database.settings.first()?;
+    let mut facts = settled(profile);
+    let Container::Ready(container) = &mut facts.container else {
+        return None;
+    };
+    let file = container.config_file.as_mut()?;
+    let wanted = [Wanted {
+        path: place.clone(),
+        value: Value::Text("db.example".to_owned()),
+    }];
+    match config_file::edit(profile.config_file.as_ref()?, Some(&file.content), &wanted, &[]) {
+        Edit::Write(content) => file.content = content,
+        other => panic!("{other:?}"),
+    }
+    Some(facts)
 }
 
 fn described(profile: &AppProfile, facts: &Facts) -> String {

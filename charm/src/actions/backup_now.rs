@@ -93,10 +93,20 @@ fn settings(profile: &AppProfile, facts: &Facts) -> Result<BackupSettings, Strin
             facts.app
         ));
     }
+    if let Some(what) = &backup.elsewhere {
+        return Err(half_of_it(what));
+    }
     match &backup.decision.problem {
         Some(problem) => Err(problem.to_string()),
         None => Ok(backup),
     }
+}
+
+/// Why no backup is made of a volume without its database.
+pub(super) fn half_of_it(what: &str) -> String {
+    format!(
+        "{what}: the database is outside of the config volume, which alone is no backup; back up both with the database's own tools"
+    )
 }
 
 /// Why the backup is not one to rely on.

@@ -21,7 +21,7 @@ use crate::profile::AppProfile;
 use crate::recovery::texts::{size, time};
 use crate::recovery::{Lines, elsewhere, image, own_id};
 use crate::remembered::Remembered;
-use crate::steps::prepare_volume::takes_over;
+use crate::steps::prepare_volume::{may_be_seen, takes_over};
 use crate::steps::validate::workload_settings;
 use crate::steps::{self, Asks};
 
@@ -179,6 +179,7 @@ fn ready<'a>(profile: &AppProfile, facts: &'a Facts) -> Result<&'a Path, String>
         Container::Ready(_) => {}
     }
     workload_settings(profile, facts).map_err(|problem| problem.to_string())?;
+    may_be_seen(profile, facts).map_err(|blocker| blocker.text)?;
     match &facts.storage {
         Storage::Mounted { location, .. } => Ok(location),
         _ => Err("the config volume is not mounted; look at juju storage".to_owned()),

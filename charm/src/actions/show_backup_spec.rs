@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::backup_now::half_of_it;
 use super::{Call, Results, Stopped};
 use crate::backup::hooks;
 use crate::facts::{Facts, Storage};
@@ -87,6 +88,7 @@ fn results(profile: &AppProfile, facts: &Facts) -> Result<Results, String> {
     }
     let problem = match &start {
         Err(blocker) => Some(blocker.text.clone()),
+        Ok(_) if backup.elsewhere.is_some() => backup.elsewhere.as_deref().map(half_of_it),
         Ok(_) => backup.decision.problem.map(|problem| problem.to_string()),
     };
     results.extend(problem.map(|problem| ("problem".to_owned(), problem)));

@@ -31,6 +31,11 @@ fn unfit<T>(reason: impl Into<String>, instead: impl Into<String>) -> Result<T, 
     Err(Unfit::new(reason, instead))
 }
 
+pub(super) fn yes_or_no(text: &str) -> Result<bool, Unfit> {
+    // Juju takes nothing else for a boolean.
+    Ok(text == "true")
+}
+
 pub(super) fn backup_method(text: &str) -> Result<MethodOption, Unfit> {
     match text {
         "auto" => Ok(MethodOption::Auto),

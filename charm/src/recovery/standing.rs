@@ -56,7 +56,7 @@ pub fn look(env: Env<'_>, facts: &Facts, validated: &ValidatedApp, asked_at: Opt
     let (BackupFacts::Read(volume), Some(Ok(backup))) = (&facts.volume, &validated.backup) else {
         return Told::NotAsked;
     };
-    if !facts.data.is_here() || !facts.is_backed_up {
+    if !facts.data.is_here() || !facts.is_backed_up || backup.elsewhere.is_some() {
         return Told::NotAsked;
     }
     match volume.claim {

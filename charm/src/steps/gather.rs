@@ -101,7 +101,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         CredentialsSeen::forget(context.charm_dir());
     }
     let rotation = rotation(juju, profile, leader, credentials.as_ref())?;
-    let is_backed_up = profile.storage.is_some() && !juju.relations(BACKUP_ENDPOINT)?.is_empty();
+    let is_backed_up = profile.is_backed_up() && !juju.relations(BACKUP_ENDPOINT)?.is_empty();
     let backup_relations = if leader && is_backed_up {
         backup_relations(juju)?
     } else {
@@ -172,7 +172,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
 
 /// The peer relation, and what of it decides where the data are.
 fn peers(juju: &Juju, profile: &AppProfile, leader: bool) -> Result<Peers, CharmError> {
-    if profile.storage.is_none() {
+    if !profile.has_one_writer() {
         return Ok(Peers::NotTracked);
     }
     let Some(id) = juju.relations(data_unit::ENDPOINT)?.into_iter().next() else {
@@ -246,7 +246,7 @@ fn has_to_do_with_backups(juju: &Juju, profile: &AppProfile) -> Result<bool, Cha
         .relation()
         .is_some_and(|relation| relation.endpoint == BACKUP_ENDPOINT);
     let is_asked = matches!(event, Event::Action(action) if is_about_backups(&action.name));
-    Ok(profile.storage.is_some()
+    Ok(profile.is_backed_up()
         && (is_of_relation || is_asked || *event == Event::UpgradeCharm || !is_content(juju)?))
 }
 

@@ -372,6 +372,9 @@ fn active(known: Known<'_>) -> Status {
         if !facts.is_backed_up {
             return format!("no backups: juju integrate {app} velero-operator");
         }
+        if let Some(what) = &backup.elsewhere {
+            return format!("no backups: {} keeps its database elsewhere", short(what, 60));
+        }
         let Some(when) = &backup.when else {
             return format!("no scheduled backups: juju config {app} backup-schedule=daily");
         };
@@ -392,7 +395,7 @@ fn active(known: Known<'_>) -> Status {
         Backups::Seen { warning, .. } => warning.as_deref(),
         _ => None,
     };
-    let goes_first = goes_first(facts);
+    let goes_first = goes_first(facts).filter(|_| profile.is_backed_up());
     let texts = [
         warning,
         goes_first.as_deref(),

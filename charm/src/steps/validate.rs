@@ -7,13 +7,15 @@ use velero_backup_config::{BackupRequest, BackupSpec, Method, Retention, Schedul
 
 use crate::backup::{self, Decision, Question};
 use crate::backup_time::daily_minute;
+use crate::config_file;
+use crate::data_unit::Peers;
 use crate::facts::{Container, Facts};
 use crate::ingress::{self, Ingress, IngressUrl};
 use crate::media::{self, Media, MediaStorage, Mounting};
 use crate::names::{BACKUP_ENDPOINT, pod_name_of};
 use crate::options::{self, Runs, TextOption};
 use crate::problem::{Problem, Unfit, shown};
-use crate::profile::{AppProfile, User};
+use crate::profile::{AppProfile, ConfigStorage, ExternalDatabase, OptionValue, User};
 use crate::steps::prepare_volume::{Reason, Start};
 
 /// What the user wants, judged. The parts are independent: a bad schedule does not touch the running app, and a bad time
@@ -60,6 +62,9 @@ pub struct BackupSettings {
     pub retention: String,
     /// The method, why it is this one, and what it needs.
     pub decision: Decision,
+    /// What says that the app keeps its state in a database outside of the volume. Nothing is asked for then, since the volume
+    /// is half of the app.
+    pub elsewhere: Option<String>,
 }
 
 /// Judges the options in `facts`, and what relations say. A volume on which the app may not `start` is not backed up.
@@ -69,7 +74,8 @@ pub fn validate(profile: &AppProfile, facts: &Facts, start: &Start) -> Validated
         backup: profile
             .storage
             .as_ref()
-            .map(|storage| backup(facts, &storage.name, start)),
+            .filter(|storage| storage.backup)
+            .map(|storage| backup(profile, facts, storage, start)),
         // The pods of all units are of one StatefulSet: the leader changes it for all.
         media: if facts.leader {
             media::decide(&profile.name, &facts.media, facts.pod.as_ref())
@@ -171,7 +177,12 @@ fn ingress(facts: &Facts) -> Result<Option<IngressUrl>, Problem> {
     })
 }
 
-fn backup(facts: &Facts, storage: &str, start: &Start) -> Result<BackupSettings, Problem> {
+fn backup(
+    profile: &AppProfile,
+    facts: &Facts,
+    storage: &ConfigStorage,
+    start: &Start,
+) -> Result<BackupSettings, Problem> {
     let (schedule, when) = match option(facts, &options::BACKUP_SCHEDULE)? {
         Runs::Never => (None, None),
         Runs::Daily => {
@@ -188,12 +199,13 @@ fn backup(facts: &Facts, storage: &str, start: &Start) -> Result<BackupSettings,
     let too_short = schedule
         .as_ref()
         .and_then(|schedule| too_short(facts, schedule, &retention));
+    let elsewhere = elsewhere(profile, facts, storage);
     let question = Question {
         app: &facts.app,
         pod: &pod_name_of(&facts.app, facts.unit.number()),
-        is_stored: facts.is_backed_up && stores(start),
+        is_stored: facts.is_backed_up && stores(start) && elsewhere.is_none(),
         is_related: facts.is_backed_up,
-        storage,
+        storage: &storage.name,
         charm_dir: &facts.charm_dir,
         option: option(facts, &options::BACKUP_METHOD)?,
         current: current_method(facts),
@@ -221,6 +233,7 @@ fn backup(facts: &Facts, storage: &str, start: &Start) -> Result<BackupSettings,
         retention: retention.as_str().to_owned(),
         too_short,
         decision,
+        elsewhere,
     })
 }
 
@@ -247,8 +260,31 @@ const RUNS_KEPT: u64 = 7;
 fn stores(start: &Start) -> bool {
     match start {
         Ok(_) => true,
-        Err(blocker) => blocker.reason == Reason::NotMounted,
+        Err(blocker) => matches!(blocker.reason, Reason::NotMounted | Reason::NoVpn),
     }
+}
+
+/// What says that the app's database is elsewhere. On the unit that runs the app its config file says so too; one that cannot be
+/// read now says what it said before.
+fn elsewhere(profile: &AppProfile, facts: &Facts, storage: &ConfigStorage) -> Option<String> {
+    let ExternalDatabase { options, settings } = &storage.external_database;
+    let is_set = |value: &OptionValue| !matches!(value.to_string().trim(), "" | "false");
+    let mut options = options.iter();
+    if let Some(name) = options.find(|name| facts.options.own(name).is_some_and(is_set)) {
+        return Some(format!("option {name}"));
+    }
+    let file = profile.config_file.as_ref().filter(|_| facts.data.is_here())?;
+    let name = file.path.rsplit('/').next().unwrap_or(&file.path);
+    let Container::Ready(container) = &facts.container else {
+        let was_paused = matches!(&facts.peers, Peers::Related(peers) if peers.own_paused);
+        return (was_paused && !settings.is_empty()).then(|| name.to_owned());
+    };
+    let content = &container.config_file.as_ref()?.content;
+    let is_set = |place: &&Vec<String>| {
+        config_file::value(file, content, place).is_some_and(|value| !value.trim().is_empty())
+    };
+    let place = settings.iter().find(is_set)?;
+    Some(format!("{} in {name}", place.join(".")))
 }
 
 /// The method of the request that is in the databag now.

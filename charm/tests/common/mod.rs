@@ -98,7 +98,8 @@ pub fn fresh(profile: &AppProfile) -> Facts {
             Some(_) => DataUnit::Here,
             None => DataUnit::NotTracked,
         },
-        options: RawOptions::default(),
+        // Most tests are about an app that runs.
+        options: RawOptions::default().with(&options::UNSAFE_MODE, "true"),
         remembered: Remembered::default(),
         metadata: Ok(()),
         container: Container::Ready(new_container()),
@@ -185,7 +186,8 @@ pub fn with_everything(profile: &AppProfile, facts: Facts) -> Facts {
         .with(&options::BACKUP_SCHEDULE, "0 3 * * *")
         .with(&options::BACKUP_RETENTION, "48h")
         .with(&options::BACKUP_METHOD, "snapshot")
-        .with(&options::CREDENTIAL_ROTATION, "monthly");
+        .with(&options::CREDENTIAL_ROTATION, "monthly")
+        .with(&options::UNSAFE_MODE, "true");
     for (name, option) in &profile.options {
         let value = match (&option.default, option.choices.keys().next()) {
             (OptionValue::Text(_), Some(choice)) => OptionValue::Text(choice.clone()),

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use workload_charm::data_unit;
 use workload_charm::env::Env;
 use workload_charm::facts::Facts;
+use workload_charm::options::UNSAFE_MODE;
 use workload_charm::profile::{AppProfile, User};
 use workload_charm::steps::gather::{Look, gather};
 use workload_charm::{CharmError, credentials, packaging};
@@ -70,9 +71,14 @@ impl Unit {
             .with_leader(true)
             .with_model_name("homelab");
         if let Some(storage) = &profile.storage {
-            state = state
-                .with_storage(&storage.name, 0, volume.to_str())
-                .with_relation(RelationState::peer(PEERS, data_unit::ENDPOINT));
+            state = state.with_storage(&storage.name, 0, volume.to_str());
+        }
+        if profile.has_one_writer() {
+            state = state.with_relation(RelationState::peer(PEERS, data_unit::ENDPOINT));
+        }
+        if profile.vpn {
+            // Most tests are about an app that runs.
+            state = state.with_config(UNSAFE_MODE.name(), true);
         }
         Self {
             cluster: PodCluster::new(&profile),

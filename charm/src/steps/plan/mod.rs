@@ -227,7 +227,7 @@ pub fn plan(
         databags: backup
             .map(|backup| requests(facts, backup, start))
             .unwrap_or_default(),
-        peers: peer_bags(facts, start, rotation),
+        peers: peer_bags(facts, pauses(validated, start), rotation),
         ingress: ingress_bags(profile, facts),
         open_ports: open_ports(profile, facts),
         version: match &facts.container {
@@ -256,10 +256,10 @@ pub fn plan(
 /// What is asked of velero-operator. Nothing while a backup would hold no data: it would be the newest one. What was asked
 /// before is paused then, until somebody has done what is needed.
 fn requests(facts: &Facts, backup: &BackupSettings, start: &Start) -> Vec<Change> {
-    let elsewhere = matches!(&facts.peers, Peers::Related(peers) if peers.data_unit_paused);
+    let paused_there = matches!(&facts.peers, Peers::Related(peers) if peers.data_unit_paused);
     let spoilt = match start {
         Err(blocker) if blocker.reason.spoils_backups() => Some(blocker.needs_somebody),
-        _ => elsewhere.then_some(true),
+        _ => (paused_there || backup.elsewhere.is_some()).then_some(true),
     };
     match spoilt {
         Some(needs_somebody) => {
@@ -274,8 +274,15 @@ fn requests(facts: &Facts, backup: &BackupSettings, start: &Start) -> Vec<Change
     }
 }
 
+/// Whether backups have to rest until somebody has done something.
+fn pauses(validated: &ValidatedApp, start: &Start) -> bool {
+    let backup = validated.backup.as_ref().and_then(|backup| backup.as_ref().ok());
+    matches!(start, Err(blocker) if blocker.needs_somebody && blocker.reason.spoils_backups())
+        || backup.is_some_and(|backup| backup.elsewhere.is_some())
+}
+
 /// What the unit saw in its volume, and what the leader writes down of it.
-fn peer_bags(facts: &Facts, start: &Start, rotation: &Rotation) -> Option<OwnBags> {
+fn peer_bags(facts: &Facts, pauses: bool, rotation: &Rotation) -> Option<OwnBags> {
     let Peers::Related(peers) = &facts.peers else {
         return None;
     };
@@ -320,7 +327,6 @@ fn peer_bags(facts: &Facts, start: &Start, rotation: &Rotation) -> Option<OwnBag
         .map(|report| (CONFIG_VOLUME.to_owned(), report.word().to_owned()))
         .into_iter()
         .collect();
-    let pauses = matches!(start, Err(blocker) if blocker.needs_somebody && blocker.reason.spoils_backups());
     let pauses = pauses && facts.data == DataUnit::Here;
     if pauses != peers.own_paused {
         unit.insert(BACKUPS.to_owned(), if pauses { PAUSED } else { "" }.to_owned());

@@ -6,7 +6,7 @@ use super::on_deploy;
 use crate::data_unit::{Contents, DataUnit, Peers, Report};
 use crate::facts::{Container, Exchange, Facts, Storage};
 use crate::names::{BACKUP_NOW, RESTORE_FROM_BACKUP, START_EMPTY};
-use crate::options::RESTORE_ON_DEPLOY;
+use crate::options::{RESTORE_ON_DEPLOY, UNSAFE_MODE};
 use crate::profile::AppProfile;
 use crate::steps::plan::is_running;
 
@@ -64,6 +64,10 @@ pub enum Reason {
     Emptied,
     /// The option `restore-on-deploy` is still to be done.
     RestoreOnDeploy,
+    /// The app would show the user's address.
+    NoVpn,
+    /// The same, and it has never run: its volume holds nothing.
+    NoVpnYet,
 }
 
 impl Reason {
@@ -71,14 +75,14 @@ impl Reason {
     pub fn stops(self) -> bool {
         use Reason::*;
         match self {
-            Standby | OthersUnknown | DataUnitGone | Contested | Incomplete => true,
+            Standby | OthersUnknown | DataUnitGone | Contested | Incomplete | NoVpn | NoVpnYet => true,
             NotMounted | CutOff | Emptied | RestoreOnDeploy => false,
         }
     }
 
     /// Whether a backup made now would hold nothing that is worth to be the newest one.
     pub fn spoils_backups(self) -> bool {
-        !matches!(self, Self::NotMounted | Self::Standby)
+        !matches!(self, Self::NotMounted | Self::Standby | Self::NoVpn)
     }
 }
 
@@ -113,7 +117,7 @@ pub enum Situation {
 /// # Errors
 /// Why not: the answer, not a fault.
 pub fn judge(profile: &AppProfile, facts: &Facts, situation: Situation) -> Start {
-    if profile.storage.is_some() && !(situation == Situation::Restoring && takes_over(facts)) {
+    if profile.has_one_writer() && !(situation == Situation::Restoring && takes_over(facts)) {
         is_here(profile, facts)?;
     }
     let running = matches!(&facts.container, Container::Ready(container) if is_running(container));
@@ -123,7 +127,8 @@ pub fn judge(profile: &AppProfile, facts: &Facts, situation: Situation) -> Start
             contents, exchange, ..
         } => {
             is_whole(facts, exchange, running, situation)?;
-            if *contents == Contents::Empty {
+            // What is in no backup can be made again.
+            if *contents == Contents::Empty && profile.is_backed_up() {
                 may_be_empty(facts, running, situation)?;
             }
             true
@@ -138,10 +143,29 @@ pub fn judge(profile: &AppProfile, facts: &Facts, situation: Situation) -> Start
             return Err(waits(Reason::NotMounted, text));
         }
     };
+    may_be_seen(profile, facts)?;
     Ok(MayStart {
         is_seen: seen,
         is_restored: situation == Situation::Restoring,
     })
+}
+
+/// Whether the app may be seen by whoever it downloads from.
+///
+/// # Errors
+/// Why it must not run.
+pub fn may_be_seen(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
+    if !profile.vpn || facts.options.judged(&UNSAFE_MODE).unwrap_or(false) {
+        return Ok(());
+    }
+    let (app, option) = (&facts.app, UNSAFE_MODE.name());
+    Err(needs(
+        match holds_data(facts) {
+            true => Reason::NoVpn,
+            false => Reason::NoVpnYet,
+        },
+        format!("stopped: no VPN hides its address; to run it without: juju config {app} {option}=true"),
+    ))
 }
 
 /// Whether a restore on this unit makes it the one with the data: it leads, and no unit that is there has them.
@@ -156,6 +180,11 @@ pub fn takes_over(facts: &Facts) -> bool {
 
 fn is_here(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
     let (app, unit, title) = (&facts.app, &facts.unit, &profile.title);
+    // What is in no backup cannot be restored, and can be made again.
+    let back = match profile.is_backed_up() {
+        true => RESTORE_FROM_BACKUP,
+        false => START_EMPTY,
+    };
     Err(match &facts.data {
         DataUnit::NotTracked | DataUnit::Here => return Ok(()),
         DataUnit::Elsewhere {
@@ -167,6 +196,9 @@ fn is_here(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
                     format!(
                         "{other} has the data, and this volume some: save it before you scale down or restore here"
                     )
+                }
+                Some(_) if !profile.is_backed_up() => {
+                    format!("standby: {other} runs {title}, and a scale-down ends it with its data")
                 }
                 Some(stays) => format!(
                     "{other} has the data: {BACKUP_NOW} there, scale down, then {RESTORE_FROM_BACKUP} on {stays}"
@@ -185,11 +217,11 @@ fn is_here(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
         DataUnit::Elsewhere { unit: gone, .. } if facts.leader => needs(
             Reason::DataUnitGone,
             match holds_data(facts) {
-                true => format!(
-                    "{gone} is gone with the data; this volume has some: save it, then {RESTORE_FROM_BACKUP} here"
-                ),
+                true => {
+                    format!("{gone} is gone with the data; this volume has some: save it, then {back} here")
+                }
                 false => format!(
-                    "{gone} is gone with the data: {RESTORE_FROM_BACKUP}, or juju scale-application {app} {}",
+                    "{gone} is gone with the data: {back}, or juju scale-application {app} {}",
                     gone.number().saturating_add(1)
                 ),
             },
@@ -197,6 +229,13 @@ fn is_here(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
         DataUnit::Elsewhere { unit: gone, .. } => waits(
             Reason::DataUnitGone,
             format!("{gone} is gone with the data; the status of {app}/leader says what to do"),
+        ),
+        DataUnit::Contested { units } if !profile.is_backed_up() => needs(
+            Reason::Contested,
+            format!(
+                "{} have data, and none of them leads; empty the volumes of all but one",
+                list(units)
+            ),
         ),
         DataUnit::Contested { units } => needs(
             Reason::Contested,
