@@ -59,8 +59,7 @@ pub struct OnDeploy {
 
 impl OnDeploy {
     /// What has just come of it, if something has that is not known; else what was known.
-    pub fn found(asked: &str, text: Option<String>, before: Option<Self>) -> Option<Self> {
-        let now = Timestamp::now();
+    pub fn found(asked: &str, text: Option<String>, before: Option<Self>, now: Timestamp) -> Option<Self> {
         let is_known = |text: &str| {
             let mut before = before.iter();
             before.any(|before| before.text == text && now.duration_since(before.at) < NEWS)
@@ -111,6 +110,14 @@ impl Remembered {
         if self == before {
             return Ok(());
         }
+        self.write(juju)
+    }
+
+    /// Writes the record.
+    ///
+    /// # Errors
+    /// When the hook tool fails.
+    pub fn write(&self, juju: &Juju) -> Result<(), CharmError> {
         let text = serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned());
         juju.state_set(&BTreeMap::from([(KEY.to_owned(), text.clone())]))?;
         keep_copy(juju, &format!("{UNCONFIRMED}{text}"));

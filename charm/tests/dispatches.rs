@@ -171,7 +171,8 @@ fn rotating_swaps_secret_and_file_with_the_app_stopped() {
         );
         let written: Vec<String> = unit.pebble_writes(calls);
         let operations: Vec<&str> = written.iter().filter_map(|call| call.split(' ').next()).collect();
-        assert_eq!(operations, ["stop", "write_file", "replan"], "{}", profile.name);
+        let expected = ["stop_checks", "stop", "write_file", "replan", "start_checks"];
+        assert_eq!(operations, expected, "{}", profile.name);
         assert!(unit.runs(), "{}", profile.name);
         assert_steady(&mut unit);
     }

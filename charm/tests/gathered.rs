@@ -11,12 +11,12 @@ mod common;
 use common::radarr;
 use common::unit::{PEERS, Unit};
 use config_volume::{Swap, SwapOptions};
-use juju_charm::pebble::{Check, CheckStatus, HttpCheck, Layer, Override, Pebble as _};
+use juju_charm::pebble::{Check, HttpCheck, Layer, Override, Pebble as _};
 use juju_charm::testing::{Event, Fault, PebbleFault, RelationState};
 use juju_charm::{Status, UnitName};
 use workload_charm::backup::BackupFacts;
 use workload_charm::data_unit::{DataUnit, PeerFacts, Peers};
-use workload_charm::facts::{Container, Exchange, Facts, ReadyContainer, Storage};
+use workload_charm::facts::{Container, Exchange, Facts, Health, ReadyContainer, Storage};
 use workload_charm::media::Media;
 
 const BACKUP: u32 = 3;
@@ -249,10 +249,7 @@ fn of_the_checks_the_apps_own_counts_and_of_its_states_those_that_say_something(
     unit.pebble.replan().unwrap();
     unit.pebble
         .change_state(|state| state.set_failing_check("another", true));
-    assert_eq!(
-        ready(unit.gathered(Event::UpdateStatus)).check,
-        Some(CheckStatus::Up)
-    );
+    assert_eq!(ready(unit.gathered(Event::UpdateStatus)).health, Health::Up);
 }
 
 #[test]

@@ -17,7 +17,6 @@ use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers, Report};
 use workload_charm::facts::{Container, Facts, Storage};
 use workload_charm::options::{RawOptions, TIMEZONE, UNSAFE_MODE};
 use workload_charm::profile::{AppProfile, OptionValue};
-use workload_charm::recovery::standing::Told as Backups;
 use workload_charm::steps::plan::{OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
 use workload_charm::steps::{planned, status};
 
@@ -274,7 +273,7 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
         start: &start,
         news: None,
         put_aside: None,
-        backups: &Backups::NotAsked,
+        asked_at: None,
     };
     let status = status::decide(profile, facts, &validated, &applied(&plan), told).status;
     assert!(
@@ -285,6 +284,7 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
     let mut text = format!("status {}: {}\n", status.name(), status.message());
     // No `..`: a new part of the plan does not compile until it is shown.
     let Plan {
+        record,
         secret,
         obsolete,
         databags,
@@ -298,8 +298,13 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
         let_in,
         mount,
         workload,
+        patience,
         commands,
     } = plan;
+    if let Some(record) = record {
+        let record = serde_json::to_string(&record).unwrap();
+        writeln!(text, "remember first: {record}").unwrap();
+    }
     match secret {
         SecretPlan::Keep => {}
         SecretPlan::Add { credentials, rotate } => {
@@ -366,6 +371,14 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
         WorkloadPlan::Look => text.push_str("workload: look at the volume first\n"),
         WorkloadPlan::Keep(_) => text.push_str("workload: keep\n"),
         WorkloadPlan::Run(_, run) => text.push_str(&steps(*run)),
+    }
+    if let Some(patience) = patience {
+        writeln!(
+            text,
+            "- wait until it is healthy, at most {} s",
+            patience.as_secs()
+        )
+        .unwrap();
     }
     for command in commands {
         writeln!(text, "- run for {}: {}", command.option, command.words.join(" ")).unwrap();

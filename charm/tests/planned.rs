@@ -507,7 +507,7 @@ fn the_layer_says_how_the_app_runs_and_is_asked() {
     let check = layer.checks.values().next().unwrap();
     assert_eq!(check.r#override, Some(Override::Replace));
     assert_eq!(check.level, Some(CheckLevel::Ready));
-    assert_eq!(check.startup, Some(Startup::Enabled));
+    assert_eq!(check.startup, Some(Startup::Disabled));
     let url = check.http.as_ref().unwrap().url.as_deref();
     assert_eq!(url, Some("http://localhost:8080/"));
     assert_eq!((layer.services.len(), layer.checks.len()), (1, 1));

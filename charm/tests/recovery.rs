@@ -343,8 +343,13 @@ fn a_restore_stops_the_app_and_ends_when_it_is_well() {
     assert_eq!(results["backup-name"], "radarr-aaaa-1");
     assert_eq!(results["files"], "3");
     let operations = unit.pebble_writes(calls);
-    assert!(operations[0].starts_with("stop "), "{operations:?}");
-    assert!(operations.last().unwrap().starts_with("replan"), "{operations:?}");
+    let expected = [
+        "stop_checks radarr-ready",
+        "stop radarr",
+        "replan ",
+        "start_checks radarr-ready",
+    ];
+    assert_eq!(operations, expected);
     assert!(unit.runs());
     assert!(unit.volume().join("config.xml").exists());
     assert!(unit.status().starts_with("active: "), "{}", unit.status());

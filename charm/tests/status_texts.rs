@@ -10,26 +10,22 @@
 mod common;
 
 use common::{applied, fresh, new_container, radarr};
-use juju_charm::pebble::CheckStatus;
 use workload_charm::data_unit::Peers;
-use workload_charm::facts::{Container, Facts};
+use workload_charm::facts::{Container, Facts, Health};
 use workload_charm::kubernetes::{Claim, ClusterError, PodVolume};
 use workload_charm::media::claim::MountedClaim;
 use workload_charm::media::{Media, MediaStorage, VOLUME};
 use workload_charm::options::{self, RawOptions};
 use workload_charm::problem::Problem;
 use workload_charm::profile::User;
-use workload_charm::recovery::standing::Told as Backups;
+use workload_charm::recovery::health::Unwell;
+use workload_charm::recovery::standing::Seen;
 use workload_charm::steps::apply::{Applied, Failure, Outcome};
 use workload_charm::steps::planned;
 use workload_charm::steps::status::{Decided, Told, decide};
 
 /// The status of facts and outcomes that `change` has changed, and what is known of the backups.
-fn decided_with(
-    backups: &Backups,
-    change: impl FnOnce(&mut Facts),
-    ends: impl FnOnce(&mut Outcome),
-) -> Decided {
+fn decided(change: impl FnOnce(&mut Facts), ends: impl FnOnce(&mut Outcome)) -> Decided {
     let profile = radarr();
     let mut facts = fresh(&profile);
     change(&mut facts);
@@ -40,13 +36,9 @@ fn decided_with(
         start: &start,
         news: None,
         put_aside: None,
-        backups,
+        asked_at: None,
     };
     decide(&profile, &facts, &validated, &outcome, told)
-}
-
-fn decided(change: impl FnOnce(&mut Facts), ends: impl FnOnce(&mut Outcome)) -> Decided {
-    decided_with(&Backups::NotAsked, change, ends)
 }
 
 fn shown(decided: &Decided) -> String {
@@ -147,25 +139,41 @@ fn a_workload_that_failed_or_does_not_answer_is_told() {
         fails(Some("ask for another token")),
         "blocked: cannot start the service: exited; ask for another token"
     );
-    let checked = |check, workload| {
+    let checked = |health, workload, asked| {
         let change = |facts: &mut Facts| {
             let mut container = new_container();
-            container.check = check;
+            container.health = health;
             facts.container = Container::Ready(container);
         };
-        status(change, |outcome| outcome.workload = workload)
+        status(change, |outcome| {
+            outcome.workload = workload;
+            outcome.health = asked;
+        })
     };
-    assert_eq!(
-        checked(Some(CheckStatus::Down), Applied::Unchanged),
-        "waiting: Radarr: no answer at http://localhost:7878/ping; look at kubectl logs of container radarr"
-    );
-    // It has just been started, or nothing is known against it.
-    for (check, workload) in [
-        (Some(CheckStatus::Down), Applied::Changed),
-        (Some(CheckStatus::Up), Applied::Unchanged),
-        (None, Applied::Unchanged),
+    let no_answer =
+        "waiting: Radarr: no answer at http://localhost:7878/ping; look at kubectl logs of container radarr";
+    let not_passed = Err(Unwell::NotPassed("non-2xx status code 500".to_owned()));
+    for (health, workload, asked) in [
+        (Health::Down, Applied::Unchanged, None),
+        (Health::NotAsked, Applied::Changed, Some(not_passed.clone())),
+        (Health::NotPassed, Applied::Unchanged, Some(not_passed)),
     ] {
-        let text = checked(check, workload);
+        assert_eq!(checked(health, workload, asked), no_answer);
+    }
+    let ended = Err(Unwell::Ended(
+        "its process ended (Pebble: backoff): no database".to_owned(),
+    ));
+    assert_eq!(
+        checked(Health::NotAsked, Applied::Changed, Some(ended)),
+        "waiting: Radarr: its process ended (Pebble: backoff): no database; look at kubectl logs of container radarr"
+    );
+    // What was found before it was started says nothing.
+    for (health, workload, asked) in [
+        (Health::Down, Applied::Changed, Some(Ok(()))),
+        (Health::NotPassed, Applied::Unchanged, Some(Ok(()))),
+        (Health::Up, Applied::Unchanged, None),
+    ] {
+        let text = checked(health, workload, asked);
         assert!(text.starts_with("active: "), "{text}");
     }
 }
@@ -340,22 +348,25 @@ fn options_that_cannot_be_used_are_told() {
 
 #[test]
 fn an_active_unit_says_how_its_backups_stand() {
-    let daily = |facts: &mut Facts| {
-        facts.options = RawOptions::default().with(&options::BACKUP_SCHEDULE, "0 3 * * *");
+    let text = |seen: Seen| {
+        let daily = |facts: &mut Facts| {
+            facts.options = RawOptions::default().with(&options::BACKUP_SCHEDULE, "0 3 * * *");
+            facts.standing = seen;
+        };
+        status(daily, nothing)
     };
-    let text = |backups: &Backups| shown(&decided_with(backups, daily, nothing));
     let asked = "active: backups asked for: 0 3 * * *, kept ";
-    for (backups, end) in [
+    for (seen, end) in [
         (
-            Backups::NotAllowed,
+            Seen::NotAllowed,
             "; unverified: juju trust radarr --scope=cluster",
         ),
-        (Backups::Unknown, "; unverified: run list-backups"),
+        (Seen::Unknown, "; unverified: run list-backups"),
     ] {
-        let found = text(&backups);
+        let found = text(seen);
         assert!(found.starts_with(asked) && found.ends_with(end), "{found}");
     }
-    let found = text(&Backups::NotAsked);
+    let found = text(Seen::NotAsked);
     assert!(found.starts_with(asked) && !found.contains(';'), "{found}");
 }
 

@@ -177,7 +177,7 @@ pub fn run(env: Env<'_>, name: &str) -> Result<(), CharmError> {
         return Ok(juju.action_fail(&message)?);
     };
     let what = action.what;
-    let facts = gather(env, Look::Everything)?;
+    let facts = gather(env, Look::AllButBackups)?;
     let done = match elsewhere(action.place, &facts) {
         Some(reason) => Err(Stopped::Because(reason)),
         None => (action.run)(Call { env, facts: &facts }),

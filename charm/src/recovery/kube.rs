@@ -10,9 +10,11 @@ use config_recovery::engine::{self, App, Checked, RestorePlan, VerifyPlan, Wante
 use config_recovery::make::{self, MakeSpec};
 use config_recovery::report::Reporter;
 use config_recovery::{Error, Result};
+use juju_charm::pebble::Pebble;
 use tokio::time::Instant;
 
-use super::{Recovery, answer};
+use super::Recovery;
+use super::health::{self, Unwell};
 use crate::kubernetes::KubeCluster;
 use crate::names::BACKUP_ENDPOINT;
 
@@ -106,15 +108,12 @@ impl Recovery for KubeRecovery<'_> {
 
     fn becomes_healthy(
         &self,
-        url: &str,
+        pebble: &dyn Pebble,
+        check: &str,
         patience: Duration,
         ended: &dyn Fn() -> Option<String>,
-    ) -> std::result::Result<(), String> {
-        answer::until_good(url, patience, ended, || {
-            self.cluster
-                .run(|_| answer::ask(url))
-                .map_err(|error| error.to_string())
-        })
+    ) -> std::result::Result<(), Unwell> {
+        health::until_passed(pebble, check, patience, ended)
     }
 }
 

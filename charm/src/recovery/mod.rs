@@ -4,7 +4,6 @@
 //! after a restore, [`standing`] is what the status says of the last good backup. What a dispatch does with it is in
 //! [`crate::steps`] and [`crate::actions`].
 
-mod answer;
 mod examine;
 pub mod health;
 mod kube;
@@ -21,11 +20,13 @@ use config_recovery::make::MakeSpec;
 use config_recovery::report::Reporter;
 use config_recovery::{Error, Result};
 use juju_charm::Juju;
+use juju_charm::pebble::Pebble;
 
 pub use examine::{NotYet, examine};
 pub use kube::KubeRecovery;
 pub use progress::Lines;
 
+use self::health::Unwell;
 use crate::env::Env;
 use crate::kubernetes::ClusterError;
 use crate::names::pod_name;
@@ -86,17 +87,17 @@ pub trait Recovery {
     /// See [`config_recovery::engine::verify`].
     fn verify(&self, plan: &VerifyPlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<Checked>;
 
-    /// Waits until the app answers at the URL with a status from 200 to 299. Pebble's check does not tell: it is up from its
-    /// start on, before it has asked once. `ended` is asked in between, and says why nothing will answer any more.
+    /// Waits until the app passes Pebble's `check`. `ended` is asked in between, and says why it never will any more.
     ///
     /// # Errors
-    /// What it answered last within `patience`, or why it did not, in words.
+    /// What the check found last within `patience`, or what `ended` said.
     fn becomes_healthy(
         &self,
-        url: &str,
+        pebble: &dyn Pebble,
+        check: &str,
         patience: Duration,
         ended: &dyn Fn() -> Option<String>,
-    ) -> std::result::Result<(), String>;
+    ) -> std::result::Result<(), Unwell>;
 }
 
 /// This application.

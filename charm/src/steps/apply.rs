@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use juju_charm::hook_tools;
-use juju_charm::pebble::{Error as PebbleError, ExecOptions, FileOptions, Pebble};
+use juju_charm::pebble::{CheckStatus, Error as PebbleError, ExecOptions, FileOptions, Pebble};
 use juju_charm::secret::{SecretMetadata, SecretOwner};
 use juju_charm::{Juju, RelationId};
 
@@ -19,10 +19,13 @@ use crate::facts::Obsolete;
 use crate::ingress;
 use crate::kubernetes::{Cluster, ClusterError, MountChange};
 use crate::media::{self, claim};
-use crate::names::{BACKUP_ENDPOINT, pod_name};
+use crate::names::{BACKUP_ENDPOINT, check_name, pod_name};
 use crate::profile::{AppProfile, User};
+use crate::recovery::health::{self, Unwell};
+use crate::remembered::Remembered;
 
 use super::plan::{Command, FileWrite, OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
+use super::status::Decided;
 
 /// How long a service may take to start or stop, beside the time that its app file gives it to end.
 const SERVICE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -79,6 +82,8 @@ pub struct Outcome {
     pub kept_out: Result<(), ClusterError>,
     /// What the pods mount; `None` when it was left as it is.
     pub mounted: Option<Result<(), ClusterError>>,
+    /// Whether the app is healthy; `None` where it was not asked: it does not run, or Pebble's check tells.
+    pub health: Option<Result<(), Unwell>>,
 }
 
 /// Applies `plan`. What Juju has to keep goes first, so that a failing workload does not hold up a backup request.
@@ -96,6 +101,7 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
     } = env;
     // No `..`: a new part of the plan does not compile until it is applied.
     let Plan {
+        record,
         secret,
         obsolete,
         databags,
@@ -109,8 +115,12 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         let_in,
         mount,
         workload,
+        patience,
         commands,
     } = plan;
+    if let Some(record) = record {
+        record.write(juju)?;
+    }
     change_secret(juju, profile, secret)?;
     if let Some(Obsolete { secret, revision }) = obsolete {
         hook_tools::secret_remove(juju.runner(), &secret, Some(revision))?;
@@ -159,6 +169,11 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         );
     }
     let workload = change_workload(pebble, profile, workload, &commands);
+    let health = match (&workload, patience, &mount) {
+        (Applied::Changed | Applied::Unchanged, Some(patience), None) => Some(health::settle(env, patience)),
+        // The pod ends: what is started in the next one is waited for.
+        (Applied::Changed | Applied::Unchanged, _, _) | (Applied::Left | Applied::Failed(_), _, _) => None,
+    };
     // Last, since the pod ends of it. A dispatch that is cut off by that is run again in the new pod.
     let mounted = mount.map(|change| change_mount(cluster, juju.context().app(), &change, let_in.as_deref()));
     if let Some(Ok(())) = &mounted {
@@ -172,6 +187,7 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         marked,
         kept_out,
         mounted,
+        health,
     })
 }
 
@@ -304,7 +320,26 @@ fn run(pebble: &dyn Pebble, command: &Command) -> Result<(), Failure> {
     })
 }
 
+/// Writes what a dispatch ends with: the status, and what later ones have to know.
+///
+/// # Errors
+/// When a hook tool fails.
+pub fn tell(
+    juju: &Juju,
+    decided: Decided,
+    remembered: &Remembered,
+    known: &Remembered,
+) -> Result<(), CharmError> {
+    if juju.set_status(&decided.status)?
+        && let Some(whole) = decided.whole
+    {
+        log::warn!("{whole}");
+    }
+    remembered.keep(juju, known)
+}
+
 pub(crate) fn stop(pebble: &dyn Pebble, profile: &AppProfile) -> Result<(), String> {
+    rest_check(pebble, profile)?;
     let change = pebble.stop(&[&profile.name]);
     change
         .and_then(|change| pebble.wait_change(&change, service_timeout(profile)))
@@ -322,8 +357,9 @@ fn bring_up(pebble: &dyn Pebble, profile: &AppProfile, run: Run) -> Result<(), S
         file,
         layer,
     } = run;
-    if stop_first {
-        stop(pebble, profile)?;
+    match stop_first {
+        true => stop(pebble, profile)?,
+        false => rest_check(pebble, profile)?,
     }
     if let Some(volume) = put_in_place {
         databases_in_place(&volume)?;
@@ -360,6 +396,19 @@ fn bring_up(pebble: &dyn Pebble, profile: &AppProfile, run: Run) -> Result<(), S
         .wait_change(&change, service_timeout(profile))
         .map_err(|error| failed("start the service", &error))?;
     Ok(())
+}
+
+/// What the check found before says nothing of an app that is started anew.
+fn rest_check(pebble: &dyn Pebble, profile: &AppProfile) -> Result<(), String> {
+    let name = check_name(profile);
+    let rested = pebble.checks().and_then(|checks| {
+        let mut checks = checks.iter();
+        match checks.any(|check| check.name == name && check.status != CheckStatus::Inactive) {
+            true => pebble.stop_checks(&[&name]).map(drop),
+            false => Ok(()),
+        }
+    });
+    rested.map_err(|error| failed("stop the health check", &error))
 }
 
 /// A restored volume holds copies of the databases; this is where they become the app's again.

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use config_recovery::engine;
 use config_volume::Swap;
+use jiff::Timestamp;
 use juju_charm::hook_tools;
 use juju_charm::pebble::{CheckStatus, Error as PebbleError, Pebble, ServiceStatus};
 use juju_charm::{ErrorKind, Event, Juju, RelationId, UnitName};
@@ -25,13 +26,14 @@ use crate::data_unit::{
     self, BACKUPS, Contents, DATA_UNIT, DataUnit, PAUSED, PeerFacts, Peers, ROTATIONS, Report,
 };
 use crate::env::Env;
-use crate::facts::{Container, Exchange, Facts, FileFacts, Obsolete, ReadyContainer, Storage};
+use crate::facts::{Container, Exchange, Facts, FileFacts, Health, Obsolete, ReadyContainer, Storage};
 use crate::ingress::{self, Ingress, Related};
 use crate::media::{self, Media};
 use crate::metadata;
 use crate::names::{BACKUP_ENDPOINT, check_name, is_about_backups, pod_name};
 use crate::options::RawOptions;
 use crate::profile::{AppProfile, CreatedBy, VersionFile};
+use crate::recovery::standing::{self, Seen};
 use crate::recovery::texts::told;
 use crate::remembered::Remembered;
 use crate::volume::holds_nothing;
@@ -43,6 +45,8 @@ pub enum Look {
     AsTheEventNeeds,
     /// Everything, whatever the event is.
     Everything,
+    /// Everything but how the app's backups stand, of which only the status tells.
+    AllButBackups,
 }
 
 /// Reads the world.
@@ -59,7 +63,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
     } = env;
     let context = juju.context();
     let event = context.event();
-    let thorough = look == Look::Everything || can_change_anything(event);
+    let thorough = look != Look::AsTheEventNeeds || can_change_anything(event);
     let leader = juju.is_leader()?;
     let options = RawOptions::read(profile, juju.config()?)?;
     // A new image comes with a new container; no hook tool reads the version back to compare.
@@ -128,6 +132,11 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         }
         _ => BackupFacts::NotRead,
     };
+    let standing = match look {
+        Look::AllButBackups => Seen::NotAsked,
+        _ if is_backed_up && runs_here => standing::look(env, &volume),
+        _ => Seen::NotAsked,
+    };
     let media_claim = match &pod {
         Some(Ok(pod)) if leader => media::claim::look(cluster, pod),
         _ => None,
@@ -144,6 +153,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         None
     };
     Ok(Facts {
+        now: Timestamp::now(),
         app: context.app().to_owned(),
         unit: context.unit().clone(),
         model: context.model_name().to_owned(),
@@ -158,11 +168,13 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         storage,
         credentials,
         rotation,
+        rotation_is_due: rotation_is_due(event, profile),
         obsolete: obsolete(event),
         is_backed_up,
         backup_relations,
         pod,
         volume,
+        standing,
         media,
         media_claim,
         ingress,
@@ -346,9 +358,12 @@ fn ready_container(
     Ok(ReadyContainer {
         plan,
         service: service.map(|service| service.current),
-        check: check
-            .map(|check| check.status)
-            .filter(|status| *status != CheckStatus::Inactive),
+        health: check.map_or(Health::NotAsked, |check| match check.status {
+            CheckStatus::Down => Health::Down,
+            CheckStatus::Up if check.successes > 0 => Health::Up,
+            CheckStatus::Up => Health::NotPassed,
+            _ => Health::NotAsked,
+        }),
         config_file,
         put_aside,
         version,
@@ -453,6 +468,16 @@ fn rotation(
     }
     let info = juju.secret_info(credentials::label(kind))?;
     Ok(info.map(|info| info.rotation.unwrap_or_else(|| "never".to_owned())))
+}
+
+/// Whether this is the event that says that the secret's time has come.
+fn rotation_is_due(event: &Event, profile: &AppProfile) -> bool {
+    let Event::SecretRotate(event) = event else {
+        return false;
+    };
+    let label = profile.credentials.as_ref().map(credentials::label);
+    // The app owns one secret; a label that is not given can only mean that one.
+    event.label.is_none() || event.label.as_deref() == label
 }
 
 /// Juju keeps an old revision, with the credentials of that time, until its owner removes it.

@@ -8,22 +8,24 @@
 //!
 //! Active claims that a backup exists only where the cluster showed one: the relation tells nothing back.
 
+use jiff::Timestamp;
 use juju_charm::Status;
-use juju_charm::pebble::{CheckStatus, ServiceStatus};
+use juju_charm::pebble::ServiceStatus;
 
 use super::apply::{Applied, Outcome};
 use super::plan;
 use super::prepare_volume::{Start, last_to_stay};
-use super::validate::{BackupSettings, ValidatedApp};
+use super::validate::{BackupSettings, ValidatedApp, WorkloadSettings};
 use crate::backup::BackupFacts;
 use crate::data_unit::{DataUnit, Peers};
-use crate::facts::{Container, Facts};
+use crate::facts::{Container, Facts, Health};
 use crate::kubernetes::ClusterError;
 use crate::media::{self, Mounting};
 use crate::names::{BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP};
 use crate::problem::short;
 use crate::profile::AppProfile;
-use crate::recovery::standing::{HeldUp, Told as Backups};
+use crate::recovery::health::Unwell;
+use crate::recovery::standing::{self, HeldUp, Told as Backups};
 
 /// How many characters a status has at most where the charm alone words it.
 pub const LENGTH: usize = 100;
@@ -43,8 +45,8 @@ pub struct Told<'a> {
     pub news: Option<&'a str>,
     /// Where a damaged config file was put, if it is still there.
     pub put_aside: Option<&'a str>,
-    /// How the app's backups stand.
-    pub backups: &'a Backups,
+    /// When velero-operator was last asked for something else than before.
+    pub asked_at: Option<Timestamp>,
 }
 
 /// The status, and what it is about.
@@ -66,6 +68,7 @@ struct Known<'a> {
     validated: &'a ValidatedApp,
     outcome: &'a Outcome,
     told: Told<'a>,
+    backups: &'a Backups,
 }
 
 /// What a candidate is about, as far as later dispatches have to know.
@@ -105,7 +108,14 @@ pub fn decide(
     outcome: &Outcome,
     told: Told<'_>,
 ) -> Decided {
+    let backups = match &validated.backup {
+        Some(Ok(backup)) if backup.elsewhere.is_none() => {
+            standing::told(&facts.standing, backup, told.asked_at, facts.now)
+        }
+        _ => Backups::NotAsked,
+    };
     let known = Known {
+        backups: &backups,
         profile,
         facts,
         validated,
@@ -234,20 +244,34 @@ fn damaged_file(known: Known<'_>) -> Option<Status> {
     )))
 }
 
+/// The app has not passed its health check since it was started, or does not any more.
 fn no_answer(known: Known<'_>) -> Option<Status> {
-    let Known { profile, facts, .. } = known;
+    let Known {
+        profile,
+        facts,
+        outcome,
+        ..
+    } = known;
     let (Container::Ready(container), Ok(settings)) = (&facts.container, &known.validated.workload) else {
         return None;
     };
-    let is_down = known.outcome.workload == Applied::Unchanged && container.check == Some(CheckStatus::Down);
-    is_down.then(|| {
-        Status::Waiting(format!(
-            "{}: no answer at {}; look at kubectl logs of container {}",
-            profile.title,
-            plan::health_url(profile, settings),
-            profile.name
-        ))
-    })
+    let what = match &outcome.health {
+        Some(Ok(())) => return None,
+        Some(Err(Unwell::Ended(reason))) => reason.clone(),
+        Some(Err(Unwell::NotPassed(_))) => no_answer_at(profile, settings),
+        None if outcome.workload == Applied::Unchanged && container.health == Health::Down => {
+            no_answer_at(profile, settings)
+        }
+        None => return None,
+    };
+    Some(Status::Waiting(format!(
+        "{}: {what}; look at kubectl logs of container {}",
+        profile.title, profile.name
+    )))
+}
+
+fn no_answer_at(profile: &AppProfile, settings: &WorkloadSettings) -> String {
+    format!("no answer at {}", plan::health_url(profile, settings))
 }
 
 fn rotation_option(known: Known<'_>) -> Option<Status> {
@@ -293,7 +317,7 @@ fn schedule_held_up(known: Known<'_>) -> Option<Status> {
     let Backups::Seen {
         held_up: Some(held_up),
         ..
-    } = known.told.backups
+    } = known.backups
     else {
         return None;
     };
@@ -383,7 +407,7 @@ fn active(known: Known<'_>) -> Status {
             short(when, 30),
             backup.retention
         );
-        match told.backups {
+        match known.backups {
             Backups::NotAllowed => format!("{asked}; unverified: juju trust {app} --scope=cluster"),
             Backups::Unknown => format!("{asked}; unverified: run {LIST_BACKUPS}"),
             Backups::Seen { last: Some(last), .. } => format!("{asked}; {last}"),
@@ -391,7 +415,7 @@ fn active(known: Known<'_>) -> Status {
             Backups::NotAsked => asked,
         }
     });
-    let warning = match told.backups {
+    let warning = match known.backups {
         Backups::Seen { warning, .. } => warning.as_deref(),
         _ => None,
     };

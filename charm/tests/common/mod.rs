@@ -8,14 +8,16 @@ pub mod unit;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use juju_charm::pebble::{Layer, Plan as PebblePlan, ServiceStatus};
 use workload_charm::credentials::Credentials;
 use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers};
-use workload_charm::facts::{Container, Exchange, Facts, FileFacts, ReadyContainer, Storage};
+use workload_charm::facts::{Container, Exchange, Facts, FileFacts, Health, ReadyContainer, Storage};
 use workload_charm::ingress::{Ingress, Related};
 use workload_charm::media::{Media, MediaStorage};
 use workload_charm::options::{self, RawOptions};
 use workload_charm::profile::{AppProfile, CreatedBy, Format, OptionValue, User};
+use workload_charm::recovery::standing::Seen;
 use workload_charm::remembered::Remembered;
 use workload_charm::steps::apply::{Applied, Outcome};
 use workload_charm::steps::plan::{Plan, WorkloadPlan};
@@ -59,7 +61,7 @@ pub fn new_container() -> ReadyContainer {
     ReadyContainer {
         plan: PebblePlan::default(),
         service: None,
-        check: None,
+        health: Health::NotAsked,
         config_file: None,
         put_aside: None,
         version: None,
@@ -74,6 +76,7 @@ pub fn fresh(profile: &AppProfile) -> Facts {
         .is_some_and(|file| file.created_by == CreatedBy::Charm);
     let credentials = profile.credentials.as_ref().filter(|_| made_by_charm);
     Facts {
+        now: Timestamp::now(),
         app: profile.name.clone(),
         unit: format!("{}/0", profile.name).parse().unwrap(),
         model: "homelab".to_owned(),
@@ -114,6 +117,7 @@ pub fn fresh(profile: &AppProfile) -> Facts {
         },
         credentials: credentials.map(|kind| Credentials::generate(kind).unwrap()),
         rotation: None,
+        rotation_is_due: false,
         obsolete: None,
         is_backed_up: profile.storage.is_some(),
         backup_relations: profile
@@ -121,6 +125,7 @@ pub fn fresh(profile: &AppProfile) -> Facts {
             .iter()
             .map(|_| ("velero-backup-config:1".to_owned(), BTreeMap::new()))
             .collect(),
+        standing: Seen::NotAsked,
         media_claim: None,
         media: if profile.media {
             Media::NotRelated
@@ -153,7 +158,7 @@ pub fn running(profile: &AppProfile, layer: &Layer, content: Option<Vec<u8>>) ->
             ..PebblePlan::default()
         },
         service: Some(ServiceStatus::Active),
-        check: None,
+        health: Health::Up,
         config_file: content.map(|content| FileFacts {
             content,
             mode: 0o600,
@@ -232,6 +237,7 @@ pub fn applied(plan: &Plan) -> Outcome {
         WorkloadPlan::Stop | WorkloadPlan::Run(..) => Applied::Changed,
     };
     Outcome {
+        health: plan.patience.map(|_| Ok(())),
         workload,
         marked: Ok(()),
         kept_out: Ok(()),

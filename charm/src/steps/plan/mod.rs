@@ -12,19 +12,21 @@ mod workload;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use juju_charm::Port;
-use juju_charm::pebble::{CheckStatus, Layer};
+use juju_charm::pebble::Layer;
 use velero_backup_config::provider::{self, Change};
 
 use crate::config_file;
 use crate::credentials::{Credentials, Origin};
 use crate::data_unit::{self, BACKUPS, CONFIG_VOLUME, DATA_UNIT, DataUnit, PAUSED, Peers, ROTATIONS, Report};
-use crate::facts::{Container, Facts, FileFacts, Obsolete, Storage};
+use crate::facts::{Container, Facts, FileFacts, Health, Obsolete, Storage};
 use crate::ingress::{self, Ingress};
 use crate::kubernetes::MountChange;
 use crate::media::{Mounting, claim};
 use crate::profile::{AppProfile, User};
+use crate::remembered::Remembered;
 
 use super::prepare_volume::{MayStart, Start};
 use super::rotation::Rotation;
@@ -36,6 +38,8 @@ use workload::{values, workload};
 /// Changes to make. Empty parts mean: nothing differs.
 #[derive(Debug, PartialEq)]
 pub struct Plan {
+    /// What later dispatches have to know even if this one is killed: written before anything is done.
+    pub record: Option<Remembered>,
     /// What the app-owned secret should become.
     pub secret: SecretPlan,
     /// The revision of it to remove.
@@ -62,9 +66,15 @@ pub struct Plan {
     pub mount: Option<MountChange>,
     /// What to do in the container.
     pub workload: WorkloadPlan,
+    /// How long the app may take to pass its health check: asked for when it is started, and until it has passed.
+    pub patience: Option<Duration>,
     /// Commands to run in the container, where the app runs and is well.
     pub commands: Vec<Command>,
 }
+
+/// How long a dispatch waits for an app that it has started: three runs of Pebble's check, which an app has until it is down.
+/// Whatever takes longer is told by Pebble, when it fails and when it recovers.
+pub const STARTS: Duration = Duration::from_secs(30);
 
 /// A command to run in the container. `Debug` does not show it: an option may be a token.
 #[derive(PartialEq, Eq)]
@@ -173,10 +183,18 @@ impl std::fmt::Debug for FileWrite {
 
 impl Plan {
     /// Where it puts a damaged config file.
-    pub fn puts_aside(&self) -> Option<&str> {
+    fn puts_aside(&self) -> Option<&str> {
         match &self.workload {
             WorkloadPlan::Run(_, run) => run.put_aside.as_ref().map(|aside| aside.path.as_str()),
             _ => None,
+        }
+    }
+
+    /// The same, where the app may take this long to become healthy.
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self {
+            patience: self.patience.map(|_| patience),
+            ..self
         }
     }
 
@@ -221,7 +239,9 @@ pub fn plan(
         },
     };
     let workload = workload(inputs);
-    Plan {
+    let plan = Plan {
+        record: None,
+        patience: patience(facts, &workload),
         secret: secret(inputs),
         obsolete: facts.obsolete.clone().filter(|_| facts.leader),
         databags: backup
@@ -250,6 +270,28 @@ pub fn plan(
             Vec::new()
         },
         workload,
+    };
+    match plan.puts_aside().map(str::to_owned) {
+        None => plan,
+        // Whoever comes after a kill finds a sound file, and nothing else tells of the damaged one. A pod that ends now would
+        // take the record with it.
+        Some(path) => Plan {
+            record: Some(facts.remembered.clone().with_put_aside(Some(path))),
+            ..plan.without_new_pods()
+        },
+    }
+}
+
+fn patience(facts: &Facts, workload: &WorkloadPlan) -> Option<Duration> {
+    let Container::Ready(container) = &facts.container else {
+        return None;
+    };
+    match (workload, container.health) {
+        (WorkloadPlan::Run(..), _) | (WorkloadPlan::Keep(_), Health::NotAsked) => Some(STARTS),
+        (WorkloadPlan::Keep(_), Health::NotPassed) => Some(Duration::ZERO),
+        // Pebble asks.
+        (WorkloadPlan::Keep(_), Health::Up | Health::Down)
+        | (WorkloadPlan::Leave | WorkloadPlan::Stop | WorkloadPlan::Look, _) => None,
     }
 }
 
@@ -370,7 +412,7 @@ fn commands(inputs: Inputs<'_>) -> Vec<Command> {
     let (Container::Ready(container), Ok(settings)) = (&facts.container, &validated.workload) else {
         return Vec::new();
     };
-    let is_well = container.check == Some(CheckStatus::Up);
+    let is_well = container.health == Health::Up;
     let is_done = |until: &[String]| {
         let file = profile.config_file.as_ref().zip(container.config_file.as_ref());
         file.and_then(|(file, current)| config_file::value(file, &current.content, until))

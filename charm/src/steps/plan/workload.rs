@@ -119,7 +119,8 @@ fn layer(
     let check = Check {
         r#override: Some(Override::Replace),
         level: Some(CheckLevel::Ready),
-        startup: Some(Startup::Enabled),
+        // One that is started is up before it has asked once. The charm starts it when the app has passed it.
+        startup: Some(Startup::Disabled),
         http: Some(HttpCheck {
             url: Some(health_url(profile, settings)),
             headers: BTreeMap::new(),
