@@ -18,6 +18,7 @@ use workload_charm::facts::{Container, Facts, Storage};
 use workload_charm::options::{RawOptions, TIMEZONE, UNSAFE_MODE};
 use workload_charm::profile::{AppProfile, OptionValue};
 use workload_charm::steps::plan::{OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
+use workload_charm::steps::prepare_volume::Situation;
 use workload_charm::steps::{planned, status};
 
 #[test]
@@ -83,7 +84,7 @@ fn settled(profile: &AppProfile) -> Facts {
     let first = fresh(profile);
     let credentials = kept(profile);
     let first = Facts { credentials, ..first };
-    let (.., plan) = planned(profile, &first);
+    let (.., plan) = planned(profile, &first, Situation::Dispatch);
     let WorkloadPlan::Run(_, run) = plan.workload else {
         panic!("{} does not start", profile.name);
     };
@@ -268,7 +269,7 @@ fn database_elsewhere(profile: &AppProfile) -> Option<Facts> {
 }
 
 fn described(profile: &AppProfile, facts: &Facts) -> String {
-    let (start, validated, plan) = planned(profile, facts);
+    let (start, validated, plan) = planned(profile, facts, Situation::Dispatch);
     let told = status::Told {
         start: &start,
         news: None,

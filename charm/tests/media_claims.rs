@@ -16,6 +16,7 @@ use workload_charm::media::claim::{EXCLUDED, MountedClaim};
 use workload_charm::media::{Media, MediaStorage, VOLUME};
 use workload_charm::profile::User;
 use workload_charm::steps::planned;
+use workload_charm::steps::prepare_volume::Situation;
 
 /// What the pod mounts, and what the cluster says of that claim.
 fn mounted(name: &str, claim: Result<Claim, ClusterError>) -> (Pod, MountedClaim) {
@@ -91,11 +92,11 @@ fn the_claim_that_stays_is_kept_out_and_one_that_goes_is_let_in() {
         facts.media = media.clone();
         facts.pod = Some(Ok(pod));
         facts.media_claim = Some(media_claim);
-        let (.., plan) = planned(&profile, &facts);
+        let (.., plan) = planned(&profile, &facts, Situation::Dispatch);
         assert_eq!(plan.keep_out.as_deref(), keep_out, "{media:?}");
         assert_eq!(plan.let_in.as_deref(), let_in, "{media:?}");
         facts.media_claim = None;
-        let (.., plan) = planned(&profile, &facts);
+        let (.., plan) = planned(&profile, &facts, Situation::Dispatch);
         assert_eq!((plan.keep_out, plan.let_in), (None, None), "the pod mounts none");
     }
 }

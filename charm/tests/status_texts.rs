@@ -22,6 +22,7 @@ use workload_charm::recovery::health::Unwell;
 use workload_charm::recovery::standing::Seen;
 use workload_charm::steps::apply::{Applied, Failure, Outcome};
 use workload_charm::steps::planned;
+use workload_charm::steps::prepare_volume::Situation;
 use workload_charm::steps::status::{Decided, Told, decide};
 
 /// The status of facts and outcomes that `change` has changed, and what is known of the backups.
@@ -29,7 +30,7 @@ fn decided(change: impl FnOnce(&mut Facts), ends: impl FnOnce(&mut Outcome)) -> 
     let profile = radarr();
     let mut facts = fresh(&profile);
     change(&mut facts);
-    let (start, validated, plan) = planned(&profile, &facts);
+    let (start, validated, plan) = planned(&profile, &facts, Situation::Dispatch);
     let mut outcome = applied(&plan);
     ends(&mut outcome);
     let told = Told {

@@ -14,9 +14,9 @@ use crate::names::{BACKUP_ENDPOINT, pod_name};
 use crate::profile::AppProfile;
 use crate::recovery::texts::size;
 use crate::recovery::{Lines, as_engine, own_id};
-use crate::steps::apply;
-use crate::steps::prepare_volume::{Situation, judge};
-use crate::steps::validate::{BackupSettings, validate};
+use crate::steps::prepare_volume::Situation;
+use crate::steps::validate::BackupSettings;
+use crate::steps::{apply, judged};
 
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
@@ -80,12 +80,11 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
 
 /// What is asked for, if a backup could hold anything.
 fn settings(profile: &AppProfile, facts: &Facts) -> Result<BackupSettings, String> {
-    let start = judge(profile, facts, Situation::Dispatch);
-    if let Err(blocker) = &start {
-        return Err(blocker.text.clone());
-    }
-    let backup = validate(profile, facts, &start).backup;
-    let backup = backup.ok_or_else(|| format!("{} has nothing to back up", profile.title))?;
+    let (start, validated) = judged(profile, facts, Situation::Dispatch);
+    start.map_err(|blocker| blocker.text)?;
+    let backup = validated
+        .backup
+        .ok_or_else(|| format!("{} has nothing to back up", profile.title))?;
     let backup = backup.map_err(|problem| problem.to_string())?;
     if !facts.is_backed_up {
         return Err(format!(

@@ -10,8 +10,8 @@ use crate::backup::hooks;
 use crate::facts::{Facts, Storage};
 use crate::media;
 use crate::profile::AppProfile;
-use crate::steps::prepare_volume::{Situation, judge};
-use crate::steps::validate;
+use crate::steps::judged;
+use crate::steps::prepare_volume::Situation;
 
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
@@ -32,11 +32,8 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
 }
 
 fn results(profile: &AppProfile, facts: &Facts) -> Result<Results, String> {
-    let start = judge(profile, facts, Situation::Dispatch);
-    let (Some(storage), Some(backup)) = (
-        &profile.storage,
-        validate::validate(profile, facts, &start).backup,
-    ) else {
+    let (start, validated) = judged(profile, facts, Situation::Dispatch);
+    let (Some(storage), Some(backup)) = (&profile.storage, validated.backup) else {
         return Err(format!("{} has nothing to back up", profile.title));
     };
     let backup = backup.map_err(|problem| problem.to_string())?;

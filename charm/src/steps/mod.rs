@@ -29,7 +29,7 @@ use jiff::Timestamp;
 use self::apply::Applied;
 use self::gather::{Look, gather};
 use self::plan::{Plan, WorkloadPlan};
-use self::prepare_volume::{Prepared, prepare_volume};
+use self::prepare_volume::{Prepared, Situation, Start, judge, prepare_volume};
 use self::rotation::Rotation;
 use self::validate::ValidatedApp;
 use crate::CharmError;
@@ -37,6 +37,7 @@ use crate::env::Env;
 use crate::facts::{Container, Facts};
 use crate::media::Media;
 use crate::options::RESTORE_ON_DEPLOY;
+use crate::profile::AppProfile;
 use crate::remembered::{OnDeploy, Remembered};
 
 /// What an action asks of the line beside what every dispatch does.
@@ -157,13 +158,16 @@ fn remembered(prepared: &Prepared, recorded: Option<&Remembered>, asked_at: Opti
     }
 }
 
-/// The steps up to the plan, for tests of what would be done. Pure.
-pub fn planned(
-    profile: &crate::profile::AppProfile,
-    facts: &Facts,
-) -> (prepare_volume::Start, ValidatedApp, Plan) {
-    let start = prepare_volume::judge(profile, facts, prepare_volume::Situation::Dispatch);
+/// Whether the app may run, and what is asked of it and of its backups. Pure: for whoever does not go the whole line.
+pub fn judged(profile: &AppProfile, facts: &Facts, situation: Situation) -> (Start, ValidatedApp) {
+    let start = judge(profile, facts, situation);
     let validated = validate::validate(profile, facts, &start);
+    (start, validated)
+}
+
+/// The same, and what would be done. Pure.
+pub fn planned(profile: &AppProfile, facts: &Facts, situation: Situation) -> (Start, ValidatedApp, Plan) {
+    let (start, validated) = judged(profile, facts, situation);
     let plan = plan::plan(profile, facts, &validated, &start, &Rotation::NotDue);
     (start, validated, plan)
 }

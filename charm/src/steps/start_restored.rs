@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use super::apply;
 use super::gather::{Look, gather};
-use super::plan;
-use super::prepare_volume::{Situation, judge};
-use super::rotation::Rotation;
+use super::planned;
+use super::prepare_volume::Situation;
 use super::status::{self, Told};
-use super::validate;
 use crate::env::Env;
 
 /// Starts the app, and returns when it is healthy.
@@ -19,12 +17,13 @@ pub fn start_restored(env: Env<'_>, patience: Duration) -> Result<(), String> {
     let failed = |error| crate::causes(&error);
     let profile = env.profile;
     let facts = gather(env, Look::AllButBackups).map_err(failed)?;
-    let start = judge(profile, &facts, Situation::Restoring);
+    let (start, validated, plan) = planned(profile, &facts, Situation::Restoring);
     if let Err(blocker) = &start {
         return Err(blocker.text.clone());
     }
-    let validated = validate::validate(profile, &facts, &start);
-    let plan = plan::plan(profile, &facts, &validated, &start, &Rotation::NotDue);
+    if let Err(problem) = &validated.workload {
+        return Err(problem.to_string());
+    }
     let plan = plan.without_new_pods().with_patience(patience);
     let outcome = apply::apply(env, plan).map_err(failed)?;
     match outcome.health {

@@ -190,10 +190,11 @@ impl Plan {
         }
     }
 
-    /// The same, where the app may take this long to become healthy.
+    /// The same, where an app that runs has to be healthy, whatever is known of it, and may take this long.
     pub fn with_patience(self, patience: Duration) -> Self {
+        let runs = matches!(self.workload, WorkloadPlan::Run(..) | WorkloadPlan::Keep(_));
         Self {
-            patience: self.patience.map(|_| patience),
+            patience: runs.then_some(patience),
             ..self
         }
     }
