@@ -71,7 +71,7 @@ fn an_app_that_opts_out_has_a_volume_and_nothing_of_backups() {
     assert!(!metadata.contains("velero-backup-config"), "{metadata}");
     let of_backups = |name: &&str| name.contains("backup") || name.contains("restore");
     let options: Vec<&str> = options::common(&profile).map(|option| option.name).collect();
-    assert!(!options.iter().any(|name| of_backups(&name)), "{options:?}");
+    assert!(!options.iter().any(of_backups), "{options:?}");
     let actions: Vec<String> = actions::declarations(&profile).map(|(name, _)| name).collect();
     assert_eq!(actions, ["rotate-api-key", "start-empty"]);
 
