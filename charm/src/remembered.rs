@@ -26,6 +26,9 @@ pub struct Remembered {
     /// The last dispatch ended with something that is not done yet about the relation media-storage.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub media_unsettled: bool,
+    /// The path below which the ingress serves an app that cannot live there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingress_path: Option<String>,
     /// Where a damaged config file was put.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub put_aside: Option<String>,
@@ -193,6 +196,7 @@ mod tests {
     fn a_record_is_read_as_it_was_written_and_an_unknown_one_says_nothing() {
         let record = Remembered {
             media_unsettled: true,
+            ingress_path: Some("/home-app".to_owned()),
             put_aside: Some("/config/config.xml.damaged-1a2b3c4d".to_owned()),
             asked_at: Some(Timestamp::now()),
             damaged: Some(found("latest", 1)),

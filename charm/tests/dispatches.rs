@@ -387,6 +387,19 @@ fn the_ingress_decides_the_url_base_and_gives_it_back() {
                 profile.name
             );
         }
+        // Also where the relation was not looked at again.
+        unit.run(Event::UpdateStatus);
+        let told = format!(
+            "blocked: relation ingress: {} cannot live below /homelab-x; give it a host: traefik has routing_mode=subdomain",
+            profile.title
+        );
+        assert_eq!(
+            unit.status() == told,
+            !profile.url_base && !profile.ingress_below_path,
+            "{}: {}",
+            profile.name,
+            unit.status()
+        );
         assert_steady(&mut unit);
         unit.run(Event::RelationBroken {
             relation: 9,
@@ -396,6 +409,7 @@ fn the_ingress_decides_the_url_base_and_gives_it_back() {
         let after = unit.file().map(|text| text.replace(", media.example", ""));
         assert_eq!(after, file, "{}", profile.name);
         assert_eq!(unit.pebble.state().plan(), plan, "{}", profile.name);
+        assert!(unit.status().starts_with("active"), "{}", unit.status());
     }
 }
 

@@ -274,6 +274,7 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
         start: &start,
         news: None,
         put_aside: None,
+        ingress_path: None,
         asked_at: None,
     };
     let status = status::decide(profile, facts, &validated, &applied(&plan), told).status;

@@ -37,6 +37,7 @@ fn decided(change: impl FnOnce(&mut Facts), ends: impl FnOnce(&mut Outcome)) -> 
         start: &start,
         news: None,
         put_aside: None,
+        ingress_path: None,
         asked_at: None,
     };
     decide(&profile, &facts, &validated, &outcome, told)

@@ -59,6 +59,10 @@ pub struct AppProfile {
     /// Whether people reach the app with a browser: the relation ingress.
     #[serde(default)]
     pub ingress: bool,
+    /// Whether an app without `url-base` works all the same where the ingress serves it below a path and takes that off: its pages
+    /// ask for nothing by an absolute path. Yes if not given.
+    #[serde(default = "yes")]
+    pub ingress_below_path: bool,
     /// Whether whoever the app downloads from sees where it comes from. It then stays stopped until the option `unsafe-mode`
     /// says that it may run without a VPN.
     #[serde(default)]

@@ -35,6 +35,7 @@ use self::validate::ValidatedApp;
 use crate::CharmError;
 use crate::env::Env;
 use crate::facts::{Container, Facts};
+use crate::ingress::{self, Ingress};
 use crate::media::Media;
 use crate::options::RESTORE_ON_DEPLOY;
 use crate::profile::AppProfile;
@@ -111,11 +112,12 @@ impl<'a> Line<'a> {
         };
         let recorded = plan.record.clone();
         let outcome = apply::apply(env, plan)?;
-        let mut remembered = remembered(&prepared, recorded.as_ref(), asked_at);
+        let mut remembered = remembered(profile, &prepared, recorded.as_ref(), asked_at);
         let told = status::Told {
             start: &prepared.start,
             news: remembered.fresh_news(facts.now),
             put_aside: remembered.put_aside.as_deref(),
+            ingress_path: remembered.ingress_path.as_deref(),
             asked_at,
         };
         let decided = status::decide(profile, facts, &self.validated, &outcome, told);
@@ -131,7 +133,12 @@ impl<'a> Line<'a> {
 }
 
 /// What later dispatches have to know, where this one `recorded` something before it changed anything.
-fn remembered(prepared: &Prepared, recorded: Option<&Remembered>, asked_at: Option<Timestamp>) -> Remembered {
+fn remembered(
+    profile: &AppProfile,
+    prepared: &Prepared,
+    recorded: Option<&Remembered>,
+    asked_at: Option<Timestamp>,
+) -> Remembered {
     let Prepared {
         facts, news, damaged, ..
     } = prepared;
@@ -142,6 +149,11 @@ fn remembered(prepared: &Prepared, recorded: Option<&Remembered>, asked_at: Opti
         media_unsettled: false,
         is_unconfirmed: false,
         asked_at,
+        ingress_path: match &facts.ingress {
+            Ingress::NotRead => before.ingress_path,
+            Ingress::NotRelated => None,
+            Ingress::Related(related) => ingress::path_that_breaks(profile, related),
+        },
         put_aside: match (recorded, &facts.container) {
             // This dispatch has put it there.
             (Some(recorded), _) => recorded.put_aside.clone(),

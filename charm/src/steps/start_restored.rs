@@ -34,6 +34,7 @@ pub fn start_restored(env: Env<'_>, patience: Duration) -> Result<(), String> {
                 start: &start,
                 news: None,
                 put_aside: None,
+                ingress_path: None,
                 asked_at: None,
             };
             let decided = status::decide(profile, &facts, &validated, &outcome, told);

@@ -19,6 +19,7 @@ use super::validate::{BackupSettings, ValidatedApp, WorkloadSettings};
 use crate::backup::BackupFacts;
 use crate::data_unit::{DataUnit, Peers};
 use crate::facts::{Container, Facts, Health};
+use crate::ingress;
 use crate::kubernetes::ClusterError;
 use crate::media::{self, Mounting};
 use crate::names::{BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP};
@@ -45,6 +46,8 @@ pub struct Told<'a> {
     pub news: Option<&'a str>,
     /// Where a damaged config file was put, if it is still there.
     pub put_aside: Option<&'a str>,
+    /// The path below which the ingress serves an app that cannot live there.
+    pub ingress_path: Option<&'a str>,
     /// When velero-operator was last asked for something else than before.
     pub asked_at: Option<Timestamp>,
 }
@@ -81,7 +84,7 @@ enum About {
 type Candidate = (About, fn(Known<'_>) -> Option<Status>);
 
 /// Everything that can be wrong: the first that holds counts.
-const CANDIDATES: [Candidate; 16] = [
+const CANDIDATES: [Candidate; 17] = [
     (About::Else, metadata),
     (About::Else, container),
     (About::Else, may_not_start),
@@ -91,6 +94,7 @@ const CANDIDATES: [Candidate; 16] = [
     (About::Else, ends_again),
     (About::Else, no_answer),
     (About::Else, damaged_file),
+    (About::Else, below_a_path),
     (About::Else, rotation_option),
     (About::Else, backup_options),
     (About::Else, retention_too_short),
@@ -272,6 +276,17 @@ fn no_answer(known: Known<'_>) -> Option<Status> {
 
 fn no_answer_at(profile: &AppProfile, settings: &WorkloadSettings) -> String {
     format!("no answer at {}", plan::health_url(profile, settings))
+}
+
+/// The app runs, and whoever comes through the ingress finds it broken.
+fn below_a_path(known: Known<'_>) -> Option<Status> {
+    let path = known.told.ingress_path?;
+    Some(Status::Blocked(format!(
+        "relation {}: {} cannot live below {}; give it a host: traefik has routing_mode=subdomain",
+        ingress::ENDPOINT,
+        known.profile.title,
+        short(path, 20)
+    )))
 }
 
 fn rotation_option(known: Known<'_>) -> Option<Status> {
