@@ -192,7 +192,7 @@ fn a_list_shows_what_each_backup_really_holds() {
     assert_eq!(backups["aaaa-3"]["bytes"], Value::Null);
     assert_eq!(backups["aaaa-3"]["schedule"], "radarr-nightly");
     assert_eq!(backups["aaaa-4"]["verdict"], "FAILED");
-    assert_eq!(backups["aaaa-4"]["complaints"], "no space");
+    assert_eq!(backups["aaaa-4"]["velero-errors"], "no space");
     for backup in ["aaaa-1", "aaaa-2"] {
         assert!(backups[backup]["started"].is_string() && backups[backup]["expires"].is_string());
     }
@@ -292,7 +292,7 @@ fn a_verification_touches_nothing_of_the_app() {
         ("files", "3"),
         ("bytes", "20000000"),
         ("databases", "2"),
-        ("promised", "true"),
+        ("manifest", "true"),
         ("seconds", "9.5"),
         ("velero-seconds", "7"),
     ] {

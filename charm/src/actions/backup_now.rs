@@ -21,11 +21,10 @@ use crate::steps::{apply, judged};
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
     declared(
-        "Makes a backup of the config volume now, as the schedule would, and waits for its end. On the unit with the data, \
-         with trust and a relation to velero-operator, whose action list-backups shows it too. Fails if the backup does, and \
-         also if it is Completed and holds no byte. Results: `backup-name`, `backup-uid` and `backup-time`; `bytes` of the \
-         config volume (absent for a snapshot, which does not tell); `seconds` that it took; `complaints` of Velero's, if \
-         there are some.",
+        "Backs up the config volume now, as the Schedule would, and waits until the backup has ended. Runs on the unit with the \
+         data; needs trust and the relation to velero-operator. Fails if the backup fails, and if it is Completed but empty. \
+         Results: `backup-name`, `backup-uid`, `backup-time`; `bytes` of the config volume (absent for snapshots); `seconds`; \
+         `velero-errors`, if any.",
         json!({}),
         &[],
     )
@@ -73,7 +72,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         results.insert("bytes".to_owned(), bytes.to_string());
     }
     if !made.complaints.is_empty() {
-        results.insert("complaints".to_owned(), made.complaints.join("; "));
+        results.insert("velero-errors".to_owned(), made.complaints.join("; "));
     }
     Ok(results)
 }
@@ -123,6 +122,6 @@ fn shortcoming(made: &BackupSummary, now: Timestamp) -> Option<String> {
         format!(": {complaints}")
     };
     Some(format!(
-        "{reason}{complaints}; show-backup-spec tells what is asked for, velero backup logs {name} what came of it"
+        "{reason}{complaints}; see show-backup-spec and velero backup logs {name}"
     ))
 }

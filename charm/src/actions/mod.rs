@@ -259,7 +259,7 @@ fn of_check(checked: &Checked) -> Results {
         ("files", checked.files.to_string()),
         ("bytes", checked.bytes.to_string()),
         ("databases", checked.databases.to_string()),
-        ("promised", checked.promised.to_string()),
+        ("manifest", checked.promised.to_string()),
         ("seconds", format!("{:.1}", checked.took.as_secs_f64())),
     ];
     results.extend(entries.map(|(key, value)| (key.to_owned(), value)));

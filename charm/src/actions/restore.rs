@@ -31,33 +31,32 @@ const LONGEST_PATIENCE: Duration = Duration::from_secs(24 * 3600);
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
     declared(
-        "Replaces the content of the config volume by that of a backup. The backup is restored and checked beside the app \
-         first; the app is stopped only while the content is exchanged, and must become healthy afterwards, otherwise the \
-         previous content is restored. The app's credentials stay what they are now. On the unit with the data, or on the \
-         leader where no unit has them, with trust. Results: \
-         `result` is `restored`, or `checked` for a dry run, which has `steps` to read and `commands` to do the same by \
-         hand; `backup-name`, `backup-uid` and `backup-time`; `files` and `bytes` that came back; `databases` that are \
-         sound; `promised` says whether a manifest told what had to come back; `seconds` in all and `velero-seconds` of \
-         Velero's; `notes`, if there are some.",
+        "Replaces the content of the config volume with that of a backup. The backup is restored into a scratch namespace and \
+         checked first; the app is stopped only while the content is exchanged. It must become healthy, otherwise the previous \
+         content is restored. The app keeps its current credentials. Runs on the unit with the data, or on the leader if no unit \
+         has them; needs trust. Results: `result` is `restored`, or `checked` for a dry run, with `steps` to read and `commands` \
+         to do the same by hand; `backup-name`, `backup-uid`, `backup-time`; `files` and `bytes` restored; `databases` found \
+         sound; `manifest`: whether a manifest was available to compare against; `seconds` in all, `velero-seconds` of them by \
+         Velero; `notes`, if any.",
         json!({
             "backup-uid": {
                 "type": "string",
-                "description": "Uid or name of the backup, or latest for the newest good one; list-backups shows them.",
+                "description": "Uid or name of the backup from list-backups, or latest for the newest good one.",
             },
             "dry-run": {
                 "type": "boolean",
                 "default": false,
-                "description": "Check what can be checked before, say what would be done, and change nothing.",
+                "description": "Check what can be checked beforehand, show the plan, change nothing.",
             },
             "from-app": {
                 "type": "string",
                 "default": "",
-                "description": "The application that the backup is of, if it is not this one.",
+                "description": "Application that was backed up, if not this one.",
             },
             "from-model": {
                 "type": "string",
                 "default": "",
-                "description": "The model that the backup is of, if it is not this one.",
+                "description": "Model of the application that was backed up, if not this one.",
             },
             "keep-old": {
                 "type": "boolean",

@@ -16,12 +16,11 @@ use crate::steps::prepare_volume::Situation;
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
     json!({
-        "description": "Shows what is asked of velero-operator, and what a backup would hold. Changes nothing. On the unit \
-            with the data. Results: `spec` is the request's spec as JSON; `method` and `reason` say how the volume is saved and why; \
-            `problem` says why a backup would not hold the bytes, if that is so; `held-bytes`, `files` and `databases` count \
-            what a backup holds, `left-out-bytes` and `left-out` what it leaves out, by pattern; `warnings` says, a line each, which databases of the app are missing \
-            and what else is odd about a file, if there is something; `media` names the claim of the media, which is \
-            in no backup of Velero, of others neither, as long as it is mounted.",
+        "description": "Shows what is asked of velero-operator and what a backup would hold. Changes nothing. Runs on the unit \
+            with the data. Results: `spec`: the requested spec as JSON; `method` and `reason`: how Velero saves the volume, and why; \
+            `problem`: why a backup would be empty or incomplete, if so; `held-bytes`, `files`, `databases`: content of a backup; \
+            `left-out-bytes`, `left-out`: what it excludes, by pattern; `warnings`: missing databases and other findings, one per \
+            line, if any; `media`: whether Velero excludes the claim with the media, from your own backups too.",
         "additionalProperties": false,
     })
 }
@@ -75,11 +74,11 @@ fn results(profile: &AppProfile, facts: &Facts) -> Result<Results, String> {
         let text = match &mounted.claim {
             Ok(claim) if media::claim::is_kept_out(claim) => {
                 format!(
-                    "claim {name} is in no backup of Velero, of others neither: it has the label {label}=true"
+                    "Velero excludes claim {name} from every backup, including yours: it has the label {label}=true"
                 )
             }
-            Ok(_) => format!("claim {name} is not kept out of backups: it lacks the label {label}=true"),
-            Err(error) => format!("whether claim {name} is kept out of backups is not known: {error}"),
+            Ok(_) => format!("claim {name} is not excluded from backups: it lacks the label {label}=true"),
+            Err(error) => format!("cannot tell whether claim {name} is excluded from backups: {error}"),
         };
         results.insert("media".to_owned(), text);
     }

@@ -67,9 +67,9 @@ options! {
         name: "backup-method",
         r#type: OptionType::String,
         default: "auto",
-        description: "How the config volume is saved. `filesystem`: Velero's node agent copies its files. `snapshot`: the \
-volume's driver makes a snapshot. `auto`: a snapshot where the charm sees, with --trust, that Velero makes them of this \
-volume, else `filesystem`.",
+        description: "How Velero saves the config volume. `filesystem`: its node agent copies the files. `snapshot`: the \
+volume's CSI driver makes a snapshot. `auto`: a snapshot if the charm can see, with --trust, that Velero makes snapshots of this \
+volume, otherwise `filesystem`.",
         has_it: AppProfile::is_backed_up,
     };
     /// How long backups are kept.
@@ -78,8 +78,8 @@ volume, else `filesystem`.",
         name: "backup-retention",
         r#type: OptionType::String,
         default: "720h",
-        description: "How long each backup is kept, as a duration of hours, minutes and seconds (`720h` is 30 days; there is no \
-unit for days). At least as long as from one backup to the next.",
+        description: "How long each backup is kept, in hours, minutes and seconds (`720h` is 30 days; there is no unit for \
+days). Must not be shorter than the time between two backups.",
         has_it: AppProfile::is_backed_up,
     };
     /// When backups are made.
@@ -88,9 +88,9 @@ unit for days). At least as long as from one backup to the next.",
         name: "backup-schedule",
         r#type: OptionType::String,
         default: "daily",
-        description: "When backups are made, in UTC. `daily` is a minute between 01:00 and 05:00 that follows from model and app, \
-so that many apps do not start at once. Otherwise what Velero takes: five cron fields (`0 3 * * *`), `@daily`, `@every 6h`, \
-optionally with a zone in front (`TZ=Europe/Berlin 0 3 * * *`). At most one run in ten minutes. Empty: no scheduled backups.",
+        description: "When backups are made, in UTC. `daily`: a fixed minute from 01:00 to 05:00, derived from model and app, so that \
+apps do not all start at once. Or what Velero takes: five cron fields (`0 3 * * *`), `@daily`, `@every 6h`, optionally with a \
+time zone in front (`TZ=Europe/Berlin 0 3 * * *`). At most one run every ten minutes. Empty: no scheduled backups.",
         has_it: AppProfile::is_backed_up,
     };
     /// How often new credentials are made, in Juju's words for a secret's rotation.
@@ -99,19 +99,19 @@ optionally with a zone in front (`TZ=Europe/Berlin 0 3 * * *`). At most one run 
         name: "credential-rotation",
         r#type: OptionType::String,
         default: "",
-        description: "How often the app's API key or password is replaced by a new one: `daily`, `monthly` or `yearly`. The app is \
-restarted for it, and clients read the new one from the secret. Empty or `none`: only when the action asks for it.",
+        description: "How often the app's API key or password is rotated: `daily`, `monthly` or `yearly`. The app is restarted each \
+time, and clients read the new value from the secret. Empty or `none`: only by the action.",
         has_it: |profile| profile.credentials.is_some(),
     };
-    /// Whether the app is brought back before it first runs.
+    /// What to restore before the app's first start.
     RESTORE_ON_DEPLOY: RestoreOnDeploy = {
         judge: judge::restore_on_deploy,
         name: "restore-on-deploy",
         r#type: OptionType::String,
         default: "none",
-        description: "What an app whose config volume holds nothing is brought back from before it first runs: `none`, `latest` \
-(the newest good backup of an app of this name in a model of this name), or a backup's uid or name. Needs --trust. Without any backup the app starts \
-fresh; as long as a backup cannot be brought back for another reason it does not start, and `none` lets it start fresh. Never used on a volume that holds anything.",
+        description: "Backup to restore into an empty config volume before the app's first start: `none`, `latest` (the newest good \
+backup of an app with this name in a model with this name), or the uid or name of a backup. Needs --trust. If there is no backup, the app \
+starts with an empty volume. If the restore fails, the app does not start until it works or this is `none`. A volume with content is never touched.",
         has_it: AppProfile::is_backed_up,
     };
     /// Time zone of the workload.
@@ -120,7 +120,7 @@ fresh; as long as a backup cannot be brought back for another reason it does not
         name: "timezone",
         r#type: OptionType::String,
         default: "Etc/UTC",
-        description: "Time zone of the app, a name of the IANA database such as `Europe/Berlin`. Backup schedules are in UTC whatever this says.",
+        description: "Time zone of the app, from the IANA database (`Europe/Berlin`). Backup schedules are in UTC in any case.",
         has_it: |_| true,
     };
     /// Whether the app may run without a VPN.
