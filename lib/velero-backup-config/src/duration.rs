@@ -1,13 +1,8 @@
-//! Durations as Go reads them, and how long a backup is kept.
+//! Durations as Go reads them.
 //!
 //! Velero decodes `ttl` with Go's `time.ParseDuration` (`apimachinery/pkg/apis/meta/v1/duration.go`), so that is the judge:
 //! `720h`, `1h30m`, `1.5h`, `.5h` and `-1h` are durations, `30d`, `720` and ` 720h` are not. A text that Go refuses does
 //! more harm than its own backup: Velero cannot decode the object that holds it.
-
-use std::fmt;
-use std::str::FromStr;
-
-use crate::error::{Error, Reason};
 
 const NANOSECOND: u64 = 1;
 const MICROSECOND: u64 = 1_000 * NANOSECOND;
@@ -40,7 +35,8 @@ pub enum DurationError {
 }
 
 impl DurationError {
-    pub(crate) fn hint(&self) -> String {
+    /// What would be right, as a sentence for the person who set the value.
+    pub fn hint(&self) -> String {
         match self {
             Self::UnknownUnit(unit) if matches!(unit.as_str(), "d" | "D" | "day" | "days") => {
                 "write days in hours: 24h for one day, 720h for 30 days".to_owned()
@@ -173,58 +169,5 @@ fn unit(text: &str) -> Result<u64, DurationError> {
         "m" => Ok(MINUTE),
         "h" => Ok(HOUR),
         other => Err(DurationError::UnknownUnit(other.to_owned())),
-    }
-}
-
-/// How long a backup is kept: a Go duration above zero, with the text that it was given as.
-///
-/// The text is what goes over the wire: `720h` and `720h0m0s` are the same time and different bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Retention {
-    text: String,
-    nanoseconds: u64,
-}
-
-impl Retention {
-    /// Reads a retention such as `720h`.
-    ///
-    /// # Errors
-    /// When Go would refuse the text, and when the time is zero (Velero replaces it by its default) or negative
-    /// (Velero deletes the backup as soon as it is made). The error's field is `ttl`; see [`Error::for_field`].
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        let refused = |reason| Error::at("/spec/ttl", Some(text), reason);
-        let signed = parse_go_duration(text).map_err(|error| refused(Reason::Duration(error)))?;
-        match u64::try_from(signed) {
-            Ok(0) => Err(refused(Reason::ZeroRetention)),
-            Ok(nanoseconds) => Ok(Self {
-                text: text.to_owned(),
-                nanoseconds,
-            }),
-            Err(_) => Err(refused(Reason::NegativeRetention)),
-        }
-    }
-
-    /// The text that it was read from.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The time.
-    pub fn duration(&self) -> std::time::Duration {
-        std::time::Duration::from_nanos(self.nanoseconds)
-    }
-}
-
-impl fmt::Display for Retention {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.text)
-    }
-}
-
-impl FromStr for Retention {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        Self::parse(text)
     }
 }
