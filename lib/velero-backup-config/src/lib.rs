@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 mod cron;
 mod document;
-mod duration;
 mod error;
 pub mod names;
 pub mod pod;
@@ -20,8 +19,8 @@ mod velero_form;
 mod warning;
 
 pub use cron::{CronError, SHORTEST_GAP_SECONDS, Schedule};
-pub use duration::{DurationError, parse_go_duration};
 pub use error::{Error, Errors, Reason};
+pub use go_duration::DurationError;
 pub use preset::{Method, UnknownMethod};
 pub use request::{APP_KEY, BackupRequest, KEYS, MODEL_KEY, RELATION_NAME_KEY, SPEC_KEY};
 pub use retention::{Retention, RetentionError};

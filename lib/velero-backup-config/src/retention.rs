@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::duration::{DurationError, parse_go_duration};
+use go_duration::DurationError;
 
 /// Why a text is not a retention.
 ///
@@ -54,7 +54,7 @@ impl Retention {
     /// When Go would refuse the text, and when the time is zero (Velero replaces it by its default) or negative
     /// (Velero deletes the backup as soon as it is made).
     pub fn parse(text: &str) -> Result<Self, RetentionError> {
-        match u64::try_from(parse_go_duration(text)?) {
+        match u64::try_from(go_duration::parse(text)?) {
             Ok(0) => Err(RetentionError::Zero),
             Ok(nanoseconds) => Ok(Self {
                 text: text.to_owned(),

@@ -1,6 +1,6 @@
 //! Why a schedule cannot be used.
 
-use crate::duration::DurationError;
+use go_duration::DurationError;
 
 /// Why a schedule cannot be used: Velero's parser refuses it, or it takes what nobody wants.
 ///

@@ -7,7 +7,6 @@
 use jiff::tz::TimeZone;
 
 use super::error::CronError;
-use crate::duration::parse_go_duration;
 
 /// The bit that says that a field is unrestricted. The values of all fields fit below it.
 const STAR: u64 = 1 << 63;
@@ -219,7 +218,7 @@ fn descriptor(text: &str, zone: TimeZone) -> Result<Timing, CronError> {
             let duration = text
                 .strip_prefix("@every ")
                 .ok_or_else(|| CronError::UnknownDescriptor(text.to_owned()))?;
-            let nanoseconds = parse_go_duration(duration).map_err(CronError::EveryDuration)?;
+            let nanoseconds = go_duration::parse(duration).map_err(CronError::EveryDuration)?;
             // Whole seconds, and at least one (`constantdelay.go`).
             return Ok(Timing::Every {
                 seconds: (nanoseconds / NANOSECONDS_PER_SECOND).max(1),

@@ -1,8 +1,10 @@
-//! Durations as Go reads them.
+//! Durations as Go reads and writes them: the text form of `time.Duration`.
 //!
-//! Velero decodes `ttl` with Go's `time.ParseDuration` (`apimachinery/pkg/apis/meta/v1/duration.go`), so that is the judge:
-//! `720h`, `1h30m`, `1.5h`, `.5h` and `-1h` are durations, `30d`, `720` and ` 720h` are not. A text that Go refuses does
-//! more harm than its own backup: Velero cannot decode the object that holds it.
+//! Velero, Juju and Pebble read durations with Go's `time.ParseDuration` (Velero a `ttl` by
+//! `apimachinery/pkg/apis/meta/v1/duration.go`), so that is the judge: `720h`, `1h30m`, `1.5h`, `.5h` and `-1h` are
+//! durations, `30d`, `720` and ` 720h` are not. A table made by Go holds this crate to it (`tests/data`).
+
+use std::time::Duration;
 
 const NANOSECOND: u64 = 1;
 const MICROSECOND: u64 = 1_000 * NANOSECOND;
@@ -53,11 +55,11 @@ impl DurationError {
     }
 }
 
-/// Reads a duration as Go's `time.ParseDuration` does, to the nanosecond, its overflow rules included.
+/// Reads a duration as Go's `time.ParseDuration` does: signed nanoseconds, its overflow rules included.
 ///
 /// # Errors
 /// [`DurationError`] exactly when Go returns an error.
-pub fn parse_go_duration(text: &str) -> Result<i64, DurationError> {
+pub fn parse(text: &str) -> Result<i64, DurationError> {
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(unsigned) => (true, unsigned),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -169,5 +171,69 @@ fn unit(text: &str) -> Result<u64, DurationError> {
         "m" => Ok(MINUTE),
         "h" => Ok(HOUR),
         other => Err(DurationError::UnknownUnit(other.to_owned())),
+    }
+}
+
+/// Writes a duration as Go's `Duration.String` does: `1m30s`, `1.5s`, `500ms`, `0s`.
+pub fn format(duration: Duration) -> String {
+    let nanos = duration.as_nanos();
+    if nanos == 0 {
+        return "0s".to_owned();
+    }
+    if nanos < u128::from(SECOND) {
+        let (unit, size) = match nanos {
+            1..1_000 => ("ns", 1),
+            1_000..1_000_000 => ("µs", 1_000),
+            _ => ("ms", 1_000_000),
+        };
+        return format!("{}{unit}", decimal(nanos, size));
+    }
+    let minutes = nanos / u128::from(MINUTE);
+    let seconds = decimal(nanos % u128::from(MINUTE), u128::from(SECOND));
+    match (minutes / 60, minutes % 60) {
+        (0, 0) => format!("{seconds}s"),
+        (0, minutes) => format!("{minutes}m{seconds}s"),
+        (hours, minutes) => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
+fn decimal(value: u128, unit: u128) -> String {
+    let (whole, fraction) = (value / unit, value % unit);
+    if fraction == 0 {
+        return whole.to_string();
+    }
+    let width = unit.ilog10() as usize;
+    let digits = format!("{fraction:0width$}");
+    format!("{whole}.{}", digits.trim_end_matches('0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back_and_is_what_go_writes() {
+        let cases: [(&str, i64, &str); 14] = [
+            ("0", 0, "0s"),
+            ("5s", 5_000_000_000, "5s"),
+            ("+5s", 5_000_000_000, "5s"),
+            ("500ms", 500_000_000, "500ms"),
+            ("0.5s", 500_000_000, "500ms"),
+            (".5s", 500_000_000, "500ms"),
+            ("5.s", 5_000_000_000, "5s"),
+            ("90s", 90_000_000_000, "1m30s"),
+            ("1h", 3_600_000_000_000, "1h0m0s"),
+            ("1h0m1.5s", 3_601_500_000_000, "1h0m1.5s"),
+            ("1500us", 1_500_000, "1.5ms"),
+            ("1µs2ns", 1_002, "1.002µs"),
+            ("720h0m0s", 2_592_000_000_000_000, "720h0m0s"),
+            ("2562047h47m16.854775807s", i64::MAX, "2562047h47m16.854775807s"),
+        ];
+        for (text, nanoseconds, written) in cases {
+            assert_eq!(parse(text), Ok(nanoseconds), "{text}");
+            let duration = Duration::from_nanos(nanoseconds.unsigned_abs());
+            assert_eq!(format(duration), written, "{text}");
+            assert_eq!(parse(written), Ok(nanoseconds), "{text}");
+        }
     }
 }
