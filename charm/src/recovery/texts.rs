@@ -1,7 +1,7 @@
 //! What a person reads of backups: sizes, times, ages, and what went wrong with what to do about it.
 
 use config_recovery::Error;
-use config_recovery::error::causes;
+use config_volume::causes;
 use jiff::Timestamp;
 
 /// Bytes, rounded: `20 MB`.

@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::time::Duration;
 
+use config_volume::causes;
 use kube::Client;
 
-use crate::error::causes;
 use crate::shown::shown;
 use crate::{Error, Result};
 

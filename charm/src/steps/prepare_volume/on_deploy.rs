@@ -9,7 +9,7 @@ use std::path::Path;
 use config_recovery::Error;
 use config_recovery::backups::Choice;
 use config_recovery::engine::Wanted;
-use config_recovery::error::causes;
+use config_volume::causes;
 use juju_charm::{Event, Juju};
 
 use super::may_start::{Reason, StartBlocker, was_emptied};
