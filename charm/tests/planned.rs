@@ -362,7 +362,7 @@ fn the_method_that_was_asked_for_stays_while_nothing_better_is_known() {
         let BackupFacts::Read(volume) = &mut facts.volume else {
             panic!("{:?}", facts.volume);
         };
-        volume.source = Seen::Unknown(ClusterError::NotReachable("no route".to_owned()));
+        volume.source = Seen::Unknown(ClusterError::unreachable("read its volume", "no route"));
         volume.snapshot_drivers = Seen::Known(Vec::new());
         let backup = planned(&profile, &facts).1.backup.unwrap().unwrap();
         backup.decision.method

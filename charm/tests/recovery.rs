@@ -12,8 +12,8 @@ mod common;
 use common::recovery::good;
 use common::unit::{CONTENT, PEERS, Unit, writes};
 use common::{app, radarr};
-use config_recovery::Error;
 use config_recovery::backups::{BackupSummary, Holds};
+use config_recovery::{ClusterError, Error};
 use juju_charm::testing::{Event, RelationState};
 use serde_json::{Value, json};
 use velero_api::BackupPhase;
@@ -55,17 +55,11 @@ fn params(action: &str) -> Value {
 }
 
 fn not_allowed() -> Error {
-    Error::NotAllowed {
-        action: "list backups".to_owned(),
-        reason: "backups.velero.io is forbidden".to_owned(),
-    }
+    ClusterError::not_allowed("list backups", "backups.velero.io is forbidden").into()
 }
 
 fn unreachable() -> Error {
-    Error::Unreachable {
-        action: "list backups".to_owned(),
-        reason: "connection refused".to_owned(),
-    }
+    ClusterError::unreachable("list backups", "connection refused").into()
 }
 
 fn no_backup() -> Error {

@@ -7,7 +7,7 @@ use std::path::Path;
 use velero_backup_config::Method;
 
 use super::*;
-use crate::kubernetes::{Claim, Cluster, ClusterError, MountChange, Pod};
+use crate::kubernetes::{Claim, Cluster, ClusterError, Marks, MountChange, Pod};
 
 /// A cluster as a value. What the charm changes in it can be seen.
 struct FakeCluster {
@@ -44,12 +44,8 @@ impl Cluster for FakeCluster {
         self.claim.clone()
     }
 
-    fn label_claim(&self, _name: &str, _labels: &BTreeMap<String, String>) -> Result<(), ClusterError> {
+    fn mark_claim(&self, _name: &str, _marks: &Marks) -> Result<(), ClusterError> {
         Ok(())
-    }
-
-    fn exclude_claim(&self, _name: &str, _excluded: bool) -> Result<(), ClusterError> {
-        Err(ClusterError::Forbidden("label the claim of the media"))
     }
 
     fn others_mount(&self, _claim: &str, _app: &str) -> Result<bool, ClusterError> {
@@ -62,7 +58,7 @@ impl Cluster for FakeCluster {
     }
 
     fn change_mount(&self, _stateful_set: &str, _change: &MountChange) -> Result<(), ClusterError> {
-        Err(ClusterError::Forbidden("change its mounts"))
+        Err(ClusterError::not_allowed("change its mounts", "forbidden"))
     }
 
     fn snapshot_drivers(&self) -> Result<Vec<String>, ClusterError> {
@@ -271,7 +267,7 @@ fn a_claim_without_labels_gets_them_back() {
 #[test]
 fn without_trust_files_are_copied_and_the_reason_is_said() {
     let mut cluster = cluster(csi(), &["csi.example.com"]);
-    cluster.claim = Err(ClusterError::Forbidden("read its claim"));
+    cluster.claim = Err(ClusterError::not_allowed("read its claim", "forbidden"));
     let decision = decided(&cluster, MethodOption::Auto);
     assert_eq!(decision.method, Method::Filesystem);
     assert!(decision.why.contains("juju trust radarr"), "{}", decision.why);
@@ -281,7 +277,7 @@ fn without_trust_files_are_copied_and_the_reason_is_said() {
 
 #[test]
 fn a_cluster_that_does_not_answer_changes_no_method() {
-    let error = ClusterError::NotReachable("refused".to_owned());
+    let error = ClusterError::unreachable("read its pod", "refused");
     let asked = Question {
         current: Some(Method::Snapshot),
         ..question(MethodOption::Auto)

@@ -4,8 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use workload_charm::backup::{APP_LABEL, BackupFacts, STORAGE_LABEL, look};
-use workload_charm::kubernetes::{Claim, Cluster, ClusterError, MountChange, Pod, PodVolume, VolumeSource};
+use workload_charm::kubernetes::{
+    Claim, Cluster, ClusterError, Marks, MountChange, Pod, PodVolume, VolumeSource,
+};
 use workload_charm::media::VOLUME;
+use workload_charm::media::claim::EXCLUDED;
 use workload_charm::profile::AppProfile;
 
 /// One pod, as Juju makes it for unit 0.
@@ -67,7 +70,7 @@ impl PodCluster {
         if self.trusted.get() {
             Ok(answer)
         } else {
-            Err(ClusterError::Forbidden(action))
+            Err(forbidden(action))
         }
     }
 
@@ -97,6 +100,10 @@ impl PodCluster {
             None => BackupFacts::NotRead,
         }
     }
+}
+
+fn forbidden(action: &str) -> ClusterError {
+    ClusterError::not_allowed(action, "its Role does not say so")
 }
 
 impl Cluster for PodCluster {
@@ -138,14 +145,14 @@ impl Cluster for PodCluster {
         self.with_trust(claim, "read its claim")
     }
 
-    fn label_claim(&self, _name: &str, _labels: &BTreeMap<String, String>) -> Result<(), ClusterError> {
-        self.note("label claim");
-        Err(ClusterError::Forbidden("label its claim"))
-    }
-
-    fn exclude_claim(&self, _name: &str, _excluded: bool) -> Result<(), ClusterError> {
-        self.note("exclude claim");
-        Err(ClusterError::Forbidden("label the claim of the media"))
+    fn mark_claim(&self, _name: &str, marks: &Marks) -> Result<(), ClusterError> {
+        let about_media = marks.labels.contains_key(EXCLUDED);
+        self.note(if about_media {
+            "exclude claim"
+        } else {
+            "label claim"
+        });
+        Err(forbidden("label its claim"))
     }
 
     fn others_mount(&self, _claim: &str, _app: &str) -> Result<bool, ClusterError> {
@@ -155,7 +162,7 @@ impl Cluster for PodCluster {
 
     fn change_mount(&self, _stateful_set: &str, _change: &MountChange) -> Result<(), ClusterError> {
         self.note("change mount");
-        Err(ClusterError::Forbidden("change what its pods mount"))
+        Err(forbidden("change what its pods mount"))
     }
 
     fn volume(&self, _name: &str) -> Result<VolumeSource, ClusterError> {
