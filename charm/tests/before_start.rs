@@ -1,11 +1,6 @@
 //! What a dispatch does with the config volume before the app may start, and what the status says of its backups: on a
 //! recovery engine that does what it was told.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

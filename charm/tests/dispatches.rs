@@ -1,14 +1,9 @@
 //! Whole dispatches of every app: state in, event, state out, with a Pebble in memory.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 
-use common::unit::{Unit, writes};
+use common::unit::{BREAKS, Break, Unit, writes};
 use common::{app, apps};
 use juju_charm::pebble::ExecOutput;
 use juju_charm::pebble::Pebble as _;
@@ -180,24 +175,8 @@ fn rotating_swaps_secret_and_file_with_the_app_stopped() {
 #[test]
 fn rotating_is_refused_with_the_reason_and_changes_nothing() {
     let profile = with_credentials().remove(0);
-    type Breaks = fn(&mut Unit);
-    let cases: [(&str, Breaks); 4] = [
-        ("does not lead", |unit| {
-            unit.state = unit.state.clone().with_leader(false)
-        }),
-        ("Pebble of container", |unit| {
-            unit.pebble.change_state(|state| state.set_reachable(false))
-        }),
-        ("volume is not mounted", |unit| {
-            for storage in unit.state.model_mut().storages.values_mut() {
-                storage.location = None;
-            }
-        }),
-        ("no such IANA time zone", |unit| {
-            unit.state = unit.state.clone().with_config("timezone", "Mars/Olympus");
-        }),
-    ];
-    for (reason, break_it) in cases {
+    let loses_the_lead: Break = |unit| unit.state = unit.state.clone().with_leader(false);
+    for (reason, break_it) in [("does not lead", loses_the_lead)].into_iter().chain(BREAKS) {
         let mut unit = Unit::settled(&profile);
         let before = (unit.secret("api-key"), unit.file());
         break_it(&mut unit);

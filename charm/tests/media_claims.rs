@@ -1,10 +1,5 @@
 //! Which claim is kept out of backups, which one is let in again, and when neither is touched.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

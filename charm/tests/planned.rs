@@ -1,10 +1,5 @@
 //! What is planned and what the status says, from facts that the other tests do not come to: each part on its own.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

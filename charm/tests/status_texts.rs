@@ -1,11 +1,6 @@
 //! What the status says of each thing that can be wrong, and which of them it says: from facts and outcomes as a dispatch
 //! has them at its end.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

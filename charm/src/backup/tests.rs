@@ -7,7 +7,7 @@ use std::path::Path;
 use velero_backup_config::Method;
 
 use super::*;
-use crate::kubernetes::{Claim, Cluster, ClusterError, Marks, MountChange, Pod};
+use crate::kubernetes::{Claim, Cluster, ClusterError, Marks, MountChange, Pod, annotate};
 
 /// A cluster as a value. What the charm changes in it can be seen.
 struct FakeCluster {
@@ -29,13 +29,7 @@ impl Cluster for FakeCluster {
         _name: &str,
         annotations: &BTreeMap<String, Option<String>>,
     ) -> Result<(), ClusterError> {
-        let mut pod = self.pod.borrow_mut();
-        for (key, value) in annotations {
-            match value {
-                Some(value) => pod.annotations.insert(key.clone(), value.clone()),
-                None => pod.annotations.remove(key),
-            };
-        }
+        annotate(&mut self.pod.borrow_mut().annotations, annotations);
         Ok(())
     }
 
@@ -160,6 +154,18 @@ fn auto_takes_a_snapshot_only_where_velero_can_make_one() {
     }
 }
 
+/// Every volume of the pod is left out, and what Juju put on it stays.
+fn assert_stores_nothing(cluster: &FakeCluster) {
+    let expected = labels(&[
+        (
+            "backup.velero.io/backup-volumes-excludes",
+            "charm-data,media,radarr-config-1",
+        ),
+        ("juju.is/version", "4.0.15"),
+    ]);
+    assert_eq!(cluster.pod.borrow().annotations, expected);
+}
+
 #[test]
 fn files_put_the_annotations_on_once() {
     let cluster = cluster(VolumeSource::Other, &[]);
@@ -180,14 +186,7 @@ fn files_put_the_annotations_on_once() {
     // Whatever velero-operator's default is, nothing of the pod must look like file-system backup now.
     let changed = decided(&cluster, SNAPSHOT).annotations;
     cluster.annotate_pod("radarr-0", &changed).unwrap();
-    let expected = labels(&[
-        (
-            "backup.velero.io/backup-volumes-excludes",
-            "charm-data,media,radarr-config-1",
-        ),
-        ("juju.is/version", "4.0.15"),
-    ]);
-    assert_eq!(cluster.pod.borrow().annotations, expected);
+    assert_stores_nothing(&cluster);
 }
 
 #[test]
@@ -202,14 +201,7 @@ fn nothing_of_a_standby_is_stored() {
     let facts = look(&cluster, &cluster.pod("radarr-0"), "radarr", "/config");
     let changed = decide(&standby, &facts).annotations;
     cluster.annotate_pod("radarr-0", &changed).unwrap();
-    let expected = labels(&[
-        (
-            "backup.velero.io/backup-volumes-excludes",
-            "charm-data,media,radarr-config-1",
-        ),
-        ("juju.is/version", "4.0.15"),
-    ]);
-    assert_eq!(cluster.pod.borrow().annotations, expected);
+    assert_stores_nothing(&cluster);
 }
 
 #[test]

@@ -90,6 +90,16 @@ pub struct Pod {
     pub images: BTreeMap<String, String>,
 }
 
+/// Applies a change of annotations as a merge patch does: a value is set, `None` removes one, others stay.
+pub fn annotate(annotations: &mut BTreeMap<String, String>, change: &BTreeMap<String, Option<String>>) {
+    for (key, value) in change {
+        match value {
+            Some(value) => annotations.insert(key.clone(), value.clone()),
+            None => annotations.remove(key),
+        };
+    }
+}
+
 impl Pod {
     /// The volume that `container` mounts at `path`.
     pub fn volume_at(&self, container: &str, path: &str) -> Option<&str> {

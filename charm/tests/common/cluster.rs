@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use workload_charm::backup::{APP_LABEL, BackupFacts, STORAGE_LABEL, look};
 use workload_charm::kubernetes::{
-    Claim, Cluster, ClusterError, Marks, MountChange, Pod, PodVolume, VolumeSource,
+    Claim, Cluster, ClusterError, Marks, MountChange, Pod, PodVolume, VolumeSource, annotate,
 };
 use workload_charm::media::VOLUME;
 use workload_charm::media::claim::EXCLUDED;
@@ -121,13 +121,7 @@ impl Cluster for PodCluster {
         self.note("annotate pod");
         assert_eq!(name, self.name);
         self.patches.set(self.patches.get() + 1);
-        let mut pod = self.pod.borrow_mut();
-        for (key, value) in annotations {
-            match value {
-                Some(value) => pod.annotations.insert(key.clone(), value.clone()),
-                None => pod.annotations.remove(key),
-            };
-        }
+        annotate(&mut self.pod.borrow_mut().annotations, annotations);
         Ok(())
     }
 

@@ -49,6 +49,8 @@ mod prepare;
 mod rules;
 mod sets;
 mod swap;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod tree;
 mod verify;
 mod walk;

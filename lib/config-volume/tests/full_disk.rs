@@ -1,46 +1,17 @@
 //! A full file system: the backup fails loudly, nothing half-made stays, the app's files are as they were.
 //!
 //! With root the file system is a real, small one; without, the failed write is injected at each step.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, io, path::Path};
 
 use common::{back_up_and_restore, make_database, snapshot};
+use config_volume::testing::Mount;
 use config_volume::{
     Error, Options, Step, Watcher, finish, finish_watched, prepare, put_in_place, verify, withdraw,
 };
-
-/// A tmpfs that is unmounted again.
-struct Mount(PathBuf);
-
-impl Mount {
-    fn new(at: &Path, size: &str) -> Option<Self> {
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", size, "tmpfs"])
-            .arg(at)
-            .output();
-        mount
-            .is_ok_and(|output| output.status.success())
-            .then(|| Self(at.to_owned()))
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
 
 /// A run whose write fails at the step, the first time that it gets there.
 fn failing_once(failing: Step) -> Options {
@@ -67,21 +38,22 @@ fn assert_no_space(error: &Error) {
     }
 }
 
+/// A backup that wants to leave more free than there can be.
+fn assert_refused_for_space(volume: &Path) {
+    let options = Options {
+        reserve: u64::MAX / 2,
+        ..Options::default()
+    };
+    assert_no_space(&prepare(volume, &options).unwrap_err());
+}
+
 #[test]
 fn a_volume_without_room_is_refused_before_anything_is_copied() {
     let folder = tempfile::tempdir().unwrap();
     let volume = folder.path().join("config");
     make_database(&volume.join("radarr.db"), "wal");
     let before = snapshot(&volume);
-    let error = prepare(
-        &volume,
-        &Options {
-            reserve: u64::MAX / 2,
-            ..Options::default()
-        },
-    )
-    .unwrap_err();
-    assert_no_space(&error);
+    assert_refused_for_space(&volume);
     assert_eq!(snapshot(&volume), before);
 }
 
@@ -179,15 +151,7 @@ fn a_second_backup_that_fails_leaves_the_first_its_copies() {
     prepare(&volume, &Options::default()).unwrap();
     let first = snapshot(&volume);
     make_database(&volume.join("new.db"), "delete");
-    let error = prepare(
-        &volume,
-        &Options {
-            reserve: u64::MAX / 2,
-            ..Options::default()
-        },
-    )
-    .unwrap_err();
-    assert_no_space(&error);
+    assert_refused_for_space(&volume);
     fs::remove_file(volume.join("new.db")).unwrap();
     assert_eq!(snapshot(&volume), first);
 }

@@ -1,10 +1,5 @@
 //! Each operation is killed (SIGKILL) at each of its steps; whatever comes next puts everything right.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! The parser against the table that Go made; see `velero-backup-config/tests/originals/README.md`.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
+#![cfg(test)]
 
 const DURATIONS: &str = include_str!("data/durations.tsv");
 

@@ -1,10 +1,5 @@
 //! Durations and schedules against tables that the Go originals made; see `originals/README.md`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 use std::fmt::Write as _;
 use std::io::Write as _;

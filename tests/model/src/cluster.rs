@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use workload_charm::kubernetes::{
-    Claim, Cluster, ClusterError, Marks, MountChange, Pod, PodVolume, VolumeSource,
+    Claim, Cluster, ClusterError, Marks, MountChange, Pod, PodVolume, VolumeSource, annotate,
 };
 use workload_charm::profile::AppProfile;
 
@@ -50,13 +50,7 @@ impl Cluster for OwnPod {
         _name: &str,
         annotations: &BTreeMap<String, Option<String>>,
     ) -> Result<(), ClusterError> {
-        let mut pod = self.0.borrow_mut();
-        for (key, value) in annotations {
-            match value {
-                Some(value) => pod.annotations.insert(key.clone(), value.clone()),
-                None => pod.annotations.remove(key),
-            };
-        }
+        annotate(&mut self.0.borrow_mut().annotations, annotations);
         Ok(())
     }
 
