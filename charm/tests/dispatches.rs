@@ -247,12 +247,7 @@ fn rotation_by_option_is_set_used_and_taken_back() {
 
         unit.state = unit.state.clone().with_config("credential-rotation", "hourly");
         unit.run(Event::ConfigChanged);
-        assert!(
-            unit.status()
-                .starts_with("blocked: credential-rotation \"hourly\": "),
-            "{}",
-            unit.status()
-        );
+        unit.assert_says("blocked: credential-rotation \"hourly\": ");
         assert_eq!(policy(&unit), "monthly");
         assert!(unit.runs());
         unit.state = unit.state.clone().with_config("credential-rotation", "");
@@ -320,12 +315,7 @@ fn media_decide_whom_the_app_runs_as_and_leave_no_trace() {
             remote_unit: None,
         });
         unit.run(Event::UpdateStatus);
-        assert!(
-            unit.status()
-                .starts_with("blocked: relation media-storage: its config: "),
-            "{}",
-            unit.status()
-        );
+        unit.assert_says("blocked: relation media-storage: its config: ");
         assert!(unit.runs(), "{}", profile.name);
     }
 }
@@ -441,7 +431,7 @@ fn an_app_without_a_volume_runs_on_every_unit() {
         let ready = unit.pebble_ready();
         unit.run(ready);
         assert!(unit.runs(), "{}", profile.name);
-        assert!(unit.status().starts_with("active: "), "{}", unit.status());
+        unit.assert_says("active: ");
         unit.run(Event::ConfigChanged);
         let outcome = unit.run(Event::UpdateStatus);
         assert_eq!(writes(&outcome), Vec::<String>::new(), "{}", profile.name);
@@ -478,7 +468,7 @@ fn a_command_runs_while_the_app_is_well_and_until_the_file_shows_it() {
             ends_with(&unit, 0);
             unit.run(Event::UpdateStatus);
             assert_eq!(executed(&unit), 2);
-            assert!(unit.status().starts_with("active: "), "{}", unit.status());
+            unit.assert_says("active: ");
             let last = unit.pebble.state().executed().last().unwrap().command.join(" ");
             assert!(last.contains("t0ken"), "{last}");
             let done = format!("<Preferences {}=\"x\"/>", once.until.join("/"));
@@ -538,7 +528,7 @@ fn killed_anywhere(profile: &AppProfile) {
 fn an_app_that_ends_again_and_again_is_not_active() {
     let profile = app("radarr");
     let mut unit = Unit::settled(&profile);
-    assert!(unit.status().starts_with("active"), "{}", unit.status());
+    unit.assert_says("active");
     unit.pebble
         .change_state(|state| state.set_exiting_service("radarr", 1, "no database"));
     unit.pebble.restart(&["radarr"]).unwrap();

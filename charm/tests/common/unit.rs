@@ -293,6 +293,12 @@ impl Unit {
         format!("{}: {}", status.name, status.message)
     }
 
+    /// The status begins so.
+    pub fn assert_says(&self, begin: &str) {
+        let status = self.status();
+        assert!(status.starts_with(begin), "{status}");
+    }
+
     /// What was asked of Pebble since the last time, if it changes something.
     pub fn pebble_writes(&self, since: usize) -> Vec<String> {
         let calls = self.pebble.calls();

@@ -5,7 +5,10 @@
 
 mod common;
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use common::{back_up_and_restore, make_database, snapshot};
 use config_volume::testing::Mount;
@@ -125,13 +128,19 @@ fn a_real_file_system_that_fills_up_in_the_middle() {
     assert_eq!(snapshot(volume), before);
 }
 
+/// A volume with a database, and an ignore file of the user's.
+fn with_an_ignore_file(folder: &Path) -> PathBuf {
+    let volume = folder.join("config");
+    make_database(&volume.join("radarr.db"), "delete");
+    fs::write(volume.join(".kopiaignore"), "/unwanted/\n").unwrap();
+    volume
+}
+
 #[test]
 fn a_write_that_fails_at_any_step_leaves_nothing_half_made() {
     for failing in Step::ALL {
         let folder = tempfile::tempdir().unwrap();
-        let volume = folder.path().join("config");
-        make_database(&volume.join("radarr.db"), "delete");
-        fs::write(volume.join(".kopiaignore"), "/unwanted/\n").unwrap();
+        let volume = with_an_ignore_file(folder.path());
         let before = snapshot(&volume);
         match prepare(&volume, &failing_once(failing)) {
             Ok(_) => drop(finish(&volume).unwrap()),
@@ -160,9 +169,7 @@ fn a_second_backup_that_fails_leaves_the_first_its_copies() {
 fn a_second_backup_that_fails_at_any_step_leaves_the_first_a_sound_one() {
     for failing in Step::ALL {
         let folder = tempfile::tempdir().unwrap();
-        let volume = folder.path().join("config");
-        make_database(&volume.join("radarr.db"), "delete");
-        fs::write(volume.join(".kopiaignore"), "/unwanted/\n").unwrap();
+        let volume = with_an_ignore_file(folder.path());
         let before = snapshot(&volume);
         prepare(&volume, &Options::default()).unwrap();
         match prepare(&volume, &failing_once(failing)) {
@@ -186,9 +193,7 @@ fn a_second_backup_that_fails_at_any_step_leaves_the_first_a_sound_one() {
 fn an_end_that_fails_at_any_step_is_put_right_by_the_next_run() {
     for failing in Step::ALL {
         let folder = tempfile::tempdir().unwrap();
-        let volume = folder.path().join("config");
-        make_database(&volume.join("radarr.db"), "delete");
-        fs::write(volume.join(".kopiaignore"), "/unwanted/\n").unwrap();
+        let volume = with_an_ignore_file(folder.path());
         let before = snapshot(&volume);
         for again in 0..2 {
             prepare(&volume, &Options::default()).unwrap();

@@ -38,6 +38,14 @@ fn volume(folder: &Path) -> PathBuf {
     volume
 }
 
+/// A volume with a damaged database, of which a backup is open.
+fn damaged_in_a_backup(folder: &Path) -> PathBuf {
+    let volume = volume(folder);
+    damage(&volume.join("data/b.db"));
+    prepare(&volume, &options()).unwrap();
+    volume
+}
+
 /// The body of a child process: one operation that kills itself at one step. It does nothing in an ordinary test run.
 #[test]
 fn child() {
@@ -281,12 +289,7 @@ fn a_killed_finish_does_not_forget_a_damaged_copy() {
     // One that is killed at the same step twice, of two backups at once, is as right as one that is not.
     let reached = at_each_step(
         "finish",
-        |folder| {
-            let volume = volume(folder);
-            damage(&volume.join("data/b.db"));
-            prepare(&volume, &options()).unwrap();
-            prepare(&volume, &options()).unwrap();
-        },
+        |folder| drop(prepare(&damaged_in_a_backup(folder), &options()).unwrap()),
         |folder, step| {
             let volume = folder.join("config");
             killed("finish", &volume, step);
@@ -309,11 +312,7 @@ fn a_killed_finish_does_not_forget_a_damaged_copy() {
 fn the_last_finish_does_not_forget_a_damaged_copy_when_it_is_killed() {
     let reached = at_each_step(
         "finish",
-        |folder| {
-            let volume = volume(folder);
-            damage(&volume.join("data/b.db"));
-            prepare(&volume, &options()).unwrap();
-        },
+        |folder| drop(damaged_in_a_backup(folder)),
         |folder, step| {
             let volume = folder.join("config");
             assert!(
