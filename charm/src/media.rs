@@ -335,7 +335,7 @@ mod tests {
         for media in [Media::NotRead, Media::Waiting, media("{")] {
             assert_eq!(decided(&media, mounted()), Mounting::Keep);
         }
-        let error = ClusterError::NotReachable("no route".to_owned());
+        let error = ClusterError::unreachable("read its pod", "no route");
         let related = media(r#"{"pvc_name":"shared"}"#);
         assert_eq!(decided(&related, Err(error.clone())), Mounting::Unknown(error));
     }

@@ -1,11 +1,6 @@
 //! What a dispatch does with the config volume before the app may start, and what the status says of its backups: on a
 //! recovery engine that does what it was told.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 
@@ -14,9 +9,9 @@ use std::path::Path;
 use common::radarr;
 use common::recovery::good;
 use common::unit::{Unit, writes};
-use config_recovery::Error;
 use config_recovery::backups::{LastGood, Rests, Scheduled, Standing};
 use config_recovery::journal::{Journal, Record, Step};
+use config_recovery::{ClusterError, Error};
 use config_volume::{RESTORE_FOLDER, Swap, SwapOptions};
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::testing::{Event, FakeFile, RelationState};
@@ -172,18 +167,12 @@ fn whatever_else_keeps_it_from_being_brought_back_keeps_the_app_from_starting() 
     type MakesError = fn() -> Error;
     let cases: [(MakesError, &str, &str); 5] = [
         (
-            || Error::NotAllowed {
-                action: "list backups".to_owned(),
-                reason: "forbidden".to_owned(),
-            },
+            || ClusterError::not_allowed("list backups", "forbidden").into(),
             "blocked",
             "juju trust radarr --scope=cluster",
         ),
         (
-            || Error::Unreachable {
-                action: "list backups".to_owned(),
-                reason: "connection refused".to_owned(),
-            },
+            || ClusterError::unreachable("list backups", "connection refused").into(),
             "waiting",
             "retrying at update-status",
         ),

@@ -1,10 +1,5 @@
 //! What the first step of a dispatch finds: what an event does not need is not read, and what is read is what is there.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

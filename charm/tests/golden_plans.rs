@@ -1,11 +1,6 @@
 //! What the charm would do, for every app and in every situation, as text to read: through the real validate, plan and
 //! status. `cargo insta review`, or INSTA_UPDATE=always, after a change that is meant.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

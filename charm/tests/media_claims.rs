@@ -1,10 +1,5 @@
 //! Which claim is kept out of backups, which one is let in again, and when neither is touched.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 
@@ -50,7 +45,7 @@ fn labelled(value: &str) -> Claim {
 #[test]
 fn the_claim_that_stays_is_kept_out_and_one_that_goes_is_let_in() {
     let profile = radarr();
-    let forbidden = || Err(ClusterError::Forbidden("read its claim"));
+    let forbidden = || Err(ClusterError::not_allowed("read its claim", "forbidden"));
     type Case = (
         Media,
         Result<Claim, ClusterError>,

@@ -1,10 +1,5 @@
 //! What is planned and what the status says, from facts that the other tests do not come to: each part on its own.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 
@@ -373,7 +368,7 @@ fn the_method_that_was_asked_for_stays_while_nothing_better_is_known() {
         let BackupFacts::Read(volume) = &mut facts.volume else {
             panic!("{:?}", facts.volume);
         };
-        volume.source = Seen::Unknown(ClusterError::NotReachable("no route".to_owned()));
+        volume.source = Seen::Unknown(ClusterError::unreachable("read its volume", "no route"));
         volume.snapshot_drivers = Seen::Known(Vec::new());
         let backup = planned(&profile, &facts, Situation::Dispatch)
             .1

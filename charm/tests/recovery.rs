@@ -1,19 +1,14 @@
 //! The actions around backups, and what a dispatch does with the config volume before the app may start: on a recovery
 //! engine that does what it was told.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 
 use common::recovery::good;
-use common::unit::{CONTENT, PEERS, Unit, writes};
+use common::unit::{BREAKS, CONTENT, PEERS, Unit, writes};
 use common::{app, radarr};
-use config_recovery::Error;
 use config_recovery::backups::{BackupSummary, Holds};
+use config_recovery::{ClusterError, Error};
 use juju_charm::testing::{Event, RelationState};
 use serde_json::{Value, json};
 use velero_api::BackupPhase;
@@ -55,17 +50,11 @@ fn params(action: &str) -> Value {
 }
 
 fn not_allowed() -> Error {
-    Error::NotAllowed {
-        action: "list backups".to_owned(),
-        reason: "backups.velero.io is forbidden".to_owned(),
-    }
+    ClusterError::not_allowed("list backups", "backups.velero.io is forbidden").into()
 }
 
 fn unreachable() -> Error {
-    Error::Unreachable {
-        action: "list backups".to_owned(),
-        reason: "connection refused".to_owned(),
-    }
+    ClusterError::unreachable("list backups", "connection refused").into()
 }
 
 fn no_backup() -> Error {
@@ -418,21 +407,7 @@ fn a_dry_run_says_what_would_be_done_and_changes_nothing() {
 
 #[test]
 fn a_restore_is_refused_before_anything_when_the_app_could_not_be_started_again() {
-    type Breaks = fn(&mut Unit);
-    let cases: [(&str, Breaks); 3] = [
-        ("Pebble of container", |unit| {
-            unit.pebble.change_state(|state| state.set_reachable(false))
-        }),
-        ("volume is not mounted", |unit| {
-            for storage in unit.state.model_mut().storages.values_mut() {
-                storage.location = None;
-            }
-        }),
-        ("no such IANA time zone", |unit| {
-            unit.state = unit.state.clone().with_config("timezone", "Mars/Olympus");
-        }),
-    ];
-    for (reason, break_it) in cases {
+    for (reason, break_it) in BREAKS {
         let mut unit = settled();
         unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
         break_it(&mut unit);

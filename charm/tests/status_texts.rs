@@ -1,11 +1,6 @@
 //! What the status says of each thing that can be wrong, and which of them it says: from facts and outcomes as a dispatch
 //! has them at its end.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 
@@ -54,18 +49,17 @@ fn status(change: impl FnOnce(&mut Facts), ends: impl FnOnce(&mut Outcome)) -> S
 fn nothing<T>(_: &mut T) {}
 
 fn forbidden() -> ClusterError {
-    ClusterError::Forbidden("do it")
+    ClusterError::not_allowed("do it", "forbidden")
 }
 
 fn not_found() -> ClusterError {
-    ClusterError::NotFound { action: "do it" }
+    ClusterError::NotFound {
+        action: "do it".to_owned(),
+    }
 }
 
 fn refused() -> ClusterError {
-    ClusterError::Refused {
-        action: "do it",
-        reason: "full".to_owned(),
-    }
+    ClusterError::refused("do it", "full")
 }
 
 /// The relation says which claim, and the pod mounts nothing.
@@ -308,6 +302,11 @@ fn backups_that_would_hold_nothing_are_told_while_they_are_asked_for() {
     assert_eq!(
         status(no_pod(refused(), true), nothing),
         "waiting: backups: pod radarr-0: cannot do it: full; retrying at update-status"
+    );
+    let unreachable = ClusterError::unreachable("do it", "no route");
+    assert_eq!(
+        status(no_pod(unreachable, true), nothing),
+        "waiting: backups: pod radarr-0: cannot reach Kubernetes: no route; retrying at update-status"
     );
     let text = status(no_pod(forbidden(), true), nothing);
     assert!(text.starts_with("blocked: backups: pod radarr-0: "), "{text}");

@@ -13,7 +13,7 @@ use crate::facts::Facts;
 use crate::names::{BACKUP_ENDPOINT, pod_name};
 use crate::profile::AppProfile;
 use crate::recovery::texts::size;
-use crate::recovery::{Lines, as_engine, own_id};
+use crate::recovery::{Lines, own_id};
 use crate::steps::prepare_volume::Situation;
 use crate::steps::validate::BackupSettings;
 use crate::steps::{apply, judged};
@@ -49,7 +49,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
             annotations,
             backup.decision.labels.clone(),
         )
-        .map_err(|error| as_engine("mark what is backed up", error))?;
+        .map_err(config_recovery::Error::from)?;
     }
     // What the operator says about volumes that are not named does not matter: the pod names all of them.
     let spec = backup.request.spec().to_velero_backup_spec(false);

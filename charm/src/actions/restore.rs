@@ -8,7 +8,6 @@ use config_recovery::backups::{AppId, Choice};
 use config_recovery::engine::{RestorePlan, UnitPod, Wanted};
 use juju_charm::{Juju, Status};
 use serde_json::{Map, Value, json};
-use velero_backup_config::parse_go_duration;
 
 use super::restored_app::RestoredApp;
 use super::{Call, Results, Stopped, declared, named, of_check};
@@ -142,7 +141,7 @@ fn bind(call: Call<'_>) -> Result<(), Stopped> {
 }
 
 fn patience_of(text: &str) -> Result<Duration, String> {
-    let parsed = parse_go_duration(text).map_err(|error| format!("patience {text:?}: {error}"))?;
+    let parsed = go_duration::parse(text).map_err(|error| format!("patience {text:?}: {error}"))?;
     let nanoseconds = u64::try_from(parsed).unwrap_or_default();
     let patience = Duration::from_nanos(nanoseconds);
     if patience.is_zero() || patience > LONGEST_PATIENCE {

@@ -2,9 +2,12 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
+use config_recovery::cluster::ask_within;
+use config_volume::causes;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod as KubePod};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
@@ -12,9 +15,8 @@ use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-use super::{Claim, Cluster, ClusterError, MountChange, Pod, PodVolume, VolumeSource};
+use super::{Claim, Cluster, ClusterError, Marks, MountChange, Pod, PodVolume, VolumeSource};
 use crate::backup::APP_LABEL;
-use crate::media::{self, claim};
 
 /// How long one request may take. A hook must end, and the API server is next door.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,11 +50,11 @@ impl KubeCluster {
         }
     }
 
-    fn connect(&self) -> Result<&(Runtime, Client), ClusterError> {
+    fn connect(&self, action: &str) -> Result<&(Runtime, Client), ClusterError> {
         if let Some(connection) = self.connection.get() {
             return Ok(connection);
         }
-        let unreachable = |error: &dyn std::error::Error| ClusterError::NotReachable(crate::causes(error));
+        let unreachable = |error: &dyn Error| ClusterError::unreachable(action, causes(error));
         // With a thread of its own: a restore that runs here stops and starts the app in between, which asks here too.
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
@@ -77,29 +79,23 @@ impl KubeCluster {
     /// Runs `work`, which makes requests of its own with their own time limits, to its end.
     ///
     /// # Errors
-    /// [`ClusterError::NotReachable`] when there is no cluster to ask.
+    /// [`ClusterError::Unreachable`] when there is no cluster to ask.
     pub fn run<T, F>(&self, work: impl FnOnce(Client) -> F) -> Result<T, ClusterError>
     where
         F: Future<Output = T>,
     {
-        let (runtime, client) = self.connect()?;
+        let (runtime, client) = self.connect("connect")?;
         Ok(runtime.block_on(work(client.clone())))
     }
 
     /// Runs a request to its end.
-    fn ask<T, F>(&self, action: &'static str, request: impl FnOnce(Client) -> F) -> Result<T, ClusterError>
+    fn ask<T, F>(&self, action: &str, request: impl FnOnce(Client) -> F) -> Result<T, ClusterError>
     where
         F: Future<Output = kube::Result<T>>,
     {
-        let (runtime, client) = self.connect()?;
-        let answer = runtime.block_on(async { tokio::time::timeout(TIMEOUT, request(client.clone())).await });
-        match answer {
-            Ok(answer) => answer.map_err(|error| judged(action, &error)),
-            Err(_) => Err(ClusterError::NotReachable(format!(
-                "no answer within {} s",
-                TIMEOUT.as_secs()
-            ))),
-        }
+        let (runtime, client) = self.connect(action)?;
+        // The time limit needs the runtime's clock, so it is begun inside.
+        runtime.block_on(async { ask_within(TIMEOUT, action, request(client.clone())).await })
     }
 
     /// Whether a Velero server runs with the feature that snapshots of CSI volumes need.
@@ -123,32 +119,6 @@ impl KubeCluster {
 
     fn pods(&self, client: Client) -> Api<KubePod> {
         Api::namespaced(client, &self.namespace)
-    }
-
-    fn claims(&self, client: Client) -> Api<PersistentVolumeClaim> {
-        Api::namespaced(client, &self.namespace)
-    }
-
-    /// A merge patch of a claim's metadata. It needs no kind, since the path names it.
-    fn patch_claim(&self, action: &'static str, name: &str, patch: &Value) -> Result<(), ClusterError> {
-        self.ask(action, |client| async move {
-            self.claims(client)
-                .patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch))
-                .await
-                .map(drop)
-        })
-    }
-}
-
-fn judged(action: &'static str, error: &kube::Error) -> ClusterError {
-    match error {
-        kube::Error::Api(status) if status.code == 403 => ClusterError::Forbidden(action),
-        kube::Error::Api(status) if status.code == 404 => ClusterError::NotFound { action },
-        kube::Error::Api(status) => ClusterError::Refused {
-            action,
-            reason: status.message.clone(),
-        },
-        other => ClusterError::NotReachable(crate::causes(other)),
     }
 }
 
@@ -176,7 +146,9 @@ impl Cluster for KubeCluster {
 
     fn claim(&self, name: &str) -> Result<Claim, ClusterError> {
         let claim = self.ask("read its claim", |client| async move {
-            self.claims(client).get(name).await
+            Api::<PersistentVolumeClaim>::namespaced(client, &self.namespace)
+                .get(name)
+                .await
         })?;
         let spec = claim.spec.unwrap_or_default();
         let is_bound = claim.status.and_then(|status| status.phase).as_deref() == Some("Bound");
@@ -187,17 +159,16 @@ impl Cluster for KubeCluster {
         })
     }
 
-    fn label_claim(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<(), ClusterError> {
-        self.patch_claim("label its claim", name, &json!({"metadata": {"labels": labels}}))
-    }
-
-    fn exclude_claim(&self, name: &str, excluded: bool) -> Result<(), ClusterError> {
-        let entry = |value: &str| excluded.then(|| value.to_owned());
-        let patch = json!({"metadata": {
-            "labels": {claim::EXCLUDED: entry("true")},
-            "annotations": {claim::EXCLUDED_BY_US: entry(media::ENDPOINT)},
-        }});
-        self.patch_claim("label the claim of the media", name, &patch)
+    /// A merge patch needs no kind, since the path names it.
+    fn mark_claim(&self, name: &str, marks: &Marks) -> Result<(), ClusterError> {
+        let patch = json!({"metadata": marks});
+        self.ask("label its claim", |client| async move {
+            let claims: Api<PersistentVolumeClaim> = Api::namespaced(client, &self.namespace);
+            claims
+                .patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch))
+                .await
+                .map(drop)
+        })
     }
 
     fn others_mount(&self, claim: &str, app: &str) -> Result<bool, ClusterError> {

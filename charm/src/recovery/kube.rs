@@ -4,12 +4,12 @@ use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
+use config_recovery::Result;
 use config_recovery::backups::{self, AppId, BackupSummary, Standing};
 use config_recovery::cluster::Cluster;
 use config_recovery::engine::{self, App, Checked, RestorePlan, VerifyPlan, Wanted};
 use config_recovery::make::{self, MakeSpec};
 use config_recovery::report::Reporter;
-use config_recovery::{Error, Result};
 use juju_charm::pebble::Pebble;
 use tokio::time::Instant;
 
@@ -36,13 +36,7 @@ impl<'a> KubeRecovery<'a> {
     where
         F: Future<Output = Result<T>>,
     {
-        let done = self.cluster.run(|client| work(Cluster::new(client)));
-        done.unwrap_or_else(|error| {
-            Err(Error::Unreachable {
-                action: "connect".to_owned(),
-                reason: error.to_string(),
-            })
-        })
+        self.cluster.run(|client| work(Cluster::new(client)))?
     }
 }
 

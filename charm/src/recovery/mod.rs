@@ -18,7 +18,7 @@ use config_recovery::backups::{AppId, BackupSummary, Standing};
 use config_recovery::engine::{App, Checked, RestorePlan, VerifyPlan, Wanted};
 use config_recovery::make::MakeSpec;
 use config_recovery::report::Reporter;
-use config_recovery::{Error, Result};
+use config_recovery::{ClusterError, Result};
 use juju_charm::Juju;
 use juju_charm::pebble::Pebble;
 
@@ -28,7 +28,6 @@ pub use progress::Lines;
 
 use self::health::Unwell;
 use crate::env::Env;
-use crate::kubernetes::ClusterError;
 use crate::names::pod_name;
 
 /// What the charm asks of the recovery engine. All of it needs trust.
@@ -126,28 +125,10 @@ pub fn elsewhere(juju: &Juju) -> PathBuf {
 /// When the pod cannot be read.
 pub fn image(env: Env<'_>) -> Result<String> {
     let name = pod_name(env.juju);
-    let action = format!("read pod {name}");
-    let pod = env
-        .cluster
-        .pod(&name)
-        .map_err(|error| as_engine(&action, error))?;
+    let pod = env.cluster.pod(&name)?;
     let container = &env.profile.name;
-    pod.images.get(container).cloned().ok_or_else(|| Error::Refused {
-        action,
-        reason: format!("it has no container {container}"),
+    pod.images.get(container).cloned().ok_or_else(|| {
+        let reason = format!("it has no container {container}");
+        ClusterError::refused(format!("read pod {name}"), reason).into()
     })
-}
-
-/// The charm's own errors of the cluster in the engine's words.
-pub fn as_engine(action: &str, error: ClusterError) -> Error {
-    let action = action.to_owned();
-    match error {
-        ClusterError::NotReachable(reason) => Error::Unreachable { action, reason },
-        ClusterError::Forbidden(what) => Error::NotAllowed {
-            action,
-            reason: format!("the charm may not {what}"),
-        },
-        ClusterError::NotFound { .. } => Error::NotFound { action },
-        ClusterError::Refused { reason, .. } => Error::Refused { action, reason },
-    }
 }

@@ -17,7 +17,7 @@ use crate::data_unit;
 use crate::env::Env;
 use crate::facts::Obsolete;
 use crate::ingress;
-use crate::kubernetes::{Cluster, ClusterError, MountChange};
+use crate::kubernetes::{Cluster, ClusterError, Marks, MountChange};
 use crate::media::{self, claim};
 use crate::names::{BACKUP_ENDPOINT, check_name, pod_name};
 use crate::profile::{AppProfile, User};
@@ -157,7 +157,7 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         log::warn!("backups: {error}");
     }
     let kept_out = match &keep_out {
-        Some(claim) => cluster.exclude_claim(claim, true),
+        Some(claim) => claim::exclude(cluster, claim),
         None => Ok(()),
     };
     if let (Err(error), Some(claim)) = (&kept_out, &keep_out) {
@@ -202,7 +202,14 @@ pub(crate) fn mark(
         cluster.annotate_pod(pod_name, pod)?;
     }
     match claim {
-        Some((claim, labels)) => cluster.label_claim(&claim, &labels),
+        Some((claim, labels)) => {
+            let labels = labels.into_iter().map(|(key, value)| (key, Some(value)));
+            let marks = Marks {
+                labels: labels.collect(),
+                ..Marks::default()
+            };
+            cluster.mark_claim(&claim, &marks)
+        }
         None => Ok(()),
     }
 }

@@ -20,7 +20,7 @@ use crate::backup::BackupFacts;
 use crate::data_unit::{DataUnit, Peers};
 use crate::facts::{Container, Facts, Health};
 use crate::ingress;
-use crate::kubernetes::ClusterError;
+use crate::kubernetes::{ClusterError, brief};
 use crate::media::{self, Mounting};
 use crate::names::{BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP};
 use crate::problem::short;
@@ -203,7 +203,9 @@ fn media_held_up(known: Known<'_>) -> Option<Status> {
     let change = match &known.validated.media {
         Mounting::Keep => return None,
         Mounting::Impossible(problem) => return Some(Status::Blocked(problem.to_string())),
-        Mounting::Unknown(error) => return Some(Status::Waiting(format!("{subject}: {error}; {again}"))),
+        Mounting::Unknown(error) => {
+            return Some(Status::Waiting(format!("{subject}: {}; {again}", brief(error))));
+        }
         Mounting::Change(change) => change,
     };
     let error = outcome.mounted.as_ref()?.as_ref().err()?;
@@ -220,7 +222,7 @@ fn media_held_up(known: Known<'_>) -> Option<Status> {
             "{subject}: {not_done}, there is none; kubectl -n {} get pvc",
             facts.model
         )),
-        error => Status::Waiting(format!("{subject}: {not_done}: {error}; {again}")),
+        error => Status::Waiting(format!("{subject}: {not_done}: {}; {again}", brief(error))),
     })
 }
 
@@ -319,11 +321,12 @@ fn backups_held_up(known: Known<'_>) -> Option<Status> {
     let error = known.outcome.marked.as_ref().err()?;
     Some(if error.is_forbidden() {
         Status::Blocked(format!(
-            "backups: {error}; juju trust {} --scope=cluster",
+            "backups: {}; juju trust {} --scope=cluster",
+            brief(error),
             facts.app
         ))
     } else {
-        Status::Waiting(format!("backups: {error}; retrying at update-status"))
+        Status::Waiting(format!("backups: {}; retrying at update-status", brief(error)))
     })
 }
 
@@ -374,7 +377,10 @@ fn media_not_kept_out(known: Known<'_>) -> Option<Status> {
             facts.app
         ))
     } else {
-        Status::Waiting(format!("{subject}: {what}: {error}; retrying at update-status"))
+        Status::Waiting(format!(
+            "{subject}: {what}: {}; retrying at update-status",
+            brief(error)
+        ))
     })
 }
 

@@ -4,8 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use workload_charm::backup::{APP_LABEL, BackupFacts, STORAGE_LABEL, look};
-use workload_charm::kubernetes::{Claim, Cluster, ClusterError, MountChange, Pod, PodVolume, VolumeSource};
+use workload_charm::kubernetes::{
+    Claim, Cluster, ClusterError, Marks, MountChange, Pod, PodVolume, VolumeSource, annotate,
+};
 use workload_charm::media::VOLUME;
+use workload_charm::media::claim::EXCLUDED;
 use workload_charm::profile::AppProfile;
 
 /// One pod, as Juju makes it for unit 0.
@@ -67,7 +70,7 @@ impl PodCluster {
         if self.trusted.get() {
             Ok(answer)
         } else {
-            Err(ClusterError::Forbidden(action))
+            Err(forbidden(action))
         }
     }
 
@@ -99,6 +102,10 @@ impl PodCluster {
     }
 }
 
+fn forbidden(action: &str) -> ClusterError {
+    ClusterError::not_allowed(action, "its Role does not say so")
+}
+
 impl Cluster for PodCluster {
     fn pod(&self, name: &str) -> Result<Pod, ClusterError> {
         self.note("pod");
@@ -114,13 +121,7 @@ impl Cluster for PodCluster {
         self.note("annotate pod");
         assert_eq!(name, self.name);
         self.patches.set(self.patches.get() + 1);
-        let mut pod = self.pod.borrow_mut();
-        for (key, value) in annotations {
-            match value {
-                Some(value) => pod.annotations.insert(key.clone(), value.clone()),
-                None => pod.annotations.remove(key),
-            };
-        }
+        annotate(&mut self.pod.borrow_mut().annotations, annotations);
         Ok(())
     }
 
@@ -138,14 +139,14 @@ impl Cluster for PodCluster {
         self.with_trust(claim, "read its claim")
     }
 
-    fn label_claim(&self, _name: &str, _labels: &BTreeMap<String, String>) -> Result<(), ClusterError> {
-        self.note("label claim");
-        Err(ClusterError::Forbidden("label its claim"))
-    }
-
-    fn exclude_claim(&self, _name: &str, _excluded: bool) -> Result<(), ClusterError> {
-        self.note("exclude claim");
-        Err(ClusterError::Forbidden("label the claim of the media"))
+    fn mark_claim(&self, _name: &str, marks: &Marks) -> Result<(), ClusterError> {
+        let about_media = marks.labels.contains_key(EXCLUDED);
+        self.note(if about_media {
+            "exclude claim"
+        } else {
+            "label claim"
+        });
+        Err(forbidden("label its claim"))
     }
 
     fn others_mount(&self, _claim: &str, _app: &str) -> Result<bool, ClusterError> {
@@ -155,7 +156,7 @@ impl Cluster for PodCluster {
 
     fn change_mount(&self, _stateful_set: &str, _change: &MountChange) -> Result<(), ClusterError> {
         self.note("change mount");
-        Err(ClusterError::Forbidden("change what its pods mount"))
+        Err(forbidden("change what its pods mount"))
     }
 
     fn volume(&self, _name: &str) -> Result<VolumeSource, ClusterError> {

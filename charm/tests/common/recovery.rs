@@ -10,7 +10,7 @@ use config_recovery::journal::Step;
 use config_recovery::make::MakeSpec;
 use config_recovery::report::Reporter;
 use config_recovery::scratch::{Purpose, ScratchSpec};
-use config_recovery::{Error, Result};
+use config_recovery::{ClusterError, Error, Result};
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::pebble::Pebble;
 use velero_api::BackupPhase;
@@ -79,16 +79,17 @@ pub fn good(uid: &str, app: &str) -> BackupSummary {
     }
 }
 
+fn not_told(call: &str) -> Error {
+    ClusterError::refused(call, "the fake was not told of it").into()
+}
+
 impl FakeRecovery {
     fn told<T: Clone>(&self, call: &str, told: &Option<T>) -> Result<T> {
         self.calls.borrow_mut().push(call.to_owned());
         if let Some(error) = &self.error {
             return Err(error());
         }
-        told.clone().ok_or_else(|| Error::Refused {
-            action: call.to_owned(),
-            reason: "the fake was not told of it".to_owned(),
-        })
+        told.clone().ok_or_else(|| not_told(call))
     }
 
     fn scratch(&self, call: &str, wanted: &Wanted, purpose: Purpose) -> Result<ScratchSpec> {
@@ -109,10 +110,7 @@ impl FakeRecovery {
 
     /// Brings the content into `folder` and lets the app look at it.
     fn bring(&self, call: &str, folder: &Path, backup: &BackupSummary, app: &mut dyn App) -> Result<Checked> {
-        let content = self.content.as_ref().ok_or_else(|| Error::Refused {
-            action: call.to_owned(),
-            reason: "the fake was not told of it".to_owned(),
-        })?;
+        let content = self.content.as_ref().ok_or_else(|| not_told(call))?;
         std::fs::create_dir_all(folder).unwrap();
         content(folder);
         let problems = app.examine(folder, true);

@@ -46,6 +46,24 @@ pub fn writes(outcome: &Outcome<CharmError>) -> Vec<String> {
     outcome.writes().iter().map(|call| format!("{call:?}")).collect()
 }
 
+/// What happens to a unit.
+pub type Break = fn(&mut Unit);
+
+/// What keeps an app from being started: words of the reason, and how it comes.
+pub const BREAKS: [(&str, Break); 3] = [
+    ("Pebble of container", |unit| {
+        unit.pebble.change_state(|state| state.set_reachable(false))
+    }),
+    ("volume is not mounted", |unit| {
+        for storage in unit.state.model_mut().storages.values_mut() {
+            storage.location = None;
+        }
+    }),
+    ("no such IANA time zone", |unit| {
+        unit.state = unit.state.clone().with_config("timezone", "Mars/Olympus");
+    }),
+];
+
 impl Unit {
     /// The leader, with its volume mounted and its container up, before its first event.
     pub fn new(profile: &AppProfile) -> Self {
@@ -279,6 +297,12 @@ impl Unit {
     pub fn status(&self) -> String {
         let status = self.state.status();
         format!("{}: {}", status.name, status.message)
+    }
+
+    /// The status begins so.
+    pub fn assert_says(&self, begin: &str) {
+        let status = self.status();
+        assert!(status.starts_with(begin), "{status}");
     }
 
     /// What was asked of Pebble since the last time, if it changes something.

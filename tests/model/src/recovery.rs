@@ -10,7 +10,7 @@ use config_recovery::make::MakeSpec;
 use config_recovery::report::Reporter;
 use config_recovery::scratch::{Purpose, Until};
 use config_recovery::testing::{self, FolderPlace};
-use config_recovery::{Error, Result};
+use config_recovery::{ClusterError, Error, Result};
 use config_volume::{SwapWatcher, UnpackLimits, Unpacked};
 use jiff::Timestamp;
 use juju_charm::pebble::Pebble;
@@ -33,10 +33,7 @@ pub struct FolderRecovery {
 }
 
 fn not_here<T>(action: &str) -> Result<T> {
-    Err(Error::Unreachable {
-        action: action.to_owned(),
-        reason: "there is no cluster".to_owned(),
-    })
+    Err(ClusterError::unreachable(action, "there is no cluster").into())
 }
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
