@@ -154,10 +154,13 @@ fn the_leader_hears_of_pauses_from_the_unit_with_the_data_and_from_nobody_else()
         (peers.own_paused, peers.data_unit_paused)
     };
     let bound = Some("radarr/1");
-    assert_eq!(paused(bound, "", [(1, "paused"), (2, "")]), (false, true));
-    assert_eq!(paused(bound, "", [(1, ""), (2, "paused")]), (false, false));
-    assert_eq!(paused(None, "", [(1, "paused"), (2, "paused")]), (false, false));
-    assert_eq!(paused(bound, "paused", [(1, ""), (2, "")]), (true, false));
+    assert_eq!(paused(bound, "", [(1, "paused"), (2, "")]), (false, Some(true)));
+    assert_eq!(paused(bound, "", [(1, ""), (2, "paused")]), (false, Some(false)));
+    assert_eq!(
+        paused(None, "", [(1, "paused"), (2, "paused")]),
+        (false, Some(false))
+    );
+    assert_eq!(paused(bound, "paused", [(1, ""), (2, "")]), (true, Some(false)));
 }
 
 #[test]

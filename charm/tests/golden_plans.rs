@@ -120,7 +120,7 @@ fn peers(profile: &AppProfile, unit: u64, own: Report, other: Option<u64>) -> Pe
         rotations: 0,
         own: Some(own),
         own_paused: false,
-        data_unit_paused: false,
+        data_unit_paused: Some(false),
         others: other.into_iter().map(|other| (name(other), None)).collect(),
     })
 }

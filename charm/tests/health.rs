@@ -1,10 +1,5 @@
 //! Active means that the app has passed its health check since it was started.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

@@ -1,10 +1,5 @@
 //! The line of a dispatch, held by its source: which modules talk to the world, and who calls which step.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 use std::path::{Path, PathBuf};
 

@@ -1,11 +1,6 @@
 //! Apps and situations without backups: a volume that nobody has to save, a database outside of it, an app that has to wait
 //! for a VPN.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

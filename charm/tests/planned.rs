@@ -130,7 +130,7 @@ fn what_was_asked_of_the_operator_is_paused_only_where_somebody_has_to_do_someth
             unit: unit_name(1),
             is_present: true,
         };
-        peers(facts).data_unit_paused = true;
+        peers(facts).data_unit_paused = Some(true);
     };
     assert_eq!(paused(elsewhere), [true]);
 }

@@ -14,7 +14,7 @@ use crate::names::{BACKUP_ENDPOINT, pod_name};
 use crate::profile::AppProfile;
 use crate::recovery::texts::size;
 use crate::recovery::{Lines, own_id};
-use crate::steps::prepare_volume::Situation;
+use crate::steps::prepare_volume::{Reason, Situation};
 use crate::steps::validate::BackupSettings;
 use crate::steps::{apply, judged};
 
@@ -80,7 +80,14 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
 /// What is asked for, if a backup could hold anything.
 fn settings(profile: &AppProfile, facts: &Facts) -> Result<BackupSettings, String> {
     let (start, validated) = judged(profile, facts, Situation::Dispatch);
-    start.map_err(|blocker| blocker.text)?;
+    match start {
+        // What it holds is worth a backup, whether the app may run or not.
+        Err(blocker) if blocker.reason != Reason::NoVpn => return Err(blocker.text),
+        Err(_) | Ok(_) => {}
+    }
+    if let Some(what) = &validated.elsewhere {
+        return Err(half_of_it(what));
+    }
     let backup = validated
         .backup
         .ok_or_else(|| format!("{} has nothing to back up", profile.title))?;
@@ -90,9 +97,6 @@ fn settings(profile: &AppProfile, facts: &Facts) -> Result<BackupSettings, Strin
             "there is no relation {BACKUP_ENDPOINT}; juju integrate {} velero-operator",
             facts.app
         ));
-    }
-    if let Some(what) = &backup.elsewhere {
-        return Err(half_of_it(what));
     }
     match &backup.decision.problem {
         Some(problem) => Err(problem.to_string()),

@@ -84,7 +84,7 @@ fn results(profile: &AppProfile, facts: &Facts) -> Result<Results, String> {
     }
     let problem = match &start {
         Err(blocker) => Some(blocker.text.clone()),
-        Ok(_) if backup.elsewhere.is_some() => backup.elsewhere.as_deref().map(half_of_it),
+        Ok(_) if validated.elsewhere.is_some() => validated.elsewhere.as_deref().map(half_of_it),
         Ok(_) => backup.decision.problem.map(|problem| problem.to_string()),
     };
     results.extend(problem.map(|problem| ("problem".to_owned(), problem)));

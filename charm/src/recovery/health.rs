@@ -4,6 +4,7 @@
 //! starts it when the app has passed it once: until then nothing claims that the app is well. The check of an app that does not
 //! pass in time is started too, so that Pebble tells of it: it fails, and it recovers.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use juju_charm::pebble::{Pebble, ServiceStatus};
@@ -13,6 +14,11 @@ use crate::names::check_name;
 
 /// How many lines of the service's log are looked through for one that tells why it ended.
 const LOG_LINES: u32 = 20;
+/// How long a dispatch waits for an app that it has started: three runs of Pebble's check, the time that an app has until Pebble
+/// calls it down. Whatever takes longer recovers, and Pebble tells it.
+pub const STARTS: Duration = Duration::from_secs(30);
+/// Failures in a row after which Pebble calls a check down, where the layer says nothing else.
+const THRESHOLD: u32 = 3;
 /// Time between two runs of the check.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -23,12 +29,15 @@ pub enum Unwell {
     NotPassed(String),
     /// Its process ended: nothing will pass.
     Ended(String),
+    /// Pebble cannot run the check.
+    NotAsked(String),
 }
 
 impl std::fmt::Display for Unwell {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NotPassed(reason) | Self::Ended(reason) => f.write_str(reason),
+            Self::NotAsked(reason) => write!(f, "Pebble cannot run the health check: {reason}"),
         }
     }
 }
@@ -38,18 +47,36 @@ impl std::fmt::Display for Unwell {
 /// # Errors
 /// Why it is not.
 pub fn settle(env: Env<'_>, patience: Duration) -> Result<(), Unwell> {
-    let healthy = wait(env, patience);
-    let name = check_name(env.profile);
-    let started = env.pebble.start_checks(&[&name]);
-    // One that is started has passed nothing.
-    let started = started.and_then(|_| match healthy {
-        Ok(()) => env.pebble.refresh_check(&name).map(drop),
-        Err(_) => Ok(()),
+    let (began, is_started) = (Instant::now(), Cell::new(false));
+    // After that many runs Pebble calls the app down, and Juju is told when it recovers. Kubernetes, too, has to know that it is
+    // not ready.
+    let goes_down = || {
+        if !is_started.replace(true) {
+            run_started(env, THRESHOLD);
+        }
+    };
+    let healthy = wait_with(env, patience, &|| {
+        if began.elapsed() > STARTS {
+            goes_down();
+        }
+        ended(env)
     });
-    if let Err(error) = started {
-        log::warn!("health check {name}: {}", crate::causes(&error));
+    match &healthy {
+        // One that is started has passed nothing.
+        Ok(()) => run_started(env, 1),
+        Err(_) => goes_down(),
     }
     healthy
+}
+
+/// Starts the check and runs it.
+fn run_started(env: Env<'_>, times: u32) {
+    let name = check_name(env.profile);
+    let started = env.pebble.start_checks(&[&name]);
+    let ran = started.and_then(|_| (0..times).try_for_each(|_| env.pebble.refresh_check(&name).map(drop)));
+    if let Err(error) = ran {
+        log::warn!("health check {name}: {}", crate::causes(&error));
+    }
 }
 
 /// Waits until the app is healthy, no longer than `patience`; asks once at least. Ends early when Pebble says that the service
@@ -58,9 +85,12 @@ pub fn settle(env: Env<'_>, patience: Duration) -> Result<(), Unwell> {
 /// # Errors
 /// Why it is not.
 pub fn wait(env: Env<'_>, patience: Duration) -> Result<(), Unwell> {
+    wait_with(env, patience, &|| ended(env))
+}
+
+fn wait_with(env: Env<'_>, patience: Duration, ended: &dyn Fn() -> Option<String>) -> Result<(), Unwell> {
     let check = check_name(env.profile);
-    env.recovery
-        .becomes_healthy(env.pebble, &check, patience, &|| ended(env))
+    env.recovery.becomes_healthy(env.pebble, &check, patience, ended)
 }
 
 /// Runs the check until it passes, `ended` tells that it never will, or `patience` is over; at least once.
@@ -75,10 +105,13 @@ pub(super) fn until_passed(
 ) -> Result<(), Unwell> {
     let began = Instant::now();
     loop {
-        let passed = pebble.refresh_check(check);
-        let Err(reason) = passed.unwrap_or_else(|error| Err(crate::causes(&error))) else {
-            return Ok(());
+        let passed = match pebble.refresh_check(check) {
+            // It is restarting, perhaps.
+            Err(error) if error.is_not_reachable() => Err(crate::causes(&error)),
+            Err(error) => return Err(Unwell::NotAsked(crate::causes(&error))),
+            Ok(passed) => passed,
         };
+        let Err(reason) = passed else { return Ok(()) };
         if let Some(why) = ended() {
             return Err(Unwell::Ended(why));
         }
@@ -166,7 +199,7 @@ mod tests {
         );
         assert_eq!(runs(&slow), 1);
         // A check that Pebble does not know is not passed.
-        let unknown = until_passed(&healthy, "other", Duration::ZERO, &|| None);
-        assert!(matches!(unknown, Err(Unwell::NotPassed(_))), "{unknown:?}");
+        let unknown = until_passed(&healthy, "other", long, &|| None);
+        assert!(matches!(unknown, Err(Unwell::NotAsked(_))), "{unknown:?}");
     }
 }

@@ -169,12 +169,7 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         );
     }
     let workload = change_workload(pebble, profile, workload, &commands);
-    let health = match (&workload, patience, &mount) {
-        (Applied::Changed | Applied::Unchanged, Some(patience), None) => Some(health::settle(env, patience)),
-        // The pod ends: what is started in the next one is waited for.
-        (Applied::Changed | Applied::Unchanged, _, _) | (Applied::Left | Applied::Failed(_), _, _) => None,
-    };
-    // Last, since the pod ends of it. A dispatch that is cut off by that is run again in the new pod.
+    // Last of all changes, since the pod ends of it. A dispatch that is cut off by that is run again in the new pod.
     let mounted = mount.map(|change| change_mount(cluster, juju.context().app(), &change, let_in.as_deref()));
     if let Some(Ok(())) = &mounted {
         log::info!(
@@ -182,6 +177,13 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
             media::ENDPOINT
         );
     }
+    let health = match (&workload, &mounted) {
+        // The pod ends: what is started in the next one is waited for.
+        (_, Some(Ok(()))) | (Applied::Left | Applied::Failed(_), _) => None,
+        (Applied::Changed | Applied::Unchanged, Some(Err(_)) | None) => {
+            patience.map(|patience| health::settle(env, patience))
+        }
+    };
     Ok(Outcome {
         workload,
         marked,

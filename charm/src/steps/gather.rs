@@ -196,7 +196,12 @@ fn peers(juju: &Juju, profile: &AppProfile, leader: bool) -> Result<Peers, Charm
     let bound = bound.filter(|bound| bound.app() == unit.app());
     let had_data = Report::read(&app_bag) == Some(Report::Data);
     let mut others = BTreeMap::new();
-    let mut data_unit_paused = false;
+    let is_other = |bound: &UnitName| leader && bound != unit;
+    let mut data_unit_paused = match &bound {
+        // Until it is met below.
+        Some(bound) if is_other(bound) => None,
+        _ => Some(false),
+    };
     for other in juju.relation_units(&id)? {
         // The leader decides by what the others report, and notes what the one with the data saw.
         let is_bound = bound.as_ref() == Some(&other);
@@ -205,7 +210,9 @@ fn peers(juju: &Juju, profile: &AppProfile, leader: bool) -> Result<Peers, Charm
         } else {
             BTreeMap::new()
         };
-        data_unit_paused |= is_bound && is_paused(&bag);
+        if is_bound {
+            data_unit_paused = Some(is_paused(&bag));
+        }
         others.insert(other, Report::read(&bag));
     }
     // Units that exist and that this one has not met yet: after a refresh nobody has met anybody.

@@ -84,12 +84,13 @@ enum About {
 type Candidate = (About, fn(Known<'_>) -> Option<Status>);
 
 /// Everything that can be wrong: the first that holds counts.
-const CANDIDATES: [Candidate; 17] = [
+const CANDIDATES: [Candidate; 18] = [
     (About::Else, metadata),
     (About::Else, container),
     (About::Else, may_not_start),
     (About::Else, workload_options),
     (About::Else, workload_failed),
+    (About::Else, not_looked_into),
     (About::Media, media_held_up),
     (About::Else, ends_again),
     (About::Else, no_answer),
@@ -113,7 +114,7 @@ pub fn decide(
     told: Told<'_>,
 ) -> Decided {
     let backups = match &validated.backup {
-        Some(Ok(backup)) if backup.elsewhere.is_none() => {
+        Some(Ok(backup)) if validated.elsewhere.is_none() => {
             standing::told(&facts.standing, backup, told.asked_at, facts.now)
         }
         _ => Backups::NotAsked,
@@ -195,6 +196,18 @@ fn workload_failed(known: Known<'_>) -> Option<Status> {
     }))
 }
 
+/// The app runs as it did: what the options say by now needs a look at its volume first, and Juju does not say where that is.
+fn not_looked_into(known: Known<'_>) -> Option<Status> {
+    let storage = known.profile.storage.as_ref()?;
+    let is_left = known.outcome.workload == Applied::Left && known.told.start.is_ok();
+    is_left.then(|| {
+        Status::Waiting(format!(
+            "storage {}: Juju does not say where it is, and changes wait for it; if this stays: juju storage",
+            storage.name
+        ))
+    })
+}
+
 /// Why the media are not where the app looks for them, or still there. The workload runs all the same.
 fn media_held_up(known: Known<'_>) -> Option<Status> {
     let Known { facts, outcome, .. } = known;
@@ -265,6 +278,12 @@ fn no_answer(known: Known<'_>) -> Option<Status> {
         Some(Ok(())) => return None,
         Some(Err(Unwell::Ended(reason))) => reason.clone(),
         Some(Err(Unwell::NotPassed(_))) => no_answer_at(profile, settings),
+        Some(Err(Unwell::NotAsked(reason))) => {
+            return Some(Status::Waiting(format!(
+                "{}: Pebble cannot run its health check: {reason}; see juju debug-log",
+                profile.title
+            )));
+        }
         None if outcome.workload == Applied::Unchanged && container.health == Health::Down => {
             no_answer_at(profile, settings)
         }
@@ -414,11 +433,11 @@ fn active(known: Known<'_>) -> Status {
     } = known;
     let app = &facts.app;
     let about_backups = backup(known).map(|backup| {
+        if let Some(what) = &known.validated.elsewhere {
+            return format!("no backups: {} keeps its database elsewhere", short(what, 60));
+        }
         if !facts.is_backed_up {
             return format!("no backups: juju integrate {app} velero-operator");
-        }
-        if let Some(what) = &backup.elsewhere {
-            return format!("no backups: {} keeps its database elsewhere", short(what, 60));
         }
         let Some(when) = &backup.when else {
             return format!("no scheduled backups: juju config {app} backup-schedule=daily");
@@ -440,7 +459,8 @@ fn active(known: Known<'_>) -> Status {
         Backups::Seen { warning, .. } => warning.as_deref(),
         _ => None,
     };
-    let goes_first = goes_first(facts).filter(|_| profile.is_backed_up());
+    let can_be_saved = profile.is_backed_up() && known.validated.elsewhere.is_none();
+    let goes_first = goes_first(facts).filter(|_| can_be_saved);
     let texts = [
         warning,
         goes_first.as_deref(),

@@ -26,6 +26,9 @@ pub struct ValidatedApp {
     pub workload: Result<WorkloadSettings, Problem>,
     /// What concerns backups; `None` for an app that has nothing to back up.
     pub backup: Option<Result<BackupSettings, Problem>>,
+    /// What says that the app keeps its state in a database outside of the volume. Backups rest then, since the volume is half of
+    /// the app.
+    pub elsewhere: Option<String>,
     /// What is to be done about the claim that holds the media.
     pub media: Mounting,
     /// How often new credentials are made, in Juju's words: `never` if the user says nothing.
@@ -62,20 +65,16 @@ pub struct BackupSettings {
     pub retention: String,
     /// The method, why it is this one, and what it needs.
     pub decision: Decision,
-    /// What says that the app keeps its state in a database outside of the volume. Nothing is asked for then, since the volume
-    /// is half of the app.
-    pub elsewhere: Option<String>,
 }
 
 /// Judges the options in `facts`, and what relations say. A volume on which the app may not `start` is not backed up.
 pub fn validate(profile: &AppProfile, facts: &Facts, start: &Start) -> ValidatedApp {
+    let storage = profile.storage.as_ref().filter(|storage| storage.backup);
+    let elsewhere = storage.and_then(|storage| elsewhere(profile, facts, storage));
     ValidatedApp {
         workload: workload_settings(profile, facts),
-        backup: profile
-            .storage
-            .as_ref()
-            .filter(|storage| storage.backup)
-            .map(|storage| backup(profile, facts, storage, start)),
+        backup: storage.map(|storage| backup(facts, &storage.name, start, elsewhere.is_some())),
+        elsewhere,
         // The pods of all units are of one StatefulSet: the leader changes it for all.
         media: if facts.leader {
             media::decide(&profile.name, &facts.media, facts.pod.as_ref())
@@ -177,12 +176,7 @@ fn ingress(facts: &Facts) -> Result<Option<IngressUrl>, Problem> {
     })
 }
 
-fn backup(
-    profile: &AppProfile,
-    facts: &Facts,
-    storage: &ConfigStorage,
-    start: &Start,
-) -> Result<BackupSettings, Problem> {
+fn backup(facts: &Facts, storage: &str, start: &Start, elsewhere: bool) -> Result<BackupSettings, Problem> {
     let (schedule, when) = match option(facts, &options::BACKUP_SCHEDULE)? {
         Runs::Never => (None, None),
         Runs::Daily => {
@@ -199,13 +193,12 @@ fn backup(
     let too_short = schedule
         .as_ref()
         .and_then(|schedule| too_short(facts, schedule, &retention));
-    let elsewhere = elsewhere(profile, facts, storage);
     let question = Question {
         app: &facts.app,
         pod: &pod_name_of(&facts.app, facts.unit.number()),
-        is_stored: facts.is_backed_up && stores(start) && elsewhere.is_none(),
+        is_stored: facts.is_backed_up && stores(start) && !elsewhere,
         is_related: facts.is_backed_up,
-        storage: &storage.name,
+        storage,
         charm_dir: &facts.charm_dir,
         option: option(facts, &options::BACKUP_METHOD)?,
         current: current_method(facts),
@@ -233,7 +226,6 @@ fn backup(
         retention: retention.as_str().to_owned(),
         too_short,
         decision,
-        elsewhere,
     })
 }
 
@@ -265,7 +257,7 @@ fn stores(start: &Start) -> bool {
 }
 
 /// What says that the app's database is elsewhere. On the unit that runs the app its config file says so too; one that cannot be
-/// read now says what it said before.
+/// read, or is new in place of a damaged one, says what it said before.
 fn elsewhere(profile: &AppProfile, facts: &Facts, storage: &ConfigStorage) -> Option<String> {
     let ExternalDatabase { options, settings } = &storage.external_database;
     let is_set = |value: &OptionValue| !matches!(value.to_string().trim(), "" | "false");
@@ -275,11 +267,17 @@ fn elsewhere(profile: &AppProfile, facts: &Facts, storage: &ConfigStorage) -> Op
     }
     let file = profile.config_file.as_ref().filter(|_| facts.data.is_here())?;
     let name = file.path.rsplit('/').next().unwrap_or(&file.path);
-    let Container::Ready(container) = &facts.container else {
+    let content = match &facts.container {
+        Container::Ready(container) if container.put_aside.is_none() => {
+            let content = container.config_file.as_ref()?.content.as_slice();
+            Some(content).filter(|content| config_file::damage(file, content).is_none())
+        }
+        _ => None,
+    };
+    let Some(content) = content else {
         let was_paused = matches!(&facts.peers, Peers::Related(peers) if peers.own_paused);
         return (was_paused && !settings.is_empty()).then(|| name.to_owned());
     };
-    let content = &container.config_file.as_ref()?.content;
     let is_set = |place: &&Vec<String>| {
         config_file::value(file, content, place).is_some_and(|value| !value.trim().is_empty())
     };

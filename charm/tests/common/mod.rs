@@ -92,7 +92,7 @@ pub fn fresh(profile: &AppProfile) -> Facts {
                 rotations: 0,
                 own: None,
                 own_paused: false,
-                data_unit_paused: false,
+                data_unit_paused: Some(false),
                 others: BTreeMap::new(),
             }),
             None => Peers::NotTracked,

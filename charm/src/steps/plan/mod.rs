@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use juju_charm::Port;
 use juju_charm::pebble::Layer;
+use velero_backup_config::BackupRequest;
 use velero_backup_config::provider::{self, Change};
 
 use crate::config_file;
@@ -26,6 +27,7 @@ use crate::ingress::{self, Ingress};
 use crate::kubernetes::MountChange;
 use crate::media::{Mounting, claim};
 use crate::profile::{AppProfile, User};
+use crate::recovery::health::STARTS;
 use crate::remembered::Remembered;
 
 use super::prepare_volume::{MayStart, Start};
@@ -71,10 +73,6 @@ pub struct Plan {
     /// Commands to run in the container, where the app runs and is well.
     pub commands: Vec<Command>,
 }
-
-/// How long a dispatch waits for an app that it has started: three runs of Pebble's check, which an app has until it is down.
-/// Whatever takes longer is told by Pebble, when it fails and when it recovers.
-pub const STARTS: Duration = Duration::from_secs(30);
 
 /// A command to run in the container. `Debug` does not show it: an option may be a token.
 #[derive(PartialEq, Eq)]
@@ -246,8 +244,8 @@ pub fn plan(
         secret: secret(inputs),
         obsolete: facts.obsolete.clone().filter(|_| facts.leader),
         databags: backup
-            .map(|backup| requests(facts, backup, start))
-            .unwrap_or_default(),
+            .map(|backup| requests(facts, backup, start, validated.elsewhere.is_some()))
+            .unwrap_or_else(|| paused_as_they_are(facts, validated)),
         peers: peer_bags(facts, pauses(validated, start), rotation),
         ingress: ingress_bags(profile, facts),
         open_ports: open_ports(profile, facts),
@@ -288,21 +286,28 @@ fn patience(facts: &Facts, workload: &WorkloadPlan) -> Option<Duration> {
         return None;
     };
     match (workload, container.health) {
-        (WorkloadPlan::Run(..), _) | (WorkloadPlan::Keep(_), Health::NotAsked) => Some(STARTS),
+        (WorkloadPlan::Run(..), _) => Some(STARTS),
         (WorkloadPlan::Keep(_), Health::NotPassed) => Some(Duration::ZERO),
         // Pebble asks.
-        (WorkloadPlan::Keep(_), Health::Up | Health::Down)
+        (WorkloadPlan::Keep(_), Health::NotAsked | Health::Up | Health::Down)
         | (WorkloadPlan::Leave | WorkloadPlan::Stop | WorkloadPlan::Look, _) => None,
     }
 }
 
 /// What is asked of velero-operator. Nothing while a backup would hold no data: it would be the newest one. What was asked
 /// before is paused then, until somebody has done what is needed.
-fn requests(facts: &Facts, backup: &BackupSettings, start: &Start) -> Vec<Change> {
-    let paused_there = matches!(&facts.peers, Peers::Related(peers) if peers.data_unit_paused);
+fn requests(facts: &Facts, backup: &BackupSettings, start: &Start, elsewhere: bool) -> Vec<Change> {
+    let paused_there = match &facts.peers {
+        Peers::Related(peers) => match peers.data_unit_paused {
+            Some(paused) => paused,
+            // It has not been met yet: what was asked for stays.
+            None => return Vec::new(),
+        },
+        Peers::NoRelation | Peers::NotTracked => false,
+    };
     let spoilt = match start {
         Err(blocker) if blocker.reason.spoils_backups() => Some(blocker.needs_somebody),
-        _ => (paused_there || backup.elsewhere.is_some()).then_some(true),
+        _ => (paused_there || elsewhere).then_some(true),
     };
     match spoilt {
         Some(needs_somebody) => {
@@ -317,11 +322,35 @@ fn requests(facts: &Facts, backup: &BackupSettings, start: &Start) -> Vec<Change
     }
 }
 
+/// What is to rest though the options do not say what is to be asked for: the last request, paused.
+fn paused_as_they_are(facts: &Facts, validated: &ValidatedApp) -> Vec<Change> {
+    if validated.elsewhere.is_none() {
+        return Vec::new();
+    }
+    let paused = |(id, bag): (&String, &BTreeMap<String, String>)| {
+        let last = BackupRequest::from_databag(bag).ok()?;
+        let spec = last.spec().clone();
+        spec.schedule()?;
+        let model = last.model().unwrap_or(&facts.model);
+        let spec = spec.with_paused(true);
+        let paused = BackupRequest::new(last.app(), last.relation_name(), model, spec).ok()?;
+        Some(provider::changes(
+            &BTreeMap::from([(id.clone(), bag.clone())]),
+            &paused,
+        ))
+    };
+    facts
+        .backup_relations
+        .iter()
+        .filter_map(paused)
+        .flatten()
+        .collect()
+}
+
 /// Whether backups have to rest until somebody has done something.
 fn pauses(validated: &ValidatedApp, start: &Start) -> bool {
-    let backup = validated.backup.as_ref().and_then(|backup| backup.as_ref().ok());
     matches!(start, Err(blocker) if blocker.needs_somebody && blocker.reason.spoils_backups())
-        || backup.is_some_and(|backup| backup.elsewhere.is_some())
+        || validated.elsewhere.is_some()
 }
 
 /// What the unit saw in its volume, and what the leader writes down of it.

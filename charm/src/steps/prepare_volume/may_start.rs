@@ -160,9 +160,9 @@ pub fn may_be_seen(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlock
     }
     let (app, option) = (&facts.app, UNSAFE_MODE.name());
     Err(needs(
-        match holds_data(facts) {
-            true => Reason::NoVpn,
-            false => Reason::NoVpnYet,
+        match holds_nothing(facts) {
+            true => Reason::NoVpnYet,
+            false => Reason::NoVpn,
         },
         format!("stopped: no VPN hides its address; to run it without: juju config {app} {option}=true"),
     ))
@@ -291,6 +291,16 @@ fn holds_data(facts: &Facts) -> bool {
     )
 }
 
+fn holds_nothing(facts: &Facts) -> bool {
+    matches!(
+        facts.storage,
+        Storage::Mounted {
+            contents: Contents::Empty,
+            ..
+        }
+    )
+}
+
 fn is_whole(
     facts: &Facts,
     exchange: &Exchange,
@@ -355,13 +365,7 @@ fn may_be_empty(facts: &Facts, running: bool, situation: Situation) -> Result<()
 
 /// Whether the app had content that is not in the volume any more, and nobody gave it up.
 pub fn was_emptied(facts: &Facts) -> bool {
-    let is_empty = matches!(
-        facts.storage,
-        Storage::Mounted {
-            contents: Contents::Empty,
-            ..
-        }
-    );
+    let is_empty = holds_nothing(facts);
     let Peers::Related(peers) = &facts.peers else {
         return false;
     };

@@ -179,6 +179,12 @@ checks:
     assert_eq!(pebble.checks().unwrap()[1].successes, 0);
     assert_eq!(pebble.refresh_check("good").unwrap(), Ok(()));
     assert_eq!(pebble.checks().unwrap()[1].successes, 1);
+    // As many failures as it takes are down at once, and nobody has to wait for its time.
+    pebble.start_checks(&["bad"]).unwrap();
+    for _ in 0..3 {
+        assert!(pebble.refresh_check("bad").unwrap().is_err());
+    }
+    wait_for(pebble.as_ref(), "bad", CheckStatus::Down);
     // Started anew it has passed nothing.
     pebble.stop_checks(&["good"]).unwrap();
     pebble.start_checks(&["good"]).unwrap();
