@@ -200,9 +200,14 @@ fn a_new_revision_reaches_its_readers_and_frees_the_old_one() {
         secret: id.clone(),
         label: "theirs".to_owned(),
     };
+    // The owner hears of what it did itself.
+    let own = Event::SecretChanged {
+        secret: id.clone(),
+        label: "mine".to_owned(),
+    };
     assert_eq!(
         session.commit(&mut model).unwrap(),
-        [Change::event("velo/0", changed)]
+        [Change::event("probe/0", own), Change::event("velo/0", changed)]
     );
     assert_eq!(model.secrets[&id].latest(), 2);
     let mut session = config_changed(&model, "probe/0");

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// A unix socket's address holds 107 bytes. `/units/APP-0/containers/CONTAINER/pebble.socket` has to fit behind the root.
 const LONGEST_ROOT: usize = 40;
+/// The longest name of a unit that its folder has as it is.
+const LONGEST_UNIT: usize = 26;
 
 /// Where the files of units lie.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,9 +52,10 @@ impl Layout {
         let dashed = unit.replace('/', "-");
         match self {
             Layout::Host => {
-                let folder = state.join("units").join(&dashed);
+                let name = short_unit(&dashed);
+                let folder = state.join("units").join(&name);
                 // Sockets may be reached through a shorter name of the same folder.
-                let short = short_root(state).join("units").join(&dashed);
+                let short = short_root(state).join("units").join(&name);
                 UnitPaths {
                     charm: folder.join("charm"),
                     tools: folder.join("tools"),
@@ -97,6 +100,18 @@ pub(crate) fn short_root(state: &Path) -> PathBuf {
     std::env::temp_dir().join(format!("juju-sim-{:016x}", hasher.finish()))
 }
 
+/// The unit's name for folders, or its beginning and a digest when it is long: Juju takes applications of any length, the address of
+/// a socket has 107 bytes.
+fn short_unit(dashed: &str) -> String {
+    if dashed.len() <= LONGEST_UNIT {
+        return dashed.to_owned();
+    }
+    let mut hasher = DefaultHasher::new();
+    dashed.hash(&mut hasher);
+    let begin: String = dashed.chars().take(LONGEST_UNIT - 9).collect();
+    format!("{begin}-{:08x}", hasher.finish() & 0xffff_ffff)
+}
+
 /// The application of a unit: `radarr` of `radarr/0`.
 pub(crate) fn app_of(unit: &str) -> &str {
     unit.split_once('/').map_or(unit, |(app, _)| app)
@@ -117,6 +132,15 @@ mod tests {
         assert_eq!(paths.tools, Path::new("/var/lib/juju/tools/unit-radarr-0"));
         assert_eq!(paths.storage, Path::new("/var/lib/juju/storage"));
         assert_eq!(paths.containers, Path::new("/charm/containers"));
+    }
+
+    #[test]
+    fn sockets_of_a_unit_with_a_long_name_have_short_addresses_of_their_own() {
+        let container = "flaresolverr/pebble.socket";
+        let paths = |unit: &str| Layout::Host.unit(Path::new("/tmp/.tmpAbCdEf/juju"), unit);
+        let (one, other) = (format!("{}/0", "a".repeat(60)), format!("{}/1", "a".repeat(60)));
+        assert!(paths(&one).containers.join(container).as_os_str().len() < 107);
+        assert_ne!(paths(&one).folder, paths(&other).folder);
     }
 
     #[test]

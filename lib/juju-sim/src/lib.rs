@@ -48,6 +48,7 @@ pub mod cli;
 mod error;
 mod kubernetes;
 mod layout;
+mod names;
 mod pebble;
 mod pebble_news;
 mod simulation;

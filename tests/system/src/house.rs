@@ -39,6 +39,10 @@ pub struct Seen {
     pub secrets: usize,
     /// Whether Pebble says that the service runs.
     pub runs: bool,
+    /// The pod's annotations for Velero, with the model's folder as `DIR`.
+    pub marks: BTreeMap<String, String>,
+    /// The names of the pod's volumes.
+    pub volumes: Vec<String>,
     /// What the operator made: schedule and spec of each Schedule.
     pub schedules: Vec<velero_api::ScheduleSpec>,
 }
@@ -145,6 +149,18 @@ impl House {
             Some(key) => text.replace(key.as_str(), "KEY"),
             None => text,
         });
+        let pod = self.juju.pod(UNIT).context("the unit has no pod")?;
+        let volumes = pod["spec"]["volumes"].as_array().into_iter().flatten();
+        let volumes = volumes.filter_map(|volume| volume["name"].as_str().map(str::to_owned));
+        let annotations = pod["metadata"]["annotations"].as_object();
+        let folder = self.folder.path().display().to_string();
+        let marks = annotations.into_iter().flatten();
+        let marks = marks
+            .filter(|(name, _)| name.contains("velero.io/"))
+            .map(|(name, value)| {
+                let value = value.as_str().unwrap_or_default();
+                (name.clone(), value.replace(&folder, "DIR"))
+            });
         let schedules = self
             .juju
             .schedules()
@@ -162,6 +178,8 @@ impl House {
             config_xml,
             secrets: self.juju.model().secrets.len(),
             runs: self.runs()?,
+            marks: marks.collect(),
+            volumes: volumes.collect(),
             schedules,
         })
     }

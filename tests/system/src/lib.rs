@@ -3,3 +3,4 @@
 pub mod binaries;
 pub mod house;
 pub mod radarr;
+pub mod storage_charm;

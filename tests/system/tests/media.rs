@@ -2,54 +2,23 @@
 //! stand-in here; that the workload sees the files, and what Velero makes of the label, is shown on a real one.
 #![cfg(test)]
 
-use std::os::unix::fs::PermissionsExt;
-
 use juju_charm::pebble::{Client, Pebble};
-use juju_sim::{ClusterOptions, Deploy, OperatorOptions, Options};
+use juju_sim::{ClusterOptions, OperatorOptions, Options};
 use serde_json::{Map, Value};
 use system_tests::house::{House, UNIT};
+use system_tests::storage_charm;
 
 const OUT: &str = "backup.velero.io/backup-volumes-excludes";
 const VOLUME: &str = "media-storage";
 const KEPT_OUT: &str = "velero.io/exclude-from-backup";
 const BY_US: &str = "configuratarr/excluded-for";
 
-/// A charm that says over the relation what its option `config` holds.
-const METADATA: &str = "name: storage
-summary: provides media
-description: provides media
-provides:
-  media-storage:
-    interface: media-storage
-";
-const CONFIG: &str = "options:
-  config:
-    type: string
-    default: \"\"
-";
-const DISPATCH: &str = "#!/bin/sh
-set -eu
-if test \"$(is-leader)\" != True; then exit 0; fi
-case $JUJU_DISPATCH_PATH in *-broken) exit 0;; esac
-for relation in $(relation-ids media-storage); do
-  relation-set -r \"$relation\" --app \"config=$(config-get config)\"
-done
-";
-
-/// The ids that the test may give files to: only root may give them to others.
 fn ids() -> (u32, u32) {
-    let own = std::fs::metadata("/proc/self").unwrap();
-    use std::os::unix::fs::MetadataExt;
-    if own.uid() == 0 {
-        (3456, 3457)
-    } else {
-        (own.uid(), own.gid())
-    }
+    storage_charm::ids().unwrap()
 }
 
 fn config(claim: &str, path: &str) -> String {
-    let (uid, gid) = ids();
-    format!(r#"{{"pvc_name":"{claim}","mount_path":"{path}","puid":{uid},"pgid":{gid}}}"#)
+    storage_charm::config(claim, path).unwrap()
 }
 
 /// Radarr with backups, related to a charm that says `config`. The claims `films` and `shows` are there.
@@ -65,19 +34,7 @@ fn house(trust: bool, config: &str) -> House {
         .deploy_velero_operator(OperatorOptions::default())
         .unwrap();
     house.juju.integrate("radarr", "velero-operator").unwrap();
-    let charm = house.charm_dir().with_file_name("storage");
-    std::fs::create_dir(&charm).unwrap();
-    for (name, text) in [
-        ("metadata.yaml", METADATA),
-        ("config.yaml", CONFIG),
-        ("dispatch", DISPATCH),
-    ] {
-        std::fs::write(charm.join(name), text).unwrap();
-    }
-    let executable = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(charm.join("dispatch"), executable).unwrap();
-    let mut storage = Deploy::new("storage", &charm);
-    storage.config.insert("config".to_owned(), config.to_owned());
+    let storage = storage_charm::deploy(&house.charm_dir().with_file_name("storage"), config).unwrap();
     house.juju.deploy(storage).unwrap();
     house.juju.integrate("radarr", "storage").unwrap();
     house

@@ -197,7 +197,8 @@ fn store_databags(session: &HookSession, model: &mut Model, changes: &mut Vec<Ch
     }
 }
 
-/// Compares the secrets with what they were: readers hear of a new revision, owners of one that nobody reads any more.
+/// Compares the secrets with what they were: readers hear of a new revision, owners of one that nobody reads any more. In 4.0
+/// owners hear of a new revision of their own too (seen on 4.0.14).
 pub(crate) fn secret_changes(
     old: &BTreeMap<String, Secret>,
     model: &mut Model,
@@ -209,12 +210,30 @@ pub(crate) fn secret_changes(
         .iter()
         .filter_map(|(name, application)| Some((name.clone(), application.leader.clone()?)))
         .collect();
+    let tells_managers = !model.juju_version.is_3();
     for secret in model.secrets.values_mut() {
         let latest = secret.latest();
         let before = old.get(&secret.id).map_or(0, Secret::latest);
+        let manager = match &secret.owner {
+            SecretOwner::Unit(unit) => Some(unit),
+            SecretOwner::Application(application) => leaders.get(application),
+            SecretOwner::Model => None,
+        };
         if latest > before {
+            if let Some(manager) = manager.filter(|_| tells_managers && before > 0) {
+                let consumer = secret.consumers.get(manager).map(|consumer| &consumer.label);
+                let event = Event::SecretChanged {
+                    secret: secret.id.clone(),
+                    label: consumer
+                        .filter(|label| !label.is_empty())
+                        .unwrap_or(&secret.label)
+                        .clone(),
+                };
+                changes.push(Change::event(manager, event));
+            }
             for (reader, consumer) in &secret.consumers {
-                if consumer.revision < latest && Some(reader.as_str()) != writer {
+                let is_told = tells_managers && before > 0 && Some(reader) == manager;
+                if consumer.revision < latest && Some(reader.as_str()) != writer && !is_told {
                     let event = Event::SecretChanged {
                         secret: secret.id.clone(),
                         label: consumer.label.clone(),
@@ -223,11 +242,6 @@ pub(crate) fn secret_changes(
                 }
             }
         }
-        let manager = match &secret.owner {
-            SecretOwner::Unit(unit) => Some(unit),
-            SecretOwner::Application(application) => leaders.get(application),
-            SecretOwner::Model => None,
-        };
         for (number, revision) in &mut secret.revisions {
             let read = secret
                 .consumers

@@ -127,7 +127,7 @@ impl Secret {
     }
 
     /// Whether the unit manages the secret: it owns it, or leads the application that does.
-    pub(crate) fn is_managed_by(&self, model: &Model, unit: &str) -> bool {
+    pub fn is_managed_by(&self, model: &Model, unit: &str) -> bool {
         match &self.owner {
             SecretOwner::Unit(owner) => owner == unit,
             SecretOwner::Application(owner) => owner == application_name(unit) && model.is_leader(unit),
@@ -136,7 +136,7 @@ impl Secret {
     }
 
     /// Whether the unit or its application owns the secret.
-    pub(crate) fn is_owned_by(&self, unit: &str) -> bool {
+    pub fn is_owned_by(&self, unit: &str) -> bool {
         match &self.owner {
             SecretOwner::Unit(owner) => owner == unit,
             SecretOwner::Application(owner) => owner == application_name(unit),

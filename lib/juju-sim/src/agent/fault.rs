@@ -11,15 +11,21 @@ pub struct Fault {
     pub at: At,
     /// What happens.
     pub effect: Effect,
+    /// Whether a kill takes the whole pod along, as the end of a node does: Juju runs the hook again in a new one.
+    #[serde(default)]
+    pub with_pod: bool,
 }
 
-/// The hook-tool call at which a fault happens.
+/// The moment of a dispatch at which a fault happens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum At {
     /// The n-th call of any tool, counted from 1.
     Call(usize),
     /// The first call of this tool.
     Tool(String),
+    /// The n-th request to Kubernetes that changes something, counted from 1. It can be cut off, and not made to fail:
+    /// [`ClusterOptions`](crate::ClusterOptions) does that.
+    Write(usize),
 }
 
 /// What happens at that call.
@@ -39,22 +45,33 @@ pub enum Effect {
 }
 
 impl Fault {
-    /// Kills the unit's next dispatch before its n-th hook-tool call takes effect.
-    pub fn kill_before(call: usize) -> Fault {
+    fn new(at: At, effect: Effect) -> Fault {
         Fault {
             path: None,
-            at: At::Call(call),
-            effect: Effect::KillBefore,
+            at,
+            effect,
+            with_pod: false,
         }
+    }
+
+    /// Kills the unit's next dispatch before its n-th hook-tool call takes effect.
+    pub fn kill_before(call: usize) -> Fault {
+        Fault::new(At::Call(call), Effect::KillBefore)
     }
 
     /// Kills the unit's next dispatch after its n-th hook-tool call took effect.
     pub fn kill_after(call: usize) -> Fault {
-        Fault {
-            path: None,
-            at: At::Call(call),
-            effect: Effect::KillAfter,
-        }
+        Fault::new(At::Call(call), Effect::KillAfter)
+    }
+
+    /// Kills the unit's next dispatch before its n-th change of an object in Kubernetes takes effect.
+    pub fn kill_before_write(write: usize) -> Fault {
+        Fault::new(At::Write(write), Effect::KillBefore)
+    }
+
+    /// Kills the unit's next dispatch after its n-th change of an object in Kubernetes took effect.
+    pub fn kill_after_write(write: usize) -> Fault {
+        Fault::new(At::Write(write), Effect::KillAfter)
     }
 
     /// Makes the first call of `tool` in the unit's next dispatch that reaches it fail with exit code 1.
@@ -63,11 +80,13 @@ impl Fault {
             code: 1,
             stderr: stderr.to_owned(),
         };
-        Fault {
-            path: None,
-            at: At::Tool(tool.to_owned()),
-            effect,
-        }
+        Fault::new(At::Tool(tool.to_owned()), effect)
+    }
+
+    /// The same kill, of the whole pod.
+    pub fn with_pod(mut self) -> Fault {
+        self.with_pod = true;
+        self
     }
 
     /// The same fault, for the next dispatch of this path only, for example `hooks/update-status`.
@@ -84,6 +103,7 @@ impl Fault {
         match &self.at {
             At::Call(wanted) => *wanted == call,
             At::Tool(wanted) => wanted == tool,
+            At::Write(_) => false,
         }
     }
 }

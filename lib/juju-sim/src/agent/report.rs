@@ -59,6 +59,9 @@ pub struct DispatchReport {
     pub exit: Exit,
     /// Every hook tool that it called, in order.
     pub tools: Vec<ToolCall>,
+    /// How many requests it made to the stand-in Kubernetes that change something.
+    #[serde(default)]
+    pub cluster_writes: usize,
     /// Time from start to end.
     pub wall: Duration,
     /// Processor time in user mode, of the process and its ended children.

@@ -1,7 +1,8 @@
 //! Which event a unit runs next. Pure: a model and an agent's memory in, an event out.
 //!
 //! Juju's resolvers (`internal/worker/uniter/resolver.go` and its neighbours in juju/juju) compare what the controller
-//! says with what the unit has seen, too. The order is the one that was recorded from Juju 4.0.15.
+//! says with what the unit has seen, too. The order is the one that was recorded from Juju 4.0.15, and what it does at times
+//! is in [`Liberties`].
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
@@ -12,10 +13,14 @@ use juju_hook_tools::model::{Databag, Model, Relation, application_name};
 
 use super::state::{AgentState, RelationSeen};
 use super::told::{configuration, remote_application_bag};
-use crate::simulation::StartOrder;
+use crate::simulation::{Liberties, Options, StartOrder};
+
+/// The revision that `secret-add` makes.
+const FIRST_REVISION: u32 = 1;
 
 /// The event that is due for the unit; none if it has nothing to do.
-pub(crate) fn next_event(model: &Model, unit: &str, state: &AgentState, order: StartOrder) -> Option<Event> {
+pub(crate) fn next_event(model: &Model, unit: &str, state: &AgentState, options: &Options) -> Option<Event> {
+    let liberties = options.liberties;
     if state.failed.is_some() || state.removed {
         return None;
     }
@@ -31,9 +36,17 @@ pub(crate) fn next_event(model: &Model, unit: &str, state: &AgentState, order: S
     created(model, unit, state)
         .or_else(|| leaving(model, unit, state))
         .or_else(|| elected(model, unit, state))
-        .or_else(|| in_order(model, unit, state, order))
+        .or_else(|| in_order(model, unit, state, options))
         .or_else(|| secrets(model, unit, state))
         .or_else(|| state.queue.first().cloned())
+        .or_else(|| late_configuration(model, unit, state, liberties))
+}
+
+/// config-changed where Juju takes the liberty to let it come late.
+fn late_configuration(model: &Model, unit: &str, state: &AgentState, liberties: Liberties) -> Option<Event> {
+    let differs = state.config.as_ref() != Some(&configuration(model, unit));
+    (liberties.config_changed_late_and_twice && (differs || state.config_again))
+        .then_some(Event::ConfigChanged)
 }
 
 /// The units at the other end, with their bags.
@@ -107,13 +120,14 @@ fn elected(model: &Model, unit: &str, state: &AgentState) -> Option<Event> {
     (model.is_leader(unit) && !state.leader).then_some(Event::LeaderElected)
 }
 
-fn in_order(model: &Model, unit: &str, state: &AgentState, order: StartOrder) -> Option<Event> {
+fn in_order(model: &Model, unit: &str, state: &AgentState, options: &Options) -> Option<Event> {
+    let (order, liberties) = (options.start_order, options.liberties);
     let pebble = || pebble_ready(state);
     let storage = || storage_attached(model, unit, state);
-    let start = || configure_and_start(model, unit, state);
+    let start = || configure_and_start(model, unit, state, liberties);
     let joined = || {
         if state.started {
-            joined(model, unit, state)
+            joined(model, unit, state, liberties)
         } else {
             None
         }
@@ -168,7 +182,10 @@ fn storage_attached(model: &Model, unit: &str, state: &AgentState) -> Option<Eve
     })
 }
 
-fn configure_and_start(model: &Model, unit: &str, state: &AgentState) -> Option<Event> {
+fn configure_and_start(model: &Model, unit: &str, state: &AgentState, liberties: Liberties) -> Option<Event> {
+    if state.started && liberties.config_changed_late_and_twice {
+        return None;
+    }
     if state.config.as_ref() != Some(&configuration(model, unit)) {
         return Some(Event::ConfigChanged);
     }
@@ -176,10 +193,23 @@ fn configure_and_start(model: &Model, unit: &str, state: &AgentState) -> Option<
 }
 
 /// Units that have come, and bags that differ. A unit's first relation-changed follows its relation-joined at once.
-fn joined(model: &Model, unit: &str, state: &AgentState) -> Option<Event> {
+fn joined(model: &Model, unit: &str, state: &AgentState, liberties: Liberties) -> Option<Event> {
     relations(model, unit, state)
         .filter(|(relation, _)| !relation.dying)
         .find_map(|(relation, seen)| {
+            let of_application = || {
+                (remote_application_bag(relation, unit) != seen.application).then_some(
+                    Event::RelationChanged {
+                        relation: relation.id,
+                        remote_unit: None,
+                    },
+                )
+            };
+            if liberties.application_data_first
+                && let Some(event) = of_application()
+            {
+                return Some(event);
+            }
             for (name, bag) in members(relation, unit) {
                 match seen.members.get(&name) {
                     None => {
@@ -197,31 +227,32 @@ fn joined(model: &Model, unit: &str, state: &AgentState) -> Option<Event> {
                     Some(_) => {}
                 }
             }
-            (remote_application_bag(relation, unit) != seen.application).then_some(Event::RelationChanged {
-                relation: relation.id,
-                remote_unit: None,
-            })
+            of_application()
         })
 }
 
-/// A secret that the unit reads has a newer revision than the one it was told of.
+/// A secret that the unit reads has a newer revision than the one it was told of. Juju 4.0 tells whoever manages a secret too, even
+/// of its own revisions: seen on 4.0.14.
 fn secrets(model: &Model, unit: &str, state: &AgentState) -> Option<Event> {
     model.secrets.values().find_map(|secret| {
-        let reader = secret.consumers.get(unit)?;
-        let told = state
-            .secrets
-            .get(&secret.id)
-            .copied()
-            .unwrap_or(reader.revision)
-            .max(reader.revision);
+        let reader = secret.consumers.get(unit);
+        let manages = !model.juju_version.is_3() && secret.is_managed_by(model, unit);
+        let (seen, label) = match reader {
+            Some(reader) if manages && reader.label.is_empty() => (reader.revision, &secret.label),
+            Some(reader) => (reader.revision, &reader.label),
+            None if manages => (FIRST_REVISION, &secret.label),
+            None => return None,
+        };
+        let told = state.secrets.get(&secret.id).copied().unwrap_or(seen).max(seen);
         (secret.latest() > told).then(|| Event::SecretChanged {
             secret: secret.id.clone(),
-            label: reader.label.clone(),
+            label: label.clone(),
         })
     })
 }
 
-/// Teardown, as recorded: storage-detaching, departed, broken, stop, remove.
+/// Teardown, as recorded: storage-detaching, departed, broken, stop, remove. A pod that is lost meanwhile comes back: start and
+/// pebble-ready then come between departed and broken, as was seen on 4.0.14.
 fn dying(model: &Model, unit: &str, state: &AgentState) -> Option<Event> {
     if let Some(storage) = state.storages.iter().next() {
         return Some(Event::StorageDetaching {
@@ -235,6 +266,13 @@ fn dying(model: &Model, unit: &str, state: &AgentState) -> Option<Event> {
                 remote_unit: name.clone(),
                 departing_unit: unit.to_owned(),
             });
+        }
+        if state.revived
+            && let Some(event) = (!state.started)
+                .then_some(Event::Start)
+                .or_else(|| pebble_ready(state))
+        {
+            return Some(event);
         }
         if let Some(relation) = model.relations.get(id).filter(|_| seen.created) {
             return Some(broken(model, relation, unit));

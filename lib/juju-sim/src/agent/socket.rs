@@ -169,7 +169,8 @@ fn answer(hook: &mut Running, request: &Request) -> Option<Reply> {
     reply
 }
 
-fn kill(group: &AtomicI32) {
+/// SIGKILL to a dispatch's process group, as soon as there is one.
+pub(crate) fn kill(group: &AtomicI32) {
     loop {
         if let Some(group) = Pid::from_raw(group.load(Ordering::SeqCst)) {
             let _ = kill_process_group(group, Signal::KILL);

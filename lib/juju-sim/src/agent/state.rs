@@ -26,6 +26,10 @@ pub(crate) struct AgentState {
     pub leader: bool,
     /// Options, trust and address that config-changed has seen.
     pub config: Option<Value>,
+    /// config-changed is due once more, though nothing differs: a liberty of Juju's.
+    pub config_again: bool,
+    /// The pod of a unit that goes was replaced: it starts once more in between.
+    pub revived: bool,
     pub relations: BTreeMap<u32, RelationSeen>,
     /// Storage that storage-attached has run for.
     pub storages: BTreeSet<String>,
@@ -69,6 +73,8 @@ impl AgentState {
         self.containers.clear();
         self.queue.clear();
         self.upgrade = self.installed;
+        self.config_again = false;
+        self.revived = self.dying;
     }
 }
 
@@ -81,7 +87,13 @@ impl AgentState {
             Event::Stop => self.stopped = self.dying,
             Event::Remove => self.removed = true,
             Event::UpgradeCharm => self.upgrade = false,
-            Event::LeaderElected => self.leader = true,
+            Event::LeaderElected => {
+                self.leader = true;
+                // It is told of what comes, and not of what its predecessors made.
+                let own = before.secrets.values().filter(|secret| secret.is_owned_by(unit));
+                self.secrets
+                    .extend(own.map(|secret| (secret.id.clone(), secret.latest())));
+            }
             Event::ConfigChanged => self.config = Some(configuration(before, unit)),
             Event::StorageAttached { storage } => _ = self.storages.insert(storage.clone()),
             Event::StorageDetaching { storage } => _ = self.storages.remove(storage),

@@ -34,8 +34,14 @@ enum Verb {
     Inject {
         unit: String,
         /// At its n-th hook-tool call.
-        #[arg(long, conflicts_with = "tool")]
+        #[arg(long, conflicts_with_all = ["tool", "write"])]
         call: Option<usize>,
+        /// At its n-th change of an object in Kubernetes.
+        #[arg(long, conflicts_with = "tool")]
+        write: Option<usize>,
+        /// A kill takes the whole pod along.
+        #[arg(long)]
+        with_pod: bool,
         /// At its first call of this tool.
         #[arg(long)]
         tool: Option<String>,
@@ -143,14 +149,21 @@ pub(crate) fn run(sim: Sim) -> Answer {
         Verb::Inject {
             unit,
             call,
+            write,
+            with_pod,
             tool,
             path,
             effect,
         } => {
-            let at = match (call, tool) {
-                (Some(call), None) => At::Call(call),
-                (None, Some(tool)) => At::Tool(tool),
-                _ => return Err(Error::Usage("name the call by --call or --tool".to_owned())),
+            let at = match (call, tool, write) {
+                (Some(call), None, None) => At::Call(call),
+                (None, Some(tool), None) => At::Tool(tool),
+                (None, None, Some(write)) => At::Write(write),
+                _ => {
+                    return Err(Error::Usage(
+                        "name the moment by --call, --tool or --write".to_owned(),
+                    ));
+                }
             };
             let effect = match effect.as_str() {
                 "kill-before" => Effect::KillBefore,
@@ -160,7 +173,13 @@ pub(crate) fn run(sim: Sim) -> Answer {
                     stderr: format!("ERROR {text}"),
                 },
             };
-            open(&ANY)?.inject(&unit, Fault { path, at, effect })?;
+            let fault = Fault {
+                path,
+                at,
+                effect,
+                with_pod,
+            };
+            open(&ANY)?.inject(&unit, fault)?;
         }
         Verb::Kubectl(KubectlVerb::Get { what, output }) => get(&what, output)?,
         Verb::OperatorWarnings => {

@@ -213,6 +213,17 @@ fn application(simulation: &Simulation, app: &str) -> Result<Application> {
     })
 }
 
+/// As much of a message as a table shows: `maxMessageLength` and `ellipsis` in `cmd/juju/status/output_tabular.go` of juju/juju.
+fn in_a_line(message: &str) -> String {
+    const LONGEST: usize = 120;
+    const ELLIPSIS: &str = "...";
+    if message.chars().count() <= LONGEST {
+        return message.to_owned();
+    }
+    let begin: String = message.chars().take(LONGEST - ELLIPSIS.len()).collect();
+    begin + ELLIPSIS
+}
+
 impl Status {
     /// As tables, for people.
     pub fn tables(&self, with_relations: bool) -> String {
@@ -242,6 +253,7 @@ impl Status {
         let mut relations = vec![row(&["Endpoint", "Related application", "Interface"])];
         for (name, app) in &self.applications {
             let status = &app.application_status;
+            let message = in_a_line(&status.message);
             apps.push(row(&[
                 name,
                 &app.version,
@@ -251,7 +263,7 @@ impl Status {
                 &app.charm_rev.to_string(),
                 &app.address,
                 "no",
-                &status.message,
+                &message,
             ]));
             for (name, unit) in &app.units {
                 units.push(row(&[
@@ -260,7 +272,7 @@ impl Status {
                     &unit.juju_status.current,
                     &unit.address,
                     &unit.open_ports.join(","),
-                    &unit.workload_status.message,
+                    &in_a_line(&unit.workload_status.message),
                 ]));
             }
             for (endpoint, related) in &app.relations {

@@ -8,6 +8,8 @@
 //! juju/juju for the Role.
 
 mod accounts;
+mod kill;
+mod limits;
 mod names;
 mod objects;
 mod patch;
@@ -21,6 +23,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+pub(crate) use kill::PlannedKill;
+pub(crate) use limits::{NoPods, no_namespace};
 pub(crate) use objects::{PodParts, StorageParts};
 pub(crate) use server::Server;
 pub(crate) use velero::VeleroObjects;
@@ -41,6 +45,9 @@ pub struct ClusterOptions {
     pub pods_may_be_patched: bool,
     /// Whether applications with trust may patch claims, as their Role allows; `false` stands for a stricter policy.
     pub claims_may_be_patched: bool,
+    /// Whether there are pods for applications whose names are too long for Kubernetes. No Kubernetes does that today; with it a
+    /// test can see what a charm makes of every name that Juju takes.
+    pub pods_of_long_names: bool,
     /// Whether the cluster knows Velero's resources.
     pub velero: bool,
     /// Whether anybody answers.
@@ -56,6 +63,7 @@ impl Default for ClusterOptions {
             node_agent: true,
             pods_may_be_patched: true,
             claims_may_be_patched: true,
+            pods_of_long_names: false,
             velero: true,
             answers: true,
         }
@@ -87,6 +95,13 @@ pub struct ClusterRequest {
     pub status: u16,
 }
 
+impl ClusterRequest {
+    /// Whether it asks for a change.
+    pub fn is_write(&self) -> bool {
+        self.method != "GET"
+    }
+}
+
 /// The objects, and who may do what with them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -105,6 +120,9 @@ pub(crate) struct Objects {
     /// Applications with trust.
     pub trusted: BTreeSet<String>,
     pub requests: Vec<ClusterRequest>,
+    /// The dispatch that is to be cut off at one of its writes.
+    #[serde(skip)]
+    pub kill: Option<PlannedKill>,
 }
 
 /// The objects, shared with the thread that answers requests.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::limits::{NoPods, no_pods};
 use super::names::{REVISION, revision, suffix, volume_name};
 use super::{Objects, VolumeKind};
 use crate::layout::app_of;
@@ -76,6 +77,24 @@ impl Objects {
             "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": {"phase": "Running"},
         });
         self.pods.insert(name, pod);
+    }
+
+    /// Why an application gets no pods; none if it does.
+    pub fn no_pods(&self, parts: &PodParts) -> Option<NoPods> {
+        if self.options.pods_of_long_names {
+            return None;
+        }
+        let template = self
+            .stateful_sets
+            .get(parts.app())
+            .map(|set| &set["spec"]["template"]);
+        let revision = revision(parts.app(), template.unwrap_or(&Value::Null));
+        let storages: Vec<&str> = parts
+            .storage
+            .iter()
+            .map(|storage| storage.name.as_str())
+            .collect();
+        no_pods(parts.app(), &revision, &storages)
     }
 
     /// Removes a pod and its claims, as Juju 4.0 does with a unit that goes.

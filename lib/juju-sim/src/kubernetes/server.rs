@@ -126,6 +126,13 @@ async fn answer(objects: &SharedObjects, request: Request<Incoming>) -> Response
         .map(|(app, number)| format!("{app}/{number}"));
     let path = head.uri.path().to_owned();
     let mut objects = objects.lock();
+    let writer = unit.as_deref().filter(|_| head.method != Method::GET);
+    let kill = writer.and_then(|unit| objects.kill.take_if(|kill| kill.is_due(unit)));
+    if let Some(kill) = kill.as_ref().filter(|kill| !kill.after) {
+        kill.strike();
+        // Nobody reads it any more.
+        return Response::new(Full::default());
+    }
     let (status, mut object) = match &unit {
         None => refusal(
             StatusCode::UNAUTHORIZED,
@@ -148,6 +155,9 @@ async fn answer(objects: &SharedObjects, request: Request<Incoming>) -> Response
         path,
         status: status.as_u16(),
     });
+    if let Some(kill) = kill {
+        kill.strike();
+    }
     if header("accept").contains("as=PartialObjectMetadata") && status.is_success() {
         object = metadata_only(object);
     }

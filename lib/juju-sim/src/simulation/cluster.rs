@@ -1,13 +1,25 @@
 //! Keeps the stand-in Kubernetes in step with the model: a pod for each unit, its claims, who is trusted.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI32;
 
 use serde_json::Value;
 
 use super::Simulation;
-use crate::agent::{DispatchReport, ToolCall};
+use crate::agent::{At, DispatchReport, Effect, Fault, ToolCall};
 use crate::error::{Error, Result};
-use crate::kubernetes::{ClusterOptions, ClusterRequest, PodParts, Server, StorageParts};
+use crate::kubernetes::{
+    ClusterOptions, ClusterRequest, NoPods, PlannedKill, PodParts, Server, StorageParts,
+};
+
+/// A dispatch that may write to the cluster.
+pub(crate) struct Writes {
+    /// How many requests there were before it.
+    before: usize,
+    /// Whether it is to be cut off at a write.
+    is_kill_planned: bool,
+}
 
 impl Simulation {
     /// The pod of a unit as the stand-in Kubernetes has it; none in a real pod.
@@ -151,6 +163,44 @@ impl Simulation {
             let app = juju_hook_tools::model::application_name(&report.unit);
             self.state.cluster.lock().put_secret_consumer(app);
         }
+    }
+
+    /// Lets a fault happen at the dispatch's writes, if it is meant for one.
+    pub(crate) fn begin_writes(&self, unit: &str, fault: Option<&Fault>, group: &Arc<AtomicI32>) -> Writes {
+        let mut objects = self.state.cluster.lock();
+        objects.kill = fault.and_then(|fault| match (&fault.at, &fault.effect) {
+            (At::Write(write), effect @ (Effect::KillBefore | Effect::KillAfter)) => Some(PlannedKill {
+                unit: unit.to_owned(),
+                write: *write,
+                after: *effect == Effect::KillAfter,
+                group: Arc::clone(group),
+            }),
+            (At::Write(_), Effect::Fail { .. }) | (At::Call(_) | At::Tool(_), _) => None,
+        });
+        Writes {
+            before: objects.requests.len(),
+            is_kill_planned: objects.kill.is_some(),
+        }
+    }
+
+    /// How many writes the dispatch made since then, and whether it was cut off at one of them.
+    pub(crate) fn end_writes(&self, unit: &str, begun: &Writes) -> (usize, bool) {
+        let mut objects = self.state.cluster.lock();
+        let requests = objects.requests.iter().skip(begun.before);
+        let writes = requests.filter(|request| request.unit == unit && request.is_write());
+        let writes = writes.count();
+        (writes, begun.is_kill_planned && objects.kill.take().is_none())
+    }
+
+    /// Why Kubernetes makes no pod of a unit of a charm; none if it does.
+    pub(crate) fn no_pods(&self, unit: &str) -> Option<NoPods> {
+        let app = juju_hook_tools::model::application_name(unit);
+        // In a real pod Kubernetes is real too.
+        if self.state.options.layout.is_pod() || !self.state.apps.contains_key(app) {
+            return None;
+        }
+        let parts = self.pod_parts(unit);
+        self.state.cluster.lock().no_pods(&parts)
     }
 
     pub(crate) fn put_pod(&mut self, unit: &str) {

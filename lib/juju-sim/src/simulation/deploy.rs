@@ -13,12 +13,16 @@ use super::store::AppRecord;
 use super::{Deploy, Simulation, Workload};
 use crate::agent::{AgentSocket, AgentState};
 use crate::error::{Error, Result};
+use crate::kubernetes::NoPods;
+use crate::names;
 
 impl Simulation {
     /// Deploys a charm folder and runs its first events.
     ///
     /// # Errors
-    /// When the folder holds no charm, the name is taken, or an option or container is not the charm's.
+    /// When the folder holds no charm, Juju would refuse the name, the name is taken, or an option or container is not the
+    /// charm's. A name that is too long for Kubernetes is no error, as in Juju: the application has no pods, and its status says
+    /// so.
     pub fn deploy(&mut self, deploy: Deploy) -> Result<()> {
         let folder = charm_folder::read(&deploy.charm_dir)?;
         let app = if deploy.app.is_empty() {
@@ -26,6 +30,7 @@ impl Simulation {
         } else {
             deploy.app.clone()
         };
+        names::check_application(&app)?;
         if let Some(unknown) = deploy
             .workloads
             .keys()
@@ -151,7 +156,9 @@ impl Simulation {
         };
         self.state.apps.insert(app.to_owned(), record);
         self.put_stateful_set(app);
-        for unit in self.units(app) {
+        let mut units = self.units(app);
+        units.retain(|unit| self.state.agents.contains_key(unit));
+        for unit in units {
             self.replace_pod(&unit, true)?;
         }
         self.settle()
@@ -187,6 +194,10 @@ impl Simulation {
             application.next_unit = number;
         }
         let unit = self.state.model.add_unit(app).map_err(refusal)?;
+        if self.no_pods(&unit).is_some() {
+            // Without a pod there is no agent.
+            return Ok(());
+        }
         self.state.agents.insert(unit.clone(), AgentState::default());
         let paths = self.paths(&unit);
         if !self.state.options.layout.is_pod() {
@@ -362,10 +373,17 @@ impl Simulation {
     }
 
     pub(crate) fn known_unit(&self, unit: &str) -> Result<()> {
-        match self.state.agents.contains_key(unit) {
-            true => Ok(()),
-            false => Err(Error::refused(format!("unit {unit:?} not found"))),
+        if self.state.agents.contains_key(unit) {
+            return Ok(());
         }
+        Err(Error::refused(match self.no_pods(unit) {
+            Some(NoPods::Refused(reason) | NoPods::NeverMade(reason))
+                if self.state.model.units.contains_key(unit) =>
+            {
+                format!("unit {unit:?} has no pod: {reason}")
+            }
+            Some(_) | None => format!("unit {unit:?} not found"),
+        }))
     }
 
     /// As [`Simulation::known_unit`], and its pod is this one.

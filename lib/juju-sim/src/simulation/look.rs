@@ -11,6 +11,7 @@ use super::deploy::not_found;
 use super::{Simulation, StatusInfo, UnitStatus};
 use crate::agent::DispatchReport;
 use crate::error::{Error, Result};
+use crate::kubernetes::NoPods;
 
 impl Simulation {
     /// What `juju status` says of a unit.
@@ -22,6 +23,11 @@ impl Simulation {
         let stored = stored.ok_or_else(|| Error::refused(format!("unit {unit:?} not found")))?;
         let mut workload = status_info(&stored.status);
         let agent = self.state.agents.get(unit);
+        let has_no_pod = agent.is_none() && self.no_pods(unit).is_some();
+        if has_no_pod {
+            workload.current = Status::Waiting.as_str().to_owned();
+            workload.message = "installing agent".to_owned();
+        }
         if let Some(failed) = agent.and_then(|agent| agent.failed.as_ref()) {
             workload.current = Status::Error.as_str().to_owned();
             workload.message = format!("hook failed: {:?}", failed.name(&self.state.model, unit));
@@ -30,7 +36,7 @@ impl Simulation {
         Ok(UnitStatus {
             workload,
             agent: StatusInfo {
-                current: "idle".to_owned(),
+                current: if has_no_pod { "allocating" } else { "idle" }.to_owned(),
                 message: String::new(),
                 since,
             },
@@ -57,6 +63,19 @@ impl Simulation {
             .applications
             .get(app)
             .ok_or_else(|| not_found(app))?;
+        if let Some(unit) = self.units(app).first()
+            && let Some(problem) = self.no_pods(unit)
+        {
+            let (current, message) = match problem {
+                NoPods::Refused(reason) => (Status::Error, reason),
+                NoPods::NeverMade(_) => (Status::Waiting, "waiting for units to settle down".to_owned()),
+            };
+            return Ok(StatusInfo {
+                current: current.as_str().to_owned(),
+                message,
+                since: application.status.as_ref().map_or(0, |status| status.since),
+            });
+        }
         if let Some(set) = application
             .status
             .as_ref()

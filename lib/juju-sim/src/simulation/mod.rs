@@ -24,8 +24,9 @@ use juju_hook_tools::model::Model;
 
 use crate::agent::{AgentSocket, DispatchReport};
 use crate::error::{Error, Result};
-use crate::kubernetes::Server;
+use crate::kubernetes::{Server, no_namespace};
 use crate::layout::{UnitPaths, app_of, short_root};
+use crate::names;
 use charm_folder::{link, remove_file, remove_folder};
 use containers::Children;
 use store::{State, Store};
@@ -52,9 +53,14 @@ impl Simulation {
     /// Makes a new, empty model in `dir`, which is created; an earlier simulation in it goes away.
     ///
     /// # Errors
-    /// When the folder holds something else, is used by another process or cannot be written, or when there is no
-    /// `juju-sim` executable.
+    /// When Juju or Kubernetes would refuse the model's name, when the folder holds something else, is used by another process or
+    /// cannot be written, or when there is no `juju-sim` executable.
     pub fn create(dir: impl AsRef<Path>, options: Options) -> Result<Simulation> {
+        names::check_model(&options.model)?;
+        // In a real pod there is a real namespace already.
+        if let Some(problem) = no_namespace(&options.model).filter(|_| !options.layout.is_pod()) {
+            return Err(Error::refused(problem));
+        }
         let store = Store::lock(dir.as_ref())?;
         let executable = find_executable(options.executable.as_deref())?;
         let earlier = store.load()?;

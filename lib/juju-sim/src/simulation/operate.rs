@@ -1,23 +1,33 @@
 //! What a user does to a model that runs: relations, options, trust, leaders, secrets, faults.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use juju_hook_tools::model::application_name;
+use juju_hook_tools::model::{ModelError, Relation, application_name};
 
 use super::Simulation;
 use super::charm_folder::remove_folder;
 use super::deploy::{not_found, refusal};
-use crate::agent::Fault;
+use crate::agent::{At, Effect, Fault};
 use crate::error::{Error, Result};
 
 impl Simulation {
     /// `juju integrate A B`, each `APP` or `APP:ENDPOINT`. Returns the relation's id.
     ///
     /// # Errors
-    /// As Juju refuses it: no such application or endpoint, nothing that fits, a limit reached.
+    /// As Juju refuses it: no such application or endpoint, nothing that fits, a limit reached, or a relation that
+    /// [`lingers`](super::Liberties::removed_relations_linger).
     pub fn integrate(&mut self, one: &str, other: &str) -> Result<u32> {
         self.state.model.now = self.now();
-        let id = self.state.model.integrate(one, other).map_err(refusal)?;
+        let mut judged = self.state.model.clone();
+        let id = judged.integrate(one, other).map_err(refusal)?;
+        if let Some(relation) = judged.relations.get(&id)
+            && self.state.lingering.contains(&ends(relation))
+            && let Some((left, right)) = relation.key().split_once(' ')
+        {
+            let (left, right) = (left.to_owned(), right.to_owned());
+            return Err(refusal(ModelError::RelationExists { left, right }));
+        }
+        self.state.model = judged;
         let operators: Vec<String> = self.state.operators.keys().cloned().collect();
         for app in operators {
             if self.relation_ids_of(&app).contains(&id) {
@@ -38,7 +48,7 @@ impl Simulation {
             side.split_once(':')
                 .map_or((side, None), |(app, end)| (app, Some(end)))
         });
-        let is_meant = |relation: &&juju_hook_tools::model::Relation| {
+        let is_meant = |relation: &&Relation| {
             !relation.is_peer()
                 && sides.iter().all(|(app, end)| {
                     relation
@@ -59,14 +69,13 @@ impl Simulation {
     }
 
     pub(crate) fn end_relation(&mut self, id: u32) -> Result<()> {
-        if self
-            .state
-            .model
-            .relations
-            .get(&id)
-            .is_none_or(juju_hook_tools::model::Relation::is_peer)
-        {
+        if self.state.model.relations.get(&id).is_none_or(Relation::is_peer) {
             return Ok(());
+        }
+        if self.state.options.liberties.removed_relations_linger
+            && let Some(relation) = self.state.model.relations.get(&id)
+        {
+            self.state.lingering.insert(ends(relation));
         }
         self.operators_leave(id);
         self.state.model.remove_relation(id).map_err(refusal)?;
@@ -83,7 +92,7 @@ impl Simulation {
             judged.set_config(app, key, value).map_err(refusal)?;
         }
         self.state.model = judged;
-        self.settle()
+        self.settle_changed_configuration()
     }
 
     /// `juju config APP --reset key,…`.
@@ -96,6 +105,14 @@ impl Simulation {
             judged.reset_config(app, key).map_err(refusal)?;
         }
         self.state.model = judged;
+        self.settle_changed_configuration()
+    }
+
+    fn settle_changed_configuration(&mut self) -> Result<()> {
+        if self.state.options.liberties.config_changed_late_and_twice {
+            // It comes with whatever is done next.
+            return self.save();
+        }
         self.settle()
     }
 
@@ -105,7 +122,7 @@ impl Simulation {
     /// When there is no such application.
     pub fn trust(&mut self, app: &str, trust: bool) -> Result<()> {
         self.state.model.set_trust(app, trust).map_err(refusal)?;
-        self.settle()
+        self.settle_changed_configuration()
     }
 
     /// Makes another unit the leader. The old one is not told, as in Juju.
@@ -188,13 +205,19 @@ impl Simulation {
     /// until a dispatch reaches it.
     ///
     /// # Errors
-    /// When this cannot be the name of a unit.
+    /// When this cannot be the name of a unit, or the fault is one that cannot happen.
     pub fn inject(&mut self, unit: &str, fault: Fault) -> Result<()> {
         let number = unit
             .split_once('/')
             .and_then(|(_, number)| number.parse::<u32>().ok());
         if number.is_none() {
             return Err(Error::refused(format!("{unit:?} is not a valid unit name")));
+        }
+        let fails = matches!(fault.effect, Effect::Fail { .. });
+        if fails && (fault.with_pod || matches!(fault.at, At::Write(_))) {
+            return Err(Error::refused(
+                "a dispatch can be killed there, and nothing be made to fail",
+            ));
         }
         self.state.faults.entry(unit.to_owned()).or_default().push(fault);
         self.save()
@@ -204,4 +227,9 @@ impl Simulation {
     pub fn clear_faults(&mut self, unit: &str) -> usize {
         self.state.faults.remove(unit).map_or(0, |faults| faults.len())
     }
+}
+
+/// The ends of a relation, whichever was named first.
+fn ends(relation: &Relation) -> BTreeSet<String> {
+    relation.key().split(' ').map(str::to_owned).collect()
 }

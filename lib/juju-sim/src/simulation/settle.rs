@@ -30,6 +30,8 @@ pub(crate) struct Ran {
     pub report: DispatchReport,
     pub action: Option<ActionOutcome>,
     pub log: Vec<LogLine>,
+    /// The whole pod was killed.
+    pub pod_lost: bool,
 }
 
 /// What the model made of a hook's writes, or how else the hook ended.
@@ -47,9 +49,9 @@ impl Simulation {
             let mut idle = true;
             self.ask_pebbles();
             for unit in self.units_here() {
-                let order = self.state.options.start_order;
+                let options = &self.state.options;
                 let agent = self.state.agents.get(&unit).filter(|_| !resting.contains(&unit));
-                let due = agent.and_then(|agent| next_event(&self.state.model, &unit, agent, order));
+                let due = agent.and_then(|agent| next_event(&self.state.model, &unit, agent, options));
                 let Some(event) = due else { continue };
                 idle = false;
                 dispatches += 1;
@@ -101,6 +103,7 @@ impl Simulation {
     /// # Errors
     /// When there is no such unit; else as [`Simulation::settle`].
     pub fn update_status(&mut self, unit: &str) -> Result<()> {
+        self.state.lingering.clear();
         if self.operator_update_status(unit) {
             return self.settle();
         }
@@ -152,6 +155,9 @@ impl Simulation {
         let (mut failures, mut terminations) = (0, 0);
         loop {
             let ran = self.run_once(unit, &event)?;
+            if ran.pod_lost {
+                self.replace_pod(unit, false)?;
+            }
             match ran.report.exit {
                 Exit::Terminated(_) if self.state.options.retry_terminated && !event.is_action() => {
                     terminations += 1;
@@ -200,6 +206,7 @@ impl Simulation {
                 remote_unit: event.remote_unit().unwrap_or_default().to_owned(),
                 exit: Exit::Skipped,
                 tools: Vec::new(),
+                cluster_writes: 0,
                 wall: Duration::ZERO,
                 user: Duration::ZERO,
                 system: Duration::ZERO,
@@ -209,6 +216,7 @@ impl Simulation {
             },
             action: None,
             log: Vec::new(),
+            pod_lost: false,
         };
         let Some(program) = charm_folder::executable(&paths.charm, &dispatch_path) else {
             let committed = Ok(session.commit(&mut self.state.model));
@@ -217,6 +225,8 @@ impl Simulation {
         };
         let group = Arc::new(AtomicI32::new(0));
         let fault = self.take_fault(unit, &dispatch_path);
+        let takes_pod = fault.as_ref().is_some_and(|fault| fault.with_pod);
+        let begun = self.begin_writes(unit, fault.as_ref(), &group);
         self.tell_cluster_of_trust();
         let variables = self.variables(&before, &context);
         let socket = self
@@ -243,8 +253,12 @@ impl Simulation {
         self.tell_cluster_of_hook(&ran.report);
         ran.action = ended.session.action().cloned();
         ran.log = ended.log;
-        if let Some(unused) = ended.fault {
-            // A tool that was never called: the fault waits for a dispatch that calls it.
+        let (writes, cut_off) = self.end_writes(unit, &begun);
+        ran.report.cluster_writes = writes;
+        let unused = ended.fault.filter(|_| !cut_off);
+        ran.pod_lost = takes_pod && unused.is_none();
+        if let Some(unused) = unused {
+            // A tool that was never called, or an object that was not changed: the fault waits for a dispatch that does it.
             self.state
                 .faults
                 .entry(unit.to_owned())
@@ -277,6 +291,10 @@ impl Simulation {
                 self.queue_owner_events(&changes);
                 if let Some(agent) = self.state.agents.get_mut(&unit) {
                     agent.note(event, before, &unit);
+                    if *event == Event::ConfigChanged && agent.started {
+                        let twice = self.state.options.liberties.config_changed_late_and_twice;
+                        agent.config_again = twice && !agent.config_again;
+                    }
                     agent.failed = None;
                 }
                 self.after(&unit, event);

@@ -1,6 +1,6 @@
 //! The state folder: one file with everything that lasts from command to command, and a lock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -35,6 +35,8 @@ pub(crate) struct State {
     /// Process ids of simulated Pebbles, by unit and container.
     pub pebbles: BTreeMap<String, BTreeMap<String, u32>>,
     pub operators: BTreeMap<String, super::velero::OperatorRecord>,
+    /// The ends of relations that were removed and still count as there: a liberty of Juju's.
+    pub lingering: BTreeSet<BTreeSet<String>>,
     /// Numbers context ids, and moves a clock that stands still otherwise.
     pub dispatches: u64,
     /// Numbers pods, for their addresses.

@@ -28,6 +28,8 @@ pub struct Options {
     pub layout: Layout,
     /// The order of the first events of a unit, as far as Juju leaves it open.
     pub start_order: StartOrder,
+    /// What Juju 4.0 may do and mostly does not.
+    pub liberties: Liberties,
     /// How often a failed hook is run again at once. Juju goes on for ever, with growing pauses.
     pub automatic_retries: u32,
     /// Whether a hook that was ended by a signal is run again at once, as Juju does.
@@ -55,6 +57,7 @@ impl Default for Options {
             executable: None,
             layout: Layout::Host,
             start_order: StartOrder::PebbleFirst,
+            liberties: Liberties::default(),
             automatic_retries: 0,
             retry_terminated: true,
             most_dispatches: 1000,
@@ -79,6 +82,31 @@ pub enum StartOrder {
     PebbleBeforeStorage,
     /// A shuffle by this seed, within what Juju promises.
     Seed(u64),
+}
+
+/// What a Juju 4.0 was seen to do that is within what Juju promises, and that a charm must bear. All are off by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Liberties {
+    /// A changed option or trust causes no event at once: config-changed comes after whatever is done next, behind all other events,
+    /// once for all changes until then, and then a second time. [`Simulation::settle`](crate::Simulation::settle) lets it come
+    /// without anything else.
+    pub config_changed_late_and_twice: bool,
+    /// A relation that was removed still exists for `juju integrate`. It is gone with the next update-status of any unit.
+    pub removed_relations_linger: bool,
+    /// relation-changed for the data of an application comes after relation-created alone, before any of its units has joined.
+    pub application_data_first: bool,
+}
+
+impl Liberties {
+    /// All of them.
+    pub fn all() -> Liberties {
+        Liberties {
+            config_changed_late_and_twice: true,
+            removed_relations_linger: true,
+            application_data_first: true,
+        }
+    }
 }
 
 /// Where the time comes from.

@@ -15,9 +15,10 @@ use juju_hook_tools::model::{Charm, ConfigOption, Model, OptionType, Role, Statu
 use velero_api::{Backup, Schedule};
 
 use super::deploy::{not_found, refusal};
-use super::{OperatorOptions, Simulation, StartOrder};
+use super::{OperatorOptions, Options, Simulation};
 use crate::agent::next_event;
 use crate::error::Result;
+use crate::names;
 pub(crate) use reconcile::OperatorRecord;
 use reconcile::{Client, Surroundings};
 
@@ -34,6 +35,7 @@ impl Simulation {
     /// When the name is taken.
     pub fn deploy_velero_operator(&mut self, options: OperatorOptions) -> Result<()> {
         let app = options.app.clone();
+        names::check_application(&app)?;
         self.state.model.now = self.now();
         self.state.model.deploy(&app, charm(&options)).map_err(refusal)?;
         let unit = self.state.model.add_unit(&app).map_err(refusal)?;
@@ -165,7 +167,7 @@ impl OperatorRecord {
             relation: *id,
             remote_application: None,
         });
-        broken.or_else(|| next_event(model, unit, &self.agent, StartOrder::PebbleFirst))
+        broken.or_else(|| next_event(model, unit, &self.agent, &Options::default()))
     }
 
     fn handle(&mut self, model: &Model, app: &str, now: i64, event: &Event) {
