@@ -30,6 +30,7 @@ pub mod steps;
 pub mod template;
 pub mod unit_file;
 pub mod volume;
+pub mod vpn;
 
 use juju_charm::Event;
 

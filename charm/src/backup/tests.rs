@@ -4,10 +4,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde_json::Value;
 use velero_backup_config::Method;
 
 use super::*;
-use crate::kubernetes::{Claim, Cluster, ClusterError, MountChange, Pod};
+use crate::kubernetes::{Claim, Cluster, ClusterError, MountChange, ObjectKind, OwnObject, Pod};
 
 /// A cluster as a value. What the charm changes in it can be seen.
 struct FakeCluster {
@@ -63,6 +64,22 @@ impl Cluster for FakeCluster {
 
     fn change_mount(&self, _stateful_set: &str, _change: &MountChange) -> Result<(), ClusterError> {
         Err(ClusterError::Forbidden("change its mounts"))
+    }
+
+    fn change_pods(&self, _stateful_set: &str, _template: &Value) -> Result<(), ClusterError> {
+        Err(ClusterError::Forbidden("change its pods"))
+    }
+
+    fn object(&self, _kind: ObjectKind, _name: &str) -> Result<Option<Value>, ClusterError> {
+        Err(ClusterError::Forbidden("read its object"))
+    }
+
+    fn apply_object(&self, _object: &OwnObject) -> Result<(), ClusterError> {
+        Err(ClusterError::Forbidden("change its object"))
+    }
+
+    fn delete_object(&self, _kind: ObjectKind, _name: &str) -> Result<(), ClusterError> {
+        Err(ClusterError::Forbidden("change its object"))
     }
 
     fn snapshot_drivers(&self) -> Result<Vec<String>, ClusterError> {

@@ -3,7 +3,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use workload_charm::kubernetes::{Claim, Cluster, ClusterError, MountChange, Pod, PodVolume, VolumeSource};
+use serde_json::Value;
+use workload_charm::kubernetes::{
+    Claim, Cluster, ClusterError, MountChange, ObjectKind, OwnObject, Pod, PodVolume, VolumeSource,
+};
 use workload_charm::profile::AppProfile;
 
 /// The pod of one unit.
@@ -76,6 +79,22 @@ impl Cluster for OwnPod {
 
     fn volume(&self, _name: &str) -> Result<VolumeSource, ClusterError> {
         Err(ClusterError::Forbidden("read its volume"))
+    }
+
+    fn change_pods(&self, _stateful_set: &str, _template: &Value) -> Result<(), ClusterError> {
+        Err(ClusterError::Forbidden("change its pods"))
+    }
+
+    fn object(&self, _kind: ObjectKind, _name: &str) -> Result<Option<Value>, ClusterError> {
+        Err(ClusterError::Forbidden("read its object"))
+    }
+
+    fn apply_object(&self, _object: &OwnObject) -> Result<(), ClusterError> {
+        Err(ClusterError::Forbidden("change its object"))
+    }
+
+    fn delete_object(&self, _kind: ObjectKind, _name: &str) -> Result<(), ClusterError> {
+        Err(ClusterError::Forbidden("change its object"))
     }
 
     fn snapshot_drivers(&self) -> Result<Vec<String>, ClusterError> {
