@@ -89,6 +89,14 @@ endpoints! {
         description: "A URL for people outside the cluster",
         has_it: |profile| profile.ingress,
     };
+    /// The gateway through which the app hides its address: [`crate::vpn`].
+    VPN_GATEWAY = {
+        name: "vpn-gateway",
+        interface: "vpn-gateway",
+        role: Role::Requires,
+        description: "A VPN gateway that hides the address that the app downloads from",
+        has_it: |profile| profile.vpn,
+    };
 }
 
 impl Endpoint {

@@ -18,6 +18,7 @@ use crate::options::RawOptions;
 use crate::problem::Problem;
 use crate::recovery::standing::Seen;
 use crate::remembered::Remembered;
+use crate::vpn::VpnFacts;
 
 /// Everything that validate, plan and status may look at.
 #[derive(Debug)]
@@ -73,6 +74,8 @@ pub struct Facts {
     pub media_claim: Option<MountedClaim>,
     /// The relation ingress.
     pub ingress: Ingress,
+    /// The relation vpn-gateway, and what the cluster holds for it.
+    pub vpn: VpnFacts,
     /// Ports that are open; `None` in events that cannot have changed them.
     pub opened_ports: Option<Vec<Port>>,
 }

@@ -30,6 +30,7 @@ pub mod steps;
 pub mod template;
 pub mod unit_file;
 pub mod volume;
+pub mod vpn;
 
 pub use config_volume::causes;
 use juju_charm::Event;

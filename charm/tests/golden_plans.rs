@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use common::{applied, apps, fresh, kept, own_file, running, with_everything, without_secrets};
@@ -15,6 +16,8 @@ use workload_charm::profile::{AppProfile, OptionValue};
 use workload_charm::steps::plan::{OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
 use workload_charm::steps::prepare_volume::Situation;
 use workload_charm::steps::{planned, status};
+use workload_charm::vpn::route::RouteChange;
+use workload_charm::vpn::{Found, OwnBag, Vpn, VpnFacts, objects};
 
 #[test]
 fn every_app_in_every_situation() {
@@ -51,6 +54,30 @@ fn every_app_in_every_situation() {
             situations.extend([
                 ("not allowed to run without a VPN", seen(fresh(&profile))),
                 ("not allowed any more, while it runs", seen(settled(&profile))),
+                (
+                    "a VPN gateway is related that has not connected yet",
+                    seen(gateway(fresh(&profile), false)),
+                ),
+                (
+                    "a VPN gateway is related, and the pod has no route",
+                    seen(gateway(fresh(&profile), true)),
+                ),
+                (
+                    "a VPN gateway is related, and the pod has its route",
+                    seen(routed(gateway(fresh(&profile), true))),
+                ),
+                (
+                    "the VPN gateway has lost its connection, while it runs",
+                    seen(routed(gateway(settled(&profile), false))),
+                ),
+                (
+                    "the relation to the VPN gateway is gone, while it runs",
+                    seen(routed(settled(&profile))),
+                ),
+                (
+                    "the relation to the VPN gateway is gone, and the pod's route too",
+                    seen(with_objects(fresh(&profile))),
+                ),
             ]);
         }
         if let Some(facts) = database_elsewhere(&profile) {
@@ -244,6 +271,54 @@ fn seen(facts: Facts) -> Facts {
     }
 }
 
+const GATEWAY: &str = r#"{"gateway_dns_name":"gluetun.vpn.svc.cluster.local","cluster_cidrs":"10.1.0.0/16, 10.152.183.0/24","cluster_dns_ip":"10.152.183.10","vpn_connected":CONNECTED,"instance_name":"gluetun"}"#;
+
+fn gateway_bag(is_connected: bool) -> BTreeMap<String, String> {
+    let config = GATEWAY.replace("CONNECTED", &is_connected.to_string());
+    BTreeMap::from([("config".to_owned(), config)])
+}
+
+/// A gateway is related.
+fn gateway(facts: Facts, is_connected: bool) -> Facts {
+    let vpn = VpnFacts {
+        vpn: Vpn::from_bag(&gateway_bag(is_connected)),
+        own: Some(OwnBag {
+            relation_id: "vpn-gateway:4".to_owned(),
+            bag: BTreeMap::new(),
+        }),
+        objects: is_connected.then(|| Ok(Found::default())),
+    };
+    Facts { vpn, ..facts }
+}
+
+/// What the cluster holds for the route.
+fn with_objects(mut facts: Facts) -> Facts {
+    let Vpn::Provided(gateway) = Vpn::from_bag(&gateway_bag(true)) else {
+        panic!("not provided");
+    };
+    facts.vpn.objects = Some(Ok(Found {
+        config_map: Some(objects::config_map(&facts.app, &gateway).content),
+        kill_switch: Some(objects::kill_switch(&facts.app, &gateway).content),
+    }));
+    facts
+}
+
+/// The pod has the route, and the cluster what belongs to it.
+fn routed(facts: Facts) -> Facts {
+    let mut facts = with_objects(facts);
+    let Vpn::Provided(gateway) = Vpn::from_bag(&gateway_bag(true)) else {
+        panic!("not provided");
+    };
+    if let Some(Ok(pod)) = &mut facts.pod {
+        let image = objects::IMAGE.to_owned();
+        pod.init_images.insert(objects::INIT.to_owned(), image.clone());
+        pod.images.insert(objects::SIDECAR.to_owned(), image);
+        let mark = objects::mark(&facts.app, &gateway);
+        pod.annotations.insert(objects::MARK.to_owned(), mark);
+    }
+    facts
+}
+
 /// The user has given the app a database of its own.
 fn database_elsewhere(profile: &AppProfile) -> Option<Facts> {
     let place = profile.storage.as_ref()?.external_database.settings.first()?;
@@ -287,6 +362,7 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
         databags,
         peers,
         ingress,
+        vpn,
         open_ports,
         version,
         pod,
@@ -294,6 +370,7 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
         keep_out,
         let_in,
         mount,
+        route,
         workload,
         patience,
         commands,
@@ -320,7 +397,7 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
             writeln!(text, "{} {key}: {value}", change.relation_id).unwrap();
         }
     }
-    for bags in [peers, ingress].into_iter().flatten() {
+    for bags in [peers, ingress, vpn].into_iter().flatten() {
         let OwnBags {
             relation_id,
             app,
@@ -362,6 +439,9 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
         }
         .unwrap();
     }
+    if let Some(change) = route {
+        text.push_str(&changes_of_route(change));
+    }
     match workload {
         WorkloadPlan::Leave => text.push_str("workload: leave\n"),
         WorkloadPlan::Stop => text.push_str("workload: stop\n"),
@@ -381,6 +461,23 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
         writeln!(text, "- run for {}: {}", command.option, command.words.join(" ")).unwrap();
     }
     without_secrets(&text, facts.credentials.as_ref())
+}
+
+fn changes_of_route(change: RouteChange) -> String {
+    let RouteChange { apply, delete, pods } = change;
+    let mut text = String::new();
+    for object in apply {
+        writeln!(text, "apply {} {}", object.kind.name(), object.name).unwrap();
+        text.push_str(&indented(&serde_yaml::to_string(&object.content).unwrap()));
+    }
+    for (kind, name) in delete {
+        writeln!(text, "delete {} {name}", kind.name()).unwrap();
+    }
+    if let Some(template) = pods {
+        text.push_str("pods: change their template\n");
+        text.push_str(&indented(&serde_yaml::to_string(&template).unwrap()));
+    }
+    text
 }
 
 fn steps(run: Run) -> String {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules that talk to Juju, Pebble, the cluster, the disk or the clock, with what for. All others are functions of what
 /// they are given.
-const WORLD: [(&str, &str); 24] = [
+const WORLD: [(&str, &str); 25] = [
     ("main.rs", "makes the Env"),
     ("lib.rs", "hands the event on"),
     ("env.rs", "is the world"),
@@ -40,6 +40,7 @@ const WORLD: [(&str, &str); 24] = [
     ("kubernetes/client.rs", "is the cluster"),
     ("backup/facts.rs", "reads for gather"),
     ("media/claim.rs", "reads for gather, changes for apply"),
+    ("vpn/world.rs", "reads for gather, changes for apply"),
     ("remembered.rs", "is kept by Juju and on the disk"),
     ("names.rs", "takes the unit's name from Juju"),
 ];

@@ -167,8 +167,7 @@ fn unhidden() -> Unit {
     unit
 }
 
-const NO_VPN: &str =
-    "blocked: stopped: no VPN hides its address; to run it without: juju config qbittorrent unsafe-mode=true";
+const NO_VPN: &str = "blocked: stopped: no VPN; juju integrate qbittorrent GATEWAY, or juju config qbittorrent unsafe-mode=true";
 
 #[test]
 fn an_app_that_shows_its_address_runs_when_the_user_says_so_and_no_longer() {

@@ -4,10 +4,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde_json::Value;
 use velero_backup_config::Method;
 
 use super::*;
-use crate::kubernetes::{Claim, Cluster, ClusterError, Marks, MountChange, Pod, annotate};
+use crate::kubernetes::{
+    Claim, Cluster, ClusterError, Marks, MountChange, ObjectKind, OwnObject, Pod, annotate,
+};
 
 /// A cluster as a value. What the charm changes in it can be seen.
 struct FakeCluster {
@@ -53,6 +56,22 @@ impl Cluster for FakeCluster {
 
     fn change_mount(&self, _stateful_set: &str, _change: &MountChange) -> Result<(), ClusterError> {
         Err(ClusterError::not_allowed("change its mounts", "forbidden"))
+    }
+
+    fn change_pods(&self, _stateful_set: &str, _template: &Value) -> Result<(), ClusterError> {
+        Err(ClusterError::not_allowed("change its pods", "forbidden"))
+    }
+
+    fn object(&self, _kind: ObjectKind, _name: &str) -> Result<Option<Value>, ClusterError> {
+        Err(ClusterError::not_allowed("read its object", "forbidden"))
+    }
+
+    fn apply_object(&self, _object: &OwnObject) -> Result<(), ClusterError> {
+        Err(ClusterError::not_allowed("change its object", "forbidden"))
+    }
+
+    fn delete_object(&self, _kind: ObjectKind, _name: &str) -> Result<(), ClusterError> {
+        Err(ClusterError::not_allowed("change its object", "forbidden"))
     }
 
     fn snapshot_drivers(&self) -> Result<Vec<String>, ClusterError> {

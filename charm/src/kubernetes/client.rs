@@ -9,13 +9,18 @@ use std::time::Duration;
 use config_recovery::cluster::ask_within;
 use config_volume::causes;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod as KubePod};
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Container, PersistentVolume, PersistentVolumeClaim, Pod as KubePod,
+};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-use super::{Claim, Cluster, ClusterError, Marks, MountChange, Pod, PodVolume, VolumeSource};
+use super::{
+    Claim, Cluster, ClusterError, Marks, MountChange, ObjectKind, OwnObject, Pod, PodVolume, VolumeSource,
+};
 use crate::backup::APP_LABEL;
 
 /// How long one request may take. A hook must end, and the API server is next door.
@@ -31,6 +36,9 @@ const CSI_FEATURE: &str = "EnableCSI";
 
 /// Label of the node agent's pods (`pkg/install/daemonset.go` of vmware-tanzu/velero).
 const NODE_AGENT: &str = "name=node-agent";
+
+/// Whose the fields are that the charm applies.
+const FIELD_MANAGER: &str = "configuratarr";
 
 /// The cluster that this process runs in. Making one does nothing; it connects when it is first asked.
 ///
@@ -120,6 +128,26 @@ impl KubeCluster {
     fn pods(&self, client: Client) -> Api<KubePod> {
         Api::namespaced(client, &self.namespace)
     }
+
+    /// Objects of a kind that the charm makes itself, in its namespace.
+    fn objects(&self, client: Client, kind: ObjectKind) -> Api<DynamicObject> {
+        let resource = match kind {
+            ObjectKind::ConfigMap => ApiResource::erase::<ConfigMap>(&()),
+            ObjectKind::NetworkPolicy => ApiResource::erase::<NetworkPolicy>(&()),
+        };
+        Api::namespaced_with(client, &self.namespace, &resource)
+    }
+
+    /// A strategic merge patch of a StatefulSet.
+    fn patch_set(&self, action: &'static str, name: &str, patch: &Value) -> Result<(), ClusterError> {
+        self.ask(action, |client| async move {
+            // Only the answer is metadata: nothing of the rest is needed.
+            Api::<StatefulSet>::namespaced(client, &self.namespace)
+                .patch_metadata(name, &PatchParams::default(), &Patch::Strategic(patch))
+                .await
+                .map(drop)
+        })
+    }
 }
 
 impl Cluster for KubeCluster {
@@ -179,14 +207,42 @@ impl Cluster for KubeCluster {
     }
 
     fn change_mount(&self, stateful_set: &str, change: &MountChange) -> Result<(), ClusterError> {
-        let patch = mount_patch(change);
-        self.ask("change what its pods mount", |client| async move {
-            // Only the answer is metadata: nothing of the rest is needed.
-            Api::<StatefulSet>::namespaced(client, &self.namespace)
-                .patch_metadata(stateful_set, &PatchParams::default(), &Patch::Strategic(&patch))
+        self.patch_set("change what its pods mount", stateful_set, &mount_patch(change))
+    }
+
+    fn change_pods(&self, stateful_set: &str, template: &Value) -> Result<(), ClusterError> {
+        let patch = json!({"spec": {"template": template}});
+        self.patch_set("change its pods", stateful_set, &patch)
+    }
+
+    fn object(&self, kind: ObjectKind, name: &str) -> Result<Option<Value>, ClusterError> {
+        let found = self.ask(reading(kind), |client| async move {
+            self.objects(client, kind).get_opt(name).await
+        })?;
+        Ok(found.map(|object| object.data))
+    }
+
+    fn apply_object(&self, object: &OwnObject) -> Result<(), ClusterError> {
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        self.ask(changing(object.kind), |client| async move {
+            self.objects(client, object.kind)
+                .patch(&object.name, &parameters, &Patch::Apply(&object.content))
                 .await
                 .map(drop)
         })
+    }
+
+    fn delete_object(&self, kind: ObjectKind, name: &str) -> Result<(), ClusterError> {
+        let deleted = self.ask(changing(kind), |client| async move {
+            self.objects(client, kind)
+                .delete(name, &DeleteParams::default())
+                .await
+                .map(drop)
+        });
+        match deleted {
+            Err(ClusterError::NotFound { .. }) => Ok(()),
+            other => other,
+        }
     }
 
     fn volume(&self, name: &str) -> Result<VolumeSource, ClusterError> {
@@ -240,6 +296,20 @@ impl Cluster for KubeCluster {
     }
 }
 
+const fn reading(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::ConfigMap => "read its ConfigMap",
+        ObjectKind::NetworkPolicy => "read its NetworkPolicy",
+    }
+}
+
+const fn changing(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::ConfigMap => "change its ConfigMap",
+        ObjectKind::NetworkPolicy => "change its NetworkPolicy",
+    }
+}
+
 fn is_other_user(pod: &KubePod, claim: &str, app: &str) -> bool {
     let metadata = &pod.metadata;
     let labels = metadata.labels.as_ref();
@@ -286,11 +356,14 @@ fn seen_pod(pod: KubePod) -> Pod {
         };
         (volume.name, source)
     });
-    let images = spec
-        .containers
-        .iter()
-        .filter_map(|container| Some((container.name.clone(), container.image.clone()?)))
-        .collect();
+    let images = |containers: &[Container]| {
+        let named = containers
+            .iter()
+            .filter_map(|container| Some((container.name.clone(), container.image.clone()?)));
+        named.collect()
+    };
+    let init_images = images(&spec.init_containers.unwrap_or_default());
+    let images = images(&spec.containers);
     let mounts = spec.containers.into_iter().map(|container| {
         let mounted = container.volume_mounts.unwrap_or_default();
         (
@@ -307,6 +380,7 @@ fn seen_pod(pod: KubePod) -> Pod {
         volumes: volumes.collect(),
         mounts: mounts.collect(),
         images,
+        init_images,
     }
 }
 

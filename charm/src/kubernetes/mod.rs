@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 pub use client::KubeCluster;
 pub use config_recovery::ClusterError;
 use serde::Serialize;
+use serde_json::Value;
 
 /// Access to the cluster, as far as the charm needs it. The charm's own namespace is implied.
 pub trait Cluster {
@@ -55,6 +56,31 @@ pub trait Cluster {
     /// See [`ClusterError`].
     fn change_mount(&self, stateful_set: &str, change: &MountChange) -> Result<(), ClusterError>;
 
+    /// Applies a strategic merge patch to the template of the pods of a StatefulSet. If that is a change, Kubernetes replaces
+    /// the pods. Needs trust.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    fn change_pods(&self, stateful_set: &str, template: &Value) -> Result<(), ClusterError>;
+
+    /// An object of a kind that the charm makes itself; `None` when there is none of that name. Needs trust.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    fn object(&self, kind: ObjectKind, name: &str) -> Result<Option<Value>, ClusterError>;
+
+    /// Makes an object, or puts it right: server-side apply, which takes over what others have changed. Needs trust.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    fn apply_object(&self, object: &OwnObject) -> Result<(), ClusterError>;
+
+    /// Deletes an object that the charm has made. That there is none is no error. Needs trust.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    fn delete_object(&self, kind: ObjectKind, name: &str) -> Result<(), ClusterError>;
+
     /// What is behind the volume (the PersistentVolume) of this name. Needs trust.
     ///
     /// # Errors
@@ -88,6 +114,8 @@ pub struct Pod {
     pub mounts: BTreeMap<String, BTreeMap<String, String>>,
     /// The image of each container.
     pub images: BTreeMap<String, String>,
+    /// The image of each init container.
+    pub init_images: BTreeMap<String, String>,
 }
 
 /// Applies a change of annotations as a merge patch does: a value is set, `None` removes one, others stay.
@@ -149,6 +177,36 @@ pub struct Mount {
     pub claim: String,
     /// Absolute path in the container.
     pub path: String,
+}
+
+/// The kinds of objects that the charm makes itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ObjectKind {
+    /// Settings for containers.
+    ConfigMap,
+    /// What pods may reach.
+    NetworkPolicy,
+}
+
+impl ObjectKind {
+    /// Its name, as in an object's `kind`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ConfigMap => "ConfigMap",
+            Self::NetworkPolicy => "NetworkPolicy",
+        }
+    }
+}
+
+/// An object as the charm makes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OwnObject {
+    /// What it is.
+    pub kind: ObjectKind,
+    /// Its name.
+    pub name: String,
+    /// All of it that the charm decides, with `apiVersion`, `kind` and `metadata.name`.
+    pub content: Value,
 }
 
 /// A PersistentVolumeClaim.

@@ -129,8 +129,8 @@ starts with an empty volume. If the restore fails, the app does not start until 
         name: "unsafe-mode",
         r#type: OptionType::Boolean,
         default: "false",
-        description: "Whether the app may run without a VPN. Until one is related or this is true it stays stopped: whoever it \
-downloads from sees the address that it comes from.",
+        description: "Whether the app may run without a VPN. If false, it runs only in a pod that goes through a related VPN gateway \
+whose VPN is connected: whoever it downloads from sees the address that it comes from.",
         has_it: |profile| profile.vpn,
     };
     /// Path below which the app answers.

@@ -63,8 +63,8 @@ pub struct AppProfile {
     /// ask for nothing by an absolute path. Yes if not given.
     #[serde(default = "yes")]
     pub ingress_below_path: bool,
-    /// Whether whoever the app downloads from sees where it comes from. It then stays stopped until the option `unsafe-mode`
-    /// says that it may run without a VPN.
+    /// Whether whoever the app downloads from sees where it comes from: the relation vpn-gateway. The app stays stopped until
+    /// its pod goes through a gateway that is connected, or the option `unsafe-mode` says that it may run without.
     #[serde(default)]
     pub vpn: bool,
     /// Commands that are run in the container once, when an option asks for it.

@@ -23,6 +23,7 @@ use crate::names::{BACKUP_ENDPOINT, check_name, pod_name};
 use crate::profile::{AppProfile, User};
 use crate::recovery::health::{self, Unwell};
 use crate::remembered::Remembered;
+use crate::vpn;
 
 use super::plan::{Command, FileWrite, OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
 use super::status::Decided;
@@ -82,6 +83,8 @@ pub struct Outcome {
     pub kept_out: Result<(), ClusterError>,
     /// What the pods mount; `None` when it was left as it is.
     pub mounted: Option<Result<(), ClusterError>>,
+    /// The route to the VPN gateway; `None` when it was left as it is.
+    pub routed: Option<Result<(), ClusterError>>,
     /// Whether the app is healthy; `None` where it was not asked: it does not run, or Pebble's check tells.
     pub health: Option<Result<(), Unwell>>,
 }
@@ -107,6 +110,7 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         databags,
         peers,
         ingress,
+        vpn,
         open_ports,
         version,
         pod,
@@ -114,6 +118,7 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         keep_out,
         let_in,
         mount,
+        route,
         workload,
         patience,
         commands,
@@ -130,7 +135,11 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
             juju.set_own_app_data(&id, &change.set)?;
         }
     }
-    for (endpoint, bags) in [(data_unit::ENDPOINT, peers), (ingress::ENDPOINT, ingress)] {
+    for (endpoint, bags) in [
+        (data_unit::ENDPOINT, peers),
+        (ingress::ENDPOINT, ingress),
+        (vpn::ENDPOINT, vpn),
+    ] {
         if let Some(OwnBags {
             relation_id,
             app,
@@ -177,10 +186,21 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
             media::ENDPOINT
         );
     }
-    let health = match (&workload, &mounted) {
+    let has_new_pods = route.as_ref().is_some_and(|route| route.pods.is_some());
+    let routed = route.map(|change| vpn::world::change(cluster, juju.context().app(), &change));
+    match &routed {
+        Some(Ok(())) => log::info!("relation {}: what the pods need for it is changed", vpn::ENDPOINT),
+        Some(Err(error)) => log::warn!("relation {}: {error}", vpn::ENDPOINT),
+        None => {}
+    }
+    let health = match (
+        &workload,
+        &mounted,
+        has_new_pods && matches!(routed, Some(Ok(()))),
+    ) {
         // The pod ends: what is started in the next one is waited for.
-        (_, Some(Ok(()))) | (Applied::Left | Applied::Failed(_), _) => None,
-        (Applied::Changed | Applied::Unchanged, Some(Err(_)) | None) => {
+        (Applied::Left | Applied::Failed(_), _, _) | (_, Some(Ok(())), _) | (_, _, true) => None,
+        (Applied::Changed | Applied::Unchanged, Some(Err(_)) | None, false) => {
             patience.map(|patience| health::settle(env, patience))
         }
     };
@@ -189,6 +209,7 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         marked,
         kept_out,
         mounted,
+        routed,
         health,
     })
 }

@@ -37,6 +37,7 @@ use crate::recovery::standing::{self, Seen};
 use crate::recovery::texts::told;
 use crate::remembered::Remembered;
 use crate::volume::holds_nothing;
+use crate::vpn::{self, Vpn, VpnFacts};
 
 /// How much is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,9 +120,18 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
     } else {
         Media::NotRead
     };
+    let vpn = if profile.vpn
+        && (leader || runs_here)
+        && (starts || can_change(event, vpn::ENDPOINT) || thorough || !is_content(juju)?)
+    {
+        vpn::world::look(juju, cluster, leader)?
+    } else {
+        VpnFacts::default()
+    };
     // Looked at in every event: a pod that was recreated has lost its annotations.
     let about_backups = is_backed_up || has_to_do_with_backups(juju, profile)?;
-    let pod = if about_backups || leader && is_about_media(event, &media, &remembered) {
+    let about_vpn = matches!(vpn.vpn, Vpn::NotRelated | Vpn::Provided(_));
+    let pod = if about_backups || about_vpn || leader && is_about_media(event, &media, &remembered) {
         Some(cluster.pod(&pod_name(juju)))
     } else {
         None
@@ -178,6 +188,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         media,
         media_claim,
         ingress,
+        vpn,
         opened_ports,
     })
 }

@@ -27,6 +27,8 @@ use crate::problem::short;
 use crate::profile::AppProfile;
 use crate::recovery::health::Unwell;
 use crate::recovery::standing::{self, HeldUp, Told as Backups};
+use crate::vpn;
+use crate::vpn::route::Routing;
 
 /// How many characters a status has at most where the charm alone words it.
 pub const LENGTH: usize = 100;
@@ -84,9 +86,10 @@ enum About {
 type Candidate = (About, fn(Known<'_>) -> Option<Status>);
 
 /// Everything that can be wrong: the first that holds counts.
-const CANDIDATES: [Candidate; 18] = [
+const CANDIDATES: [Candidate; 20] = [
     (About::Else, metadata),
     (About::Else, container),
+    (About::Else, vpn_held_up),
     (About::Else, may_not_start),
     (About::Else, workload_options),
     (About::Else, workload_failed),
@@ -103,6 +106,7 @@ const CANDIDATES: [Candidate; 18] = [
     (About::Else, schedule_held_up),
     (About::Media, media_not_kept_out),
     (About::Media, media_on_their_way),
+    (About::Else, vpn_on_its_way),
 ];
 
 /// Decides the unit's status.
@@ -166,6 +170,34 @@ fn container(known: Known<'_>) -> Option<Status> {
         ))),
         Container::Ready(_) => None,
     }
+}
+
+/// Why the pods have no route through the VPN, or still have one. Where the app is stopped for that alone it says more than
+/// that it is stopped; where it is stopped for something else, that comes first.
+fn vpn_held_up(known: Known<'_>) -> Option<Status> {
+    let Known { facts, outcome, .. } = known;
+    let is_stopped_for_it = match known.told.start {
+        Ok(_) => false,
+        Err(blocker) => match blocker.reason.is_about_vpn() {
+            true => true,
+            false => return None,
+        },
+    };
+    let error = match &known.validated.vpn {
+        Routing::Keep => return None,
+        Routing::Unknown(_) if is_stopped_for_it => return None,
+        Routing::Unknown(error) => error,
+        Routing::Change(_) => outcome.routed.as_ref()?.as_ref().err()?,
+    };
+    let subject = format!("relation {}", vpn::ENDPOINT);
+    Some(if error.is_forbidden() {
+        Status::Blocked(format!(
+            "{subject}: cannot change the route; juju trust {} --scope=cluster",
+            facts.app
+        ))
+    } else {
+        Status::Waiting(format!("{subject}: {}; retrying at update-status", brief(error)))
+    })
 }
 
 fn may_not_start(known: Known<'_>) -> Option<Status> {
@@ -419,6 +451,19 @@ fn media_on_their_way(known: Known<'_>) -> Option<Status> {
         "relation {}: {what} in a new pod, else kubectl describe pod",
         media::ENDPOINT
     )))
+}
+
+/// Where the app may run without it.
+fn vpn_on_its_way(known: Known<'_>) -> Option<Status> {
+    let (Routing::Change(change), Some(Ok(()))) = (&known.validated.vpn, &known.outcome.routed) else {
+        return None;
+    };
+    change.pods.as_ref().map(|_| {
+        Status::Waiting(format!(
+            "relation {}: changing the route in a new pod, else kubectl describe pod",
+            vpn::ENDPOINT
+        ))
+    })
 }
 
 /// What is asked for, where the options say something that can be.

@@ -17,6 +17,7 @@ use crate::options::{self, Runs, TextOption};
 use crate::problem::{Problem, Unfit, shown};
 use crate::profile::{AppProfile, ConfigStorage, ExternalDatabase, OptionValue, User};
 use crate::steps::prepare_volume::{Reason, Start};
+use crate::vpn::route::{self, Routing};
 
 /// What the user wants, judged. The parts are independent: a bad schedule does not touch the running app, and a bad time
 /// zone does not touch the backups.
@@ -31,6 +32,8 @@ pub struct ValidatedApp {
     pub elsewhere: Option<String>,
     /// What is to be done about the claim that holds the media.
     pub media: Mounting,
+    /// What is to be done about the route to the VPN gateway.
+    pub vpn: Routing,
     /// How often new credentials are made, in Juju's words: `never` if the user says nothing.
     pub rotation: Result<&'static str, Problem>,
 }
@@ -80,6 +83,11 @@ pub fn validate(profile: &AppProfile, facts: &Facts, start: &Start) -> Validated
             media::decide(&profile.name, &facts.media, facts.pod.as_ref())
         } else {
             Mounting::Keep
+        },
+        vpn: if facts.leader {
+            route::decide(&facts.app, &facts.vpn, facts.pod.as_ref())
+        } else {
+            Routing::Keep
         },
         rotation: option(facts, &options::CREDENTIAL_ROTATION),
     }

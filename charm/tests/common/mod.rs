@@ -21,6 +21,7 @@ use workload_charm::recovery::standing::Seen;
 use workload_charm::remembered::Remembered;
 use workload_charm::steps::apply::{Applied, Outcome};
 use workload_charm::steps::plan::{Plan, WorkloadPlan};
+use workload_charm::vpn::{Vpn, VpnFacts};
 
 /// The folder of the app files.
 pub fn apps_folder() -> PathBuf {
@@ -137,6 +138,14 @@ pub fn fresh(profile: &AppProfile) -> Facts {
         } else {
             Ingress::NotRead
         },
+        vpn: VpnFacts {
+            vpn: if profile.vpn {
+                Vpn::NotRelated
+            } else {
+                Vpn::NotRead
+            },
+            ..VpnFacts::default()
+        },
         opened_ports: Some(Vec::new()),
     }
 }
@@ -242,6 +251,7 @@ pub fn applied(plan: &Plan) -> Outcome {
         marked: Ok(()),
         kept_out: Ok(()),
         mounted: plan.mount.as_ref().map(|_| Ok(())),
+        routed: plan.route.as_ref().map(|_| Ok(())),
     }
 }
 

@@ -3,8 +3,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use serde_json::Value;
 use workload_charm::kubernetes::{
-    Claim, Cluster, ClusterError, Marks, MountChange, Pod, PodVolume, VolumeSource, annotate,
+    Claim, Cluster, ClusterError, Marks, MountChange, ObjectKind, OwnObject, Pod, PodVolume, VolumeSource,
+    annotate,
 };
 use workload_charm::profile::AppProfile;
 
@@ -72,6 +74,22 @@ impl Cluster for OwnPod {
 
     fn volume(&self, _name: &str) -> Result<VolumeSource, ClusterError> {
         forbidden("read its volume")
+    }
+
+    fn change_pods(&self, _stateful_set: &str, _template: &Value) -> Result<(), ClusterError> {
+        Err(ClusterError::not_allowed("change its pods", "forbidden"))
+    }
+
+    fn object(&self, _kind: ObjectKind, _name: &str) -> Result<Option<Value>, ClusterError> {
+        Err(ClusterError::not_allowed("read its object", "forbidden"))
+    }
+
+    fn apply_object(&self, _object: &OwnObject) -> Result<(), ClusterError> {
+        Err(ClusterError::not_allowed("change its object", "forbidden"))
+    }
+
+    fn delete_object(&self, _kind: ObjectKind, _name: &str) -> Result<(), ClusterError> {
+        Err(ClusterError::not_allowed("change its object", "forbidden"))
     }
 
     fn snapshot_drivers(&self) -> Result<Vec<String>, ClusterError> {

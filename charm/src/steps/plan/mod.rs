@@ -29,6 +29,8 @@ use crate::media::{Mounting, claim};
 use crate::profile::{AppProfile, User};
 use crate::recovery::health::STARTS;
 use crate::remembered::Remembered;
+use crate::vpn;
+use crate::vpn::route::{RouteChange, Routing};
 
 use super::prepare_volume::{MayStart, Start};
 use super::rotation::Rotation;
@@ -52,6 +54,8 @@ pub struct Plan {
     pub peers: Option<OwnBags>,
     /// What to write into the bags of the ingress relation.
     pub ingress: Option<OwnBags>,
+    /// What to write into the application bag of the relation vpn-gateway.
+    pub vpn: Option<OwnBags>,
     /// Ports to open.
     pub open_ports: Vec<Port>,
     /// The version to report to Juju.
@@ -66,6 +70,8 @@ pub struct Plan {
     pub let_in: Option<String>,
     /// What to change in what the pods mount. It comes last: the pods are replaced.
     pub mount: Option<MountChange>,
+    /// What to change in the route to the VPN gateway. It comes last too.
+    pub route: Option<RouteChange>,
     /// What to do in the container.
     pub workload: WorkloadPlan,
     /// How long the app may take to pass its health check: asked for when it is started, and until it has passed.
@@ -202,6 +208,7 @@ impl Plan {
         Self {
             mount: None,
             let_in: None,
+            route: None,
             ..self
         }
     }
@@ -248,6 +255,7 @@ pub fn plan(
             .unwrap_or_else(|| paused_as_they_are(facts, validated)),
         peers: peer_bags(facts, pauses(validated, start), rotation),
         ingress: ingress_bags(profile, facts),
+        vpn: vpn_bags(facts),
         open_ports: open_ports(profile, facts),
         version: match &facts.container {
             Container::Ready(container) => container.version.clone(),
@@ -262,6 +270,10 @@ pub fn plan(
         mount: match &validated.media {
             Mounting::Change(change) => Some(change.clone()),
             _ => None,
+        },
+        route: match &validated.vpn {
+            Routing::Change(change) => Some(change.clone()),
+            Routing::Keep | Routing::Unknown(_) => None,
         },
         commands: if matches!(workload, WorkloadPlan::Keep(_)) {
             commands(inputs)
@@ -519,6 +531,16 @@ fn ingress_bags(profile: &AppProfile, facts: &Facts) -> Option<OwnBags> {
         relation_id: related.id.clone(),
         app,
         unit,
+    })
+}
+
+fn vpn_bags(facts: &Facts) -> Option<OwnBags> {
+    let own = facts.vpn.own.as_ref()?;
+    let app = ingress::differences(&own.bag, vpn::app_bag(&facts.app));
+    (!app.is_empty()).then(|| OwnBags {
+        relation_id: own.relation_id.clone(),
+        app,
+        unit: BTreeMap::new(),
     })
 }
 

@@ -9,6 +9,7 @@ use crate::names::{BACKUP_NOW, RESTORE_FROM_BACKUP, START_EMPTY};
 use crate::options::{RESTORE_ON_DEPLOY, UNSAFE_MODE};
 use crate::profile::AppProfile;
 use crate::steps::plan::is_running;
+use crate::vpn::route;
 
 /// Leave to run the app on its volume as it is now. Only [`judge`] makes one, and no plan that runs the app can be made
 /// without it.
@@ -78,6 +79,11 @@ impl Reason {
             Standby | OthersUnknown | DataUnitGone | Contested | Incomplete | NoVpn | NoVpnYet => true,
             NotMounted | CutOff | Emptied | RestoreOnDeploy => false,
         }
+    }
+
+    /// Whether it is about the user's address.
+    pub fn is_about_vpn(self) -> bool {
+        matches!(self, Self::NoVpn | Self::NoVpnYet)
     }
 
     /// Whether a backup made now would hold nothing that is worth to be the newest one.
@@ -158,14 +164,15 @@ pub fn may_be_seen(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlock
     if !profile.vpn || facts.options.judged(&UNSAFE_MODE).unwrap_or(false) {
         return Ok(());
     }
-    let (app, option) = (&facts.app, UNSAFE_MODE.name());
-    Err(needs(
-        match holds_nothing(facts) {
+    let running = matches!(&facts.container, Container::Ready(container) if is_running(container));
+    route::is_hidden(&facts.app, &facts.vpn, facts.pod.as_ref(), running).map_err(|shown| StartBlocker {
+        reason: match holds_nothing(facts) {
             true => Reason::NoVpnYet,
             false => Reason::NoVpn,
         },
-        format!("stopped: no VPN hides its address; to run it without: juju config {app} {option}=true"),
-    ))
+        text: shown.text,
+        needs_somebody: shown.needs_somebody,
+    })
 }
 
 /// Whether a restore on this unit makes it the one with the data: it leads, and no unit that is there has them.

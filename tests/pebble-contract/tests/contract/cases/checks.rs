@@ -184,7 +184,7 @@ checks:
     for _ in 0..3 {
         assert!(pebble.refresh_check("bad").unwrap().is_err());
     }
-    wait_for(pebble.as_ref(), "bad", CheckStatus::Down);
+    wait_for(pebble, "bad", CheckStatus::Down);
     // Started anew it has passed nothing.
     pebble.stop_checks(&["good"]).unwrap();
     pebble.start_checks(&["good"]).unwrap();
