@@ -22,6 +22,9 @@ assert spread.backends["craft"].systems, "the backend craft has no system"
 print("\n".join(spread.suites))
 "#;
 
+/// The program that waits, and says what did not come.
+const AWAIT: &str = "spread/await";
+
 /// The commands that spread calls `spread/.extension` with.
 const COMMANDS: [&str; 6] = [
     "allocate",
@@ -57,7 +60,7 @@ pub fn check(charmcraft: &Charmcraft, repository: &Path) -> Result<usize> {
             }
             for (key, script) in &task {
                 if let (true, Some(script)) = (is_script(key), script.as_str()) {
-                    parses_as_shell(script).with_context(|| format!("{key} of a task of {suite}"))?;
+                    check_script(script).with_context(|| format!("{key} of a task of {suite}"))?;
                 }
             }
             of_suite += 1;
@@ -66,16 +69,7 @@ pub fn check(charmcraft: &Charmcraft, repository: &Path) -> Result<usize> {
         tasks += of_suite;
     }
     let extension = repository.join("spread/.extension");
-    let mode = std::fs::metadata(&extension)
-        .context("cannot look at spread/.extension")?
-        .permissions()
-        .mode();
-    ensure!(mode & 0o111 == 0o111, "spread/.extension is not executable");
-    for script in ["spread/.extension", "spread/cluster"] {
-        let text = std::fs::read_to_string(repository.join(script))
-            .with_context(|| format!("cannot read {script}"))?;
-        parses_as_shell(&text).context(script)?;
-    }
+    check_programs(repository)?;
     // It says which commands it takes without doing any of them.
     let output = Command::new(&extension)
         .output()
@@ -95,6 +89,66 @@ pub fn check(charmcraft: &Charmcraft, repository: &Path) -> Result<usize> {
     Ok(tasks)
 }
 
+/// The programs of the suite.
+fn check_programs(repository: &Path) -> Result<()> {
+    for program in ["spread/.extension", "spread/cluster", AWAIT] {
+        let path = repository.join(program);
+        let mode = std::fs::metadata(&path)
+            .with_context(|| format!("cannot look at {program}"))?
+            .permissions()
+            .mode();
+        ensure!(mode & 0o111 == 0o111, "{program} is not executable");
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {program}"))?;
+        match program {
+            AWAIT => parses_as_shell(&text),
+            _ => check_script(&text),
+        }
+        .context(program)?;
+    }
+    Ok(())
+}
+
+/// A script that is the shell's, takes whatever it installs from a named channel, and waits in words.
+fn check_script(script: &str) -> Result<()> {
+    parses_as_shell(script)?;
+    for command in commands(script) {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let follows = |first: &str, second: &str| {
+            let at = words.windows(2).position(|pair| pair == [first, second]);
+            at.map(|at| &words[at + 2..])
+        };
+        let has_channel = |words: &[&str]| words.iter().any(|word| word.starts_with("--channel"));
+        if let Some(rest) = follows("juju", "deploy") {
+            let is_local = rest.iter().any(|word| word.contains("$CRAFT_ARTIFACT"));
+            ensure!(
+                is_local || has_channel(rest),
+                "{command:?} takes whatever is newest: name a --channel"
+            );
+        }
+        if let Some(rest) = follows("snap", "install") {
+            ensure!(
+                has_channel(rest),
+                "{command:?} takes whatever is newest: name a --channel"
+            );
+        }
+        ensure!(
+            follows("juju", "wait-for").is_none(),
+            "{command:?} does not say what did not come: use {AWAIT}"
+        );
+    }
+    Ok(())
+}
+
+/// The lines of a script without comments, with those that go on in the next one as one.
+fn commands(script: &str) -> Vec<String> {
+    let joined = script.replace("\\\n", " ");
+    let lines = joined.lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect()
+}
+
 fn is_script(key: &str) -> bool {
     ["prepare", "execute", "restore", "debug"].contains(&key)
 }
@@ -110,4 +164,110 @@ fn parses_as_shell(script: &str) -> Result<()> {
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repository() -> &'static Path {
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    }
+
+    #[test]
+    fn the_scripts_of_this_repository_are_pinned_and_wait_in_words() {
+        check_programs(repository()).unwrap();
+        let task = std::fs::read_to_string(repository().join("spread/backup/nightly/task.yaml")).unwrap();
+        let task: serde_json::Map<String, serde_json::Value> = serde_yaml::from_str(&task).unwrap();
+        for (key, script) in task.iter().filter(|(key, _)| is_script(key)) {
+            check_script(script.as_str().unwrap()).unwrap_or_else(|error| panic!("{key}: {error:#}"));
+        }
+        let prepare = task["prepare"].as_str().unwrap();
+        let (chown, deploy) = (prepare.find("chown \"$(id"), prepare.find("juju deploy --model"));
+        assert!(
+            chown.is_some() && chown < deploy,
+            "the charm is not its user's when it is deployed"
+        );
+    }
+
+    #[test]
+    fn what_is_not_pinned_and_waits_without_words_are_refused() {
+        for (script, refused) in [
+            ("juju deploy minio --model m", Some("name a --channel")),
+            ("juju deploy minio --channel ckf-1.10/stable", None),
+            ("juju deploy minio \\\n  --channel=ckf-1.10/stable", None),
+            ("juju deploy minio \\\n  --trust", Some("name a --channel")),
+            ("juju deploy --trust \"$CRAFT_ARTIFACT\" \"$app\"", None),
+            ("if true; then juju deploy minio; fi", Some("name a --channel")),
+            ("snap install k8s --classic", Some("name a --channel")),
+            (
+                "sudo snap install k8s --classic --channel 1.32-classic/stable",
+                None,
+            ),
+            ("# juju deploy minio, and juju wait-for application minio", None),
+            (
+                "juju wait-for application minio --timeout 15m",
+                Some("use spread/await"),
+            ),
+            ("if", Some("it is no shell script")),
+        ] {
+            let answer = check_script(script).map_err(|error| format!("{error:#}"));
+            match refused {
+                None => assert_eq!(answer, Ok(()), "{script}"),
+                Some(reason) => assert!(
+                    answer.as_ref().is_err_and(|text| text.contains(reason)),
+                    "{script}: {answer:?}"
+                ),
+            }
+        }
+    }
+
+    /// A `juju` whose waits end as they are told to.
+    fn await_with(waits: &str) -> std::process::Output {
+        let folder = tempfile::tempdir().unwrap();
+        let juju = folder.path().join("juju");
+        let script = format!(
+            "#!/bin/sh\ncase $1 in wait-for) shift; echo \"waits $*\"; exit {waits};; *) echo \"shows $*\";; esac\n"
+        );
+        std::fs::write(&juju, script).unwrap();
+        std::fs::set_permissions(&juju, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let path = std::env::var("PATH").unwrap();
+        Command::new(repository().join(AWAIT))
+            .args([
+                "homelab",
+                "15m",
+                "unit",
+                "s3-integrator/0",
+                "workload-status==\"blocked\"",
+            ])
+            .env("PATH", format!("{}:{path}", folder.path().display()))
+            .output()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_wait_that_times_out_says_what_did_not_come_and_what_there_is() {
+        let output = await_with("1");
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8(output.stderr).unwrap();
+        for part in [
+            "cannot go on: unit s3-integrator/0 of model homelab was not workload-status==\"blocked\" within 15m",
+            "shows status --model homelab",
+            "shows debug-log --model homelab",
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_wait_that_is_over_says_nothing_of_its_own() {
+        let output = await_with("0");
+        assert_eq!(output.status.code(), Some(0));
+        assert!(output.stderr.is_empty());
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(
+            said,
+            "waits unit s3-integrator/0 --model homelab --timeout 15m --query workload-status==\"blocked\"\n"
+        );
+    }
 }
