@@ -4,9 +4,11 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use common::{applied, fresh, new_container, radarr};
 use workload_charm::data_unit::Peers;
-use workload_charm::facts::{Container, Facts, Health};
+use workload_charm::facts::{Container, Facts, Health, Storage};
 use workload_charm::kubernetes::{Claim, ClusterError, PodVolume};
 use workload_charm::media::claim::MountedClaim;
 use workload_charm::media::{Media, MediaStorage, VOLUME};
@@ -19,6 +21,7 @@ use workload_charm::steps::apply::{Applied, Failure, Outcome};
 use workload_charm::steps::planned;
 use workload_charm::steps::prepare_volume::Situation;
 use workload_charm::steps::status::{Decided, Told, decide};
+use workload_charm::vpn::{Found, Vpn, VpnFacts};
 
 /// The status of facts and outcomes that `change` has changed, and what is known of the backups.
 fn decided(change: impl FnOnce(&mut Facts), ends: impl FnOnce(&mut Outcome)) -> Decided {
@@ -411,4 +414,47 @@ fn a_retention_that_leaves_a_time_without_any_backup_is_told() {
     assert!(short.starts_with(reason) && short.ends_with("=1176h"), "{short}");
     let enough = text("168h");
     assert!(enough.starts_with("active: "), "{enough}");
+}
+
+/// The gateway is connected, and neither cluster nor pod has anything of the route.
+fn wants_route(facts: &mut Facts) {
+    let config = r#"{"gateway_dns_name":"gluetun.vpn","cluster_cidrs":"10.0.0.0/8","cluster_dns_ip":"10.0.0.10","vpn_connected":true}"#;
+    facts.vpn = VpnFacts {
+        vpn: Vpn::from_bag(&BTreeMap::from([("config".to_owned(), config.to_owned())])),
+        own: None,
+        objects: Some(Ok(Found::default())),
+    };
+}
+
+#[test]
+fn a_route_that_is_not_as_it_should_be_is_told_where_the_app_may_run_without_it() {
+    assert_eq!(
+        status(wants_route, nothing),
+        "waiting: relation vpn-gateway: changing the route in a new pod, else kubectl describe pod"
+    );
+    let ends = |error: ClusterError| move |outcome: &mut Outcome| outcome.routed = Some(Err(error));
+    assert_eq!(
+        status(wants_route, ends(forbidden())),
+        "blocked: relation vpn-gateway: cannot change the route; juju trust radarr --scope=cluster"
+    );
+    assert_eq!(
+        status(wants_route, ends(refused())),
+        "waiting: relation vpn-gateway: cannot do it: full; retrying at update-status"
+    );
+    let unseen = |facts: &mut Facts| {
+        wants_route(facts);
+        facts.vpn.objects = Some(Err(refused()));
+    };
+    assert_eq!(
+        status(unseen, nothing),
+        "waiting: relation vpn-gateway: cannot do it: full; retrying at update-status"
+    );
+    // What keeps the app from running matters more.
+    let unmounted = |facts: &mut Facts| {
+        wants_route(facts);
+        facts.storage = Storage::NotMounted;
+        facts.container = Container::Ready(new_container());
+    };
+    let said = status(unmounted, ends(forbidden()));
+    assert!(said.starts_with("waiting: storage config: "), "{said}");
 }

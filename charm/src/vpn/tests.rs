@@ -369,6 +369,10 @@ fn what_differs_is_put_right_and_nothing_else() {
     let change = changed(decided(&connected(no_kill_switch), Some(Ok(routed_pod()))));
     assert_eq!(change.apply, [objects::kill_switch(APP, &gateway)]);
     assert_eq!(change.pods, None);
+    // A dispatch that was cut off before the pods goes on there.
+    let change = changed(decided(&connected(all_objects()), Some(Ok(Pod::default()))));
+    assert_eq!((change.apply, change.delete), (vec![], vec![]));
+    assert_eq!(change.pods, Some(objects::pods(APP, &gateway)));
 }
 
 #[test]
@@ -425,6 +429,15 @@ fn without_the_relation_the_objects_go_after_the_pods_that_need_them() {
             ),
             (ObjectKind::NetworkPolicy, "qbittorrent-vpn-killswitch".to_owned()),
         ]
+    );
+    let half_gone = Found {
+        config_map: None,
+        ..all_objects()
+    };
+    let change = changed(decided(&gone(Ok(half_gone)), Some(Ok(Pod::default()))));
+    assert_eq!(
+        change.delete,
+        [(ObjectKind::NetworkPolicy, "qbittorrent-vpn-killswitch".to_owned())]
     );
     for found in [Ok(Found::default()), Err(no_trust()), Err(unreachable())] {
         assert_eq!(decided(&gone(found), Some(Ok(Pod::default()))), Routing::Keep);
