@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 
 use juju_charm::UnitName;
 
+use crate::endpoints;
+
 /// The peer relation's endpoint.
-pub const ENDPOINT: &str = "peers";
-/// Its interface.
-pub const INTERFACE: &str = "media_app_peers";
+pub const ENDPOINT: &str = endpoints::PEERS.name;
 /// Key of the application's bag: the unit that has the data.
 pub const DATA_UNIT: &str = "data-unit";
 /// Key of a unit's bag: what was seen in its config volume. In the application's bag: `data` once the app had content anywhere.
@@ -113,8 +113,8 @@ pub struct PeerFacts {
     pub own: Option<Report>,
     /// Whether this unit said in an earlier hook that backups of its volume pause.
     pub own_paused: bool,
-    /// Whether the unit with the data says so, when this one leads and is another one.
-    pub data_unit_paused: bool,
+    /// Whether the unit with the data says so, when this one leads and is another one; `None` where this one has not met it yet.
+    pub data_unit_paused: Option<bool>,
     /// The other units that there are, and what they reported.
     pub others: BTreeMap<UnitName, Option<Report>>,
 }
@@ -257,7 +257,7 @@ mod tests {
             rotations: 0,
             own,
             own_paused: false,
-            data_unit_paused: false,
+            data_unit_paused: Some(false),
             others: others
                 .iter()
                 .map(|(number, report)| (unit(*number), *report))

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use juju_charm::pebble::{CheckStatus, Plan, ServiceStatus};
+use jiff::Timestamp;
+use juju_charm::pebble::{Plan, ServiceStatus};
 use juju_charm::{Port, SecretId, UnitName};
 
 use crate::backup::BackupFacts;
@@ -15,11 +16,15 @@ use crate::media::Media;
 use crate::media::claim::MountedClaim;
 use crate::options::RawOptions;
 use crate::problem::Problem;
+use crate::recovery::standing::Seen;
 use crate::remembered::Remembered;
+use crate::vpn::VpnFacts;
 
 /// Everything that validate, plan and status may look at.
 #[derive(Debug)]
 pub struct Facts {
+    /// When it was read.
+    pub now: Timestamp,
     /// Name the application was deployed under.
     pub app: String,
     /// This unit.
@@ -49,6 +54,8 @@ pub struct Facts {
     /// How often Juju says that it is time for new ones, or `never`; `None` in events that cannot have changed it, and
     /// before there is a secret.
     pub rotation: Option<String>,
+    /// Whether Juju has just said that the time has come for new credentials.
+    pub rotation_is_due: bool,
     /// A revision of the app's secret that nobody reads any more, as Juju has just said.
     pub obsolete: Option<Obsolete>,
     /// Whether there is a backup relation.
@@ -59,12 +66,16 @@ pub struct Facts {
     pub pod: Option<Result<Pod, ClusterError>>,
     /// The config volume in the cluster.
     pub volume: BackupFacts,
+    /// How the app's backups stand.
+    pub standing: Seen,
     /// The relation media-storage.
     pub media: Media,
     /// The claim of the media that the pod mounts, on the leader, where the pod was looked at.
     pub media_claim: Option<MountedClaim>,
     /// The relation ingress.
     pub ingress: Ingress,
+    /// The relation vpn-gateway, and what the cluster holds for it.
+    pub vpn: VpnFacts,
     /// Ports that are open; `None` in events that cannot have changed them.
     pub opened_ports: Option<Vec<Port>>,
 }
@@ -99,14 +110,28 @@ pub struct ReadyContainer {
     pub plan: Plan,
     /// State of our service; `None` when the plan has no such service.
     pub service: Option<ServiceStatus>,
-    /// State of our health check; `None` when the plan has no such check.
-    pub check: Option<CheckStatus>,
+    /// What Pebble knows of the app's health since it was started.
+    pub health: Health,
     /// The app's config file, with its mode and owner.
     pub config_file: Option<FileFacts>,
     /// A damaged config file that was put aside and that nobody has taken away yet.
     pub put_aside: Option<String>,
     /// Version of the app in the image; `None` in events that cannot have changed it, or when the image does not say.
     pub version: Option<String>,
+}
+
+/// What Pebble's check of the app has found since the charm started the app. The charm starts the check when the app has passed
+/// it once, or did not in the time it was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// The check is not started.
+    NotAsked,
+    /// The check is started, and the app has not passed it yet.
+    NotPassed,
+    /// The app passes.
+    Up,
+    /// It failed three times in a row.
+    Down,
 }
 
 /// One file in the container.

@@ -9,11 +9,13 @@ use std::net::Ipv6Addr;
 use hyper::Uri;
 use serde_json::{Value, json};
 
+use crate::endpoints;
 use crate::names::is_dns_name;
 use crate::options::URL_BASE;
+use crate::profile::AppProfile;
 
 /// Name of the endpoint and of its interface.
-pub const ENDPOINT: &str = "ingress";
+pub const ENDPOINT: &str = endpoints::INGRESS.name;
 
 /// The variable of the service in which the plan remembers the URL. A steady event finds it there and asks Juju nothing.
 pub const REMEMBERED: &str = "CHARM_INGRESS_URL";
@@ -136,6 +138,15 @@ pub fn unit_bag(model: &str, app: &str, unit: u64, address: Option<&str>) -> BTr
         bag.insert("ip".to_owned(), json!(address).to_string());
     }
     bag
+}
+
+/// The path below which the other side serves an app that cannot live there.
+pub fn path_that_breaks(profile: &AppProfile, related: &Related) -> Option<String> {
+    if profile.url_base || profile.ingress_below_path {
+        return None;
+    }
+    let url = IngressUrl::parse(related.url.as_deref()?)?;
+    (!url.path().is_empty()).then(|| url.path().to_owned())
 }
 
 /// The entries of `wanted` that `bag` does not have. An absent key is the same as an empty value.

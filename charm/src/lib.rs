@@ -11,6 +11,7 @@ pub mod config_file;
 pub mod credentials;
 pub mod credentials_seen;
 pub mod data_unit;
+pub mod endpoints;
 pub mod env;
 pub mod facts;
 pub mod ingress;
@@ -29,7 +30,9 @@ pub mod steps;
 pub mod template;
 pub mod unit_file;
 pub mod volume;
+pub mod vpn;
 
+pub use config_volume::causes;
 use juju_charm::Event;
 
 use crate::env::Env;
@@ -69,16 +72,4 @@ pub fn dispatch(env: Env<'_>) -> Result<(), CharmError> {
         Event::Action(action) => actions::run(env, &action.name),
         _ => steps::run(env, Asks::Nothing).map(drop),
     }
-}
-
-/// An error with its causes, in one line.
-pub fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use velero_backup_config::pod::BACKUP_VOLUMES_EXCLUDES;
 
+use crate::endpoints;
 use crate::kubernetes::{ClusterError, Mount, MountChange, Pod, PodVolume};
 use crate::names::is_dns_name;
 use crate::problem::{Problem, short, shown};
@@ -26,7 +27,7 @@ use crate::profile::User;
 pub const VOLUME: &str = "media-storage";
 
 /// Name of the endpoint and of its interface.
-pub const ENDPOINT: &str = "media-storage";
+pub const ENDPOINT: &str = endpoints::MEDIA_STORAGE.name;
 
 /// What is known of the relation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -334,7 +335,7 @@ mod tests {
         for media in [Media::NotRead, Media::Waiting, media("{")] {
             assert_eq!(decided(&media, mounted()), Mounting::Keep);
         }
-        let error = ClusterError::NotReachable("no route".to_owned());
+        let error = ClusterError::unreachable("read its pod", "no route");
         let related = media(r#"{"pvc_name":"shared"}"#);
         assert_eq!(decided(&related, Err(error.clone())), Mounting::Unknown(error));
     }

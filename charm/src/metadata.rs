@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::data_unit;
+use crate::endpoints::{self, Role};
 use crate::problem::Problem;
 use crate::profile::AppProfile;
 
@@ -58,6 +58,13 @@ fn check_text(text: &str, profile: &AppProfile) -> Result<(), Problem> {
             .get(&profile.name)
             .ok_or_else(|| problem(format!("has no container {:?}", profile.name)))
     };
+    // Without the peer relation two units may write. Without the others the app runs all the same.
+    let peers = metadata.peers.unwrap_or_default();
+    if let Some(lacking) = endpoints::of(profile)
+        .find(|endpoint| endpoint.role == Role::Peers && !peers.contains_key(endpoint.name))
+    {
+        return Err(problem(format!("has no peer relation {:?}", lacking.name)));
+    }
     let Some(wanted) = &profile.storage else {
         return container().map(drop);
     };
@@ -71,10 +78,6 @@ fn check_text(text: &str, profile: &AppProfile) -> Result<(), Problem> {
             )));
         }
         Some(_) => {}
-    }
-    let peers = metadata.peers.unwrap_or_default();
-    if !peers.contains_key(data_unit::ENDPOINT) {
-        return Err(problem(format!("has no peer relation {:?}", data_unit::ENDPOINT)));
     }
     let mounted = container()?
         .iter()
@@ -103,35 +106,40 @@ fn problem(reason: String) -> Problem {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "peers: {peers: {interface: media_app_peers}}\nstorage: {config: {type: filesystem}}\ncontainers: {sample: {mounts: [{storage: config, location: /config}]}}";
+    /// What the sample app needs, in three lines, but for the one that begins with `without`.
+    fn good(without: &str) -> String {
+        let lines = [
+            "peers: {peers: {interface: media_app_peers}}",
+            "storage: {config: {type: filesystem}}",
+            "containers: {sample: {mounts: [{storage: config, location: /config}]}}",
+        ];
+        let kept = lines
+            .iter()
+            .filter(|line| without.is_empty() || !line.starts_with(without));
+        kept.fold(String::new(), |text, line| text + line + "\n")
+    }
 
     #[test]
     fn each_missing_piece_is_named() {
         let profile = AppProfile::parse("sample.yaml", include_str!("../tests/data/sample.yaml")).unwrap();
-        assert_eq!(check_text(GOOD, &profile), Ok(()));
+        assert_eq!(check_text(&good(""), &profile), Ok(()));
         let cases = [
-            ("storage: [", "is not the YAML"),
-            ("{}", "has no storage \"config\""),
-            ("storage: {config: {type: block}}", "not of type filesystem"),
+            ("storage: [".to_owned(), "is not the YAML"),
+            (good("storage"), "has no storage \"config\""),
             (
-                "storage: {config: {type: filesystem}}",
-                "has no peer relation \"peers\"",
+                good("storage") + "storage: {config: {type: block}}",
+                "not of type filesystem",
             ),
+            (good("peers"), "has no peer relation \"peers\""),
+            (good("containers"), "has no container \"sample\""),
+            (good("containers") + "containers: {sample: }", "does not mount"),
             (
-                "peers: {peers: }\nstorage: {config: {type: filesystem}}",
-                "has no container \"sample\"",
-            ),
-            (
-                "peers: {peers: }\nstorage: {config: {type: filesystem}}\ncontainers: {sample: }",
-                "does not mount",
-            ),
-            (
-                "peers: {peers: }\nstorage: {config: {type: filesystem}}\ncontainers: {sample: {mounts: [{storage: config, location: /c}]}}",
+                good("containers") + "containers: {sample: {mounts: [{storage: config, location: /c}]}}",
                 "at /config",
             ),
         ];
         for (text, reason) in cases {
-            let problem = check_text(text, &profile).unwrap_err().to_string();
+            let problem = check_text(&text, &profile).unwrap_err().to_string();
             assert!(problem.contains(reason), "{text}: {problem}");
         }
     }

@@ -7,9 +7,10 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::names::{APP_FILE, BACKUP_ENDPOINT};
-use crate::profile::{AppProfile, OptionValue, ProfileError};
-use crate::{actions, data_unit, ingress, media, options};
+use crate::endpoints::{self, Role};
+use crate::names::APP_FILE;
+use crate::profile::{AppProfile, OptionType, OptionValue, ProfileError};
+use crate::{actions, options};
 
 /// The text of `metadata.yaml`.
 ///
@@ -32,49 +33,26 @@ pub fn metadata(profile: &AppProfile) -> Result<String, serde_yaml::ser::Error> 
         }},
     });
     if let Some(storage) = &profile.storage {
+        let holds = match storage.backup {
+            true => "what a backup holds",
+            false => "it is in no backup",
+        };
         container["mounts"] = json!([{"storage": storage.name, "location": storage.location}]);
         metadata["storage"] = json!({&storage.name: {
             "type": "filesystem",
-            "description": format!("Configuration and state of {}: what a backup holds", profile.title),
+            "description": format!("Configuration and state of {}: {holds}", profile.title),
             "minimum-size": storage.minimum_size,
-        }});
-        metadata["peers"] = json!({data_unit::ENDPOINT: {
-            "interface": data_unit::INTERFACE,
-        }});
-        metadata["provides"] = json!({BACKUP_ENDPOINT: {
-            "interface": "velero_backup_config",
-            "limit": 1,
-            "optional": true,
-            "description": "Asks velero-operator to back up the config volume",
         }});
     }
     metadata["containers"] = json!({name: container});
-    let requires: Map<String, Value> = [
-        (
-            profile.media,
-            media::ENDPOINT,
-            "The claim that holds the media, and whom its files belong to",
-        ),
-        (
-            profile.ingress,
-            ingress::ENDPOINT,
-            "A URL for people outside the cluster",
-        ),
-    ]
-    .into_iter()
-    .filter(|(has_it, ..)| *has_it)
-    .map(|(_, endpoint, description)| {
-        let relation = json!({
-            "interface": endpoint,
-            "limit": 1,
-            "optional": true,
-            "description": description,
-        });
-        (endpoint.to_owned(), relation)
-    })
-    .collect();
-    if !requires.is_empty() {
-        metadata["requires"] = requires.into();
+    for role in Role::ALL {
+        let of_role = endpoints::of(profile).filter(|endpoint| endpoint.role == role);
+        let declared: Map<String, Value> = of_role
+            .map(|endpoint| (endpoint.name.to_owned(), endpoint.declaration()))
+            .collect();
+        if !declared.is_empty() {
+            metadata[role.key()] = declared.into();
+        }
     }
     yaml(&metadata)
 }
@@ -86,9 +64,16 @@ pub fn metadata(profile: &AppProfile) -> Result<String, serde_yaml::ser::Error> 
 pub fn config(profile: &AppProfile) -> Result<String, serde_yaml::ser::Error> {
     let mut declared: Map<String, Value> = options::common(profile)
         .map(|option| {
+            let default = match option.r#type {
+                OptionType::String => json!(option.default),
+                // As YAML has it.
+                OptionType::Int | OptionType::Boolean => {
+                    serde_json::from_str(option.default).unwrap_or_default()
+                }
+            };
             let declaration = json!({
-                "type": "string",
-                "default": option.default,
+                "type": option.r#type.name(),
+                "default": default,
                 "description": option.description,
             });
             (option.name.to_owned(), declaration)

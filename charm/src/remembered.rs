@@ -26,6 +26,9 @@ pub struct Remembered {
     /// The last dispatch ended with something that is not done yet about the relation media-storage.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub media_unsettled: bool,
+    /// The path below which the ingress serves an app that cannot live there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingress_path: Option<String>,
     /// Where a damaged config file was put.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub put_aside: Option<String>,
@@ -59,8 +62,7 @@ pub struct OnDeploy {
 
 impl OnDeploy {
     /// What has just come of it, if something has that is not known; else what was known.
-    pub fn found(asked: &str, text: Option<String>, before: Option<Self>) -> Option<Self> {
-        let now = Timestamp::now();
+    pub fn found(asked: &str, text: Option<String>, before: Option<Self>, now: Timestamp) -> Option<Self> {
         let is_known = |text: &str| {
             let mut before = before.iter();
             before.any(|before| before.text == text && now.duration_since(before.at) < NEWS)
@@ -111,6 +113,14 @@ impl Remembered {
         if self == before {
             return Ok(());
         }
+        self.write(juju)
+    }
+
+    /// Writes the record.
+    ///
+    /// # Errors
+    /// When the hook tool fails.
+    pub fn write(&self, juju: &Juju) -> Result<(), CharmError> {
         let text = serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned());
         juju.state_set(&BTreeMap::from([(KEY.to_owned(), text.clone())]))?;
         keep_copy(juju, &format!("{UNCONFIRMED}{text}"));
@@ -186,6 +196,7 @@ mod tests {
     fn a_record_is_read_as_it_was_written_and_an_unknown_one_says_nothing() {
         let record = Remembered {
             media_unsettled: true,
+            ingress_path: Some("/home-app".to_owned()),
             put_aside: Some("/config/config.xml.damaged-1a2b3c4d".to_owned()),
             asked_at: Some(Timestamp::now()),
             damaged: Some(found("latest", 1)),

@@ -1,10 +1,5 @@
 //! The app files: their form, the charm files that come of them, and that nothing else knows an app.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

@@ -1,11 +1,6 @@
 //! What keeps the app from running, with what is read of it and whether somebody has to do something: from facts, without
 //! a dispatch.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

@@ -1,10 +1,5 @@
 //! A config file that cannot be read: nothing of it is lost, and somebody hears of it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

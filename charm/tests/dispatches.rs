@@ -1,14 +1,9 @@
 //! Whole dispatches of every app: state in, event, state out, with a Pebble in memory.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 
-use common::unit::{Unit, writes};
+use common::unit::{BREAKS, Break, Unit, writes};
 use common::{app, apps};
 use juju_charm::pebble::ExecOutput;
 use juju_charm::pebble::Pebble as _;
@@ -171,7 +166,8 @@ fn rotating_swaps_secret_and_file_with_the_app_stopped() {
         );
         let written: Vec<String> = unit.pebble_writes(calls);
         let operations: Vec<&str> = written.iter().filter_map(|call| call.split(' ').next()).collect();
-        assert_eq!(operations, ["stop", "write_file", "replan"], "{}", profile.name);
+        let expected = ["stop_checks", "stop", "write_file", "replan", "start_checks"];
+        assert_eq!(operations, expected, "{}", profile.name);
         assert!(unit.runs(), "{}", profile.name);
         assert_steady(&mut unit);
     }
@@ -180,24 +176,8 @@ fn rotating_swaps_secret_and_file_with_the_app_stopped() {
 #[test]
 fn rotating_is_refused_with_the_reason_and_changes_nothing() {
     let profile = with_credentials().remove(0);
-    type Breaks = fn(&mut Unit);
-    let cases: [(&str, Breaks); 4] = [
-        ("does not lead", |unit| {
-            unit.state = unit.state.clone().with_leader(false)
-        }),
-        ("Pebble of container", |unit| {
-            unit.pebble.change_state(|state| state.set_reachable(false))
-        }),
-        ("volume is not mounted", |unit| {
-            for storage in unit.state.model_mut().storages.values_mut() {
-                storage.location = None;
-            }
-        }),
-        ("no such IANA time zone", |unit| {
-            unit.state = unit.state.clone().with_config("timezone", "Mars/Olympus");
-        }),
-    ];
-    for (reason, break_it) in cases {
+    let loses_the_lead: Break = |unit| unit.state = unit.state.clone().with_leader(false);
+    for (reason, break_it) in [("does not lead", loses_the_lead)].into_iter().chain(BREAKS) {
         let mut unit = Unit::settled(&profile);
         let before = (unit.secret("api-key"), unit.file());
         break_it(&mut unit);
@@ -268,12 +248,7 @@ fn rotation_by_option_is_set_used_and_taken_back() {
 
         unit.state = unit.state.clone().with_config("credential-rotation", "hourly");
         unit.run(Event::ConfigChanged);
-        assert!(
-            unit.status()
-                .starts_with("blocked: credential-rotation \"hourly\": "),
-            "{}",
-            unit.status()
-        );
+        unit.assert_says("blocked: credential-rotation \"hourly\": ");
         assert_eq!(policy(&unit), "monthly");
         assert!(unit.runs());
         unit.state = unit.state.clone().with_config("credential-rotation", "");
@@ -341,12 +316,7 @@ fn media_decide_whom_the_app_runs_as_and_leave_no_trace() {
             remote_unit: None,
         });
         unit.run(Event::UpdateStatus);
-        assert!(
-            unit.status()
-                .starts_with("blocked: relation media-storage: its config: "),
-            "{}",
-            unit.status()
-        );
+        unit.assert_says("blocked: relation media-storage: its config: ");
         assert!(unit.runs(), "{}", profile.name);
     }
 }
@@ -386,6 +356,19 @@ fn the_ingress_decides_the_url_base_and_gives_it_back() {
                 profile.name
             );
         }
+        // Also where the relation was not looked at again.
+        unit.run(Event::UpdateStatus);
+        let told = format!(
+            "blocked: relation ingress: {} cannot live below /homelab-x; give it a host: traefik has routing_mode=subdomain",
+            profile.title
+        );
+        assert_eq!(
+            unit.status() == told,
+            !profile.url_base && !profile.ingress_below_path,
+            "{}: {}",
+            profile.name,
+            unit.status()
+        );
         assert_steady(&mut unit);
         unit.run(Event::RelationBroken {
             relation: 9,
@@ -395,6 +378,7 @@ fn the_ingress_decides_the_url_base_and_gives_it_back() {
         let after = unit.file().map(|text| text.replace(", media.example", ""));
         assert_eq!(after, file, "{}", profile.name);
         assert_eq!(unit.pebble.state().plan(), plan, "{}", profile.name);
+        assert!(unit.status().starts_with("active"), "{}", unit.status());
     }
 }
 
@@ -462,7 +446,7 @@ fn an_app_without_a_volume_runs_on_every_unit() {
         let ready = unit.pebble_ready();
         unit.run(ready);
         assert!(unit.runs(), "{}", profile.name);
-        assert!(unit.status().starts_with("active: "), "{}", unit.status());
+        unit.assert_says("active: ");
         unit.run(Event::ConfigChanged);
         let outcome = unit.run(Event::UpdateStatus);
         assert_eq!(writes(&outcome), Vec::<String>::new(), "{}", profile.name);
@@ -499,7 +483,7 @@ fn a_command_runs_while_the_app_is_well_and_until_the_file_shows_it() {
             ends_with(&unit, 0);
             unit.run(Event::UpdateStatus);
             assert_eq!(executed(&unit), 2);
-            assert!(unit.status().starts_with("active: "), "{}", unit.status());
+            unit.assert_says("active: ");
             let last = unit.pebble.state().executed().last().unwrap().command.join(" ");
             assert!(last.contains("t0ken"), "{last}");
             let done = format!("<Preferences {}=\"x\"/>", once.until.join("/"));
@@ -559,7 +543,7 @@ fn killed_anywhere(profile: &AppProfile) {
 fn an_app_that_ends_again_and_again_is_not_active() {
     let profile = app("radarr");
     let mut unit = Unit::settled(&profile);
-    assert!(unit.status().starts_with("active"), "{}", unit.status());
+    unit.assert_says("active");
     unit.pebble
         .change_state(|state| state.set_exiting_service("radarr", 1, "no database"));
     unit.pebble.restart(&["radarr"]).unwrap();

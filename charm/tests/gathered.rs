@@ -1,22 +1,17 @@
 //! What the first step of a dispatch finds: what an event does not need is not read, and what is read is what is there.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 
 use common::radarr;
 use common::unit::{PEERS, Unit};
 use config_volume::{Swap, SwapOptions};
-use juju_charm::pebble::{Check, CheckStatus, HttpCheck, Layer, Override, Pebble as _};
+use juju_charm::pebble::{Check, HttpCheck, Layer, Override, Pebble as _};
 use juju_charm::testing::{Event, Fault, PebbleFault, RelationState};
 use juju_charm::{Status, UnitName};
 use workload_charm::backup::BackupFacts;
 use workload_charm::data_unit::{DataUnit, PeerFacts, Peers};
-use workload_charm::facts::{Container, Exchange, Facts, ReadyContainer, Storage};
+use workload_charm::facts::{Container, Exchange, Facts, Health, ReadyContainer, Storage};
 use workload_charm::media::Media;
 
 const BACKUP: u32 = 3;
@@ -159,10 +154,13 @@ fn the_leader_hears_of_pauses_from_the_unit_with_the_data_and_from_nobody_else()
         (peers.own_paused, peers.data_unit_paused)
     };
     let bound = Some("radarr/1");
-    assert_eq!(paused(bound, "", [(1, "paused"), (2, "")]), (false, true));
-    assert_eq!(paused(bound, "", [(1, ""), (2, "paused")]), (false, false));
-    assert_eq!(paused(None, "", [(1, "paused"), (2, "paused")]), (false, false));
-    assert_eq!(paused(bound, "paused", [(1, ""), (2, "")]), (true, false));
+    assert_eq!(paused(bound, "", [(1, "paused"), (2, "")]), (false, Some(true)));
+    assert_eq!(paused(bound, "", [(1, ""), (2, "paused")]), (false, Some(false)));
+    assert_eq!(
+        paused(None, "", [(1, "paused"), (2, "paused")]),
+        (false, Some(false))
+    );
+    assert_eq!(paused(bound, "paused", [(1, ""), (2, "")]), (true, Some(false)));
 }
 
 #[test]
@@ -249,10 +247,7 @@ fn of_the_checks_the_apps_own_counts_and_of_its_states_those_that_say_something(
     unit.pebble.replan().unwrap();
     unit.pebble
         .change_state(|state| state.set_failing_check("another", true));
-    assert_eq!(
-        ready(unit.gathered(Event::UpdateStatus)).check,
-        Some(CheckStatus::Up)
-    );
+    assert_eq!(ready(unit.gathered(Event::UpdateStatus)).health, Health::Up);
 }
 
 #[test]

@@ -1,24 +1,23 @@
 //! What the charm would do, for every app and in every situation, as text to read: through the real validate, plan and
 //! status. `cargo insta review`, or INSTA_UPDATE=always, after a change that is meant.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use common::{applied, apps, fresh, kept, own_file, running, with_everything, without_secrets};
+use workload_charm::config_file::{self, Edit, Value, Wanted};
 use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers, Report};
 use workload_charm::facts::{Container, Facts, Storage};
-use workload_charm::options::{RawOptions, TIMEZONE};
+use workload_charm::options::{RawOptions, TIMEZONE, UNSAFE_MODE};
 use workload_charm::profile::{AppProfile, OptionValue};
-use workload_charm::recovery::standing::Told as Backups;
 use workload_charm::steps::plan::{OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
+use workload_charm::steps::prepare_volume::Situation;
 use workload_charm::steps::{planned, status};
+use workload_charm::vpn::route::RouteChange;
+use workload_charm::vpn::{Found, OwnBag, Vpn, VpnFacts, objects};
 
 #[test]
 fn every_app_in_every_situation() {
@@ -51,6 +50,39 @@ fn every_app_in_every_situation() {
                 ("a volume that lost its content", emptied(&profile)),
             ]);
         }
+        if profile.vpn {
+            situations.extend([
+                ("not allowed to run without a VPN", seen(fresh(&profile))),
+                ("not allowed any more, while it runs", seen(settled(&profile))),
+                (
+                    "a VPN gateway is related that has not connected yet",
+                    seen(gateway(fresh(&profile), false)),
+                ),
+                (
+                    "a VPN gateway is related, and the pod has no route",
+                    seen(gateway(fresh(&profile), true)),
+                ),
+                (
+                    "a VPN gateway is related, and the pod has its route",
+                    seen(routed(gateway(fresh(&profile), true))),
+                ),
+                (
+                    "the VPN gateway has lost its connection, while it runs",
+                    seen(routed(gateway(settled(&profile), false))),
+                ),
+                (
+                    "the relation to the VPN gateway is gone, while it runs",
+                    seen(routed(settled(&profile))),
+                ),
+                (
+                    "the relation to the VPN gateway is gone, and the pod's route too",
+                    seen(with_objects(fresh(&profile))),
+                ),
+            ]);
+        }
+        if let Some(facts) = database_elsewhere(&profile) {
+            situations.push(("its config file names a database outside of the volume", facts));
+        }
         let mut text = String::new();
         for (name, facts) in situations {
             writeln!(text, "== {name}\n{}", described(&profile, &facts)).unwrap();
@@ -74,7 +106,7 @@ fn settled(profile: &AppProfile) -> Facts {
     let first = fresh(profile);
     let credentials = kept(profile);
     let first = Facts { credentials, ..first };
-    let (.., plan) = planned(profile, &first);
+    let (.., plan) = planned(profile, &first, Situation::Dispatch);
     let WorkloadPlan::Run(_, run) = plan.workload else {
         panic!("{} does not start", profile.name);
     };
@@ -115,7 +147,7 @@ fn peers(profile: &AppProfile, unit: u64, own: Report, other: Option<u64>) -> Pe
         rotations: 0,
         own: Some(own),
         own_paused: false,
-        data_unit_paused: false,
+        data_unit_paused: Some(false),
         others: other.into_iter().map(|other| (name(other), None)).collect(),
     })
 }
@@ -224,19 +256,96 @@ fn bad_option(profile: &AppProfile) -> Facts {
         Some((name, _)) => options.with_own(name, OptionValue::Text("loud".to_owned())),
         None => options.with(&TIMEZONE, "Mars/Olympus"),
     };
+    let options = options.with(&UNSAFE_MODE, "true");
     Facts {
         options,
         ..settled(profile)
     }
 }
 
+/// Everybody may see the app.
+fn seen(facts: Facts) -> Facts {
+    Facts {
+        options: facts.options.with(&UNSAFE_MODE, "false"),
+        ..facts
+    }
+}
+
+const GATEWAY: &str = r#"{"gateway_dns_name":"gluetun.vpn.svc.cluster.local","cluster_cidrs":"10.1.0.0/16, 10.152.183.0/24","cluster_dns_ip":"10.152.183.10","vpn_connected":CONNECTED,"instance_name":"gluetun"}"#;
+
+fn gateway_bag(is_connected: bool) -> BTreeMap<String, String> {
+    let config = GATEWAY.replace("CONNECTED", &is_connected.to_string());
+    BTreeMap::from([("config".to_owned(), config)])
+}
+
+/// A gateway is related.
+fn gateway(facts: Facts, is_connected: bool) -> Facts {
+    let vpn = VpnFacts {
+        vpn: Vpn::from_bag(&gateway_bag(is_connected)),
+        own: Some(OwnBag {
+            relation_id: "vpn-gateway:4".to_owned(),
+            bag: BTreeMap::new(),
+        }),
+        objects: is_connected.then(|| Ok(Found::default())),
+    };
+    Facts { vpn, ..facts }
+}
+
+/// What the cluster holds for the route.
+fn with_objects(mut facts: Facts) -> Facts {
+    let Vpn::Provided(gateway) = Vpn::from_bag(&gateway_bag(true)) else {
+        panic!("not provided");
+    };
+    facts.vpn.objects = Some(Ok(Found {
+        config_map: Some(objects::config_map(&facts.app, &gateway).content),
+        kill_switch: Some(objects::kill_switch(&facts.app, &gateway).content),
+    }));
+    facts
+}
+
+/// The pod has the route, and the cluster what belongs to it.
+fn routed(facts: Facts) -> Facts {
+    let mut facts = with_objects(facts);
+    let Vpn::Provided(gateway) = Vpn::from_bag(&gateway_bag(true)) else {
+        panic!("not provided");
+    };
+    if let Some(Ok(pod)) = &mut facts.pod {
+        let image = objects::IMAGE.to_owned();
+        pod.init_images.insert(objects::INIT.to_owned(), image.clone());
+        pod.images.insert(objects::SIDECAR.to_owned(), image);
+        let mark = objects::mark(&facts.app, &gateway);
+        pod.annotations.insert(objects::MARK.to_owned(), mark);
+    }
+    facts
+}
+
+/// The user has given the app a database of its own.
+fn database_elsewhere(profile: &AppProfile) -> Option<Facts> {
+    let place = profile.storage.as_ref()?.external_database.settings.first()?;
+    let mut facts = settled(profile);
+    let Container::Ready(container) = &mut facts.container else {
+        return None;
+    };
+    let file = container.config_file.as_mut()?;
+    let wanted = [Wanted {
+        path: place.clone(),
+        value: Value::Text("db.example".to_owned()),
+    }];
+    match config_file::edit(profile.config_file.as_ref()?, Some(&file.content), &wanted, &[]) {
+        Edit::Write(content) => file.content = content,
+        other => panic!("{other:?}"),
+    }
+    Some(facts)
+}
+
 fn described(profile: &AppProfile, facts: &Facts) -> String {
-    let (start, validated, plan) = planned(profile, facts);
+    let (start, validated, plan) = planned(profile, facts, Situation::Dispatch);
     let told = status::Told {
         start: &start,
         news: None,
         put_aside: None,
-        backups: &Backups::NotAsked,
+        ingress_path: None,
+        asked_at: None,
     };
     let status = status::decide(profile, facts, &validated, &applied(&plan), told).status;
     assert!(
@@ -247,11 +356,13 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
     let mut text = format!("status {}: {}\n", status.name(), status.message());
     // No `..`: a new part of the plan does not compile until it is shown.
     let Plan {
+        record,
         secret,
         obsolete,
         databags,
         peers,
         ingress,
+        vpn,
         open_ports,
         version,
         pod,
@@ -259,9 +370,15 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
         keep_out,
         let_in,
         mount,
+        route,
         workload,
+        patience,
         commands,
     } = plan;
+    if let Some(record) = record {
+        let record = serde_json::to_string(&record).unwrap();
+        writeln!(text, "remember first: {record}").unwrap();
+    }
     match secret {
         SecretPlan::Keep => {}
         SecretPlan::Add { credentials, rotate } => {
@@ -280,7 +397,7 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
             writeln!(text, "{} {key}: {value}", change.relation_id).unwrap();
         }
     }
-    for bags in [peers, ingress].into_iter().flatten() {
+    for bags in [peers, ingress, vpn].into_iter().flatten() {
         let OwnBags {
             relation_id,
             app,
@@ -322,6 +439,9 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
         }
         .unwrap();
     }
+    if let Some(change) = route {
+        text.push_str(&changes_of_route(change));
+    }
     match workload {
         WorkloadPlan::Leave => text.push_str("workload: leave\n"),
         WorkloadPlan::Stop => text.push_str("workload: stop\n"),
@@ -329,10 +449,35 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
         WorkloadPlan::Keep(_) => text.push_str("workload: keep\n"),
         WorkloadPlan::Run(_, run) => text.push_str(&steps(*run)),
     }
+    if let Some(patience) = patience {
+        writeln!(
+            text,
+            "- wait until it is healthy, at most {} s",
+            patience.as_secs()
+        )
+        .unwrap();
+    }
     for command in commands {
         writeln!(text, "- run for {}: {}", command.option, command.words.join(" ")).unwrap();
     }
     without_secrets(&text, facts.credentials.as_ref())
+}
+
+fn changes_of_route(change: RouteChange) -> String {
+    let RouteChange { apply, delete, pods } = change;
+    let mut text = String::new();
+    for object in apply {
+        writeln!(text, "apply {} {}", object.kind.name(), object.name).unwrap();
+        text.push_str(&indented(&serde_yaml::to_string(&object.content).unwrap()));
+    }
+    for (kind, name) in delete {
+        writeln!(text, "delete {} {name}", kind.name()).unwrap();
+    }
+    if let Some(template) = pods {
+        text.push_str("pods: change their template\n");
+        text.push_str(&indented(&serde_yaml::to_string(&template).unwrap()));
+    }
+    text
 }
 
 fn steps(run: Run) -> String {

@@ -1,11 +1,6 @@
 //! The charm is killed in the middle of the action restore-from-backup, and its container goes on: whatever the app did
 //! since then is not taken back, and what was waited for before is still waited for. And the same of a restore by hand.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

@@ -1,10 +1,5 @@
 //! What of an app's volume a backup holds and what it leaves out, by the real preparation of a volume.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

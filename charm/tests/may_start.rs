@@ -1,11 +1,6 @@
 //! One place decides whether the app may run, for every event and every action: no path starts it on a volume that is half,
 //! empty by accident, or waits for a restore.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

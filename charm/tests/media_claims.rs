@@ -1,10 +1,5 @@
 //! Which claim is kept out of backups, which one is let in again, and when neither is touched.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 
@@ -16,6 +11,7 @@ use workload_charm::media::claim::{EXCLUDED, MountedClaim};
 use workload_charm::media::{Media, MediaStorage, VOLUME};
 use workload_charm::profile::User;
 use workload_charm::steps::planned;
+use workload_charm::steps::prepare_volume::Situation;
 
 /// What the pod mounts, and what the cluster says of that claim.
 fn mounted(name: &str, claim: Result<Claim, ClusterError>) -> (Pod, MountedClaim) {
@@ -49,7 +45,7 @@ fn labelled(value: &str) -> Claim {
 #[test]
 fn the_claim_that_stays_is_kept_out_and_one_that_goes_is_let_in() {
     let profile = radarr();
-    let forbidden = || Err(ClusterError::Forbidden("read its claim"));
+    let forbidden = || Err(ClusterError::not_allowed("read its claim", "forbidden"));
     type Case = (
         Media,
         Result<Claim, ClusterError>,
@@ -91,11 +87,11 @@ fn the_claim_that_stays_is_kept_out_and_one_that_goes_is_let_in() {
         facts.media = media.clone();
         facts.pod = Some(Ok(pod));
         facts.media_claim = Some(media_claim);
-        let (.., plan) = planned(&profile, &facts);
+        let (.., plan) = planned(&profile, &facts, Situation::Dispatch);
         assert_eq!(plan.keep_out.as_deref(), keep_out, "{media:?}");
         assert_eq!(plan.let_in.as_deref(), let_in, "{media:?}");
         facts.media_claim = None;
-        let (.., plan) = planned(&profile, &facts);
+        let (.., plan) = planned(&profile, &facts, Situation::Dispatch);
         assert_eq!((plan.keep_out, plan.let_in), (None, None), "the pod mounts none");
     }
 }

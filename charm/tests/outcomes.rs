@@ -1,10 +1,5 @@
 //! What a dispatch does to the cluster, and what it says where the app does not answer or cannot be given new credentials.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

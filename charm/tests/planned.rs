@@ -1,10 +1,5 @@
 //! What is planned and what the status says, from facts that the other tests do not come to: each part on its own.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 
@@ -66,7 +61,7 @@ fn the_version_of_the_container_is_told() {
         container: Container::Ready(container),
         ..fresh(&profile)
     };
-    let (.., plan) = planned(&profile, &facts);
+    let (.., plan) = planned(&profile, &facts, Situation::Dispatch);
     assert_eq!(plan.version.as_deref(), Some("5.2.6"));
 }
 
@@ -79,7 +74,7 @@ fn a_port_that_is_open_is_not_opened_again() {
             opened_ports,
             ..fresh(&profile)
         };
-        planned(&profile, &facts).2.open_ports
+        planned(&profile, &facts, Situation::Dispatch).2.open_ports
     };
     assert_eq!(opens(Some(vec![Port::tcp(1)])), [port]);
     assert_eq!(opens(Some(vec![port])), []);
@@ -91,7 +86,7 @@ fn what_was_asked_of_the_operator_is_paused_only_where_somebody_has_to_do_someth
     let profile = radarr();
     let asked = {
         let facts = fresh(&profile);
-        let (.., plan) = planned(&profile, &facts);
+        let (.., plan) = planned(&profile, &facts, Situation::Dispatch);
         let change = &plan.databags[0];
         let relation = (
             change.relation_id.clone(),
@@ -105,7 +100,7 @@ fn what_was_asked_of_the_operator_is_paused_only_where_somebody_has_to_do_someth
             ..fresh(&profile)
         };
         break_it(&mut facts);
-        let (.., plan) = planned(&profile, &facts);
+        let (.., plan) = planned(&profile, &facts, Situation::Dispatch);
         plan.databags
             .iter()
             .map(|change| format!("{:?}", change.set).contains("paused"))
@@ -135,7 +130,7 @@ fn what_was_asked_of_the_operator_is_paused_only_where_somebody_has_to_do_someth
             unit: unit_name(1),
             is_present: true,
         };
-        peers(facts).data_unit_paused = true;
+        peers(facts).data_unit_paused = Some(true);
     };
     assert_eq!(paused(elsewhere), [true]);
 }
@@ -158,7 +153,7 @@ fn the_leader_writes_down_that_there_are_data_and_that_they_were_given_up() {
                 is_present: true,
             };
         }
-        let (.., plan) = planned(&profile, &facts);
+        let (.., plan) = planned(&profile, &facts, Situation::Dispatch);
         app_bag(plan).get("config-volume").cloned()
     };
     for here in [true, false] {
@@ -211,7 +206,7 @@ fn a_backup_pause_is_said_once_and_taken_back() {
         let lost = lost.then_some(Report::Data);
         peers(&mut facts).own = lost.or(Some(Report::Empty));
         peers(&mut facts).own_paused = own_paused;
-        let (.., plan) = planned(&profile, &facts);
+        let (.., plan) = planned(&profile, &facts, Situation::Dispatch);
         let unit = plan.peers.map(|bags| bags.unit).unwrap_or_default();
         unit.get("backups").cloned()
     };
@@ -229,7 +224,7 @@ fn the_peers_are_told_what_differs_and_nothing_else() {
         facts.leader = leader;
         peers(&mut facts).bound = bound.map(unit_name);
         peers(&mut facts).own = own;
-        let (.., plan) = planned(&profile, &facts);
+        let (.., plan) = planned(&profile, &facts, Situation::Dispatch);
         plan.peers.map(|bags| (bags.app.len(), bags.unit.len()))
     };
     assert_eq!(told(true, None, None), Some((1, 1)));
@@ -254,7 +249,7 @@ fn the_ingress_is_told_what_differs_and_nothing_else() {
             }),
             ..fresh(&profile)
         };
-        planned(&profile, &facts).2.ingress
+        planned(&profile, &facts, Situation::Dispatch).2.ingress
     };
     let told = related(Some(BTreeMap::new()), BTreeMap::new()).unwrap();
     assert_eq!(related(Some(told.app.clone()), told.unit.clone()), None);
@@ -269,7 +264,7 @@ fn a_plan_for_a_restore_replaces_no_pods() {
     let profile = radarr();
     let mut facts = fresh(&profile);
     holds(&mut facts, Contents::Data);
-    let (.., mut plan) = planned(&profile, &facts);
+    let (.., mut plan) = planned(&profile, &facts, Situation::Dispatch);
     plan.let_in = Some("tank".to_owned());
     plan.mount = Some(workload_charm::kubernetes::MountChange {
         volume: "media-storage".to_owned(),
@@ -287,14 +282,14 @@ fn an_ingress_gives_a_path_only_to_an_app_that_serves_below_one() {
     let mut profile = common::app("sabnzbd");
     let serves_below = |profile: &AppProfile| {
         let facts = common::with_everything(profile, fresh(profile));
-        let (_, validated, _) = planned(profile, &facts);
+        let (_, validated, _) = planned(profile, &facts, Situation::Dispatch);
         let settings = validated.workload.unwrap();
         assert!(settings.ingress.is_some());
         settings.url_base
     };
     assert_eq!(serves_below(&profile), "/homelab-sabnzbd");
     let facts = common::with_everything(&profile, fresh(&profile));
-    let WorkloadPlan::Run(_, run) = planned(&profile, &facts).2.workload else {
+    let WorkloadPlan::Run(_, run) = planned(&profile, &facts, Situation::Dispatch).2.workload else {
         panic!("it does not start");
     };
     let file = String::from_utf8(run.file.unwrap().file.content).unwrap();
@@ -308,7 +303,7 @@ fn an_ingress_gives_a_path_only_to_an_app_that_serves_below_one() {
 fn where_the_media_were_not_looked_at_the_app_stays_the_user_that_it_is() {
     let profile = radarr();
     let facts = common::with_everything(&profile, fresh(&profile));
-    let WorkloadPlan::Run(_, run) = planned(&profile, &facts).2.workload else {
+    let WorkloadPlan::Run(_, run) = planned(&profile, &facts, Situation::Dispatch).2.workload else {
         panic!("it does not start");
     };
     let owner = User { uid: 2000, gid: 2001 };
@@ -320,7 +315,11 @@ fn where_the_media_were_not_looked_at_the_app_stays_the_user_that_it_is() {
             container: Container::Ready(running(&profile, layer, None)),
             ..fresh(&profile)
         };
-        planned(&profile, &facts).1.workload.unwrap().user
+        planned(&profile, &facts, Situation::Dispatch)
+            .1
+            .workload
+            .unwrap()
+            .user
     };
     assert_eq!(user(&layer, Media::NotRead), Some(owner));
     assert_eq!(user(&layer, Media::NotRelated), profile.workload.user);
@@ -333,7 +332,7 @@ fn where_the_media_were_not_looked_at_the_app_stays_the_user_that_it_is() {
 fn where_the_ingress_was_not_asked_the_plan_remembers_it() {
     let profile = radarr();
     let facts = common::with_everything(&profile, fresh(&profile));
-    let WorkloadPlan::Run(_, run) = planned(&profile, &facts).2.workload else {
+    let WorkloadPlan::Run(_, run) = planned(&profile, &facts, Situation::Dispatch).2.workload else {
         panic!("it does not start");
     };
     let layer = run.layer.unwrap();
@@ -343,7 +342,11 @@ fn where_the_ingress_was_not_asked_the_plan_remembers_it() {
             container: Container::Ready(running(&profile, &layer, None)),
             ..fresh(&profile)
         };
-        planned(&profile, &facts).1.workload.unwrap().url_base
+        planned(&profile, &facts, Situation::Dispatch)
+            .1
+            .workload
+            .unwrap()
+            .url_base
     };
     assert_eq!(url_base(Ingress::NotRead), "/homelab-radarr");
     assert_eq!(url_base(Ingress::NotRelated), "");
@@ -355,16 +358,23 @@ fn the_method_that_was_asked_for_stays_while_nothing_better_is_known() {
     let asked_before = |method: &str| {
         let mut facts = fresh(&profile);
         facts.options = RawOptions::default().with(&options::BACKUP_METHOD, method);
-        let change = planned(&profile, &facts).2.databags.remove(0);
+        let change = planned(&profile, &facts, Situation::Dispatch)
+            .2
+            .databags
+            .remove(0);
         let mut facts = fresh(&profile);
         let bag = change.set.into_iter().collect();
         facts.backup_relations = [(change.relation_id, bag)].into();
         let BackupFacts::Read(volume) = &mut facts.volume else {
             panic!("{:?}", facts.volume);
         };
-        volume.source = Seen::Unknown(ClusterError::NotReachable("no route".to_owned()));
+        volume.source = Seen::Unknown(ClusterError::unreachable("read its volume", "no route"));
         volume.snapshot_drivers = Seen::Known(Vec::new());
-        let backup = planned(&profile, &facts).1.backup.unwrap().unwrap();
+        let backup = planned(&profile, &facts, Situation::Dispatch)
+            .1
+            .backup
+            .unwrap()
+            .unwrap();
         backup.decision.method
     };
     assert_eq!(asked_before("snapshot"), Method::Snapshot);
@@ -376,7 +386,10 @@ fn restored_files_are_given_to_the_app_before_it_starts_whoever_has_the_volume()
     let profile = radarr();
     let user = profile.workload.user.unwrap();
     let layer = {
-        let WorkloadPlan::Run(_, run) = planned(&profile, &fresh(&profile)).2.workload else {
+        let WorkloadPlan::Run(_, run) = planned(&profile, &fresh(&profile), Situation::Dispatch)
+            .2
+            .workload
+        else {
             panic!("it does not start");
         };
         run.layer.unwrap()
@@ -413,7 +426,7 @@ fn a_backup_prepares_the_volume_only_where_it_would_hold_the_data() {
     let prepares = |change: fn(&mut Facts)| {
         let mut facts = fresh(&profile);
         change(&mut facts);
-        let pod = planned(&profile, &facts).2.pod;
+        let pod = planned(&profile, &facts, Situation::Dispatch).2.pod;
         format!("{pod:?}").contains("/charm/dispatch")
     };
     assert!(prepares(|_| {}));
@@ -433,7 +446,7 @@ fn a_backup_prepares_the_volume_only_where_it_would_hold_the_data() {
 #[test]
 fn the_databases_of_an_app_that_runs_are_not_touched() {
     let profile = radarr();
-    let in_place = |facts: &Facts| match planned(&profile, facts).2.workload {
+    let in_place = |facts: &Facts| match planned(&profile, facts, Situation::Dispatch).2.workload {
         WorkloadPlan::Run(_, run) => (run.put_in_place.is_some(), run.stop_first, run.layer),
         other => panic!("{other:?}"),
     };
@@ -452,7 +465,10 @@ fn the_databases_of_an_app_that_runs_are_not_touched() {
 fn an_app_is_stopped_before_its_file_or_its_volume_changes_under_it() {
     let profile = radarr();
     let user = profile.workload.user.unwrap();
-    let WorkloadPlan::Run(_, first) = planned(&profile, &fresh(&profile)).2.workload else {
+    let WorkloadPlan::Run(_, first) = planned(&profile, &fresh(&profile), Situation::Dispatch)
+        .2
+        .workload
+    else {
         panic!("it does not start");
     };
     let content = first.file.unwrap().file.content;
@@ -466,7 +482,7 @@ fn an_app_is_stopped_before_its_file_or_its_volume_changes_under_it() {
         facts.container = Container::Ready(running(&profile, &layer, Some(content.clone())));
         // What the file holds is what counts here.
         facts.credentials = None;
-        match planned(&profile, &facts).2.workload {
+        match planned(&profile, &facts, Situation::Dispatch).2.workload {
             WorkloadPlan::Run(_, run) => {
                 assert_eq!(run.file, None);
                 Some(run.stop_first)
@@ -487,7 +503,10 @@ fn an_app_is_stopped_before_its_file_or_its_volume_changes_under_it() {
 fn the_layer_says_how_the_app_runs_and_is_asked() {
     let mut profile = common::app("qbittorrent");
     profile.workload.working_dir = Some("/config".to_owned());
-    let WorkloadPlan::Run(_, run) = planned(&profile, &fresh(&profile)).2.workload else {
+    let WorkloadPlan::Run(_, run) = planned(&profile, &fresh(&profile), Situation::Dispatch)
+        .2
+        .workload
+    else {
         panic!("it does not start");
     };
     let layer = run.layer.unwrap();
@@ -507,7 +526,7 @@ fn the_layer_says_how_the_app_runs_and_is_asked() {
     let check = layer.checks.values().next().unwrap();
     assert_eq!(check.r#override, Some(Override::Replace));
     assert_eq!(check.level, Some(CheckLevel::Ready));
-    assert_eq!(check.startup, Some(Startup::Enabled));
+    assert_eq!(check.startup, Some(Startup::Disabled));
     let url = check.http.as_ref().unwrap().url.as_deref();
     assert_eq!(url, Some("http://localhost:8080/"));
     assert_eq!((layer.services.len(), layer.checks.len()), (1, 1));

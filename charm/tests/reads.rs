@@ -1,11 +1,6 @@
 //! What is asked of Juju, Pebble and the cluster, and what is told them, by event and situation, as text to read. What an
 //! event does not need is not asked: each hook tool costs milliseconds. `INSTA_UPDATE=always` after a change that is meant.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

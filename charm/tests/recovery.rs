@@ -1,19 +1,14 @@
 //! The actions around backups, and what a dispatch does with the config volume before the app may start: on a recovery
 //! engine that does what it was told.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 
 use common::recovery::good;
-use common::unit::{CONTENT, PEERS, Unit, writes};
+use common::unit::{BREAKS, CONTENT, PEERS, Unit, writes};
 use common::{app, radarr};
-use config_recovery::Error;
 use config_recovery::backups::{BackupSummary, Holds};
+use config_recovery::{ClusterError, Error};
 use juju_charm::testing::{Event, RelationState};
 use serde_json::{Value, json};
 use velero_api::BackupPhase;
@@ -55,17 +50,11 @@ fn params(action: &str) -> Value {
 }
 
 fn not_allowed() -> Error {
-    Error::NotAllowed {
-        action: "list backups".to_owned(),
-        reason: "backups.velero.io is forbidden".to_owned(),
-    }
+    ClusterError::not_allowed("list backups", "backups.velero.io is forbidden").into()
 }
 
 fn unreachable() -> Error {
-    Error::Unreachable {
-        action: "list backups".to_owned(),
-        reason: "connection refused".to_owned(),
-    }
+    ClusterError::unreachable("list backups", "connection refused").into()
 }
 
 fn no_backup() -> Error {
@@ -192,7 +181,7 @@ fn a_list_shows_what_each_backup_really_holds() {
     assert_eq!(backups["aaaa-3"]["bytes"], Value::Null);
     assert_eq!(backups["aaaa-3"]["schedule"], "radarr-nightly");
     assert_eq!(backups["aaaa-4"]["verdict"], "FAILED");
-    assert_eq!(backups["aaaa-4"]["complaints"], "no space");
+    assert_eq!(backups["aaaa-4"]["velero-errors"], "no space");
     for backup in ["aaaa-1", "aaaa-2"] {
         assert!(backups[backup]["started"].is_string() && backups[backup]["expires"].is_string());
     }
@@ -292,7 +281,7 @@ fn a_verification_touches_nothing_of_the_app() {
         ("files", "3"),
         ("bytes", "20000000"),
         ("databases", "2"),
-        ("promised", "true"),
+        ("manifest", "true"),
         ("seconds", "9.5"),
         ("velero-seconds", "7"),
     ] {
@@ -343,8 +332,13 @@ fn a_restore_stops_the_app_and_ends_when_it_is_well() {
     assert_eq!(results["backup-name"], "radarr-aaaa-1");
     assert_eq!(results["files"], "3");
     let operations = unit.pebble_writes(calls);
-    assert!(operations[0].starts_with("stop "), "{operations:?}");
-    assert!(operations.last().unwrap().starts_with("replan"), "{operations:?}");
+    let expected = [
+        "stop_checks radarr-ready",
+        "stop radarr",
+        "replan ",
+        "start_checks radarr-ready",
+    ];
+    assert_eq!(operations, expected);
     assert!(unit.runs());
     assert!(unit.volume().join("config.xml").exists());
     assert!(unit.status().starts_with("active: "), "{}", unit.status());
@@ -413,21 +407,7 @@ fn a_dry_run_says_what_would_be_done_and_changes_nothing() {
 
 #[test]
 fn a_restore_is_refused_before_anything_when_the_app_could_not_be_started_again() {
-    type Breaks = fn(&mut Unit);
-    let cases: [(&str, Breaks); 3] = [
-        ("Pebble of container", |unit| {
-            unit.pebble.change_state(|state| state.set_reachable(false))
-        }),
-        ("volume is not mounted", |unit| {
-            for storage in unit.state.model_mut().storages.values_mut() {
-                storage.location = None;
-            }
-        }),
-        ("no such IANA time zone", |unit| {
-            unit.state = unit.state.clone().with_config("timezone", "Mars/Olympus");
-        }),
-    ];
-    for (reason, break_it) in cases {
+    for (reason, break_it) in BREAKS {
         let mut unit = settled();
         unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
         break_it(&mut unit);

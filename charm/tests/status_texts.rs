@@ -1,52 +1,44 @@
 //! What the status says of each thing that can be wrong, and which of them it says: from facts and outcomes as a dispatch
 //! has them at its end.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use common::{applied, fresh, new_container, radarr};
-use juju_charm::pebble::CheckStatus;
 use workload_charm::data_unit::Peers;
-use workload_charm::facts::{Container, Facts};
+use workload_charm::facts::{Container, Facts, Health, Storage};
 use workload_charm::kubernetes::{Claim, ClusterError, PodVolume};
 use workload_charm::media::claim::MountedClaim;
 use workload_charm::media::{Media, MediaStorage, VOLUME};
 use workload_charm::options::{self, RawOptions};
 use workload_charm::problem::Problem;
 use workload_charm::profile::User;
-use workload_charm::recovery::standing::Told as Backups;
+use workload_charm::recovery::health::Unwell;
+use workload_charm::recovery::standing::Seen;
 use workload_charm::steps::apply::{Applied, Failure, Outcome};
 use workload_charm::steps::planned;
+use workload_charm::steps::prepare_volume::Situation;
 use workload_charm::steps::status::{Decided, Told, decide};
+use workload_charm::vpn::{Found, Vpn, VpnFacts};
 
 /// The status of facts and outcomes that `change` has changed, and what is known of the backups.
-fn decided_with(
-    backups: &Backups,
-    change: impl FnOnce(&mut Facts),
-    ends: impl FnOnce(&mut Outcome),
-) -> Decided {
+fn decided(change: impl FnOnce(&mut Facts), ends: impl FnOnce(&mut Outcome)) -> Decided {
     let profile = radarr();
     let mut facts = fresh(&profile);
     change(&mut facts);
-    let (start, validated, plan) = planned(&profile, &facts);
+    let (start, validated, plan) = planned(&profile, &facts, Situation::Dispatch);
     let mut outcome = applied(&plan);
     ends(&mut outcome);
     let told = Told {
         start: &start,
         news: None,
         put_aside: None,
-        backups,
+        ingress_path: None,
+        asked_at: None,
     };
     decide(&profile, &facts, &validated, &outcome, told)
-}
-
-fn decided(change: impl FnOnce(&mut Facts), ends: impl FnOnce(&mut Outcome)) -> Decided {
-    decided_with(&Backups::NotAsked, change, ends)
 }
 
 fn shown(decided: &Decided) -> String {
@@ -60,18 +52,17 @@ fn status(change: impl FnOnce(&mut Facts), ends: impl FnOnce(&mut Outcome)) -> S
 fn nothing<T>(_: &mut T) {}
 
 fn forbidden() -> ClusterError {
-    ClusterError::Forbidden("do it")
+    ClusterError::not_allowed("do it", "forbidden")
 }
 
 fn not_found() -> ClusterError {
-    ClusterError::NotFound { action: "do it" }
+    ClusterError::NotFound {
+        action: "do it".to_owned(),
+    }
 }
 
 fn refused() -> ClusterError {
-    ClusterError::Refused {
-        action: "do it",
-        reason: "full".to_owned(),
-    }
+    ClusterError::refused("do it", "full")
 }
 
 /// The relation says which claim, and the pod mounts nothing.
@@ -147,25 +138,41 @@ fn a_workload_that_failed_or_does_not_answer_is_told() {
         fails(Some("ask for another token")),
         "blocked: cannot start the service: exited; ask for another token"
     );
-    let checked = |check, workload| {
+    let checked = |health, workload, asked| {
         let change = |facts: &mut Facts| {
             let mut container = new_container();
-            container.check = check;
+            container.health = health;
             facts.container = Container::Ready(container);
         };
-        status(change, |outcome| outcome.workload = workload)
+        status(change, |outcome| {
+            outcome.workload = workload;
+            outcome.health = asked;
+        })
     };
-    assert_eq!(
-        checked(Some(CheckStatus::Down), Applied::Unchanged),
-        "waiting: Radarr: no answer at http://localhost:7878/ping; look at kubectl logs of container radarr"
-    );
-    // It has just been started, or nothing is known against it.
-    for (check, workload) in [
-        (Some(CheckStatus::Down), Applied::Changed),
-        (Some(CheckStatus::Up), Applied::Unchanged),
-        (None, Applied::Unchanged),
+    let no_answer =
+        "waiting: Radarr: no answer at http://localhost:7878/ping; look at kubectl logs of container radarr";
+    let not_passed = Err(Unwell::NotPassed("non-2xx status code 500".to_owned()));
+    for (health, workload, asked) in [
+        (Health::Down, Applied::Unchanged, None),
+        (Health::NotAsked, Applied::Changed, Some(not_passed.clone())),
+        (Health::NotPassed, Applied::Unchanged, Some(not_passed)),
     ] {
-        let text = checked(check, workload);
+        assert_eq!(checked(health, workload, asked), no_answer);
+    }
+    let ended = Err(Unwell::Ended(
+        "its process ended (Pebble: backoff): no database".to_owned(),
+    ));
+    assert_eq!(
+        checked(Health::NotAsked, Applied::Changed, Some(ended)),
+        "waiting: Radarr: its process ended (Pebble: backoff): no database; look at kubectl logs of container radarr"
+    );
+    // What was found before it was started says nothing.
+    for (health, workload, asked) in [
+        (Health::Down, Applied::Changed, Some(Ok(()))),
+        (Health::NotPassed, Applied::Unchanged, Some(Ok(()))),
+        (Health::Up, Applied::Unchanged, None),
+    ] {
+        let text = checked(health, workload, asked);
         assert!(text.starts_with("active: "), "{text}");
     }
 }
@@ -299,6 +306,11 @@ fn backups_that_would_hold_nothing_are_told_while_they_are_asked_for() {
         status(no_pod(refused(), true), nothing),
         "waiting: backups: pod radarr-0: cannot do it: full; retrying at update-status"
     );
+    let unreachable = ClusterError::unreachable("do it", "no route");
+    assert_eq!(
+        status(no_pod(unreachable, true), nothing),
+        "waiting: backups: pod radarr-0: cannot reach Kubernetes: no route; retrying at update-status"
+    );
     let text = status(no_pod(forbidden(), true), nothing);
     assert!(text.starts_with("blocked: backups: pod radarr-0: "), "{text}");
     let text = status(no_pod(refused(), false), nothing);
@@ -340,22 +352,25 @@ fn options_that_cannot_be_used_are_told() {
 
 #[test]
 fn an_active_unit_says_how_its_backups_stand() {
-    let daily = |facts: &mut Facts| {
-        facts.options = RawOptions::default().with(&options::BACKUP_SCHEDULE, "0 3 * * *");
+    let text = |seen: Seen| {
+        let daily = |facts: &mut Facts| {
+            facts.options = RawOptions::default().with(&options::BACKUP_SCHEDULE, "0 3 * * *");
+            facts.standing = seen;
+        };
+        status(daily, nothing)
     };
-    let text = |backups: &Backups| shown(&decided_with(backups, daily, nothing));
     let asked = "active: backups asked for: 0 3 * * *, kept ";
-    for (backups, end) in [
+    for (seen, end) in [
         (
-            Backups::NotAllowed,
+            Seen::NotAllowed,
             "; unverified: juju trust radarr --scope=cluster",
         ),
-        (Backups::Unknown, "; unverified: run list-backups"),
+        (Seen::Unknown, "; unverified: run list-backups"),
     ] {
-        let found = text(&backups);
+        let found = text(seen);
         assert!(found.starts_with(asked) && found.ends_with(end), "{found}");
     }
-    let found = text(&Backups::NotAsked);
+    let found = text(Seen::NotAsked);
     assert!(found.starts_with(asked) && !found.contains(';'), "{found}");
 }
 
@@ -399,4 +414,47 @@ fn a_retention_that_leaves_a_time_without_any_backup_is_told() {
     assert!(short.starts_with(reason) && short.ends_with("=1176h"), "{short}");
     let enough = text("168h");
     assert!(enough.starts_with("active: "), "{enough}");
+}
+
+/// The gateway is connected, and neither cluster nor pod has anything of the route.
+fn wants_route(facts: &mut Facts) {
+    let config = r#"{"gateway_dns_name":"gluetun.vpn","cluster_cidrs":"10.0.0.0/8","cluster_dns_ip":"10.0.0.10","vpn_connected":true}"#;
+    facts.vpn = VpnFacts {
+        vpn: Vpn::from_bag(&BTreeMap::from([("config".to_owned(), config.to_owned())])),
+        own: None,
+        objects: Some(Ok(Found::default())),
+    };
+}
+
+#[test]
+fn a_route_that_is_not_as_it_should_be_is_told_where_the_app_may_run_without_it() {
+    assert_eq!(
+        status(wants_route, nothing),
+        "waiting: relation vpn-gateway: changing the route in a new pod, else kubectl describe pod"
+    );
+    let ends = |error: ClusterError| move |outcome: &mut Outcome| outcome.routed = Some(Err(error));
+    assert_eq!(
+        status(wants_route, ends(forbidden())),
+        "blocked: relation vpn-gateway: cannot change the route; juju trust radarr --scope=cluster"
+    );
+    assert_eq!(
+        status(wants_route, ends(refused())),
+        "waiting: relation vpn-gateway: cannot do it: full; retrying at update-status"
+    );
+    let unseen = |facts: &mut Facts| {
+        wants_route(facts);
+        facts.vpn.objects = Some(Err(refused()));
+    };
+    assert_eq!(
+        status(unseen, nothing),
+        "waiting: relation vpn-gateway: cannot do it: full; retrying at update-status"
+    );
+    // What keeps the app from running matters more.
+    let unmounted = |facts: &mut Facts| {
+        wants_route(facts);
+        facts.storage = Storage::NotMounted;
+        facts.container = Container::Ready(new_container());
+    };
+    let said = status(unmounted, ends(forbidden()));
+    assert!(said.starts_with("waiting: storage config: "), "{said}");
 }

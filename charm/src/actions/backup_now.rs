@@ -13,19 +13,18 @@ use crate::facts::Facts;
 use crate::names::{BACKUP_ENDPOINT, pod_name};
 use crate::profile::AppProfile;
 use crate::recovery::texts::size;
-use crate::recovery::{Lines, as_engine, own_id};
-use crate::steps::apply;
-use crate::steps::prepare_volume::{Situation, judge};
-use crate::steps::validate::{BackupSettings, validate};
+use crate::recovery::{Lines, own_id};
+use crate::steps::prepare_volume::{Reason, Situation};
+use crate::steps::validate::BackupSettings;
+use crate::steps::{apply, judged};
 
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
     declared(
-        "Makes a backup of the config volume now, as the schedule would, and waits for its end. On the unit with the data, \
-         with trust and a relation to velero-operator, whose action list-backups shows it too. Fails if the backup does, and \
-         also if it is Completed and holds no byte. Results: `backup-name`, `backup-uid` and `backup-time`; `bytes` of the \
-         config volume (absent for a snapshot, which does not tell); `seconds` that it took; `complaints` of Velero's, if \
-         there are some.",
+        "Backs up the config volume now, as the Schedule would, and waits until the backup has ended. Runs on the unit with the \
+         data; needs trust and the relation to velero-operator. Fails if the backup fails, and if it is Completed but empty. \
+         Results: `backup-name`, `backup-uid`, `backup-time`; `bytes` of the config volume (absent for snapshots); `seconds`; \
+         `velero-errors`, if any.",
         json!({}),
         &[],
     )
@@ -50,7 +49,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
             annotations,
             backup.decision.labels.clone(),
         )
-        .map_err(|error| as_engine("mark what is backed up", error))?;
+        .map_err(config_recovery::Error::from)?;
     }
     // What the operator says about volumes that are not named does not matter: the pod names all of them.
     let spec = backup.request.spec().to_velero_backup_spec(false);
@@ -73,19 +72,25 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         results.insert("bytes".to_owned(), bytes.to_string());
     }
     if !made.complaints.is_empty() {
-        results.insert("complaints".to_owned(), made.complaints.join("; "));
+        results.insert("velero-errors".to_owned(), made.complaints.join("; "));
     }
     Ok(results)
 }
 
 /// What is asked for, if a backup could hold anything.
 fn settings(profile: &AppProfile, facts: &Facts) -> Result<BackupSettings, String> {
-    let start = judge(profile, facts, Situation::Dispatch);
-    if let Err(blocker) = &start {
-        return Err(blocker.text.clone());
+    let (start, validated) = judged(profile, facts, Situation::Dispatch);
+    match start {
+        // What it holds is worth a backup, whether the app may run or not.
+        Err(blocker) if blocker.reason != Reason::NoVpn => return Err(blocker.text),
+        Err(_) | Ok(_) => {}
     }
-    let backup = validate(profile, facts, &start).backup;
-    let backup = backup.ok_or_else(|| format!("{} has nothing to back up", profile.title))?;
+    if let Some(what) = &validated.elsewhere {
+        return Err(half_of_it(what));
+    }
+    let backup = validated
+        .backup
+        .ok_or_else(|| format!("{} has nothing to back up", profile.title))?;
     let backup = backup.map_err(|problem| problem.to_string())?;
     if !facts.is_backed_up {
         return Err(format!(
@@ -97,6 +102,13 @@ fn settings(profile: &AppProfile, facts: &Facts) -> Result<BackupSettings, Strin
         Some(problem) => Err(problem.to_string()),
         None => Ok(backup),
     }
+}
+
+/// Why no backup is made of a volume without its database.
+pub(super) fn half_of_it(what: &str) -> String {
+    format!(
+        "{what}: the database is outside of the config volume, which alone is no backup; back up both with the database's own tools"
+    )
 }
 
 /// Why the backup is not one to rely on.
@@ -114,6 +126,6 @@ fn shortcoming(made: &BackupSummary, now: Timestamp) -> Option<String> {
         format!(": {complaints}")
     };
     Some(format!(
-        "{reason}{complaints}; show-backup-spec tells what is asked for, velero backup logs {name} what came of it"
+        "{reason}{complaints}; see show-backup-spec and velero backup logs {name}"
     ))
 }

@@ -15,12 +15,11 @@ const TOLD: usize = 50;
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
     declared(
-        "Lists the app's backups, newest first, with what they really hold. Changes nothing. On the unit with the data, with trust. \
-         Results: `table` is the list to read; `count` is how many there are; `latest-good` is the uid of the newest good \
-         one, if there is one; `backups.UID.` has for each of the newest 50 `name`, `started`, `age`, `phase` (Velero's \
-         word), `verdict` (good, running, EMPTY, PARTIAL, FAILED, expired), `bytes` of the config volume (absent for a \
-         snapshot, which does not tell), `schedule` that made it, `expires`, and `complaints` of Velero's; `restore-on-deploy` says what came of that option. An EMPTY one is \
-         Completed for Velero and holds nothing.",
+        "Lists the app's backups, newest first, with what each really holds. Changes nothing. Runs on the unit with the data; needs \
+         trust. Results: `table` to read; `count`; `latest-good`: uid of the newest good backup, if any; for each of the newest \
+         50, as `backups.UID.`: `name`, `started`, `age`, `phase` (Velero's word), `verdict` (good, running, EMPTY, PARTIAL, \
+         FAILED, expired), `bytes` of the config volume (absent for snapshots), `schedule` that made it, `expires`, and \
+         `velero-errors`, if any; `restore-on-deploy`: outcome of that option. EMPTY: Completed for Velero, but no content.",
         json!({}),
         &[],
     )
@@ -68,7 +67,7 @@ fn results(backups: &[BackupSummary], whose: &AppId, now: Timestamp) -> Results 
             entry("expires", expires.to_string());
         }
         if !backup.complaints.is_empty() {
-            entry("complaints", backup.complaints.join("; "));
+            entry("velero-errors", backup.complaints.join("; "));
         }
     }
     results

@@ -55,10 +55,10 @@ pub struct Action {
     run: fn(Call<'_>) -> Result<Results, Stopped>,
 }
 
-/// The name, for an app with a config volume.
-macro_rules! with_volume {
+/// The name, for an app that is backed up.
+macro_rules! with_backups {
     ($name:expr) => {
-        |profile| profile.storage.is_some().then_some($name)
+        |profile| profile.is_backed_up().then_some($name)
     };
 }
 
@@ -72,42 +72,42 @@ pub const ACTIONS: [Action; 7] = [
         run: rotate::run,
     },
     Action {
-        name: with_volume!(SHOW_BACKUP_SPEC),
+        name: with_backups!(SHOW_BACKUP_SPEC),
         declaration: |_| show_backup_spec::declaration(),
         what: "show the backup spec",
         place: Place::Data,
         run: show_backup_spec::run,
     },
     Action {
-        name: with_volume!(LIST_BACKUPS),
+        name: with_backups!(LIST_BACKUPS),
         declaration: |_| list_backups::declaration(),
         what: "list backups",
         place: Place::Data,
         run: list_backups::run,
     },
     Action {
-        name: with_volume!(BACKUP_NOW),
+        name: with_backups!(BACKUP_NOW),
         declaration: |_| backup_now::declaration(),
         what: "make a backup",
         place: Place::Data,
         run: backup_now::run,
     },
     Action {
-        name: with_volume!(VERIFY_BACKUP),
+        name: with_backups!(VERIFY_BACKUP),
         declaration: |_| verify::declaration(),
         what: "verify a backup",
         place: Place::Data,
         run: verify::run,
     },
     Action {
-        name: with_volume!(RESTORE_FROM_BACKUP),
+        name: with_backups!(RESTORE_FROM_BACKUP),
         declaration: |_| restore::declaration(),
         what: "restore",
         place: Place::Data,
         run: restore::run,
     },
     Action {
-        name: with_volume!(START_EMPTY),
+        name: |profile| profile.has_one_writer().then_some(START_EMPTY),
         declaration: |_| start_empty::declaration(),
         what: "start empty",
         place: Place::Data,
@@ -177,7 +177,7 @@ pub fn run(env: Env<'_>, name: &str) -> Result<(), CharmError> {
         return Ok(juju.action_fail(&message)?);
     };
     let what = action.what;
-    let facts = gather(env, Look::Everything)?;
+    let facts = gather(env, Look::AllButBackups)?;
     let done = match elsewhere(action.place, &facts) {
         Some(reason) => Err(Stopped::Because(reason)),
         None => (action.run)(Call { env, facts: &facts }),
@@ -259,7 +259,7 @@ fn of_check(checked: &Checked) -> Results {
         ("files", checked.files.to_string()),
         ("bytes", checked.bytes.to_string()),
         ("databases", checked.databases.to_string()),
-        ("promised", checked.promised.to_string()),
+        ("manifest", checked.promised.to_string()),
         ("seconds", format!("{:.1}", checked.took.as_secs_f64())),
     ];
     results.extend(entries.map(|(key, value)| (key.to_owned(), value)));

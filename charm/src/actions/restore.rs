@@ -8,7 +8,6 @@ use config_recovery::backups::{AppId, Choice};
 use config_recovery::engine::{RestorePlan, UnitPod, Wanted};
 use juju_charm::{Juju, Status};
 use serde_json::{Map, Value, json};
-use velero_backup_config::parse_go_duration;
 
 use super::restored_app::RestoredApp;
 use super::{Call, Results, Stopped, declared, named, of_check};
@@ -21,7 +20,7 @@ use crate::profile::AppProfile;
 use crate::recovery::texts::{size, time};
 use crate::recovery::{Lines, elsewhere, image, own_id};
 use crate::remembered::Remembered;
-use crate::steps::prepare_volume::takes_over;
+use crate::steps::prepare_volume::{may_be_seen, takes_over};
 use crate::steps::validate::workload_settings;
 use crate::steps::{self, Asks};
 
@@ -31,33 +30,32 @@ const LONGEST_PATIENCE: Duration = Duration::from_secs(24 * 3600);
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
     declared(
-        "Replaces the content of the config volume by that of a backup. The backup is restored and checked beside the app \
-         first; the app is stopped only while the content is exchanged, and must become healthy afterwards, otherwise the \
-         previous content is restored. The app's credentials stay what they are now. On the unit with the data, or on the \
-         leader where no unit has them, with trust. Results: \
-         `result` is `restored`, or `checked` for a dry run, which has `steps` to read and `commands` to do the same by \
-         hand; `backup-name`, `backup-uid` and `backup-time`; `files` and `bytes` that came back; `databases` that are \
-         sound; `promised` says whether a manifest told what had to come back; `seconds` in all and `velero-seconds` of \
-         Velero's; `notes`, if there are some.",
+        "Replaces the content of the config volume with that of a backup. The backup is restored into a scratch namespace and \
+         checked first; the app is stopped only while the content is exchanged. It must become healthy, otherwise the previous \
+         content is restored. The app keeps its current credentials. Runs on the unit with the data, or on the leader if no unit \
+         has them; needs trust. Results: `result` is `restored`, or `checked` for a dry run, with `steps` to read and `commands` \
+         to do the same by hand; `backup-name`, `backup-uid`, `backup-time`; `files` and `bytes` restored; `databases` found \
+         sound; `manifest`: whether a manifest was available to compare against; `seconds` in all, `velero-seconds` of them by \
+         Velero; `notes`, if any.",
         json!({
             "backup-uid": {
                 "type": "string",
-                "description": "Uid or name of the backup, or latest for the newest good one; list-backups shows them.",
+                "description": "Uid or name of the backup from list-backups, or latest for the newest good one.",
             },
             "dry-run": {
                 "type": "boolean",
                 "default": false,
-                "description": "Check what can be checked before, say what would be done, and change nothing.",
+                "description": "Check what can be checked beforehand, show the plan, change nothing.",
             },
             "from-app": {
                 "type": "string",
                 "default": "",
-                "description": "The application that the backup is of, if it is not this one.",
+                "description": "Application that was backed up, if not this one.",
             },
             "from-model": {
                 "type": "string",
                 "default": "",
-                "description": "The model that the backup is of, if it is not this one.",
+                "description": "Model of the application that was backed up, if not this one.",
             },
             "keep-old": {
                 "type": "boolean",
@@ -143,7 +141,7 @@ fn bind(call: Call<'_>) -> Result<(), Stopped> {
 }
 
 fn patience_of(text: &str) -> Result<Duration, String> {
-    let parsed = parse_go_duration(text).map_err(|error| format!("patience {text:?}: {error}"))?;
+    let parsed = go_duration::parse(text).map_err(|error| format!("patience {text:?}: {error}"))?;
     let nanoseconds = u64::try_from(parsed).unwrap_or_default();
     let patience = Duration::from_nanos(nanoseconds);
     if patience.is_zero() || patience > LONGEST_PATIENCE {
@@ -179,6 +177,7 @@ fn ready<'a>(profile: &AppProfile, facts: &'a Facts) -> Result<&'a Path, String>
         Container::Ready(_) => {}
     }
     workload_settings(profile, facts).map_err(|problem| problem.to_string())?;
+    may_be_seen(profile, facts).map_err(|blocker| blocker.text)?;
     match &facts.storage {
         Storage::Mounted { location, .. } => Ok(location),
         _ => Err("the config volume is not mounted; look at juju storage".to_owned()),

@@ -24,9 +24,9 @@ pub fn declaration(profile: &AppProfile) -> Value {
     };
     json!({
         "description": format!(
-            "Makes a new {what} for {}: a new revision of the app's secret, then the config file, with the app stopped \
-             while it is written. Clients that read the secret follow; others have to be told. On the leader only. \
-             Results: `secret` is the id of the secret, for juju show-secret --reveal; `result` is `rotated`.",
+            "Rotates the {what} of {}: a new revision of the app's secret, then the config file, written while the app is stopped. \
+             Clients that read the secret follow; others must be updated. Runs on the leader. Results: `secret`: id of the \
+             secret, for juju show-secret --reveal; `result` is `rotated`.",
             profile.title
         ),
         "additionalProperties": false,

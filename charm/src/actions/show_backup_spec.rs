@@ -4,23 +4,23 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::backup_now::half_of_it;
 use super::{Call, Results, Stopped};
 use crate::backup::hooks;
 use crate::facts::{Facts, Storage};
 use crate::media;
 use crate::profile::AppProfile;
-use crate::steps::prepare_volume::{Situation, judge};
-use crate::steps::validate;
+use crate::steps::judged;
+use crate::steps::prepare_volume::Situation;
 
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
     json!({
-        "description": "Shows what is asked of velero-operator, and what a backup would hold. Changes nothing. On the unit \
-            with the data. Results: `spec` is the request's spec as JSON; `method` and `reason` say how the volume is saved and why; \
-            `problem` says why a backup would not hold the bytes, if that is so; `held-bytes`, `files` and `databases` count \
-            what a backup holds, `left-out-bytes` and `left-out` what it leaves out, by pattern; `warnings` says, a line each, which databases of the app are missing \
-            and what else is odd about a file, if there is something; `media` names the claim of the media, which is \
-            in no backup of Velero, of others neither, as long as it is mounted.",
+        "description": "Shows what is asked of velero-operator and what a backup would hold. Changes nothing. Runs on the unit \
+            with the data. Results: `spec`: the requested spec as JSON; `method` and `reason`: how Velero saves the volume, and why; \
+            `problem`: why a backup would be empty or incomplete, if so; `held-bytes`, `files`, `databases`: content of a backup; \
+            `left-out-bytes`, `left-out`: what it excludes, by pattern; `warnings`: missing databases and other findings, one per \
+            line, if any; `media`: whether Velero excludes the claim with the media, from your own backups too.",
         "additionalProperties": false,
     })
 }
@@ -31,11 +31,8 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
 }
 
 fn results(profile: &AppProfile, facts: &Facts) -> Result<Results, String> {
-    let start = judge(profile, facts, Situation::Dispatch);
-    let (Some(storage), Some(backup)) = (
-        &profile.storage,
-        validate::validate(profile, facts, &start).backup,
-    ) else {
+    let (start, validated) = judged(profile, facts, Situation::Dispatch);
+    let (Some(storage), Some(backup)) = (&profile.storage, validated.backup) else {
         return Err(format!("{} has nothing to back up", profile.title));
     };
     let backup = backup.map_err(|problem| problem.to_string())?;
@@ -77,16 +74,17 @@ fn results(profile: &AppProfile, facts: &Facts) -> Result<Results, String> {
         let text = match &mounted.claim {
             Ok(claim) if media::claim::is_kept_out(claim) => {
                 format!(
-                    "claim {name} is in no backup of Velero, of others neither: it has the label {label}=true"
+                    "Velero excludes claim {name} from every backup, including yours: it has the label {label}=true"
                 )
             }
-            Ok(_) => format!("claim {name} is not kept out of backups: it lacks the label {label}=true"),
-            Err(error) => format!("whether claim {name} is kept out of backups is not known: {error}"),
+            Ok(_) => format!("claim {name} is not excluded from backups: it lacks the label {label}=true"),
+            Err(error) => format!("cannot tell whether claim {name} is excluded from backups: {error}"),
         };
         results.insert("media".to_owned(), text);
     }
     let problem = match &start {
         Err(blocker) => Some(blocker.text.clone()),
+        Ok(_) if validated.elsewhere.is_some() => validated.elsewhere.as_deref().map(half_of_it),
         Ok(_) => backup.decision.problem.map(|problem| problem.to_string()),
     };
     results.extend(problem.map(|problem| ("problem".to_owned(), problem)));

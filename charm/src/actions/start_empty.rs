@@ -14,10 +14,9 @@ use crate::steps::{self, Asks};
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
     declared(
-        "Gives up the data and lets the app start on an empty config volume, as on the first day. For a unit that is blocked \
-         because its volume lost its content, or because the unit with the data is gone. Backups made from then on hold the \
-         new, empty app; earlier ones stay until they expire. Nothing is deleted. To get the data back instead: \
-         restore-from-backup. Results: `result` is `started`.",
+        "Gives up the data and lets the app start with an empty config volume. For a unit that is blocked because its volume lost \
+         its content, or because the unit with the data is gone. Later backups hold the new, empty app; earlier ones stay until \
+         they expire. Nothing is deleted. To get the data back instead: restore-from-backup. Results: `result` is `started`.",
         json!({}),
         &[],
     )

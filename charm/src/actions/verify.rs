@@ -11,11 +11,11 @@ use crate::recovery::{Lines, NotYet, folder, image, own_id};
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
     declared(
-        "Brings a backup back beside the app, checks it, and removes it again: every file against the manifest, every \
-         database by an integrity check, the app's own config file. Nothing of the app is touched. On the unit with the data, \
-         with trust. Results: `backup-name`, `backup-uid` and `backup-time`; `files` and `bytes` that came back; `databases` that \
-         are sound; `promised` says whether a manifest told what had to come back; `seconds` in all and `velero-seconds` of \
-         Velero's; `notes`, if there are some.",
+        "Restores a backup into a scratch namespace, checks it and removes it again: every file against the manifest, every \
+         database by an integrity check, the app's own config file. The app is not touched. Runs on the unit with the data; \
+         needs trust. Results: `backup-name`, `backup-uid`, `backup-time`; `files` and `bytes` restored; `databases` found sound; \
+         `manifest`: whether a manifest was available to compare against; `seconds` in all, `velero-seconds` of them by Velero; \
+         `notes`, if any.",
         json!({
             "backup-uid": {
                 "type": "string",

@@ -54,7 +54,7 @@ impl<T> Seen<T> {
     fn from(result: Result<T, ClusterError>) -> Self {
         match result {
             Ok(value) => Self::Known(value),
-            Err(ClusterError::Forbidden(_)) => Self::NotAllowed,
+            Err(ClusterError::NotAllowed { .. }) => Self::NotAllowed,
             Err(error) => Self::Unknown(error),
         }
     }
@@ -93,7 +93,7 @@ pub fn look(
         _ => None,
     };
     let no_claim = || ClusterError::NotFound {
-        action: "read its claim",
+        action: "read its claim".to_owned(),
     };
     let claim = match &claim_name {
         Some(claim) => Seen::from(cluster.claim(claim)),

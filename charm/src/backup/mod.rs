@@ -16,7 +16,7 @@ use velero_backup_config::{BackupSpec, Method, pod};
 
 pub use facts::{BackupFacts, CHARM_CONTAINER, Seen, VolumeFacts, look};
 
-use crate::kubernetes::{PodVolume, VolumeSource};
+use crate::kubernetes::{PodVolume, VolumeSource, brief};
 use crate::media;
 use crate::problem::{Problem, short};
 
@@ -95,7 +95,7 @@ pub fn decide(question: &Question<'_>, facts: &BackupFacts) -> Decision {
         BackupFacts::Failed(error) => {
             let problem = Problem::new(
                 format!("pod {}", question.pod),
-                error.to_string(),
+                brief(error),
                 "retrying at update-status",
             );
             return undecided(question, "Kubernetes gave no answer", Some(problem));
@@ -172,7 +172,7 @@ fn choose(question: &Question<'_>, volume: &VolumeFacts) -> (Method, String) {
             question.app
         )),
         (Seen::Unknown(error), _) | (_, Seen::Unknown(error)) => {
-            (question.current.unwrap_or(Method::Filesystem), error.to_string())
+            (question.current.unwrap_or(Method::Filesystem), brief(error))
         }
     }
 }

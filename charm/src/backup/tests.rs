@@ -4,10 +4,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde_json::Value;
 use velero_backup_config::Method;
 
 use super::*;
-use crate::kubernetes::{Claim, Cluster, ClusterError, MountChange, Pod};
+use crate::kubernetes::{
+    Claim, Cluster, ClusterError, Marks, MountChange, ObjectKind, OwnObject, Pod, annotate,
+};
 
 /// A cluster as a value. What the charm changes in it can be seen.
 struct FakeCluster {
@@ -29,13 +32,7 @@ impl Cluster for FakeCluster {
         _name: &str,
         annotations: &BTreeMap<String, Option<String>>,
     ) -> Result<(), ClusterError> {
-        let mut pod = self.pod.borrow_mut();
-        for (key, value) in annotations {
-            match value {
-                Some(value) => pod.annotations.insert(key.clone(), value.clone()),
-                None => pod.annotations.remove(key),
-            };
-        }
+        annotate(&mut self.pod.borrow_mut().annotations, annotations);
         Ok(())
     }
 
@@ -44,12 +41,8 @@ impl Cluster for FakeCluster {
         self.claim.clone()
     }
 
-    fn label_claim(&self, _name: &str, _labels: &BTreeMap<String, String>) -> Result<(), ClusterError> {
+    fn mark_claim(&self, _name: &str, _marks: &Marks) -> Result<(), ClusterError> {
         Ok(())
-    }
-
-    fn exclude_claim(&self, _name: &str, _excluded: bool) -> Result<(), ClusterError> {
-        Err(ClusterError::Forbidden("label the claim of the media"))
     }
 
     fn others_mount(&self, _claim: &str, _app: &str) -> Result<bool, ClusterError> {
@@ -62,7 +55,23 @@ impl Cluster for FakeCluster {
     }
 
     fn change_mount(&self, _stateful_set: &str, _change: &MountChange) -> Result<(), ClusterError> {
-        Err(ClusterError::Forbidden("change its mounts"))
+        Err(ClusterError::not_allowed("change its mounts", "forbidden"))
+    }
+
+    fn change_pods(&self, _stateful_set: &str, _template: &Value) -> Result<(), ClusterError> {
+        Err(ClusterError::not_allowed("change its pods", "forbidden"))
+    }
+
+    fn object(&self, _kind: ObjectKind, _name: &str) -> Result<Option<Value>, ClusterError> {
+        Err(ClusterError::not_allowed("read its object", "forbidden"))
+    }
+
+    fn apply_object(&self, _object: &OwnObject) -> Result<(), ClusterError> {
+        Err(ClusterError::not_allowed("change its object", "forbidden"))
+    }
+
+    fn delete_object(&self, _kind: ObjectKind, _name: &str) -> Result<(), ClusterError> {
+        Err(ClusterError::not_allowed("change its object", "forbidden"))
     }
 
     fn snapshot_drivers(&self) -> Result<Vec<String>, ClusterError> {
@@ -164,6 +173,18 @@ fn auto_takes_a_snapshot_only_where_velero_can_make_one() {
     }
 }
 
+/// Every volume of the pod is left out, and what Juju put on it stays.
+fn assert_stores_nothing(cluster: &FakeCluster) {
+    let expected = labels(&[
+        (
+            "backup.velero.io/backup-volumes-excludes",
+            "charm-data,media,radarr-config-1",
+        ),
+        ("juju.is/version", "4.0.15"),
+    ]);
+    assert_eq!(cluster.pod.borrow().annotations, expected);
+}
+
 #[test]
 fn files_put_the_annotations_on_once() {
     let cluster = cluster(VolumeSource::Other, &[]);
@@ -184,14 +205,7 @@ fn files_put_the_annotations_on_once() {
     // Whatever velero-operator's default is, nothing of the pod must look like file-system backup now.
     let changed = decided(&cluster, SNAPSHOT).annotations;
     cluster.annotate_pod("radarr-0", &changed).unwrap();
-    let expected = labels(&[
-        (
-            "backup.velero.io/backup-volumes-excludes",
-            "charm-data,media,radarr-config-1",
-        ),
-        ("juju.is/version", "4.0.15"),
-    ]);
-    assert_eq!(cluster.pod.borrow().annotations, expected);
+    assert_stores_nothing(&cluster);
 }
 
 #[test]
@@ -206,14 +220,7 @@ fn nothing_of_a_standby_is_stored() {
     let facts = look(&cluster, &cluster.pod("radarr-0"), "radarr", "/config");
     let changed = decide(&standby, &facts).annotations;
     cluster.annotate_pod("radarr-0", &changed).unwrap();
-    let expected = labels(&[
-        (
-            "backup.velero.io/backup-volumes-excludes",
-            "charm-data,media,radarr-config-1",
-        ),
-        ("juju.is/version", "4.0.15"),
-    ]);
-    assert_eq!(cluster.pod.borrow().annotations, expected);
+    assert_stores_nothing(&cluster);
 }
 
 #[test]
@@ -271,7 +278,7 @@ fn a_claim_without_labels_gets_them_back() {
 #[test]
 fn without_trust_files_are_copied_and_the_reason_is_said() {
     let mut cluster = cluster(csi(), &["csi.example.com"]);
-    cluster.claim = Err(ClusterError::Forbidden("read its claim"));
+    cluster.claim = Err(ClusterError::not_allowed("read its claim", "forbidden"));
     let decision = decided(&cluster, MethodOption::Auto);
     assert_eq!(decision.method, Method::Filesystem);
     assert!(decision.why.contains("juju trust radarr"), "{}", decision.why);
@@ -281,7 +288,7 @@ fn without_trust_files_are_copied_and_the_reason_is_said() {
 
 #[test]
 fn a_cluster_that_does_not_answer_changes_no_method() {
-    let error = ClusterError::NotReachable("refused".to_owned());
+    let error = ClusterError::unreachable("read its pod", "refused");
     let asked = Question {
         current: Some(Method::Snapshot),
         ..question(MethodOption::Auto)

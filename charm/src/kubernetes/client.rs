@@ -2,19 +2,26 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
+use config_recovery::cluster::ask_within;
+use config_volume::causes;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod as KubePod};
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Container, PersistentVolume, PersistentVolumeClaim, Pod as KubePod,
+};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-use super::{Claim, Cluster, ClusterError, MountChange, Pod, PodVolume, VolumeSource};
+use super::{
+    Claim, Cluster, ClusterError, Marks, MountChange, ObjectKind, OwnObject, Pod, PodVolume, VolumeSource,
+};
 use crate::backup::APP_LABEL;
-use crate::media::{self, claim};
 
 /// How long one request may take. A hook must end, and the API server is next door.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,6 +36,9 @@ const CSI_FEATURE: &str = "EnableCSI";
 
 /// Label of the node agent's pods (`pkg/install/daemonset.go` of vmware-tanzu/velero).
 const NODE_AGENT: &str = "name=node-agent";
+
+/// Whose the fields are that the charm applies.
+const FIELD_MANAGER: &str = "configuratarr";
 
 /// The cluster that this process runs in. Making one does nothing; it connects when it is first asked.
 ///
@@ -48,11 +58,11 @@ impl KubeCluster {
         }
     }
 
-    fn connect(&self) -> Result<&(Runtime, Client), ClusterError> {
+    fn connect(&self, action: &str) -> Result<&(Runtime, Client), ClusterError> {
         if let Some(connection) = self.connection.get() {
             return Ok(connection);
         }
-        let unreachable = |error: &dyn std::error::Error| ClusterError::NotReachable(crate::causes(error));
+        let unreachable = |error: &dyn Error| ClusterError::unreachable(action, causes(error));
         // With a thread of its own: a restore that runs here stops and starts the app in between, which asks here too.
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
@@ -77,29 +87,23 @@ impl KubeCluster {
     /// Runs `work`, which makes requests of its own with their own time limits, to its end.
     ///
     /// # Errors
-    /// [`ClusterError::NotReachable`] when there is no cluster to ask.
+    /// [`ClusterError::Unreachable`] when there is no cluster to ask.
     pub fn run<T, F>(&self, work: impl FnOnce(Client) -> F) -> Result<T, ClusterError>
     where
         F: Future<Output = T>,
     {
-        let (runtime, client) = self.connect()?;
+        let (runtime, client) = self.connect("connect")?;
         Ok(runtime.block_on(work(client.clone())))
     }
 
     /// Runs a request to its end.
-    fn ask<T, F>(&self, action: &'static str, request: impl FnOnce(Client) -> F) -> Result<T, ClusterError>
+    fn ask<T, F>(&self, action: &str, request: impl FnOnce(Client) -> F) -> Result<T, ClusterError>
     where
         F: Future<Output = kube::Result<T>>,
     {
-        let (runtime, client) = self.connect()?;
-        let answer = runtime.block_on(async { tokio::time::timeout(TIMEOUT, request(client.clone())).await });
-        match answer {
-            Ok(answer) => answer.map_err(|error| judged(action, &error)),
-            Err(_) => Err(ClusterError::NotReachable(format!(
-                "no answer within {} s",
-                TIMEOUT.as_secs()
-            ))),
-        }
+        let (runtime, client) = self.connect(action)?;
+        // The time limit needs the runtime's clock, so it is begun inside.
+        runtime.block_on(async { ask_within(TIMEOUT, action, request(client.clone())).await })
     }
 
     /// Whether a Velero server runs with the feature that snapshots of CSI volumes need.
@@ -125,30 +129,24 @@ impl KubeCluster {
         Api::namespaced(client, &self.namespace)
     }
 
-    fn claims(&self, client: Client) -> Api<PersistentVolumeClaim> {
-        Api::namespaced(client, &self.namespace)
+    /// Objects of a kind that the charm makes itself, in its namespace.
+    fn objects(&self, client: Client, kind: ObjectKind) -> Api<DynamicObject> {
+        let resource = match kind {
+            ObjectKind::ConfigMap => ApiResource::erase::<ConfigMap>(&()),
+            ObjectKind::NetworkPolicy => ApiResource::erase::<NetworkPolicy>(&()),
+        };
+        Api::namespaced_with(client, &self.namespace, &resource)
     }
 
-    /// A merge patch of a claim's metadata. It needs no kind, since the path names it.
-    fn patch_claim(&self, action: &'static str, name: &str, patch: &Value) -> Result<(), ClusterError> {
+    /// A strategic merge patch of a StatefulSet.
+    fn patch_set(&self, action: &'static str, name: &str, patch: &Value) -> Result<(), ClusterError> {
         self.ask(action, |client| async move {
-            self.claims(client)
-                .patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch))
+            // Only the answer is metadata: nothing of the rest is needed.
+            Api::<StatefulSet>::namespaced(client, &self.namespace)
+                .patch_metadata(name, &PatchParams::default(), &Patch::Strategic(patch))
                 .await
                 .map(drop)
         })
-    }
-}
-
-fn judged(action: &'static str, error: &kube::Error) -> ClusterError {
-    match error {
-        kube::Error::Api(status) if status.code == 403 => ClusterError::Forbidden(action),
-        kube::Error::Api(status) if status.code == 404 => ClusterError::NotFound { action },
-        kube::Error::Api(status) => ClusterError::Refused {
-            action,
-            reason: status.message.clone(),
-        },
-        other => ClusterError::NotReachable(crate::causes(other)),
     }
 }
 
@@ -176,7 +174,9 @@ impl Cluster for KubeCluster {
 
     fn claim(&self, name: &str) -> Result<Claim, ClusterError> {
         let claim = self.ask("read its claim", |client| async move {
-            self.claims(client).get(name).await
+            Api::<PersistentVolumeClaim>::namespaced(client, &self.namespace)
+                .get(name)
+                .await
         })?;
         let spec = claim.spec.unwrap_or_default();
         let is_bound = claim.status.and_then(|status| status.phase).as_deref() == Some("Bound");
@@ -187,17 +187,16 @@ impl Cluster for KubeCluster {
         })
     }
 
-    fn label_claim(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<(), ClusterError> {
-        self.patch_claim("label its claim", name, &json!({"metadata": {"labels": labels}}))
-    }
-
-    fn exclude_claim(&self, name: &str, excluded: bool) -> Result<(), ClusterError> {
-        let entry = |value: &str| excluded.then(|| value.to_owned());
-        let patch = json!({"metadata": {
-            "labels": {claim::EXCLUDED: entry("true")},
-            "annotations": {claim::EXCLUDED_BY_US: entry(media::ENDPOINT)},
-        }});
-        self.patch_claim("label the claim of the media", name, &patch)
+    /// A merge patch needs no kind, since the path names it.
+    fn mark_claim(&self, name: &str, marks: &Marks) -> Result<(), ClusterError> {
+        let patch = json!({"metadata": marks});
+        self.ask("label its claim", |client| async move {
+            let claims: Api<PersistentVolumeClaim> = Api::namespaced(client, &self.namespace);
+            claims
+                .patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch))
+                .await
+                .map(drop)
+        })
     }
 
     fn others_mount(&self, claim: &str, app: &str) -> Result<bool, ClusterError> {
@@ -208,14 +207,42 @@ impl Cluster for KubeCluster {
     }
 
     fn change_mount(&self, stateful_set: &str, change: &MountChange) -> Result<(), ClusterError> {
-        let patch = mount_patch(change);
-        self.ask("change what its pods mount", |client| async move {
-            // Only the answer is metadata: nothing of the rest is needed.
-            Api::<StatefulSet>::namespaced(client, &self.namespace)
-                .patch_metadata(stateful_set, &PatchParams::default(), &Patch::Strategic(&patch))
+        self.patch_set("change what its pods mount", stateful_set, &mount_patch(change))
+    }
+
+    fn change_pods(&self, stateful_set: &str, template: &Value) -> Result<(), ClusterError> {
+        let patch = json!({"spec": {"template": template}});
+        self.patch_set("change its pods", stateful_set, &patch)
+    }
+
+    fn object(&self, kind: ObjectKind, name: &str) -> Result<Option<Value>, ClusterError> {
+        let found = self.ask(reading(kind), |client| async move {
+            self.objects(client, kind).get_opt(name).await
+        })?;
+        Ok(found.map(|object| object.data))
+    }
+
+    fn apply_object(&self, object: &OwnObject) -> Result<(), ClusterError> {
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        self.ask(changing(object.kind), |client| async move {
+            self.objects(client, object.kind)
+                .patch(&object.name, &parameters, &Patch::Apply(&object.content))
                 .await
                 .map(drop)
         })
+    }
+
+    fn delete_object(&self, kind: ObjectKind, name: &str) -> Result<(), ClusterError> {
+        let deleted = self.ask(changing(kind), |client| async move {
+            self.objects(client, kind)
+                .delete(name, &DeleteParams::default())
+                .await
+                .map(drop)
+        });
+        match deleted {
+            Err(ClusterError::NotFound { .. }) => Ok(()),
+            other => other,
+        }
     }
 
     fn volume(&self, name: &str) -> Result<VolumeSource, ClusterError> {
@@ -269,6 +296,20 @@ impl Cluster for KubeCluster {
     }
 }
 
+const fn reading(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::ConfigMap => "read its ConfigMap",
+        ObjectKind::NetworkPolicy => "read its NetworkPolicy",
+    }
+}
+
+const fn changing(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::ConfigMap => "change its ConfigMap",
+        ObjectKind::NetworkPolicy => "change its NetworkPolicy",
+    }
+}
+
 fn is_other_user(pod: &KubePod, claim: &str, app: &str) -> bool {
     let metadata = &pod.metadata;
     let labels = metadata.labels.as_ref();
@@ -315,11 +356,14 @@ fn seen_pod(pod: KubePod) -> Pod {
         };
         (volume.name, source)
     });
-    let images = spec
-        .containers
-        .iter()
-        .filter_map(|container| Some((container.name.clone(), container.image.clone()?)))
-        .collect();
+    let images = |containers: &[Container]| {
+        let named = containers
+            .iter()
+            .filter_map(|container| Some((container.name.clone(), container.image.clone()?)));
+        named.collect()
+    };
+    let init_images = images(&spec.init_containers.unwrap_or_default());
+    let images = images(&spec.containers);
     let mounts = spec.containers.into_iter().map(|container| {
         let mounted = container.volume_mounts.unwrap_or_default();
         (
@@ -336,6 +380,7 @@ fn seen_pod(pod: KubePod) -> Pod {
         volumes: volumes.collect(),
         mounts: mounts.collect(),
         images,
+        init_images,
     }
 }
 

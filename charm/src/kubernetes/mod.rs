@@ -9,6 +9,9 @@ mod client;
 use std::collections::BTreeMap;
 
 pub use client::KubeCluster;
+pub use config_recovery::ClusterError;
+use serde::Serialize;
+use serde_json::Value;
 
 /// Access to the cluster, as far as the charm needs it. The charm's own namespace is implied.
 pub trait Cluster {
@@ -34,18 +37,11 @@ pub trait Cluster {
     /// See [`ClusterError`].
     fn claim(&self, name: &str) -> Result<Claim, ClusterError>;
 
-    /// Sets labels of a claim. Others stay as they are. Needs trust.
+    /// Changes labels and annotations of a claim. Others stay as they are. Needs trust.
     ///
     /// # Errors
     /// See [`ClusterError`].
-    fn label_claim(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<(), ClusterError>;
-
-    /// Keeps a claim out of every backup of Velero by a label, or lets it in again, and notes on it whose doing that is.
-    /// Needs trust.
-    ///
-    /// # Errors
-    /// See [`ClusterError`].
-    fn exclude_claim(&self, name: &str, excluded: bool) -> Result<(), ClusterError>;
+    fn mark_claim(&self, name: &str, marks: &Marks) -> Result<(), ClusterError>;
 
     /// Whether a pod that is not of the application `app` mounts the claim. Pods that have ended or are ending do not count.
     ///
@@ -59,6 +55,31 @@ pub trait Cluster {
     /// # Errors
     /// See [`ClusterError`].
     fn change_mount(&self, stateful_set: &str, change: &MountChange) -> Result<(), ClusterError>;
+
+    /// Applies a strategic merge patch to the template of the pods of a StatefulSet. If that is a change, Kubernetes replaces
+    /// the pods. Needs trust.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    fn change_pods(&self, stateful_set: &str, template: &Value) -> Result<(), ClusterError>;
+
+    /// An object of a kind that the charm makes itself; `None` when there is none of that name. Needs trust.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    fn object(&self, kind: ObjectKind, name: &str) -> Result<Option<Value>, ClusterError>;
+
+    /// Makes an object, or puts it right: server-side apply, which takes over what others have changed. Needs trust.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    fn apply_object(&self, object: &OwnObject) -> Result<(), ClusterError>;
+
+    /// Deletes an object that the charm has made. That there is none is no error. Needs trust.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    fn delete_object(&self, kind: ObjectKind, name: &str) -> Result<(), ClusterError>;
 
     /// What is behind the volume (the PersistentVolume) of this name. Needs trust.
     ///
@@ -93,6 +114,18 @@ pub struct Pod {
     pub mounts: BTreeMap<String, BTreeMap<String, String>>,
     /// The image of each container.
     pub images: BTreeMap<String, String>,
+    /// The image of each init container.
+    pub init_images: BTreeMap<String, String>,
+}
+
+/// Applies a change of annotations as a merge patch does: a value is set, `None` removes one, others stay.
+pub fn annotate(annotations: &mut BTreeMap<String, String>, change: &BTreeMap<String, Option<String>>) {
+    for (key, value) in change {
+        match value {
+            Some(value) => annotations.insert(key.clone(), value.clone()),
+            None => annotations.remove(key),
+        };
+    }
 }
 
 impl Pod {
@@ -146,6 +179,36 @@ pub struct Mount {
     pub path: String,
 }
 
+/// The kinds of objects that the charm makes itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ObjectKind {
+    /// Settings for containers.
+    ConfigMap,
+    /// What pods may reach.
+    NetworkPolicy,
+}
+
+impl ObjectKind {
+    /// Its name, as in an object's `kind`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ConfigMap => "ConfigMap",
+            Self::NetworkPolicy => "NetworkPolicy",
+        }
+    }
+}
+
+/// An object as the charm makes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OwnObject {
+    /// What it is.
+    pub kind: ObjectKind,
+    /// Its name.
+    pub name: String,
+    /// All of it that the charm decides, with `apiVersion`, `kind` and `metadata.name`.
+    pub content: Value,
+}
+
 /// A PersistentVolumeClaim.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Claim {
@@ -168,34 +231,22 @@ pub enum VolumeSource {
     Other,
 }
 
-/// Why the cluster gave no answer, or a refusal.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ClusterError {
-    /// There is no cluster to ask: the process does not run in a pod.
-    #[error("cannot reach Kubernetes: {0}")]
-    NotReachable(String),
-    /// The application's role does not allow it.
-    #[error("Kubernetes does not allow the charm to {0}")]
-    Forbidden(&'static str),
-    /// There is no such object.
-    #[error("cannot {action}: there is no such object")]
-    NotFound {
-        /// What was tried.
-        action: &'static str,
-    },
-    /// Anything else that the API server says.
-    #[error("cannot {action}: {reason}")]
-    Refused {
-        /// What was tried.
-        action: &'static str,
-        /// What it said.
-        reason: String,
-    },
+/// Labels and annotations of an object that are to change; `None` removes one.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Marks {
+    /// Labels.
+    pub labels: BTreeMap<String, Option<String>>,
+    /// Annotations.
+    pub annotations: BTreeMap<String, Option<String>>,
 }
 
-impl ClusterError {
-    /// True when trust would help.
-    pub fn is_forbidden(&self) -> bool {
-        matches!(self, Self::Forbidden(_))
+/// A refusal as short as a status shows it. Of a lack of rights the API server says more, which is for the log.
+pub fn brief(error: &ClusterError) -> String {
+    match error {
+        ClusterError::Unreachable { reason, .. } => format!("cannot reach Kubernetes: {reason}"),
+        ClusterError::NotAllowed { action, .. } => format!("Kubernetes does not allow the charm to {action}"),
+        ClusterError::NotFound { .. } | ClusterError::Quota { .. } | ClusterError::Refused { .. } => {
+            error.to_string()
+        }
     }
 }

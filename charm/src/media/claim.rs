@@ -8,9 +8,10 @@
 //! `pkg/backup/item_backupper.go`) only a label on the claim itself is at hand: the request cannot leave claims out, since
 //! the app's own is one.
 
-use crate::kubernetes::{Claim, Cluster, ClusterError, Pod, PodVolume};
+use std::collections::BTreeMap;
 
-use super::VOLUME;
+use super::{ENDPOINT, VOLUME};
+use crate::kubernetes::{Claim, Cluster, ClusterError, Marks, Pod, PodVolume};
 
 /// Label of an object that Velero leaves out of every backup, if its value is `true`
 /// (`pkg/apis/velero/v1/labels_annotations.go`).
@@ -52,7 +53,27 @@ pub fn keep_out(cluster: &dyn Cluster, name: &str, claim: &Claim) -> Result<(), 
     if is_kept_out(claim) {
         return Ok(());
     }
-    cluster.exclude_claim(name, true)
+    exclude(cluster, name)
+}
+
+/// Keeps a claim out of every backup of Velero, and notes on it whose doing that is. Needs trust.
+///
+/// # Errors
+/// See [`ClusterError`].
+pub fn exclude(cluster: &dyn Cluster, name: &str) -> Result<(), ClusterError> {
+    cluster.mark_claim(name, &marks(true))
+}
+
+/// What says that a claim is kept out, and by whom.
+fn marks(excluded: bool) -> Marks {
+    let entry = |key: &str, value: &str| {
+        let value = excluded.then(|| value.to_owned());
+        BTreeMap::from([(key.to_owned(), value)])
+    };
+    Marks {
+        labels: entry(EXCLUDED, "true"),
+        annotations: entry(EXCLUDED_BY_US, ENDPOINT),
+    }
 }
 
 /// Lets a claim that `app` is about to leave into backups again, unless another pod mounts it or it was somebody else who
@@ -69,5 +90,30 @@ pub fn let_in(cluster: &dyn Cluster, name: &str, app: &str) -> Result<(), Cluste
     if !claim.annotations.contains_key(EXCLUDED_BY_US) || cluster.others_mount(name, app)? {
         return Ok(());
     }
-    cluster.exclude_claim(name, false)
+    cluster.mark_claim(name, &marks(false))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_claim_is_marked_with_whose_doing_it_is_and_both_marks_go_again() {
+        assert_eq!(
+            json!(marks(true)),
+            json!({
+                "labels": {"velero.io/exclude-from-backup": "true"},
+                "annotations": {"configuratarr/excluded-for": "media-storage"},
+            })
+        );
+        assert_eq!(
+            json!(marks(false)),
+            json!({
+                "labels": {"velero.io/exclude-from-backup": null},
+                "annotations": {"configuratarr/excluded-for": null},
+            })
+        );
+    }
 }

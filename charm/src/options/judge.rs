@@ -2,7 +2,7 @@
 
 use config_recovery::backups::Choice;
 use jiff::tz::TimeZone;
-use velero_backup_config::{DurationError, Method, Reason, Retention, Schedule};
+use velero_backup_config::{DurationError, Retention, RetentionError, Schedule};
 
 use crate::backup::MethodOption;
 use crate::problem::Unfit;
@@ -31,33 +31,43 @@ fn unfit<T>(reason: impl Into<String>, instead: impl Into<String>) -> Result<T, 
     Err(Unfit::new(reason, instead))
 }
 
+pub(super) fn yes_or_no(text: &str) -> Result<bool, Unfit> {
+    // Juju takes nothing else for a boolean.
+    Ok(text == "true")
+}
+
 pub(super) fn backup_method(text: &str) -> Result<MethodOption, Unfit> {
     match text {
         "auto" => Ok(MethodOption::Auto),
-        "filesystem" => Ok(MethodOption::Only(Method::Filesystem)),
-        "snapshot" => Ok(MethodOption::Only(Method::Snapshot)),
-        _ => unfit("must be auto, filesystem or snapshot", "auto"),
+        _ => text
+            .parse()
+            .map(MethodOption::Only)
+            .or_else(|_| unfit("must be auto, filesystem or snapshot", "auto")),
     }
 }
 
 pub(super) fn retention(text: &str) -> Result<Retention, Unfit> {
-    Retention::parse(text).or_else(|error| match error.reason() {
-        Reason::Duration(DurationError::UnknownUnit(unit)) => {
+    Retention::parse(text).or_else(|error| match error {
+        RetentionError::Duration(DurationError::UnknownUnit(unit)) => {
             let hours = match unit.as_str() {
                 "d" | "D" | "day" | "days" => 24,
                 "w" | "W" | "week" | "weeks" => 7 * 24,
                 _ => return unfit(format!("has no unit {unit:?}; units are h, m, s"), "720h"),
             };
             let count = text
-                .strip_suffix(unit)
+                .strip_suffix(&unit)
                 .and_then(|count| count.parse::<u32>().ok());
             let instead = count.map_or(720, |count| u64::from(count.max(1)) * hours);
             unfit("days and weeks are written in hours", format!("{instead}h"))
         }
-        Reason::Duration(DurationError::NoUnit) => unfit("its last number has no unit", format!("{text}h")),
-        Reason::Duration(DurationError::Overflow) => unfit("must be shorter than 292 years", "720h"),
-        Reason::ZeroRetention | Reason::NegativeRetention => unfit("must be longer than nothing", "720h"),
-        _ => unfit("must be a duration of hours", "720h"),
+        RetentionError::Duration(DurationError::NoUnit) => {
+            unfit("its last number has no unit", format!("{text}h"))
+        }
+        RetentionError::Duration(DurationError::Overflow) => unfit("must be shorter than 292 years", "720h"),
+        RetentionError::Duration(DurationError::Empty | DurationError::NoNumber(_)) => {
+            unfit("must be a duration of hours", "720h")
+        }
+        RetentionError::Zero | RetentionError::Negative => unfit("must be longer than nothing", "720h"),
     })
 }
 
@@ -69,7 +79,7 @@ pub(super) fn schedule(text: &str) -> Result<Runs, Unfit> {
             unfit("to make no scheduled backups, leave it empty", "")
         }
         _ => Schedule::parse(text).map(Runs::By).or_else(|error| {
-            let reason = error.reason().to_string();
+            let reason = error.to_string();
             unfit(reason.strip_prefix("it ").unwrap_or(&reason), "0 3 * * *")
         }),
     }

@@ -18,6 +18,8 @@ pub use judge::{RestoreOnDeploy, Runs};
 pub struct Declaration {
     /// Name, as in `juju config APP NAME=VALUE`.
     pub name: &'static str,
+    /// Type of its values.
+    pub r#type: OptionType,
     /// Value when the user sets none.
     pub default: &'static str,
     /// What `juju config` shows.
@@ -26,7 +28,7 @@ pub struct Declaration {
     has_it: fn(&AppProfile) -> bool,
 }
 
-/// An option that does not come from the app file: a text that says a `T`.
+/// An option that does not come from the app file: its text says a `T`.
 #[derive(Debug, Clone, Copy)]
 pub struct TextOption<T: 'static> {
     declaration: Declaration,
@@ -63,62 +65,79 @@ options! {
     BACKUP_METHOD: MethodOption = {
         judge: judge::backup_method,
         name: "backup-method",
+        r#type: OptionType::String,
         default: "auto",
-        description: "How the config volume is saved. `filesystem`: Velero's node agent copies its files. `snapshot`: the \
-volume's driver makes a snapshot. `auto`: a snapshot where the charm sees, with --trust, that Velero makes them of this \
-volume, else `filesystem`.",
-        has_it: |profile| profile.storage.is_some(),
+        description: "How Velero saves the config volume. `filesystem`: its node agent copies the files. `snapshot`: the \
+volume's CSI driver makes a snapshot. `auto`: a snapshot if the charm can see, with --trust, that Velero makes snapshots of this \
+volume, otherwise `filesystem`.",
+        has_it: AppProfile::is_backed_up,
     };
     /// How long backups are kept.
     BACKUP_RETENTION: Retention = {
         judge: judge::retention,
         name: "backup-retention",
+        r#type: OptionType::String,
         default: "720h",
-        description: "How long each backup is kept, as a duration of hours, minutes and seconds (`720h` is 30 days; there is no \
-unit for days). At least as long as from one backup to the next.",
-        has_it: |profile| profile.storage.is_some(),
+        description: "How long each backup is kept, in hours, minutes and seconds (`720h` is 30 days; there is no unit for \
+days). Must not be shorter than the time between two backups.",
+        has_it: AppProfile::is_backed_up,
     };
     /// When backups are made.
     BACKUP_SCHEDULE: Runs = {
         judge: judge::schedule,
         name: "backup-schedule",
+        r#type: OptionType::String,
         default: "daily",
-        description: "When backups are made, in UTC. `daily` is a minute between 01:00 and 05:00 that follows from model and app, \
-so that many apps do not start at once. Otherwise what Velero takes: five cron fields (`0 3 * * *`), `@daily`, `@every 6h`, \
-optionally with a zone in front (`TZ=Europe/Berlin 0 3 * * *`). At most one run in ten minutes. Empty: no scheduled backups.",
-        has_it: |profile| profile.storage.is_some(),
+        description: "When backups are made, in UTC. `daily`: a fixed minute from 01:00 to 05:00, derived from model and app, so that \
+apps do not all start at once. Or what Velero takes: five cron fields (`0 3 * * *`), `@daily`, `@every 6h`, optionally with a \
+time zone in front (`TZ=Europe/Berlin 0 3 * * *`). At most one run every ten minutes. Empty: no scheduled backups.",
+        has_it: AppProfile::is_backed_up,
     };
     /// How often new credentials are made, in Juju's words for a secret's rotation.
     CREDENTIAL_ROTATION: &'static str = {
         judge: judge::rotation,
         name: "credential-rotation",
+        r#type: OptionType::String,
         default: "",
-        description: "How often the app's API key or password is replaced by a new one: `daily`, `monthly` or `yearly`. The app is \
-restarted for it, and clients read the new one from the secret. Empty or `none`: only when the action asks for it.",
+        description: "How often the app's API key or password is rotated: `daily`, `monthly` or `yearly`. The app is restarted each \
+time, and clients read the new value from the secret. Empty or `none`: only by the action.",
         has_it: |profile| profile.credentials.is_some(),
     };
-    /// Whether the app is brought back before it first runs.
+    /// What to restore before the app's first start.
     RESTORE_ON_DEPLOY: RestoreOnDeploy = {
         judge: judge::restore_on_deploy,
         name: "restore-on-deploy",
+        r#type: OptionType::String,
         default: "none",
-        description: "What an app whose config volume holds nothing is brought back from before it first runs: `none`, `latest` \
-(the newest good backup of an app of this name in a model of this name), or a backup's uid or name. Needs --trust. Without any backup the app starts \
-fresh; as long as a backup cannot be brought back for another reason it does not start, and `none` lets it start fresh. Never used on a volume that holds anything.",
-        has_it: |profile| profile.storage.is_some(),
+        description: "Backup to restore into an empty config volume before the app's first start: `none`, `latest` (the newest good \
+backup of an app with this name in a model with this name), or the uid or name of a backup. Needs --trust. If there is no backup, the app \
+starts with an empty volume. If the restore fails, the app does not start until it works or this is `none`. A volume with content is never touched.",
+        has_it: AppProfile::is_backed_up,
     };
     /// Time zone of the workload.
     TIMEZONE: String = {
         judge: judge::timezone,
         name: "timezone",
+        r#type: OptionType::String,
         default: "Etc/UTC",
-        description: "Time zone of the app, a name of the IANA database such as `Europe/Berlin`. Backup schedules are in UTC whatever this says.",
+        description: "Time zone of the app, from the IANA database (`Europe/Berlin`). Backup schedules are in UTC in any case.",
         has_it: |_| true,
+    };
+    /// Whether the app may run without a VPN.
+    UNSAFE_MODE: bool = {
+        judge: judge::yes_or_no,
+        name: "unsafe-mode",
+        r#type: OptionType::Boolean,
+        default: "false",
+        description: "Whether the app may run without a VPN. If false, it runs only in a pod that goes through a related VPN gateway \
+whose VPN is connected: whoever it downloads from sees the address that it comes from.",
+        has_it: |profile| profile.vpn,
     };
     /// Path below which the app answers.
     URL_BASE: String = {
         judge: judge::url_base,
         name: "url-base",
+        r#type: OptionType::String,
         default: "",
         description: "Path below which the app answers, for a reverse proxy: empty, or like `/films`. An ingress relation decides it instead.",
         has_it: |profile| profile.url_base,
@@ -137,6 +156,14 @@ pub fn is_common(name: &str) -> bool {
     DECLARATIONS.iter().any(|declared| declared.name == name)
 }
 
+fn value(config: &Config, name: &str, kind: OptionType) -> Result<Option<OptionValue>, Error> {
+    Ok(match kind {
+        OptionType::String => config.text(name)?.map(|text| OptionValue::Text(text.to_owned())),
+        OptionType::Int => config.integer(name)?.map(OptionValue::Int),
+        OptionType::Boolean => config.boolean(name)?.map(OptionValue::Boolean),
+    })
+}
+
 /// What the user set, unjudged. What is not here has its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RawOptions {
@@ -152,17 +179,12 @@ impl RawOptions {
     pub fn read(profile: &AppProfile, config: &Config) -> Result<Self, Error> {
         let mut options = Self::default();
         for declared in common(profile) {
-            let text = config.text(declared.name)?;
-            options
-                .common
-                .extend(text.map(|text| (declared.name, text.to_owned())));
+            let value = value(config, declared.name, declared.r#type)?;
+            let text = value.map(|value| value.to_string());
+            options.common.extend(text.map(|text| (declared.name, text)));
         }
         for (name, option) in &profile.options {
-            let value = match option.r#type {
-                OptionType::String => config.text(name)?.map(|text| OptionValue::Text(text.to_owned())),
-                OptionType::Int => config.integer(name)?.map(OptionValue::Int),
-                OptionType::Boolean => config.boolean(name)?.map(OptionValue::Boolean),
-            };
+            let value = value(config, name, option.r#type)?;
             options.app.extend(value.map(|value| (name.clone(), value)));
         }
         Ok(options)

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{AppProfile, ConfigFile, Format, OptionType, Setting, Settings};
+use super::{AppProfile, ConfigFile, ConfigStorage, ExternalDatabase, Format, OptionType, Setting, Settings};
 use crate::options;
 use crate::problem::Unfit;
 use crate::template::{Place, Template};
@@ -119,6 +119,13 @@ fn storage(profile: &AppProfile) -> Checked {
             "must be a number with M, G or T behind it",
         );
     }
+    if storage.backup && !storage.one_writer {
+        return refuse(
+            "storage.one-writer",
+            "is needed for a backup: with several volumes none of them is the app's; set backup: false",
+        );
+    }
+    external_database(profile, storage)?;
     for (number, cache) in storage.caches.iter().enumerate() {
         if !is_path_in_volume(cache) {
             return refuse(
@@ -144,6 +151,23 @@ fn storage(profile: &AppProfile) -> Checked {
         }
         if storage.databases[..number].contains(database) {
             return refuse(field, "is named twice");
+        }
+    }
+    Ok(())
+}
+
+fn external_database(profile: &AppProfile, storage: &ConfigStorage) -> Checked {
+    let ExternalDatabase { options, settings } = &storage.external_database;
+    for (number, name) in options.iter().enumerate() {
+        if !profile.options.contains_key(name) {
+            let field = format!("storage.external-database.options[{number}]");
+            return refuse(field, "must be one of options");
+        }
+    }
+    for (number, place) in settings.iter().enumerate() {
+        if place.is_empty() || profile.config_file.is_none() {
+            let field = format!("storage.external-database.settings[{number}]");
+            return refuse(field, "must be a place in the config file");
         }
     }
     Ok(())

@@ -40,8 +40,8 @@ pub struct AppProfile {
     pub deprecated: Option<String>,
     /// The process that runs in the container.
     pub workload: Workload,
-    /// The volume that holds the app's configuration and state: what a backup holds. Without one there is no backup
-    /// relation, and every unit runs the workload, not only the leader.
+    /// The volume that holds the app's configuration and state. Without one nothing is backed up, and every unit runs the
+    /// workload.
     #[serde(default)]
     pub storage: Option<ConfigStorage>,
     /// The file in that volume that the charm keeps in order, if the app has one.
@@ -59,6 +59,14 @@ pub struct AppProfile {
     /// Whether people reach the app with a browser: the relation ingress.
     #[serde(default)]
     pub ingress: bool,
+    /// Whether an app without `url-base` works all the same where the ingress serves it below a path and takes that off: its pages
+    /// ask for nothing by an absolute path. Yes if not given.
+    #[serde(default = "yes")]
+    pub ingress_below_path: bool,
+    /// Whether whoever the app downloads from sees where it comes from: the relation vpn-gateway. The app stays stopped until
+    /// its pod goes through a gateway that is connected, or the option `unsafe-mode` says that it may run without.
+    #[serde(default)]
+    pub vpn: bool,
     /// Commands that are run in the container once, when an option asks for it.
     #[serde(default)]
     pub once: Vec<Once>,
@@ -131,7 +139,7 @@ pub struct VersionFile {
     pub key: String,
 }
 
-/// The storage whose content is worth a backup.
+/// The storage that holds the app's configuration and state.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ConfigStorage {
@@ -151,6 +159,33 @@ pub struct ConfigStorage {
     /// stored as the file it is. So what the app can do without is not named: logs, copies of its own.
     #[serde(default)]
     pub databases: Vec<String>,
+    /// Whether the content is worth a backup: the relation velero-backup-config, with its options and actions. Yes if not given.
+    #[serde(default = "yes")]
+    pub backup: bool,
+    /// Whether only one unit may run the app, since what it writes is one thing. Yes if not given; `false` is for an app whose
+    /// units each have a volume of their own that can be made again, and then there is no backup.
+    #[serde(default = "yes")]
+    pub one_writer: bool,
+    /// What makes the app keep its state in a database outside of the volume. Without the database a backup of the volume holds
+    /// half of the app, so none is asked for then.
+    #[serde(default)]
+    pub external_database: ExternalDatabase,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What says that the app's database is outside of its volume: any of these that has a value.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ExternalDatabase {
+    /// Names of options, each one of `options`. `false` is no value.
+    #[serde(default)]
+    pub options: Vec<String>,
+    /// Places in the config file: sections or objects, then the name.
+    #[serde(default)]
+    pub settings: Vec<Vec<String>>,
 }
 
 /// A command that is run in the container when an option has a value, while the app is well, until the config file shows
@@ -171,6 +206,16 @@ pub struct Once {
 }
 
 impl AppProfile {
+    /// Whether there is a volume whose content backups are made of.
+    pub fn is_backed_up(&self) -> bool {
+        self.storage.as_ref().is_some_and(|storage| storage.backup)
+    }
+
+    /// Whether only one unit runs the app: the one with the data.
+    pub fn has_one_writer(&self) -> bool {
+        self.storage.as_ref().is_some_and(|storage| storage.one_writer)
+    }
+
     /// Where the config file holds the API key, if the charm manages one.
     pub fn api_key_place(&self) -> Option<Vec<String>> {
         let file = self.config_file.as_ref()?;

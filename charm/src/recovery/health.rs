@@ -1,21 +1,128 @@
-//! Whether the app becomes healthy: it answers at its health URL, or its process ends.
+//! Whether the app is healthy: it passes its health check, or its process ends.
+//!
+//! Pebble runs the check, and the charm asks it to. A check that is started counts as passed from its first moment on, so the charm
+//! starts it when the app has passed it once: until then nothing claims that the app is well. The check of an app that does not
+//! pass in time is started too, so that Pebble tells of it: it fails, and it recovers.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
-use juju_charm::pebble::ServiceStatus;
+use juju_charm::pebble::{Pebble, ServiceStatus};
 
 use crate::env::Env;
+use crate::names::check_name;
 
 /// How many lines of the service's log are looked through for one that tells why it ended.
 const LOG_LINES: u32 = 20;
+/// How long a dispatch waits for an app that it has started: three runs of Pebble's check, the time that an app has until Pebble
+/// calls it down. Whatever takes longer recovers, and Pebble tells it.
+pub const STARTS: Duration = Duration::from_secs(30);
+/// Failures in a row after which Pebble calls a check down, where the layer says nothing else.
+const THRESHOLD: u32 = 3;
+/// Time between two runs of the check.
+const PAUSE: Duration = Duration::from_millis(250);
 
-/// Waits until the app answers at `url`, no longer than `patience`. Ends early when Pebble says that the service is not
-/// active any more: nothing will answer then.
+/// Why an app is not healthy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unwell {
+    /// It does not pass its check.
+    NotPassed(String),
+    /// Its process ended: nothing will pass.
+    Ended(String),
+    /// Pebble cannot run the check.
+    NotAsked(String),
+}
+
+impl std::fmt::Display for Unwell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotPassed(reason) | Self::Ended(reason) => f.write_str(reason),
+            Self::NotAsked(reason) => write!(f, "Pebble cannot run the health check: {reason}"),
+        }
+    }
+}
+
+/// Waits until the app is healthy, no longer than `patience`, and starts the check that tells it from then on.
 ///
 /// # Errors
-/// What it answered last, or that its process ended, with the last line of its log.
-pub fn wait(env: Env<'_>, url: &str, patience: Duration) -> Result<(), String> {
-    env.recovery.becomes_healthy(url, patience, &|| ended(env))
+/// Why it is not.
+pub fn settle(env: Env<'_>, patience: Duration) -> Result<(), Unwell> {
+    let (began, is_started) = (Instant::now(), Cell::new(false));
+    // After that many runs Pebble calls the app down, and Juju is told when it recovers. Kubernetes, too, has to know that it is
+    // not ready.
+    let goes_down = || {
+        if !is_started.replace(true) {
+            run_started(env, THRESHOLD);
+        }
+    };
+    let healthy = wait_with(env, patience, &|| {
+        if began.elapsed() > STARTS {
+            goes_down();
+        }
+        ended(env)
+    });
+    match &healthy {
+        // One that is started has passed nothing.
+        Ok(()) => run_started(env, 1),
+        Err(_) => goes_down(),
+    }
+    healthy
+}
+
+/// Starts the check and runs it.
+fn run_started(env: Env<'_>, times: u32) {
+    let name = check_name(env.profile);
+    let started = env.pebble.start_checks(&[&name]);
+    let ran = started.and_then(|_| (0..times).try_for_each(|_| env.pebble.refresh_check(&name).map(drop)));
+    if let Err(error) = ran {
+        log::warn!("health check {name}: {}", crate::causes(&error));
+    }
+}
+
+/// Waits until the app is healthy, no longer than `patience`; asks once at least. Ends early when Pebble says that the service
+/// is not active any more.
+///
+/// # Errors
+/// Why it is not.
+pub fn wait(env: Env<'_>, patience: Duration) -> Result<(), Unwell> {
+    wait_with(env, patience, &|| ended(env))
+}
+
+fn wait_with(env: Env<'_>, patience: Duration, ended: &dyn Fn() -> Option<String>) -> Result<(), Unwell> {
+    let check = check_name(env.profile);
+    env.recovery.becomes_healthy(env.pebble, &check, patience, ended)
+}
+
+/// Runs the check until it passes, `ended` tells that it never will, or `patience` is over; at least once.
+///
+/// # Errors
+/// What `ended` said, or what the last run found.
+pub(super) fn until_passed(
+    pebble: &dyn Pebble,
+    check: &str,
+    patience: Duration,
+    ended: &dyn Fn() -> Option<String>,
+) -> Result<(), Unwell> {
+    let began = Instant::now();
+    loop {
+        let passed = match pebble.refresh_check(check) {
+            // It is restarting, perhaps.
+            Err(error) if error.is_not_reachable() => Err(crate::causes(&error)),
+            Err(error) => return Err(Unwell::NotAsked(crate::causes(&error))),
+            Ok(passed) => passed,
+        };
+        let Err(reason) = passed else { return Ok(()) };
+        if let Some(why) = ended() {
+            return Err(Unwell::Ended(why));
+        }
+        if began.elapsed() >= patience {
+            let seconds = patience.as_secs();
+            return Err(Unwell::NotPassed(format!(
+                "it did not pass its health check within {seconds} s: {reason}"
+            )));
+        }
+        std::thread::sleep(PAUSE);
+    }
 }
 
 /// That the service runs no more, in words. A Pebble that gives no answer says nothing about it.
@@ -36,4 +143,63 @@ fn ended(env: Env<'_>) -> Option<String> {
         "its process ended (Pebble: {status}){}",
         last.unwrap_or_default()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use juju_charm::pebble::Layer;
+    use juju_charm::testing::{FakePebble, PebbleState};
+
+    use super::*;
+
+    const CHECK: &str = "app-ready";
+
+    fn pebble(fails: bool) -> FakePebble {
+        let text = "checks: {app-ready: {override: replace, startup: disabled, tcp: {port: 1}}}";
+        let layer: Layer = serde_yaml::from_str(text).unwrap();
+        let mut state = PebbleState::new().with_layer("app", layer);
+        state.set_failing_check(CHECK, fails);
+        FakePebble::new(state)
+    }
+
+    fn runs(pebble: &FakePebble) -> usize {
+        let calls = pebble.calls();
+        calls
+            .iter()
+            .filter(|call| call.operation == "refresh_check")
+            .count()
+    }
+
+    #[test]
+    fn it_is_asked_until_it_passes_or_never_will_or_the_time_is_over() {
+        let long = Duration::from_secs(3600);
+        let healthy = pebble(false);
+        assert_eq!(until_passed(&healthy, CHECK, Duration::ZERO, &|| None), Ok(()));
+        assert_eq!(runs(&healthy), 1);
+
+        let late = pebble(true);
+        let comes_up = || {
+            late.change_state(|state| state.set_failing_check(CHECK, false));
+            None
+        };
+        assert_eq!(until_passed(&late, CHECK, long, &comes_up), Ok(()));
+        assert_eq!(runs(&late), 2);
+
+        let why = || Some("its process ended".to_owned());
+        assert_eq!(
+            until_passed(&pebble(true), CHECK, long, &why),
+            Err(Unwell::Ended("its process ended".to_owned()))
+        );
+        let slow = pebble(true);
+        assert_eq!(
+            until_passed(&slow, CHECK, Duration::ZERO, &|| None),
+            Err(Unwell::NotPassed(
+                "it did not pass its health check within 0 s: connection refused".to_owned()
+            ))
+        );
+        assert_eq!(runs(&slow), 1);
+        // A check that Pebble does not know is not passed.
+        let unknown = until_passed(&healthy, "other", long, &|| None);
+        assert!(matches!(unknown, Err(Unwell::NotAsked(_))), "{unknown:?}");
+    }
 }

@@ -4,15 +4,17 @@ use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
+use config_recovery::Result;
 use config_recovery::backups::{self, AppId, BackupSummary, Standing};
 use config_recovery::cluster::Cluster;
 use config_recovery::engine::{self, App, Checked, RestorePlan, VerifyPlan, Wanted};
 use config_recovery::make::{self, MakeSpec};
 use config_recovery::report::Reporter;
-use config_recovery::{Error, Result};
+use juju_charm::pebble::Pebble;
 use tokio::time::Instant;
 
-use super::{Recovery, answer};
+use super::Recovery;
+use super::health::{self, Unwell};
 use crate::kubernetes::KubeCluster;
 use crate::names::BACKUP_ENDPOINT;
 
@@ -34,13 +36,7 @@ impl<'a> KubeRecovery<'a> {
     where
         F: Future<Output = Result<T>>,
     {
-        let done = self.cluster.run(|client| work(Cluster::new(client)));
-        done.unwrap_or_else(|error| {
-            Err(Error::Unreachable {
-                action: "connect".to_owned(),
-                reason: error.to_string(),
-            })
-        })
+        self.cluster.run(|client| work(Cluster::new(client)))?
     }
 }
 
@@ -106,15 +102,12 @@ impl Recovery for KubeRecovery<'_> {
 
     fn becomes_healthy(
         &self,
-        url: &str,
+        pebble: &dyn Pebble,
+        check: &str,
         patience: Duration,
         ended: &dyn Fn() -> Option<String>,
-    ) -> std::result::Result<(), String> {
-        answer::until_good(url, patience, ended, || {
-            self.cluster
-                .run(|_| answer::ask(url))
-                .map_err(|error| error.to_string())
-        })
+    ) -> std::result::Result<(), Unwell> {
+        health::until_passed(pebble, check, patience, ended)
     }
 }
 

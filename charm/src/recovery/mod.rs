@@ -4,7 +4,6 @@
 //! after a restore, [`standing`] is what the status says of the last good backup. What a dispatch does with it is in
 //! [`crate::steps`] and [`crate::actions`].
 
-mod answer;
 mod examine;
 pub mod health;
 mod kube;
@@ -19,15 +18,16 @@ use config_recovery::backups::{AppId, BackupSummary, Standing};
 use config_recovery::engine::{App, Checked, RestorePlan, VerifyPlan, Wanted};
 use config_recovery::make::MakeSpec;
 use config_recovery::report::Reporter;
-use config_recovery::{Error, Result};
+use config_recovery::{ClusterError, Result};
 use juju_charm::Juju;
+use juju_charm::pebble::Pebble;
 
 pub use examine::{NotYet, examine};
 pub use kube::KubeRecovery;
 pub use progress::Lines;
 
+use self::health::Unwell;
 use crate::env::Env;
-use crate::kubernetes::ClusterError;
 use crate::names::pod_name;
 
 /// What the charm asks of the recovery engine. All of it needs trust.
@@ -86,17 +86,17 @@ pub trait Recovery {
     /// See [`config_recovery::engine::verify`].
     fn verify(&self, plan: &VerifyPlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<Checked>;
 
-    /// Waits until the app answers at the URL with a status from 200 to 299. Pebble's check does not tell: it is up from its
-    /// start on, before it has asked once. `ended` is asked in between, and says why nothing will answer any more.
+    /// Waits until the app passes Pebble's `check`. `ended` is asked in between, and says why it never will any more.
     ///
     /// # Errors
-    /// What it answered last within `patience`, or why it did not, in words.
+    /// What the check found last within `patience`, or what `ended` said.
     fn becomes_healthy(
         &self,
-        url: &str,
+        pebble: &dyn Pebble,
+        check: &str,
         patience: Duration,
         ended: &dyn Fn() -> Option<String>,
-    ) -> std::result::Result<(), String>;
+    ) -> std::result::Result<(), Unwell>;
 }
 
 /// This application.
@@ -125,28 +125,10 @@ pub fn elsewhere(juju: &Juju) -> PathBuf {
 /// When the pod cannot be read.
 pub fn image(env: Env<'_>) -> Result<String> {
     let name = pod_name(env.juju);
-    let action = format!("read pod {name}");
-    let pod = env
-        .cluster
-        .pod(&name)
-        .map_err(|error| as_engine(&action, error))?;
+    let pod = env.cluster.pod(&name)?;
     let container = &env.profile.name;
-    pod.images.get(container).cloned().ok_or_else(|| Error::Refused {
-        action,
-        reason: format!("it has no container {container}"),
+    pod.images.get(container).cloned().ok_or_else(|| {
+        let reason = format!("it has no container {container}");
+        ClusterError::refused(format!("read pod {name}"), reason).into()
     })
-}
-
-/// The charm's own errors of the cluster in the engine's words.
-pub fn as_engine(action: &str, error: ClusterError) -> Error {
-    let action = action.to_owned();
-    match error {
-        ClusterError::NotReachable(reason) => Error::Unreachable { action, reason },
-        ClusterError::Forbidden(what) => Error::NotAllowed {
-            action,
-            reason: format!("the charm may not {what}"),
-        },
-        ClusterError::NotFound { .. } => Error::NotFound { action },
-        ClusterError::Refused { reason, .. } => Error::Refused { action, reason },
-    }
 }

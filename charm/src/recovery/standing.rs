@@ -6,14 +6,26 @@ use velero_backup_config::Schedule;
 
 use super::own_id;
 use super::texts::{size, time};
-use crate::backup::{BackupFacts, Seen};
+use crate::backup::{self, BackupFacts};
 use crate::env::Env;
-use crate::facts::Facts;
 use crate::names::LIST_BACKUPS;
-use crate::steps::validate::ValidatedApp;
+use crate::steps::validate::BackupSettings;
 
 /// How long after its time a backup may end before it is missed. Many apps may be backed up at once.
 const GRACE: SignedDuration = SignedDuration::from_hours(1);
+
+/// What was seen of the app's backups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// Nothing: they were not looked at.
+    NotAsked,
+    /// The charm may not look at them.
+    NotAllowed,
+    /// They could not be looked at.
+    Unknown,
+    /// This.
+    Read(Standing),
+}
 
 /// What the status says of the app's backups.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,39 +62,44 @@ pub enum HeldUp {
 /// its own, which took up to 3.4 minutes.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 
-/// Reads how the app's backups stand, on the unit with the data. Only with trust and a relation, and where the pod was
-/// looked at: this takes three requests. velero-operator was asked for something new at `asked_at`.
-pub fn look(env: Env<'_>, facts: &Facts, validated: &ValidatedApp, asked_at: Option<Timestamp>) -> Told {
-    let (BackupFacts::Read(volume), Some(Ok(backup))) = (&facts.volume, &validated.backup) else {
-        return Told::NotAsked;
+/// Reads how the backups stand of an app that is backed up, on the unit with the data. Only with trust, and where the pod was
+/// looked at: this takes three requests.
+pub fn look(env: Env<'_>, volume: &BackupFacts) -> Seen {
+    let BackupFacts::Read(volume) = volume else {
+        return Seen::NotAsked;
     };
-    if !facts.data.is_here() || !facts.is_backed_up {
-        return Told::NotAsked;
-    }
     match volume.claim {
-        Seen::Known(_) => {}
+        backup::Seen::Known(_) => {}
         // Whoever may not read a claim may not read a backup.
-        Seen::NotAllowed => return Told::NotAllowed,
-        Seen::Unknown(_) => return Told::NotAsked,
+        backup::Seen::NotAllowed => return Seen::NotAllowed,
+        backup::Seen::Unknown(_) => return Seen::NotAsked,
     }
     match env.recovery.standing(&own_id(env.juju)) {
-        Ok(standing) => {
-            let now = Timestamp::now();
-            let mut told = told(&standing, backup.request.spec().schedule(), now);
-            if let Told::Seen { held_up, .. } = &mut told
-                && asked_at.is_some_and(|asked| now.duration_since(asked) < PATIENCE)
-            {
-                *held_up = None;
-            }
-            told
-        }
+        Ok(standing) => Seen::Read(standing),
         // The next event asks again, and list-backups says why. To log it would be a line every five minutes.
-        Err(_) => Told::Unknown,
+        Err(_) => Seen::Unknown,
     }
 }
 
+/// What the status says of what was `seen`, where `backup` is asked for, since `asked_at`.
+pub fn told(seen: &Seen, backup: &BackupSettings, asked_at: Option<Timestamp>, now: Timestamp) -> Told {
+    let standing = match seen {
+        Seen::NotAsked => return Told::NotAsked,
+        Seen::NotAllowed => return Told::NotAllowed,
+        Seen::Unknown => return Told::Unknown,
+        Seen::Read(standing) => standing,
+    };
+    let mut told = of(standing, backup.request.spec().schedule(), now);
+    if let Told::Seen { held_up, .. } = &mut told
+        && asked_at.is_some_and(|asked| now.duration_since(asked) < PATIENCE)
+    {
+        *held_up = None;
+    }
+    told
+}
+
 /// What the status says of a standing.
-pub fn told(standing: &Standing, schedule: Option<&Schedule>, now: Timestamp) -> Told {
+fn of(standing: &Standing, schedule: Option<&Schedule>, now: Timestamp) -> Told {
     let last = standing.last_good.as_ref();
     let made = standing.schedule.as_ref();
     let since = last
@@ -152,7 +169,7 @@ mod tests {
         let nightly = Schedule::daily_at(3 * 60);
         for (now, is_missed) in [("2026-11-24T04:00:00Z", false), ("2026-11-24T04:00:01Z", true)] {
             let standing = standing(None, Some("2026-11-24T02:10:00Z"));
-            let Told::Seen { warning, .. } = told(&standing, Some(&nightly), at(now)) else {
+            let Told::Seen { warning, .. } = of(&standing, Some(&nightly), at(now)) else {
                 panic!("it was seen");
             };
             assert_eq!(warning.is_some(), is_missed, "{now}");
@@ -163,7 +180,7 @@ mod tests {
     fn a_backup_is_missed_when_its_time_has_passed_by_an_hour() {
         let nightly = Schedule::daily_at(3 * 60);
         let now = at("2026-11-24T12:00:00Z");
-        let seen = |standing: &Standing, schedule| match told(standing, schedule, now) {
+        let seen = |standing: &Standing, schedule| match of(standing, schedule, now) {
             Told::Seen { last, warning, .. } => (last.unwrap_or_default(), warning.unwrap_or_default()),
             other => panic!("{other:?}"),
         };
@@ -200,7 +217,7 @@ mod tests {
             if let Some(made) = &mut standing.schedule {
                 made.rests = rests;
             }
-            match told(&standing, schedule, now) {
+            match of(&standing, schedule, now) {
                 Told::Seen { held_up, .. } => held_up,
                 other => panic!("{other:?}"),
             }

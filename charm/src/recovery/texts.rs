@@ -1,7 +1,8 @@
 //! What a person reads of backups: sizes, times, ages, and what went wrong with what to do about it.
 
-use config_recovery::Error;
-use config_recovery::error::causes;
+use config_recovery::error::after_incomplete;
+use config_recovery::{ClusterError, Error, Remedy};
+use config_volume::causes;
 use jiff::Timestamp;
 
 /// Bytes, rounded: `20 MB`.
@@ -53,11 +54,44 @@ pub fn told(error: &Error, app: &str) -> String {
 
 /// What to do about an error of the engine in this charm.
 pub fn next_step(error: &Error, app: &str) -> Option<String> {
-    match error {
-        Error::NotAllowed { .. } => Some(format!("juju trust {app} --scope=cluster")),
-        Error::RolledBack { cause, .. } => next_step(cause, app),
-        other => other.hint(),
-    }
+    let text = match error {
+        Error::Cluster(ClusterError::NotAllowed { .. }) => {
+            return Some(format!("juju trust {app} --scope=cluster"));
+        }
+        Error::NoVelero(_) => "deploy velero-operator in this cluster, or point to the cluster that has it",
+        Error::NoBackup { .. } | Error::NoGoodBackup { .. } => {
+            "run the action backup-now, or name another app or model with from-app and from-model"
+        }
+        Error::NoSuchBackup(_) => "list-backups shows the uids",
+        Error::Foreign { .. } => "choose another backup, or say whose it is with from-app and from-model",
+        Error::NoClaim { model, .. } => {
+            return Some(format!(
+                "deploy the app: Juju makes its claim; kubectl get pvc -n {model} shows those that there are"
+            ));
+        }
+        Error::Unfit { .. } | Error::Damaged { .. } => "choose another backup: list-backups shows them",
+        Error::NoRoom { .. } => {
+            "make room or grow the volume; keep-old=false gives up the way back to what is there now"
+        }
+        Error::Workload { .. } => "look at the app's log: kubectl logs, or juju debug-log",
+        Error::Hopeless { remedy, .. } => match remedy {
+            Remedy::AddStorageLocation => {
+                "relate velero-operator to its object storage: juju integrate velero-operator s3-integrator"
+            }
+            Remedy::MendStorageLocation => {
+                "look at the object storage, and at what velero-operator is related to"
+            }
+            Remedy::RunNodeAgent => "juju config velero-operator use-node-agent=true",
+            Remedy::LookForBackup | Remedy::ChooseBackup => {
+                return Some(format!("{}: list-backups", remedy.text()));
+            }
+            other => other.text(),
+        },
+        Error::RolledBack { cause, .. } => return next_step(cause, app),
+        Error::Incomplete { cause } => return Some(after_incomplete(next_step(cause, app))),
+        other => return other.hint(),
+    };
+    Some(text.to_owned())
 }
 
 #[cfg(test)]
@@ -97,9 +131,11 @@ mod tests {
 
     #[test]
     fn what_is_not_allowed_is_granted_by_this_name_also_after_the_way_back() {
-        let refused = || Error::NotAllowed {
-            action: "list backups".to_owned(),
-            reason: "backups.velero.io is forbidden".to_owned(),
+        let refused = || {
+            Error::from(ClusterError::not_allowed(
+                "list backups",
+                "backups.velero.io is forbidden",
+            ))
         };
         let text = told(&refused(), "films");
         assert!(text.ends_with("; juju trust films --scope=cluster"), "{text}");
@@ -112,5 +148,43 @@ mod tests {
             text.ends_with("the app runs; juju trust films --scope=cluster"),
             "{text}"
         );
+    }
+    #[test]
+    fn a_next_step_is_one_of_this_charm_also_where_the_volume_is_incomplete() {
+        let hopeless = |remedy| Error::Hopeless {
+            what: "a backup".to_owned(),
+            reason: "gone".to_owned(),
+            remedy,
+        };
+        for (error, expected) in [
+            (
+                hopeless(Remedy::RunNodeAgent),
+                "juju config velero-operator use-node-agent=true",
+            ),
+            (
+                hopeless(Remedy::AddStorageLocation),
+                "relate velero-operator to its object storage: juju integrate velero-operator s3-integrator",
+            ),
+            (
+                hopeless(Remedy::LookForBackup),
+                "see whether the backup is there: list-backups",
+            ),
+            (hopeless("run it again".into()), "run it again"),
+            (
+                Error::NoRoom {
+                    place: "the volume".to_owned(),
+                    needed: 2,
+                    free: 1,
+                },
+                "make room or grow the volume; keep-old=false gives up the way back to what is there now",
+            ),
+        ] {
+            assert_eq!(next_step(&error, "films").as_deref(), Some(expected));
+            let incomplete = Error::Incomplete {
+                cause: Box::new(error),
+            };
+            let expected = format!("{expected}; then restore again: this backup, or any other one");
+            assert_eq!(next_step(&incomplete, "films"), Some(expected));
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use juju_charm::hook_tools;
-use juju_charm::pebble::{Error as PebbleError, ExecOptions, FileOptions, Pebble};
+use juju_charm::pebble::{CheckStatus, Error as PebbleError, ExecOptions, FileOptions, Pebble};
 use juju_charm::secret::{SecretMetadata, SecretOwner};
 use juju_charm::{Juju, RelationId};
 
@@ -17,12 +17,16 @@ use crate::data_unit;
 use crate::env::Env;
 use crate::facts::Obsolete;
 use crate::ingress;
-use crate::kubernetes::{Cluster, ClusterError, MountChange};
+use crate::kubernetes::{Cluster, ClusterError, Marks, MountChange};
 use crate::media::{self, claim};
-use crate::names::{BACKUP_ENDPOINT, pod_name};
+use crate::names::{BACKUP_ENDPOINT, check_name, pod_name};
 use crate::profile::{AppProfile, User};
+use crate::recovery::health::{self, Unwell};
+use crate::remembered::Remembered;
+use crate::vpn;
 
 use super::plan::{Command, FileWrite, OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
+use super::status::Decided;
 
 /// How long a service may take to start or stop, beside the time that its app file gives it to end.
 const SERVICE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -79,6 +83,10 @@ pub struct Outcome {
     pub kept_out: Result<(), ClusterError>,
     /// What the pods mount; `None` when it was left as it is.
     pub mounted: Option<Result<(), ClusterError>>,
+    /// The route to the VPN gateway; `None` when it was left as it is.
+    pub routed: Option<Result<(), ClusterError>>,
+    /// Whether the app is healthy; `None` where it was not asked: it does not run, or Pebble's check tells.
+    pub health: Option<Result<(), Unwell>>,
 }
 
 /// Applies `plan`. What Juju has to keep goes first, so that a failing workload does not hold up a backup request.
@@ -96,11 +104,13 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
     } = env;
     // No `..`: a new part of the plan does not compile until it is applied.
     let Plan {
+        record,
         secret,
         obsolete,
         databags,
         peers,
         ingress,
+        vpn,
         open_ports,
         version,
         pod,
@@ -108,9 +118,14 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         keep_out,
         let_in,
         mount,
+        route,
         workload,
+        patience,
         commands,
     } = plan;
+    if let Some(record) = record {
+        record.write(juju)?;
+    }
     change_secret(juju, profile, secret)?;
     if let Some(Obsolete { secret, revision }) = obsolete {
         hook_tools::secret_remove(juju.runner(), &secret, Some(revision))?;
@@ -120,7 +135,11 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
             juju.set_own_app_data(&id, &change.set)?;
         }
     }
-    for (endpoint, bags) in [(data_unit::ENDPOINT, peers), (ingress::ENDPOINT, ingress)] {
+    for (endpoint, bags) in [
+        (data_unit::ENDPOINT, peers),
+        (ingress::ENDPOINT, ingress),
+        (vpn::ENDPOINT, vpn),
+    ] {
         if let Some(OwnBags {
             relation_id,
             app,
@@ -147,7 +166,7 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         log::warn!("backups: {error}");
     }
     let kept_out = match &keep_out {
-        Some(claim) => cluster.exclude_claim(claim, true),
+        Some(claim) => claim::exclude(cluster, claim),
         None => Ok(()),
     };
     if let (Err(error), Some(claim)) = (&kept_out, &keep_out) {
@@ -159,7 +178,7 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         );
     }
     let workload = change_workload(pebble, profile, workload, &commands);
-    // Last, since the pod ends of it. A dispatch that is cut off by that is run again in the new pod.
+    // Last of all changes, since the pod ends of it. A dispatch that is cut off by that is run again in the new pod.
     let mounted = mount.map(|change| change_mount(cluster, juju.context().app(), &change, let_in.as_deref()));
     if let Some(Ok(())) = &mounted {
         log::info!(
@@ -167,11 +186,31 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
             media::ENDPOINT
         );
     }
+    let has_new_pods = route.as_ref().is_some_and(|route| route.pods.is_some());
+    let routed = route.map(|change| vpn::world::change(cluster, juju.context().app(), &change));
+    match &routed {
+        Some(Ok(())) => log::info!("relation {}: what the pods need for it is changed", vpn::ENDPOINT),
+        Some(Err(error)) => log::warn!("relation {}: {error}", vpn::ENDPOINT),
+        None => {}
+    }
+    let health = match (
+        &workload,
+        &mounted,
+        has_new_pods && matches!(routed, Some(Ok(()))),
+    ) {
+        // The pod ends: what is started in the next one is waited for.
+        (Applied::Left | Applied::Failed(_), _, _) | (_, Some(Ok(())), _) | (_, _, true) => None,
+        (Applied::Changed | Applied::Unchanged, Some(Err(_)) | None, false) => {
+            patience.map(|patience| health::settle(env, patience))
+        }
+    };
     Ok(Outcome {
         workload,
         marked,
         kept_out,
         mounted,
+        routed,
+        health,
     })
 }
 
@@ -186,7 +225,14 @@ pub(crate) fn mark(
         cluster.annotate_pod(pod_name, pod)?;
     }
     match claim {
-        Some((claim, labels)) => cluster.label_claim(&claim, &labels),
+        Some((claim, labels)) => {
+            let labels = labels.into_iter().map(|(key, value)| (key, Some(value)));
+            let marks = Marks {
+                labels: labels.collect(),
+                ..Marks::default()
+            };
+            cluster.mark_claim(&claim, &marks)
+        }
         None => Ok(()),
     }
 }
@@ -304,7 +350,26 @@ fn run(pebble: &dyn Pebble, command: &Command) -> Result<(), Failure> {
     })
 }
 
+/// Writes what a dispatch ends with: the status, and what later ones have to know.
+///
+/// # Errors
+/// When a hook tool fails.
+pub fn tell(
+    juju: &Juju,
+    decided: Decided,
+    remembered: &Remembered,
+    known: &Remembered,
+) -> Result<(), CharmError> {
+    if juju.set_status(&decided.status)?
+        && let Some(whole) = decided.whole
+    {
+        log::warn!("{whole}");
+    }
+    remembered.keep(juju, known)
+}
+
 pub(crate) fn stop(pebble: &dyn Pebble, profile: &AppProfile) -> Result<(), String> {
+    rest_check(pebble, profile)?;
     let change = pebble.stop(&[&profile.name]);
     change
         .and_then(|change| pebble.wait_change(&change, service_timeout(profile)))
@@ -322,8 +387,9 @@ fn bring_up(pebble: &dyn Pebble, profile: &AppProfile, run: Run) -> Result<(), S
         file,
         layer,
     } = run;
-    if stop_first {
-        stop(pebble, profile)?;
+    match stop_first {
+        true => stop(pebble, profile)?,
+        false => rest_check(pebble, profile)?,
     }
     if let Some(volume) = put_in_place {
         databases_in_place(&volume)?;
@@ -360,6 +426,19 @@ fn bring_up(pebble: &dyn Pebble, profile: &AppProfile, run: Run) -> Result<(), S
         .wait_change(&change, service_timeout(profile))
         .map_err(|error| failed("start the service", &error))?;
     Ok(())
+}
+
+/// What the check found before says nothing of an app that is started anew.
+fn rest_check(pebble: &dyn Pebble, profile: &AppProfile) -> Result<(), String> {
+    let name = check_name(profile);
+    let rested = pebble.checks().and_then(|checks| {
+        let mut checks = checks.iter();
+        match checks.any(|check| check.name == name && check.status != CheckStatus::Inactive) {
+            true => pebble.stop_checks(&[&name]).map(drop),
+            false => Ok(()),
+        }
+    });
+    rested.map_err(|error| failed("stop the health check", &error))
 }
 
 /// A restored volume holds copies of the databases; this is where they become the app's again.

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use config_recovery::engine;
 use config_volume::Swap;
+use jiff::Timestamp;
 use juju_charm::hook_tools;
 use juju_charm::pebble::{CheckStatus, Error as PebbleError, Pebble, ServiceStatus};
 use juju_charm::{ErrorKind, Event, Juju, RelationId, UnitName};
@@ -25,16 +26,18 @@ use crate::data_unit::{
     self, BACKUPS, Contents, DATA_UNIT, DataUnit, PAUSED, PeerFacts, Peers, ROTATIONS, Report,
 };
 use crate::env::Env;
-use crate::facts::{Container, Exchange, Facts, FileFacts, Obsolete, ReadyContainer, Storage};
+use crate::facts::{Container, Exchange, Facts, FileFacts, Health, Obsolete, ReadyContainer, Storage};
 use crate::ingress::{self, Ingress, Related};
 use crate::media::{self, Media};
 use crate::metadata;
 use crate::names::{BACKUP_ENDPOINT, check_name, is_about_backups, pod_name};
 use crate::options::RawOptions;
 use crate::profile::{AppProfile, CreatedBy, VersionFile};
+use crate::recovery::standing::{self, Seen};
 use crate::recovery::texts::told;
 use crate::remembered::Remembered;
 use crate::volume::holds_nothing;
+use crate::vpn::{self, Vpn, VpnFacts};
 
 /// How much is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub enum Look {
     AsTheEventNeeds,
     /// Everything, whatever the event is.
     Everything,
+    /// Everything but how the app's backups stand, of which only the status tells.
+    AllButBackups,
 }
 
 /// Reads the world.
@@ -59,7 +64,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
     } = env;
     let context = juju.context();
     let event = context.event();
-    let thorough = look == Look::Everything || can_change_anything(event);
+    let thorough = look != Look::AsTheEventNeeds || can_change_anything(event);
     let leader = juju.is_leader()?;
     let options = RawOptions::read(profile, juju.config()?)?;
     // A new image comes with a new container; no hook tool reads the version back to compare.
@@ -101,7 +106,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         CredentialsSeen::forget(context.charm_dir());
     }
     let rotation = rotation(juju, profile, leader, credentials.as_ref())?;
-    let is_backed_up = profile.storage.is_some() && !juju.relations(BACKUP_ENDPOINT)?.is_empty();
+    let is_backed_up = profile.is_backed_up() && !juju.relations(BACKUP_ENDPOINT)?.is_empty();
     let backup_relations = if leader && is_backed_up {
         backup_relations(juju)?
     } else {
@@ -115,9 +120,18 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
     } else {
         Media::NotRead
     };
+    let vpn = if profile.vpn
+        && (leader || runs_here)
+        && (starts || can_change(event, vpn::ENDPOINT) || thorough || !is_content(juju)?)
+    {
+        vpn::world::look(juju, cluster, leader)?
+    } else {
+        VpnFacts::default()
+    };
     // Looked at in every event: a pod that was recreated has lost its annotations.
     let about_backups = is_backed_up || has_to_do_with_backups(juju, profile)?;
-    let pod = if about_backups || leader && is_about_media(event, &media, &remembered) {
+    let about_vpn = matches!(vpn.vpn, Vpn::NotRelated | Vpn::Provided(_));
+    let pod = if about_backups || about_vpn || leader && is_about_media(event, &media, &remembered) {
         Some(cluster.pod(&pod_name(juju)))
     } else {
         None
@@ -127,6 +141,11 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
             backup::look(cluster, pod, &profile.name, &storage.location)
         }
         _ => BackupFacts::NotRead,
+    };
+    let standing = match look {
+        Look::AllButBackups => Seen::NotAsked,
+        _ if is_backed_up && runs_here => standing::look(env, &volume),
+        _ => Seen::NotAsked,
     };
     let media_claim = match &pod {
         Some(Ok(pod)) if leader => media::claim::look(cluster, pod),
@@ -144,6 +163,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         None
     };
     Ok(Facts {
+        now: Timestamp::now(),
         app: context.app().to_owned(),
         unit: context.unit().clone(),
         model: context.model_name().to_owned(),
@@ -158,21 +178,24 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         storage,
         credentials,
         rotation,
+        rotation_is_due: rotation_is_due(event, profile),
         obsolete: obsolete(event),
         is_backed_up,
         backup_relations,
         pod,
         volume,
+        standing,
         media,
         media_claim,
         ingress,
+        vpn,
         opened_ports,
     })
 }
 
 /// The peer relation, and what of it decides where the data are.
 fn peers(juju: &Juju, profile: &AppProfile, leader: bool) -> Result<Peers, CharmError> {
-    if profile.storage.is_none() {
+    if !profile.has_one_writer() {
         return Ok(Peers::NotTracked);
     }
     let Some(id) = juju.relations(data_unit::ENDPOINT)?.into_iter().next() else {
@@ -184,7 +207,12 @@ fn peers(juju: &Juju, profile: &AppProfile, leader: bool) -> Result<Peers, Charm
     let bound = bound.filter(|bound| bound.app() == unit.app());
     let had_data = Report::read(&app_bag) == Some(Report::Data);
     let mut others = BTreeMap::new();
-    let mut data_unit_paused = false;
+    let is_other = |bound: &UnitName| leader && bound != unit;
+    let mut data_unit_paused = match &bound {
+        // Until it is met below.
+        Some(bound) if is_other(bound) => None,
+        _ => Some(false),
+    };
     for other in juju.relation_units(&id)? {
         // The leader decides by what the others report, and notes what the one with the data saw.
         let is_bound = bound.as_ref() == Some(&other);
@@ -193,7 +221,9 @@ fn peers(juju: &Juju, profile: &AppProfile, leader: bool) -> Result<Peers, Charm
         } else {
             BTreeMap::new()
         };
-        data_unit_paused |= is_bound && is_paused(&bag);
+        if is_bound {
+            data_unit_paused = Some(is_paused(&bag));
+        }
         others.insert(other, Report::read(&bag));
     }
     // Units that exist and that this one has not met yet: after a refresh nobody has met anybody.
@@ -246,7 +276,7 @@ fn has_to_do_with_backups(juju: &Juju, profile: &AppProfile) -> Result<bool, Cha
         .relation()
         .is_some_and(|relation| relation.endpoint == BACKUP_ENDPOINT);
     let is_asked = matches!(event, Event::Action(action) if is_about_backups(&action.name));
-    Ok(profile.storage.is_some()
+    Ok(profile.is_backed_up()
         && (is_of_relation || is_asked || *event == Event::UpgradeCharm || !is_content(juju)?))
 }
 
@@ -346,9 +376,12 @@ fn ready_container(
     Ok(ReadyContainer {
         plan,
         service: service.map(|service| service.current),
-        check: check
-            .map(|check| check.status)
-            .filter(|status| *status != CheckStatus::Inactive),
+        health: check.map_or(Health::NotAsked, |check| match check.status {
+            CheckStatus::Down => Health::Down,
+            CheckStatus::Up if check.successes > 0 => Health::Up,
+            CheckStatus::Up => Health::NotPassed,
+            _ => Health::NotAsked,
+        }),
         config_file,
         put_aside,
         version,
@@ -453,6 +486,16 @@ fn rotation(
     }
     let info = juju.secret_info(credentials::label(kind))?;
     Ok(info.map(|info| info.rotation.unwrap_or_else(|| "never".to_owned())))
+}
+
+/// Whether this is the event that says that the secret's time has come.
+fn rotation_is_due(event: &Event, profile: &AppProfile) -> bool {
+    let Event::SecretRotate(event) = event else {
+        return false;
+    };
+    let label = profile.credentials.as_ref().map(credentials::label);
+    // The app owns one secret; a label that is not given can only mean that one.
+    event.label.is_none() || event.label.as_deref() == label
 }
 
 /// Juju keeps an old revision, with the credentials of that time, until its owner removes it.

@@ -1,15 +1,18 @@
 //! The straight line of a dispatch, a module a step:
 //!
 //! 1. [`mod@gather`] reads the world → [`Facts`]
-//! 2. [`mod@prepare_volume`] puts the config volume right and decides whether the app may run → [`Prepared`]
+//! 2. [`mod@prepare_volume`] ends a restore that was cut off, does one that was asked for at deployment, and decides whether the
+//!    app may run → [`Prepared`], the only step that reads the world again: after it has changed the volume
 //! 3. [`validate`] judges the user's options → [`ValidatedApp`]. After it nothing reads raw options.
 //! 4. [`rotation`] makes new credentials where their time has come or an action asks for them
-//! 5. [`plan`] is a pure function → [`Plan`]
+//! 5. [`plan`] → [`Plan`]
 //! 6. [`apply`] makes the changes → [`apply::Outcome`]
-//! 7. [`status`] is a pure function → the one status of the dispatch
+//! 7. [`status`] → the one status of the dispatch, which [`apply::tell`] writes, with what later dispatches have to know
+//!
+//! 3, 4, 5 and 7 are functions of what they are given. A test holds all modules to it (`charm/tests/line.rs`).
 //!
 //! Every event goes this way, and every action that changes anything; [`start_restored`] is the part of it that a restore
-//! needs to start the app. What is known after the second step is not changed any more.
+//! needs to start the app.
 
 pub mod apply;
 pub mod gather;
@@ -26,15 +29,16 @@ use jiff::Timestamp;
 use self::apply::Applied;
 use self::gather::{Look, gather};
 use self::plan::{Plan, WorkloadPlan};
-use self::prepare_volume::{Prepared, prepare_volume};
+use self::prepare_volume::{Prepared, Situation, Start, judge, prepare_volume};
 use self::rotation::Rotation;
 use self::validate::ValidatedApp;
 use crate::CharmError;
 use crate::env::Env;
 use crate::facts::{Container, Facts};
+use crate::ingress::{self, Ingress};
 use crate::media::Media;
 use crate::options::RESTORE_ON_DEPLOY;
-use crate::recovery::standing;
+use crate::profile::AppProfile;
 use crate::remembered::{OnDeploy, Remembered};
 
 /// What an action asks of the line beside what every dispatch does.
@@ -82,7 +86,7 @@ impl<'a> Line<'a> {
         let prepared = prepare_volume(env, gather(env, look)?)?;
         let Prepared { facts, start, .. } = &prepared;
         let validated = validate::validate(profile, facts, start);
-        let rotation = rotation::decide(env, facts, &validated, start, asks)?;
+        let rotation = rotation::decide(profile, facts, &validated, start, asks)?;
         let plan = plan::plan(profile, facts, &validated, start, &rotation);
         let refused = match rotation {
             Rotation::Refused(reason) => Some(reason),
@@ -98,61 +102,29 @@ impl<'a> Line<'a> {
     }
 
     fn finish(self) -> Result<Ended, CharmError> {
-        let Prepared {
-            facts,
-            start,
-            news,
-            damaged,
-        } = self.prepared;
-        let (juju, profile) = (self.env.juju, self.env.profile);
-        let asked_at = match self.plan.databags.is_empty() {
+        let Self {
+            env, prepared, plan, ..
+        } = self;
+        let (profile, facts) = (env.profile, &prepared.facts);
+        let asked_at = match plan.databags.is_empty() {
             true => facts.remembered.asked_at,
-            false => Some(Timestamp::now()),
+            false => Some(facts.now),
         };
-        let put_aside = self.plan.puts_aside().map(str::to_owned);
-        let mut known = facts.remembered.clone();
-        if put_aside.is_some() {
-            // Before it is done: whoever comes after a kill finds a sound file, and nothing else tells of the damaged one.
-            known = known.with_put_aside(put_aside.clone());
-            known.keep(juju, &facts.remembered)?;
-        }
-        let backups = standing::look(self.env, &facts, &self.validated, asked_at);
-        // A pod that ends now would take the record with it.
-        let plan = match put_aside {
-            Some(_) => self.plan.without_new_pods(),
-            None => self.plan,
-        };
-        let outcome = apply::apply(self.env, plan)?;
-        let asked = facts.options.text(&RESTORE_ON_DEPLOY);
-        let before = facts.remembered.clone().as_of(asked);
-        let before_unsettled = before.media_unsettled;
-        let is_done = news.is_some();
-        let mut remembered = Remembered {
-            media_unsettled: false,
-            is_unconfirmed: false,
-            asked_at,
-            put_aside: put_aside.or_else(|| match &facts.container {
-                Container::Ready(ready) => ready.put_aside.clone(),
-                Container::NotReachable | Container::Faulty { .. } => before.put_aside,
-            }),
-            damaged: OnDeploy::found(asked, damaged, before.damaged.filter(|_| !is_done)),
-            news: OnDeploy::found(asked, news, before.news),
-        };
+        let recorded = plan.record.clone();
+        let outcome = apply::apply(env, plan)?;
+        let mut remembered = remembered(profile, &prepared, recorded.as_ref(), asked_at);
         let told = status::Told {
-            start: &start,
-            news: remembered.fresh_news(Timestamp::now()),
+            start: &prepared.start,
+            news: remembered.fresh_news(facts.now),
             put_aside: remembered.put_aside.as_deref(),
-            backups: &backups,
+            ingress_path: remembered.ingress_path.as_deref(),
+            asked_at,
         };
-        let decided = status::decide(profile, &facts, &self.validated, &outcome, told);
+        let decided = status::decide(profile, facts, &self.validated, &outcome, told);
         remembered.media_unsettled =
-            decided.is_about_media || facts.media == Media::NotRead && before_unsettled;
-        if juju.set_status(&decided.status)?
-            && let Some(whole) = decided.whole
-        {
-            log::warn!("{whole}");
-        }
-        remembered.keep(juju, &known)?;
+            decided.is_about_media || facts.media == Media::NotRead && facts.remembered.media_unsettled;
+        let known = recorded.as_ref().unwrap_or(&facts.remembered);
+        apply::tell(env.juju, decided, &remembered, known)?;
         Ok(Ended {
             workload: outcome.workload,
             refused: self.refused,
@@ -160,13 +132,54 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The steps up to the plan, for tests of what would be done. Pure.
-pub fn planned(
-    profile: &crate::profile::AppProfile,
-    facts: &Facts,
-) -> (prepare_volume::Start, ValidatedApp, Plan) {
-    let start = prepare_volume::judge(profile, facts, prepare_volume::Situation::Dispatch);
+/// What later dispatches have to know, where this one `recorded` something before it changed anything.
+fn remembered(
+    profile: &AppProfile,
+    prepared: &Prepared,
+    recorded: Option<&Remembered>,
+    asked_at: Option<Timestamp>,
+) -> Remembered {
+    let Prepared {
+        facts, news, damaged, ..
+    } = prepared;
+    let asked = facts.options.text(&RESTORE_ON_DEPLOY);
+    let before = facts.remembered.clone().as_of(asked);
+    let is_done = news.is_some();
+    Remembered {
+        media_unsettled: false,
+        is_unconfirmed: false,
+        asked_at,
+        ingress_path: match &facts.ingress {
+            Ingress::NotRead => before.ingress_path,
+            Ingress::NotRelated => None,
+            Ingress::Related(related) => ingress::path_that_breaks(profile, related),
+        },
+        put_aside: match (recorded, &facts.container) {
+            // This dispatch has put it there.
+            (Some(recorded), _) => recorded.put_aside.clone(),
+            (None, Container::Ready(ready)) => ready.put_aside.clone(),
+            (None, Container::NotReachable | Container::Faulty { .. }) => before.put_aside,
+        },
+        damaged: OnDeploy::found(
+            asked,
+            damaged.clone(),
+            before.damaged.filter(|_| !is_done),
+            facts.now,
+        ),
+        news: OnDeploy::found(asked, news.clone(), before.news, facts.now),
+    }
+}
+
+/// Whether the app may run, and what is asked of it and of its backups. Pure: for whoever does not go the whole line.
+pub fn judged(profile: &AppProfile, facts: &Facts, situation: Situation) -> (Start, ValidatedApp) {
+    let start = judge(profile, facts, situation);
     let validated = validate::validate(profile, facts, &start);
+    (start, validated)
+}
+
+/// The same, and what would be done. Pure.
+pub fn planned(profile: &AppProfile, facts: &Facts, situation: Situation) -> (Start, ValidatedApp, Plan) {
+    let (start, validated) = judged(profile, facts, situation);
     let plan = plan::plan(profile, facts, &validated, &start, &Rotation::NotDue);
     (start, validated, plan)
 }

@@ -4,14 +4,11 @@
 //! the workload is stopped, its file written, and it is started again. Where another unit runs the app, that one does so
 //! when it hears of the revision.
 
-use juju_charm::Event;
-
 use super::Asks;
 use super::prepare_volume::{Reason, Start};
 use super::validate::ValidatedApp;
 use crate::CharmError;
-use crate::credentials::{self, Credentials, Origin};
-use crate::env::Env;
+use crate::credentials::{Credentials, Origin};
 use crate::facts::{Container, Facts, Storage};
 use crate::profile::AppProfile;
 
@@ -31,14 +28,13 @@ pub enum Rotation {
 /// # Errors
 /// When the system gives no random bytes.
 pub fn decide(
-    env: Env<'_>,
+    profile: &AppProfile,
     facts: &Facts,
     validated: &ValidatedApp,
     start: &Start,
     asks: Asks,
 ) -> Result<Rotation, CharmError> {
-    let profile = env.profile;
-    if asks == Asks::Nothing && !is_time(env) {
+    if asks == Asks::Nothing && !facts.rotation_is_due {
         return Ok(Rotation::NotDue);
     }
     let reason = match &profile.credentials {
@@ -53,16 +49,6 @@ pub fn decide(
     }
     log::warn!("credentials are not rotated now: {reason}");
     Ok(Rotation::NotDue)
-}
-
-/// Whether this is the event that says that the secret's time has come.
-fn is_time(env: Env<'_>) -> bool {
-    let Event::SecretRotate(event) = env.juju.context().event() else {
-        return false;
-    };
-    let label = env.profile.credentials.as_ref().map(credentials::label);
-    // The app owns one secret; a label that is not given can only mean that one.
-    event.label.is_none() || event.label.as_deref() == label
 }
 
 /// Why the swap could not be finished now. Half of it would leave clients with a key that the app does not know.

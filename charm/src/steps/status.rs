@@ -8,22 +8,27 @@
 //!
 //! Active claims that a backup exists only where the cluster showed one: the relation tells nothing back.
 
+use jiff::Timestamp;
 use juju_charm::Status;
-use juju_charm::pebble::{CheckStatus, ServiceStatus};
+use juju_charm::pebble::ServiceStatus;
 
 use super::apply::{Applied, Outcome};
 use super::plan;
 use super::prepare_volume::{Start, last_to_stay};
-use super::validate::{BackupSettings, ValidatedApp};
+use super::validate::{BackupSettings, ValidatedApp, WorkloadSettings};
 use crate::backup::BackupFacts;
 use crate::data_unit::{DataUnit, Peers};
-use crate::facts::{Container, Facts};
-use crate::kubernetes::ClusterError;
+use crate::facts::{Container, Facts, Health};
+use crate::ingress;
+use crate::kubernetes::{ClusterError, brief};
 use crate::media::{self, Mounting};
 use crate::names::{BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP};
 use crate::problem::short;
 use crate::profile::AppProfile;
-use crate::recovery::standing::{HeldUp, Told as Backups};
+use crate::recovery::health::Unwell;
+use crate::recovery::standing::{self, HeldUp, Told as Backups};
+use crate::vpn;
+use crate::vpn::route::Routing;
 
 /// How many characters a status has at most where the charm alone words it.
 pub const LENGTH: usize = 100;
@@ -43,8 +48,10 @@ pub struct Told<'a> {
     pub news: Option<&'a str>,
     /// Where a damaged config file was put, if it is still there.
     pub put_aside: Option<&'a str>,
-    /// How the app's backups stand.
-    pub backups: &'a Backups,
+    /// The path below which the ingress serves an app that cannot live there.
+    pub ingress_path: Option<&'a str>,
+    /// When velero-operator was last asked for something else than before.
+    pub asked_at: Option<Timestamp>,
 }
 
 /// The status, and what it is about.
@@ -66,6 +73,7 @@ struct Known<'a> {
     validated: &'a ValidatedApp,
     outcome: &'a Outcome,
     told: Told<'a>,
+    backups: &'a Backups,
 }
 
 /// What a candidate is about, as far as later dispatches have to know.
@@ -78,16 +86,19 @@ enum About {
 type Candidate = (About, fn(Known<'_>) -> Option<Status>);
 
 /// Everything that can be wrong: the first that holds counts.
-const CANDIDATES: [Candidate; 16] = [
+const CANDIDATES: [Candidate; 20] = [
     (About::Else, metadata),
     (About::Else, container),
+    (About::Else, vpn_held_up),
     (About::Else, may_not_start),
     (About::Else, workload_options),
     (About::Else, workload_failed),
+    (About::Else, not_looked_into),
     (About::Media, media_held_up),
     (About::Else, ends_again),
     (About::Else, no_answer),
     (About::Else, damaged_file),
+    (About::Else, below_a_path),
     (About::Else, rotation_option),
     (About::Else, backup_options),
     (About::Else, retention_too_short),
@@ -95,6 +106,7 @@ const CANDIDATES: [Candidate; 16] = [
     (About::Else, schedule_held_up),
     (About::Media, media_not_kept_out),
     (About::Media, media_on_their_way),
+    (About::Else, vpn_on_its_way),
 ];
 
 /// Decides the unit's status.
@@ -105,7 +117,14 @@ pub fn decide(
     outcome: &Outcome,
     told: Told<'_>,
 ) -> Decided {
+    let backups = match &validated.backup {
+        Some(Ok(backup)) if validated.elsewhere.is_none() => {
+            standing::told(&facts.standing, backup, told.asked_at, facts.now)
+        }
+        _ => Backups::NotAsked,
+    };
     let known = Known {
+        backups: &backups,
         profile,
         facts,
         validated,
@@ -153,6 +172,34 @@ fn container(known: Known<'_>) -> Option<Status> {
     }
 }
 
+/// Why the pods have no route through the VPN, or still have one. Where the app is stopped for that alone it says more than
+/// that it is stopped; where it is stopped for something else, that comes first.
+fn vpn_held_up(known: Known<'_>) -> Option<Status> {
+    let Known { facts, outcome, .. } = known;
+    let is_stopped_for_it = match known.told.start {
+        Ok(_) => false,
+        Err(blocker) => match blocker.reason.is_about_vpn() {
+            true => true,
+            false => return None,
+        },
+    };
+    let error = match &known.validated.vpn {
+        Routing::Keep => return None,
+        Routing::Unknown(_) if is_stopped_for_it => return None,
+        Routing::Unknown(error) => error,
+        Routing::Change(_) => outcome.routed.as_ref()?.as_ref().err()?,
+    };
+    let subject = format!("relation {}", vpn::ENDPOINT);
+    Some(if error.is_forbidden() {
+        Status::Blocked(format!(
+            "{subject}: cannot change the route; juju trust {} --scope=cluster",
+            facts.app
+        ))
+    } else {
+        Status::Waiting(format!("{subject}: {}; retrying at update-status", brief(error)))
+    })
+}
+
 fn may_not_start(known: Known<'_>) -> Option<Status> {
     let blocker = known.told.start.as_ref().err()?;
     let text = blocker.text.clone();
@@ -181,6 +228,18 @@ fn workload_failed(known: Known<'_>) -> Option<Status> {
     }))
 }
 
+/// The app runs as it did: what the options say by now needs a look at its volume first, and Juju does not say where that is.
+fn not_looked_into(known: Known<'_>) -> Option<Status> {
+    let storage = known.profile.storage.as_ref()?;
+    let is_left = known.outcome.workload == Applied::Left && known.told.start.is_ok();
+    is_left.then(|| {
+        Status::Waiting(format!(
+            "storage {}: Juju does not say where it is, and changes wait for it; if this stays: juju storage",
+            storage.name
+        ))
+    })
+}
+
 /// Why the media are not where the app looks for them, or still there. The workload runs all the same.
 fn media_held_up(known: Known<'_>) -> Option<Status> {
     let Known { facts, outcome, .. } = known;
@@ -189,7 +248,9 @@ fn media_held_up(known: Known<'_>) -> Option<Status> {
     let change = match &known.validated.media {
         Mounting::Keep => return None,
         Mounting::Impossible(problem) => return Some(Status::Blocked(problem.to_string())),
-        Mounting::Unknown(error) => return Some(Status::Waiting(format!("{subject}: {error}; {again}"))),
+        Mounting::Unknown(error) => {
+            return Some(Status::Waiting(format!("{subject}: {}; {again}", brief(error))));
+        }
         Mounting::Change(change) => change,
     };
     let error = outcome.mounted.as_ref()?.as_ref().err()?;
@@ -206,7 +267,7 @@ fn media_held_up(known: Known<'_>) -> Option<Status> {
             "{subject}: {not_done}, there is none; kubectl -n {} get pvc",
             facts.model
         )),
-        error => Status::Waiting(format!("{subject}: {not_done}: {error}; {again}")),
+        error => Status::Waiting(format!("{subject}: {not_done}: {}; {again}", brief(error))),
     })
 }
 
@@ -234,20 +295,51 @@ fn damaged_file(known: Known<'_>) -> Option<Status> {
     )))
 }
 
+/// The app has not passed its health check since it was started, or does not any more.
 fn no_answer(known: Known<'_>) -> Option<Status> {
-    let Known { profile, facts, .. } = known;
+    let Known {
+        profile,
+        facts,
+        outcome,
+        ..
+    } = known;
     let (Container::Ready(container), Ok(settings)) = (&facts.container, &known.validated.workload) else {
         return None;
     };
-    let is_down = known.outcome.workload == Applied::Unchanged && container.check == Some(CheckStatus::Down);
-    is_down.then(|| {
-        Status::Waiting(format!(
-            "{}: no answer at {}; look at kubectl logs of container {}",
-            profile.title,
-            plan::health_url(profile, settings),
-            profile.name
-        ))
-    })
+    let what = match &outcome.health {
+        Some(Ok(())) => return None,
+        Some(Err(Unwell::Ended(reason))) => reason.clone(),
+        Some(Err(Unwell::NotPassed(_))) => no_answer_at(profile, settings),
+        Some(Err(Unwell::NotAsked(reason))) => {
+            return Some(Status::Waiting(format!(
+                "{}: Pebble cannot run its health check: {reason}; see juju debug-log",
+                profile.title
+            )));
+        }
+        None if outcome.workload == Applied::Unchanged && container.health == Health::Down => {
+            no_answer_at(profile, settings)
+        }
+        None => return None,
+    };
+    Some(Status::Waiting(format!(
+        "{}: {what}; look at kubectl logs of container {}",
+        profile.title, profile.name
+    )))
+}
+
+fn no_answer_at(profile: &AppProfile, settings: &WorkloadSettings) -> String {
+    format!("no answer at {}", plan::health_url(profile, settings))
+}
+
+/// The app runs, and whoever comes through the ingress finds it broken.
+fn below_a_path(known: Known<'_>) -> Option<Status> {
+    let path = known.told.ingress_path?;
+    Some(Status::Blocked(format!(
+        "relation {}: {} cannot live below {}; give it a host: traefik has routing_mode=subdomain",
+        ingress::ENDPOINT,
+        known.profile.title,
+        short(path, 20)
+    )))
 }
 
 fn rotation_option(known: Known<'_>) -> Option<Status> {
@@ -280,11 +372,12 @@ fn backups_held_up(known: Known<'_>) -> Option<Status> {
     let error = known.outcome.marked.as_ref().err()?;
     Some(if error.is_forbidden() {
         Status::Blocked(format!(
-            "backups: {error}; juju trust {} --scope=cluster",
+            "backups: {}; juju trust {} --scope=cluster",
+            brief(error),
             facts.app
         ))
     } else {
-        Status::Waiting(format!("backups: {error}; retrying at update-status"))
+        Status::Waiting(format!("backups: {}; retrying at update-status", brief(error)))
     })
 }
 
@@ -293,7 +386,7 @@ fn schedule_held_up(known: Known<'_>) -> Option<Status> {
     let Backups::Seen {
         held_up: Some(held_up),
         ..
-    } = known.told.backups
+    } = known.backups
     else {
         return None;
     };
@@ -335,7 +428,10 @@ fn media_not_kept_out(known: Known<'_>) -> Option<Status> {
             facts.app
         ))
     } else {
-        Status::Waiting(format!("{subject}: {what}: {error}; retrying at update-status"))
+        Status::Waiting(format!(
+            "{subject}: {what}: {}; retrying at update-status",
+            brief(error)
+        ))
     })
 }
 
@@ -357,6 +453,19 @@ fn media_on_their_way(known: Known<'_>) -> Option<Status> {
     )))
 }
 
+/// Where the app may run without it.
+fn vpn_on_its_way(known: Known<'_>) -> Option<Status> {
+    let (Routing::Change(change), Some(Ok(()))) = (&known.validated.vpn, &known.outcome.routed) else {
+        return None;
+    };
+    change.pods.as_ref().map(|_| {
+        Status::Waiting(format!(
+            "relation {}: changing the route in a new pod, else kubectl describe pod",
+            vpn::ENDPOINT
+        ))
+    })
+}
+
 /// What is asked for, where the options say something that can be.
 fn backup<'a>(known: Known<'a>) -> Option<&'a BackupSettings> {
     known.validated.backup.as_ref()?.as_ref().ok()
@@ -369,6 +478,9 @@ fn active(known: Known<'_>) -> Status {
     } = known;
     let app = &facts.app;
     let about_backups = backup(known).map(|backup| {
+        if let Some(what) = &known.validated.elsewhere {
+            return format!("no backups: {} keeps its database elsewhere", short(what, 60));
+        }
         if !facts.is_backed_up {
             return format!("no backups: juju integrate {app} velero-operator");
         }
@@ -380,7 +492,7 @@ fn active(known: Known<'_>) -> Status {
             short(when, 30),
             backup.retention
         );
-        match told.backups {
+        match known.backups {
             Backups::NotAllowed => format!("{asked}; unverified: juju trust {app} --scope=cluster"),
             Backups::Unknown => format!("{asked}; unverified: run {LIST_BACKUPS}"),
             Backups::Seen { last: Some(last), .. } => format!("{asked}; {last}"),
@@ -388,11 +500,12 @@ fn active(known: Known<'_>) -> Status {
             Backups::NotAsked => asked,
         }
     });
-    let warning = match told.backups {
+    let warning = match known.backups {
         Backups::Seen { warning, .. } => warning.as_deref(),
         _ => None,
     };
-    let goes_first = goes_first(facts);
+    let can_be_saved = profile.is_backed_up() && known.validated.elsewhere.is_none();
+    let goes_first = goes_first(facts).filter(|_| can_be_saved);
     let texts = [
         warning,
         goes_first.as_deref(),

@@ -7,14 +7,17 @@ use velero_backup_config::{BackupRequest, BackupSpec, Method, Retention, Schedul
 
 use crate::backup::{self, Decision, Question};
 use crate::backup_time::daily_minute;
+use crate::config_file;
+use crate::data_unit::Peers;
 use crate::facts::{Container, Facts};
 use crate::ingress::{self, Ingress, IngressUrl};
 use crate::media::{self, Media, MediaStorage, Mounting};
 use crate::names::{BACKUP_ENDPOINT, pod_name_of};
 use crate::options::{self, Runs, TextOption};
 use crate::problem::{Problem, Unfit, shown};
-use crate::profile::{AppProfile, User};
+use crate::profile::{AppProfile, ConfigStorage, ExternalDatabase, OptionValue, User};
 use crate::steps::prepare_volume::{Reason, Start};
+use crate::vpn::route::{self, Routing};
 
 /// What the user wants, judged. The parts are independent: a bad schedule does not touch the running app, and a bad time
 /// zone does not touch the backups.
@@ -24,8 +27,13 @@ pub struct ValidatedApp {
     pub workload: Result<WorkloadSettings, Problem>,
     /// What concerns backups; `None` for an app that has nothing to back up.
     pub backup: Option<Result<BackupSettings, Problem>>,
+    /// What says that the app keeps its state in a database outside of the volume. Backups rest then, since the volume is half of
+    /// the app.
+    pub elsewhere: Option<String>,
     /// What is to be done about the claim that holds the media.
     pub media: Mounting,
+    /// What is to be done about the route to the VPN gateway.
+    pub vpn: Routing,
     /// How often new credentials are made, in Juju's words: `never` if the user says nothing.
     pub rotation: Result<&'static str, Problem>,
 }
@@ -64,17 +72,22 @@ pub struct BackupSettings {
 
 /// Judges the options in `facts`, and what relations say. A volume on which the app may not `start` is not backed up.
 pub fn validate(profile: &AppProfile, facts: &Facts, start: &Start) -> ValidatedApp {
+    let storage = profile.storage.as_ref().filter(|storage| storage.backup);
+    let elsewhere = storage.and_then(|storage| elsewhere(profile, facts, storage));
     ValidatedApp {
         workload: workload_settings(profile, facts),
-        backup: profile
-            .storage
-            .as_ref()
-            .map(|storage| backup(facts, &storage.name, start)),
+        backup: storage.map(|storage| backup(facts, &storage.name, start, elsewhere.is_some())),
+        elsewhere,
         // The pods of all units are of one StatefulSet: the leader changes it for all.
         media: if facts.leader {
             media::decide(&profile.name, &facts.media, facts.pod.as_ref())
         } else {
             Mounting::Keep
+        },
+        vpn: if facts.leader {
+            route::decide(&facts.app, &facts.vpn, facts.pod.as_ref())
+        } else {
+            Routing::Keep
         },
         rotation: option(facts, &options::CREDENTIAL_ROTATION),
     }
@@ -171,7 +184,7 @@ fn ingress(facts: &Facts) -> Result<Option<IngressUrl>, Problem> {
     })
 }
 
-fn backup(facts: &Facts, storage: &str, start: &Start) -> Result<BackupSettings, Problem> {
+fn backup(facts: &Facts, storage: &str, start: &Start, elsewhere: bool) -> Result<BackupSettings, Problem> {
     let (schedule, when) = match option(facts, &options::BACKUP_SCHEDULE)? {
         Runs::Never => (None, None),
         Runs::Daily => {
@@ -191,7 +204,7 @@ fn backup(facts: &Facts, storage: &str, start: &Start) -> Result<BackupSettings,
     let question = Question {
         app: &facts.app,
         pod: &pod_name_of(&facts.app, facts.unit.number()),
-        is_stored: facts.is_backed_up && stores(start),
+        is_stored: facts.is_backed_up && stores(start) && !elsewhere,
         is_related: facts.is_backed_up,
         storage,
         charm_dir: &facts.charm_dir,
@@ -247,8 +260,37 @@ const RUNS_KEPT: u64 = 7;
 fn stores(start: &Start) -> bool {
     match start {
         Ok(_) => true,
-        Err(blocker) => blocker.reason == Reason::NotMounted,
+        Err(blocker) => matches!(blocker.reason, Reason::NotMounted | Reason::NoVpn),
     }
+}
+
+/// What says that the app's database is elsewhere. On the unit that runs the app its config file says so too; one that cannot be
+/// read, or is new in place of a damaged one, says what it said before.
+fn elsewhere(profile: &AppProfile, facts: &Facts, storage: &ConfigStorage) -> Option<String> {
+    let ExternalDatabase { options, settings } = &storage.external_database;
+    let is_set = |value: &OptionValue| !matches!(value.to_string().trim(), "" | "false");
+    let mut options = options.iter();
+    if let Some(name) = options.find(|name| facts.options.own(name).is_some_and(is_set)) {
+        return Some(format!("option {name}"));
+    }
+    let file = profile.config_file.as_ref().filter(|_| facts.data.is_here())?;
+    let name = file.path.rsplit('/').next().unwrap_or(&file.path);
+    let content = match &facts.container {
+        Container::Ready(container) if container.put_aside.is_none() => {
+            let content = container.config_file.as_ref()?.content.as_slice();
+            Some(content).filter(|content| config_file::damage(file, content).is_none())
+        }
+        _ => None,
+    };
+    let Some(content) = content else {
+        let was_paused = matches!(&facts.peers, Peers::Related(peers) if peers.own_paused);
+        return (was_paused && !settings.is_empty()).then(|| name.to_owned());
+    };
+    let is_set = |place: &&Vec<String>| {
+        config_file::value(file, content, place).is_some_and(|value| !value.trim().is_empty())
+    };
+    let place = settings.iter().find(is_set)?;
+    Some(format!("{} in {name}", place.join(".")))
 }
 
 /// The method of the request that is in the databag now.

@@ -3,9 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
+use serde_json::Value;
 use workload_charm::backup::{APP_LABEL, BackupFacts, STORAGE_LABEL, look};
-use workload_charm::kubernetes::{Claim, Cluster, ClusterError, MountChange, Pod, PodVolume, VolumeSource};
+use workload_charm::kubernetes::{
+    Claim, Cluster, ClusterError, Marks, MountChange, ObjectKind, OwnObject, Pod, PodVolume, VolumeSource,
+    annotate,
+};
 use workload_charm::media::VOLUME;
+use workload_charm::media::claim::EXCLUDED;
 use workload_charm::profile::AppProfile;
 
 /// One pod, as Juju makes it for unit 0.
@@ -14,6 +19,12 @@ pub struct PodCluster {
     pod: RefCell<Pod>,
     patches: Cell<usize>,
     trusted: Cell<bool>,
+    /// Objects that were applied.
+    objects: RefCell<BTreeMap<(ObjectKind, String), Value>>,
+    /// Changes of the pods' template that the pod does not have yet.
+    templates: RefCell<Vec<Value>>,
+    /// Whether anybody answers.
+    pub answers: Cell<bool>,
     /// What was asked, in order.
     asked: RefCell<Vec<&'static str>>,
 }
@@ -48,6 +59,9 @@ impl PodCluster {
             pod: RefCell::new(pod),
             patches: Cell::new(0),
             trusted: Cell::new(false),
+            objects: RefCell::default(),
+            templates: RefCell::default(),
+            answers: Cell::new(true),
             asked: RefCell::default(),
         }
     }
@@ -63,11 +77,47 @@ impl PodCluster {
         self.pod.borrow_mut().volumes.insert(VOLUME.to_owned(), volume);
     }
 
+    /// The application loses its trust.
+    pub fn distrust(&self) {
+        self.trusted.set(false);
+    }
+
+    /// The pod is replaced by one that its template makes; tells whether there was a change.
+    pub fn replace_pod(&self) -> bool {
+        let templates = self.templates.take();
+        let mut pod = self.pod.borrow_mut();
+        for template in &templates {
+            put_on(&mut pod, template);
+        }
+        !templates.is_empty()
+    }
+
+    /// Changes the pod as somebody else would.
+    pub fn change_pod(&self, change: impl FnOnce(&mut Pod)) {
+        change(&mut self.pod.borrow_mut());
+    }
+
+    /// The objects that were applied, by kind and name.
+    pub fn objects(&self) -> Vec<(ObjectKind, String)> {
+        self.objects.borrow().keys().cloned().collect()
+    }
+
+    /// Changes the objects as somebody else would.
+    pub fn change_objects(&self, change: impl FnOnce(&mut BTreeMap<(ObjectKind, String), Value>)) {
+        change(&mut self.objects.borrow_mut());
+    }
+
+    fn changes(&self) -> Result<(), ClusterError> {
+        self.with_trust((), "change it")?;
+        self.patches.set(self.patches.get() + 1);
+        Ok(())
+    }
+
     fn with_trust<T>(&self, answer: T, action: &'static str) -> Result<T, ClusterError> {
         if self.trusted.get() {
             Ok(answer)
         } else {
-            Err(ClusterError::Forbidden(action))
+            Err(forbidden(action))
         }
     }
 
@@ -99,10 +149,63 @@ impl PodCluster {
     }
 }
 
+fn forbidden(action: &str) -> ClusterError {
+    ClusterError::not_allowed(action, "its Role does not say so")
+}
+
+/// Applies a strategic merge patch of a pod's template, as far as it was told of it.
+fn put_on(pod: &mut Pod, template: &Value) {
+    for (part, content) in template.as_object().unwrap() {
+        match part.as_str() {
+            "metadata" => {
+                for (key, value) in content["annotations"].as_object().unwrap() {
+                    match value.as_str() {
+                        Some(value) => pod.annotations.insert(key.clone(), value.to_owned()),
+                        None => pod.annotations.remove(key),
+                    };
+                }
+            }
+            "spec" => {
+                for (list, items) in content.as_object().unwrap() {
+                    for item in items.as_array().unwrap() {
+                        put_item(pod, list, item);
+                    }
+                }
+            }
+            other => panic!("the fake was not told of {other}"),
+        }
+    }
+}
+
+fn put_item(pod: &mut Pod, list: &str, item: &Value) {
+    let name = item["name"].as_str().unwrap().to_owned();
+    let goes = item.get("$patch").is_some_and(|directive| directive == "delete");
+    let images = match list {
+        "initContainers" => &mut pod.init_images,
+        "containers" => &mut pod.images,
+        "volumes" if goes => {
+            pod.volumes.remove(&name);
+            return;
+        }
+        "volumes" => {
+            pod.volumes.insert(name, PodVolume::Other);
+            return;
+        }
+        other => panic!("the fake was not told of {other}"),
+    };
+    match goes {
+        true => images.remove(&name),
+        false => images.insert(name, item["image"].as_str().unwrap().to_owned()),
+    };
+}
+
 impl Cluster for PodCluster {
     fn pod(&self, name: &str) -> Result<Pod, ClusterError> {
         self.note("pod");
         assert_eq!(name, self.name);
+        if !self.answers.get() {
+            return Err(ClusterError::unreachable("change its pods", "no route"));
+        }
         Ok(self.pod.borrow().clone())
     }
 
@@ -114,13 +217,7 @@ impl Cluster for PodCluster {
         self.note("annotate pod");
         assert_eq!(name, self.name);
         self.patches.set(self.patches.get() + 1);
-        let mut pod = self.pod.borrow_mut();
-        for (key, value) in annotations {
-            match value {
-                Some(value) => pod.annotations.insert(key.clone(), value.clone()),
-                None => pod.annotations.remove(key),
-            };
-        }
+        annotate(&mut self.pod.borrow_mut().annotations, annotations);
         Ok(())
     }
 
@@ -138,14 +235,14 @@ impl Cluster for PodCluster {
         self.with_trust(claim, "read its claim")
     }
 
-    fn label_claim(&self, _name: &str, _labels: &BTreeMap<String, String>) -> Result<(), ClusterError> {
-        self.note("label claim");
-        Err(ClusterError::Forbidden("label its claim"))
-    }
-
-    fn exclude_claim(&self, _name: &str, _excluded: bool) -> Result<(), ClusterError> {
-        self.note("exclude claim");
-        Err(ClusterError::Forbidden("label the claim of the media"))
+    fn mark_claim(&self, _name: &str, marks: &Marks) -> Result<(), ClusterError> {
+        let about_media = marks.labels.contains_key(EXCLUDED);
+        self.note(if about_media {
+            "exclude claim"
+        } else {
+            "label claim"
+        });
+        Err(forbidden("label its claim"))
     }
 
     fn others_mount(&self, _claim: &str, _app: &str) -> Result<bool, ClusterError> {
@@ -155,7 +252,37 @@ impl Cluster for PodCluster {
 
     fn change_mount(&self, _stateful_set: &str, _change: &MountChange) -> Result<(), ClusterError> {
         self.note("change mount");
-        Err(ClusterError::Forbidden("change what its pods mount"))
+        Err(forbidden("change what its pods mount"))
+    }
+
+    fn change_pods(&self, stateful_set: &str, template: &Value) -> Result<(), ClusterError> {
+        self.note("change pods");
+        assert_eq!(format!("{stateful_set}-0"), self.name);
+        self.changes()?;
+        self.templates.borrow_mut().push(template.clone());
+        Ok(())
+    }
+
+    fn object(&self, kind: ObjectKind, name: &str) -> Result<Option<Value>, ClusterError> {
+        self.note("object");
+        let found = self.objects.borrow().get(&(kind, name.to_owned())).cloned();
+        self.with_trust(found, "read its object")
+    }
+
+    fn apply_object(&self, object: &OwnObject) -> Result<(), ClusterError> {
+        self.note("apply object");
+        assert_eq!(object.content["metadata"]["name"], object.name.as_str());
+        self.changes()?;
+        let key = (object.kind, object.name.clone());
+        self.objects.borrow_mut().insert(key, object.content.clone());
+        Ok(())
+    }
+
+    fn delete_object(&self, kind: ObjectKind, name: &str) -> Result<(), ClusterError> {
+        self.note("delete object");
+        self.changes()?;
+        self.objects.borrow_mut().remove(&(kind, name.to_owned()));
+        Ok(())
     }
 
     fn volume(&self, _name: &str) -> Result<VolumeSource, ClusterError> {

@@ -8,17 +8,20 @@ pub mod unit;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use juju_charm::pebble::{Layer, Plan as PebblePlan, ServiceStatus};
 use workload_charm::credentials::Credentials;
 use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers};
-use workload_charm::facts::{Container, Exchange, Facts, FileFacts, ReadyContainer, Storage};
+use workload_charm::facts::{Container, Exchange, Facts, FileFacts, Health, ReadyContainer, Storage};
 use workload_charm::ingress::{Ingress, Related};
 use workload_charm::media::{Media, MediaStorage};
 use workload_charm::options::{self, RawOptions};
 use workload_charm::profile::{AppProfile, CreatedBy, Format, OptionValue, User};
+use workload_charm::recovery::standing::Seen;
 use workload_charm::remembered::Remembered;
 use workload_charm::steps::apply::{Applied, Outcome};
 use workload_charm::steps::plan::{Plan, WorkloadPlan};
+use workload_charm::vpn::{Vpn, VpnFacts};
 
 /// The folder of the app files.
 pub fn apps_folder() -> PathBuf {
@@ -59,7 +62,7 @@ pub fn new_container() -> ReadyContainer {
     ReadyContainer {
         plan: PebblePlan::default(),
         service: None,
-        check: None,
+        health: Health::NotAsked,
         config_file: None,
         put_aside: None,
         version: None,
@@ -74,6 +77,7 @@ pub fn fresh(profile: &AppProfile) -> Facts {
         .is_some_and(|file| file.created_by == CreatedBy::Charm);
     let credentials = profile.credentials.as_ref().filter(|_| made_by_charm);
     Facts {
+        now: Timestamp::now(),
         app: profile.name.clone(),
         unit: format!("{}/0", profile.name).parse().unwrap(),
         model: "homelab".to_owned(),
@@ -89,7 +93,7 @@ pub fn fresh(profile: &AppProfile) -> Facts {
                 rotations: 0,
                 own: None,
                 own_paused: false,
-                data_unit_paused: false,
+                data_unit_paused: Some(false),
                 others: BTreeMap::new(),
             }),
             None => Peers::NotTracked,
@@ -98,7 +102,8 @@ pub fn fresh(profile: &AppProfile) -> Facts {
             Some(_) => DataUnit::Here,
             None => DataUnit::NotTracked,
         },
-        options: RawOptions::default(),
+        // Most tests are about an app that runs.
+        options: RawOptions::default().with(&options::UNSAFE_MODE, "true"),
         remembered: Remembered::default(),
         metadata: Ok(()),
         container: Container::Ready(new_container()),
@@ -113,6 +118,7 @@ pub fn fresh(profile: &AppProfile) -> Facts {
         },
         credentials: credentials.map(|kind| Credentials::generate(kind).unwrap()),
         rotation: None,
+        rotation_is_due: false,
         obsolete: None,
         is_backed_up: profile.storage.is_some(),
         backup_relations: profile
@@ -120,6 +126,7 @@ pub fn fresh(profile: &AppProfile) -> Facts {
             .iter()
             .map(|_| ("velero-backup-config:1".to_owned(), BTreeMap::new()))
             .collect(),
+        standing: Seen::NotAsked,
         media_claim: None,
         media: if profile.media {
             Media::NotRelated
@@ -130,6 +137,14 @@ pub fn fresh(profile: &AppProfile) -> Facts {
             Ingress::NotRelated
         } else {
             Ingress::NotRead
+        },
+        vpn: VpnFacts {
+            vpn: if profile.vpn {
+                Vpn::NotRelated
+            } else {
+                Vpn::NotRead
+            },
+            ..VpnFacts::default()
         },
         opened_ports: Some(Vec::new()),
     }
@@ -152,7 +167,7 @@ pub fn running(profile: &AppProfile, layer: &Layer, content: Option<Vec<u8>>) ->
             ..PebblePlan::default()
         },
         service: Some(ServiceStatus::Active),
-        check: None,
+        health: Health::Up,
         config_file: content.map(|content| FileFacts {
             content,
             mode: 0o600,
@@ -185,7 +200,8 @@ pub fn with_everything(profile: &AppProfile, facts: Facts) -> Facts {
         .with(&options::BACKUP_SCHEDULE, "0 3 * * *")
         .with(&options::BACKUP_RETENTION, "48h")
         .with(&options::BACKUP_METHOD, "snapshot")
-        .with(&options::CREDENTIAL_ROTATION, "monthly");
+        .with(&options::CREDENTIAL_ROTATION, "monthly")
+        .with(&options::UNSAFE_MODE, "true");
     for (name, option) in &profile.options {
         let value = match (&option.default, option.choices.keys().next()) {
             (OptionValue::Text(_), Some(choice)) => OptionValue::Text(choice.clone()),
@@ -230,10 +246,12 @@ pub fn applied(plan: &Plan) -> Outcome {
         WorkloadPlan::Stop | WorkloadPlan::Run(..) => Applied::Changed,
     };
     Outcome {
+        health: plan.patience.map(|_| Ok(())),
         workload,
         marked: Ok(()),
         kept_out: Ok(()),
         mounted: plan.mount.as_ref().map(|_| Ok(())),
+        routed: plan.route.as_ref().map(|_| Ok(())),
     }
 }
 

@@ -10,10 +10,12 @@ use config_recovery::journal::Step;
 use config_recovery::make::MakeSpec;
 use config_recovery::report::Reporter;
 use config_recovery::scratch::{Purpose, ScratchSpec};
-use config_recovery::{Error, Result};
+use config_recovery::{ClusterError, Error, Result};
 use jiff::{SignedDuration, Timestamp};
+use juju_charm::pebble::Pebble;
 use velero_api::BackupPhase;
 use workload_charm::recovery::Recovery;
+use workload_charm::recovery::health::Unwell;
 
 type MakesError = Box<dyn Fn() -> Error>;
 type PutsContent = Box<dyn Fn(&Path)>;
@@ -30,7 +32,7 @@ pub struct FakeRecovery {
     pub made: Option<BackupSummary>,
     /// Puts what comes back into a folder.
     pub content: Option<PutsContent>,
-    /// What the app says at its URL after each start.
+    /// What its check finds after each start, if it is not what Pebble was told.
     pub well: RefCell<Vec<std::result::Result<(), String>>>,
     /// What happens while the app is waited for.
     pub meanwhile: Option<Box<dyn Fn()>>,
@@ -77,16 +79,17 @@ pub fn good(uid: &str, app: &str) -> BackupSummary {
     }
 }
 
+fn not_told(call: &str) -> Error {
+    ClusterError::refused(call, "the fake was not told of it").into()
+}
+
 impl FakeRecovery {
     fn told<T: Clone>(&self, call: &str, told: &Option<T>) -> Result<T> {
         self.calls.borrow_mut().push(call.to_owned());
         if let Some(error) = &self.error {
             return Err(error());
         }
-        told.clone().ok_or_else(|| Error::Refused {
-            action: call.to_owned(),
-            reason: "the fake was not told of it".to_owned(),
-        })
+        told.clone().ok_or_else(|| not_told(call))
     }
 
     fn scratch(&self, call: &str, wanted: &Wanted, purpose: Purpose) -> Result<ScratchSpec> {
@@ -107,10 +110,7 @@ impl FakeRecovery {
 
     /// Brings the content into `folder` and lets the app look at it.
     fn bring(&self, call: &str, folder: &Path, backup: &BackupSummary, app: &mut dyn App) -> Result<Checked> {
-        let content = self.content.as_ref().ok_or_else(|| Error::Refused {
-            action: call.to_owned(),
-            reason: "the fake was not told of it".to_owned(),
-        })?;
+        let content = self.content.as_ref().ok_or_else(|| not_told(call))?;
         std::fs::create_dir_all(folder).unwrap();
         content(folder);
         let problems = app.examine(folder, true);
@@ -222,21 +222,24 @@ impl Recovery for FakeRecovery {
 
     fn becomes_healthy(
         &self,
-        _url: &str,
+        pebble: &dyn Pebble,
+        check: &str,
         patience: Duration,
         ended: &dyn Fn() -> Option<String>,
-    ) -> std::result::Result<(), String> {
+    ) -> std::result::Result<(), Unwell> {
         self.patience.set(Some(patience));
         if let Some(happens) = &self.meanwhile {
             happens();
         }
         if let Some(why) = ended() {
-            return Err(why);
+            return Err(Unwell::Ended(why));
         }
         let mut answers = self.well.borrow_mut();
-        if answers.is_empty() {
-            return Err("the fake was not told how the app is".to_owned());
-        }
-        answers.remove(0)
+        let answer = match answers.is_empty() {
+            // No time passes here: once tells.
+            true => pebble.refresh_check(check).unwrap(),
+            false => answers.remove(0),
+        };
+        answer.map_err(Unwell::NotPassed)
     }
 }

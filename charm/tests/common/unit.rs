@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use workload_charm::data_unit;
 use workload_charm::env::Env;
 use workload_charm::facts::Facts;
+use workload_charm::options::UNSAFE_MODE;
 use workload_charm::profile::{AppProfile, User};
 use workload_charm::steps::gather::{Look, gather};
 use workload_charm::{CharmError, credentials, packaging};
@@ -45,6 +46,24 @@ pub fn writes(outcome: &Outcome<CharmError>) -> Vec<String> {
     outcome.writes().iter().map(|call| format!("{call:?}")).collect()
 }
 
+/// What happens to a unit.
+pub type Break = fn(&mut Unit);
+
+/// What keeps an app from being started: words of the reason, and how it comes.
+pub const BREAKS: [(&str, Break); 3] = [
+    ("Pebble of container", |unit| {
+        unit.pebble.change_state(|state| state.set_reachable(false))
+    }),
+    ("volume is not mounted", |unit| {
+        for storage in unit.state.model_mut().storages.values_mut() {
+            storage.location = None;
+        }
+    }),
+    ("no such IANA time zone", |unit| {
+        unit.state = unit.state.clone().with_config("timezone", "Mars/Olympus");
+    }),
+];
+
 impl Unit {
     /// The leader, with its volume mounted and its container up, before its first event.
     pub fn new(profile: &AppProfile) -> Self {
@@ -70,9 +89,14 @@ impl Unit {
             .with_leader(true)
             .with_model_name("homelab");
         if let Some(storage) = &profile.storage {
-            state = state
-                .with_storage(&storage.name, 0, volume.to_str())
-                .with_relation(RelationState::peer(PEERS, data_unit::ENDPOINT));
+            state = state.with_storage(&storage.name, 0, volume.to_str());
+        }
+        if profile.has_one_writer() {
+            state = state.with_relation(RelationState::peer(PEERS, data_unit::ENDPOINT));
+        }
+        if profile.vpn {
+            // Most tests are about an app that runs.
+            state = state.with_config(UNSAFE_MODE.name(), true);
         }
         Self {
             cluster: PodCluster::new(&profile),
@@ -273,6 +297,12 @@ impl Unit {
     pub fn status(&self) -> String {
         let status = self.state.status();
         format!("{}: {}", status.name, status.message)
+    }
+
+    /// The status begins so.
+    pub fn assert_says(&self, begin: &str) {
+        let status = self.status();
+        assert!(status.starts_with(begin), "{status}");
     }
 
     /// What was asked of Pebble since the last time, if it changes something.

@@ -1,16 +1,136 @@
 //! The connection to Kubernetes, and what its refusals mean.
+//!
+//! Who has a client of their own asks by [`ask_within`], so that there is one judge of what the API server answers.
 
 use std::future::Future;
 use std::time::Duration;
 
+use config_volume::causes;
 use kube::Client;
 
-use crate::error::causes;
 use crate::shown::shown;
-use crate::{Error, Result};
 
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why the cluster gave no answer, or a refusal. Each `action` completes "cannot …" and names the object: "list backups".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClusterError {
+    /// The API server gave no answer, or there is no cluster to ask.
+    #[error("cannot {action}: Kubernetes cannot be reached: {reason}")]
+    Unreachable {
+        /// What was tried.
+        action: String,
+        /// What the connection said.
+        reason: String,
+    },
+    /// The account may not do this.
+    #[error("cannot {action}: not allowed: {reason}")]
+    NotAllowed {
+        /// What was tried.
+        action: String,
+        /// What the API server said.
+        reason: String,
+    },
+    /// There is no such object, or no such resource.
+    #[error("cannot {action}: there is no such object")]
+    NotFound {
+        /// What was tried.
+        action: String,
+    },
+    /// A ResourceQuota is used up.
+    #[error("cannot {action}: a quota is used up: {reason}")]
+    Quota {
+        /// What was tried.
+        action: String,
+        /// What the API server said.
+        reason: String,
+    },
+    /// The API server refused for another reason, or what it said cannot be understood.
+    #[error("cannot {action}: {reason}")]
+    Refused {
+        /// What was tried.
+        action: String,
+        /// What it said.
+        reason: String,
+    },
+}
+
+impl ClusterError {
+    /// A lack of rights.
+    pub fn not_allowed(action: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::NotAllowed {
+            action: action.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// Nobody answered.
+    pub fn unreachable(action: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Unreachable {
+            action: action.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// Any other refusal.
+    pub fn refused(action: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Refused {
+            action: action.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// Whether more rights would help.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::NotAllowed { .. })
+    }
+
+    /// What an error of the client means to a person.
+    pub(crate) fn judged(action: impl Into<String>, error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => {
+                let reason = shown(&status.message);
+                match status.code {
+                    401 | 403 if reason.contains("exceeded quota") => Self::Quota {
+                        action: action.into(),
+                        reason,
+                    },
+                    401 | 403 => Self::not_allowed(action, reason),
+                    404 => Self::NotFound {
+                        action: action.into(),
+                    },
+                    _ => Self::refused(action, reason),
+                }
+            }
+            // It answered; what it said cannot be understood, or what was to be asked cannot be said.
+            error @ (kube::Error::SerdeError(_) | kube::Error::BuildRequest(_)) => {
+                Self::refused(action, shown(&causes(&error)))
+            }
+            // Its own text is the name of a type.
+            kube::Error::Service(cause) => Self::unreachable(action, shown(&causes(cause.as_ref()))),
+            other => Self::unreachable(action, shown(&causes(&other))),
+        }
+    }
+}
+
+/// Waits for the answer to one request, at most for `limit`. `action` completes "cannot …" and names the object.
+///
+/// # Errors
+/// See [`ClusterError`].
+pub async fn ask_within<T>(
+    limit: Duration,
+    action: impl Into<String>,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, ClusterError> {
+    match tokio::time::timeout(limit, request).await {
+        Ok(answer) => answer.map_err(|error| ClusterError::judged(action, error)),
+        Err(_) => {
+            let reason = format!("no answer within {} s", limit.as_secs());
+            Err(ClusterError::unreachable(action, reason))
+        }
+    }
+}
 
 /// A cluster. Cheap to clone.
 #[derive(Clone)]
@@ -32,69 +152,28 @@ impl Cluster {
     /// Waits for the answer to one request. `action` completes "cannot …" and names the object.
     ///
     /// # Errors
-    /// [`Error::Unreachable`], [`Error::NotAllowed`], [`Error::NotFound`], [`Error::Quota`] or [`Error::Refused`].
+    /// See [`ClusterError`].
     pub async fn ask<T>(
         &self,
         action: impl Into<String>,
         request: impl Future<Output = kube::Result<T>>,
-    ) -> Result<T> {
-        match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
-            Ok(answer) => answer.map_err(|error| judged(action.into(), error)),
-            Err(_) => Err(Error::Unreachable {
-                action: action.into(),
-                reason: format!("no answer within {} s", REQUEST_TIMEOUT.as_secs()),
-            }),
-        }
+    ) -> Result<T, ClusterError> {
+        ask_within(REQUEST_TIMEOUT, action, request).await
     }
 
     /// As [`Cluster::ask`]; an object that is not there is `None`.
     ///
     /// # Errors
-    /// As [`Cluster::ask`], without [`Error::NotFound`].
+    /// As [`Cluster::ask`], without [`ClusterError::NotFound`].
     pub async fn ask_opt<T>(
         &self,
         action: impl Into<String>,
         request: impl Future<Output = kube::Result<T>>,
-    ) -> Result<Option<T>> {
+    ) -> Result<Option<T>, ClusterError> {
         match self.ask(action, request).await {
             Ok(answer) => Ok(Some(answer)),
-            Err(Error::NotFound { .. }) => Ok(None),
+            Err(ClusterError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
-    }
-}
-
-/// What an error of the client means to a person.
-pub(crate) fn judged(action: String, error: kube::Error) -> Error {
-    match error {
-        kube::Error::Api(status) => match status.code {
-            401 | 403 if status.message.contains("exceeded quota") => Error::Quota {
-                action,
-                reason: shown(&status.message),
-            },
-            401 | 403 => Error::NotAllowed {
-                action,
-                reason: shown(&status.message),
-            },
-            404 => Error::NotFound { action },
-            _ => Error::Refused {
-                action,
-                reason: shown(&status.message),
-            },
-        },
-        // It answered; what it said cannot be understood, or what was to be asked cannot be said.
-        error @ (kube::Error::SerdeError(_) | kube::Error::BuildRequest(_)) => Error::Refused {
-            action,
-            reason: shown(&causes(&error)),
-        },
-        // Its own text is the name of a type.
-        kube::Error::Service(cause) => Error::Unreachable {
-            action,
-            reason: shown(&causes(cause.as_ref())),
-        },
-        other => Error::Unreachable {
-            action,
-            reason: shown(&causes(&other)),
-        },
     }
 }

@@ -1,52 +1,22 @@
-//! What can go wrong on the way back, each with what to do about it.
+//! What can go wrong on the way back.
+//!
+//! An error says thing and reason. What to do about it is said here as far as it is the same for everybody; who has
+//! commands for it (a charm its actions, a program its options) says those by the error's variant.
 
 use std::time::Duration;
+
+use crate::cluster::ClusterError;
 
 /// Results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a step could not be done. The text is one line and says what and why; [`Error::hint`] says what to do.
+/// Why a step could not be done. The text is one line and says what and why; [`Error::hint`] says what would help.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The API server gave no answer.
-    #[error("cannot {action}: Kubernetes cannot be reached: {reason}")]
-    Unreachable {
-        /// What was tried: "list backups".
-        action: String,
-        /// What the connection said.
-        reason: String,
-    },
-    /// The account may not do this.
-    #[error("cannot {action}: not allowed: {reason}")]
-    NotAllowed {
-        /// What was tried.
-        action: String,
-        /// What the API server said.
-        reason: String,
-    },
-    /// An object that has to be there is not.
-    #[error("cannot {action}: there is no such object")]
-    NotFound {
-        /// What was tried.
-        action: String,
-    },
-    /// A ResourceQuota is used up.
-    #[error("cannot {action}: a quota is used up: {reason}")]
-    Quota {
-        /// What was tried.
-        action: String,
-        /// What the API server said.
-        reason: String,
-    },
-    /// The API server refused for another reason.
-    #[error("cannot {action}: {reason}")]
-    Refused {
-        /// What was tried.
-        action: String,
-        /// What it said.
-        reason: String,
-    },
+    /// The cluster gave no answer, or a refusal.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// The cluster does not know Velero's resources.
     #[error("cannot find Velero: the cluster has no {0}")]
     NoVelero(String),
@@ -105,6 +75,16 @@ pub enum Error {
         /// One line for each thing that is wrong.
         problems: Vec<String>,
     },
+    /// A folder for data on their way lies in the volume, or the volume in it: the one is emptied while the other is kept.
+    #[error(
+        "cannot plan a restore: the folder {folder} for data on their way is not apart from the volume {volume}"
+    )]
+    NotApart {
+        /// The folder.
+        folder: String,
+        /// The volume.
+        volume: String,
+    },
     /// The data do not fit.
     #[error("cannot bring back {needed} bytes: {place} has {free} free")]
     NoRoom {
@@ -142,8 +122,8 @@ pub enum Error {
         what: String,
         /// What stands in the way, in Kubernetes' or Velero's words.
         reason: String,
-        /// What to do.
-        hint: String,
+        /// What would help.
+        remedy: Remedy,
     },
     /// It took too long.
     #[error("waited {} s for {what}; last seen: {seen}", .after.as_secs())]
@@ -211,106 +191,171 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// What a person can do about it; the error's own text does not say it again.
-    pub fn hint(&self) -> Option<String> {
-        let text = match self {
-            Self::Unreachable { .. } => "try again when the API server answers".to_owned(),
-            Self::NotAllowed { .. } => {
-                "grant it: juju trust APPLICATION --scope=cluster, or use an account that may".to_owned()
-            }
-            Self::Quota { .. } => "raise the quota, or remove what is not needed".to_owned(),
-            Self::NoVelero(_) => {
-                "deploy velero-operator in this cluster, or point to the cluster that has it".to_owned()
-            }
-            Self::NoBackup { .. } | Self::NoGoodBackup { .. } => {
-                "run the action backup-now, or name another app or model with from-app and from-model"
-                    .to_owned()
-            }
-            Self::NoSuchBackup(_) => "list-backups shows the uids".to_owned(),
-            Self::Foreign { .. } => {
-                "choose another backup, or say whose it is with from-app and from-model".to_owned()
-            }
-            Self::NoClaim { model, .. } => {
-                format!(
-                    "deploy the app: Juju makes its claim; kubectl get pvc -n {model} shows those that there are"
-                )
-            }
-            Self::Unfit { .. } | Self::Damaged { .. } => {
-                "choose another backup: list-backups shows them".to_owned()
-            }
-            Self::NoRoom { .. } => {
-                "make room or grow the volume; keep-old=false gives up the way back to what is there now"
-                    .to_owned()
-            }
-            Self::NodeFull { .. } => {
-                "free space on the node's disk; the kubelet evicts pods when it is nearly full".to_owned()
-            }
-            Self::BackupRunning { .. } => "wait until it has ended, then restore again".to_owned(),
-            Self::Incomplete { cause } => {
-                let first = cause.hint().map(|hint| format!("{hint}; then "));
-                format!(
-                    "{}restore again: this backup, or any other one",
-                    first.unwrap_or_default()
-                )
-            }
-            Self::Hopeless { hint, .. } => hint.clone(),
-            Self::TimedOut { .. } => {
-                "look at the events of what was waited for, then run it again".to_owned()
-            }
-            Self::Held { namespace, .. } => {
-                format!("wait for it; if nothing runs any more: kubectl delete namespace {namespace}")
-            }
-            Self::Transfer(_) => "run it again; nothing of the app was touched".to_owned(),
-            Self::Workload { .. } => "look at the app's log: kubectl logs, or juju debug-log".to_owned(),
-            Self::Journal { path, .. } => format!("move {path} away if no restore is under way"),
-            Self::RolledBack { cause, .. } => return cause.hint(),
-            Self::NotFound { .. } | Self::Refused { .. } | Self::Volume { .. } => return None,
-        };
-        Some(text)
+/// What would help where waiting does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// Velero lacks the storage location.
+    AddStorageLocation,
+    /// Velero has it, and cannot reach it.
+    MendStorageLocation,
+    /// Velero's node agent does not run at all.
+    RunNodeAgent,
+    /// The backup may be gone.
+    LookForBackup,
+    /// Velero failed with this backup.
+    ChooseBackup,
+    /// This, whoever asks.
+    Other(String),
+}
+
+impl From<&str> for Remedy {
+    fn from(text: &str) -> Self {
+        Self::Other(text.to_owned())
     }
 }
 
-/// An error with its causes, in one line.
-pub fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let more = cause.to_string();
-        // Some errors say their cause in their own text already.
-        if !text.ends_with(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
+impl Remedy {
+    /// A sentence for a person.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::AddStorageLocation => "give Velero a storage location",
+            Self::MendStorageLocation => "look at the object storage, and at Velero's access to it",
+            Self::RunNodeAgent => "run Velero's node agent",
+            Self::LookForBackup => "see whether the backup is there",
+            Self::ChooseBackup => "see the log of Velero's node agent, or choose another backup",
+            Self::Other(text) => text,
         }
-        source = cause.source();
     }
-    text
+}
+
+impl Error {
+    /// What would help, in words that fit whoever calls; the error's own text does not say it again.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Cluster(ClusterError::Unreachable { .. }) => "try again when the API server answers",
+            Self::Cluster(ClusterError::NotAllowed { .. }) => "grant it, or use an account that may",
+            Self::Cluster(ClusterError::Quota { .. }) => "raise the quota, or remove what is not needed",
+            Self::NoVelero(_) => "install Velero in this cluster, or point to the cluster that has it",
+            Self::NoBackup { .. } | Self::NoGoodBackup { .. } => {
+                "make a backup, or name another app or model"
+            }
+            Self::NoSuchBackup(_) => "list the backups to see which there are",
+            Self::Foreign { .. } => "choose another backup, or say whose it is",
+            Self::NoClaim { model, .. } => {
+                return Some(format!(
+                    "deploy the app, which makes its claim; kubectl get pvc -n {model} shows those that there are"
+                ));
+            }
+            Self::Unfit { .. } | Self::Damaged { .. } => "choose another backup",
+            Self::NoRoom { .. } => {
+                "make room or grow the volume, or give up the way back to what is there now"
+            }
+            Self::NodeFull { .. } => {
+                "free space on the node's disk; the kubelet evicts pods when it is nearly full"
+            }
+            Self::NotApart { .. } => "name a folder outside of the volume",
+            Self::BackupRunning { .. } => "wait until it has ended, then restore again",
+            Self::Hopeless { remedy, .. } => remedy.text(),
+            Self::TimedOut { .. } => "look at the events of what was waited for, then run it again",
+            Self::Held { namespace, .. } => {
+                return Some(format!(
+                    "wait for it; if nothing runs any more: kubectl delete namespace {namespace}"
+                ));
+            }
+            Self::Transfer(_) => "run it again; nothing of the app was touched",
+            Self::Workload { .. } => "look at the app's log: kubectl logs",
+            Self::Journal { path, .. } => {
+                return Some(format!("move {path} away if no restore is under way"));
+            }
+            Self::RolledBack { cause, .. } => return cause.hint(),
+            Self::Incomplete { cause } => return Some(after_incomplete(cause.hint())),
+            Self::Cluster(ClusterError::NotFound { .. } | ClusterError::Refused { .. })
+            | Self::Volume { .. } => return None,
+        };
+        Some(text.to_owned())
+    }
+}
+
+/// The way on where the previous content is gone: what the cause needs, and then again.
+pub fn after_incomplete(cause: Option<String>) -> String {
+    let first = cause.map(|next| format!("{next}; then ")).unwrap_or_default();
+    format!("{first}restore again: this backup, or any other one")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// One that says its cause itself.
-    #[derive(Debug, thiserror::Error)]
-    #[error("no answer: {0}")]
-    struct Wordy(#[source] std::io::Error);
+    /// Others than a charm's actions call this, and not all of them under Juju.
+    #[test]
+    fn a_hint_names_nothing_of_the_caller() {
+        let text = String::new;
+        let hopeless = |remedy| Error::Hopeless {
+            what: text(),
+            reason: text(),
+            remedy,
+        };
+        let errors = [
+            ClusterError::unreachable("", "").into(),
+            ClusterError::not_allowed("", "").into(),
+            Error::NoVelero(text()),
+            Error::NoBackup {
+                app: text(),
+                model: text(),
+            },
+            Error::NoSuchBackup(text()),
+            Error::Foreign {
+                backup: text(),
+                found: text(),
+                wanted: text(),
+            },
+            Error::NoClaim {
+                app: text(),
+                model: text(),
+                why: text(),
+            },
+            Error::Damaged {
+                backup: text(),
+                problems: Vec::new(),
+            },
+            Error::NoRoom {
+                place: text(),
+                needed: 1,
+                free: 0,
+            },
+            Error::Workload {
+                action: text(),
+                reason: text(),
+            },
+            hopeless(Remedy::AddStorageLocation),
+            hopeless(Remedy::MendStorageLocation),
+            hopeless(Remedy::RunNodeAgent),
+            hopeless(Remedy::LookForBackup),
+            hopeless(Remedy::ChooseBackup),
+        ];
+        for error in errors {
+            let hint = error.hint().unwrap();
+            for word in ["juju", "Juju", "-backup", "-old", "-app", "operator"] {
+                assert!(!hint.contains(word), "{hint}");
+            }
+        }
+    }
 
     #[test]
-    fn each_cause_is_said_once() {
-        let full = || std::io::Error::other("the disk is full");
-        assert_eq!(causes(&Wordy(full())), "no answer: the disk is full");
-        let volume = Error::Volume {
-            action: "unpack".to_owned(),
-            source: config_volume::Error::Io {
-                action: "write",
-                path: "/x".into(),
-                source: full(),
-            },
+    fn an_incomplete_volume_is_restored_again_after_what_the_cause_needs() {
+        let incomplete = |cause| Error::Incomplete {
+            cause: Box::new(cause),
         };
         assert_eq!(
-            causes(&volume),
-            "cannot unpack: cannot write /x: the disk is full"
+            incomplete(ClusterError::unreachable("", "").into())
+                .hint()
+                .unwrap(),
+            "try again when the API server answers; then restore again: this backup, or any other one"
+        );
+        assert_eq!(
+            incomplete(ClusterError::refused("", "").into()).hint().unwrap(),
+            "restore again: this backup, or any other one"
         );
     }
 }

@@ -26,4 +26,5 @@ mod transfer;
 mod velero;
 pub mod wait;
 
-pub use error::{Error, Result};
+pub use cluster::ClusterError;
+pub use error::{Error, Remedy, Result};

@@ -16,11 +16,11 @@ use velero_api::{
 
 use crate::backups::names::{APP_LABEL, ENDPOINT_LABEL, MODEL_LABEL};
 use crate::backups::{self, AppId, BackupSummary};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, ClusterError};
 use crate::report::Reporter;
 use crate::shown::shown;
 use crate::wait::{self, Seen, Wait};
-use crate::{Error, Result, velero};
+use crate::{Error, Remedy, Result, velero};
 
 /// Annotation that velero-operator puts on backups on demand: Unix time in seconds, as text. Its action `list-backups`
 /// leaves out backups without annotations.
@@ -118,7 +118,7 @@ fn judge(what: &str, uid: Option<&str>, backup: Option<&DynamicObject>) -> Seen<
     let gone = || Error::Hopeless {
         what: what.to_owned(),
         reason: "it was deleted".to_owned(),
-        hint: "make another one".to_owned(),
+        remedy: "make another one".into(),
     };
     let Some(backup) = backup.filter(|backup| backup.uid().as_deref() == uid) else {
         return Seen::Hopeless(gone());
@@ -129,10 +129,10 @@ fn judge(what: &str, uid: Option<&str>, backup: Option<&DynamicObject>) -> Seen<
         Some(BackupPhase::Deleting) => Seen::Hopeless(gone()),
         Some(phase) if phase.is_final() => match typed(backup) {
             Ok(backup) => Seen::Done(backup),
-            Err(error) => Seen::Hopeless(Error::Refused {
-                action: format!("read {what}"),
-                reason: shown(&error.to_string()),
-            }),
+            Err(error) => {
+                let reason = shown(&error.to_string());
+                Seen::Hopeless(ClusterError::refused(format!("read {what}"), reason).into())
+            }
         },
         None | Some(BackupPhase::New) => Seen::Wait("Velero has not begun it yet".to_owned()),
         Some(phase) => {
@@ -156,10 +156,10 @@ fn typed(backup: &DynamicObject) -> serde_json::Result<Backup> {
 
 /// The namespace that the Backup belongs into, which holds a storage location that can be reached.
 async fn velero_namespace(cluster: &Cluster, make: &MakeSpec) -> Result<String> {
-    let hopeless = |reason: String, hint: &str| Error::Hopeless {
+    let hopeless = |reason: String, remedy: Remedy| Error::Hopeless {
         what: format!("a backup of {}", make.whose),
         reason,
-        hint: hint.to_owned(),
+        remedy,
     };
     let found = velero::list::<BackupStorageLocationSpec>(
         cluster,
@@ -195,14 +195,14 @@ async fn velero_namespace(cluster: &Cluster, make: &MakeSpec) -> Result<String> 
             };
             return Err(hopeless(
                 format!("Velero has no storage location in {place}"),
-                "relate velero-operator to its object storage: juju integrate velero-operator s3-integrator",
+                Remedy::AddStorageLocation,
             ));
         }
         (Some(_), Some(_)) => {
             let all: Vec<&str> = namespaces.iter().copied().collect();
             return Err(hopeless(
                 format!("Velero runs in several namespaces: {}", all.join(", ")),
-                "say which one of them is meant",
+                "say which one of them is meant".into(),
             ));
         }
     };
@@ -221,14 +221,14 @@ async fn velero_namespace(cluster: &Cluster, make: &MakeSpec) -> Result<String> 
                     .map_or_else(|| "no reason given".to_owned(), shown);
                 return Err(hopeless(
                     format!("storage location {} is unavailable: {why}", location.name()),
-                    "look at the object storage, and at what velero-operator is related to",
+                    Remedy::MendStorageLocation,
                 ));
             }
         }
         (None, Some(wanted)) => {
             return Err(hopeless(
                 format!("Velero has no storage location {}", shown(wanted)),
-                "relate velero-operator to its object storage: juju integrate velero-operator s3-integrator",
+                Remedy::AddStorageLocation,
             ));
         }
         // The server has a default of its own, which it does not tell.
@@ -259,17 +259,17 @@ async fn has_node_agent(cluster: &Cluster, make: &MakeSpec, namespace: &str) -> 
         Ok(agents) if agents.items.is_empty() => Err(Error::Hopeless {
             what: format!("a backup of {}", make.whose),
             reason: "Velero's node agent does not run, so no file would be copied".to_owned(),
-            hint: "juju config velero-operator use-node-agent=true".to_owned(),
+            remedy: Remedy::RunNodeAgent,
         }),
         Ok(_) => Ok(()),
         // Who may make backups and not look at Velero's pods makes one.
-        Err(Error::NotAllowed { reason, .. }) => {
+        Err(ClusterError::NotAllowed { reason, .. }) => {
             log::info!(
                 "whether Velero's node agent runs is not known: {}",
                 shown(&reason)
             );
             Ok(())
         }
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     }
 }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use velero_api::{API_GROUP, API_VERSION, Kind, List, Object};
 
-use crate::cluster::{Cluster, judged};
+use crate::cluster::{Cluster, ClusterError};
 use crate::{Error, Result};
 
 /// Objects that are asked for at once. The API server's own clients use as many.
@@ -42,18 +42,20 @@ where
     S: Kind + Default + DeserializeOwned,
     T: DeserializeOwned,
 {
-    let unreadable = |error: serde_json::Error| Error::Refused {
-        action: format!("read {} {}", S::KIND, object.name_any()),
-        reason: error.to_string(),
+    let unreadable = |error: serde_json::Error| {
+        let action = format!("read {} {}", S::KIND, object.name_any());
+        Error::from(ClusterError::refused(action, error.to_string()))
     };
     let value = serde_json::to_value(object).map_err(unreadable)?;
     serde_json::from_value(value).map_err(unreadable)
 }
 
 /// [`Error::NoVelero`] instead of an object that is not there.
-pub(crate) fn no_velero<S: Kind>(error: Error) -> Error {
-    match error {
-        Error::NotFound { .. } => Error::NoVelero(format!("{}.{API_GROUP}", S::PLURAL)),
+pub(crate) fn no_velero<S: Kind>(error: impl Into<Error>) -> Error {
+    match error.into() {
+        Error::Cluster(ClusterError::NotFound { .. }) => {
+            Error::NoVelero(format!("{}.{API_GROUP}", S::PLURAL))
+        }
         other => other,
     }
 }
@@ -75,7 +77,8 @@ pub(crate) async fn list<S: Kind>(
     let mut restarts = 0;
     loop {
         let request = Request::new(path::<S>(namespace)).list(&parameters);
-        let request = request.map_err(|error| judged(action.to_owned(), kube::Error::BuildRequest(error)))?;
+        let request =
+            request.map_err(|error| ClusterError::judged(action, kube::Error::BuildRequest(error)))?;
         let page = async {
             match cluster.client().request::<List<Value>>(request).await {
                 // The pages expire after some minutes. What came so far is not one state of the cluster then.
@@ -87,10 +90,8 @@ pub(crate) async fn list<S: Kind>(
         let Some(page) = page else {
             restarts += 1;
             if restarts > RESTARTS {
-                return Err(Error::Refused {
-                    action: action.to_owned(),
-                    reason: "the pages of the list expire before they are read".to_owned(),
-                });
+                let reason = "the pages of the list expire before they are read";
+                return Err(ClusterError::refused(action, reason).into());
             }
             objects.clear();
             parameters.continue_token = None;
@@ -114,7 +115,7 @@ pub(crate) async fn create<S: Kind, T: Serialize + DeserializeOwned>(
     namespace: &str,
     object: &T,
 ) -> Result<T> {
-    let unbuilt = |error| judged(action.to_owned(), kube::Error::BuildRequest(error));
+    let unbuilt = |error| ClusterError::judged(action, kube::Error::BuildRequest(error));
     let body = serde_json::to_vec(object)
         .map_err(|error| unbuilt(kube::core::request::Error::SerializeBody(error)))?;
     let request = Request::new(path::<S>(Some(namespace)))

@@ -10,7 +10,7 @@ use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::cluster::{Cluster, judged};
+use crate::cluster::{Cluster, ClusterError};
 use crate::report::Reporter;
 use crate::{Error, Result};
 
@@ -186,9 +186,9 @@ where
         let tried = Instant::now();
         let listed = match cluster.ask(format!("look at {what}"), api.list(&list)).await {
             // It may be restarted while something takes long.
-            Err(error @ Error::Unreachable { .. }) => {
+            Err(error @ ClusterError::Unreachable { .. }) => {
                 if away.get_or_insert(tried).elapsed() >= PATIENCE {
-                    return Err(error);
+                    return Err(error.into());
                 }
                 tokio::time::sleep(PAUSE).await;
                 continue;
@@ -207,7 +207,9 @@ where
                 Ok(Ok(events)) => events,
                 // The version is too old by now.
                 Ok(Err(kube::Error::Api(status))) if status.code == 410 => break,
-                Ok(Err(error @ kube::Error::Api(_))) => return Err(judged(format!("watch {what}"), error)),
+                Ok(Err(error @ kube::Error::Api(_))) => {
+                    return Err(ClusterError::judged(format!("watch {what}"), error).into());
+                }
                 Ok(Err(_)) | Err(_) => {
                     tokio::time::sleep(PAUSE).await;
                     break;

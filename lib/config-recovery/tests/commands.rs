@@ -1,11 +1,6 @@
 //! A plan as commands, run by bash with a `kubectl` that writes down what it is asked for and runs here what it should run
 //! in a container.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 #[allow(dead_code, reason = "each test program uses the part that it needs")]
 #[path = "reading/sample.rs"]

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     DatabaseEntry, Error, Result,
     database::check_copy,
+    error::causes,
     folder::{Folder, make_folder},
     hash::blake3,
     idle::change,
@@ -85,7 +86,7 @@ impl Findings {
         for set in &sets {
             let mut found = recall(folder, set).unwrap_or_else(|| judge(set));
             if let Err(error) = found.look_at_files(folder.root(), set) {
-                found.unreadable.get_or_insert(crate::error::causes(&error));
+                found.unreadable.get_or_insert(causes(&error));
             }
             judged.push(found);
         }

@@ -283,13 +283,40 @@ impl Error {
     }
 }
 
-/// An error with all its causes, in one line.
-pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+/// An error with its causes, in one line, each said once.
+pub fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let more = cause.to_string();
+        // Some errors say their cause in their own text already.
+        if !text.ends_with(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that says its cause itself.
+    #[derive(Debug, thiserror::Error)]
+    #[error("no answer: {0}")]
+    struct Wordy(#[source] io::Error);
+
+    #[test]
+    fn each_cause_is_said_once() {
+        let full = || io::Error::other("the disk is full");
+        assert_eq!(causes(&Wordy(full())), "no answer: the disk is full");
+        assert_eq!(
+            causes(&Error::io("write", "/x")(full())),
+            "cannot write /x: the disk is full"
+        );
+        let without = Error::NothingToFinish;
+        assert_eq!(causes(&without), without.to_string());
+    }
 }

@@ -324,14 +324,7 @@ mod tests {
         std::os::unix::fs::symlink("list", at("link")).unwrap();
         assert_eq!(refusal("missing"), "it is missing");
         assert!(refusal("link").contains("symbolic link"), "{}", refusal("link"));
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            at("fifo"),
-            rustix::fs::FileType::Fifo,
-            rustix::fs::Mode::RUSR,
-            0,
-        )
-        .unwrap();
+        crate::testing::fifo(&at("fifo")).unwrap();
         assert_eq!(refusal("fifo"), "it is no file");
     }
 

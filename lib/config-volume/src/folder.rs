@@ -129,17 +129,7 @@ impl<'a> Folder<'a> {
         for name in [README, "lock"] {
             remove_file(&self.base.join(name))?;
         }
-        match fs::remove_dir(&self.base) {
-            Err(error)
-                if !matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
-                ) =>
-            {
-                Err(Error::io("remove", &self.base)(error))
-            }
-            _ => sync_folder(self.root.path()),
-        }
+        remove_if_empty(&self.base, self.root.path())
     }
 
     /// Writes a file under another name first, so that it is there whole or not at all.
@@ -275,6 +265,21 @@ pub(crate) fn remove_tree(path: &Path) -> Result<()> {
             Err(Error::io("remove", path)(error))
         }
         _ => Ok(()),
+    }
+}
+
+/// Deletes a folder in the volume's root, unless there is something of somebody else's in it.
+pub(crate) fn remove_if_empty(folder: &Path, root: &Path) -> Result<()> {
+    match fs::remove_dir(folder) {
+        Err(error)
+            if !matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
+            ) =>
+        {
+            Err(Error::io("remove", folder)(error))
+        }
+        _ => sync_folder(root),
     }
 }
 

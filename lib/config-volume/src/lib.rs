@@ -49,12 +49,14 @@ mod prepare;
 mod rules;
 mod sets;
 mod swap;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod tree;
 mod verify;
 mod walk;
 
 pub use database::Checked;
-pub use error::{Error, Result};
+pub use error::{Error, Result, causes};
 pub use finish::{Finished, finish, finish_watched};
 pub use manifest::{
     DatabaseEntry, FORMAT, FileEntry, IdleDatabase, JournalMode, LeftOut, Manifest, Reason, VERSION, Warning,

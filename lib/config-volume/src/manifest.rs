@@ -335,14 +335,7 @@ mod tests {
             reason()
         );
         fs::remove_file(&path).unwrap();
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            &path,
-            rustix::fs::FileType::Fifo,
-            0o600.into(),
-            0,
-        )
-        .unwrap();
+        crate::testing::fifo(&path).unwrap();
         assert_eq!(reason(), "it is no file");
         fs::remove_file(&path).unwrap();
         // A hole takes no room; a larger one would be read into memory.

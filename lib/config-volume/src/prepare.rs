@@ -10,6 +10,7 @@ use crate::{
     DatabaseEntry, Error, LeftOut, Manifest, Options, PlaceOptions, Reason, Result, Step, Warning,
     copy::Source,
     database::settle,
+    error::causes,
     files::FILES,
     folder::{Folder, remove_file, sync_folder},
     list::Listing,
@@ -297,7 +298,7 @@ impl Job<'_> {
         let reason = match error {
             Error::Unsound { reason, .. } => format!("it is damaged: {reason}"),
             Error::Busy { waited, .. } => format!("it was locked for {waited:?}"),
-            other => crate::error::causes(&other),
+            other => causes(&other),
         };
         Ok(Uncopied { found, reason })
     }

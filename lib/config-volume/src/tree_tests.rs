@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
-use rustix::fs::{CWD, FileType};
 use rustix::io::Errno;
 
 use super::*;
@@ -23,7 +22,7 @@ fn volume() -> (tempfile::TempDir, Root) {
     symlink("file", at("link")).unwrap();
     symlink("folder", at("way")).unwrap();
     symlink("nowhere", at("dangling")).unwrap();
-    rustix::fs::mknodat(CWD, at("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    crate::testing::fifo(&at("fifo")).unwrap();
     let root = Root::open(folder.path()).unwrap();
     (folder, root)
 }

@@ -1,10 +1,5 @@
 //! Copies made under a writer are sound, each a committed state; plain file copies are not.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 
@@ -19,7 +14,7 @@ use std::{
     },
 };
 
-use common::{WRITER, Writer, back_up_and_restore, judge};
+use common::{WRITER, Writer, back_up_and_restore, judge, watched};
 use config_volume::{Options, Step, Watcher, finish, prepare, put_in_place, verify};
 use rusqlite::Connection;
 
@@ -119,14 +114,7 @@ fn a_log_that_is_begun_anew_under_the_copy_is_left_out_of_it() {
         }
         Ok(())
     });
-    prepare(
-        &volume,
-        &Options {
-            watcher,
-            ..Options::default()
-        },
-    )
-    .unwrap();
+    prepare(&volume, &watched(watcher)).unwrap();
     assert!(pieces.load(Ordering::SeqCst) > 1, "the log was too short");
     let restored = folder.path().join("restored");
     back_up_and_restore(&volume, &restored);

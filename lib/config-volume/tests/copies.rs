@@ -1,10 +1,5 @@
 //! Which databases are copied and how: stray files, unused ones, those that are opened in the middle, shared blocks.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 
@@ -17,15 +12,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use common::{WRITER, Writer, back_up_and_restore, damage, judge, listed, make_database, snapshot};
+use common::{WRITER, Writer, back_up_and_restore, damage, judge, listed, make_database, own, snapshot};
 use config_volume::{Error, Options, Prepared, Step, Watcher, finish, prepare, put_in_place, verify};
-
-fn own() -> Options {
-    Options {
-        databases: vec!["/radarr.db".to_owned()],
-        ..Options::default()
-    }
-}
 
 /// Takes whatever is there already for unused for long. The clock of files is read by seconds.
 fn unused_at_once() -> Options {

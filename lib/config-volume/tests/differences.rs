@@ -1,10 +1,5 @@
 //! Whatever differs from what the manifest promises is named, by its kind.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

@@ -1,46 +1,20 @@
 //! A full file system: the backup fails loudly, nothing half-made stays, the app's files are as they were.
 //!
 //! With root the file system is a real, small one; without, the failed write is injected at each step.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use common::{back_up_and_restore, make_database, snapshot};
+use config_volume::testing::Mount;
 use config_volume::{
     Error, Options, Step, Watcher, finish, finish_watched, prepare, put_in_place, verify, withdraw,
 };
-
-/// A tmpfs that is unmounted again.
-struct Mount(PathBuf);
-
-impl Mount {
-    fn new(at: &Path, size: &str) -> Option<Self> {
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", size, "tmpfs"])
-            .arg(at)
-            .output();
-        mount
-            .is_ok_and(|output| output.status.success())
-            .then(|| Self(at.to_owned()))
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
 
 /// A run whose write fails at the step, the first time that it gets there.
 fn failing_once(failing: Step) -> Options {
@@ -67,21 +41,22 @@ fn assert_no_space(error: &Error) {
     }
 }
 
+/// A backup that wants to leave more free than there can be.
+fn assert_refused_for_space(volume: &Path) {
+    let options = Options {
+        reserve: u64::MAX / 2,
+        ..Options::default()
+    };
+    assert_no_space(&prepare(volume, &options).unwrap_err());
+}
+
 #[test]
 fn a_volume_without_room_is_refused_before_anything_is_copied() {
     let folder = tempfile::tempdir().unwrap();
     let volume = folder.path().join("config");
     make_database(&volume.join("radarr.db"), "wal");
     let before = snapshot(&volume);
-    let error = prepare(
-        &volume,
-        &Options {
-            reserve: u64::MAX / 2,
-            ..Options::default()
-        },
-    )
-    .unwrap_err();
-    assert_no_space(&error);
+    assert_refused_for_space(&volume);
     assert_eq!(snapshot(&volume), before);
 }
 
@@ -153,13 +128,19 @@ fn a_real_file_system_that_fills_up_in_the_middle() {
     assert_eq!(snapshot(volume), before);
 }
 
+/// A volume with a database, and an ignore file of the user's.
+fn with_an_ignore_file(folder: &Path) -> PathBuf {
+    let volume = folder.join("config");
+    make_database(&volume.join("radarr.db"), "delete");
+    fs::write(volume.join(".kopiaignore"), "/unwanted/\n").unwrap();
+    volume
+}
+
 #[test]
 fn a_write_that_fails_at_any_step_leaves_nothing_half_made() {
     for failing in Step::ALL {
         let folder = tempfile::tempdir().unwrap();
-        let volume = folder.path().join("config");
-        make_database(&volume.join("radarr.db"), "delete");
-        fs::write(volume.join(".kopiaignore"), "/unwanted/\n").unwrap();
+        let volume = with_an_ignore_file(folder.path());
         let before = snapshot(&volume);
         match prepare(&volume, &failing_once(failing)) {
             Ok(_) => drop(finish(&volume).unwrap()),
@@ -179,15 +160,7 @@ fn a_second_backup_that_fails_leaves_the_first_its_copies() {
     prepare(&volume, &Options::default()).unwrap();
     let first = snapshot(&volume);
     make_database(&volume.join("new.db"), "delete");
-    let error = prepare(
-        &volume,
-        &Options {
-            reserve: u64::MAX / 2,
-            ..Options::default()
-        },
-    )
-    .unwrap_err();
-    assert_no_space(&error);
+    assert_refused_for_space(&volume);
     fs::remove_file(volume.join("new.db")).unwrap();
     assert_eq!(snapshot(&volume), first);
 }
@@ -196,9 +169,7 @@ fn a_second_backup_that_fails_leaves_the_first_its_copies() {
 fn a_second_backup_that_fails_at_any_step_leaves_the_first_a_sound_one() {
     for failing in Step::ALL {
         let folder = tempfile::tempdir().unwrap();
-        let volume = folder.path().join("config");
-        make_database(&volume.join("radarr.db"), "delete");
-        fs::write(volume.join(".kopiaignore"), "/unwanted/\n").unwrap();
+        let volume = with_an_ignore_file(folder.path());
         let before = snapshot(&volume);
         prepare(&volume, &Options::default()).unwrap();
         match prepare(&volume, &failing_once(failing)) {
@@ -222,9 +193,7 @@ fn a_second_backup_that_fails_at_any_step_leaves_the_first_a_sound_one() {
 fn an_end_that_fails_at_any_step_is_put_right_by_the_next_run() {
     for failing in Step::ALL {
         let folder = tempfile::tempdir().unwrap();
-        let volume = folder.path().join("config");
-        make_database(&volume.join("radarr.db"), "delete");
-        fs::write(volume.join(".kopiaignore"), "/unwanted/\n").unwrap();
+        let volume = with_an_ignore_file(folder.path());
         let before = snapshot(&volume);
         for again in 0..2 {
             prepare(&volume, &Options::default()).unwrap();

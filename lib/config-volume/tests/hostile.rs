@@ -1,10 +1,5 @@
 //! Odd and hostile content: links, fifos, damaged databases, manifests that lie.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 
@@ -32,14 +27,7 @@ fn links_are_not_followed_and_special_files_do_no_harm() {
     symlink("nowhere", volume.join("dangling")).unwrap();
     symlink("loop", volume.join("loop")).unwrap();
     let _socket = UnixListener::bind(volume.join("socket")).unwrap();
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        volume.join("fifo"),
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::from_raw_mode(0o600),
-        0,
-    )
-    .unwrap();
+    config_volume::testing::fifo(&volume.join("fifo")).unwrap();
     fs::write(volume.join(std::ffi::OsStr::from_bytes(b"no-utf8-\xff")), "x").unwrap();
     let before = snapshot(&outside);
     let prepared = prepare(&volume, &Options::default()).unwrap();

@@ -2,12 +2,7 @@
 //!
 //! The table was made by `internal/wcmatch` of `project-velero/kopia` at v0.0.0-20241016073907-939dae5f9001, which
 //! Velero 1.15.2 builds with: each pattern below each base folder, against each path; `1` is a match, `e` a refusal.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 use config_volume::Pattern;
 

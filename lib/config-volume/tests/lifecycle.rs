@@ -1,10 +1,5 @@
 //! The life of a volume: backup, second backup, end, restore, start.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

@@ -1,10 +1,5 @@
 //! A volume of very many files: what reading it costs does not grow with them where it need not.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

@@ -1,10 +1,5 @@
 //! The reading of a volume: which files are databases, which of them are copied, and what stays out.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

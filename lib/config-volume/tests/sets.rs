@@ -1,21 +1,16 @@
 //! Each backup has a set of its own: two at once, a lost end, a start in between, a copy of a volume elsewhere.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
-use common::{Writer, back_up_and_restore, copy_everything, damage, judge, make_database};
+use common::{Writer, back_up_and_restore, copy_everything, damage, judge, make_database, own, watched};
 use config_volume::{
     Aside, Error, Options, Origin, PlaceOptions, Step, Watcher, finish, open_sets, prepare, put_in_place,
     put_in_place_with, verify, withdraw,
@@ -76,15 +71,21 @@ fn a_start_while_a_backup_runs_leaves_it_its_copies() {
     assert!(finish(volume).is_err(), "there are no copies to vouch for");
 }
 
-#[test]
-fn what_an_uploader_that_stores_everything_tore_is_not_used() {
-    let folder = tempfile::tempdir().unwrap();
-    let (volume, restored) = (folder.path().join("config"), folder.path().join("restored"));
+/// A volume that comes back with its copies, and with the live database that the uploader took while it changed.
+fn torn_by_the_upload(folder: &Path) -> PathBuf {
+    let (volume, restored) = (folder.join("config"), folder.join("restored"));
     fs::create_dir(&volume).unwrap();
     write_row(&volume, "first");
     prepare(&volume, &Options::default()).unwrap();
     copy_everything(&volume, &restored);
     fs::write(restored.join("radarr.db"), "torn").unwrap();
+    restored
+}
+
+#[test]
+fn what_an_uploader_that_stores_everything_tore_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let restored = torn_by_the_upload(folder.path());
     put_in_place(&restored).unwrap();
     assert_eq!(rows(&restored.join("radarr.db")), ["first"]);
 }
@@ -92,12 +93,7 @@ fn what_an_uploader_that_stores_everything_tore_is_not_used() {
 #[test]
 fn a_backup_before_the_first_start_does_not_prefer_what_an_upload_tore() {
     let folder = tempfile::tempdir().unwrap();
-    let (volume, restored) = (folder.path().join("config"), folder.path().join("restored"));
-    fs::create_dir(&volume).unwrap();
-    write_row(&volume, "first");
-    prepare(&volume, &Options::default()).unwrap();
-    copy_everything(&volume, &restored);
-    fs::write(restored.join("radarr.db"), "torn").unwrap();
+    let restored = torn_by_the_upload(folder.path());
     // Velero's marker says that no start has put the copies in place yet.
     prepare(&restored, &own()).unwrap();
     assert_eq!(rows(&restored.join("radarr.db")), ["first"]);
@@ -121,14 +117,7 @@ fn a_database_that_nobody_has_open_gets_no_files_beside_it() {
         }
         Ok(())
     });
-    prepare(
-        &volume,
-        &Options {
-            watcher,
-            ..Options::default()
-        },
-    )
-    .unwrap();
+    prepare(&volume, &watched(watcher)).unwrap();
     assert_eq!(*beside.lock().unwrap(), []);
     let restored = folder.path().join("restored");
     back_up_and_restore(&volume, &restored);
@@ -438,11 +427,4 @@ fn another_file_in_the_place_of_a_database_is_the_truth_on_its_own_volume() {
     let report = put_in_place(volume).unwrap();
     assert_eq!((report.origin, report.dropped.len()), (Some(Origin::Here), 1));
     assert_eq!(names(volume), ["radarr.db"]);
-}
-
-fn own() -> Options {
-    Options {
-        databases: vec!["/radarr.db".to_owned()],
-        ..Options::default()
-    }
 }

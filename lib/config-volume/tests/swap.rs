@@ -1,10 +1,5 @@
 //! The exchange of a volume's content: forward, back, what it leaves alone and what it refuses.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 mod swap_support;

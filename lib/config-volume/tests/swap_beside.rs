@@ -1,10 +1,5 @@
 //! Unpacking beside an app that writes to the same volume: the app never hears that the disk is full.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod swap_support;
 

@@ -1,11 +1,6 @@
 //! The exchange is killed (SIGKILL) after each thing that it does: each state, each move, each piece of a transfer. Whatever
 //! comes next ends with one content as a whole, and nothing left over.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod swap_support;
 

@@ -1,10 +1,5 @@
 //! Unpacking what a foreign pod sends: all that a tar can keep is kept, and nothing else is taken.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod swap_support;
 

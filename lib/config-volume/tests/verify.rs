@@ -1,20 +1,15 @@
 //! Manifests of another backup, of an older version, and lists of files that are not what was written.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, UNIX_EPOCH},
 };
 
-use common::{back_up_and_restore, damage, judge, make_database, newest_set};
+use common::{back_up_and_restore, damage, days_later, judge, make_database, newest_set, own};
 use config_volume::{
     ManifestState, Options, ProblemKind, Verdict, VerifyOptions, finish, prepare, put_in_place, verify,
     verify_with,
@@ -49,20 +44,6 @@ fn restore(folder: tempfile::TempDir, options: &Options) -> Restored {
     // Whether it finds something is for other tests.
     let _ = finish(&live);
     Restored { folder, volume }
-}
-
-fn own() -> Options {
-    Options {
-        databases: vec!["/radarr.db".to_owned()],
-        ..Options::default()
-    }
-}
-
-fn days_later() -> Options {
-    Options {
-        now: Some(SystemTime::now() + Duration::from_secs(3 * 86_400)),
-        ..own()
-    }
 }
 
 fn kinds(verdict: &Verdict) -> Vec<ProblemKind> {

@@ -1,10 +1,5 @@
 //! The Pebble client against servers that are no good Pebble: each fault has its own kind of error.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixListener;

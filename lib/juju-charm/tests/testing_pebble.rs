@@ -1,10 +1,5 @@
 //! The Pebbles of the testing module: part of the state, and no help to a charm that asks for what nobody declared.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 use std::time::Duration;
 

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+const NANOSECONDS_PER_SECOND: i64 = 1_000_000_000;
+
 /// `2026-07-01 12:00:00Z`, the form of `goal-state`.
 pub(crate) fn with_space(seconds: i64) -> String {
     format(seconds, "%Y-%m-%d %H:%M:%SZ")
@@ -34,44 +36,7 @@ pub(crate) fn parse(text: &str) -> Option<i64> {
 
 /// Reads a duration as Go's `time.ParseDuration` does, in whole seconds (a part of a second is dropped).
 pub(crate) fn parse_duration(text: &str) -> Option<i64> {
-    let (negative, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest == "0" {
-        return Some(0);
-    }
-    if rest.is_empty() {
-        return None;
-    }
-    let mut nanoseconds: f64 = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|character: char| !character.is_ascii_digit() && character != '.')?;
-        let (number, following) = rest.split_at(digits);
-        let number: f64 = number.parse().ok()?;
-        let letters = following
-            .find(|character: char| character.is_ascii_digit() || character == '.')
-            .unwrap_or(following.len());
-        let (unit, following) = following.split_at(letters);
-        let factor = match unit {
-            "ns" => 1.0,
-            "us" | "\u{b5}s" | "\u{3bc}s" => 1e3,
-            "ms" => 1e6,
-            "s" => 1e9,
-            "m" => 60e9,
-            "h" => 3600e9,
-            _ => return None,
-        };
-        nanoseconds += number * factor;
-        rest = following;
-    }
-    // 2^63 nanoseconds are all that Go has room for.
-    if nanoseconds >= 9_223_372_036_854_775_808.0 {
-        return None;
-    }
-    #[allow(clippy::cast_possible_truncation, reason = "bounded just above")]
-    let seconds = (nanoseconds / 1e9) as i64;
-    Some(if negative { -seconds } else { seconds })
+    Some(go_duration::parse(text).ok()? / NANOSECONDS_PER_SECOND)
 }
 
 #[cfg(test)]

@@ -82,15 +82,3 @@ impl Error {
         Error::Refused(text.into())
     }
 }
-
-/// An error with its causes, in one line.
-pub fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}

@@ -56,7 +56,7 @@ pub mod tool_client;
 mod wire;
 
 pub use agent::{At, DispatchReport, Effect, Exit, Fault, ToolCall};
-pub use error::{Error, Result, causes};
+pub use error::{Error, Result};
 pub use juju_hook_tools::context::Event;
 pub use juju_hook_tools::model::Databag;
 pub use kubernetes::{ClusterOptions, ClusterRequest, VolumeKind};

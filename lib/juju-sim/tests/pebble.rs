@@ -1,11 +1,6 @@
 //! The simulated Pebble, as the charm's own client finds it. What is common to all Pebbles is in `tests/pebble-contract`;
 //! here is what only the simulated one has to do: folders for containers, ports, ends.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod pebble_bed;
 

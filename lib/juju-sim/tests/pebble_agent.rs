@@ -1,10 +1,5 @@
 //! The simulated agent and the simulated Pebble together: what goes on in a container becomes events of the charm.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

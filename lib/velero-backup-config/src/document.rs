@@ -1,11 +1,12 @@
-//! The JSON of `spec` as it goes over the wire: field names, order, nulls.
+//! A request as it goes over the wire: the databag's keys, and the JSON of `spec` with its field names, order and nulls.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use crate::cron::Schedule;
-use crate::duration::Retention;
+use crate::request::{APP_KEY, BackupRequest, MODEL_KEY, RELATION_NAME_KEY, SPEC_KEY};
+use crate::retention::Retention;
 use crate::spec::BackupSpec;
 
 /// The eleven fields of a spec, in the order in which the Python library writes them.
@@ -118,10 +119,30 @@ impl<'a> From<&'a BackupSpec> for SpecDocument<'a> {
     }
 }
 
-impl SpecDocument<'_> {
-    /// Compact JSON. Characters beyond ASCII stay as they are, as in Python's pydantic.
-    pub(crate) fn to_json(&self) -> String {
+impl BackupSpec {
+    /// The text that a databag's key `spec` gets; see [`BackupRequest::to_databag`].
+    pub fn to_wire_text(&self) -> String {
         // Texts, booleans and maps keyed by text have a JSON form, so nothing can go wrong here; `null` is refused by any reader.
-        serde_json::to_string(self).unwrap_or_else(|_| "null".to_owned())
+        serde_json::to_string(&SpecDocument::from(self)).unwrap_or_else(|_| "null".to_owned())
+    }
+}
+
+impl BackupRequest {
+    /// The four keys of the application databag; three, if the model is not known.
+    ///
+    /// The text of `spec` is what the Python library `velero_backup_config` (v0, patch 2) writes for the same spec, byte
+    /// for byte: compact JSON, characters beyond ASCII as they are, all eleven fields in a fixed order, unset ones as
+    /// `null`. Labels are in the order of their keys, so that equal specs are equal bytes; Python writes them in the order
+    /// in which the charm's author did.
+    pub fn to_databag(&self) -> BTreeMap<String, String> {
+        [
+            (APP_KEY, Some(self.app().to_owned())),
+            (RELATION_NAME_KEY, Some(self.relation_name().to_owned())),
+            (MODEL_KEY, self.model().map(str::to_owned)),
+            (SPEC_KEY, Some(self.spec().to_wire_text())),
+        ]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+        .collect()
     }
 }

@@ -1,10 +1,12 @@
-//! What is wrong with a value: field, value, reason, and what would be right.
+//! What is wrong with an input: where, which value, why, and what would be right.
+//!
+//! The parsers of single values have errors of their own, which are reasons here. Who reads a whole input adds the place.
 
 use std::fmt;
 
 use crate::cron::CronError;
-use crate::duration::DurationError;
 use crate::names::NameError;
+use crate::retention::RetentionError;
 
 /// How much of a refused value a message shows. A databag may hold anything, a status line is short.
 const SHOWN_CHARACTERS: usize = 120;
@@ -93,30 +95,12 @@ pub enum Reason {
     /// Not a name as Kubernetes takes it.
     #[error(transparent)]
     Name(NameError),
-    /// Not a duration as Go takes it.
+    /// Not how long a backup can be kept.
     #[error(transparent)]
-    Duration(DurationError),
-    /// A retention of nothing.
-    #[error("Velero takes zero to mean its own default")]
-    ZeroRetention,
-    /// A retention that is over before it begins.
-    #[error("a negative retention means that every backup is deleted as soon as it is made")]
-    NegativeRetention,
-    /// Not a schedule as Velero's parser takes it.
+    Retention(RetentionError),
+    /// Not a schedule that Velero takes and that leaves time for backups.
     #[error(transparent)]
-    Cron(CronError),
-    /// A schedule that Velero's parser takes, and that has no due time.
-    #[error("it never fires, and Velero takes that to mean that a backup is due all the time")]
-    NeverFires,
-    /// A schedule that Velero's parser takes, and that leaves no time for a backup.
-    #[error("two of its runs are only {gap_seconds} seconds apart")]
-    TooOften {
-        /// The smallest time between two runs, in seconds.
-        gap_seconds: u64,
-    },
-    /// A time zone that the bundled time zone database does not hold.
-    #[error("time zone {0:?} is not known")]
-    UnknownTimeZone(String),
+    Schedule(CronError),
     /// Not one of a few words.
     #[error("it is not one of {0}")]
     NotOneOf(&'static str),
@@ -132,10 +116,27 @@ impl Reason {
 
     /// Whether Velero itself would take the value, so that only this crate refuses it.
     pub fn is_stricter_than_velero(&self) -> bool {
-        matches!(
-            self,
-            Self::ZeroRetention | Self::NegativeRetention | Self::NeverFires | Self::TooOften { .. }
-        )
+        match self {
+            Self::Retention(error) => error.is_stricter_than_velero(),
+            Self::Schedule(error) => error.is_stricter_than_velero(),
+            Self::Missing
+            | Self::Empty
+            | Self::WrongType { .. }
+            | Self::Syntax { .. }
+            | Self::NoNamespace
+            | Self::NamespaceWildcard
+            | Self::WildcardNotAlone
+            | Self::EverythingExcluded
+            | Self::IncludedAndExcluded
+            | Self::MisspelledKey { .. }
+            | Self::UnknownKey { .. }
+            | Self::BesideTemplate
+            | Self::OperatorDecides
+            | Self::NotCarried
+            | Self::Name(_)
+            | Self::NotOneOf(_)
+            | Self::Schema(_) => false,
+        }
     }
 
     fn hint(&self) -> Option<String> {
@@ -171,18 +172,8 @@ impl Reason {
                  own fields are what the relation carries"
             }
             Self::Name(error) => return Some(error.hint()),
-            Self::Duration(error) => return Some(error.hint()),
-            Self::ZeroRetention | Self::NegativeRetention => {
-                "write how long a backup is kept, for example 720h for 30 days"
-            }
-            Self::Cron(error) => return Some(error.hint()),
-            Self::NeverFires => "write a day that exists, for example \"0 3 1 * *\"",
-            Self::TooOften { .. } => {
-                "leave ten minutes or more between two runs; once a day is \"@daily\" or \"30 2 * * *\""
-            }
-            Self::UnknownTimeZone(_) => {
-                "write a name of the IANA time zone database in its own spelling, for example Europe/Berlin"
-            }
+            Self::Retention(error) => return Some(error.hint()),
+            Self::Schedule(error) => return Some(error.hint()),
             Self::NotOneOf(words) => return Some(format!("write one of {words}")),
             Self::Schema(_) => "compare the databag with schema/velero_backup_config.schema.json",
         };
@@ -216,15 +207,14 @@ impl Error {
         self
     }
 
-    /// The same error about another name, for a value that came from somewhere else, such as the
-    /// option `backup-schedule` of a charm.
+    /// The same error about another name, where the pointer's last key does not say what the value is.
     #[must_use]
-    pub fn for_field(mut self, field: &str) -> Self {
+    pub(crate) fn for_field(mut self, field: &str) -> Self {
         field.clone_into(&mut self.0.field);
         self
     }
 
-    /// The field, by its name on the wire (`ttl`) or as set by [`Error::for_field`].
+    /// The field, by its name on the wire (`ttl`), or `label key`.
     pub fn field(&self) -> &str {
         &self.0.field
     }

@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 mod cron;
 mod document;
-mod duration;
 mod error;
 pub mod names;
 pub mod pod;
@@ -10,16 +9,19 @@ pub mod provider;
 mod reader;
 mod request;
 pub mod requirer;
+mod retention;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod spec;
 mod text;
 pub mod velero;
 mod velero_form;
+mod warning;
 
 pub use cron::{CronError, SHORTEST_GAP_SECONDS, Schedule};
-pub use duration::{DurationError, Retention, parse_go_duration};
 pub use error::{Error, Errors, Reason};
-pub use preset::Method;
+pub use go_duration::DurationError;
+pub use preset::{Method, UnknownMethod};
 pub use request::{APP_KEY, BackupRequest, KEYS, MODEL_KEY, RELATION_NAME_KEY, SPEC_KEY};
+pub use retention::{Retention, RetentionError};
 pub use spec::BackupSpec;

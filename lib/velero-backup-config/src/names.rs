@@ -36,7 +36,8 @@ pub enum NameError {
 }
 
 impl NameError {
-    pub(crate) fn hint(&self) -> String {
+    /// What would be right, as a sentence for the person who chose the name.
+    pub fn hint(&self) -> String {
         match self {
             Self::Empty => "write a name".to_owned(),
             Self::TooLong { limit, .. } => format!("use a name of at most {limit} characters"),

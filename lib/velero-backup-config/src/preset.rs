@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::{Error, Reason};
+use crate::error::Error;
 use crate::spec::BackupSpec;
 
 /// The label that Juju puts on the pods and claims of an application.
@@ -22,9 +22,12 @@ pub enum Method {
     Snapshot,
 }
 
-impl Method {
-    const WORDS: &'static str = "filesystem, snapshot";
+/// A word that names no [`Method`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not one of filesystem, snapshot")]
+pub struct UnknownMethod(String);
 
+impl Method {
     /// The word for it, `filesystem` or `snapshot`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -41,13 +44,13 @@ impl fmt::Display for Method {
 }
 
 impl FromStr for Method {
-    type Err = Error;
+    type Err = UnknownMethod;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self, UnknownMethod> {
         match text {
             "filesystem" => Ok(Self::Filesystem),
             "snapshot" => Ok(Self::Snapshot),
-            other => Err(Error::at("/method", Some(other), Reason::NotOneOf(Self::WORDS))),
+            other => Err(UnknownMethod(other.to_owned())),
         }
     }
 }

@@ -6,11 +6,11 @@ use serde_json::{Map, Value};
 
 use crate::cron::Schedule;
 use crate::document::FIELDS;
-use crate::duration::Retention;
 use crate::error::{Error, Reason, pointer_key};
 use crate::request::{APP_KEY, BackupRequest, MODEL_KEY, RELATION_NAME_KEY, SPEC_KEY, check_request_name};
-use crate::requirer::Warning;
+use crate::retention::Retention;
 use crate::spec::BackupSpec;
+use crate::warning::Warning;
 
 /// What was found wrong, and what was skipped.
 #[derive(Debug, Default)]
@@ -34,6 +34,23 @@ impl Findings {
 
     fn error(&mut self, pointer: impl Into<String>, value: Option<&str>, reason: Reason) {
         self.errors.push(Error::at(pointer, value, reason));
+    }
+}
+
+impl BackupRequest {
+    /// Reads the application databag of a client. Keys that are not the protocol's are skipped.
+    ///
+    /// Bags of clients with patch 1 of the Python library are read as well: they have no `model`, and their spec ends after
+    /// `include_cluster_resources`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong. See [`crate::requirer::read`] for all of them, and for warnings.
+    pub fn from_databag(databag: &BTreeMap<String, String>) -> Result<Self, Error> {
+        let mut findings = Findings::default();
+        match read_databag(databag, &mut findings) {
+            Some(request) => Ok(request),
+            None => Err(findings.into_first_error()),
+        }
     }
 }
 
@@ -99,12 +116,17 @@ pub(crate) fn read_spec(value: &Value, findings: &mut Findings) -> Option<Backup
     let excluded_namespaces = fields.texts("exclude_namespaces");
     let excluded_resources = fields.texts("exclude_resources");
     let labels = fields.labels("label_selector");
-    let retention = fields.text("ttl").map(|text| Retention::parse(&text));
+    let retention = fields.text("ttl").map(|text| {
+        Retention::parse(&text).map_err(|error| Error::at("/spec/ttl", Some(&text), Reason::Retention(error)))
+    });
     // The operator takes the empty text for no schedule.
     let schedule = fields
         .text("schedule")
         .filter(|text| !text.is_empty())
-        .map(|text| Schedule::parse(&text));
+        .map(|text| {
+            Schedule::parse(&text)
+                .map_err(|error| Error::at("/spec/schedule", Some(&text), Reason::Schedule(error)))
+        });
     let include_cluster_resources = fields.boolean("include_cluster_resources");
     let paused = fields.boolean("paused");
     let skip_immediately = fields.boolean("skip_immediately");

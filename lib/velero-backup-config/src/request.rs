@@ -1,10 +1,7 @@
 //! One request: who wants a backup, and the spec of it. It is what one databag holds.
 
-use std::collections::BTreeMap;
-
 use crate::error::{Error, Reason};
 use crate::names::check_dns_label;
-use crate::reader;
 use crate::spec::BackupSpec;
 
 /// Databag key: the client application's name.
@@ -19,6 +16,8 @@ pub const SPEC_KEY: &str = "spec";
 pub const KEYS: [&str; 4] = [APP_KEY, RELATION_NAME_KEY, MODEL_KEY, SPEC_KEY];
 
 /// A request for backups: what a client application writes into its own application databag.
+///
+/// [`BackupRequest::to_databag`] writes it, [`BackupRequest::from_databag`] reads it.
 ///
 /// There is no request without a spec: velero-operator takes a databag without one to ask for every object of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -82,38 +81,6 @@ impl BackupRequest {
     /// What is to be backed up.
     pub fn spec(&self) -> &BackupSpec {
         &self.spec
-    }
-
-    /// The four keys of the application databag; three, if the model is not known.
-    ///
-    /// The text of `spec` is what the Python library `velero_backup_config` (v0, patch 2) writes for the same spec, byte
-    /// for byte: compact JSON, all eleven fields in a fixed order, unset ones as `null`. Labels are in the order of their
-    /// keys, so that equal specs are equal bytes; Python writes them in the order in which the charm's author did.
-    pub fn to_databag(&self) -> BTreeMap<String, String> {
-        [
-            (APP_KEY, Some(self.app.clone())),
-            (RELATION_NAME_KEY, Some(self.relation_name.clone())),
-            (MODEL_KEY, self.model.clone()),
-            (SPEC_KEY, Some(self.spec.to_wire_text())),
-        ]
-        .into_iter()
-        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
-        .collect()
-    }
-
-    /// Reads the application databag of a client. Keys that are not the protocol's are skipped.
-    ///
-    /// Bags of clients with patch 1 of the Python library are read as well: they have no `model`, and their spec ends after
-    /// `include_cluster_resources`.
-    ///
-    /// # Errors
-    /// The first thing that is wrong. See [`crate::requirer`] for all of them, and for warnings.
-    pub fn from_databag(databag: &BTreeMap<String, String>) -> Result<Self, Error> {
-        let mut findings = reader::Findings::default();
-        match reader::read_databag(databag, &mut findings) {
-            Some(request) => Ok(request),
-            None => Err(findings.into_first_error()),
-        }
     }
 }
 

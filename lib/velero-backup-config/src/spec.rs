@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::cron::Schedule;
-use crate::document::SpecDocument;
-use crate::duration::Retention;
 use crate::error::{Error, Reason, pointer_key};
 use crate::names::{NameError, check_dns_label, check_label_key, check_label_value, check_resource};
+use crate::retention::Retention;
 
 /// The spec of a backup, checked when it is made: whatever it holds, Velero takes.
 ///
@@ -215,11 +214,6 @@ impl BackupSpec {
             }
         }
         Ok(self)
-    }
-
-    /// The text that a databag's key `spec` gets; see [`crate::BackupRequest::to_databag`].
-    pub fn to_wire_text(&self) -> String {
-        SpecDocument::from(self).to_json()
     }
 
     /// Namespaces that are backed up; at least one.

@@ -13,10 +13,9 @@ use crate::error::{Error, Errors, Reason};
 use crate::request::BackupRequest;
 use crate::spec::BackupSpec;
 use crate::text;
+pub use crate::velero_form::LOCATION;
 use crate::velero_form::{self, Source};
 
-/// Name of the backup storage location and of the volume snapshot location that velero-operator uses for everything.
-pub const LOCATION: &str = "default";
 /// Label of Backups and Schedules: the client application.
 pub const APP_LABEL: &str = "app";
 /// Label of Backups and Schedules: the client's endpoint.

@@ -11,6 +11,9 @@ use crate::error::{Error, Errors, Reason, pointer_key};
 use crate::reader::{Findings, plain_spelling, read_spec, wrong_type};
 use crate::spec::BackupSpec;
 
+/// Name of the backup storage location and of the volume snapshot location that velero-operator uses for everything.
+pub const LOCATION: &str = "default";
+
 /// The fields of a Backup's spec that the relation carries: Velero's name, and the wire's.
 const BACKUP_FIELDS: [(&str, &str); 6] = [
     ("includedNamespaces", "include_namespaces"),
@@ -313,12 +316,10 @@ impl Translation {
 
     fn is_the_operators_choice(&self, key: &str, value: &Value) -> bool {
         match key {
-            "storageLocation" => value == crate::velero::LOCATION,
-            "volumeSnapshotLocations" => value.as_array().is_some_and(|locations| {
-                locations
-                    .iter()
-                    .all(|location| location == crate::velero::LOCATION)
-            }),
+            "storageLocation" => value == LOCATION,
+            "volumeSnapshotLocations" => value
+                .as_array()
+                .is_some_and(|locations| locations.iter().all(|location| location == LOCATION)),
             _ => self.source == Source::Object,
         }
     }

@@ -1,10 +1,5 @@
 //! The two halves of the relation: what a client writes, and what an operator makes of what clients wrote.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

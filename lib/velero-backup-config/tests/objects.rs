@@ -1,10 +1,5 @@
 //! Velero's objects, as velero-operator makes them of a request, and back.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

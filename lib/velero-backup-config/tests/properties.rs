@@ -1,10 +1,5 @@
 //! Properties that hold for every request, and for every input.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 #[path = "../fuzz/body.rs"]
 mod body;

@@ -1,11 +1,6 @@
 //! The JSON Schema: the copy in the repository, and that it and the types agree.
 #![cfg(feature = "schema")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

@@ -1,10 +1,5 @@
 //! Specs as people write them: Velero's form, whole objects, the wire's form; YAML and JSON.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

@@ -1,10 +1,5 @@
 //! The bytes of a databag: what is written is what the Python library writes, and what both of its patches write is read.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 

@@ -99,7 +99,7 @@ pub fn run() -> Option<ExitCode> {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
-            // As the charm's actions say it.
+            // The charm has next steps of its own.
             if let Some(hint) = error
                 .downcast_ref::<config_recovery::Error>()
                 .and_then(config_recovery::Error::hint)

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use system_tests::binaries::{Binaries, packed_for_tests};
+use workload_charm::options::UNSAFE_MODE;
 use workload_charm::packaging;
 use workload_charm::profile::AppProfile;
 
@@ -312,10 +313,13 @@ impl<'a> Running<'a> {
     pub async fn deploy_with(&self, config: &[(&str, &str)]) -> Result<()> {
         let address = self.address().await?;
         let trust = if self.app.trust { "--trust" } else { "" };
-        let config: String = config
+        let mut config: String = config
             .iter()
             .map(|(key, value)| format!(" --config {key}={value}"))
             .collect();
+        if AppProfile::load(&app_file(&self.app.name)).is_ok_and(|profile| profile.vpn) {
+            config.push_str(&format!(" --config {}=true", UNSAFE_MODE.name()));
+        }
         let (app, model) = (&self.app.name, &self.app.model);
         self.sim(&format!(
             "agent init --model {model} --app {app} --address {address} {trust}{config}"

@@ -3,7 +3,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use workload_charm::kubernetes::{Claim, Cluster, ClusterError, MountChange, Pod, PodVolume, VolumeSource};
+use serde_json::Value;
+use workload_charm::kubernetes::{
+    Claim, Cluster, ClusterError, Marks, MountChange, ObjectKind, OwnObject, Pod, PodVolume, VolumeSource,
+    annotate,
+};
 use workload_charm::profile::AppProfile;
 
 /// The pod of one unit.
@@ -34,6 +38,10 @@ impl OwnPod {
     }
 }
 
+fn forbidden<T>(action: &str) -> Result<T, ClusterError> {
+    Err(ClusterError::not_allowed(action, "its Role does not say so"))
+}
+
 impl Cluster for OwnPod {
     fn pod(&self, _name: &str) -> Result<Pod, ClusterError> {
         Ok(self.0.borrow().clone())
@@ -44,26 +52,16 @@ impl Cluster for OwnPod {
         _name: &str,
         annotations: &BTreeMap<String, Option<String>>,
     ) -> Result<(), ClusterError> {
-        let mut pod = self.0.borrow_mut();
-        for (key, value) in annotations {
-            match value {
-                Some(value) => pod.annotations.insert(key.clone(), value.clone()),
-                None => pod.annotations.remove(key),
-            };
-        }
+        annotate(&mut self.0.borrow_mut().annotations, annotations);
         Ok(())
     }
 
     fn claim(&self, _name: &str) -> Result<Claim, ClusterError> {
-        Err(ClusterError::Forbidden("read its claim"))
+        forbidden("read its claim")
     }
 
-    fn label_claim(&self, _name: &str, _labels: &BTreeMap<String, String>) -> Result<(), ClusterError> {
-        Err(ClusterError::Forbidden("label its claim"))
-    }
-
-    fn exclude_claim(&self, _name: &str, _excluded: bool) -> Result<(), ClusterError> {
-        Err(ClusterError::Forbidden("label the claim of the media"))
+    fn mark_claim(&self, _name: &str, _marks: &Marks) -> Result<(), ClusterError> {
+        forbidden("label its claim")
     }
 
     fn others_mount(&self, _claim: &str, _app: &str) -> Result<bool, ClusterError> {
@@ -71,18 +69,34 @@ impl Cluster for OwnPod {
     }
 
     fn change_mount(&self, _stateful_set: &str, _change: &MountChange) -> Result<(), ClusterError> {
-        Err(ClusterError::Forbidden("change what its pods mount"))
+        forbidden("change what its pods mount")
     }
 
     fn volume(&self, _name: &str) -> Result<VolumeSource, ClusterError> {
-        Err(ClusterError::Forbidden("read its volume"))
+        forbidden("read its volume")
+    }
+
+    fn change_pods(&self, _stateful_set: &str, _template: &Value) -> Result<(), ClusterError> {
+        Err(ClusterError::not_allowed("change its pods", "forbidden"))
+    }
+
+    fn object(&self, _kind: ObjectKind, _name: &str) -> Result<Option<Value>, ClusterError> {
+        Err(ClusterError::not_allowed("read its object", "forbidden"))
+    }
+
+    fn apply_object(&self, _object: &OwnObject) -> Result<(), ClusterError> {
+        Err(ClusterError::not_allowed("change its object", "forbidden"))
+    }
+
+    fn delete_object(&self, _kind: ObjectKind, _name: &str) -> Result<(), ClusterError> {
+        Err(ClusterError::not_allowed("change its object", "forbidden"))
     }
 
     fn snapshot_drivers(&self) -> Result<Vec<String>, ClusterError> {
-        Err(ClusterError::Forbidden("list snapshot classes"))
+        forbidden("list snapshot classes")
     }
 
     fn has_node_agent(&self, _node: &str) -> Result<bool, ClusterError> {
-        Err(ClusterError::Forbidden("look for Velero's node agent"))
+        forbidden("look for Velero's node agent")
     }
 }

@@ -111,6 +111,7 @@ impl Pebble for UnitPebble {
         checks() -> Vec<CheckInfo>;
         start_checks(names: &[&str]) -> Vec<String>;
         stop_checks(names: &[&str]) -> Vec<String>;
+        refresh_check(name: &str) -> std::result::Result<(), String>;
         health(level: Option<CheckLevel>) -> bool;
         make_dir(path: &str, options: &FileOptions) -> ();
         remove_path(path: &str, recursive: bool) -> ();

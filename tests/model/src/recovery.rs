@@ -10,10 +10,12 @@ use config_recovery::make::MakeSpec;
 use config_recovery::report::Reporter;
 use config_recovery::scratch::{Purpose, Until};
 use config_recovery::testing::{self, FolderPlace};
-use config_recovery::{Error, Result};
+use config_recovery::{ClusterError, Error, Result};
 use config_volume::{SwapWatcher, UnpackLimits, Unpacked};
 use jiff::Timestamp;
+use juju_charm::pebble::Pebble;
 use workload_charm::recovery::Recovery;
+use workload_charm::recovery::health::Unwell;
 
 use crate::fault::Fault;
 
@@ -31,10 +33,7 @@ pub struct FolderRecovery {
 }
 
 fn not_here<T>(action: &str) -> Result<T> {
-    Err(Error::Unreachable {
-        action: action.to_owned(),
-        reason: "there is no cluster".to_owned(),
-    })
+    Err(ClusterError::unreachable(action, "there is no cluster").into())
 }
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
@@ -121,20 +120,21 @@ impl Recovery for FolderRecovery {
 
     fn becomes_healthy(
         &self,
-        _url: &str,
+        _pebble: &dyn Pebble,
+        _check: &str,
         _patience: Duration,
         ended: &dyn Fn() -> Option<String>,
-    ) -> std::result::Result<(), String> {
+    ) -> std::result::Result<(), Unwell> {
         self.fault.step_without_disk(&"the app is asked");
         if let Some(why) = ended() {
-            return Err(why);
+            return Err(Unwell::Ended(why));
         }
         let mut health = self.health.borrow_mut();
         if health.is_empty() || health.remove(0) {
             self.seen_healthy.set(true);
             Ok(())
         } else {
-            Err("it does not answer".to_owned())
+            Err(Unwell::NotPassed("it does not answer".to_owned()))
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Some hundred sequences with each run of the tests; `cargo xtask model` plays thousands.
-#![allow(clippy::panic, reason = "a test that cannot go on panics")]
+#![cfg(test)]
 
 use std::time::Duration;
 

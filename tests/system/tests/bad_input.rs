@@ -1,10 +1,5 @@
 //! Bad input ends in a status or an error that names thing, reason and next step, and nothing is lost.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 use juju_sim::Fault;
 use juju_sim::Options;

@@ -1,10 +1,5 @@
 //! Any dispatch can be cut off at any hook-tool call, and the next one ends where an uncut one would have.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod happenings;
 

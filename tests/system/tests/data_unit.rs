@@ -1,10 +1,5 @@
 //! The app runs on the unit whose volume has its data, whoever leads, and no unit starts an empty one beside it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 use std::path::PathBuf;
 

@@ -1,10 +1,5 @@
 //! From the first event to the last: what a person sees of a deployed Radarr.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 use juju_sim::{Options, StartOrder};
 use system_tests::house::{ENDPOINT, House, UNIT};

@@ -1,11 +1,6 @@
 //! The actions around backups and the option `restore-on-deploy`, through the real `dispatch` and hook tools. The cluster is
 //! a stand-in that lists Velero's objects and does nothing with them; that bytes come back is shown on a real one.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 use juju_sim::{ActionResult, ClusterOptions, OperatorOptions, Options};
 use serde_json::{Map, Value, json};

@@ -1,10 +1,5 @@
 //! The API key is in the secret and in config.xml, and in nothing else that anybody writes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 use std::path::{Path, PathBuf};
 

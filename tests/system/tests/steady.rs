@@ -1,10 +1,5 @@
 //! An event that finds everything as it should be writes nothing, and a steady one costs little.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 use juju_sim::Event;
 use system_tests::house::{House, UNIT};

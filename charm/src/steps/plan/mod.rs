@@ -12,19 +12,25 @@ mod workload;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use juju_charm::Port;
-use juju_charm::pebble::{CheckStatus, Layer};
+use juju_charm::pebble::Layer;
+use velero_backup_config::BackupRequest;
 use velero_backup_config::provider::{self, Change};
 
 use crate::config_file;
 use crate::credentials::{Credentials, Origin};
 use crate::data_unit::{self, BACKUPS, CONFIG_VOLUME, DATA_UNIT, DataUnit, PAUSED, Peers, ROTATIONS, Report};
-use crate::facts::{Container, Facts, FileFacts, Obsolete, Storage};
+use crate::facts::{Container, Facts, FileFacts, Health, Obsolete, Storage};
 use crate::ingress::{self, Ingress};
 use crate::kubernetes::MountChange;
 use crate::media::{Mounting, claim};
 use crate::profile::{AppProfile, User};
+use crate::recovery::health::STARTS;
+use crate::remembered::Remembered;
+use crate::vpn;
+use crate::vpn::route::{RouteChange, Routing};
 
 use super::prepare_volume::{MayStart, Start};
 use super::rotation::Rotation;
@@ -36,6 +42,8 @@ use workload::{values, workload};
 /// Changes to make. Empty parts mean: nothing differs.
 #[derive(Debug, PartialEq)]
 pub struct Plan {
+    /// What later dispatches have to know even if this one is killed: written before anything is done.
+    pub record: Option<Remembered>,
     /// What the app-owned secret should become.
     pub secret: SecretPlan,
     /// The revision of it to remove.
@@ -46,6 +54,8 @@ pub struct Plan {
     pub peers: Option<OwnBags>,
     /// What to write into the bags of the ingress relation.
     pub ingress: Option<OwnBags>,
+    /// What to write into the application bag of the relation vpn-gateway.
+    pub vpn: Option<OwnBags>,
     /// Ports to open.
     pub open_ports: Vec<Port>,
     /// The version to report to Juju.
@@ -60,8 +70,12 @@ pub struct Plan {
     pub let_in: Option<String>,
     /// What to change in what the pods mount. It comes last: the pods are replaced.
     pub mount: Option<MountChange>,
+    /// What to change in the route to the VPN gateway. It comes last too.
+    pub route: Option<RouteChange>,
     /// What to do in the container.
     pub workload: WorkloadPlan,
+    /// How long the app may take to pass its health check: asked for when it is started, and until it has passed.
+    pub patience: Option<Duration>,
     /// Commands to run in the container, where the app runs and is well.
     pub commands: Vec<Command>,
 }
@@ -173,10 +187,19 @@ impl std::fmt::Debug for FileWrite {
 
 impl Plan {
     /// Where it puts a damaged config file.
-    pub fn puts_aside(&self) -> Option<&str> {
+    fn puts_aside(&self) -> Option<&str> {
         match &self.workload {
             WorkloadPlan::Run(_, run) => run.put_aside.as_ref().map(|aside| aside.path.as_str()),
             _ => None,
+        }
+    }
+
+    /// The same, where an app that runs has to be healthy, whatever is known of it, and may take this long.
+    pub fn with_patience(self, patience: Duration) -> Self {
+        let runs = matches!(self.workload, WorkloadPlan::Run(..) | WorkloadPlan::Keep(_));
+        Self {
+            patience: runs.then_some(patience),
+            ..self
         }
     }
 
@@ -185,6 +208,7 @@ impl Plan {
         Self {
             mount: None,
             let_in: None,
+            route: None,
             ..self
         }
     }
@@ -221,14 +245,17 @@ pub fn plan(
         },
     };
     let workload = workload(inputs);
-    Plan {
+    let plan = Plan {
+        record: None,
+        patience: patience(facts, &workload),
         secret: secret(inputs),
         obsolete: facts.obsolete.clone().filter(|_| facts.leader),
         databags: backup
-            .map(|backup| requests(facts, backup, start))
-            .unwrap_or_default(),
-        peers: peer_bags(facts, start, rotation),
+            .map(|backup| requests(facts, backup, start, validated.elsewhere.is_some()))
+            .unwrap_or_else(|| paused_as_they_are(facts, validated)),
+        peers: peer_bags(facts, pauses(validated, start), rotation),
         ingress: ingress_bags(profile, facts),
+        vpn: vpn_bags(facts),
         open_ports: open_ports(profile, facts),
         version: match &facts.container {
             Container::Ready(container) => container.version.clone(),
@@ -244,22 +271,55 @@ pub fn plan(
             Mounting::Change(change) => Some(change.clone()),
             _ => None,
         },
+        route: match &validated.vpn {
+            Routing::Change(change) => Some(change.clone()),
+            Routing::Keep | Routing::Unknown(_) => None,
+        },
         commands: if matches!(workload, WorkloadPlan::Keep(_)) {
             commands(inputs)
         } else {
             Vec::new()
         },
         workload,
+    };
+    match plan.puts_aside().map(str::to_owned) {
+        None => plan,
+        // Whoever comes after a kill finds a sound file, and nothing else tells of the damaged one. A pod that ends now would
+        // take the record with it.
+        Some(path) => Plan {
+            record: Some(facts.remembered.clone().with_put_aside(Some(path))),
+            ..plan.without_new_pods()
+        },
+    }
+}
+
+fn patience(facts: &Facts, workload: &WorkloadPlan) -> Option<Duration> {
+    let Container::Ready(container) = &facts.container else {
+        return None;
+    };
+    match (workload, container.health) {
+        (WorkloadPlan::Run(..), _) => Some(STARTS),
+        (WorkloadPlan::Keep(_), Health::NotPassed) => Some(Duration::ZERO),
+        // Pebble asks.
+        (WorkloadPlan::Keep(_), Health::NotAsked | Health::Up | Health::Down)
+        | (WorkloadPlan::Leave | WorkloadPlan::Stop | WorkloadPlan::Look, _) => None,
     }
 }
 
 /// What is asked of velero-operator. Nothing while a backup would hold no data: it would be the newest one. What was asked
 /// before is paused then, until somebody has done what is needed.
-fn requests(facts: &Facts, backup: &BackupSettings, start: &Start) -> Vec<Change> {
-    let elsewhere = matches!(&facts.peers, Peers::Related(peers) if peers.data_unit_paused);
+fn requests(facts: &Facts, backup: &BackupSettings, start: &Start, elsewhere: bool) -> Vec<Change> {
+    let paused_there = match &facts.peers {
+        Peers::Related(peers) => match peers.data_unit_paused {
+            Some(paused) => paused,
+            // It has not been met yet: what was asked for stays.
+            None => return Vec::new(),
+        },
+        Peers::NoRelation | Peers::NotTracked => false,
+    };
     let spoilt = match start {
         Err(blocker) if blocker.reason.spoils_backups() => Some(blocker.needs_somebody),
-        _ => elsewhere.then_some(true),
+        _ => (paused_there || elsewhere).then_some(true),
     };
     match spoilt {
         Some(needs_somebody) => {
@@ -274,8 +334,39 @@ fn requests(facts: &Facts, backup: &BackupSettings, start: &Start) -> Vec<Change
     }
 }
 
+/// What is to rest though the options do not say what is to be asked for: the last request, paused.
+fn paused_as_they_are(facts: &Facts, validated: &ValidatedApp) -> Vec<Change> {
+    if validated.elsewhere.is_none() {
+        return Vec::new();
+    }
+    let paused = |(id, bag): (&String, &BTreeMap<String, String>)| {
+        let last = BackupRequest::from_databag(bag).ok()?;
+        let spec = last.spec().clone();
+        spec.schedule()?;
+        let model = last.model().unwrap_or(&facts.model);
+        let spec = spec.with_paused(true);
+        let paused = BackupRequest::new(last.app(), last.relation_name(), model, spec).ok()?;
+        Some(provider::changes(
+            &BTreeMap::from([(id.clone(), bag.clone())]),
+            &paused,
+        ))
+    };
+    facts
+        .backup_relations
+        .iter()
+        .filter_map(paused)
+        .flatten()
+        .collect()
+}
+
+/// Whether backups have to rest until somebody has done something.
+fn pauses(validated: &ValidatedApp, start: &Start) -> bool {
+    matches!(start, Err(blocker) if blocker.needs_somebody && blocker.reason.spoils_backups())
+        || validated.elsewhere.is_some()
+}
+
 /// What the unit saw in its volume, and what the leader writes down of it.
-fn peer_bags(facts: &Facts, start: &Start, rotation: &Rotation) -> Option<OwnBags> {
+fn peer_bags(facts: &Facts, pauses: bool, rotation: &Rotation) -> Option<OwnBags> {
     let Peers::Related(peers) = &facts.peers else {
         return None;
     };
@@ -320,7 +411,6 @@ fn peer_bags(facts: &Facts, start: &Start, rotation: &Rotation) -> Option<OwnBag
         .map(|report| (CONFIG_VOLUME.to_owned(), report.word().to_owned()))
         .into_iter()
         .collect();
-    let pauses = matches!(start, Err(blocker) if blocker.needs_somebody && blocker.reason.spoils_backups());
     let pauses = pauses && facts.data == DataUnit::Here;
     if pauses != peers.own_paused {
         unit.insert(BACKUPS.to_owned(), if pauses { PAUSED } else { "" }.to_owned());
@@ -364,7 +454,7 @@ fn commands(inputs: Inputs<'_>) -> Vec<Command> {
     let (Container::Ready(container), Ok(settings)) = (&facts.container, &validated.workload) else {
         return Vec::new();
     };
-    let is_well = container.check == Some(CheckStatus::Up);
+    let is_well = container.health == Health::Up;
     let is_done = |until: &[String]| {
         let file = profile.config_file.as_ref().zip(container.config_file.as_ref());
         file.and_then(|(file, current)| config_file::value(file, &current.content, until))
@@ -441,6 +531,16 @@ fn ingress_bags(profile: &AppProfile, facts: &Facts) -> Option<OwnBags> {
         relation_id: related.id.clone(),
         app,
         unit,
+    })
+}
+
+fn vpn_bags(facts: &Facts) -> Option<OwnBags> {
+    let own = facts.vpn.own.as_ref()?;
+    let app = ingress::differences(&own.bag, vpn::app_bag(&facts.app));
+    (!app.is_empty()).then(|| OwnBags {
+        relation_id: own.relation_id.clone(),
+        app,
+        unit: BTreeMap::new(),
     })
 }
 

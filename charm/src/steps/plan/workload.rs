@@ -8,10 +8,11 @@ use juju_charm::pebble::{Check, CheckLevel, HttpCheck, Layer, Override, Service,
 use super::{FileWrite, Inputs, PutAside, Run, WorkloadPlan};
 use crate::config_file::{self, Edit, Value, Wanted};
 use crate::credentials::Credentials;
-use crate::facts::{Container, Facts, FileFacts, ReadyContainer, Storage};
+use crate::facts::{Container, Facts, FileFacts, Health, ReadyContainer, Storage};
 use crate::ingress::{self, IngressUrl};
 use crate::names::check_name;
 use crate::profile::{AppProfile, ConfigFile, Setting, Settings, User};
+use crate::steps::prepare_volume::may_be_seen;
 use crate::steps::validate::WorkloadSettings;
 use crate::template::Values;
 
@@ -29,10 +30,14 @@ pub(super) fn workload(inputs: Inputs<'_>) -> WorkloadPlan {
     };
     let running = is_running(container);
     let in_back_off = container.service == Some(ServiceStatus::Backoff);
+    let shows_address = may_be_seen(profile, facts).is_err();
     let may_start = match start {
         Ok(may_start) => may_start.hand_over(),
-        // One in back-off does not run yet, and nobody asks whether it may before Pebble starts it.
-        Err(blocker) if running && (blocker.reason.stops() || in_back_off) => return WorkloadPlan::Stop,
+        // One in back-off does not run yet, and nobody asks whether it may before Pebble starts it. What shows the user's address
+        // stops, whatever else is wrong.
+        Err(blocker) if running && (blocker.reason.stops() || in_back_off || shows_address) => {
+            return WorkloadPlan::Stop;
+        }
         Err(_) => return WorkloadPlan::Leave,
     };
     let (Ok(()), Ok(settings)) = (&facts.metadata, &validated.workload) else {
@@ -54,7 +59,9 @@ pub(super) fn workload(inputs: Inputs<'_>) -> WorkloadPlan {
         // The whole volume changes hands, this file with it.
         file.file.owner = Some(ids(*user));
     }
-    if running && file.is_none() && layer.is_none() && own.is_none() {
+    // Where the check rests, a dispatch was cut off on its way to start what the plan says by now.
+    let is_started = running && container.health != Health::NotAsked;
+    if is_started && file.is_none() && layer.is_none() && own.is_none() {
         return WorkloadPlan::Keep(may_start);
     }
     if !may_start.is_seen() && profile.storage.is_some() {
@@ -119,7 +126,8 @@ fn layer(
     let check = Check {
         r#override: Some(Override::Replace),
         level: Some(CheckLevel::Ready),
-        startup: Some(Startup::Enabled),
+        // One that is started is up before it has asked once. The charm starts it when the app has passed it.
+        startup: Some(Startup::Disabled),
         http: Some(HttpCheck {
             url: Some(health_url(profile, settings)),
             headers: BTreeMap::new(),

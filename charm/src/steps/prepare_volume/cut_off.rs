@@ -10,10 +10,10 @@ use super::may_start::cut_off;
 use crate::env::Env;
 use crate::facts::{Container, Exchange, Facts, Storage};
 use crate::names::RESTORE_FROM_BACKUP;
+use crate::recovery::health;
 use crate::recovery::texts::told;
 use crate::steps::apply;
-use crate::steps::plan::{health_url, is_running};
-use crate::steps::validate::workload_settings;
+use crate::steps::plan::is_running;
 
 /// What was done.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub fn mend(env: Env<'_>, facts: &Facts) -> Mended {
     let step = record.as_ref().map(|record| record.step);
     let running = is_running(container);
     // The run that started the app did not live to see it healthy.
-    let is_healthy = step == Some(Step::Start) && running && is_healthy(env, facts);
+    let is_healthy = step == Some(Step::Start) && running && health::wait(env, Duration::ZERO).is_ok();
     let disturbs = *exchange == Exchange::Incomplete
         || matches!(
             step,
@@ -80,17 +80,6 @@ pub fn mend(env: Env<'_>, facts: &Facts) -> Mended {
             told(&error, &facts.app)
         ))),
     }
-}
-
-/// Whether the app answers now.
-fn is_healthy(env: Env<'_>, facts: &Facts) -> bool {
-    let Ok(settings) = workload_settings(env.profile, facts) else {
-        return false;
-    };
-    let url = health_url(env.profile, &settings);
-    env.recovery
-        .becomes_healthy(&url, Duration::ZERO, &|| None)
-        .is_ok()
 }
 
 fn mended(text: &str) -> Mended {

@@ -6,9 +6,10 @@ use super::on_deploy;
 use crate::data_unit::{Contents, DataUnit, Peers, Report};
 use crate::facts::{Container, Exchange, Facts, Storage};
 use crate::names::{BACKUP_NOW, RESTORE_FROM_BACKUP, START_EMPTY};
-use crate::options::RESTORE_ON_DEPLOY;
+use crate::options::{RESTORE_ON_DEPLOY, UNSAFE_MODE};
 use crate::profile::AppProfile;
 use crate::steps::plan::is_running;
+use crate::vpn::route;
 
 /// Leave to run the app on its volume as it is now. Only [`judge`] makes one, and no plan that runs the app can be made
 /// without it.
@@ -64,6 +65,10 @@ pub enum Reason {
     Emptied,
     /// The option `restore-on-deploy` is still to be done.
     RestoreOnDeploy,
+    /// The app would show the user's address.
+    NoVpn,
+    /// The same, and it has never run: its volume holds nothing.
+    NoVpnYet,
 }
 
 impl Reason {
@@ -71,14 +76,19 @@ impl Reason {
     pub fn stops(self) -> bool {
         use Reason::*;
         match self {
-            Standby | OthersUnknown | DataUnitGone | Contested | Incomplete => true,
+            Standby | OthersUnknown | DataUnitGone | Contested | Incomplete | NoVpn | NoVpnYet => true,
             NotMounted | CutOff | Emptied | RestoreOnDeploy => false,
         }
     }
 
+    /// Whether it is about the user's address.
+    pub fn is_about_vpn(self) -> bool {
+        matches!(self, Self::NoVpn | Self::NoVpnYet)
+    }
+
     /// Whether a backup made now would hold nothing that is worth to be the newest one.
     pub fn spoils_backups(self) -> bool {
-        !matches!(self, Self::NotMounted | Self::Standby)
+        !matches!(self, Self::NotMounted | Self::Standby | Self::NoVpn)
     }
 }
 
@@ -113,7 +123,7 @@ pub enum Situation {
 /// # Errors
 /// Why not: the answer, not a fault.
 pub fn judge(profile: &AppProfile, facts: &Facts, situation: Situation) -> Start {
-    if profile.storage.is_some() && !(situation == Situation::Restoring && takes_over(facts)) {
+    if profile.has_one_writer() && !(situation == Situation::Restoring && takes_over(facts)) {
         is_here(profile, facts)?;
     }
     let running = matches!(&facts.container, Container::Ready(container) if is_running(container));
@@ -123,7 +133,8 @@ pub fn judge(profile: &AppProfile, facts: &Facts, situation: Situation) -> Start
             contents, exchange, ..
         } => {
             is_whole(facts, exchange, running, situation)?;
-            if *contents == Contents::Empty {
+            // What is in no backup can be made again.
+            if *contents == Contents::Empty && profile.is_backed_up() {
                 may_be_empty(facts, running, situation)?;
             }
             true
@@ -138,9 +149,29 @@ pub fn judge(profile: &AppProfile, facts: &Facts, situation: Situation) -> Start
             return Err(waits(Reason::NotMounted, text));
         }
     };
+    may_be_seen(profile, facts)?;
     Ok(MayStart {
         is_seen: seen,
         is_restored: situation == Situation::Restoring,
+    })
+}
+
+/// Whether the app may be seen by whoever it downloads from.
+///
+/// # Errors
+/// Why it must not run.
+pub fn may_be_seen(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
+    if !profile.vpn || facts.options.judged(&UNSAFE_MODE).unwrap_or(false) {
+        return Ok(());
+    }
+    let running = matches!(&facts.container, Container::Ready(container) if is_running(container));
+    route::is_hidden(&facts.app, &facts.vpn, facts.pod.as_ref(), running).map_err(|shown| StartBlocker {
+        reason: match holds_nothing(facts) {
+            true => Reason::NoVpnYet,
+            false => Reason::NoVpn,
+        },
+        text: shown.text,
+        needs_somebody: shown.needs_somebody,
     })
 }
 
@@ -156,6 +187,11 @@ pub fn takes_over(facts: &Facts) -> bool {
 
 fn is_here(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
     let (app, unit, title) = (&facts.app, &facts.unit, &profile.title);
+    // What is in no backup cannot be restored, and can be made again.
+    let back = match profile.is_backed_up() {
+        true => RESTORE_FROM_BACKUP,
+        false => START_EMPTY,
+    };
     Err(match &facts.data {
         DataUnit::NotTracked | DataUnit::Here => return Ok(()),
         DataUnit::Elsewhere {
@@ -167,6 +203,9 @@ fn is_here(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
                     format!(
                         "{other} has the data, and this volume some: save it before you scale down or restore here"
                     )
+                }
+                Some(_) if !profile.is_backed_up() => {
+                    format!("standby: {other} runs {title}, and a scale-down ends it with its data")
                 }
                 Some(stays) => format!(
                     "{other} has the data: {BACKUP_NOW} there, scale down, then {RESTORE_FROM_BACKUP} on {stays}"
@@ -185,11 +224,11 @@ fn is_here(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
         DataUnit::Elsewhere { unit: gone, .. } if facts.leader => needs(
             Reason::DataUnitGone,
             match holds_data(facts) {
-                true => format!(
-                    "{gone} is gone with the data; this volume has some: save it, then {RESTORE_FROM_BACKUP} here"
-                ),
+                true => {
+                    format!("{gone} is gone with the data; this volume has some: save it, then {back} here")
+                }
                 false => format!(
-                    "{gone} is gone with the data: {RESTORE_FROM_BACKUP}, or juju scale-application {app} {}",
+                    "{gone} is gone with the data: {back}, or juju scale-application {app} {}",
                     gone.number().saturating_add(1)
                 ),
             },
@@ -197,6 +236,13 @@ fn is_here(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
         DataUnit::Elsewhere { unit: gone, .. } => waits(
             Reason::DataUnitGone,
             format!("{gone} is gone with the data; the status of {app}/leader says what to do"),
+        ),
+        DataUnit::Contested { units } if !profile.is_backed_up() => needs(
+            Reason::Contested,
+            format!(
+                "{} have data, and none of them leads; empty the volumes of all but one",
+                list(units)
+            ),
         ),
         DataUnit::Contested { units } => needs(
             Reason::Contested,
@@ -247,6 +293,16 @@ fn holds_data(facts: &Facts) -> bool {
         facts.storage,
         Storage::Mounted {
             contents: Contents::Data,
+            ..
+        }
+    )
+}
+
+fn holds_nothing(facts: &Facts) -> bool {
+    matches!(
+        facts.storage,
+        Storage::Mounted {
+            contents: Contents::Empty,
             ..
         }
     )
@@ -316,13 +372,7 @@ fn may_be_empty(facts: &Facts, running: bool, situation: Situation) -> Result<()
 
 /// Whether the app had content that is not in the volume any more, and nobody gave it up.
 pub fn was_emptied(facts: &Facts) -> bool {
-    let is_empty = matches!(
-        facts.storage,
-        Storage::Mounted {
-            contents: Contents::Empty,
-            ..
-        }
-    );
+    let is_empty = holds_nothing(facts);
     let Peers::Related(peers) = &facts.peers else {
         return false;
     };

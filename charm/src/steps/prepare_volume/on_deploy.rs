@@ -6,10 +6,10 @@
 
 use std::path::Path;
 
-use config_recovery::Error;
 use config_recovery::backups::Choice;
 use config_recovery::engine::Wanted;
-use config_recovery::error::causes;
+use config_recovery::{ClusterError, Error};
+use config_volume::causes;
 use juju_charm::{Event, Juju};
 
 use super::may_start::{Reason, StartBlocker, was_emptied};
@@ -143,12 +143,11 @@ fn failed(recovery: &dyn Recovery, what: &str, app: &str, error: Error) -> OnDep
     };
     let passes = matches!(
         error,
-        Error::Unreachable { .. }
+        Error::Cluster(ClusterError::Unreachable { .. } | ClusterError::Refused { .. })
             | Error::NoVelero(_)
             | Error::TimedOut { .. }
             | Error::Held { .. }
             | Error::Transfer(_)
-            | Error::Refused { .. }
     );
     let option = RESTORE_ON_DEPLOY.name();
     let next = match next_step(&error, app) {

@@ -165,13 +165,9 @@ pub(super) fn are_apart(volume: &Path, elsewhere: &Path) -> Result<()> {
     };
     let (one, other) = (real(volume)?, real(elsewhere)?);
     match one.starts_with(&other) || other.starts_with(&one) {
-        true => Err(Error::Refused {
-            action: "plan a restore".to_owned(),
-            reason: format!(
-                "the folder {} for data on their way is not apart from the volume {}",
-                elsewhere.display(),
-                volume.display()
-            ),
+        true => Err(Error::NotApart {
+            folder: elsewhere.display().to_string(),
+            volume: volume.display().to_string(),
         }),
         false => Ok(()),
     }

@@ -18,7 +18,7 @@ use velero_api::{
 use super::judge::hopeless;
 use super::names::{self, Mark};
 use super::{ScratchSpec, objects, remove};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, ClusterError};
 use crate::wait::Wait;
 use crate::{Error, Result, velero};
 
@@ -92,10 +92,8 @@ where
     K: Resource + Clone + Serialize + DeserializeOwned + Debug,
 {
     let action = || format!("create {what}");
-    let object: K = serde_json::from_value(object).map_err(|error| Error::Refused {
-        action: action(),
-        reason: error.to_string(),
-    })?;
+    let object: K =
+        serde_json::from_value(object).map_err(|error| ClusterError::refused(action(), error.to_string()))?;
     let name = object.name_any();
     let create = async {
         match api.create(&PostParams::default(), &object).await {
@@ -111,14 +109,14 @@ where
         }
     };
     match cluster.ask(action(), create).await {
-        Err(Error::Refused { reason, .. }) if reason.contains("because it is being terminated") => {
+        Err(ClusterError::Refused { reason, .. }) if reason.contains("because it is being terminated") => {
             Err(hopeless(
                 what,
                 "its namespace is being deleted",
                 "run it again when it is gone",
             ))
         }
-        answer => answer,
+        answer => Ok(answer?),
     }
 }
 
@@ -139,7 +137,7 @@ pub(super) async fn namespace(
         let found = ensured(cluster, &api, &format!("namespace {name}"), object).await;
         let found = match found {
             // It went between two requests.
-            Err(Error::NotFound { .. }) => continue,
+            Err(Error::Cluster(ClusterError::NotFound { .. })) => continue,
             found => found?,
         };
         let mark = Mark::of(&found.metadata, &spec.target);

@@ -16,11 +16,11 @@ use velero_api::{PodVolumeRestore, PodVolumeRestorePhase, PodVolumeRestoreSpec};
 use super::ensure::ensured;
 use super::{Scratch, ScratchSpec, Worked, judge, names, objects, place};
 use crate::backups::FilesBackup;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, ClusterError};
 use crate::journal::Step;
 use crate::report::Silent;
 use crate::wait::{Doubt, Seen, Wait, Which, for_object, for_objects};
-use crate::{Error, Result, velero};
+use crate::{Result, velero};
 
 /// What selects the pods of the node agent (`pkg/nodeagent/node_agent.go`).
 const AGENT: &str = "name=node-agent";
@@ -47,10 +47,8 @@ pub(super) async fn order(
         spec.backup.velero_namespace,
         restore.name()
     );
-    let value = serde_json::to_value(&restore).map_err(|error| Error::Refused {
-        action: format!("create {what}"),
-        reason: error.to_string(),
-    })?;
+    let value = serde_json::to_value(&restore)
+        .map_err(|error| ClusterError::refused(format!("create {what}"), error.to_string()))?;
     let api = velero::api::<PodVolumeRestoreSpec>(cluster, Some(&spec.backup.velero_namespace));
     let made = ensured(cluster, &api, &what, value).await;
     made.map(drop).map_err(velero::no_velero::<PodVolumeRestoreSpec>)

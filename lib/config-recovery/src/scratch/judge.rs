@@ -5,8 +5,8 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{ContainerState, PersistentVolumeClaim, Pod};
 use velero_api::{PodVolumeRestore, PodVolumeRestorePhase, RESTORE_WAIT_CONTAINER, Restore, RestorePhase};
 
-use crate::Error;
 use crate::wait::{Doubt, Seen};
+use crate::{Error, Remedy};
 
 /// A pod that no node takes. A node may just be coming back; more nodes than there are will not come by waiting.
 const UNSCHEDULABLE: Duration = Duration::from_secs(15);
@@ -26,11 +26,11 @@ const CLAIM_HINT: &str =
     "check that the storage class has a provisioner that runs and room left: kubectl describe storageclass";
 
 /// Something that waiting will not change.
-pub(super) fn hopeless(what: &str, reason: impl Into<String>, hint: &str) -> Error {
+pub(super) fn hopeless(what: &str, reason: impl Into<String>, remedy: impl Into<Remedy>) -> Error {
     Error::Hopeless {
         what: what.to_owned(),
         reason: reason.into(),
-        hint: hint.to_owned(),
+        remedy: remedy.into(),
     }
 }
 
@@ -156,19 +156,14 @@ pub(super) fn claim(what: &str, claim: Option<&PersistentVolumeClaim>) -> Seen<S
 pub(super) fn volume_restore(what: &str, restore: Option<&PodVolumeRestore>) -> Seen<()> {
     let Some(restore) = restore else {
         let reason = "it is gone: somebody has deleted it, or its backup";
-        return Seen::Hopeless(hopeless(
-            what,
-            reason,
-            "see whether the backup is there: list-backups",
-        ));
+        return Seen::Hopeless(hopeless(what, reason, Remedy::LookForBackup));
     };
     let status = restore.status.clone().unwrap_or_default();
     match status.phase {
         Some(PodVolumeRestorePhase::Completed) => Seen::Done(()),
         Some(PodVolumeRestorePhase::Failed) => {
             let reason = status.message.unwrap_or_else(|| "it failed".to_owned());
-            let hint = "see the log of Velero's node agent, or choose another backup: list-backups";
-            Seen::Hopeless(hopeless(what, reason, hint))
+            Seen::Hopeless(hopeless(what, reason, Remedy::ChooseBackup))
         }
         Some(PodVolumeRestorePhase::InProgress) => {
             let progress = status.progress;
@@ -188,11 +183,7 @@ pub(super) fn volume_restore(what: &str, restore: Option<&PodVolumeRestore>) -> 
 pub(super) fn restore(what: &str, restore: Option<&Restore>) -> Seen<()> {
     let Some(restore) = restore else {
         let reason = "it is gone: somebody has deleted it, or its backup";
-        return Seen::Hopeless(hopeless(
-            what,
-            reason,
-            "see whether the backup is there: list-backups",
-        ));
+        return Seen::Hopeless(hopeless(what, reason, Remedy::LookForBackup));
     };
     let status = restore.status.clone().unwrap_or_default();
     match status.phase {
@@ -204,7 +195,7 @@ pub(super) fn restore(what: &str, restore: Option<&Restore>) -> Seen<()> {
                 reasons.push(format!("it ended as {phase:?} with {} errors", status.errors));
             }
             let hint = format!("velero restore describe {} says more", restore.name());
-            Seen::Hopeless(hopeless(what, reasons.join("; "), &hint))
+            Seen::Hopeless(hopeless(what, reasons.join("; "), hint.as_str()))
         }
         None | Some(RestorePhase::New) => {
             Seen::Wait("Velero has not begun with it: it works on one at a time".to_owned())

@@ -123,7 +123,7 @@ pub fn namespace(target: &AppId, purpose: Purpose) -> String {
 ///
 /// # Errors
 /// [`Error::Held`] when another holder has the namespace, [`Error::Hopeless`] when the storage class is missing,
-/// [`Error::Quota`], [`Error::NoVelero`], [`Error::NoSuchBackup`] when the backup is not there any more, [`Error::Unfit`] when
+/// [`ClusterError::Quota`](crate::ClusterError::Quota), [`Error::NoVelero`], [`Error::NoSuchBackup`] when the backup is not there any more, [`Error::Unfit`] when
 /// it holds nothing; otherwise why the API server refused.
 pub async fn make(cluster: &Cluster, spec: &ScratchSpec, reporter: &dyn Reporter) -> Result<Scratch> {
     let patience = patience(spec);

@@ -56,12 +56,12 @@ async fn is_bound(scratch: &Scratch, claim: &str, cluster: &Cluster, wait: Wait<
     });
     match bound.await {
         Ok(_) => Ok(()),
-        Err(Error::Hopeless { what, reason, hint }) => {
+        Err(Error::Hopeless { what, reason, remedy }) => {
             let reason = match said_of(claim, scratch, cluster).await {
                 Some(said) => format!("{reason}: {said}"),
                 None => reason,
             };
-            Err(Error::Hopeless { what, reason, hint })
+            Err(Error::Hopeless { what, reason, remedy })
         }
         Err(error) => Err(error),
     }

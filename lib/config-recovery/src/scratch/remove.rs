@@ -10,7 +10,7 @@ use serde_json::json;
 use velero_api::{Kind, PodVolumeRestoreSpec, RESTORE_NAME_LABEL, RestoreSpec};
 
 use super::names;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, ClusterError};
 use crate::wait::{Seen, Wait, Which, for_object, for_objects};
 use crate::{Error, Result, velero};
 
@@ -60,7 +60,7 @@ pub(super) async fn outside(cluster: &Cluster, namespace: &str, wait: Wait<'_>) 
     });
     match gone.await {
         // No Velero, no Restore.
-        Err(Error::NotFound { .. }) => Ok(()),
+        Err(Error::Cluster(ClusterError::NotFound { .. })) => Ok(()),
         gone => gone,
     }
 }
@@ -78,8 +78,8 @@ pub(super) async fn begin(cluster: &Cluster, namespace: &str) -> Result<()> {
     let delete = api.delete(namespace, &parameters);
     cluster
         .ask_opt(format!("delete namespace {namespace}"), delete)
-        .await
-        .map(drop)
+        .await?;
+    Ok(())
 }
 
 /// What Velero was told to restore into the namespace, in whichever namespace Velero runs.

@@ -17,10 +17,10 @@ use velero_api::{RESTORE_NAME_LABEL, Restore, RestoreSpec};
 use super::ensure::ensured;
 use super::{Scratch, ScratchSpec, Worked, judge, names, objects, place};
 use crate::backups::names::{CONFIG, JUJU_APP_LABEL, JUJU_STORAGE_LABEL};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, ClusterError};
 use crate::report::Silent;
 use crate::wait::{Seen, Wait, Which, for_object, for_objects};
-use crate::{Error, Result, velero};
+use crate::{Result, velero};
 
 /// What is restored. Whatever else a backup holds stays where it is: a wide one holds the app's pods too. Velero needs the
 /// volumes to be among it, or the claims wait for the old ones.
@@ -35,10 +35,8 @@ const RESOURCES: [&str; 4] = [
 pub(super) async fn order(cluster: &Cluster, spec: &ScratchSpec, namespace: &str) -> Result<()> {
     let restore = restore(spec, namespace);
     let what = format!("Restore {}/{}", spec.backup.velero_namespace, restore.name());
-    let value = serde_json::to_value(&restore).map_err(|error| Error::Refused {
-        action: format!("create {what}"),
-        reason: error.to_string(),
-    })?;
+    let value = serde_json::to_value(&restore)
+        .map_err(|error| ClusterError::refused(format!("create {what}"), error.to_string()))?;
     let api = velero::api::<RestoreSpec>(cluster, Some(&spec.backup.velero_namespace));
     let made = ensured(cluster, &api, &what, value).await;
     made.map(drop).map_err(velero::no_velero::<RestoreSpec>)

@@ -212,7 +212,7 @@ fn a_folder_that_is_not_apart_from_the_volume_is_refused() {
     let mut plan = stage.plan("a", true).unwrap();
     plan.elsewhere = stage.volume();
     let error = stage.carry_out(&plan, &Silent).unwrap_err();
-    assert!(matches!(error, Error::Refused { .. }), "{error}");
+    assert!(matches!(error, Error::NotApart { .. }), "{error}");
     // It is not even planned.
     let planned = super::support::run(engine::plan_restore_beside(
         &mut stage.place("a"),
@@ -222,6 +222,6 @@ fn a_folder_that_is_not_apart_from_the_volume_is_refused() {
         true,
         &stage.volume(),
     ));
-    assert!(matches!(planned, Err(Error::Refused { .. })), "{planned:?}");
+    assert!(matches!(planned, Err(Error::NotApart { .. })), "{planned:?}");
     assert_eq!(stage.files("volume"), before);
 }

@@ -1,10 +1,5 @@
 //! The engine on a folder instead of a cluster: what it does with the volume, whatever goes wrong and wherever it is killed.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod backups;
 mod forward;

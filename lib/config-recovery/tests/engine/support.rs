@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use config_recovery::report::{Reporter, Silent};
 use config_recovery::scratch::{Purpose, Until};
 use config_recovery::testing::{self, FolderPlace};
 use config_recovery::{Error, Result};
+pub use config_volume::testing::Mount;
 use config_volume::{RESTORE_FOLDER, SwapWatcher, UnpackLimits, Unpacked};
 
 pub fn run<T>(future: impl Future<Output = T>) -> T {
@@ -146,28 +146,6 @@ impl Beside for Place {
 
     fn watcher(&self) -> SwapWatcher {
         self.folder.watcher()
-    }
-}
-
-/// A small file system in memory; `None` without the right to mount.
-pub struct Mount(PathBuf);
-
-impl Mount {
-    pub fn new(at: &Path, size: &str) -> Option<Self> {
-        fs::create_dir_all(at).unwrap();
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", size, "tmpfs"])
-            .arg(at)
-            .output();
-        mount
-            .is_ok_and(|output| output.status.success())
-            .then(|| Self(at.to_owned()))
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }
 

@@ -154,7 +154,7 @@ async fn one_that_cannot_be_restored_says_why() {
     ] {
         let error = pick(&list, name).unwrap_err();
         assert_eq!(error.to_string(), format!("cannot restore backup {name}: {why}"));
-        assert!(error.hint().unwrap().contains("list-backups"), "{error}");
+        assert!(error.hint().unwrap().contains("choose another backup"), "{error}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! `claim::find`: which claim it is, for two requests.
 
-use config_recovery::Error;
 use config_recovery::claim::{self, AppClaim, ClaimPod};
+use config_recovery::{ClusterError, Error};
 use serde_json::{Value, json};
 
 use crate::objects::radarr;
@@ -222,10 +222,16 @@ async fn a_refusal_is_no_missing_claim() {
         "claims are forbidden",
     );
     let error = claim::find(&server.cluster(), &radarr()).await.unwrap_err();
-    assert!(matches!(error, Error::NotAllowed { .. }), "{error}");
+    assert!(
+        matches!(error, Error::Cluster(ClusterError::NotAllowed { .. })),
+        "{error}"
+    );
     server.done();
     let error = claim::find(&Server::new().breaks(PODS).cluster(), &radarr())
         .await
         .unwrap_err();
-    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    assert!(
+        matches!(error, Error::Cluster(ClusterError::Unreachable { .. })),
+        "{error}"
+    );
 }

@@ -1,7 +1,7 @@
 //! `list`: whose backups there are, and what they hold.
 
-use config_recovery::Error;
 use config_recovery::backups::{self, BackupSummary, Holds, Verdict};
+use config_recovery::{ClusterError, Error};
 use serde_json::{Value, json};
 
 use crate::objects::{Backup, app, now, radarr};
@@ -547,16 +547,22 @@ async fn none_not_allowed_and_not_reachable_are_three_answers() {
         .refuses(BACKUPS, 403, "Forbidden", message)
         .lists(VOLUMES, Vec::new());
     let error = backups::list(&server.cluster(), None).await.unwrap_err();
-    assert!(matches!(error, Error::NotAllowed { .. }), "{error}");
+    assert!(
+        matches!(error, Error::Cluster(ClusterError::NotAllowed { .. })),
+        "{error}"
+    );
     assert_eq!(
         error.to_string(),
         format!("cannot list backups: not allowed: {message}")
     );
-    assert!(error.hint().unwrap().contains("juju trust"));
+    assert!(error.hint().unwrap().contains("grant it"));
 
     let server = Server::new().breaks(BACKUPS).lists(VOLUMES, Vec::new());
     let error = backups::list(&server.cluster(), None).await.unwrap_err();
-    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    assert!(
+        matches!(error, Error::Cluster(ClusterError::Unreachable { .. })),
+        "{error}"
+    );
     assert_eq!(
         error.to_string(),
         "cannot list backups: Kubernetes cannot be reached: connection refused"

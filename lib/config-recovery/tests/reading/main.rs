@@ -1,10 +1,5 @@
 //! The reading half of the crate against an API server inside the test.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod choose;
 mod claim;

@@ -98,16 +98,14 @@ impl Backup {
         self.0.clone()
     }
 
+    fn text(&self, pointer: &str) -> &str {
+        self.0.pointer(pointer).and_then(Value::as_str).unwrap()
+    }
+
     /// The completed file-system backup of a volume of a pod, made by this backup.
     pub fn volume(&self, pod: &str, volume: &str, bytes: u64) -> Value {
         let (namespace, pod) = pod.split_once('/').unwrap();
-        let text = |pointer: &str| {
-            self.0
-                .pointer(pointer)
-                .and_then(Value::as_str)
-                .unwrap()
-                .to_owned()
-        };
+        let text = |pointer: &str| self.text(pointer).to_owned();
         let (name, uid) = (text("/metadata/name"), text("/metadata/uid"));
         json!({
             "metadata": {
@@ -140,18 +138,8 @@ impl Backup {
 
     /// The config volume's files.
     pub fn config(&self, bytes: u64) -> Value {
-        let text = |pointer: &str| {
-            self.0
-                .pointer(pointer)
-                .and_then(Value::as_str)
-                .unwrap()
-                .to_owned()
-        };
-        let model = text("/spec/includedNamespaces/0");
-        let app = self
-            .0
-            .pointer("/spec/labelSelector/matchLabels/app.kubernetes.io~1name");
-        let app = app.and_then(Value::as_str).unwrap();
+        let model = self.text("/spec/includedNamespaces/0");
+        let app = self.text("/spec/labelSelector/matchLabels/app.kubernetes.io~1name");
         self.volume(
             &format!("{model}/{app}-0"),
             &format!("{app}-config-fec125"),

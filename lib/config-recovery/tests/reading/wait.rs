@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use config_recovery::report::Silent;
 use config_recovery::wait::{Seen, Wait, Which, for_object, for_objects};
-use config_recovery::{Error, Result};
+use config_recovery::{ClusterError, Error, Result};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use serde_json::{Value, json};
@@ -79,7 +79,10 @@ async fn an_api_server_that_is_away_for_half_a_minute_is_waited_for() {
 async fn one_that_is_away_for_longer_is_given_up() {
     // At once, and at each second until half a minute is over.
     let (seconds, ended) = run(away(Server::new(), 31)).await;
-    assert!(matches!(ended, Err(Error::Unreachable { .. })), "{ended:?}");
+    assert!(
+        matches!(ended, Err(Error::Cluster(ClusterError::Unreachable { .. }))),
+        "{ended:?}"
+    );
     assert_eq!(seconds, 30);
 }
 

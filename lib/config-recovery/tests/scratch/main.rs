@@ -1,10 +1,5 @@
 //! The place beside the app against an API server inside the test.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod cluster;
 mod engine;

@@ -3,7 +3,7 @@
 use config_recovery::backups::Holds;
 use config_recovery::report::Silent;
 use config_recovery::scratch::{self, Scratch, ScratchSpec, Until};
-use config_recovery::{Error, Result};
+use config_recovery::{ClusterError, Error, Result};
 use serde_json::{Value, json};
 
 use crate::cluster::{
@@ -138,7 +138,10 @@ async fn a_used_up_quota_and_a_namespace_that_ends_are_told_apart_from_a_lack_of
     let error = make(&with_nothing_left(refused(message)), &spec())
         .await
         .unwrap_err();
-    assert!(matches!(error, Error::Quota { .. }), "{error:?}");
+    assert!(
+        matches!(error, Error::Cluster(ClusterError::Quota { .. })),
+        "{error:?}"
+    );
     let message = "unable to create new content in namespace x because it is being terminated";
     let error = make(&with_nothing_left(refused(message)), &spec())
         .await
@@ -151,7 +154,10 @@ async fn a_used_up_quota_and_a_namespace_that_ends_are_told_apart_from_a_lack_of
     let error = make(&with_nothing_left(refused(message)), &spec())
         .await
         .unwrap_err();
-    assert!(matches!(error, Error::NotAllowed { .. }), "{error:?}");
+    assert!(
+        matches!(error, Error::Cluster(ClusterError::NotAllowed { .. })),
+        "{error:?}"
+    );
 
     // What is wrong with the object itself is said as it is.
     let invalid = sound()
@@ -168,7 +174,7 @@ async fn a_used_up_quota_and_a_namespace_that_ends_are_told_apart_from_a_lack_of
         .answers(&format!("POST {place}/serviceaccounts"), metadata("reader", "2"));
     let error = make(&with_nothing_left(invalid), &spec()).await.unwrap_err();
     assert!(
-        matches!(&error, Error::Refused { reason, .. } if reason == "storage must be more"),
+        matches!(&error, Error::Cluster(ClusterError::Refused { reason, .. }) if reason == "storage must be more"),
         "{error:?}"
     );
 }

@@ -1,9 +1,9 @@
 //! The end of the place: what goes, in which order, how far it is waited for, and what is left alone.
 
-use config_recovery::Error;
 use config_recovery::backups::Holds;
 use config_recovery::report::Silent;
 use config_recovery::scratch::{self, ScratchSpec, Until};
+use config_recovery::{ClusterError, Error};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -289,5 +289,8 @@ async fn without_velero_and_snapshots_there_is_nothing_outside() {
     let error = scratch::remove(&server.cluster(), &spec(), Until::Gone)
         .await
         .unwrap_err();
-    assert!(matches!(error, Error::NotAllowed { .. }), "{error}");
+    assert!(
+        matches!(error, Error::Cluster(ClusterError::NotAllowed { .. })),
+        "{error}"
+    );
 }

@@ -92,6 +92,14 @@ struct Opened {
     _kept: Vec<Arc<File>>,
 }
 
+impl Opened {
+    /// It is copied, and is still what has the name.
+    fn copies(&self, place: &Place, watcher: &Watcher) {
+        let copied = self.source.copy(&place.root, &place.to, LONG, watcher);
+        assert!(copied.unwrap());
+    }
+}
+
 fn make_database(path: &Path, mode: &str, text: &str) {
     let database = Connection::open(path).unwrap();
     database.pragma_update(None, "journal_mode", mode).unwrap();
@@ -147,12 +155,7 @@ fn what_has_the_name_once_it_is_open_is_what_is_copied() {
             place.found().meta.ino(),
             "{mode}: the one that was there before"
         );
-        assert!(
-            opened
-                .source
-                .copy(&place.root, &place.to, LONG, &watcher)
-                .unwrap()
-        );
+        opened.copies(&place, &watcher);
         assert_eq!(content(&place.to), "made anew", "{mode}");
     }
 }
@@ -224,12 +227,7 @@ fn a_database_that_is_replaced_while_it_is_copied_is_copied_again_from_the_new_f
             Ok(())
         });
         let opened = place.opened();
-        assert!(
-            opened
-                .source
-                .copy(&place.root, &place.to, LONG, &watcher)
-                .unwrap()
-        );
+        opened.copies(&place, &watcher);
         assert_eq!(content(&place.to), "made anew", "{mode}");
     }
 }
@@ -242,23 +240,13 @@ fn a_database_in_use_is_copied_with_its_log_and_from_the_file_that_has_the_name(
     app.execute("UPDATE t SET x = 'in the log'", []).unwrap();
     let opened = place.opened();
     assert!(matches!(opened.source.access, Access::Locked(_)));
-    assert!(
-        opened
-            .source
-            .copy(&place.root, &place.to, LONG, &watcher)
-            .unwrap()
-    );
+    opened.copies(&place, &watcher);
     assert_eq!(content(&place.to), "in the log");
 
     let place = Place::new("delete");
     let opened = place.opened();
     replace(&place.database(), "delete");
-    assert!(
-        opened
-            .source
-            .copy(&place.root, &place.to, LONG, &watcher)
-            .unwrap()
-    );
+    opened.copies(&place, &watcher);
     assert_eq!(content(&place.to), "made anew");
     fs::remove_file(place.database()).unwrap();
     let gone = place.folder.path().join("gone");
@@ -283,12 +271,7 @@ fn a_log_that_is_begun_anew_while_it_is_copied_is_no_part_of_the_copy() {
         }
         Ok(())
     });
-    assert!(
-        opened
-            .source
-            .copy(&place.root, &place.to, LONG, &watcher)
-            .unwrap()
-    );
+    opened.copies(&place, &watcher);
     assert!(!beside(&place.to).exists());
     assert_eq!(content(&place.to), "in the file");
 }
@@ -389,12 +372,7 @@ fn room_for_more_at_the_end_of_a_file_is_no_part_of_its_copy() {
         file.set_len(length + 8192).unwrap();
         let opened = place.opened();
         let watcher = Watcher::default();
-        assert!(
-            opened
-                .source
-                .copy(&place.root, &place.to, LONG, &watcher)
-                .unwrap()
-        );
+        opened.copies(&place, &watcher);
         assert_eq!(place.to.metadata().unwrap().len(), length);
         assert_eq!(content(&place.to), text);
     }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Error, RESTORE_FOLDER, Result, VELERO_MARKER,
-    folder::{lock_in, remove_tree, sync_folder},
+    folder::{lock_in, remove_if_empty, remove_tree, sync_folder},
     tree::{Root, rename_to_free},
 };
 
@@ -352,18 +352,8 @@ impl Base {
             remove_tree(&self.path.join(name))?;
         }
         self.at(SwapStep::Removed)?;
-        match std::fs::remove_dir(&self.path) {
-            // There is a file of the caller's, or another run has begun its own already.
-            Err(error)
-                if !matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
-                ) =>
-            {
-                Err(Error::io("remove", &self.path)(error))
-            }
-            _ => sync_folder(self.root.path()),
-        }
+        // There may be a file of the caller's, or another run has begun its own already.
+        remove_if_empty(&self.path, self.root.path())
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     room,
     state::peek,
 };
-use crate::{Error, FOLDER, Result, tree::Root};
+use crate::{Error, FOLDER, Result, error::causes, tree::Root};
 
 impl Swap {
     /// Whether what lies outside fits into the volume beside the old content.
@@ -209,14 +209,6 @@ fn names_of_content(folder: &Path) -> Result<Vec<Vec<u8>>> {
     Ok(names)
 }
 
-/// An error with its cause, to stand in another one's text.
-fn causes(error: &Error) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,13 +231,5 @@ mod tests {
         }
         // What needs no place of the old content's does not ask how large that is.
         is_room_for_both(1, 0, 1, || panic!("it was measured")).unwrap();
-    }
-
-    #[test]
-    fn a_cause_is_told_with_its_error() {
-        let with = Error::io("read", "file")(std::io::Error::other("the disk is gone"));
-        assert_eq!(causes(&with), "cannot read file: the disk is gone");
-        let without = Error::NothingToFinish;
-        assert_eq!(causes(&without), without.to_string());
     }
 }

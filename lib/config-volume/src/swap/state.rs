@@ -407,14 +407,7 @@ mod tests {
         std::os::unix::fs::symlink("elsewhere", &path).unwrap();
         read().unwrap_err();
         std::fs::remove_file(&path).unwrap();
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            &path,
-            rustix::fs::FileType::Fifo,
-            0o600.into(),
-            0,
-        )
-        .unwrap();
+        crate::testing::fifo(&path).unwrap();
         read().unwrap_err();
     }
 }

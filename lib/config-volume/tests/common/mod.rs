@@ -5,7 +5,7 @@ use std::{
     fs,
     hash::{DefaultHasher, Hash, Hasher},
     io::{BufRead, BufReader},
-    os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -13,10 +13,11 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use config_volume::{FileEntry, Pattern};
+use config_volume::testing::{copy_folder, ignore_rules, leave_marker};
+use config_volume::{FileEntry, Options, Pattern, Watcher};
 
 pub const WRITER: &str = env!("CARGO_BIN_EXE_config-volume-writer");
 
@@ -115,56 +116,46 @@ pub fn damage(path: &Path) {
 /// A backup and its restore, as kopia and Velero do them: what the root's `.kopiaignore` names is not stored; owners,
 /// modes, links and times come back; Velero's marker folder is added.
 pub fn back_up_and_restore(volume: &Path, to: &Path) {
-    let rules: Vec<Pattern> = fs::read(volume.join(".kopiaignore"))
-        .unwrap_or_default()
-        .split(|b| *b == b'\n')
-        .filter(|line| !line.is_empty() && !line.starts_with(b"#"))
-        .map(|line| Pattern::parse(line, b"").unwrap())
-        .collect();
-    copy_folder(volume, to, "", &rules);
-    leave_marker(to);
+    copy(volume, to, &ignore_rules(volume).unwrap());
 }
 
 /// A backup and its restore by an uploader that reads no `.kopiaignore`.
 pub fn copy_everything(volume: &Path, to: &Path) {
-    copy_folder(volume, to, "", &[]);
-    leave_marker(to);
+    copy(volume, to, &[]);
 }
 
-fn leave_marker(volume: &Path) {
-    fs::create_dir_all(volume.join(".velero")).unwrap();
-    fs::write(volume.join(".velero/0b7c0fe1-0000-4000-8000-000000000000"), "").unwrap();
+fn copy(volume: &Path, to: &Path, rules: &[Pattern]) {
+    copy_folder(volume, to, rules, &|_| true).unwrap();
+    leave_marker(to).unwrap();
 }
 
-fn copy_folder(from: &Path, to: &Path, path: &str, rules: &[Pattern]) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        // A journal comes and goes while a writer is at work.
-        let Ok(meta) = entry.metadata() else { continue };
-        let path = format!("{path}/{}", entry.file_name().to_str().unwrap());
-        let text: Vec<char> = path.chars().collect();
-        if rules
-            .iter()
-            .fold(false, |out, rule| rule.leaves_out(out, &text, meta.is_dir()))
-        {
-            continue;
-        }
-        let target = to.join(entry.file_name());
-        if meta.is_dir() {
-            copy_folder(&entry.path(), &target, &path, rules);
-        } else if meta.is_symlink() {
-            symlink(fs::read_link(entry.path()).unwrap(), &target).unwrap();
-            continue;
-        } else if meta.is_file() {
-            fs::copy(entry.path(), &target).unwrap();
-            let file = fs::File::options().write(true).open(&target).unwrap();
-            file.set_modified(meta.modified().unwrap()).unwrap();
-        } else {
-            continue;
-        }
-        let _ = chown(&target, Some(meta.uid()), Some(meta.gid()));
-        fs::set_permissions(&target, fs::Permissions::from_mode(meta.mode() & 0o7777)).unwrap();
+/// A copy by `cp -a`, as somebody moves a volume.
+pub fn copy_by_hand(volume: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-a").args([volume, to]).status().unwrap();
+    assert!(status.success());
+}
+
+/// Options of an app that names its database.
+pub fn own() -> Options {
+    Options {
+        databases: vec!["/radarr.db".to_owned()],
+        ..Options::default()
+    }
+}
+
+/// Long enough after now for databases that are made now to count as unused.
+pub fn days_later() -> Options {
+    Options {
+        now: Some(SystemTime::now() + Duration::from_secs(3 * 86_400)),
+        ..own()
+    }
+}
+
+/// Options of a run whose steps are watched.
+pub fn watched(watcher: Watcher) -> Options {
+    Options {
+        watcher,
+        ..Options::default()
     }
 }
 

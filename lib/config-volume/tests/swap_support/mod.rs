@@ -16,6 +16,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
+pub use config_volume::testing::Mount;
 use config_volume::{
     GivenUp, RESTORE_FOLDER, Swap, SwapOptions, SwapStep, SwapWatcher, UnpackLimits, unpack,
 };
@@ -339,27 +340,6 @@ pub fn settle_links(root: &Path) {
     }
 }
 
-/// A small file system in memory that is unmounted again; `None` without the right to mount.
-pub struct Mount(PathBuf);
-
-impl Mount {
-    pub fn new(at: &Path, size: &str) -> Option<Self> {
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", size, "tmpfs"])
-            .arg(at)
-            .output();
-        mount
-            .is_ok_and(|output| output.status.success())
-            .then(|| Self(at.to_owned()))
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
 /// Names as bytes, for messages.
 pub fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
@@ -463,6 +443,15 @@ impl Case {
     #[track_caller]
     pub fn assert_old(&self, at: &str) {
         assert_same(&tree_without(&self.volume, &[RESTORE_FOLDER]), &self.old, at);
+    }
+
+    /// Commits to the new content, and goes back to the old one.
+    pub fn commits_and_rolls_back(&self, mut swap: Swap) {
+        swap.commit().unwrap();
+        self.assert_new("committed");
+        assert!(swap.has_old());
+        swap.roll_back().unwrap();
+        self.assert_old("rolled back");
     }
 
     #[track_caller]

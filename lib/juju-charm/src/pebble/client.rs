@@ -275,6 +275,17 @@ impl Pebble for Client {
         self.change_checks("stop", names)
     }
 
+    fn refresh_check(&self, name: &str) -> Result<std::result::Result<(), String>> {
+        #[derive(Deserialize)]
+        struct Refreshed {
+            error: Option<String>,
+        }
+        let operation = format!("refresh check {name}");
+        let answer = self.post(&operation, "/v1/checks/refresh", &json!({"name": name}))?;
+        let Refreshed { error } = answer.decode(&operation)?;
+        Ok(error.map_or(Ok(()), Err))
+    }
+
     fn health(&self, level: Option<CheckLevel>) -> Result<bool> {
         #[derive(Deserialize)]
         struct Health {

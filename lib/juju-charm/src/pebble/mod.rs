@@ -180,6 +180,13 @@ pub trait Pebble {
     /// See [`Pebble`].
     fn stop_checks(&self, names: &[&str]) -> Result<Vec<String>>;
 
+    /// Runs a check once, now, and tells why it did not pass. One that is started counts it as one of its runs; one that is
+    /// stopped stays so, and nothing is counted.
+    ///
+    /// # Errors
+    /// See [`Pebble`]. A check that does not pass is none.
+    fn refresh_check(&self, name: &str) -> Result<std::result::Result<(), String>>;
+
     /// Whether no check of that level is down: what Kubernetes asks. `Ready` includes `Alive`; none means all checks.
     ///
     /// # Errors

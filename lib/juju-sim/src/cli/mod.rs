@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use crate::error::{Error, causes};
+use crate::error::Error;
 
 /// The variable that names the state folder.
 const STATE_FOLDER: &str = "JUJU_SIM_DIR";
@@ -53,8 +53,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed(code)) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("ERROR {}", causes(&error));
-            ExitCode::from(if matches!(error, Error::Usage(_)) { 2 } else { 1 })
+            let code = if matches!(error, Error::Usage(_)) { 2 } else { 1 };
+            eprintln!("ERROR {:#}", anyhow::Error::new(error));
+            ExitCode::from(code)
         }
     }
 }

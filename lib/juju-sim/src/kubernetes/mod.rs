@@ -1,13 +1,15 @@
 //! The stand-in Kubernetes: the objects around the units' pods, behind the few requests that a charm makes of them.
 //!
 //! It holds StatefulSets, pods, claims, volumes and service accounts as Juju and a provisioner make them, takes merge patches of metadata and
-//! strategic ones of what a StatefulSet's pods mount, and allows what the Role of an application allows: without trust its
+//! strategic ones of what a StatefulSet's pods mount and of containers beside Juju's, keeps ConfigMaps and NetworkPolicies that a charm
+//! applies, and allows what the Role of an application allows: without trust its
 //! pods, with trust everything. Pods that are not what their StatefulSet says are replaced, as its controller does. Whatever it was not told of it
 //! refuses with a `Status` object, and every request is noted, so that tests can say what was asked and what was changed.
 //! Sources: the recorded objects of a Juju 4.0.15 for the shapes, `internal/provider/kubernetes/application/trust.go` of
 //! juju/juju for the Role.
 
 mod accounts;
+mod applied;
 mod kill;
 mod limits;
 mod names;
@@ -115,6 +117,8 @@ pub(crate) struct Objects {
     pub volumes: BTreeMap<String, Value>,
     /// ServiceAccounts: one of each application, and those that Juju makes for whoever reads a secret.
     pub accounts: BTreeMap<String, Value>,
+    /// ConfigMaps and NetworkPolicies that charms have applied, by kind as in a path, then by name.
+    pub applied: BTreeMap<String, BTreeMap<String, Value>>,
     /// What can be listed of Velero's.
     pub velero: VeleroObjects,
     /// Applications with trust.

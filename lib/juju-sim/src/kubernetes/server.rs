@@ -318,6 +318,24 @@ impl Asked<'_> {
                 }
                 (StatusCode::OK, objects.stateful_sets[*name].clone())
             }
+            (
+                &Method::GET | &Method::PATCH | &Method::DELETE,
+                ["api", "v1", "namespaces", place, kind @ "configmaps", name]
+                | [
+                    "apis",
+                    "networking.k8s.io",
+                    "v1",
+                    "namespaces",
+                    place,
+                    kind @ "networkpolicies",
+                    name,
+                ],
+            ) if *place == namespace => {
+                if !is_trusted {
+                    return self.forbidden(app, &namespace, kind);
+                }
+                self.applied(objects, (kind, name), content_type, body)
+            }
             (&Method::GET, ["api", "v1", kind @ "persistentvolumes", name]) => {
                 if !is_trusted {
                     return self.forbidden(app, &namespace, kind);
@@ -387,6 +405,41 @@ impl Asked<'_> {
                 );
                 refusal(StatusCode::NOT_IMPLEMENTED, "NotImplemented", text)
             }
+        }
+    }
+
+    /// Reads, applies or deletes an object that a charm makes itself.
+    fn applied(
+        &self,
+        objects: &mut Objects,
+        (kind, name): (&str, &str),
+        content_type: &str,
+        body: &[u8],
+    ) -> (StatusCode, Value) {
+        match *self.method {
+            Method::GET => match objects.applied(kind, name) {
+                Some(object) => (StatusCode::OK, object.clone()),
+                None => not_found(kind, name),
+            },
+            Method::DELETE => match objects.delete_applied(kind, name) {
+                true => {
+                    let done =
+                        json!({"apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Success"});
+                    (StatusCode::OK, done)
+                }
+                false => not_found(kind, name),
+            },
+            _ if content_type != "application/apply-patch+yaml"
+                || !self.query.contains("force=true")
+                || !self.query.contains("fieldManager=") =>
+            {
+                let text = format!("the stand-in takes forced server-side apply only, not {content_type:?}");
+                refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", text)
+            }
+            _ => match objects.apply(kind, name, &serde_json::from_slice(body).unwrap_or_default()) {
+                Ok(object) => (StatusCode::OK, object),
+                Err(text) => refusal(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", text),
+            },
         }
     }
 

@@ -13,6 +13,7 @@ impl Objects {
         let app = parts.app();
         let labels = json!({"app.kubernetes.io/name": app});
         let data = json!({"name": "charm-data", "mountPath": "/var/lib/juju", "subPath": "var/lib/juju"});
+        let data_again = data.clone();
         let mut containers = vec![json!({"name": "charm", "volumeMounts": [data]})];
         for container in &parts.containers {
             let mounts = parts.storage.iter().flat_map(|storage| {
@@ -32,7 +33,8 @@ impl Objects {
                 "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
                 "template": {
                     "metadata": {"labels": labels, "annotations": {"juju.is/version": "4.0.15"}},
-                    "spec": {"containers": containers, "volumes": [{"name": "charm-data", "emptyDir": {}}]},
+                    "spec": {"initContainers": [{"name": "charm-init", "volumeMounts": [data_again]}],
+                             "containers": containers, "volumes": [{"name": "charm-data", "emptyDir": {}}]},
                 },
             },
         });
@@ -61,7 +63,7 @@ impl Objects {
             .collect()
     }
 
-    /// Applies a strategic merge patch, if it is one of what the pods mount.
+    /// Applies a strategic merge patch, if it is one of what the pods mount, or of containers beside those of Juju's.
     ///
     /// # Errors
     /// What it holds that the stand-in was not told of, or that Kubernetes would refuse.
@@ -78,13 +80,22 @@ impl Objects {
             &mut changed["spec"]["template"]["metadata"],
             &Value::Object(annotations.clone()),
         );
-        let pods = only(template.get("spec"), &["volumes", "containers"])?;
+        let pods = only(template.get("spec"), &["volumes", "containers", "initContainers"])?;
         for volume in items(pods.get("volumes"))? {
-            only(Some(volume), &["name", "persistentVolumeClaim", "$patch"])?;
+            only(
+                Some(volume),
+                &["name", "persistentVolumeClaim", "configMap", "$patch"],
+            )?;
             let claim = volume["persistentVolumeClaim"]["claimName"].as_str();
             if let Some(claim) = claim.filter(|claim| !self.claims.contains_key(*claim)) {
                 return Err(format!(
                     "the stand-in starts no pod whose claim {claim:?} is not there"
+                ));
+            }
+            let settings = volume["configMap"]["name"].as_str();
+            if let Some(name) = settings.filter(|name| self.applied("configmaps", name).is_none()) {
+                return Err(format!(
+                    "the stand-in starts no pod whose ConfigMap {name:?} is not there"
                 ));
             }
             merge_item(
@@ -93,17 +104,9 @@ impl Objects {
                 volume,
             )?;
         }
-        for container in items(pods.get("containers"))? {
-            only(Some(container), &["name", "volumeMounts"])?;
-            let containers = changed["spec"]["template"]["spec"]["containers"].as_array_mut();
-            let known = containers
-                .into_iter()
-                .flatten()
-                .find(|known| known["name"] == container["name"]);
-            let known = known.ok_or_else(|| format!("there is no container {}", container["name"]))?;
-            for mount in items(container.get("volumeMounts"))? {
-                only(Some(mount), &["mountPath", "name", "$patch"])?;
-                merge_item(&mut known["volumeMounts"], "mountPath", mount)?;
+        for list in ["initContainers", "containers"] {
+            for container in items(pods.get(list))? {
+                merge_container(&mut changed["spec"]["template"]["spec"][list], container)?;
             }
         }
         is_sound(&changed, app)?;
@@ -116,7 +119,8 @@ impl Objects {
 fn is_sound(set: &Value, app: &str) -> Result<(), String> {
     let spec = &set["spec"]["template"]["spec"];
     let volumes = items(spec.get("volumes"))?;
-    for container in items(spec.get("containers"))? {
+    let init = items(spec.get("initContainers"))?;
+    for container in init.iter().chain(items(spec.get("containers"))?) {
         for mount in items(container.get("volumeMounts"))? {
             let name = mount["name"].as_str().unwrap_or_default();
             let is_there = volumes.iter().any(|volume| volume["name"] == name);
@@ -127,6 +131,43 @@ fn is_sound(set: &Value, app: &str) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Merges a container into its list. Of Juju's own the mounts may be changed; others have a command of their own, and may come,
+/// change and go.
+fn merge_container(list: &mut Value, container: &Value) -> Result<(), String> {
+    let known = list.as_array_mut().into_iter().flatten();
+    let mut known = known.filter(|known| known["name"] == container["name"]);
+    match known.next().filter(|known| known["command"].is_null()) {
+        Some(of_juju) => {
+            only(Some(container), &["name", "volumeMounts"])?;
+            for mount in items(container.get("volumeMounts"))? {
+                only(Some(mount), &["mountPath", "name", "$patch"])?;
+                merge_item(&mut of_juju["volumeMounts"], "mountPath", mount)?;
+            }
+            Ok(())
+        }
+        None => {
+            let keys = [
+                "name",
+                "image",
+                "command",
+                "env",
+                "securityContext",
+                "volumeMounts",
+                "$patch",
+            ];
+            only(Some(container), &keys)?;
+            let is_whole = container["image"].is_string() && container["command"].is_array();
+            if container.get("$patch").is_none() && !is_whole {
+                return Err(format!(
+                    "there is no container {}, and it cannot be made without image and command",
+                    container["name"]
+                ));
+            }
+            merge_item(list, "name", container)
+        }
+    }
 }
 
 /// Merges an item into a list whose items are told apart by `key`.
@@ -163,7 +204,7 @@ fn only<'a>(value: impl Into<Option<&'a Value>>, keys: &[&str]) -> Result<&'a Ma
     let object = value.as_object().ok_or("there should be an object")?;
     match object.keys().find(|key| !keys.contains(&key.as_str())) {
         Some(key) => Err(format!(
-            "the stand-in lets what pods mount be patched only, not {key:?}"
+            "the stand-in lets what pods mount and added containers be patched only, not {key:?}"
         )),
         None => Ok(object),
     }
@@ -221,6 +262,40 @@ mod tests {
         assert_eq!(objects.outdated(), Vec::<String>::new());
     }
 
+    fn sidecar(mounts: Value) -> Value {
+        let container = json!({"name": "side", "image": "x:1", "command": ["/x"], "volumeMounts": mounts});
+        json!({"spec": {"template": {"spec": {"initContainers": [container], "containers": [container]}}}})
+    }
+
+    fn with_settings(mounts: Value) -> Value {
+        let mut change = sidecar(mounts);
+        change["spec"]["template"]["spec"]["volumes"] =
+            json!([{"name": "settings", "configMap": {"name": "side"}}]);
+        change
+    }
+
+    #[test]
+    fn containers_beside_those_of_juju_come_once_and_go() {
+        let mut objects = objects();
+        let before = objects.stateful_sets["radarr"].clone();
+        let settings = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "side"}, "data": {"a": "1"}});
+        objects.apply("configmaps", "side", &settings).unwrap();
+        let change = with_settings(json!([{"name": "settings", "mountPath": "/config"}]));
+        objects.patch_stateful_set("radarr", &change).unwrap();
+        assert_eq!(objects.outdated(), ["radarr/0"]);
+        let once = objects.stateful_sets["radarr"].clone();
+        objects.patch_stateful_set("radarr", &change).unwrap();
+        assert_eq!(objects.stateful_sets["radarr"], once);
+        let spec = &once["spec"]["template"]["spec"];
+        assert_eq!(spec["initContainers"][1]["name"], "side");
+        assert_eq!(spec["containers"][2]["name"], "side");
+        let gone = json!([{"name": "side", "$patch": "delete"}]);
+        let back = json!({"spec": {"template": {"spec": {"initContainers": gone, "containers": gone,
+            "volumes": [{"name": "settings", "$patch": "delete"}]}}}});
+        objects.patch_stateful_set("radarr", &back).unwrap();
+        assert_eq!(objects.stateful_sets["radarr"], before);
+    }
+
     #[test]
     fn what_it_was_not_told_of_is_refused_and_changes_nothing() {
         let mut objects = objects();
@@ -233,6 +308,9 @@ mod tests {
             json!({"spec": {"template": {"spec": {"hostNetwork": true}}}}),
             json!({"spec": {"template": {"spec": {"containers": [{"name": "radarr", "image": "x"}]}}}}),
             json!({"spec": {"template": {"spec": {"containers": [{"name": "other", "volumeMounts": []}]}}}}),
+            json!({"spec": {"template": {"spec": {"containers": [{"name": "radarr", "$patch": "delete"}]}}}}),
+            sidecar(json!([{"name": "none", "mountPath": "/config"}])),
+            with_settings(json!([])),
             mounted(mount.clone(), no_claim),
             mounted(mount, json!({"name": "other", "$patch": "delete"})),
         ] {

@@ -57,7 +57,7 @@ pub(crate) fn read(folder: &Path) -> Result<CharmFolder> {
         config: &config,
         actions: &actions,
     })
-    .map_err(|error| malformed(crate::error::causes(&error)))?;
+    .map_err(|error| malformed(format!("{:#}", anyhow::Error::new(error))))?;
     let containers: Containers = yaml::from_str(&metadata).map_err(|error| malformed(error.to_string()))?;
     let mounts = containers
         .containers

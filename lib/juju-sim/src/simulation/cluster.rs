@@ -37,6 +37,16 @@ impl Simulation {
         self.state.cluster.lock().claims.get(name).cloned()
     }
 
+    /// An object that a charm has applied, by kind as in a path: `configmaps`, `networkpolicies`.
+    pub fn applied(&self, kind: &str, name: &str) -> Option<Value> {
+        self.state.cluster.lock().applied(kind, name).cloned()
+    }
+
+    /// Deletes such an object as somebody else would; tells whether there was one.
+    pub fn delete_applied(&mut self, kind: &str, name: &str) -> bool {
+        self.state.cluster.lock().delete_applied(kind, name)
+    }
+
     /// The service accounts that carry an application's label, by name: its own, and one for each hook that read a secret.
     /// A backup that selects service accounts holds them all.
     pub fn service_accounts(&self, app: &str) -> Vec<String> {

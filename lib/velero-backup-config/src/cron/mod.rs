@@ -9,6 +9,7 @@
 //! * [`policy`] refuses what the parser takes and nobody wants: schedules that never fire, and ones that leave no time
 //!   between two backups.
 
+mod error;
 mod next;
 mod policy;
 mod syntax;
@@ -20,11 +21,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use error::CronError;
 pub use policy::SHORTEST_GAP_SECONDS;
-pub use syntax::CronError;
 use syntax::Timing;
-
-use crate::error::Error;
 
 /// Minutes of a day.
 const DAY_MINUTES: u16 = 24 * 60;
@@ -45,12 +44,9 @@ impl Schedule {
     /// * When two runs are less than ten minutes apart, by the clock; that a zone's change of clocks may bring two runs
     ///   closer in one night of the year is not counted.
     /// * When it names a time zone that the bundled time zone database does not hold.
-    ///
-    /// The error's field is `schedule`; see [`Error::for_field`].
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        let refused = |reason| Error::at("/spec/schedule", Some(text), reason);
-        let timing = syntax::parse_standard(text).map_err(|error| refused(error.into()))?;
-        policy::check(&timing).map_err(refused)?;
+    pub fn parse(text: &str) -> Result<Self, CronError> {
+        let timing = syntax::parse_standard(text)?;
+        policy::check(&timing)?;
         Ok(Self {
             text: text.to_owned(),
             timing,
@@ -102,9 +98,9 @@ impl fmt::Display for Schedule {
 }
 
 impl FromStr for Schedule {
-    type Err = Error;
+    type Err = CronError;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self, CronError> {
         Self::parse(text)
     }
 }

@@ -2,9 +2,9 @@
 
 use jiff::civil::Date;
 
+use super::error::CronError;
 use super::next::weekday;
 use super::syntax::{Clock, Timing};
-use crate::error::Reason;
 
 /// The shortest time between two runs that is taken, in seconds: ten minutes. A backup takes minutes, and each keeps its
 /// data for its whole retention.
@@ -19,18 +19,18 @@ const GAP_DAYS: usize = 28 * 365 + 7;
 const LONGEST_MONTHS: [i8; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 /// Judges by the clock, without regard to nights in which clocks change.
-pub(super) fn check(timing: &Timing) -> Result<(), Reason> {
+pub(super) fn check(timing: &Timing) -> Result<(), CronError> {
     let gap_seconds = match timing {
         Timing::Every { seconds } => seconds.unsigned_abs(),
         Timing::Clock(clock) => {
             if never_fires(clock) {
-                return Err(Reason::NeverFires);
+                return Err(CronError::NeverFires);
             }
             smallest_gap_minutes(clock).saturating_mul(60)
         }
     };
     if gap_seconds < SHORTEST_GAP_SECONDS {
-        Err(Reason::TooOften { gap_seconds })
+        Err(CronError::TooOften { gap_seconds })
     } else {
         Ok(())
     }

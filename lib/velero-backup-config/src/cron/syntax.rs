@@ -6,142 +6,11 @@
 
 use jiff::tz::TimeZone;
 
-use crate::duration::{DurationError, parse_go_duration};
-use crate::error::Reason;
+use super::error::CronError;
 
 /// The bit that says that a field is unrestricted. The values of all fields fit below it.
 const STAR: u64 = 1 << 63;
 const NANOSECONDS_PER_SECOND: i64 = 1_000_000_000;
-
-/// Why Velero's parser refuses a schedule.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CronError {
-    /// No text at all.
-    #[error("it is empty")]
-    Empty,
-    /// A time zone and nothing after it: Velero's parser crashes on this.
-    #[error("nothing follows the time zone")]
-    NothingAfterTimeZone,
-    /// A time zone name that cannot be one.
-    #[error("{0:?} is not the name of a time zone")]
-    BadTimeZone(String),
-    /// Other than five fields.
-    #[error("it has {}, and Velero takes five", fields(*.0))]
-    FieldCount(usize),
-    /// An `@` word that is not known.
-    #[error("Velero knows no descriptor {0:?}")]
-    UnknownDescriptor(String),
-    /// `@every` with something that is no Go duration.
-    #[error("the duration after @every cannot be used: {0}")]
-    EveryDuration(DurationError),
-    /// Neither a number nor a name of this field.
-    #[error("{text:?} is not a number or name that the {field} takes")]
-    NotANumber {
-        /// The field.
-        field: &'static str,
-        /// What is there.
-        text: String,
-    },
-    /// A number outside of the field's bounds.
-    #[error("{value} is outside of {min} to {max}, which the {field} takes")]
-    OutOfRange {
-        /// The field.
-        field: &'static str,
-        /// What is there.
-        value: u64,
-        /// The smallest that is taken.
-        min: u64,
-        /// The largest that is taken.
-        max: u64,
-    },
-    /// A range that ends before it begins.
-    #[error("the range {text:?} of the {field} ends before it begins")]
-    BackwardRange {
-        /// The field.
-        field: &'static str,
-        /// The range.
-        text: String,
-    },
-    /// A step of zero.
-    #[error("the step of {text:?} in the {field} is zero")]
-    ZeroStep {
-        /// The field.
-        field: &'static str,
-        /// The item with the step.
-        text: String,
-    },
-    /// More than one `-` or `/` in an item.
-    #[error("{text:?} in the {field} has too many {sign:?}")]
-    TooMany {
-        /// The field.
-        field: &'static str,
-        /// The item.
-        text: String,
-        /// `-` or `/`.
-        sign: char,
-    },
-}
-
-fn fields(count: usize) -> String {
-    match count {
-        0 => "no field".to_owned(),
-        1 => "one field".to_owned(),
-        count => format!("{count} fields"),
-    }
-}
-
-impl CronError {
-    pub(crate) fn hint(&self) -> String {
-        let text = match self {
-            Self::FieldCount(6) => {
-                "leave the field for seconds (or the year) out: minute, hour, day of month, month, day of week"
-            }
-            Self::OutOfRange {
-                field: "day of week",
-                value: 7,
-                ..
-            } => "write 0 or SUN for Sunday",
-            Self::NotANumber { text, .. } if text.contains(['L', 'W', '#']) => {
-                "Velero knows no L, W or #; write the days, for example \"0 3 1 * *\" for the first of the month"
-            }
-            Self::BackwardRange { .. } => {
-                "write the two parts of the range as a list, for example FRI,SAT,SUN,MON"
-            }
-            Self::UnknownDescriptor(_) => {
-                "write @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually or @every with a duration, in lower case"
-            }
-            Self::EveryDuration(error) => return error.hint(),
-            Self::BadTimeZone(_) | Self::NothingAfterTimeZone => {
-                "write the zone, one space and the schedule, for example \"TZ=Europe/Berlin 30 2 * * *\""
-            }
-            _ => {
-                "write minute, hour, day of month, month and day of week, for example \"30 2 * * *\", or \"@daily\""
-            }
-        };
-        text.to_owned()
-    }
-}
-
-/// Why a text is not taken: by Velero's parser, or because this crate does not know the zone.
-pub(super) enum SyntaxError {
-    Refused(CronError),
-    UnknownTimeZone(String),
-}
-
-impl From<CronError> for SyntaxError {
-    fn from(error: CronError) -> Self {
-        Self::Refused(error)
-    }
-}
-
-impl From<SyntaxError> for Reason {
-    fn from(error: SyntaxError) -> Self {
-        match error {
-            SyntaxError::Refused(error) => Self::Cron(error),
-            SyntaxError::UnknownTimeZone(name) => Self::UnknownTimeZone(name),
-        }
-    }
-}
 
 /// When a schedule fires.
 #[derive(Clone)]
@@ -279,25 +148,25 @@ const WEEKDAYS: Bounds = Bounds {
 };
 
 /// Reads a schedule as `ParseStandard` does.
-pub(super) fn parse_standard(text: &str) -> Result<Timing, SyntaxError> {
+pub(super) fn parse_standard(text: &str) -> Result<Timing, CronError> {
     if text.is_empty() {
-        return Err(CronError::Empty.into());
+        return Err(CronError::Empty);
     }
     let named_zone = text.strip_prefix("TZ=").or_else(|| text.strip_prefix("CRON_TZ="));
     let (zone, text) = match named_zone {
         // The name ends at the first space. A tab or another white space belongs to the name.
         Some(rest) => match rest.split_once(' ') {
             Some((name, schedule)) => (time_zone(name)?, schedule.trim()),
-            None => return Err(CronError::NothingAfterTimeZone.into()),
+            None => return Err(CronError::NothingAfterTimeZone),
         },
         None => (TimeZone::UTC, text),
     };
     if text.starts_with('@') {
-        return Ok(descriptor(text, zone)?);
+        return descriptor(text, zone);
     }
     let fields: Vec<&str> = text.split_whitespace().collect();
     let [minute, hour, day, month, weekday] = fields.as_slice() else {
-        return Err(CronError::FieldCount(fields.len()).into());
+        return Err(CronError::FieldCount(fields.len()));
     };
     Ok(Timing::clock(
         field(minute, &MINUTES)?,
@@ -310,18 +179,18 @@ pub(super) fn parse_standard(text: &str) -> Result<Timing, SyntaxError> {
 }
 
 /// The zone of a name, as Go's `time.LoadLocation` finds it on a system with a full time zone database.
-fn time_zone(name: &str) -> Result<TimeZone, SyntaxError> {
+fn time_zone(name: &str) -> Result<TimeZone, CronError> {
     // Go takes the empty name for UTC, and `Local` for the zone of Velero's container, which is UTC.
     if matches!(name, "" | "UTC" | "Local") {
         return Ok(TimeZone::UTC);
     }
     if name.contains("..") || name.starts_with(['/', '\\']) {
-        return Err(CronError::BadTimeZone(name.to_owned()).into());
+        return Err(CronError::BadTimeZone(name.to_owned()));
     }
     // The database is asked by name without regard to case; Go opens a file of exactly that name.
     match TimeZone::get(name) {
         Ok(zone) if zone.iana_name() == Some(name) && !zone.is_unknown() => Ok(zone),
-        _ => Err(SyntaxError::UnknownTimeZone(name.to_owned())),
+        _ => Err(CronError::UnknownTimeZone(name.to_owned())),
     }
 }
 
@@ -349,7 +218,7 @@ fn descriptor(text: &str, zone: TimeZone) -> Result<Timing, CronError> {
             let duration = text
                 .strip_prefix("@every ")
                 .ok_or_else(|| CronError::UnknownDescriptor(text.to_owned()))?;
-            let nanoseconds = parse_go_duration(duration).map_err(CronError::EveryDuration)?;
+            let nanoseconds = go_duration::parse(duration).map_err(CronError::EveryDuration)?;
             // Whole seconds, and at least one (`constantdelay.go`).
             return Ok(Timing::Every {
                 seconds: (nanoseconds / NANOSECONDS_PER_SECOND).max(1),

@@ -197,7 +197,7 @@ impl Bench<'_> {
         let task = self.task.clone();
         let none = Expected {
             says: &["there is no backup of", &name, &model],
-            hint: "backup-now",
+            hint: "make a backup",
             looks: false,
         };
         let none = self.refuses("no backup at all", &task, none).await?;
@@ -299,7 +299,7 @@ impl Bench<'_> {
         let task = self.named(&empty)?;
         let expected = Expected {
             says: &["cannot restore backup", &name, "holds no bytes"],
-            hint: "list-backups",
+            hint: "choose another backup",
             looks: false,
         };
         self.refuses("an empty backup", &task, expected).await?;
@@ -307,7 +307,7 @@ impl Bench<'_> {
         let task = self.task.clone();
         let expected = Expected {
             says: &["there is no good backup of radarr"],
-            hint: "backup-now",
+            hint: "make a backup",
             looks: false,
         };
         self.refuses("latest of an empty one alone", &task, expected)
@@ -332,7 +332,7 @@ impl Bench<'_> {
             let target = self.whose().to_string();
             let expected = Expected {
                 says: &["backup", &name, &owner, "not of", &target],
-                hint: "from-app and from-model",
+                hint: "say whose it is",
                 looks: false,
             };
             self.refuses(&format!("a backup {case}"), &task, expected).await?;

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use config_recovery::Error;
 use config_recovery::backups::Holds;
 use config_recovery::report::Silent;
 use config_recovery::scratch::{self, Scratch, ScratchSpec, Until};
-use config_recovery::{Error, error};
 use futures::FutureExt;
 use futures::future::try_join;
 use kube::api::{ListParams, Patch, PatchParams};
@@ -129,7 +129,7 @@ async fn stops(is: &BackedUp, story: &mut Story, when: &str, spec: &ScratchSpec,
         Err(_) => bail!("{when}: nothing was said within {} s", EARLY.as_secs()),
     };
     let hint = error.hint().unwrap_or_default();
-    let said = error::causes(&error);
+    let said = config_volume::causes(&error);
     ensure!(!matches!(error, Error::TimedOut { .. }), "{when}: {said}");
     ensure!(said.contains(word), "{when}: {word:?} should be in {said:?}");
     ensure!(!hint.is_empty(), "{when}: there is no hint with {said:?}");

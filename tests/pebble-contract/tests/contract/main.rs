@@ -1,10 +1,5 @@
 //! One source of tests for three Pebbles.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod backends;
 mod cases;

@@ -40,7 +40,7 @@ pub struct PebbleCall {
 }
 
 /// Operations that change nothing.
-const READING: [&str; 12] = [
+const READING: [&str; 13] = [
     "system_info",
     "plan",
     "services",
@@ -50,6 +50,7 @@ const READING: [&str; 12] = [
     "logs",
     "checks",
     "health",
+    "refresh_check",
     "read_file",
     "list_files",
     "notices",

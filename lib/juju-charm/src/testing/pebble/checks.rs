@@ -75,6 +75,25 @@ impl PebbleState {
         stopped
     }
 
+    /// Runs a check of the plan once; `None` if there is no such check. Only one that is active counts it.
+    pub(super) fn refresh_known_check(&mut self, name: &str) -> Option<Result<(), String>> {
+        let check = self.plan().checks.get(name).cloned()?;
+        let failed = self.failing_checks.contains(name);
+        if self.is_active(name)
+            && let Some(started) = self.checks.get_mut(name)
+        {
+            match failed {
+                true => started.failures += 1,
+                false => started.successes += 1,
+            }
+        }
+        Some(if failed {
+            Err(error_of(&check).to_owned())
+        } else {
+            Ok(())
+        })
+    }
+
     fn is_active(&self, name: &str) -> bool {
         self.checks.get(name).is_some_and(|check| check.change.is_some())
     }
@@ -143,12 +162,7 @@ impl PebbleState {
             let (status, successes) = (started.status.clone(), started.successes);
             match (status, self.failing_checks.contains(name)) {
                 (CheckStatus::Up, true) => {
-                    let error = match (&check.http, &check.tcp) {
-                        (Some(_), _) => "non-2xx status code 500",
-                        (None, Some(_)) => "connection refused",
-                        (None, None) => "exit status 1",
-                    };
-                    self.end_check_change(name, Some(error));
+                    self.end_check_change(name, Some(error_of(check)));
                     let change = self.begin_check("recover", name, check);
                     self.checks.insert(
                         name.clone(),
@@ -217,5 +231,14 @@ impl PebbleState {
         };
         let down = |info: &CheckInfo| info.status == CheckStatus::Down && counts(info);
         !self.check_infos().iter().any(down)
+    }
+}
+
+/// What a check that fails says.
+fn error_of(check: &Check) -> &'static str {
+    match (&check.http, &check.tcp) {
+        (Some(_), _) => "non-2xx status code 500",
+        (None, Some(_)) => "connection refused",
+        (None, None) => "exit status 1",
     }
 }

@@ -417,6 +417,15 @@ impl Pebble for FakePebble {
         })
     }
 
+    fn refresh_check(&self, name: &str) -> Result<std::result::Result<(), String>> {
+        self.operate("refresh_check", name.to_owned(), |state| {
+            state.refresh_known_check(name).ok_or_else(|| {
+                let message = format!("cannot find check with name {name:?}");
+                api(format!("refresh check {name}"), 404, message)
+            })
+        })
+    }
+
     fn health(&self, level: Option<CheckLevel>) -> Result<bool> {
         self.operate("health", "", |state| Ok(state.is_healthy(level)))
     }

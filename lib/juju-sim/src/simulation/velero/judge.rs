@@ -1,35 +1,31 @@
 //! What is wrong with a request that velero-operator takes without a word.
 
-use velero_backup_config::{Error, Retention, Schedule};
+use velero_backup_config::{Retention, Schedule};
 
 use super::mapping::WireSpec;
 
 /// Values that Velero cannot use, or that do not mean what they seem to: one sentence each.
 pub(super) fn bad_values(spec: &WireSpec) -> Vec<String> {
-    let ttl = spec.ttl.as_deref().map(Retention::parse).and_then(Result::err);
+    let ttl = spec.ttl.as_deref().and_then(|text| {
+        let error = Retention::parse(text).err()?;
+        let consequence = if error.is_stricter_than_velero() {
+            "Velero takes it"
+        } else {
+            "Velero cannot decode it, and one such object may stop it for all"
+        };
+        Some(format!("cannot use ttl {text:?}: {error}; {consequence}"))
+    });
     let schedule = spec.schedule.as_deref().filter(|text| !text.is_empty());
-    let schedule = schedule.map(Schedule::parse).and_then(Result::err);
-    [
-        (
-            ttl,
-            "Velero cannot decode it, and one such object may stop it for all",
-        ),
-        (
-            schedule,
-            "Velero would refuse it, and no backup would ever be made",
-        ),
-    ]
-    .into_iter()
-    .filter_map(|(error, consequence)| error.map(|error| sentence(&error, consequence)))
-    .collect()
-}
-
-fn sentence(error: &Error, consequence: &str) -> String {
-    if error.reason().is_stricter_than_velero() {
-        format!("{error}; Velero takes it")
-    } else {
-        format!("{error}; {consequence}")
-    }
+    let schedule = schedule.and_then(|text| {
+        let error = Schedule::parse(text).err()?;
+        let consequence = if error.is_stricter_than_velero() {
+            "Velero takes it"
+        } else {
+            "Velero would refuse it, and no backup would ever be made"
+        };
+        Some(format!("cannot use schedule {text:?}: {error}; {consequence}"))
+    });
+    ttl.into_iter().chain(schedule).collect()
 }
 
 #[cfg(test)]

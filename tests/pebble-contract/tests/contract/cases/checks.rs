@@ -13,6 +13,7 @@ cases![
     tcp_goes_down,
     exec_goes_down,
     start_and_stop,
+    one_is_run_at_once,
     health_by_level,
     unknown_ones_are_refused,
     a_failure_ends_its_change_and_begins_another,
@@ -150,6 +151,46 @@ checks:
     pebble.replan().unwrap();
     wait_for(pebble, "on", CheckStatus::Up);
     wait_for(pebble, "off", CheckStatus::Inactive);
+}
+
+/// One that is stopped is only tried. One that is started counts: that it passed is known before its time has come.
+fn one_is_run_at_once(backend: &dyn Backend) {
+    let pebble = backend.pebble();
+    let checks = layer(
+        "
+checks:
+  good: {override: replace, startup: disabled, period: 1h, exec: {command: 'true'}}
+  bad: {override: replace, startup: disabled, period: 1h, exec: {command: 'false'}}
+",
+    );
+    backend.tell(Fact::CheckFails {
+        check: "bad",
+        fails: true,
+    });
+    pebble.add_layer("checks", &checks, false).unwrap();
+    assert_eq!(pebble.refresh_check("good").unwrap(), Ok(()));
+    let reason = pebble.refresh_check("bad").unwrap().unwrap_err();
+    assert!(reason.contains("exit status 1"), "{reason}");
+    for info in pebble.checks().unwrap() {
+        let counted = (info.status.clone(), info.successes, info.failures);
+        assert_eq!(counted, (CheckStatus::Inactive, 0, 0), "{info:?}");
+    }
+    pebble.start_checks(&["good"]).unwrap();
+    assert_eq!(pebble.checks().unwrap()[1].successes, 0);
+    assert_eq!(pebble.refresh_check("good").unwrap(), Ok(()));
+    assert_eq!(pebble.checks().unwrap()[1].successes, 1);
+    // As many failures as it takes are down at once, and nobody has to wait for its time.
+    pebble.start_checks(&["bad"]).unwrap();
+    for _ in 0..3 {
+        assert!(pebble.refresh_check("bad").unwrap().is_err());
+    }
+    wait_for(pebble, "bad", CheckStatus::Down);
+    // Started anew it has passed nothing.
+    pebble.stop_checks(&["good"]).unwrap();
+    pebble.start_checks(&["good"]).unwrap();
+    assert_eq!(pebble.checks().unwrap()[1].successes, 0);
+    let (status, message) = refusal(pebble.refresh_check("nobody"));
+    assert_eq!((status, message.contains("nobody")), (404, true), "{message}");
 }
 
 fn health_by_level(backend: &dyn Backend) {

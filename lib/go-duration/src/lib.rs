@@ -1,13 +1,10 @@
-//! Durations as Go reads them, and how long a backup is kept.
+//! Durations as Go reads and writes them: the text form of `time.Duration`.
 //!
-//! Velero decodes `ttl` with Go's `time.ParseDuration` (`apimachinery/pkg/apis/meta/v1/duration.go`), so that is the judge:
-//! `720h`, `1h30m`, `1.5h`, `.5h` and `-1h` are durations, `30d`, `720` and ` 720h` are not. A text that Go refuses does
-//! more harm than its own backup: Velero cannot decode the object that holds it.
+//! Velero, Juju and Pebble read durations with Go's `time.ParseDuration` (Velero a `ttl` by
+//! `apimachinery/pkg/apis/meta/v1/duration.go`), so that is the judge: `720h`, `1h30m`, `1.5h`, `.5h` and `-1h` are
+//! durations, `30d`, `720` and ` 720h` are not. A table made by Go holds this crate to it (`tests/data`).
 
-use std::fmt;
-use std::str::FromStr;
-
-use crate::error::{Error, Reason};
+use std::time::Duration;
 
 const NANOSECOND: u64 = 1;
 const MICROSECOND: u64 = 1_000 * NANOSECOND;
@@ -40,7 +37,8 @@ pub enum DurationError {
 }
 
 impl DurationError {
-    pub(crate) fn hint(&self) -> String {
+    /// What would be right, as a sentence for the person who set the value.
+    pub fn hint(&self) -> String {
         match self {
             Self::UnknownUnit(unit) if matches!(unit.as_str(), "d" | "D" | "day" | "days") => {
                 "write days in hours: 24h for one day, 720h for 30 days".to_owned()
@@ -57,11 +55,11 @@ impl DurationError {
     }
 }
 
-/// Reads a duration as Go's `time.ParseDuration` does, to the nanosecond, its overflow rules included.
+/// Reads a duration as Go's `time.ParseDuration` does: signed nanoseconds, its overflow rules included.
 ///
 /// # Errors
 /// [`DurationError`] exactly when Go returns an error.
-pub fn parse_go_duration(text: &str) -> Result<i64, DurationError> {
+pub fn parse(text: &str) -> Result<i64, DurationError> {
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(unsigned) => (true, unsigned),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -176,55 +174,66 @@ fn unit(text: &str) -> Result<u64, DurationError> {
     }
 }
 
-/// How long a backup is kept: a Go duration above zero, with the text that it was given as.
-///
-/// The text is what goes over the wire: `720h` and `720h0m0s` are the same time and different bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Retention {
-    text: String,
-    nanoseconds: u64,
+/// Writes a duration as Go's `Duration.String` does: `1m30s`, `1.5s`, `500ms`, `0s`.
+pub fn format(duration: Duration) -> String {
+    let nanos = duration.as_nanos();
+    if nanos == 0 {
+        return "0s".to_owned();
+    }
+    if nanos < u128::from(SECOND) {
+        let (unit, size) = match nanos {
+            1..1_000 => ("ns", 1),
+            1_000..1_000_000 => ("µs", 1_000),
+            _ => ("ms", 1_000_000),
+        };
+        return format!("{}{unit}", decimal(nanos, size));
+    }
+    let minutes = nanos / u128::from(MINUTE);
+    let seconds = decimal(nanos % u128::from(MINUTE), u128::from(SECOND));
+    match (minutes / 60, minutes % 60) {
+        (0, 0) => format!("{seconds}s"),
+        (0, minutes) => format!("{minutes}m{seconds}s"),
+        (hours, minutes) => format!("{hours}h{minutes}m{seconds}s"),
+    }
 }
 
-impl Retention {
-    /// Reads a retention such as `720h`.
-    ///
-    /// # Errors
-    /// When Go would refuse the text, and when the time is zero (Velero replaces it by its default) or negative
-    /// (Velero deletes the backup as soon as it is made). The error's field is `ttl`; see [`Error::for_field`].
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        let refused = |reason| Error::at("/spec/ttl", Some(text), reason);
-        let signed = parse_go_duration(text).map_err(|error| refused(Reason::Duration(error)))?;
-        match u64::try_from(signed) {
-            Ok(0) => Err(refused(Reason::ZeroRetention)),
-            Ok(nanoseconds) => Ok(Self {
-                text: text.to_owned(),
-                nanoseconds,
-            }),
-            Err(_) => Err(refused(Reason::NegativeRetention)),
+fn decimal(value: u128, unit: u128) -> String {
+    let (whole, fraction) = (value / unit, value % unit);
+    if fraction == 0 {
+        return whole.to_string();
+    }
+    let width = unit.ilog10() as usize;
+    let digits = format!("{fraction:0width$}");
+    format!("{whole}.{}", digits.trim_end_matches('0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back_and_is_what_go_writes() {
+        let cases: [(&str, i64, &str); 14] = [
+            ("0", 0, "0s"),
+            ("5s", 5_000_000_000, "5s"),
+            ("+5s", 5_000_000_000, "5s"),
+            ("500ms", 500_000_000, "500ms"),
+            ("0.5s", 500_000_000, "500ms"),
+            (".5s", 500_000_000, "500ms"),
+            ("5.s", 5_000_000_000, "5s"),
+            ("90s", 90_000_000_000, "1m30s"),
+            ("1h", 3_600_000_000_000, "1h0m0s"),
+            ("1h0m1.5s", 3_601_500_000_000, "1h0m1.5s"),
+            ("1500us", 1_500_000, "1.5ms"),
+            ("1µs2ns", 1_002, "1.002µs"),
+            ("720h0m0s", 2_592_000_000_000_000, "720h0m0s"),
+            ("2562047h47m16.854775807s", i64::MAX, "2562047h47m16.854775807s"),
+        ];
+        for (text, nanoseconds, written) in cases {
+            assert_eq!(parse(text), Ok(nanoseconds), "{text}");
+            let duration = Duration::from_nanos(nanoseconds.unsigned_abs());
+            assert_eq!(format(duration), written, "{text}");
+            assert_eq!(parse(written), Ok(nanoseconds), "{text}");
         }
-    }
-
-    /// The text that it was read from.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The time.
-    pub fn duration(&self) -> std::time::Duration {
-        std::time::Duration::from_nanos(self.nanoseconds)
-    }
-}
-
-impl fmt::Display for Retention {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.text)
-    }
-}
-
-impl FromStr for Retention {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        Self::parse(text)
     }
 }

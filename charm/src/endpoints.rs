@@ -1,0 +1,120 @@
+//! The charm's endpoints, an entry each: what the packed `metadata.yaml` says of one, and which apps have it.
+//!
+//! What goes over a relation is in the module that its entry names.
+
+use serde_json::{Value, json};
+
+use crate::profile::AppProfile;
+
+/// Which side of a relation the charm is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Between the units of the application.
+    Peers,
+    /// The charm offers it.
+    Provides,
+    /// The charm uses what another application offers.
+    Requires,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Peers, Self::Provides, Self::Requires];
+
+    /// Its key in `metadata.yaml`.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Peers => "peers",
+            Self::Provides => "provides",
+            Self::Requires => "requires",
+        }
+    }
+}
+
+/// One endpoint.
+#[derive(Debug, Clone, Copy)]
+pub struct Endpoint {
+    /// Its name, as in `juju integrate APP:NAME`.
+    pub name: &'static str,
+    /// The interface that the other side has to have too.
+    pub interface: &'static str,
+    /// Which side it is.
+    pub role: Role,
+    /// What `juju info` shows; empty for the peer relation, which nobody relates.
+    pub description: &'static str,
+    /// Whether the app has it.
+    has_it: fn(&AppProfile) -> bool,
+}
+
+macro_rules! endpoints {
+    ($($(#[$about:meta])* $endpoint:ident = { $($field:ident: $content:expr,)* };)*) => {
+        $(
+            $(#[$about])*
+            pub const $endpoint: Endpoint = Endpoint { $($field: $content,)* };
+        )*
+        const ALL: &[Endpoint] = &[$($endpoint),*];
+    };
+}
+
+endpoints! {
+    /// The units of the application, of which one has the data: [`crate::data_unit`].
+    PEERS = {
+        name: "peers",
+        interface: "media_app_peers",
+        role: Role::Peers,
+        description: "",
+        has_it: AppProfile::has_one_writer,
+    };
+    /// velero-operator, which is asked for backups: [`crate::backup`].
+    BACKUP = {
+        name: "velero-backup-config",
+        interface: "velero_backup_config",
+        role: Role::Provides,
+        description: "Asks velero-operator to back up the config volume",
+        has_it: AppProfile::is_backed_up,
+    };
+    /// The claim with the media: [`crate::media`].
+    MEDIA_STORAGE = {
+        name: "media-storage",
+        interface: "media-storage",
+        role: Role::Requires,
+        description: "The claim that holds the media, and whom its files belong to",
+        has_it: |profile| profile.media,
+    };
+    /// The way in from outside the cluster: [`crate::ingress`].
+    INGRESS = {
+        name: "ingress",
+        interface: "ingress",
+        role: Role::Requires,
+        description: "A URL for people outside the cluster",
+        has_it: |profile| profile.ingress,
+    };
+    /// The gateway through which the app hides its address: [`crate::vpn`].
+    VPN_GATEWAY = {
+        name: "vpn-gateway",
+        interface: "vpn-gateway",
+        role: Role::Requires,
+        description: "A VPN gateway that hides the address that the app downloads from",
+        has_it: |profile| profile.vpn,
+    };
+}
+
+impl Endpoint {
+    /// Its entry in `metadata.yaml`.
+    pub fn declaration(&self) -> Value {
+        match self.role {
+            Role::Peers => json!({ "interface": self.interface }),
+            Role::Provides | Role::Requires => json!({
+                "interface": self.interface,
+                "limit": 1,
+                "optional": true,
+                "description": self.description,
+            }),
+        }
+    }
+}
+
+/// Those of an app.
+pub fn of(profile: &AppProfile) -> impl Iterator<Item = &'static Endpoint> {
+    ALL.iter().filter(move |endpoint| (endpoint.has_it)(profile))
+}

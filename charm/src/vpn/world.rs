@@ -1,0 +1,69 @@
+//! Reads the relation and the objects for gather, and makes the changes for apply.
+
+use juju_charm::Juju;
+
+use super::route::RouteChange;
+use super::{ENDPOINT, Found, OwnBag, Vpn, VpnFacts, objects};
+use crate::CharmError;
+use crate::kubernetes::{Cluster, ClusterError, ObjectKind};
+
+/// Reads the relation, and the objects where something follows from them.
+///
+/// # Errors
+/// When a hook tool fails.
+pub fn look(juju: &Juju, cluster: &dyn Cluster, leader: bool) -> Result<VpnFacts, CharmError> {
+    let app = juju.context().app();
+    let Some(id) = juju.relations(ENDPOINT)?.into_iter().next() else {
+        return Ok(VpnFacts {
+            vpn: Vpn::NotRelated,
+            own: None,
+            // Only the leader takes away what an earlier relation has left.
+            objects: leader.then(|| found(cluster, app)),
+        });
+    };
+    let vpn = match juju.remote_app(&id)? {
+        Some(remote) => Vpn::from_bag(&juju.app_data(&id, &remote)?),
+        None => Vpn::Waiting,
+    };
+    let own = if leader {
+        Some(OwnBag {
+            bag: juju.own_app_data(&id)?,
+            relation_id: id.to_string(),
+        })
+    } else {
+        None
+    };
+    let is_connected = matches!(&vpn, Vpn::Provided(gateway) if gateway.is_connected);
+    Ok(VpnFacts {
+        vpn,
+        own,
+        objects: is_connected.then(|| found(cluster, app)),
+    })
+}
+
+fn found(cluster: &dyn Cluster, app: &str) -> Result<Found, ClusterError> {
+    Ok(Found {
+        config_map: cluster.object(ObjectKind::ConfigMap, &objects::config_map_name(app))?,
+        kill_switch: cluster.object(ObjectKind::NetworkPolicy, &objects::kill_switch_name(app))?,
+    })
+}
+
+/// Changes the route. What the pods need comes first, and the pods last: this one ends of it.
+///
+/// # Errors
+/// What could not be changed. What comes after it was not tried.
+pub fn change(cluster: &dyn Cluster, app: &str, change: &RouteChange) -> Result<(), ClusterError> {
+    // No `..`: a new part does not compile until it is done.
+    let RouteChange { apply, delete, pods } = change;
+    for object in apply {
+        cluster.apply_object(object)?;
+    }
+    for (kind, name) in delete {
+        cluster.delete_object(*kind, name)?;
+    }
+    match pods {
+        // The pods of an application are of the StatefulSet of its name.
+        Some(template) => cluster.change_pods(app, template),
+        None => Ok(()),
+    }
+}

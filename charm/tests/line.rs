@@ -1,0 +1,173 @@
+//! The line of a dispatch, held by its source: which modules talk to the world, and who calls which step.
+#![cfg(test)]
+
+use std::path::{Path, PathBuf};
+
+/// The modules that talk to Juju, Pebble, the cluster, the disk or the clock, with what for. All others are functions of what
+/// they are given.
+const WORLD: [(&str, &str); 25] = [
+    ("main.rs", "makes the Env"),
+    ("lib.rs", "hands the event on"),
+    ("env.rs", "is the world"),
+    ("steps/mod.rs", "is the line"),
+    ("steps/gather.rs", "step 1: reads"),
+    (
+        "steps/prepare_volume/mod.rs",
+        "step 2: reads again what it has changed",
+    ),
+    (
+        "steps/prepare_volume/cut_off.rs",
+        "step 2: ends a restore that was cut off",
+    ),
+    (
+        "steps/prepare_volume/on_deploy.rs",
+        "step 2: restores before the first start",
+    ),
+    ("steps/apply.rs", "step 6: changes"),
+    (
+        "steps/start_restored.rs",
+        "the part of the line that a restore needs",
+    ),
+    ("steps/leave.rs", "the line of a unit that goes"),
+    ("actions/", "read, tell and do what a person asks for"),
+    ("recovery/mod.rs", "names what is asked of the engine"),
+    ("recovery/kube.rs", "is the engine"),
+    ("recovery/health.rs", "waits for the app"),
+    ("recovery/standing.rs", "reads for gather"),
+    ("recovery/progress.rs", "measures the time"),
+    ("recovery/examine.rs", "looks at a restored volume"),
+    ("kubernetes/mod.rs", "names what is asked of the cluster"),
+    ("kubernetes/client.rs", "is the cluster"),
+    ("backup/facts.rs", "reads for gather"),
+    ("media/claim.rs", "reads for gather, changes for apply"),
+    ("vpn/world.rs", "reads for gather, changes for apply"),
+    ("remembered.rs", "is kept by Juju and on the disk"),
+    ("names.rs", "takes the unit's name from Juju"),
+];
+
+/// The same for the disk alone.
+const DISK: [(&str, &str); 7] = [
+    ("credentials_seen.rs", "is a file of the unit's"),
+    ("unit_file.rs", "is a file of the unit's"),
+    ("metadata.rs", "reads the charm's own file for gather"),
+    ("packaging.rs", "writes a charm's folder"),
+    ("volume.rs", "reads for gather"),
+    ("profile/read.rs", "reads the app file"),
+    ("backup/hooks.rs", "is run by Velero, outside of any dispatch"),
+];
+
+/// By what a module that talks to the world is known.
+const SIGNS: [&str; 18] = [
+    "Env<",
+    "Env {",
+    "&Juju",
+    ".juju",
+    "juju: Juju",
+    "hook_tools",
+    "dyn Pebble",
+    "dyn Cluster",
+    "dyn Recovery",
+    "KubeCluster",
+    "std::fs",
+    "unix::fs",
+    "std::env",
+    "unit_file::",
+    "config_volume::p",
+    "Swap::",
+    "Timestamp::now",
+    "Instant::now",
+];
+
+/// Who may call a step. A step calls none that comes after it, and none calls the line.
+const CALLERS: [(&str, &[&str]); 6] = [
+    (
+        "gather(env, ",
+        &[
+            "steps/mod.rs",
+            "steps/prepare_volume/mod.rs",
+            "steps/start_restored.rs",
+            "actions/mod.rs",
+        ],
+    ),
+    ("prepare_volume(env, ", &["steps/mod.rs"]),
+    ("plan::plan(", &["steps/mod.rs"]),
+    ("apply::apply(", &["steps/mod.rs", "steps/start_restored.rs"]),
+    ("apply::tell(", &["steps/mod.rs"]),
+    (
+        "steps::run(",
+        &[
+            "lib.rs",
+            "actions/restore.rs",
+            "actions/rotate.rs",
+            "actions/start_empty.rs",
+        ],
+    ),
+];
+
+/// The modules of the charm without their tests and comments, by path.
+fn modules() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+            if name.ends_with("tests.rs") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let text = text.split("#[cfg(test)]").next().unwrap();
+            let code: Vec<&str> = text
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+                .collect();
+            found.push((name, code.join("\n")));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn only_the_named_modules_talk_to_the_world() {
+    let modules = modules();
+    assert!(modules.len() > 50, "{}", modules.len());
+    let named: Vec<&str> = WORLD.iter().chain(&DISK).map(|(name, _)| *name).collect();
+    let mut wrong = Vec::new();
+    for (name, code) in &modules {
+        let signs: Vec<&str> = SIGNS.into_iter().filter(|sign| code.contains(sign)).collect();
+        if signs.is_empty() == named.contains(&name.as_str()) && !name.starts_with("actions/") {
+            wrong.push(format!("{name}: {signs:?}"));
+        }
+    }
+    assert_eq!(
+        wrong, [""; 0],
+        "what a module needs of the world is read by gather and changed by apply; the tables in this test name the exceptions"
+    );
+    for name in named {
+        assert!(
+            modules.iter().any(|(module, _)| module.starts_with(name)),
+            "there is no {name}"
+        );
+    }
+}
+
+#[test]
+fn a_step_is_called_by_the_line_alone() {
+    let modules = modules();
+    for (call, callers) in CALLERS {
+        let found: Vec<&str> = modules
+            .iter()
+            .filter(|(_, code)| code.contains(call))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let mut expected = callers.to_vec();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{call}");
+    }
+}
