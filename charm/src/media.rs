@@ -144,6 +144,24 @@ pub enum Mounting {
     Impossible(Problem),
 }
 
+/// Where `container` sees the media: empty without the relation, `None` as long as that is not known. What is written there before they
+/// are mounted would be lost with the pod.
+pub fn mounted_at<'a>(
+    container: &str,
+    media: &'a Media,
+    pod: Option<&Result<Pod, ClusterError>>,
+) -> Option<&'a str> {
+    match media {
+        Media::NotRelated => Some(""),
+        Media::Provided(media) => {
+            let mounts = pod?.as_ref().ok()?.mounts.get(container)?;
+            let volume = mounts.get(&media.mount_path)?;
+            (volume == VOLUME).then_some(media.mount_path.as_str())
+        }
+        Media::NotRead | Media::Waiting | Media::Faulty(_) => None,
+    }
+}
+
 /// Compares what `container` of the pod mounts with what the relation says.
 pub fn decide(container: &str, media: &Media, pod: Option<&Result<Pod, ClusterError>>) -> Mounting {
     let wanted = match media {

@@ -36,6 +36,8 @@ pub enum Place {
     Model,
     /// Host that the ingress serves the app at; empty without one.
     IngressHost,
+    /// Where the media are mounted in the workload container; empty without the relation.
+    Media,
     /// The API key.
     ApiKey,
     /// Name of the login.
@@ -61,6 +63,8 @@ pub struct Values<'a> {
     pub model: &'a str,
     /// See [`Place::IngressHost`].
     pub ingress_host: &'a str,
+    /// See [`Place::Media`]; `None` as long as it is not known, or the media are not mounted yet.
+    pub media: Option<&'a str>,
     /// The credentials, once there are some.
     pub credentials: Option<&'a Credentials>,
     /// The app's options, judged.
@@ -72,7 +76,7 @@ pub struct Values<'a> {
 pub enum TemplateError {
     /// A placeholder that the charm does not know.
     #[error(
-        "unknown placeholder ${{{0}}}: use ${{port}}, ${{url-base}}, ${{app}}, ${{model}}, ${{ingress-host}}, ${{api-key}}, ${{username}}, ${{password}}, ${{password-hash}} or ${{option:NAME}}"
+        "unknown placeholder ${{{0}}}: use ${{port}}, ${{url-base}}, ${{app}}, ${{model}}, ${{ingress-host}}, ${{media}}, ${{api-key}}, ${{username}}, ${{password}}, ${{password-hash}} or ${{option:NAME}}"
     )]
     Unknown(String),
     /// `${` without `}`.
@@ -88,6 +92,7 @@ impl Place {
             "app" => Self::App,
             "model" => Self::Model,
             "ingress-host" => Self::IngressHost,
+            "media" => Self::Media,
             "api-key" => Self::ApiKey,
             "username" => Self::Username,
             "password" => Self::Password,
@@ -104,6 +109,7 @@ impl Place {
             Self::App => "app".into(),
             Self::Model => "model".into(),
             Self::IngressHost => "ingress-host".into(),
+            Self::Media => "media".into(),
             Self::ApiKey => "api-key".into(),
             Self::Username => "username".into(),
             Self::Password => "password".into(),
@@ -128,6 +134,7 @@ impl Place {
             Self::App => values.app.into(),
             Self::Model => values.model.into(),
             Self::IngressHost => values.ingress_host.into(),
+            Self::Media => values.media?.into(),
             Self::ApiKey | Self::Username | Self::Password | Self::PasswordHash => {
                 values.credentials?.expose(&self.name())?.into()
             }
@@ -212,9 +219,13 @@ impl Template {
             .collect()
     }
 
-    /// The text with `values` filled in. `None` when the template is one place that has nothing to say: then what the app
-    /// or the user has there stays.
+    /// The text with `values` filled in. `None` when the template is one place that has nothing to say, or a folder of the media
+    /// while it is not known where they are or which folder it is: then what the app or the user has there stays.
     pub fn render(&self, values: Values<'_>) -> Option<String> {
+        let is_folder = self.places().any(|place| *place == Place::Media);
+        if is_folder && self.places().any(|place| place.value(values).is_none()) {
+            return None;
+        }
         if let [Piece::Place { place, default }] = self.pieces.as_slice()
             && default.is_empty()
         {
@@ -251,7 +262,7 @@ impl JsonSchema for Template {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "description": "Text in which these are filled in: ${port}, ${url-base}, ${app}, ${model}, ${ingress-host}, ${api-key}, ${username}, ${password}, ${password-hash}, ${option:NAME}. ${NAME:-TEXT} is TEXT when the value is empty.",
+            "description": "Text in which these are filled in: ${port}, ${url-base}, ${app}, ${model}, ${ingress-host}, ${media}, ${api-key}, ${username}, ${password}, ${password-hash}, ${option:NAME}. ${NAME:-TEXT} is TEXT when the value is empty.",
         })
     }
 }
@@ -261,6 +272,10 @@ mod tests {
     use super::*;
 
     fn render(template: &str) -> Option<String> {
+        render_with(template, Some(""))
+    }
+
+    fn render_with(template: &str, media: Option<&str>) -> Option<String> {
         let options = BTreeMap::from([
             ("level".to_owned(), "debug".to_owned()),
             ("empty".to_owned(), String::new()),
@@ -271,10 +286,23 @@ mod tests {
             app: "films",
             model: "home",
             ingress_host: "",
+            media,
             credentials: None,
             options: &options,
         };
         Template::parse(template).unwrap().render(values)
+    }
+
+    #[test]
+    fn a_folder_of_the_media_is_left_alone_until_it_is_known_where_they_are() {
+        let folder = "${media:-/config}/${option:level}";
+        assert_eq!(render_with(folder, Some("/data")).as_deref(), Some("/data/debug"));
+        assert_eq!(render_with(folder, Some("")).as_deref(), Some("/config/debug"));
+        assert_eq!(render_with(folder, None), None);
+        assert_eq!(
+            render_with("${media:-/config}/${option:empty}", Some("/data")),
+            None
+        );
     }
 
     #[test]

@@ -11,11 +11,14 @@ use common::{applied, apps, fresh, kept, own_file, running, with_everything, wit
 use workload_charm::config_file::{self, Edit, Value, Wanted};
 use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers, Report};
 use workload_charm::facts::{Container, Facts, Storage};
+use workload_charm::kubernetes::PodVolume;
+use workload_charm::media::{Media, MediaStorage, VOLUME};
 use workload_charm::options::{RawOptions, TIMEZONE, UNSAFE_MODE};
-use workload_charm::profile::{AppProfile, OptionValue};
+use workload_charm::profile::{AppProfile, OptionValue, Setting};
 use workload_charm::steps::plan::{OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
 use workload_charm::steps::prepare_volume::Situation;
 use workload_charm::steps::{planned, status};
+use workload_charm::template::Place;
 use workload_charm::vpn::route::RouteChange;
 use workload_charm::vpn::{Found, OwnBag, Vpn, VpnFacts, objects};
 
@@ -80,6 +83,22 @@ fn every_app_in_every_situation() {
                 ),
             ]);
         }
+        if follows_media(&profile) {
+            situations.extend([
+                (
+                    "the media are mounted",
+                    with_media(fresh(&profile), &profile, true),
+                ),
+                (
+                    "the media are related and not mounted yet",
+                    with_media(settled(&profile), &profile, false),
+                ),
+                (
+                    "the relation to the media is gone, while it runs",
+                    media_gone(&profile),
+                ),
+            ]);
+        }
         if let Some(facts) = database_elsewhere(&profile) {
             situations.push(("its config file names a database outside of the volume", facts));
         }
@@ -101,12 +120,55 @@ fn configured(profile: &AppProfile) -> Facts {
     }
 }
 
+/// Whether the config file says where the media are.
+fn follows_media(profile: &AppProfile) -> bool {
+    let file = profile.config_file.as_ref();
+    let settings = file.map(|file| file.values.flat()).unwrap_or_default();
+    settings.iter().any(|(_, setting)| match setting {
+        Setting::Text(template) => template.places().any(|place| *place == Place::Media),
+        Setting::List(_) | Setting::Section(_) => false,
+    })
+}
+
+fn with_media(facts: Facts, profile: &AppProfile, mounted: bool) -> Facts {
+    let media = Media::Provided(MediaStorage {
+        claim: "media".to_owned(),
+        mount_path: "/data".to_owned(),
+        user: profile.workload.user.unwrap(),
+    });
+    let mut pod = facts.pod.unwrap().unwrap();
+    if mounted {
+        let claim = PodVolume::Claim("media".to_owned());
+        pod.volumes.insert(VOLUME.to_owned(), claim);
+        let mounts = pod.mounts.entry(profile.name.clone()).or_default();
+        mounts.insert("/data".to_owned(), VOLUME.to_owned());
+    }
+    Facts {
+        media,
+        pod: Some(Ok(pod)),
+        ..facts
+    }
+}
+
+fn media_gone(profile: &AppProfile) -> Facts {
+    settled_after(profile, with_media(fresh(profile), profile, true))
+}
+
 /// The leader of an app that has run for a while.
 fn settled(profile: &AppProfile) -> Facts {
-    let first = fresh(profile);
+    settled_after(profile, fresh(profile))
+}
+
+/// The same, when it wrote its file as these facts made it.
+fn settled_after(profile: &AppProfile, then: Facts) -> Facts {
     let credentials = kept(profile);
+    let then = Facts {
+        credentials: credentials.clone(),
+        ..then
+    };
+    let first = fresh(profile);
     let first = Facts { credentials, ..first };
-    let (.., plan) = planned(profile, &first, Situation::Dispatch);
+    let (.., plan) = planned(profile, &then, Situation::Dispatch);
     let WorkloadPlan::Run(_, run) = plan.workload else {
         panic!("{} does not start", profile.name);
     };

@@ -34,6 +34,7 @@ const VOLUMES: [(&str, &[&str], &[&str]); 7] = [
         &[
             "qBittorrent/downloads/film.mkv",
             "qBittorrent/downloads/temp/film.mkv.!qB",
+            "torrents/film.mkv",
         ],
     ),
     (
@@ -43,7 +44,11 @@ const VOLUMES: [(&str, &[&str], &[&str]); 7] = [
             "admin/queue10.sab",
             "Downloads/incomplete/film/__ADMIN__/film.nzb.gz",
         ],
-        &["Downloads/complete/film.mkv", "logs/sabnzbd.log"],
+        &[
+            "Downloads/complete/film.mkv",
+            "usenet/complete/film.mkv",
+            "logs/sabnzbd.log",
+        ],
     ),
     (
         "jellyfin",

@@ -328,6 +328,7 @@ fn places(profile: &AppProfile, field: &str, template: &Template) -> Checked {
             Place::Port | Place::App | Place::Model => true,
             Place::UrlBase => profile.url_base,
             Place::IngressHost => profile.ingress,
+            Place::Media => profile.media,
             Place::ApiKey => matches!(profile.credentials, Some(ApiKey {})),
             Place::Username | Place::Password | Place::PasswordHash => {
                 matches!(profile.credentials, Some(Login { .. }))

@@ -10,6 +10,7 @@ use crate::config_file::{self, Edit, Value, Wanted};
 use crate::credentials::Credentials;
 use crate::facts::{Container, Facts, FileFacts, Health, ReadyContainer, Storage};
 use crate::ingress::{self, IngressUrl};
+use crate::media;
 use crate::names::check_name;
 use crate::profile::{AppProfile, ConfigFile, Setting, Settings, User};
 use crate::steps::prepare_volume::may_be_seen;
@@ -153,6 +154,7 @@ pub(super) fn values<'a>(
         app: &facts.app,
         model: &facts.model,
         ingress_host: settings.ingress.as_ref().map_or("", IngressUrl::host),
+        media: media::mounted_at(&profile.name, &facts.media, facts.pod.as_ref()),
         credentials,
         options: &settings.options,
     }
