@@ -370,12 +370,8 @@ fn the_method_that_was_asked_for_stays_while_nothing_better_is_known() {
         };
         volume.source = Seen::Unknown(ClusterError::unreachable("read its volume", "no route"));
         volume.snapshot_drivers = Seen::Known(Vec::new());
-        let backup = planned(&profile, &facts, Situation::Dispatch)
-            .1
-            .backup
-            .unwrap()
-            .unwrap();
-        backup.decision.method
+        let decision = planned(&profile, &facts, Situation::Dispatch).1.decision.unwrap();
+        decision.method
     };
     assert_eq!(asked_before("snapshot"), Method::Snapshot);
     assert_eq!(asked_before("filesystem"), Method::Filesystem);

@@ -360,8 +360,8 @@ fn retention_too_short(known: Known<'_>) -> Option<Status> {
 /// Why a backup would not hold the bytes. The workload runs all the same.
 fn backups_held_up(known: Known<'_>) -> Option<Status> {
     let facts = known.facts;
-    let backup = backup(known)?;
-    if let (Some(problem), true) = (&backup.decision.problem, facts.is_backed_up) {
+    let decision = known.validated.decision.as_ref()?;
+    if let (Some(problem), true) = (&decision.problem, facts.is_backed_up) {
         let text = format!("backups: {problem}");
         return Some(match &facts.volume {
             // It may answer the next time.

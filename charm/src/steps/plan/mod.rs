@@ -245,6 +245,7 @@ pub fn plan(
         },
     };
     let workload = workload(inputs);
+    let decision = validated.decision.as_ref();
     let plan = Plan {
         record: None,
         patience: patience(facts, &workload),
@@ -261,10 +262,10 @@ pub fn plan(
             Container::Ready(container) => container.version.clone(),
             _ => None,
         },
-        pod: backup
-            .map(|backup| backup.decision.annotations.clone())
+        pod: decision
+            .map(|decision| decision.annotations.clone())
             .unwrap_or_default(),
-        claim: backup.and_then(|backup| backup.decision.labels.clone()),
+        claim: decision.and_then(|decision| decision.labels.clone()),
         keep_out: keep_out(facts, validated),
         let_in: let_in(facts, validated),
         mount: match &validated.media {
