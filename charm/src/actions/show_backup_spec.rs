@@ -74,7 +74,7 @@ fn results(profile: &AppProfile, facts: &Facts) -> Result<Results, String> {
     if let Some(mounted) = &facts.media_claim {
         let (name, label) = (&mounted.name, media::claim::EXCLUDED);
         let text = match &mounted.claim {
-            Ok(claim) if media::claim::is_kept_out(claim) => {
+            Ok(claim) if media::claim::is_excluded(claim) => {
                 format!(
                     "Velero excludes claim {name} from every backup, including yours: it has the label {label}=true"
                 )

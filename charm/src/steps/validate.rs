@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use velero_backup_config::{BackupRequest, BackupSpec, Method, Retention, Schedule};
 
-use crate::backup::{self, Decision, MethodOption, Question};
+use crate::backup::{self, BackupInputs, Decision, MethodOption};
 use crate::backup_time::daily_minute;
 use crate::config_file;
 use crate::data_unit::Peers;
@@ -191,7 +191,7 @@ fn ingress(facts: &Facts) -> Result<Option<IngressUrl>, Problem> {
 fn decided(facts: &Facts, storage: &str, start: &Start, elsewhere: bool) -> Decision {
     let current = current_method(facts);
     let as_it_is = current.map_or(MethodOption::Auto, MethodOption::Only);
-    let question = Question {
+    let question = BackupInputs {
         app: &facts.app,
         pod: &pod_name_of(&facts.app, facts.unit.number()),
         is_stored: facts.is_backed_up && stores(start) && !elsewhere,
