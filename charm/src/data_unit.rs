@@ -165,7 +165,7 @@ impl DataUnit {
 
 /// What [`decide`] looks at.
 #[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
+pub struct DataUnitInputs<'a> {
     /// This unit.
     pub unit: &'a UnitName,
     /// Whether it leads.
@@ -177,8 +177,8 @@ pub struct Question<'a> {
 }
 
 /// Decides which unit has the data. The leader writes down [`to_bind`] what follows.
-pub fn decide(question: Question<'_>) -> DataUnit {
-    let Question {
+pub fn decide(question: DataUnitInputs<'_>) -> DataUnit {
+    let DataUnitInputs {
         unit,
         leads,
         contents,
@@ -229,7 +229,7 @@ pub fn decide(question: Question<'_>) -> DataUnit {
 }
 
 /// The unit that the leader has to write down as the one with the data, if that is not written yet.
-pub fn to_bind<'a>(question: Question<'a>, decided: &'a DataUnit) -> Option<&'a UnitName> {
+pub fn to_bind<'a>(question: DataUnitInputs<'a>, decided: &'a DataUnit) -> Option<&'a UnitName> {
     let Peers::Related(peers) = question.peers else {
         return None;
     };
@@ -402,7 +402,7 @@ mod tests {
         ];
         for (leads, contents, peers, expected, bound) in cases {
             let own = unit(1);
-            let question = Question {
+            let question = DataUnitInputs {
                 unit: &own,
                 leads,
                 contents,

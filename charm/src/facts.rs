@@ -16,7 +16,7 @@ use crate::media::Media;
 use crate::media::claim::MountedClaim;
 use crate::options::RawOptions;
 use crate::problem::Problem;
-use crate::recovery::standing::Seen;
+use crate::recovery::standing::HealthLookup;
 use crate::remembered::Remembered;
 use crate::vpn::VpnFacts;
 
@@ -67,7 +67,7 @@ pub struct Facts {
     /// The config volume in the cluster.
     pub volume: BackupFacts,
     /// How the app's backups stand.
-    pub standing: Seen,
+    pub standing: HealthLookup,
     /// The relation media-storage.
     pub media: Media,
     /// The claim of the media that the pod mounts, on the leader, where the pod was looked at.

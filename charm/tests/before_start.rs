@@ -9,7 +9,7 @@ use std::path::Path;
 use common::radarr;
 use common::recovery::good;
 use common::unit::{Unit, writes};
-use config_recovery::backups::{LastGood, Rests, Scheduled, Standing};
+use config_recovery::backups::{BackupHealth, LastGood, Rests, Scheduled};
 use config_recovery::journal::{Journal, Record, Step};
 use config_recovery::{ClusterError, Error};
 use config_volume::{RESTORE_FOLDER, Swap, SwapOptions};
@@ -246,7 +246,7 @@ fn whatever_else_keeps_it_from_being_brought_back_keeps_the_app_from_starting() 
     }
 }
 
-/// A restore that was killed in the middle: the old content is aside, the new one half in place.
+/// A restore that was killed in the middle: the previous content is aside, the new one half in place.
 fn cut_off(volume: &Path, step: Step, committed: bool) {
     std::fs::write(volume.join("config.xml"), "old").unwrap();
     let mut swap = Swap::begin(volume, "run1", &SwapOptions::default()).unwrap();
@@ -429,7 +429,7 @@ fn the_status_says_when_the_last_good_backup_was_where_the_charm_may_look() {
         Vec::<String>::new(),
         "asked without trust"
     );
-    let asked = "active: backups asked for: daily at 01:28 UTC, kept 720h; ";
+    let asked = "active: scheduled backups: daily at 01:28 UTC, kept 720h; ";
     let ends = |unit: &Unit| unit.status().strip_prefix(asked).map(str::to_owned);
     assert_eq!(
         ends(&unit).unwrap(),
@@ -449,7 +449,7 @@ fn the_status_says_when_the_last_good_backup_was_where_the_charm_may_look() {
             rests: None,
         })
     };
-    unit.recovery.standing = Some(Standing {
+    unit.recovery.standing = Some(BackupHealth {
         last_good: None,
         schedule: made(1),
     });
@@ -459,7 +459,7 @@ fn the_status_says_when_the_last_good_backup_was_where_the_charm_may_look() {
         now.contains("warning") || ends(&unit).unwrap() == "none yet: run backup-now",
         "{now}"
     );
-    unit.recovery.standing = Some(Standing {
+    unit.recovery.standing = Some(BackupHealth {
         last_good: None,
         schedule: made(49),
     });
@@ -470,7 +470,7 @@ fn the_status_says_when_the_last_good_backup_was_where_the_charm_may_look() {
         "{}",
         unit.status()
     );
-    unit.recovery.standing = Some(Standing {
+    unit.recovery.standing = Some(BackupHealth {
         last_good: Some(LastGood {
             name: "radarr-1".to_owned(),
             uid: "aaaa-1".to_owned(),
@@ -497,7 +497,7 @@ fn no_unit_is_active_while_velero_makes_none_of_the_backups_that_were_asked_for(
     unit.cluster.trust();
     let relation = RelationState::new(3, "velero-backup-config", "velero-operator");
     unit.state = unit.state.clone().with_relation(relation);
-    let standing = |rests: Option<Option<Rests>>| Standing {
+    let standing = |rests: Option<Option<Rests>>| BackupHealth {
         last_good: None,
         schedule: rests.map(|rests| Scheduled {
             name: "radarr-s".to_owned(),
@@ -527,7 +527,7 @@ fn no_unit_is_active_while_velero_makes_none_of_the_backups_that_were_asked_for(
             Some(Some(Rests::Paused)),
             "blocked: backups: the Schedule is paused; velero schedule unpause radarr-s",
         ),
-        (Some(None), "active: backups asked for: "),
+        (Some(None), "active: scheduled backups: "),
     ];
     for (rests, expected) in cases {
         unit.recovery.standing = Some(standing(rests));
@@ -561,7 +561,7 @@ fn a_retention_that_is_too_short_is_told_and_backups_are_made_all_the_same() {
     unit.state = unit.state.clone().with_config("backup-retention", "5208h");
     unit.run(Event::ConfigChanged);
     assert!(
-        unit.status().starts_with("active: backups asked for: @monthly"),
+        unit.status().starts_with("active: scheduled backups: @monthly"),
         "{}",
         unit.status()
     );

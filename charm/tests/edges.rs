@@ -88,10 +88,12 @@ fn the_guard_does_not_pause_backups_whichever_event_sees_the_option_first() {
     let marks = unit.cluster.seen().unwrap().annotations;
     // config-get tells the new value in whatever hook comes first.
     unit.state = unit.state.clone().with_config("unsafe-mode", false);
-    unit.run(Event::UpdateStatus);
+    for event in [Event::UpdateStatus, Event::ConfigChanged] {
+        unit.run(event);
+        assert_eq!(is_paused(&unit), Some(false));
+        assert_eq!(unit.cluster.seen().unwrap().annotations, marks);
+    }
     assert!(!unit.runs());
-    assert_eq!(is_paused(&unit), Some(false));
-    assert_eq!(unit.cluster.seen().unwrap().annotations, marks);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use common::{applied, apps, fresh, kept, own_file, running, with_everything, without_secrets};
-use workload_charm::config_file::{self, Edit, Value, Wanted};
+use workload_charm::config_file::{self, Edit, Value, WantedSetting};
 use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers, Report};
 use workload_charm::facts::{Container, Facts, Storage};
 use workload_charm::kubernetes::PodVolume;
@@ -389,7 +389,7 @@ fn database_elsewhere(profile: &AppProfile) -> Option<Facts> {
         return None;
     };
     let file = container.config_file.as_mut()?;
-    let wanted = [Wanted {
+    let wanted = [WantedSetting {
         path: place.clone(),
         value: Value::Text("db.example".to_owned()),
     }];
@@ -429,8 +429,8 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
         version,
         pod,
         claim,
-        keep_out,
-        let_in,
+        exclude,
+        include,
         mount,
         route,
         workload,
@@ -484,10 +484,10 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
     if let Some((claim, labels)) = claim {
         writeln!(text, "claim {claim}: {labels:?}").unwrap();
     }
-    if let Some(claim) = keep_out {
+    if let Some(claim) = exclude {
         writeln!(text, "claim {claim}: keep it out of backups").unwrap();
     }
-    if let Some(claim) = let_in {
+    if let Some(claim) = include {
         writeln!(text, "claim {claim}: let it into backups").unwrap();
     }
     if let Some(change) = mount {

@@ -31,7 +31,7 @@ fn asked_for_backups(unit: &Unit) -> bool {
     format!("{:?}", unit.state.model().relations).contains("include_namespaces")
 }
 
-/// The volume as a restore leaves it that removed the old content for want of room and then lost the new one.
+/// The volume as a restore leaves it that removed the previous content for want of room and then lost the new one.
 fn emptied(volume: &Path) {
     remove_all(volume);
     let folder = volume.join(RESTORE_FOLDER);

@@ -81,17 +81,17 @@ fn the_claim_that_stays_is_kept_out_and_one_that_goes_is_let_in() {
         (Media::NotRelated, Ok(labelled("true")), None, Some("tank")),
         (Media::NotRelated, forbidden(), None, Some("tank")),
     ];
-    for (media, claim, keep_out, let_in) in cases {
+    for (media, claim, exclude, include) in cases {
         let (pod, media_claim) = mounted("tank", claim);
         let mut facts = fresh(&profile);
         facts.media = media.clone();
         facts.pod = Some(Ok(pod));
         facts.media_claim = Some(media_claim);
         let (.., plan) = planned(&profile, &facts, Situation::Dispatch);
-        assert_eq!(plan.keep_out.as_deref(), keep_out, "{media:?}");
-        assert_eq!(plan.let_in.as_deref(), let_in, "{media:?}");
+        assert_eq!(plan.exclude.as_deref(), exclude, "{media:?}");
+        assert_eq!(plan.include.as_deref(), include, "{media:?}");
         facts.media_claim = None;
         let (.., plan) = planned(&profile, &facts, Situation::Dispatch);
-        assert_eq!((plan.keep_out, plan.let_in), (None, None), "the pod mounts none");
+        assert_eq!((plan.exclude, plan.include), (None, None), "the pod mounts none");
     }
 }

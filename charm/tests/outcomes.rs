@@ -5,7 +5,7 @@ mod common;
 
 use common::unit::{PEERS, Unit};
 use common::{app, radarr};
-use config_recovery::backups::Standing;
+use config_recovery::backups::BackupHealth;
 use juju_charm::testing::{Event, FakePebble, PebbleState, RelationState};
 use workload_charm::credentials;
 use workload_charm::names::check_name;
@@ -46,7 +46,7 @@ fn an_app_that_runs_as_it_should_and_does_not_answer_is_told() {
 fn backups_are_looked_for_only_where_they_are_asked_for() {
     let mut unit = Unit::settled(&radarr());
     unit.cluster.trust();
-    unit.recovery.standing = Some(Standing::default());
+    unit.recovery.standing = Some(BackupHealth::default());
     // The pod is read: an older charm may have left marks on it.
     unit.run(Event::UpgradeCharm);
     assert!(unit.cluster.asked().contains(&"pod"));

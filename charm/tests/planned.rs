@@ -10,7 +10,7 @@ use common::{fresh, kept, new_container, radarr, running};
 use juju_charm::pebble::{CheckLevel, Layer, Override, Startup};
 use juju_charm::{Port, UnitName};
 use velero_backup_config::Method;
-use workload_charm::backup::{BackupFacts, Seen};
+use workload_charm::backup::{BackupFacts, Lookup};
 use workload_charm::credentials::Credentials;
 use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers, Report};
 use workload_charm::facts::{Container, Facts, Storage};
@@ -265,7 +265,7 @@ fn a_plan_for_a_restore_replaces_no_pods() {
     let mut facts = fresh(&profile);
     holds(&mut facts, Contents::Data);
     let (.., mut plan) = planned(&profile, &facts, Situation::Dispatch);
-    plan.let_in = Some("tank".to_owned());
+    plan.include = Some("tank".to_owned());
     plan.mount = Some(workload_charm::kubernetes::MountChange {
         volume: "media-storage".to_owned(),
         container: "radarr".to_owned(),
@@ -274,7 +274,7 @@ fn a_plan_for_a_restore_replaces_no_pods() {
         annotations: BTreeMap::new(),
     });
     let plan = plan.without_new_pods();
-    assert_eq!((plan.let_in, plan.mount), (None, None));
+    assert_eq!((plan.include, plan.mount), (None, None));
 }
 
 #[test]
@@ -368,14 +368,10 @@ fn the_method_that_was_asked_for_stays_while_nothing_better_is_known() {
         let BackupFacts::Read(volume) = &mut facts.volume else {
             panic!("{:?}", facts.volume);
         };
-        volume.source = Seen::Unknown(ClusterError::unreachable("read its volume", "no route"));
-        volume.snapshot_drivers = Seen::Known(Vec::new());
-        let backup = planned(&profile, &facts, Situation::Dispatch)
-            .1
-            .backup
-            .unwrap()
-            .unwrap();
-        backup.decision.method
+        volume.source = Lookup::Unknown(ClusterError::unreachable("read its volume", "no route"));
+        volume.snapshot_drivers = Lookup::Known(Vec::new());
+        let decision = planned(&profile, &facts, Situation::Dispatch).1.decision.unwrap();
+        decision.method
     };
     assert_eq!(asked_before("snapshot"), Method::Snapshot);
     assert_eq!(asked_before("filesystem"), Method::Filesystem);

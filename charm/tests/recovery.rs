@@ -7,7 +7,7 @@ mod common;
 use common::recovery::good;
 use common::unit::{BREAKS, CONTENT, PEERS, Unit, writes};
 use common::{app, radarr};
-use config_recovery::backups::{BackupSummary, Holds};
+use config_recovery::backups::{BackupContents, BackupSummary};
 use config_recovery::{ClusterError, Error};
 use juju_charm::testing::{Event, RelationState};
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ fn settled() -> Unit {
 
 fn empty(uid: &str) -> BackupSummary {
     BackupSummary {
-        holds: Holds::Nothing,
+        holds: BackupContents::Nothing,
         ..good(uid, "radarr")
     }
 }
@@ -151,7 +151,7 @@ fn no_backup_not_reached_and_not_allowed_are_three_texts() {
 fn a_list_shows_what_each_backup_really_holds() {
     let mut unit = settled();
     let snapshot = BackupSummary {
-        holds: Holds::Snapshot { count: 1 },
+        holds: BackupContents::Snapshot { count: 1 },
         schedule: Some("radarr-nightly".to_owned()),
         ..good("aaaa-3", "radarr")
     };
@@ -365,7 +365,7 @@ fn an_app_that_does_not_get_well_is_told_with_the_way_back() {
         .unwrap_err();
     assert_eq!(
         message,
-        "cannot start the app: it answers 500; the old content is back and the app runs; look at the app's log: kubectl \
+        "cannot start the app: it answers 500; rolled back: the previous content is restored and the app runs; look at the app's log: kubectl \
          logs, or juju debug-log"
     );
     assert!(unit.runs());

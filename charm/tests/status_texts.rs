@@ -16,7 +16,7 @@ use workload_charm::options::{self, RawOptions};
 use workload_charm::problem::Problem;
 use workload_charm::profile::User;
 use workload_charm::recovery::health::Unwell;
-use workload_charm::recovery::standing::Seen;
+use workload_charm::recovery::standing::HealthLookup;
 use workload_charm::steps::apply::{Applied, Failure, Outcome};
 use workload_charm::steps::planned;
 use workload_charm::steps::prepare_volume::Situation;
@@ -103,7 +103,7 @@ fn what_keeps_the_charm_from_seeing_the_app_comes_first() {
     let gone = |facts: &mut Facts| facts.container = Container::NotReachable;
     assert_eq!(
         status(gone, nothing),
-        "waiting: container radarr: no answer from Pebble; retrying on pebble-ready, else kubectl describe pod"
+        "waiting: container radarr: Pebble is not responding; retrying on pebble-ready, else kubectl describe pod"
     );
     let faulty = |facts: &mut Facts| {
         facts.container = Container::Faulty {
@@ -259,7 +259,7 @@ fn media_that_get_into_backups_are_told() {
             wants_media(facts);
         }
     };
-    let ends = |kept_out: Result<(), ClusterError>| move |outcome: &mut Outcome| outcome.kept_out = kept_out;
+    let ends = |excluded: Result<(), ClusterError>| move |outcome: &mut Outcome| outcome.excluded = excluded;
     let cases = [
         (
             Err(forbidden()),
@@ -278,8 +278,8 @@ fn media_that_get_into_backups_are_told() {
             "blocked: relation media-storage: claim tank gets into backups; juju trust radarr --scope=cluster",
         ),
     ];
-    for (claim, kept_out, text) in cases {
-        let found = decided(mounted(claim), ends(kept_out));
+    for (claim, excluded, text) in cases {
+        let found = decided(mounted(claim), ends(excluded));
         assert_eq!(shown(&found), text);
         assert!(found.is_about_media, "{text}");
     }
@@ -352,25 +352,25 @@ fn options_that_cannot_be_used_are_told() {
 
 #[test]
 fn an_active_unit_says_how_its_backups_stand() {
-    let text = |seen: Seen| {
+    let text = |seen: HealthLookup| {
         let daily = |facts: &mut Facts| {
             facts.options = RawOptions::default().with(&options::BACKUP_SCHEDULE, "0 3 * * *");
             facts.standing = seen;
         };
         status(daily, nothing)
     };
-    let asked = "active: backups asked for: 0 3 * * *, kept ";
+    let asked = "active: scheduled backups: 0 3 * * *, kept ";
     for (seen, end) in [
         (
-            Seen::NotAllowed,
+            HealthLookup::NotAllowed,
             "; unverified: juju trust radarr --scope=cluster",
         ),
-        (Seen::Unknown, "; unverified: run list-backups"),
+        (HealthLookup::Unknown, "; unverified: run list-backups"),
     ] {
         let found = text(seen);
         assert!(found.starts_with(asked) && found.ends_with(end), "{found}");
     }
-    let found = text(Seen::NotAsked);
+    let found = text(HealthLookup::NotAsked);
     assert!(found.starts_with(asked) && !found.contains(';'), "{found}");
 }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Call, Results, Stopped, declared, named};
+use crate::backup::Decision;
 use crate::env::Env;
 use crate::facts::Facts;
 use crate::names::{BACKUP_ENDPOINT, pod_name};
@@ -39,17 +40,11 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         profile,
         ..
     } = call.env;
-    let backup = settings(profile, call.facts)?;
+    let (backup, decision) = settings(profile, call.facts)?;
     // A pod that is new since the last event lacks them.
-    let annotations = &backup.decision.annotations;
-    if !annotations.is_empty() || backup.decision.labels.is_some() {
-        apply::mark(
-            cluster,
-            &pod_name(juju),
-            annotations,
-            backup.decision.labels.clone(),
-        )
-        .map_err(config_recovery::Error::from)?;
+    if !decision.annotations.is_empty() || decision.labels.is_some() {
+        apply::mark(cluster, &pod_name(juju), &decision.annotations, decision.labels)
+            .map_err(config_recovery::Error::from)?;
     }
     // What the operator says about volumes that are not named does not matter: the pod names all of them.
     let spec = backup.request.spec().to_velero_backup_spec(false);
@@ -78,7 +73,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
 }
 
 /// What is asked for, if a backup could hold anything.
-fn settings(profile: &AppProfile, facts: &Facts) -> Result<BackupSettings, String> {
+fn settings(profile: &AppProfile, facts: &Facts) -> Result<(BackupSettings, Decision), String> {
     let (start, validated) = judged(profile, facts, Situation::Dispatch);
     match start {
         // What it holds is worth a backup, whether the app may run or not.
@@ -88,9 +83,9 @@ fn settings(profile: &AppProfile, facts: &Facts) -> Result<BackupSettings, Strin
     if let Some(what) = &validated.elsewhere {
         return Err(half_of_it(what));
     }
-    let backup = validated
-        .backup
-        .ok_or_else(|| format!("{} has nothing to back up", profile.title))?;
+    let (Some(backup), Some(decision)) = (validated.backup, validated.decision) else {
+        return Err(format!("{} has nothing to back up", profile.title));
+    };
     let backup = backup.map_err(|problem| problem.to_string())?;
     if !facts.is_backed_up {
         return Err(format!(
@@ -98,9 +93,9 @@ fn settings(profile: &AppProfile, facts: &Facts) -> Result<BackupSettings, Strin
             facts.app
         ));
     }
-    match &backup.decision.problem {
+    match &decision.problem {
         Some(problem) => Err(problem.to_string()),
-        None => Ok(backup),
+        None => Ok((backup, decision)),
     }
 }
 

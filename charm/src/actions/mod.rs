@@ -15,7 +15,7 @@ mod verify;
 use std::collections::BTreeMap;
 
 use config_recovery::backups::BackupSummary;
-use config_recovery::engine::Checked;
+use config_recovery::engine::CheckedBackup;
 use serde_json::{Map, Value, json};
 
 use crate::CharmError;
@@ -26,7 +26,7 @@ use crate::names::{
     BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP, SHOW_BACKUP_SPEC, START_EMPTY, VERIFY_BACKUP,
 };
 use crate::profile::AppProfile;
-use crate::recovery::texts::told;
+use crate::recovery::texts::user_message;
 use crate::steps::gather::{Look, gather};
 
 /// Results by key.
@@ -186,7 +186,7 @@ pub fn run(env: Env<'_>, name: &str) -> Result<(), CharmError> {
         Ok(results) => Ok(juju.action_set(&results)?),
         Err(Stopped::Because(reason)) => Ok(juju.action_fail(&format!("cannot {what}: {reason}"))?),
         // Its text begins with what it cannot do.
-        Err(Stopped::Engine(error)) => Ok(juju.action_fail(&told(&error, juju.context().app()))?),
+        Err(Stopped::Engine(error)) => Ok(juju.action_fail(&user_message(&error, juju.context().app()))?),
         Err(Stopped::Juju(error)) => Err(error),
     }
 }
@@ -253,7 +253,7 @@ fn named(backup: &BackupSummary) -> Results {
 }
 
 /// What came back and was checked, as results.
-fn of_check(checked: &Checked) -> Results {
+fn of_check(checked: &CheckedBackup) -> Results {
     let mut results = named(&checked.backup);
     let entries = [
         ("files", checked.files.to_string()),

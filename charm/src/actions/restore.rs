@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use config_recovery::backups::{AppId, Choice};
-use config_recovery::engine::{RestorePlan, UnitPod, Wanted};
+use config_recovery::engine::{RestorePlan, RestoreRequest, UnitPod};
 use juju_charm::{Juju, Status};
 use serde_json::{Map, Value, json};
 
@@ -90,7 +90,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     let patience = patience.as_deref().map(patience_of).transpose()?;
     let volume = ready(profile, call.facts)?;
     let target = own_id(juju);
-    let wanted = Wanted {
+    let wanted = RestoreRequest {
         from: from(call, &parameters, &target),
         target,
         choice: Choice::from(uid.as_str()),
@@ -206,7 +206,7 @@ fn shown(profile: &AppProfile, juju: &Juju, plan: &RestorePlan) -> Results {
     let title = &profile.title;
     let mut steps = vec![
         format!(
-            "Velero brings {} back into a claim of {} in namespace {namespace}",
+            "Velero restores {} into a claim of {} in namespace {namespace}",
             described(plan),
             size(plan.scratch.size)
         ),
@@ -227,14 +227,14 @@ fn shown(profile: &AppProfile, juju: &Juju, plan: &RestorePlan) -> Results {
             }
         },
         format!("{title} is started, with the credentials that it has now, and has to answer"),
-        "the old content is removed".to_owned(),
+        "the previous content is removed".to_owned(),
     ];
     for (number, step) in steps.iter_mut().enumerate() {
         step.insert_str(0, &format!("{}. ", number + 1));
     }
     if plan.keep_old {
         steps.push(format!(
-            "If {title} does not get well, the old content is put back and it is started with that."
+            "If {title} does not become healthy, the previous content is restored and started again."
         ));
     }
     steps.push(format!(

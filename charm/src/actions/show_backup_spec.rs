@@ -32,7 +32,9 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
 
 fn results(profile: &AppProfile, facts: &Facts) -> Result<Results, String> {
     let (start, validated) = judged(profile, facts, Situation::Dispatch);
-    let (Some(storage), Some(backup)) = (&profile.storage, validated.backup) else {
+    let (Some(storage), Some(backup), Some(decision)) =
+        (&profile.storage, validated.backup, validated.decision)
+    else {
         return Err(format!("{} has nothing to back up", profile.title));
     };
     let backup = backup.map_err(|problem| problem.to_string())?;
@@ -57,8 +59,8 @@ fn results(profile: &AppProfile, facts: &Facts) -> Result<Results, String> {
     let left_out_bytes: u64 = contents.left_out.iter().filter(lost).map(|part| part.bytes).sum();
     let mut results = BTreeMap::from([
         ("spec".to_owned(), spec),
-        ("method".to_owned(), backup.decision.method.to_string()),
-        ("reason".to_owned(), backup.decision.why),
+        ("method".to_owned(), decision.method.to_string()),
+        ("reason".to_owned(), decision.why),
         ("held-bytes".to_owned(), contents.held_bytes.to_string()),
         ("files".to_owned(), contents.files.to_string()),
         ("databases".to_owned(), contents.databases.len().to_string()),
@@ -72,7 +74,7 @@ fn results(profile: &AppProfile, facts: &Facts) -> Result<Results, String> {
     if let Some(mounted) = &facts.media_claim {
         let (name, label) = (&mounted.name, media::claim::EXCLUDED);
         let text = match &mounted.claim {
-            Ok(claim) if media::claim::is_kept_out(claim) => {
+            Ok(claim) if media::claim::is_excluded(claim) => {
                 format!(
                     "Velero excludes claim {name} from every backup, including yours: it has the label {label}=true"
                 )
@@ -85,7 +87,7 @@ fn results(profile: &AppProfile, facts: &Facts) -> Result<Results, String> {
     let problem = match &start {
         Err(blocker) => Some(blocker.text.clone()),
         Ok(_) if validated.elsewhere.is_some() => validated.elsewhere.as_deref().map(half_of_it),
-        Ok(_) => backup.decision.problem.map(|problem| problem.to_string()),
+        Ok(_) => decision.problem.map(|problem| problem.to_string()),
     };
     results.extend(problem.map(|problem| ("problem".to_owned(), problem)));
     Ok(results)

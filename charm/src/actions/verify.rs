@@ -1,7 +1,7 @@
 //! The action `verify-backup`.
 
 use config_recovery::backups::Choice;
-use config_recovery::engine::Wanted;
+use config_recovery::engine::RestoreRequest;
 use serde_json::{Value, json};
 
 use super::{Call, Results, Stopped, declared, of_check};
@@ -37,7 +37,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     } = call.env;
     let parameters = juju.action_parameters()?;
     let choice = call.text(&parameters, "backup-uid");
-    let wanted = Wanted {
+    let wanted = RestoreRequest {
         target: own_id(juju),
         from: None,
         choice: Choice::from(choice.as_deref().unwrap_or("latest")),

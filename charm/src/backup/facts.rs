@@ -30,18 +30,18 @@ pub struct VolumeFacts {
     /// Name of its claim.
     pub claim_name: Option<String>,
     /// Its claim.
-    pub claim: Seen<Claim>,
+    pub claim: Lookup<Claim>,
     /// What is behind the claim.
-    pub source: Seen<VolumeSource>,
+    pub source: Lookup<VolumeSource>,
     /// Drivers with snapshot classes for Velero.
-    pub snapshot_drivers: Seen<Vec<String>>,
+    pub snapshot_drivers: Lookup<Vec<String>>,
     /// Whether Velero's node agent runs on the pod's node.
-    pub node_agent: Seen<bool>,
+    pub node_agent: Lookup<bool>,
 }
 
 /// Something that may be seen with trust only.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen<T> {
+pub enum Lookup<T> {
     /// This is it.
     Known(T),
     /// The charm may not look.
@@ -50,7 +50,7 @@ pub enum Seen<T> {
     Unknown(ClusterError),
 }
 
-impl<T> Seen<T> {
+impl<T> Lookup<T> {
     fn from(result: Result<T, ClusterError>) -> Self {
         match result {
             Ok(value) => Self::Known(value),
@@ -60,11 +60,11 @@ impl<T> Seen<T> {
     }
 
     /// What follows from it, asked only where there is something to ask about.
-    fn and_then<U>(&self, ask: impl FnOnce(&T) -> Result<U, ClusterError>) -> Seen<U> {
+    fn and_then<U>(&self, ask: impl FnOnce(&T) -> Result<U, ClusterError>) -> Lookup<U> {
         match self {
-            Self::Known(value) => Seen::from(ask(value)),
-            Self::NotAllowed => Seen::NotAllowed,
-            Self::Unknown(error) => Seen::Unknown(error.clone()),
+            Self::Known(value) => Lookup::from(ask(value)),
+            Self::NotAllowed => Lookup::NotAllowed,
+            Self::Unknown(error) => Lookup::Unknown(error.clone()),
         }
     }
 }
@@ -96,8 +96,8 @@ pub fn look(
         action: "read its claim".to_owned(),
     };
     let claim = match &claim_name {
-        Some(claim) => Seen::from(cluster.claim(claim)),
-        None => Seen::Unknown(no_claim()),
+        Some(claim) => Lookup::from(cluster.claim(claim)),
+        None => Lookup::Unknown(no_claim()),
     };
     let source = claim.and_then(|claim| match &claim.volume {
         Some(volume) => cluster.volume(volume),

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use velero_backup_config::{BackupSpec, Method, pod};
 
-pub use facts::{BackupFacts, CHARM_CONTAINER, Seen, VolumeFacts, look};
+pub use facts::{BackupFacts, CHARM_CONTAINER, Lookup, VolumeFacts, look};
 
 use crate::kubernetes::{PodVolume, VolumeSource, brief};
 use crate::media;
@@ -44,7 +44,7 @@ pub enum MethodOption {
 
 /// Who asks, and about what.
 #[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
+pub struct BackupInputs<'a> {
     /// The application.
     pub app: &'a str,
     /// The unit's pod.
@@ -88,7 +88,7 @@ pub fn method_of(spec: &BackupSpec) -> Method {
 }
 
 /// Decides how the volume is backed up.
-pub fn decide(question: &Question<'_>, facts: &BackupFacts) -> Decision {
+pub fn decide(question: &BackupInputs<'_>, facts: &BackupFacts) -> Decision {
     let volume = match facts {
         BackupFacts::Read(volume) => volume,
         BackupFacts::NotRead => return undecided(question, "nothing was looked at in this event", None),
@@ -135,7 +135,7 @@ pub fn decide(question: &Question<'_>, facts: &BackupFacts) -> Decision {
     }
 }
 
-fn undecided(question: &Question<'_>, why: &str, problem: Option<Problem>) -> Decision {
+fn undecided(question: &BackupInputs<'_>, why: &str, problem: Option<Problem>) -> Decision {
     let method = match question.option {
         MethodOption::Only(method) => method,
         MethodOption::Auto => question.current.unwrap_or(Method::Filesystem),
@@ -149,38 +149,38 @@ fn undecided(question: &Question<'_>, why: &str, problem: Option<Problem>) -> De
     }
 }
 
-fn choose(question: &Question<'_>, volume: &VolumeFacts) -> (Method, String) {
+fn choose(question: &BackupInputs<'_>, volume: &VolumeFacts) -> (Method, String) {
     if let MethodOption::Only(method) = question.option {
         return (method, format!("backup-method is {method}"));
     }
     let files = |why: String| (Method::Filesystem, why);
     match (&volume.source, &volume.snapshot_drivers) {
-        (Seen::Known(VolumeSource::Csi(driver)), Seen::Known(drivers)) if drivers.contains(driver) => {
+        (Lookup::Known(VolumeSource::Csi(driver)), Lookup::Known(drivers)) if drivers.contains(driver) => {
             let why = format!(
                 "driver {driver} has a VolumeSnapshotClass that is marked for Velero, which makes snapshots"
             );
             (Method::Snapshot, why)
         }
-        (Seen::Known(VolumeSource::Csi(driver)), Seen::Known(_)) => files(format!(
+        (Lookup::Known(VolumeSource::Csi(driver)), Lookup::Known(_)) => files(format!(
             "driver {driver} has no VolumeSnapshotClass that is marked for Velero, or Velero runs without the feature EnableCSI"
         )),
-        (Seen::Known(VolumeSource::HostPath | VolumeSource::Other), _) => {
+        (Lookup::Known(VolumeSource::HostPath | VolumeSource::Other), _) => {
             files("the volume has no driver that makes snapshots".to_owned())
         }
-        (Seen::NotAllowed, _) | (_, Seen::NotAllowed) => files(format!(
+        (Lookup::NotAllowed, _) | (_, Lookup::NotAllowed) => files(format!(
             "without trust the charm cannot look for snapshot classes; juju trust {} --scope=cluster allows it",
             question.app
         )),
-        (Seen::Unknown(error), _) | (_, Seen::Unknown(error)) => {
+        (Lookup::Unknown(error), _) | (_, Lookup::Unknown(error)) => {
             (question.current.unwrap_or(Method::Filesystem), brief(error))
         }
     }
 }
 
 /// What keeps Velero's node agent from copying the files.
-fn files_problem(question: &Question<'_>, volume: &VolumeFacts) -> Option<Problem> {
+fn files_problem(question: &BackupInputs<'_>, volume: &VolumeFacts) -> Option<Problem> {
     let is_host_path = matches!(volume.pod.volumes.get(&volume.name), Some(PodVolume::HostPath))
-        || volume.source == Seen::Known(VolumeSource::HostPath);
+        || volume.source == Lookup::Known(VolumeSource::HostPath);
     if is_host_path {
         return Some(Problem::new(
             format!("storage {}", question.storage),
@@ -191,7 +191,7 @@ fn files_problem(question: &Question<'_>, volume: &VolumeFacts) -> Option<Proble
     if let Some(problem) = pending(question, volume) {
         return Some(problem);
     }
-    (volume.node_agent == Seen::Known(false)).then(|| {
+    (volume.node_agent == Lookup::Known(false)).then(|| {
         Problem::new(
             "Velero's node agent",
             format!("is not on node {}", short(&volume.pod.node, 24)),
@@ -200,26 +200,26 @@ fn files_problem(question: &Question<'_>, volume: &VolumeFacts) -> Option<Proble
     })
 }
 
-fn snapshot_problem(question: &Question<'_>, volume: &VolumeFacts) -> Option<Problem> {
+fn snapshot_problem(question: &BackupInputs<'_>, volume: &VolumeFacts) -> Option<Problem> {
     if let Some(problem) = pending(question, volume) {
         return Some(problem);
     }
     let way_out = format!("juju config {} backup-method=filesystem", question.app);
     match (&volume.source, &volume.snapshot_drivers) {
-        (Seen::Known(VolumeSource::Csi(driver)), Seen::Known(drivers)) if !drivers.contains(driver) => {
+        (Lookup::Known(VolumeSource::Csi(driver)), Lookup::Known(drivers)) if !drivers.contains(driver) => {
             Some(Problem::new(
                 "backup-method \"snapshot\"",
                 format!("Velero makes none with driver {}", short(driver, 24)),
                 way_out,
             ))
         }
-        (Seen::Known(VolumeSource::HostPath | VolumeSource::Other), _) => Some(Problem::new(
+        (Lookup::Known(VolumeSource::HostPath | VolumeSource::Other), _) => Some(Problem::new(
             "backup-method \"snapshot\"",
             "the volume has no CSI driver",
             way_out,
         )),
         // Velero says Completed without a word where it makes none.
-        (Seen::NotAllowed, _) | (_, Seen::NotAllowed) => Some(Problem::new(
+        (Lookup::NotAllowed, _) | (_, Lookup::NotAllowed) => Some(Problem::new(
             "backup-method snapshot",
             "unverified, may be 0 bytes",
             format!("juju trust {} --scope=cluster", question.app),
@@ -228,8 +228,8 @@ fn snapshot_problem(question: &Question<'_>, volume: &VolumeFacts) -> Option<Pro
     }
 }
 
-fn pending(question: &Question<'_>, volume: &VolumeFacts) -> Option<Problem> {
-    let Seen::Known(claim) = &volume.claim else {
+fn pending(question: &BackupInputs<'_>, volume: &VolumeFacts) -> Option<Problem> {
+    let Lookup::Known(claim) = &volume.claim else {
         return None;
     };
     claim.volume.is_none().then(|| {
@@ -244,7 +244,7 @@ fn pending(question: &Question<'_>, volume: &VolumeFacts) -> Option<Problem> {
 
 /// Everything that file-system backup needs on the pod. Nothing is stored of a unit on which the app must not run: its volume
 /// does not have the app's data, and its other volumes have the credentials of Juju's agent.
-pub fn wanted_annotations(question: &Question<'_>, volume: &VolumeFacts) -> BTreeMap<String, String> {
+pub fn wanted_annotations(question: &BackupInputs<'_>, volume: &VolumeFacts) -> BTreeMap<String, String> {
     let volumes = volume.pod.volumes.keys().map(String::as_str);
     if !question.is_stored {
         return pod::none_of(volumes);
@@ -286,10 +286,10 @@ fn differences(
 }
 
 fn missing_labels(
-    question: &Question<'_>,
+    question: &BackupInputs<'_>,
     volume: &VolumeFacts,
 ) -> Option<(String, BTreeMap<String, String>)> {
-    let Seen::Known(claim) = &volume.claim else {
+    let Lookup::Known(claim) = &volume.claim else {
         return None;
     };
     let wanted = [(APP_LABEL, question.app), (STORAGE_LABEL, question.storage)];

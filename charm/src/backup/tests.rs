@@ -127,8 +127,8 @@ fn cluster(source: VolumeSource, drivers: &[&str]) -> FakeCluster {
     }
 }
 
-fn question(option: MethodOption) -> Question<'static> {
-    Question {
+fn question(option: MethodOption) -> BackupInputs<'static> {
+    BackupInputs {
         app: "radarr",
         pod: "radarr-0",
         is_related: true,
@@ -213,7 +213,7 @@ fn nothing_of_a_standby_is_stored() {
     let cluster = cluster(VolumeSource::Other, &[]);
     let leading = decided(&cluster, FILES).annotations;
     cluster.annotate_pod("radarr-0", &leading).unwrap();
-    let standby = Question {
+    let standby = BackupInputs {
         is_stored: false,
         ..question(FILES)
     };
@@ -225,7 +225,7 @@ fn nothing_of_a_standby_is_stored() {
 
 #[test]
 fn the_marks_go_with_the_relation() {
-    let unrelated = |option| Question {
+    let unrelated = |option| BackupInputs {
         is_related: false,
         is_stored: false,
         ..question(option)
@@ -289,7 +289,7 @@ fn without_trust_files_are_copied_and_the_reason_is_said() {
 #[test]
 fn a_cluster_that_does_not_answer_changes_no_method() {
     let error = ClusterError::unreachable("read its pod", "refused");
-    let asked = Question {
+    let asked = BackupInputs {
         current: Some(Method::Snapshot),
         ..question(MethodOption::Auto)
     };

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::{Damage, Value, Wanted, line_end, spliced, without_mark};
+use super::{Damage, Value, WantedSetting, line_end, spliced, without_mark};
 
 /// A section with what stands in it before any nested one.
 struct Section {
@@ -25,12 +25,12 @@ struct Entry {
 }
 
 /// A new file that holds `wanted` and nothing else.
-pub fn create(wanted: &[Wanted]) -> String {
+pub fn create(wanted: &[WantedSetting]) -> String {
     edit("", wanted).unwrap_or_default()
 }
 
 /// `current` with `wanted` in place. A key or section that stands twice is set in both places.
-pub fn edit(current: &str, wanted: &[Wanted]) -> Result<String, Damage> {
+pub fn edit(current: &str, wanted: &[WantedSetting]) -> Result<String, Damage> {
     let (mark, text) = without_mark(current);
     let sections = parse(text)?;
     let line_end = line_end(text);

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use serde_json::Value as Json;
 
-use super::{Damage, Value, Wanted, line_end, spliced, without_mark};
+use super::{Damage, Value, WantedSetting, line_end, spliced, without_mark};
 
 /// A member of an object.
 struct Member {
@@ -24,12 +24,12 @@ struct Object {
 }
 
 /// A new document that holds `wanted` and nothing else.
-pub fn create(wanted: &[Wanted]) -> String {
+pub fn create(wanted: &[WantedSetting]) -> String {
     edit("{}\n", wanted).unwrap_or_default()
 }
 
 /// `current` with `wanted` in place.
-pub fn edit(current: &str, wanted: &[Wanted]) -> Result<String, Damage> {
+pub fn edit(current: &str, wanted: &[WantedSetting]) -> Result<String, Damage> {
     let (mark, text) = without_mark(current);
     let sound: Result<serde::de::IgnoredAny, _> = serde_json::from_str(text);
     if let Err(error) = sound {

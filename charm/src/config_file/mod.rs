@@ -31,7 +31,7 @@ pub enum Edit {
 
 /// One setting that the file should have.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct WantedSetting {
     /// Where it stands: sections or objects, then its name.
     pub path: Vec<String>,
     /// What it should say.
@@ -47,15 +47,20 @@ pub enum Value {
     List(Vec<String>),
 }
 
-impl std::fmt::Debug for Wanted {
+impl std::fmt::Debug for WantedSetting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The value may be a secret.
-        write!(f, "Wanted({:?})", self.path)
+        write!(f, "WantedSetting({:?})", self.path)
     }
 }
 
 /// Compares `current` (`None` when there is no file) with `wanted`. A new file holds `initial` as well.
-pub fn edit(file: &ConfigFile, current: Option<&[u8]>, wanted: &[Wanted], initial: &[Wanted]) -> Edit {
+pub fn edit(
+    file: &ConfigFile,
+    current: Option<&[u8]>,
+    wanted: &[WantedSetting],
+    initial: &[WantedSetting],
+) -> Edit {
     let Some(current) = current.filter(|bytes| !bytes.trim_ascii().is_empty()) else {
         return match file.created_by {
             CreatedBy::App => Edit::Unchanged,
@@ -98,7 +103,7 @@ pub fn value_in_damaged(file: &ConfigFile, current: &[u8], path: &[String]) -> O
     salvage::value(file.format, &String::from_utf8_lossy(current), path.last()?)
 }
 
-fn edited(file: &ConfigFile, current: &[u8], wanted: &[Wanted]) -> Result<String, Damage> {
+fn edited(file: &ConfigFile, current: &[u8], wanted: &[WantedSetting]) -> Result<String, Damage> {
     let text = std::str::from_utf8(current).map_err(|_| Damage::NotText)?;
     match file.format {
         Format::XmlElements => xml::edit(file.root(), current, &plain(wanted)),
@@ -108,7 +113,7 @@ fn edited(file: &ConfigFile, current: &[u8], wanted: &[Wanted]) -> Result<String
     }
 }
 
-fn create(file: &ConfigFile, wanted: &[Wanted], initial: &[Wanted]) -> String {
+fn create(file: &ConfigFile, wanted: &[WantedSetting], initial: &[WantedSetting]) -> String {
     let mut all = initial.to_vec();
     // What is wanted at all times wins over what is wanted at first.
     all.retain(|first| !wanted.iter().any(|wanted| wanted.path == first.path));
@@ -122,7 +127,7 @@ fn create(file: &ConfigFile, wanted: &[Wanted], initial: &[Wanted]) -> String {
 }
 
 /// Name and text, for formats without sections and lists. An app file with others is refused when it is read.
-fn plain(wanted: &[Wanted]) -> Vec<(&str, String)> {
+fn plain(wanted: &[WantedSetting]) -> Vec<(&str, String)> {
     wanted
         .iter()
         .filter_map(|wanted| {

@@ -4,15 +4,15 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn text(path: &[&str], value: &str) -> Wanted {
-    Wanted {
+fn text(path: &[&str], value: &str) -> WantedSetting {
+    WantedSetting {
         path: path.iter().map(|part| (*part).to_owned()).collect(),
         value: Value::Text(value.to_owned()),
     }
 }
 
-fn list(path: &[&str], items: &[&str]) -> Wanted {
-    Wanted {
+fn list(path: &[&str], items: &[&str]) -> WantedSetting {
+    WantedSetting {
         value: Value::List(items.iter().map(|item| (*item).to_owned()).collect()),
         ..text(path, "")
     }

@@ -41,7 +41,7 @@ pub fn look(cluster: &dyn Cluster, pod: &Pod) -> Option<MountedClaim> {
 }
 
 /// Whether Velero stops at this claim.
-pub fn is_kept_out(claim: &Claim) -> bool {
+pub fn is_excluded(claim: &Claim) -> bool {
     claim.labels.get(EXCLUDED).is_some_and(|value| value == "true")
 }
 
@@ -49,8 +49,8 @@ pub fn is_kept_out(claim: &Claim) -> bool {
 ///
 /// # Errors
 /// See [`ClusterError`].
-pub fn keep_out(cluster: &dyn Cluster, name: &str, claim: &Claim) -> Result<(), ClusterError> {
-    if is_kept_out(claim) {
+pub fn exclude_once(cluster: &dyn Cluster, name: &str, claim: &Claim) -> Result<(), ClusterError> {
+    if is_excluded(claim) {
         return Ok(());
     }
     exclude(cluster, name)
@@ -81,7 +81,7 @@ fn marks(excluded: bool) -> Marks {
 ///
 /// # Errors
 /// See [`ClusterError`].
-pub fn let_in(cluster: &dyn Cluster, name: &str, app: &str) -> Result<(), ClusterError> {
+pub fn include(cluster: &dyn Cluster, name: &str, app: &str) -> Result<(), ClusterError> {
     let claim = match cluster.claim(name) {
         Ok(claim) => claim,
         Err(ClusterError::NotFound { .. }) => return Ok(()),

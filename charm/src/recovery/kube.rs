@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use config_recovery::Result;
-use config_recovery::backups::{self, AppId, BackupSummary, Standing};
+use config_recovery::backups::{self, AppId, BackupHealth, BackupSummary};
 use config_recovery::cluster::Cluster;
-use config_recovery::engine::{self, App, Checked, RestorePlan, VerifyPlan, Wanted};
+use config_recovery::engine::{self, App, CheckedBackup, RestorePlan, RestoreRequest, VerifyPlan};
 use config_recovery::make::{self, MakeSpec};
 use config_recovery::report::Reporter;
 use juju_charm::pebble::Pebble;
@@ -62,7 +62,7 @@ impl Recovery for KubeRecovery<'_> {
         self.run(|cluster| async move { backups::list(&cluster, Some(whose)).await })
     }
 
-    fn standing(&self, whose: &AppId) -> Result<Standing> {
+    fn standing(&self, whose: &AppId) -> Result<BackupHealth> {
         self.run(|cluster| async move { backups::standing(&cluster, whose, BACKUP_ENDPOINT).await })
     }
 
@@ -78,7 +78,7 @@ impl Recovery for KubeRecovery<'_> {
 
     fn plan_restore(
         &self,
-        wanted: &Wanted,
+        wanted: &RestoreRequest,
         volume: &Path,
         keep_old: bool,
         elsewhere: &Path,
@@ -88,15 +88,20 @@ impl Recovery for KubeRecovery<'_> {
         })
     }
 
-    fn restore(&self, plan: &RestorePlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<Checked> {
+    fn restore(
+        &self,
+        plan: &RestorePlan,
+        app: &mut dyn App,
+        reporter: &dyn Reporter,
+    ) -> Result<CheckedBackup> {
         self.run(|cluster| async move { engine::restore(&cluster, plan, &mut InPlace(app), reporter).await })
     }
 
-    fn plan_verify(&self, wanted: &Wanted, folder: &Path) -> Result<VerifyPlan> {
+    fn plan_verify(&self, wanted: &RestoreRequest, folder: &Path) -> Result<VerifyPlan> {
         self.run(|cluster| async move { engine::plan_verify(&cluster, wanted, folder).await })
     }
 
-    fn verify(&self, plan: &VerifyPlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<Checked> {
+    fn verify(&self, plan: &VerifyPlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<CheckedBackup> {
         self.run(|cluster| async move { engine::verify(&cluster, plan, &mut InPlace(app), reporter).await })
     }
 

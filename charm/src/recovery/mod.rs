@@ -14,8 +14,8 @@ pub mod texts;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use config_recovery::backups::{AppId, BackupSummary, Standing};
-use config_recovery::engine::{App, Checked, RestorePlan, VerifyPlan, Wanted};
+use config_recovery::backups::{AppId, BackupHealth, BackupSummary};
+use config_recovery::engine::{App, CheckedBackup, RestorePlan, RestoreRequest, VerifyPlan};
 use config_recovery::make::MakeSpec;
 use config_recovery::report::Reporter;
 use config_recovery::{ClusterError, Result};
@@ -42,7 +42,7 @@ pub trait Recovery {
     ///
     /// # Errors
     /// See [`config_recovery::backups::standing`].
-    fn standing(&self, whose: &AppId) -> Result<Standing>;
+    fn standing(&self, whose: &AppId) -> Result<BackupHealth>;
 
     /// Whether Velero has read its object storage: before that an empty list of backups says nothing.
     ///
@@ -62,7 +62,7 @@ pub trait Recovery {
     /// See [`config_recovery::engine::plan_restore`].
     fn plan_restore(
         &self,
-        wanted: &Wanted,
+        wanted: &RestoreRequest,
         volume: &Path,
         keep_old: bool,
         elsewhere: &Path,
@@ -72,19 +72,24 @@ pub trait Recovery {
     ///
     /// # Errors
     /// See [`config_recovery::engine::restore`].
-    fn restore(&self, plan: &RestorePlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<Checked>;
+    fn restore(
+        &self,
+        plan: &RestorePlan,
+        app: &mut dyn App,
+        reporter: &dyn Reporter,
+    ) -> Result<CheckedBackup>;
 
     /// Plans a test restore. Changes nothing.
     ///
     /// # Errors
     /// See [`config_recovery::engine::plan_verify`].
-    fn plan_verify(&self, wanted: &Wanted, folder: &Path) -> Result<VerifyPlan>;
+    fn plan_verify(&self, wanted: &RestoreRequest, folder: &Path) -> Result<VerifyPlan>;
 
     /// Carries out a test restore.
     ///
     /// # Errors
     /// See [`config_recovery::engine::verify`].
-    fn verify(&self, plan: &VerifyPlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<Checked>;
+    fn verify(&self, plan: &VerifyPlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<CheckedBackup>;
 
     /// Waits until the app passes Pebble's `check`. `ended` is asked in between, and says why it never will any more.
     ///

@@ -84,7 +84,7 @@ mod tests {
         lines.begins(Step::Check);
         let expected = [
             "copying them to the app's volume: 1 MB",
-            "making room beside the app",
+            "creating a scratch namespace",
             "something",
             "checking them",
         ];

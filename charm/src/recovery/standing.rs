@@ -1,6 +1,6 @@
 //! How the app's backups stand: when the last good one was, and whether one is overdue.
 
-use config_recovery::backups::{LastGood, Rests, Scheduled, Standing};
+use config_recovery::backups::{BackupHealth, LastGood, Rests, Scheduled};
 use jiff::{SignedDuration, Timestamp};
 use velero_backup_config::Schedule;
 
@@ -16,7 +16,7 @@ const GRACE: SignedDuration = SignedDuration::from_hours(1);
 
 /// What was seen of the app's backups.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
+pub enum HealthLookup {
     /// Nothing: they were not looked at.
     NotAsked,
     /// The charm may not look at them.
@@ -24,12 +24,12 @@ pub enum Seen {
     /// They could not be looked at.
     Unknown,
     /// This.
-    Read(Standing),
+    Read(BackupHealth),
 }
 
 /// What the status says of the app's backups.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum BackupStatus {
     /// Nothing: they were not looked at.
     NotAsked,
     /// The charm may not look at them, so that nobody knows whether they hold anything.
@@ -43,13 +43,13 @@ pub enum Told {
         /// That one is overdue.
         warning: Option<String>,
         /// Why none are made, though they are asked for.
-        held_up: Option<HeldUp>,
+        held_up: Option<ScheduleProblem>,
     },
 }
 
 /// Why no backups are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HeldUp {
+pub enum ScheduleProblem {
     /// velero-operator has made no Schedule.
     NoSchedule,
     /// Velero refuses the Schedule, for this reason.
@@ -64,33 +64,38 @@ const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Reads how the backups stand of an app that is backed up, on the unit with the data. Only with trust, and where the pod was
 /// looked at: this takes three requests.
-pub fn look(env: Env<'_>, volume: &BackupFacts) -> Seen {
+pub fn look(env: Env<'_>, volume: &BackupFacts) -> HealthLookup {
     let BackupFacts::Read(volume) = volume else {
-        return Seen::NotAsked;
+        return HealthLookup::NotAsked;
     };
     match volume.claim {
-        backup::Seen::Known(_) => {}
+        backup::Lookup::Known(_) => {}
         // Whoever may not read a claim may not read a backup.
-        backup::Seen::NotAllowed => return Seen::NotAllowed,
-        backup::Seen::Unknown(_) => return Seen::NotAsked,
+        backup::Lookup::NotAllowed => return HealthLookup::NotAllowed,
+        backup::Lookup::Unknown(_) => return HealthLookup::NotAsked,
     }
     match env.recovery.standing(&own_id(env.juju)) {
-        Ok(standing) => Seen::Read(standing),
+        Ok(standing) => HealthLookup::Read(standing),
         // The next event asks again, and list-backups says why. To log it would be a line every five minutes.
-        Err(_) => Seen::Unknown,
+        Err(_) => HealthLookup::Unknown,
     }
 }
 
 /// What the status says of what was `seen`, where `backup` is asked for, since `asked_at`.
-pub fn told(seen: &Seen, backup: &BackupSettings, asked_at: Option<Timestamp>, now: Timestamp) -> Told {
+pub fn told(
+    seen: &HealthLookup,
+    backup: &BackupSettings,
+    asked_at: Option<Timestamp>,
+    now: Timestamp,
+) -> BackupStatus {
     let standing = match seen {
-        Seen::NotAsked => return Told::NotAsked,
-        Seen::NotAllowed => return Told::NotAllowed,
-        Seen::Unknown => return Told::Unknown,
-        Seen::Read(standing) => standing,
+        HealthLookup::NotAsked => return BackupStatus::NotAsked,
+        HealthLookup::NotAllowed => return BackupStatus::NotAllowed,
+        HealthLookup::Unknown => return BackupStatus::Unknown,
+        HealthLookup::Read(standing) => standing,
     };
     let mut told = of(standing, backup.request.spec().schedule(), now);
-    if let Told::Seen { held_up, .. } = &mut told
+    if let BackupStatus::Seen { held_up, .. } = &mut told
         && asked_at.is_some_and(|asked| now.duration_since(asked) < PATIENCE)
     {
         *held_up = None;
@@ -99,7 +104,7 @@ pub fn told(seen: &Seen, backup: &BackupSettings, asked_at: Option<Timestamp>, n
 }
 
 /// What the status says of a standing.
-fn of(standing: &Standing, schedule: Option<&Schedule>, now: Timestamp) -> Told {
+fn of(standing: &BackupHealth, schedule: Option<&Schedule>, now: Timestamp) -> BackupStatus {
     let last = standing.last_good.as_ref();
     let made = standing.schedule.as_ref();
     let since = last
@@ -110,7 +115,7 @@ fn of(standing: &Standing, schedule: Option<&Schedule>, now: Timestamp) -> Told 
         .and_then(|(schedule, since)| schedule.next_after(since));
     let missed = due.filter(|due| now.duration_since(*due) > GRACE);
     let when = |backup: &LastGood| backup.time.map(time).unwrap_or_default();
-    Told::Seen {
+    BackupStatus::Seen {
         held_up: schedule.and_then(|_| held_up(made)),
         last: last.map(|last| {
             let bytes = last.bytes.map(|bytes| format!(", {}", size(bytes)));
@@ -130,13 +135,13 @@ fn of(standing: &Standing, schedule: Option<&Schedule>, now: Timestamp) -> Told 
     }
 }
 
-fn held_up(made: Option<&Scheduled>) -> Option<HeldUp> {
+fn held_up(made: Option<&Scheduled>) -> Option<ScheduleProblem> {
     let Some(made) = made else {
-        return Some(HeldUp::NoSchedule);
+        return Some(ScheduleProblem::NoSchedule);
     };
     Some(match made.rests.as_ref()? {
-        Rests::Refused { why } => HeldUp::Refused(why.clone()),
-        Rests::Paused => HeldUp::Paused(made.name.clone()),
+        Rests::Refused { why } => ScheduleProblem::Refused(why.clone()),
+        Rests::Paused => ScheduleProblem::Paused(made.name.clone()),
     })
 }
 
@@ -148,8 +153,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn standing(last: Option<&str>, since: Option<&str>) -> Standing {
-        Standing {
+    fn standing(last: Option<&str>, since: Option<&str>) -> BackupHealth {
+        BackupHealth {
             last_good: last.map(|time| LastGood {
                 name: "radarr-1".to_owned(),
                 uid: "u".to_owned(),
@@ -169,7 +174,7 @@ mod tests {
         let nightly = Schedule::daily_at(3 * 60);
         for (now, is_missed) in [("2026-11-24T04:00:00Z", false), ("2026-11-24T04:00:01Z", true)] {
             let standing = standing(None, Some("2026-11-24T02:10:00Z"));
-            let Told::Seen { warning, .. } = of(&standing, Some(&nightly), at(now)) else {
+            let BackupStatus::Seen { warning, .. } = of(&standing, Some(&nightly), at(now)) else {
                 panic!("it was seen");
             };
             assert_eq!(warning.is_some(), is_missed, "{now}");
@@ -180,8 +185,10 @@ mod tests {
     fn a_backup_is_missed_when_its_time_has_passed_by_an_hour() {
         let nightly = Schedule::daily_at(3 * 60);
         let now = at("2026-11-24T12:00:00Z");
-        let seen = |standing: &Standing, schedule| match of(standing, schedule, now) {
-            Told::Seen { last, warning, .. } => (last.unwrap_or_default(), warning.unwrap_or_default()),
+        let seen = |standing: &BackupHealth, schedule| match of(standing, schedule, now) {
+            BackupStatus::Seen { last, warning, .. } => {
+                (last.unwrap_or_default(), warning.unwrap_or_default())
+            }
             other => panic!("{other:?}"),
         };
         let told = |last, since| seen(&standing(last, since), Some(&nightly));
@@ -218,21 +225,24 @@ mod tests {
                 made.rests = rests;
             }
             match of(&standing, schedule, now) {
-                Told::Seen { held_up, .. } => held_up,
+                BackupStatus::Seen { held_up, .. } => held_up,
                 other => panic!("{other:?}"),
             }
         };
         assert_eq!(held_up(None, true, Some(&nightly)), None);
-        assert_eq!(held_up(None, false, Some(&nightly)), Some(HeldUp::NoSchedule));
+        assert_eq!(
+            held_up(None, false, Some(&nightly)),
+            Some(ScheduleProblem::NoSchedule)
+        );
         assert_eq!(held_up(None, false, None), None);
         let why = || "no cron".to_owned();
         assert_eq!(
             held_up(Some(Rests::Refused { why: why() }), true, Some(&nightly)),
-            Some(HeldUp::Refused(why()))
+            Some(ScheduleProblem::Refused(why()))
         );
         assert_eq!(
             held_up(Some(Rests::Paused), true, Some(&nightly)),
-            Some(HeldUp::Paused("radarr-s".to_owned()))
+            Some(ScheduleProblem::Paused("radarr-s".to_owned()))
         );
     }
 }

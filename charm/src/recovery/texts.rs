@@ -44,7 +44,7 @@ pub fn age(time: Timestamp, now: Timestamp) -> String {
 }
 
 /// An error of the engine, and what to do about it in this charm.
-pub fn told(error: &Error, app: &str) -> String {
+pub fn user_message(error: &Error, app: &str) -> String {
     let text = causes(error);
     match next_step(error, app) {
         Some(next) => format!("{text}; {next}"),
@@ -137,13 +137,13 @@ mod tests {
                 "backups.velero.io is forbidden",
             ))
         };
-        let text = told(&refused(), "films");
+        let text = user_message(&refused(), "films");
         assert!(text.ends_with("; juju trust films --scope=cluster"), "{text}");
         let back = Error::RolledBack {
             cause: Box::new(refused()),
             running: true,
         };
-        let text = told(&back, "films");
+        let text = user_message(&back, "films");
         assert!(
             text.ends_with("the app runs; juju trust films --scope=cluster"),
             "{text}"

@@ -80,7 +80,7 @@ pub struct Outcome {
     /// What backups need on the pod and its claim.
     pub marked: Result<(), ClusterError>,
     /// What keeps the media that the pod mounts out of backups.
-    pub kept_out: Result<(), ClusterError>,
+    pub excluded: Result<(), ClusterError>,
     /// What the pods mount; `None` when it was left as it is.
     pub mounted: Option<Result<(), ClusterError>>,
     /// The route to the VPN gateway; `None` when it was left as it is.
@@ -115,8 +115,8 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         version,
         pod,
         claim,
-        keep_out,
-        let_in,
+        exclude,
+        include,
         mount,
         route,
         workload,
@@ -165,11 +165,11 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
     if let Err(error) = &marked {
         log::warn!("backups: {error}");
     }
-    let kept_out = match &keep_out {
+    let excluded = match &exclude {
         Some(claim) => claim::exclude(cluster, claim),
         None => Ok(()),
     };
-    if let (Err(error), Some(claim)) = (&kept_out, &keep_out) {
+    if let (Err(error), Some(claim)) = (&excluded, &exclude) {
         log::warn!(
             "relation {}: {error}; by hand: kubectl -n {} label pvc {claim} {}=true",
             media::ENDPOINT,
@@ -179,7 +179,8 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
     }
     let workload = change_workload(pebble, profile, workload, &commands);
     // Last of all changes, since the pod ends of it. A dispatch that is cut off by that is run again in the new pod.
-    let mounted = mount.map(|change| change_mount(cluster, juju.context().app(), &change, let_in.as_deref()));
+    let mounted =
+        mount.map(|change| change_mount(cluster, juju.context().app(), &change, include.as_deref()));
     if let Some(Ok(())) = &mounted {
         log::info!(
             "relation {}: the pods mount something else now, and are replaced",
@@ -207,7 +208,7 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
     Ok(Outcome {
         workload,
         marked,
-        kept_out,
+        excluded,
         mounted,
         routed,
         health,
@@ -242,17 +243,17 @@ fn change_mount(
     cluster: &dyn Cluster,
     app: &str,
     change: &MountChange,
-    let_in: Option<&str>,
+    include: Option<&str>,
 ) -> Result<(), ClusterError> {
     if let Some(mount) = &change.mount {
         let found = cluster.claim(&mount.claim)?;
-        if let Err(error) = claim::keep_out(cluster, &mount.claim, &found) {
+        if let Err(error) = claim::exclude_once(cluster, &mount.claim, &found) {
             // The app gets its media all the same; the new pod tries again, and its status says so.
             log::warn!("relation {}: {error}", media::ENDPOINT);
         }
     }
-    if let Some(claim) = let_in {
-        claim::let_in(cluster, claim, app)?;
+    if let Some(claim) = include {
+        claim::include(cluster, claim, app)?;
     }
     // The pods of an application are of the StatefulSet of its name.
     cluster.change_mount(app, change)
@@ -341,7 +342,7 @@ fn run(pebble: &dyn Pebble, command: &Command) -> Result<(), Failure> {
     let reason = match pebble.exec(&options) {
         Ok(output) if output.success() => return Ok(()),
         Ok(output) => format!("was not taken (exit code {})", output.exit_code),
-        Err(error) if error.is_not_reachable() => "Pebble does not answer".to_owned(),
+        Err(error) if error.is_not_reachable() => "Pebble is not responding".to_owned(),
         Err(_) => "its command could not be run".to_owned(),
     };
     Err(Failure {

@@ -33,7 +33,7 @@ fn a_command_that_fails_says_why_and_what_to_do_and_keeps_what_it_was_given() {
         (ended(7), "was not taken (exit code 7)"),
         (
             FakePebble::new(PebbleState::new().unreachable()),
-            "Pebble does not answer",
+            "Pebble is not responding",
         ),
         (FakePebble::new(missing), "its command could not be run"),
     ] {

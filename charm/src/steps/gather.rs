@@ -33,8 +33,8 @@ use crate::metadata;
 use crate::names::{BACKUP_ENDPOINT, check_name, is_about_backups, pod_name};
 use crate::options::RawOptions;
 use crate::profile::{AppProfile, CreatedBy, VersionFile};
-use crate::recovery::standing::{self, Seen};
-use crate::recovery::texts::told;
+use crate::recovery::standing::{self, HealthLookup};
+use crate::recovery::texts::user_message;
 use crate::remembered::Remembered;
 use crate::volume::holds_nothing;
 use crate::vpn::{self, Vpn, VpnFacts};
@@ -82,7 +82,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
     } else {
         Storage::NotRead
     };
-    let data = data_unit::decide(data_unit::Question {
+    let data = data_unit::decide(data_unit::DataUnitInputs {
         unit: context.unit(),
         leads: leader,
         contents: match &storage {
@@ -143,9 +143,9 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         _ => BackupFacts::NotRead,
     };
     let standing = match look {
-        Look::AllButBackups => Seen::NotAsked,
+        Look::AllButBackups => HealthLookup::NotAsked,
         _ if is_backed_up && runs_here => standing::look(env, &volume),
-        _ => Seen::NotAsked,
+        _ => HealthLookup::NotAsked,
     };
     let media_claim = match &pod {
         Some(Ok(pod)) if leader => media::claim::look(cluster, pod),
@@ -593,7 +593,7 @@ fn exchange(volume: &Path, app: &str) -> Exchange {
         Ok(None) if state.is_none() => Exchange::Nothing,
         Ok(_) => Exchange::Leftovers,
         Err(error) => Exchange::Unreadable {
-            reason: told(&error, app),
+            reason: user_message(&error, app),
         },
     }
 }

@@ -26,7 +26,7 @@ use crate::names::{BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP};
 use crate::problem::short;
 use crate::profile::AppProfile;
 use crate::recovery::health::Unwell;
-use crate::recovery::standing::{self, HeldUp, Told as Backups};
+use crate::recovery::standing::{self, BackupStatus, ScheduleProblem};
 use crate::vpn;
 use crate::vpn::route::Routing;
 
@@ -73,7 +73,7 @@ struct Known<'a> {
     validated: &'a ValidatedApp,
     outcome: &'a Outcome,
     told: Told<'a>,
-    backups: &'a Backups,
+    backups: &'a BackupStatus,
 }
 
 /// What a candidate is about, as far as later dispatches have to know.
@@ -104,7 +104,7 @@ const CANDIDATES: [Candidate; 20] = [
     (About::Else, retention_too_short),
     (About::Else, backups_held_up),
     (About::Else, schedule_held_up),
-    (About::Media, media_not_kept_out),
+    (About::Media, media_not_excluded),
     (About::Media, media_on_their_way),
     (About::Else, vpn_on_its_way),
 ];
@@ -121,7 +121,7 @@ pub fn decide(
         Some(Ok(backup)) if validated.elsewhere.is_none() => {
             standing::told(&facts.standing, backup, told.asked_at, facts.now)
         }
-        _ => Backups::NotAsked,
+        _ => BackupStatus::NotAsked,
     };
     let known = Known {
         backups: &backups,
@@ -163,7 +163,7 @@ fn container(known: Known<'_>) -> Option<Status> {
     let name = &known.profile.name;
     match &known.facts.container {
         Container::NotReachable => Some(Status::Waiting(format!(
-            "container {name}: no answer from Pebble; retrying on pebble-ready, else kubectl describe pod"
+            "container {name}: Pebble is not responding; retrying on pebble-ready, else kubectl describe pod"
         ))),
         Container::Faulty { reason } => Some(Status::Waiting(format!(
             "container {name}: {reason}; retrying at update-status, see juju debug-log"
@@ -360,8 +360,8 @@ fn retention_too_short(known: Known<'_>) -> Option<Status> {
 /// Why a backup would not hold the bytes. The workload runs all the same.
 fn backups_held_up(known: Known<'_>) -> Option<Status> {
     let facts = known.facts;
-    let backup = backup(known)?;
-    if let (Some(problem), true) = (&backup.decision.problem, facts.is_backed_up) {
+    let decision = known.validated.decision.as_ref()?;
+    if let (Some(problem), true) = (&decision.problem, facts.is_backed_up) {
         let text = format!("backups: {problem}");
         return Some(match &facts.volume {
             // It may answer the next time.
@@ -383,7 +383,7 @@ fn backups_held_up(known: Known<'_>) -> Option<Status> {
 
 /// Why Velero makes no backups, though it was asked for them a while ago.
 fn schedule_held_up(known: Known<'_>) -> Option<Status> {
-    let Backups::Seen {
+    let BackupStatus::Seen {
         held_up: Some(held_up),
         ..
     } = known.backups
@@ -392,15 +392,15 @@ fn schedule_held_up(known: Known<'_>) -> Option<Status> {
     };
     let app = &known.facts.app;
     Some(match held_up {
-        HeldUp::NoSchedule => Status::Waiting(
+        ScheduleProblem::NoSchedule => Status::Waiting(
             "backups: velero-operator has made no Schedule; juju status velero-operator, juju debug-log"
                 .to_owned(),
         ),
-        HeldUp::Refused(why) => Status::Blocked(format!(
+        ScheduleProblem::Refused(why) => Status::Blocked(format!(
             "backups: Velero refuses the Schedule: {}; juju config {app} backup-schedule=daily",
             short(why, 20)
         )),
-        HeldUp::Paused(name) => Status::Blocked(format!(
+        ScheduleProblem::Paused(name) => Status::Blocked(format!(
             "backups: the Schedule is paused; velero schedule unpause {}",
             short(name, 40)
         )),
@@ -408,7 +408,7 @@ fn schedule_held_up(known: Known<'_>) -> Option<Status> {
 }
 
 /// Why backups may hold the media, and the data of other apps that share them. The workload runs all the same.
-fn media_not_kept_out(known: Known<'_>) -> Option<Status> {
+fn media_not_excluded(known: Known<'_>) -> Option<Status> {
     let Known { facts, outcome, .. } = known;
     let mounted = facts.media_claim.as_ref()?;
     if matches!(known.validated.media, Mounting::Change(_)) {
@@ -416,7 +416,7 @@ fn media_not_kept_out(known: Known<'_>) -> Option<Status> {
     }
     let subject = format!("relation {}", media::ENDPOINT);
     let claim = &mounted.name;
-    let (error, what) = match (&mounted.claim, &outcome.kept_out) {
+    let (error, what) = match (&mounted.claim, &outcome.excluded) {
         (Err(error), _) => (error, "may get into backups"),
         (Ok(_), Err(error)) => (error, "gets into backups"),
         (Ok(_), Ok(())) => return None,
@@ -488,20 +488,20 @@ fn active(known: Known<'_>) -> Status {
             return format!("no scheduled backups: juju config {app} backup-schedule=daily");
         };
         let asked = format!(
-            "backups asked for: {}, kept {}",
+            "scheduled backups: {}, kept {}",
             short(when, 30),
             backup.retention
         );
         match known.backups {
-            Backups::NotAllowed => format!("{asked}; unverified: juju trust {app} --scope=cluster"),
-            Backups::Unknown => format!("{asked}; unverified: run {LIST_BACKUPS}"),
-            Backups::Seen { last: Some(last), .. } => format!("{asked}; {last}"),
-            Backups::Seen { last: None, .. } => format!("{asked}; none yet: run {BACKUP_NOW}"),
-            Backups::NotAsked => asked,
+            BackupStatus::NotAllowed => format!("{asked}; unverified: juju trust {app} --scope=cluster"),
+            BackupStatus::Unknown => format!("{asked}; unverified: run {LIST_BACKUPS}"),
+            BackupStatus::Seen { last: Some(last), .. } => format!("{asked}; {last}"),
+            BackupStatus::Seen { last: None, .. } => format!("{asked}; none yet: run {BACKUP_NOW}"),
+            BackupStatus::NotAsked => asked,
         }
     });
     let warning = match known.backups {
-        Backups::Seen { warning, .. } => warning.as_deref(),
+        BackupStatus::Seen { warning, .. } => warning.as_deref(),
         _ => None,
     };
     let can_be_saved = profile.is_backed_up() && known.validated.elsewhere.is_none();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use velero_backup_config::{BackupRequest, BackupSpec, Method, Retention, Schedule};
 
-use crate::backup::{self, Decision, Question};
+use crate::backup::{self, BackupInputs, Decision, MethodOption};
 use crate::backup_time::daily_minute;
 use crate::config_file;
 use crate::data_unit::Peers;
@@ -25,7 +25,9 @@ use crate::vpn::route::{self, Routing};
 pub struct ValidatedApp {
     /// What concerns the workload process.
     pub workload: Result<WorkloadSettings, Problem>,
-    /// What concerns backups; `None` for an app that has nothing to back up.
+    /// How backups are made, also where the options cannot be used; `None` for an app that has nothing to back up.
+    pub decision: Option<Decision>,
+    /// What is asked for; `None` for an app that has nothing to back up.
     pub backup: Option<Result<BackupSettings, Problem>>,
     /// What says that the app keeps its state in a database outside of the volume. Backups rest then, since the volume is half of
     /// the app.
@@ -66,17 +68,17 @@ pub struct BackupSettings {
     pub too_short: Option<Problem>,
     /// How long backups are kept, as the user wrote it.
     pub retention: String,
-    /// The method, why it is this one, and what it needs.
-    pub decision: Decision,
 }
 
 /// Judges the options in `facts`, and what relations say. A volume on which the app may not `start` is not backed up.
 pub fn validate(profile: &AppProfile, facts: &Facts, start: &Start) -> ValidatedApp {
     let storage = profile.storage.as_ref().filter(|storage| storage.backup);
     let elsewhere = storage.and_then(|storage| elsewhere(profile, facts, storage));
+    let decision = storage.map(|storage| decided(facts, &storage.name, start, elsewhere.is_some()));
     ValidatedApp {
         workload: workload_settings(profile, facts),
-        backup: storage.map(|storage| backup(facts, &storage.name, start, elsewhere.is_some())),
+        backup: decision.as_ref().map(|decision| backup(facts, decision.method)),
+        decision,
         elsewhere,
         // The pods of all units are of one StatefulSet: the leader changes it for all.
         media: if facts.leader {
@@ -184,7 +186,25 @@ fn ingress(facts: &Facts) -> Result<Option<IngressUrl>, Problem> {
     })
 }
 
-fn backup(facts: &Facts, storage: &str, start: &Start, elsewhere: bool) -> Result<BackupSettings, Problem> {
+/// How the volume is backed up and what the pod has to carry for it. While the option cannot be used, as it is now: what was asked
+/// for stays, and a pod that is new needs its marks.
+fn decided(facts: &Facts, storage: &str, start: &Start, elsewhere: bool) -> Decision {
+    let current = current_method(facts);
+    let as_it_is = current.map_or(MethodOption::Auto, MethodOption::Only);
+    let question = BackupInputs {
+        app: &facts.app,
+        pod: &pod_name_of(&facts.app, facts.unit.number()),
+        is_stored: facts.is_backed_up && stores(start) && !elsewhere,
+        is_related: facts.is_backed_up,
+        storage,
+        charm_dir: &facts.charm_dir,
+        option: option(facts, &options::BACKUP_METHOD).unwrap_or(as_it_is),
+        current,
+    };
+    backup::decide(&question, &facts.volume)
+}
+
+fn backup(facts: &Facts, method: Method) -> Result<BackupSettings, Problem> {
     let (schedule, when) = match option(facts, &options::BACKUP_SCHEDULE)? {
         Runs::Never => (None, None),
         Runs::Daily => {
@@ -197,21 +217,11 @@ fn backup(facts: &Facts, storage: &str, start: &Start, elsewhere: bool) -> Resul
             (Some(schedule), Some(when))
         }
     };
+    option(facts, &options::BACKUP_METHOD)?;
     let retention = option(facts, &options::BACKUP_RETENTION)?;
     let too_short = schedule
         .as_ref()
         .and_then(|schedule| too_short(facts, schedule, &retention));
-    let question = Question {
-        app: &facts.app,
-        pod: &pod_name_of(&facts.app, facts.unit.number()),
-        is_stored: facts.is_backed_up && stores(start) && !elsewhere,
-        is_related: facts.is_backed_up,
-        storage,
-        charm_dir: &facts.charm_dir,
-        option: option(facts, &options::BACKUP_METHOD)?,
-        current: current_method(facts),
-    };
-    let decision = backup::decide(&question, &facts.volume);
     let refused = |error: velero_backup_config::Error| {
         Problem::new(
             format!("backup request of {}", facts.app),
@@ -219,7 +229,7 @@ fn backup(facts: &Facts, storage: &str, start: &Start, elsewhere: bool) -> Resul
             "deploy under names that Kubernetes takes as labels",
         )
     };
-    let spec = BackupSpec::config_volume(&facts.app, &facts.model, decision.method)
+    let spec = BackupSpec::config_volume(&facts.app, &facts.model, method)
         .map_err(refused)?
         .with_schedule(schedule)
         .with_retention(retention.clone());
@@ -233,7 +243,6 @@ fn backup(facts: &Facts, storage: &str, start: &Start, elsewhere: bool) -> Resul
         when,
         retention: retention.as_str().to_owned(),
         too_short,
-        decision,
     })
 }
 

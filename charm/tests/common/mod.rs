@@ -17,7 +17,7 @@ use workload_charm::ingress::{Ingress, Related};
 use workload_charm::media::{Media, MediaStorage};
 use workload_charm::options::{self, RawOptions};
 use workload_charm::profile::{AppProfile, CreatedBy, Format, OptionValue, User};
-use workload_charm::recovery::standing::Seen;
+use workload_charm::recovery::standing::HealthLookup;
 use workload_charm::remembered::Remembered;
 use workload_charm::steps::apply::{Applied, Outcome};
 use workload_charm::steps::plan::{Plan, WorkloadPlan};
@@ -126,7 +126,7 @@ pub fn fresh(profile: &AppProfile) -> Facts {
             .iter()
             .map(|_| ("velero-backup-config:1".to_owned(), BTreeMap::new()))
             .collect(),
-        standing: Seen::NotAsked,
+        standing: HealthLookup::NotAsked,
         media_claim: None,
         media: if profile.media {
             Media::NotRelated
@@ -249,7 +249,7 @@ pub fn applied(plan: &Plan) -> Outcome {
         health: plan.patience.map(|_| Ok(())),
         workload,
         marked: Ok(()),
-        kept_out: Ok(()),
+        excluded: Ok(()),
         mounted: plan.mount.as_ref().map(|_| Ok(())),
         routed: plan.route.as_ref().map(|_| Ok(())),
     }

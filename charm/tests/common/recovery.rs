@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::time::Duration;
 
-use config_recovery::backups::{AppId, BackupSummary, FilesBackup, Holds, Standing, choose};
-use config_recovery::engine::{App, Checked, RestorePlan, VerifyPlan, Wanted};
+use config_recovery::backups::{AppId, BackupContents, BackupHealth, BackupSummary, FilesBackup, choose};
+use config_recovery::engine::{App, CheckedBackup, RestorePlan, RestoreRequest, VerifyPlan};
 use config_recovery::journal::Step;
 use config_recovery::make::MakeSpec;
 use config_recovery::report::Reporter;
@@ -26,7 +26,7 @@ type Breaks = Box<dyn Fn(&Path) -> Error>;
 pub struct FakeRecovery {
     /// All backups of the cluster, newest first.
     pub backups: Option<Vec<BackupSummary>>,
-    pub standing: Option<Standing>,
+    pub standing: Option<BackupHealth>,
     pub are_read: Option<bool>,
     /// The backup that is made.
     pub made: Option<BackupSummary>,
@@ -67,7 +67,7 @@ pub fn good(uid: &str, app: &str) -> BackupSummary {
         started: Some(ended - SignedDuration::from_secs(30)),
         completed: Some(ended),
         expires: Some(ended + SignedDuration::from_hours(720)),
-        holds: Holds::Files(FilesBackup {
+        holds: BackupContents::Files(FilesBackup {
             bytes: 20_000_000,
             volume: format!("{app}-config-123456"),
             snapshot_id: "s".to_owned(),
@@ -92,7 +92,7 @@ impl FakeRecovery {
         told.clone().ok_or_else(|| not_told(call))
     }
 
-    fn scratch(&self, call: &str, wanted: &Wanted, purpose: Purpose) -> Result<ScratchSpec> {
+    fn scratch(&self, call: &str, wanted: &RestoreRequest, purpose: Purpose) -> Result<ScratchSpec> {
         let all = self.told(call, &self.backups)?;
         wanted.image.clone_into(&mut self.image.borrow_mut());
         let whose = wanted.from.as_ref().unwrap_or(&wanted.target);
@@ -109,7 +109,13 @@ impl FakeRecovery {
     }
 
     /// Brings the content into `folder` and lets the app look at it.
-    fn bring(&self, call: &str, folder: &Path, backup: &BackupSummary, app: &mut dyn App) -> Result<Checked> {
+    fn bring(
+        &self,
+        call: &str,
+        folder: &Path,
+        backup: &BackupSummary,
+        app: &mut dyn App,
+    ) -> Result<CheckedBackup> {
         let content = self.content.as_ref().ok_or_else(|| not_told(call))?;
         std::fs::create_dir_all(folder).unwrap();
         content(folder);
@@ -120,7 +126,7 @@ impl FakeRecovery {
                 problems,
             });
         }
-        Ok(Checked {
+        Ok(CheckedBackup {
             backup: backup.clone(),
             files: 3,
             bytes: 20_000_000,
@@ -139,7 +145,7 @@ impl Recovery for FakeRecovery {
         Ok(all.into_iter().filter(|backup| backup.whose == *whose).collect())
     }
 
-    fn standing(&self, _whose: &AppId) -> Result<Standing> {
+    fn standing(&self, _whose: &AppId) -> Result<BackupHealth> {
         self.told("standing", &self.standing)
     }
 
@@ -156,7 +162,7 @@ impl Recovery for FakeRecovery {
 
     fn plan_restore(
         &self,
-        wanted: &Wanted,
+        wanted: &RestoreRequest,
         volume: &Path,
         keep_old: bool,
         elsewhere: &Path,
@@ -174,7 +180,12 @@ impl Recovery for FakeRecovery {
         })
     }
 
-    fn restore(&self, plan: &RestorePlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<Checked> {
+    fn restore(
+        &self,
+        plan: &RestorePlan,
+        app: &mut dyn App,
+        reporter: &dyn Reporter,
+    ) -> Result<CheckedBackup> {
         self.told("restore", &Some(()))?;
         reporter.begins(Step::Transfer);
         let staged = tempfile::tempdir().unwrap();
@@ -205,14 +216,14 @@ impl Recovery for FakeRecovery {
         })
     }
 
-    fn plan_verify(&self, wanted: &Wanted, folder: &Path) -> Result<VerifyPlan> {
+    fn plan_verify(&self, wanted: &RestoreRequest, folder: &Path) -> Result<VerifyPlan> {
         Ok(VerifyPlan {
             scratch: self.scratch("plan_verify", wanted, Purpose::Verify)?,
             folder: folder.to_owned(),
         })
     }
 
-    fn verify(&self, plan: &VerifyPlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<Checked> {
+    fn verify(&self, plan: &VerifyPlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<CheckedBackup> {
         self.told("verify", &Some(()))?;
         reporter.begins(Step::Check);
         let checked = self.bring("verify", &plan.folder, &plan.scratch.backup, app);

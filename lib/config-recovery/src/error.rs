@@ -173,8 +173,8 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// A failure after the app was stopped; the old content is back.
-    #[error("{cause}; the old content is back{}", if *.running { " and the app runs" } else { ", but the app does not run" })]
+    /// A failure after the app was stopped; rolled back: the previous content is restored.
+    #[error("{cause}; rolled back: the previous content is restored{}", if *.running { " and the app runs" } else { ", but the app does not run" })]
     RolledBack {
         /// What went wrong.
         cause: Box<Error>,

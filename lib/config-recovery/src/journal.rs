@@ -34,9 +34,9 @@ pub enum Step {
     Swap,
     /// The app is started, and gets healthy.
     Start,
-    /// Something went wrong after the app was stopped: the old content goes back.
+    /// Something went wrong after the app was stopped: the previous content goes back.
     PutBack,
-    /// The app is started with its old content.
+    /// The app is started with its previous content.
     Restart,
     /// What the run made is removed.
     Clean,
@@ -59,7 +59,7 @@ impl Step {
 
     /// The table of legal transitions: what may follow on this step.
     ///
-    /// Before the app is stopped a failure leads to [`Step::Clean`]; after that the old content goes back first. Where the old
+    /// Before the app is stopped a failure leads to [`Step::Clean`]; after that the previous content goes back first. Where the old
     /// content is gone, and what was transferred is lost, it is transferred again: the app stays stopped, and the end is not
     /// reached before the volume has a content.
     pub const fn may_lead_to(self) -> &'static [Self] {
@@ -85,18 +85,18 @@ impl Step {
         )
     }
 
-    /// The step in words, for a person: "bringing the bytes back".
+    /// The step in words, for a person: "restoring data with Velero".
     pub const fn words(self) -> &'static str {
         match self {
-            Self::MakeScratch => "making room beside the app",
-            Self::BringBack => "bringing the bytes back",
+            Self::MakeScratch => "creating a scratch namespace",
+            Self::BringBack => "restoring data with Velero",
             Self::Transfer => "copying them to the app's volume",
             Self::Check => "checking them",
             Self::Stop => "stopping the app",
             Self::Swap => "exchanging the content",
             Self::Start => "starting the app",
-            Self::PutBack => "putting the old content back",
-            Self::Restart => "starting the app with its old content",
+            Self::PutBack => "rolling back to the previous content",
+            Self::Restart => "starting the app with its previous content",
             Self::Clean => "cleaning up",
         }
     }
@@ -307,11 +307,11 @@ mod tests {
         let table: [(Step, &str, bool, &[Step]); 10] = [
             (
                 MakeScratch,
-                "making room beside the app",
+                "creating a scratch namespace",
                 false,
                 &[BringBack, Clean],
             ),
-            (BringBack, "bringing the bytes back", false, &[Transfer, Clean]),
+            (BringBack, "restoring data with Velero", false, &[Transfer, Clean]),
             (
                 Transfer,
                 "copying them to the app's volume",
@@ -327,8 +327,13 @@ mod tests {
                 &[Start, PutBack, MakeScratch],
             ),
             (Start, "starting the app", true, &[Clean, PutBack]),
-            (PutBack, "putting the old content back", true, &[Restart]),
-            (Restart, "starting the app with its old content", true, &[Clean]),
+            (PutBack, "rolling back to the previous content", true, &[Restart]),
+            (
+                Restart,
+                "starting the app with its previous content",
+                true,
+                &[Clean],
+            ),
             (Clean, "cleaning up", false, &[]),
         ];
         assert_eq!(table.map(|(step, ..)| step), Step::ALL);

@@ -19,7 +19,7 @@ use crate::backups::{self, AppId, BackupSummary};
 use crate::cluster::{Cluster, ClusterError};
 use crate::report::Reporter;
 use crate::shown::shown;
-use crate::wait::{self, Seen, Wait};
+use crate::wait::{self, Poll, Wait};
 use crate::{Error, Remedy, Result, velero};
 
 /// Annotation that velero-operator puts on backups on demand: Unix time in seconds, as text. Its action `list-backups`
@@ -114,34 +114,34 @@ pub async fn backup_now(
 }
 
 /// Where a Backup stands.
-fn judge(what: &str, uid: Option<&str>, backup: Option<&DynamicObject>) -> Seen<Backup> {
+fn judge(what: &str, uid: Option<&str>, backup: Option<&DynamicObject>) -> Poll<Backup> {
     let gone = || Error::Hopeless {
         what: what.to_owned(),
         reason: "it was deleted".to_owned(),
         remedy: "make another one".into(),
     };
     let Some(backup) = backup.filter(|backup| backup.uid().as_deref() == uid) else {
-        return Seen::Hopeless(gone());
+        return Poll::Hopeless(gone());
     };
     let status = &backup.data["status"];
     let phase = BackupPhase::deserialize(&status["phase"]).ok();
     match phase {
-        Some(BackupPhase::Deleting) => Seen::Hopeless(gone()),
+        Some(BackupPhase::Deleting) => Poll::Hopeless(gone()),
         Some(phase) if phase.is_final() => match typed(backup) {
-            Ok(backup) => Seen::Done(backup),
+            Ok(backup) => Poll::Done(backup),
             Err(error) => {
                 let reason = shown(&error.to_string());
-                Seen::Hopeless(ClusterError::refused(format!("read {what}"), reason).into())
+                Poll::Hopeless(ClusterError::refused(format!("read {what}"), reason).into())
             }
         },
-        None | Some(BackupPhase::New) => Seen::Wait("Velero has not begun it yet".to_owned()),
+        None | Some(BackupPhase::New) => Poll::Wait("Velero has not begun it yet".to_owned()),
         Some(phase) => {
             let word = match &phase {
                 BackupPhase::Other(word) => shown(word),
                 known => format!("{known:?}"),
             };
             let count = |key: &str| status["progress"][key].as_u64();
-            Seen::Wait(match (count("itemsBackedUp"), count("totalItems")) {
+            Poll::Wait(match (count("itemsBackedUp"), count("totalItems")) {
                 (Some(done), Some(total)) => format!("{word}, {done} of {total} objects"),
                 _ => word,
             })

@@ -18,7 +18,7 @@ use config_volume::{SwapWatcher, UnpackLimits, Unpacked};
 use jiff::{SignedDuration, Timestamp};
 use velero_api::BackupPhase;
 
-use crate::backups::{AppId, BackupSummary, FilesBackup, Holds};
+use crate::backups::{AppId, BackupContents, BackupSummary, FilesBackup};
 use crate::engine::{Beside, run_of};
 use crate::journal::Step;
 use crate::report::Reporter;
@@ -103,7 +103,7 @@ pub fn backup(uid: &str, whose: &AppId, bytes: u64) -> BackupSummary {
         started: Some(ended - SignedDuration::from_secs(30)),
         completed: Some(ended),
         expires: None,
-        holds: Holds::Files(FilesBackup {
+        holds: BackupContents::Files(FilesBackup {
             bytes,
             volume: "config".to_owned(),
             snapshot_id: "s".to_owned(),

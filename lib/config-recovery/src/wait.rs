@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// What a look at the objects tells.
 #[derive(Debug)]
-pub enum Seen<T> {
+pub enum Poll<T> {
     /// Not yet; the text says how it stands.
     Wait(String),
     /// Not yet, and it may never be: hopeless unless that changes in time.
@@ -36,14 +36,14 @@ pub enum Seen<T> {
     Hopeless(Error),
 }
 
-impl<T> Seen<T> {
+impl<T> Poll<T> {
     /// The same with another value; `then` looks at what was waited for, and may find that it is not it.
-    pub fn and_then<U>(self, then: impl FnOnce(T) -> Seen<U>) -> Seen<U> {
+    pub fn and_then<U>(self, then: impl FnOnce(T) -> Poll<U>) -> Poll<U> {
         match self {
-            Self::Wait(text) => Seen::Wait(text),
-            Self::Doubt(doubt) => Seen::Doubt(doubt),
+            Self::Wait(text) => Poll::Wait(text),
+            Self::Doubt(doubt) => Poll::Doubt(doubt),
             Self::Done(value) => then(value),
-            Self::Hopeless(error) => Seen::Hopeless(error),
+            Self::Hopeless(error) => Poll::Hopeless(error),
         }
     }
 }
@@ -108,7 +108,7 @@ pub async fn for_object<K, T>(
     api: &Api<K>,
     name: &str,
     wait: Wait<'_>,
-    mut judge: impl FnMut(Option<&K>) -> Seen<T>,
+    mut judge: impl FnMut(Option<&K>) -> Poll<T>,
 ) -> Result<T>
 where
     K: Resource + Clone + DeserializeOwned + Debug,
@@ -128,7 +128,7 @@ pub async fn for_objects<K, T>(
     api: &Api<K>,
     which: &Which,
     wait: Wait<'_>,
-    judge: impl FnMut(&BTreeMap<Key, K>) -> Seen<T>,
+    judge: impl FnMut(&BTreeMap<Key, K>) -> Poll<T>,
 ) -> Result<T>
 where
     K: Resource + Clone + DeserializeOwned + Debug,
@@ -166,7 +166,7 @@ async fn follow<K, T, J>(
 ) -> Result<T>
 where
     K: Resource + Clone + DeserializeOwned + Debug,
-    J: FnMut(&BTreeMap<Key, K>) -> Seen<T>,
+    J: FnMut(&BTreeMap<Key, K>) -> Poll<T>,
 {
     let list = ListParams {
         field_selector: which.fields.clone(),
@@ -252,15 +252,15 @@ struct Looks<'a, K, J> {
 impl<K, T, J> Looks<'_, K, J>
 where
     K: Resource,
-    J: FnMut(&BTreeMap<Key, K>) -> Seen<T>,
+    J: FnMut(&BTreeMap<Key, K>) -> Poll<T>,
 {
     /// Judges; `Some` when the wait is over.
     fn look(&mut self) -> Option<Result<T>> {
         let (text, doubt) = match (self.judge)(&self.objects) {
-            Seen::Done(value) => return Some(Ok(value)),
-            Seen::Hopeless(error) => return Some(Err(error)),
-            Seen::Wait(text) => (text, None),
-            Seen::Doubt(doubt) => {
+            Poll::Done(value) => return Some(Ok(value)),
+            Poll::Hopeless(error) => return Some(Err(error)),
+            Poll::Wait(text) => (text, None),
+            Poll::Doubt(doubt) => {
                 let ends = match self.doubt {
                     Some((about, ends)) if about == doubt.about => ends,
                     _ => Instant::now() + doubt.grace,

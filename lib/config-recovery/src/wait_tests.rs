@@ -31,17 +31,17 @@ fn state(all: &BTreeMap<Key, ConfigMap>) -> Option<String> {
 }
 
 /// "done", "doubt NAME", anything else is waited for.
-fn judge(all: &BTreeMap<Key, ConfigMap>) -> Seen<u32> {
+fn judge(all: &BTreeMap<Key, ConfigMap>) -> Poll<u32> {
     match state(all).as_deref() {
-        Some("done") => Seen::Done(1),
+        Some("done") => Poll::Done(1),
         Some("doubt image") => doubt("image"),
         Some("doubt node") => doubt("node"),
-        other => Seen::Wait(format!("{other:?}")),
+        other => Poll::Wait(format!("{other:?}")),
     }
 }
 
-fn doubt(about: &'static str) -> Seen<u32> {
-    Seen::Doubt(Doubt {
+fn doubt(about: &'static str) -> Poll<u32> {
+    Poll::Doubt(Doubt {
         about,
         text: about.to_owned(),
         grace: Duration::from_secs(10),
@@ -49,7 +49,7 @@ fn doubt(about: &'static str) -> Seen<u32> {
     })
 }
 
-type Judge = fn(&BTreeMap<Key, ConfigMap>) -> Seen<u32>;
+type Judge = fn(&BTreeMap<Key, ConfigMap>) -> Poll<u32>;
 
 fn looks(reporter: &Ears) -> Looks<'_, ConfigMap, Judge> {
     Looks {

@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use config_recovery::backups::Holds;
+use config_recovery::backups::BackupContents;
 use config_recovery::engine::{BY_HAND, RestorePlan, UnitPod, exchanged_by_hand};
 use serde_json::Value;
 
@@ -42,7 +42,7 @@ const UNIT: UnitPod<'static> = UnitPod {
     service: "radarr",
 };
 
-/// A volume with old content, a restored one with new content, and the fake `kubectl`.
+/// A volume with previous content, a restored one with new content, and the fake `kubectl`.
 struct Stage {
     folder: tempfile::TempDir,
 }
@@ -203,7 +203,7 @@ fn the_objects_are_those_of_the_engine_with_the_uids_of_what_was_made() {
 fn a_snapshot_comes_back_by_a_restore_and_its_claim_is_looked_for() {
     let stage = Stage::new();
     let mut plan = stage.plan();
-    plan.scratch.backup.holds = Holds::Snapshot { count: 1 };
+    plan.scratch.backup.holds = BackupContents::Snapshot { count: 1 };
     let calls = stage.play(&plan);
     let objects = stage.objects();
     let kinds: Vec<&str> = objects
@@ -245,7 +245,7 @@ fn nothing_that_a_cluster_says_is_run() {
     plan.scratch.holder = hostile.to_owned();
     plan.target.model = format!("m {hostile}");
     plan.scratch.backup.velero_namespace = hostile.to_owned();
-    if let Holds::Files(files) = &mut plan.scratch.backup.holds {
+    if let BackupContents::Files(files) = &mut plan.scratch.backup.holds {
         files.snapshot_id = hostile.to_owned();
         files.source_namespace = hostile.to_owned();
         files.uploader = "restic".to_owned();
@@ -265,7 +265,7 @@ fn the_commands_say_what_they_do_and_name_a_repository_for_restic_alone() {
         "{text}"
     );
     assert!(!text.contains("repository="), "{text}");
-    if let Holds::Files(files) = &mut plan.scratch.backup.holds {
+    if let BackupContents::Files(files) = &mut plan.scratch.backup.holds {
         files.uploader = "restic".to_owned();
     }
     assert!(

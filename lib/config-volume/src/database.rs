@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// How far a database was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Checked {
+pub enum DatabaseCheck {
     /// All of `PRAGMA integrity_check`.
     Full,
     /// `PRAGMA quick_check` of each table. The app brings collations, tokenizers or functions of its own, which only the
@@ -150,7 +150,7 @@ fn open_copy(path: &Path) -> rusqlite::Result<Connection> {
 ///
 /// # Errors
 /// What SQLite found, in words.
-pub(crate) fn check_copy(path: &Path) -> std::result::Result<Checked, String> {
+pub(crate) fn check_copy(path: &Path) -> std::result::Result<DatabaseCheck, String> {
     let open = || -> rusqlite::Result<Connection> {
         let connection = open_copy(path)?;
         // Pages are read where they lie in the page cache. The file is whole and nobody shortens it.
@@ -167,7 +167,7 @@ pub(crate) fn check_copy(path: &Path) -> std::result::Result<Checked, String> {
 ///
 /// # Errors
 /// What SQLite found, in words.
-pub(crate) fn check_live(path: &Path) -> std::result::Result<Checked, String> {
+pub(crate) fn check_live(path: &Path) -> std::result::Result<DatabaseCheck, String> {
     let connection = open_live(path, true).map_err(|error| error.to_string())?;
     connection
         .busy_timeout(Duration::from_secs(10))
@@ -175,9 +175,9 @@ pub(crate) fn check_live(path: &Path) -> std::result::Result<Checked, String> {
     integrity(&connection)
 }
 
-fn integrity(connection: &Connection) -> std::result::Result<Checked, String> {
+fn integrity(connection: &Connection) -> std::result::Result<DatabaseCheck, String> {
     match findings(connection, "PRAGMA integrity_check(10)") {
-        Ok(None) => Ok(Checked::Full),
+        Ok(None) => Ok(DatabaseCheck::Full),
         Ok(Some(found)) => Err(found),
         Err(error) if lacks_the_app(&error) => structure(connection),
         Err(error) => Err(error.to_string()),
@@ -206,7 +206,7 @@ fn findings(connection: &Connection, check: &str) -> rusqlite::Result<Option<Str
     })
 }
 
-fn structure(connection: &Connection) -> std::result::Result<Checked, String> {
+fn structure(connection: &Connection) -> std::result::Result<DatabaseCheck, String> {
     let run = || -> rusqlite::Result<Option<String>> {
         // Any order will do: `quick_check` does not judge the order in indexes.
         connection.collation_needed(|connection, name| {
@@ -229,7 +229,7 @@ fn structure(connection: &Connection) -> std::result::Result<Checked, String> {
         Ok(None)
     };
     match run() {
-        Ok(None) => Ok(Checked::Structure),
+        Ok(None) => Ok(DatabaseCheck::Structure),
         Ok(Some(found)) => Err(found),
         Err(error) => Err(error.to_string()),
     }
@@ -342,13 +342,13 @@ mod tests {
     #[test]
     fn what_the_app_alone_can_read_stays_unjudged_and_nothing_else() {
         for (statements, expected) in [
-            ("CREATE TABLE t (x)".to_owned(), Ok(Checked::Full)),
-            (OWN_FUNCTION.to_owned(), Ok(Checked::Structure)),
+            ("CREATE TABLE t (x)".to_owned(), Ok(DatabaseCheck::Full)),
+            (OWN_FUNCTION.to_owned(), Ok(DatabaseCheck::Structure)),
             (
                 DAMAGED_TREE.to_owned(),
                 Err("undersize RTree blobs in \"places_node\""),
             ),
-            (OWN_TOKENIZER.to_owned(), Ok(Checked::Structure)),
+            (OWN_TOKENIZER.to_owned(), Ok(DatabaseCheck::Structure)),
             // In a spelling by which it is taken for an ordinary table, after one that only the app can read.
             (
                 format!(

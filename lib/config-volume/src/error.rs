@@ -138,7 +138,7 @@ pub enum Error {
     /// The volume has no room for something else than the copies of its databases.
     #[error(
         "cannot bring the data into the volume: {needed} bytes are needed (a reserve of {reserve} for the app included), \
-         {free} are free; make room on the volume, enlarge its claim, or allow the old content to be removed first"
+         {free} are free; make room on the volume, enlarge its claim, or allow the previous content to be removed first"
     )]
     NoRoom {
         /// Bytes that the data takes, and the reserve.
@@ -190,16 +190,16 @@ pub enum Error {
         /// What is wrong, and what to do.
         reason: String,
     },
-    /// The old content of a volume is gone.
+    /// The previous content of a volume is gone.
     #[error(
-        "cannot roll the restore {id} back: the old content was removed to make room, as was allowed; go on with this \
+        "cannot roll the restore {id} back: the previous content was removed to make room, as was allowed; go on with this \
          restore, or bring the data again"
     )]
     NoWayBack {
         /// The restore.
         id: String,
     },
-    /// The old content is gone, and the new one is not all there.
+    /// The previous content is gone, and the new one is not all there.
     #[error(
         "cannot complete the restore {id}: the previous content was removed to make room, and {reason}; restore this backup \
          again, or any other one"
@@ -218,7 +218,7 @@ pub enum Error {
         /// Why, and what to do.
         reason: &'static str,
     },
-    /// The volume is between its old content and its new one.
+    /// The volume is between its previous content and its new one.
     #[error("cannot use the volume: the restore {id} is half put in place; let it end first")]
     RestoreUnderWay {
         /// The restore.

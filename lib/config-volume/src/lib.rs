@@ -55,7 +55,7 @@ mod tree;
 mod verify;
 mod walk;
 
-pub use database::Checked;
+pub use database::DatabaseCheck;
 pub use error::{Error, Result, causes};
 pub use finish::{Finished, finish, finish_watched};
 pub use manifest::{

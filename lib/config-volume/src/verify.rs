@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Checked, DatabaseEntry, Error, FOLDER, FileEntry, Manifest, Result, Warning,
+    DatabaseCheck, DatabaseEntry, Error, FOLDER, FileEntry, Manifest, Result, Warning,
     database::{check_copy, check_live},
     files::Files,
     hash::blake3,
@@ -93,7 +93,7 @@ pub struct CheckedDatabase {
     /// Whether it is sound, and the one that was promised.
     pub sound: bool,
     /// How far it was checked; `None` where the check found something or could not be run.
-    pub checked: Option<Checked>,
+    pub checked: Option<DatabaseCheck>,
 }
 
 /// One thing that is wrong or different.

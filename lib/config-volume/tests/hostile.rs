@@ -11,7 +11,7 @@ use std::{
 
 use common::{back_up_and_restore, damage, judge, listed, make_database, newest_set, snapshot};
 use config_volume::{
-    Checked, Error, Options, Origin, PlaceOptions, ProblemKind, finish, measure, prepare, put_in_place,
+    DatabaseCheck, Error, Options, Origin, PlaceOptions, ProblemKind, finish, measure, prepare, put_in_place,
     put_in_place_with, verify,
 };
 use rusqlite::Connection;
@@ -204,7 +204,7 @@ fn a_database_with_parts_of_the_apps_own_is_copied_and_checked_as_far_as_possibl
     assert_eq!(finish(&volume).unwrap().checked, 1);
     let verdict = verify(&restored).unwrap();
     assert!(verdict.is_as_promised());
-    assert_eq!(verdict.databases[0].checked, Some(Checked::Structure));
+    assert_eq!(verdict.databases[0].checked, Some(DatabaseCheck::Structure));
     assert_eq!(put_in_place(&restored).unwrap().placed.len(), 1);
 }
 

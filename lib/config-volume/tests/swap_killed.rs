@@ -29,7 +29,7 @@ enum Way {
     Unpacked,
     /// From a folder outside, with room for both.
     Copied,
-    /// From a folder outside, without room for both: the old content goes first.
+    /// From a folder outside, without room for both: the previous content goes first.
     Emptied,
 }
 
@@ -208,7 +208,7 @@ fn killed_on_the_way_forward_and_run_again() {
     }
 }
 
-/// The charm starts after a kill, and nobody goes on: the app gets the old content while there is one.
+/// The charm starts after a kill, and nobody goes on: the app gets the previous content while there is one.
 #[test]
 fn killed_on_the_way_forward_and_given_up() {
     for way in [Way::Unpacked, Way::Copied, Way::Emptied] {
@@ -286,7 +286,7 @@ fn killed_on_the_way_back() {
     }
 }
 
-/// Where the old content is gone, the way back is the way forward.
+/// Where the previous content is gone, the way back is the way forward.
 #[test]
 fn killed_while_it_gives_up_without_the_old_content() {
     let stopped = || {

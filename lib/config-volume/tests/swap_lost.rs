@@ -156,7 +156,7 @@ fn is_old(case: &Case) -> bool {
     }
 }
 
-/// The old content is there as a whole, and perhaps the lock of backups beside it.
+/// The previous content is there as a whole, and perhaps the lock of backups beside it.
 fn holds_old(case: &Case) -> bool {
     let (is, mut old) = (held(case), in_whole_seconds(case.old.clone()));
     old.remove(Path::new("lost+found"));
@@ -197,7 +197,7 @@ fn a_volume_is_restored_with_its_content_or_not_at_all() {
                     Err(error @ Error::Incomplete { .. }) => {
                         assert!(loss != Loss::None || at == At::Restaged, "{what}: {error}");
                         assert!(!at.is_inside() && at != At::Staged, "{what}: {error}");
-                        // Looked at before the first entry of the old content went.
+                        // Looked at before the first entry of the previous content went.
                         assert!(at != At::Emptying || holds_old(&case), "{what}");
                         assert!(error.to_string().contains("restore"), "{what}: {error}");
                     }
@@ -273,7 +273,7 @@ fn transfer_again(case: &Case, id: &str, outside: Option<&Path>) -> config_volum
     swap.finish()
 }
 
-/// What is left of the old content goes first: the new one is to have its room.
+/// What is left of the previous content goes first: the new one is to have its room.
 #[test]
 fn the_rest_of_the_old_content_goes_before_the_new_one_is_brought_again() {
     for id in ["backup-1", "backup-2"] {
@@ -285,7 +285,7 @@ fn the_rest_of_the_old_content_goes_before_the_new_one_is_brought_again() {
     }
 }
 
-/// Another backup does not need somebody to end the exchange first, where its old content is gone.
+/// Another backup does not need somebody to end the exchange first, where its previous content is gone.
 #[test]
 fn another_backup_takes_over_where_the_old_content_is_gone() {
     for at in At::ALL {
@@ -365,7 +365,7 @@ fn a_journal_without_an_inventory_is_gone_on_with() {
     }
 }
 
-/// The old content is gone, and what was copied into the volume, too: it is said, and can be transferred again.
+/// The previous content is gone, and what was copied into the volume, too: it is said, and can be transferred again.
 #[test]
 fn what_is_lost_inside_the_volume_can_be_transferred_again() {
     for folder_stays in [false, true] {

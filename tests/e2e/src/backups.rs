@@ -13,7 +13,7 @@ use velero_api::{
     Restore, RestorePhase, RestoreSpec, RestoreStatus, TypedLocalObjectReference,
 };
 
-use crate::ground::{Ground, RUN_LABEL};
+use crate::ground::{RUN_LABEL, TestEnv};
 use crate::{apply, wait};
 
 /// How long a backup or restore of these tests may take.
@@ -42,7 +42,7 @@ impl Stored {
 }
 
 /// Metadata of an object of this run in Velero's namespace.
-pub fn metadata(ground: &Ground, name: &str) -> ObjectMeta {
+pub fn metadata(ground: &TestEnv, name: &str) -> ObjectMeta {
     ObjectMeta {
         name: Some(name.to_owned()),
         namespace: Some(ground.velero_namespace.clone()),
@@ -55,7 +55,7 @@ pub fn metadata(ground: &Ground, name: &str) -> ObjectMeta {
 ///
 /// # Errors
 /// When Velero refuses it or it ends otherwise.
-pub async fn make(ground: &Ground, name: &str, spec: BackupSpec) -> Result<Stored> {
+pub async fn make(ground: &TestEnv, name: &str, spec: BackupSpec) -> Result<Stored> {
     ask(ground, name, spec).await?;
     finish(ground, name).await
 }
@@ -64,7 +64,7 @@ pub async fn make(ground: &Ground, name: &str, spec: BackupSpec) -> Result<Store
 ///
 /// # Errors
 /// When the API server refuses it.
-pub async fn ask(ground: &Ground, name: &str, spec: BackupSpec) -> Result<()> {
+pub async fn ask(ground: &TestEnv, name: &str, spec: BackupSpec) -> Result<()> {
     let backup = Backup::new(metadata(ground, name), spec);
     apply::one(&ground.client, &serde_json::to_value(backup)?).await?;
     Ok(())
@@ -74,7 +74,7 @@ pub async fn ask(ground: &Ground, name: &str, spec: BackupSpec) -> Result<()> {
 ///
 /// # Errors
 /// When it does not end in time.
-pub async fn end(ground: &Ground, name: &str) -> Result<Backup> {
+pub async fn end(ground: &TestEnv, name: &str) -> Result<Backup> {
     ended(ground, "Backup", name, |backup: &Backup| {
         backup
             .status
@@ -89,7 +89,7 @@ pub async fn end(ground: &Ground, name: &str) -> Result<Backup> {
 ///
 /// # Errors
 /// When it ends otherwise or not in time.
-pub async fn finish(ground: &Ground, name: &str) -> Result<Stored> {
+pub async fn finish(ground: &TestEnv, name: &str) -> Result<Stored> {
     outcome(ground, name).await?.map_err(|said| anyhow!(said))
 }
 
@@ -97,7 +97,7 @@ pub async fn finish(ground: &Ground, name: &str) -> Result<Stored> {
 ///
 /// # Errors
 /// When it does not end in time.
-pub async fn outcome(ground: &Ground, name: &str) -> Result<Result<Stored, String>> {
+pub async fn outcome(ground: &TestEnv, name: &str) -> Result<Result<Stored, String>> {
     let backup = end(ground, name).await?;
     let status = backup.status.clone().unwrap_or_default();
     let of_volumes = volume_backups(ground, name).await?;
@@ -128,7 +128,7 @@ pub async fn outcome(ground: &Ground, name: &str) -> Result<Result<Stored, Strin
 }
 
 /// The file-system backups that Velero made for a backup, good or bad.
-async fn volume_backups(ground: &Ground, name: &str) -> Result<Vec<PodVolumeBackup>> {
+async fn volume_backups(ground: &TestEnv, name: &str) -> Result<Vec<PodVolumeBackup>> {
     let of_backup = ListParams::default().labels(&format!("{BACKUP_NAME_LABEL}={name}"));
     let found = ground.velero("PodVolumeBackup").list(&of_backup).await?;
     found.items.iter().map(typed).collect()
@@ -159,7 +159,7 @@ const ATTEMPTS: u32 = 5;
 ///
 /// # Errors
 /// When the restore does not complete.
-pub async fn restore(ground: &Ground, pod: &Value, scratch: Scratch<'_>) -> Result<()> {
+pub async fn restore(ground: &TestEnv, pod: &Value, scratch: Scratch<'_>) -> Result<()> {
     let name = format!("{}-back", scratch.backup);
     let rules = json!({
         "version": "v1",
@@ -207,7 +207,7 @@ pub async fn restore(ground: &Ground, pod: &Value, scratch: Scratch<'_>) -> Resu
 ///
 /// # Errors
 /// When the restore does not complete.
-pub async fn restore_as_it_is(ground: &Ground, backup: &str, from: &str, to: &str) -> Result<()> {
+pub async fn restore_as_it_is(ground: &TestEnv, backup: &str, from: &str, to: &str) -> Result<()> {
     let spec = RestoreSpec {
         backup_name: Some(backup.to_owned()),
         included_namespaces: vec![from.to_owned()],
@@ -227,7 +227,7 @@ pub async fn restore_as_it_is(ground: &Ground, backup: &str, from: &str, to: &st
 }
 
 /// Creates a restore and waits until it has ended, well or not.
-async fn ended_restore(ground: &Ground, restore: Restore) -> Result<RestoreStatus> {
+async fn ended_restore(ground: &TestEnv, restore: Restore) -> Result<RestoreStatus> {
     let name = restore.name().to_owned();
     apply::one(&ground.client, &serde_json::to_value(restore)?).await?;
     let restore: Restore = ended(ground, "Restore", &name, |restore: &Restore| {
@@ -303,7 +303,7 @@ fn strip(pod: &Value, volume: &str, container: &str) -> Value {
 }
 
 async fn ended<T: DeserializeOwned>(
-    ground: &Ground,
+    ground: &TestEnv,
     kind: &str,
     name: &str,
     is_final: impl Fn(&T) -> bool,

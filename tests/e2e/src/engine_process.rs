@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use config_recovery::backups::{AppId, Choice};
 use config_recovery::cluster::Cluster;
-use config_recovery::engine::{self, App, Wanted};
+use config_recovery::engine::{self, App, RestoreRequest};
 use config_recovery::journal::Step;
 use config_recovery::report::Reporter;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -19,9 +19,9 @@ use kube::{Client, Config};
 use serde::{Deserialize, Serialize};
 
 use crate::exec::{self, Container};
-use crate::ground::Ground;
+use crate::ground::TestEnv;
 
-/// Holds the task, as JSON.
+/// BackupContents the task, as JSON.
 pub const VARIABLE: &str = "CONFIGURATARR_E2E_ENGINE";
 /// SIGKILL.
 const KILL: i32 = 9;
@@ -122,7 +122,7 @@ fn restore(task: &str) -> Result<()> {
             app: task.app.clone(),
             model: task.model.clone(),
         };
-        let wanted = Wanted {
+        let wanted = RestoreRequest {
             target,
             from: None,
             choice: Choice::from(task.backup.as_str()),
@@ -166,7 +166,7 @@ impl PodApp<'_> {
                 .enable_all()
                 .build()?;
             runtime.block_on(async {
-                let ground = Ground::of_cluster(client(&task.kubeconfig).await?, "").await?;
+                let ground = TestEnv::of_cluster(client(&task.kubeconfig).await?, "").await?;
                 let pod = format!("{}-0", task.app);
                 let place = Container {
                     namespace: &task.model,

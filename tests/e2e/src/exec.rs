@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use kube::api::AttachParams;
 use tokio::io::AsyncReadExt;
 
-use crate::ground::Ground;
+use crate::ground::TestEnv;
 
 /// A container of a pod.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +23,7 @@ pub struct Container<'a> {
 ///
 /// # Errors
 /// When it cannot be started or ends with an error; the text has what it printed.
-pub async fn run(ground: &Ground, container: Container<'_>, command: &[&str]) -> Result<String> {
+pub async fn run(ground: &TestEnv, container: Container<'_>, command: &[&str]) -> Result<String> {
     let parameters = AttachParams::default()
         .container(container.name)
         .stdin(false)
@@ -60,7 +60,7 @@ pub async fn run(ground: &Ground, container: Container<'_>, command: &[&str]) ->
 ///
 /// # Errors
 /// As [`run`].
-pub async fn shell(ground: &Ground, container: Container<'_>, script: &str) -> Result<String> {
+pub async fn shell(ground: &TestEnv, container: Container<'_>, script: &str) -> Result<String> {
     run(ground, container, &["/bin/sh", "-ec", script]).await
 }
 
@@ -69,7 +69,7 @@ pub async fn shell(ground: &Ground, container: Container<'_>, script: &str) -> R
 /// # Errors
 /// As [`run`].
 pub async fn checksums(
-    ground: &Ground,
+    ground: &TestEnv,
     container: Container<'_>,
     folder: &str,
 ) -> Result<BTreeMap<String, String>> {

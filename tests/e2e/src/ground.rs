@@ -33,7 +33,7 @@ pub enum Need {
 }
 
 /// A cluster.
-pub struct Ground {
+pub struct TestEnv {
     /// Client with the rights of an administrator.
     pub client: Client,
     /// Where Velero runs.
@@ -52,7 +52,7 @@ pub struct Ground {
     pub run: String,
 }
 
-impl Ground {
+impl TestEnv {
     /// Our own bed.
     pub fn of_bed(bed: Bed) -> Self {
         Self {

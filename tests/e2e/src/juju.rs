@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::ground::{Ground, RUN_LABEL};
+use crate::ground::{RUN_LABEL, TestEnv};
 
 /// First characters of the application's UUID, which Juju puts into the names of claims.
 const SUFFIX: &str = "fec125";
@@ -51,7 +51,7 @@ pub struct App {
 
 impl App {
     /// Radarr with its two storages, of which only the shape matters: its containers wait.
-    pub fn waiting(ground: &Ground, model: &str) -> Self {
+    pub fn waiting(ground: &TestEnv, model: &str) -> Self {
         Self {
             name: "radarr".to_owned(),
             model: model.to_owned(),
@@ -76,7 +76,7 @@ impl App {
     }
 
     /// All objects, in the order in which Juju makes them.
-    pub fn objects(&self, ground: &Ground) -> Vec<Value> {
+    pub fn objects(&self, ground: &TestEnv) -> Vec<Value> {
         let mut objects = self.access();
         if ground.bed.is_some() {
             objects.extend(self.cluster_access());

@@ -15,7 +15,7 @@ use workload_charm::profile::AppProfile;
 
 use crate::bed::{Bed, images};
 use crate::exec::{self, Container};
-use crate::ground::Ground;
+use crate::ground::TestEnv;
 use crate::image::{self, Image, Layer};
 use crate::juju::{App, Programs, of_class};
 use crate::{apply, wait};
@@ -159,7 +159,7 @@ fn without(files: &Checksums, folders: &[String]) -> Checksums {
 
 /// An application under way in the cluster.
 pub struct Running<'a> {
-    ground: &'a Ground,
+    ground: &'a TestEnv,
     /// Its shape.
     pub app: App,
     /// The number of the unit, which is its pod's too.
@@ -171,7 +171,7 @@ impl<'a> Running<'a> {
     ///
     /// # Errors
     /// When the pod does not get ready.
-    pub async fn start(ground: &'a Ground, app: App) -> Result<Self> {
+    pub async fn start(ground: &'a TestEnv, app: App) -> Result<Self> {
         Self::start_on(ground, app, None).await
     }
 
@@ -179,7 +179,7 @@ impl<'a> Running<'a> {
     ///
     /// # Errors
     /// When the pod does not get ready.
-    pub async fn start_on(ground: &'a Ground, app: App, class: Option<&str>) -> Result<Self> {
+    pub async fn start_on(ground: &'a TestEnv, app: App, class: Option<&str>) -> Result<Self> {
         let mut objects = app.objects(ground);
         if let Some(class) = class {
             objects = objects

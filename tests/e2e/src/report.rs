@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::scenarios::Story;
+use crate::scenarios::ScenarioReport;
 
 /// The whole run.
 #[derive(Debug, Default, Serialize)]
@@ -34,7 +34,7 @@ pub struct Outcome {
     pub result: Verdict,
     /// What it measured.
     #[serde(flatten)]
-    pub story: Story,
+    pub story: ScenarioReport,
 }
 
 /// What came of a scenario.
@@ -163,7 +163,7 @@ mod tests {
 
     fn report() -> Report {
         let outcome = |name: &str, result| {
-            let mut story = Story::default();
+            let mut story = ScenarioReport::default();
             story.figure("bytes stored", 7);
             Outcome {
                 name: name.to_owned(),

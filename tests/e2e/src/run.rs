@@ -10,11 +10,11 @@ use system_tests::binaries::{Binaries, Profile, build_packed};
 
 use crate::arguments::Arguments;
 use crate::bed::{self, Bed};
-use crate::ground::{Ground, Need};
+use crate::ground::{Need, TestEnv};
 use crate::parts::Parts;
 use crate::processors::Ticks;
 use crate::report::{self, Outcome, Report, Verdict};
-use crate::scenarios::{self, Beside, Scenario, Story};
+use crate::scenarios::{self, Beside, Scenario, ScenarioReport};
 use crate::{CANNOT_TRY, namespaces, packages};
 
 /// How long it may take to gather what is known of a failure.
@@ -131,13 +131,13 @@ async fn inside(arguments: &Arguments, wanted: &[&'static Scenario]) -> Result<E
     let mut ground = match &arguments.kubeconfig {
         Some(file) => {
             report.ground = format!("the cluster of {}", file.display());
-            Ground::of_cluster(bed::client(file).await?, &arguments.shell_image).await?
+            TestEnv::of_cluster(bed::client(file).await?, &arguments.shell_image).await?
         }
         None => {
             report.ground = "a cluster of its own".to_owned();
             let bed = Bed::up(Parts::build()?).await?;
             report.seconds_to_bring_up = Some(began.elapsed().as_secs_f64());
-            Ground::of_bed(bed)
+            TestEnv::of_bed(bed)
         }
     };
     ground.thorough = arguments.thorough;
@@ -166,7 +166,7 @@ async fn inside(arguments: &Arguments, wanted: &[&'static Scenario]) -> Result<E
 }
 
 /// Plays the scenarios that have to be alone, then the others in two lanes beside each other, each in its order.
-async fn play_all(ground: &Ground, wanted: &[&'static Scenario]) -> Vec<Outcome> {
+async fn play_all(ground: &TestEnv, wanted: &[&'static Scenario]) -> Vec<Outcome> {
     let lane = |beside: Beside| async move {
         let mut outcomes = Vec::new();
         for (place, &scenario) in wanted
@@ -187,9 +187,9 @@ async fn play_all(ground: &Ground, wanted: &[&'static Scenario]) -> Vec<Outcome>
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
-async fn play(ground: &Ground, scenario: &'static Scenario) -> Outcome {
+async fn play(ground: &TestEnv, scenario: &'static Scenario) -> Outcome {
     let (began, ticks) = (Instant::now(), Ticks::now());
-    let mut story = Story::default();
+    let mut story = ScenarioReport::default();
     let result = match ground.lack(scenario.needs) {
         Some(reason) => Verdict::LeftOut { reason },
         None => {
@@ -232,7 +232,7 @@ async fn play(ground: &Ground, scenario: &'static Scenario) -> Outcome {
 }
 
 /// Says how to reach the bed, and waits to be ended.
-async fn keep(ground: &Ground) -> Result<()> {
+async fn keep(ground: &TestEnv) -> Result<()> {
     let bed = ground.own_bed()?;
     let process = namespaces::outer_process()?;
     eprintln!(

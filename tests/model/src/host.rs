@@ -23,7 +23,7 @@ pub struct Host {
     pub new_at: usize,
     /// Which of these came from which backup, in a restore that is under way or was killed.
     pub from: Vec<(usize, usize)>,
-    /// Content that was on the volume when another one was put over it: with the old content it has to be there still, aside.
+    /// Content that was on the volume when another one was put over it: with the previous content it has to be there still, aside.
     pub aside: Vec<Content>,
     /// The first thing that was seen and may never be.
     pub broken: Option<Broken>,

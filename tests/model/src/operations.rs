@@ -176,7 +176,7 @@ fn restore_plainly(world: &mut World, dice: &mut Dice, over: bool) -> Result<Opt
     let Some(number) = dice.choose(&world.good()) else {
         return Ok(None);
     };
-    // What a backup has open in the very volume counts for more than what is restored over it, and so does the old content
+    // What a backup has open in the very volume counts for more than what is restored over it, and so does the previous content
     // of a restore that was cut off, which goes back.
     let counts_for_more = [config_volume::FOLDER, config_volume::RESTORE_FOLDER];
     if over

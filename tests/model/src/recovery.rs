@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use config_recovery::backups::{AppId, BackupSummary, Standing, choose};
-use config_recovery::engine::{self, App, Beside, Checked, RestorePlan, VerifyPlan, Wanted};
+use config_recovery::backups::{AppId, BackupHealth, BackupSummary, choose};
+use config_recovery::engine::{self, App, Beside, CheckedBackup, RestorePlan, RestoreRequest, VerifyPlan};
 use config_recovery::make::MakeSpec;
 use config_recovery::report::Reporter;
 use config_recovery::scratch::{Purpose, Until};
@@ -73,7 +73,7 @@ impl Recovery for FolderRecovery {
         Ok(all.filter(|backup| backup.whose == *whose).collect())
     }
 
-    fn standing(&self, _whose: &AppId) -> Result<Standing> {
+    fn standing(&self, _whose: &AppId) -> Result<BackupHealth> {
         not_here("look at the backups")
     }
 
@@ -87,7 +87,7 @@ impl Recovery for FolderRecovery {
 
     fn plan_restore(
         &self,
-        wanted: &Wanted,
+        wanted: &RestoreRequest,
         volume: &Path,
         keep_old: bool,
         elsewhere: &Path,
@@ -101,7 +101,12 @@ impl Recovery for FolderRecovery {
         ))
     }
 
-    fn restore(&self, plan: &RestorePlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<Checked> {
+    fn restore(
+        &self,
+        plan: &RestorePlan,
+        app: &mut dyn App,
+        reporter: &dyn Reporter,
+    ) -> Result<CheckedBackup> {
         wait(engine::restore_beside(
             self.place(plan.backup()),
             plan,
@@ -110,11 +115,16 @@ impl Recovery for FolderRecovery {
         ))
     }
 
-    fn plan_verify(&self, _wanted: &Wanted, _folder: &Path) -> Result<VerifyPlan> {
+    fn plan_verify(&self, _wanted: &RestoreRequest, _folder: &Path) -> Result<VerifyPlan> {
         not_here("verify a backup")
     }
 
-    fn verify(&self, _plan: &VerifyPlan, _app: &mut dyn App, _reporter: &dyn Reporter) -> Result<Checked> {
+    fn verify(
+        &self,
+        _plan: &VerifyPlan,
+        _app: &mut dyn App,
+        _reporter: &dyn Reporter,
+    ) -> Result<CheckedBackup> {
         not_here("verify a backup")
     }
 

@@ -16,7 +16,7 @@ pub const UNIT: &str = "radarr/0";
 pub const ENDPOINT: &str = "velero-backup-config";
 
 /// A model, in a folder that goes away with it.
-pub struct House {
+pub struct SimulatedModel {
     /// The simulated Juju. Before `folder`, so that its processes end before their files go.
     pub juju: Simulation,
     folder: TempDir,
@@ -47,7 +47,7 @@ pub struct Seen {
     pub schedules: Vec<velero_api::ScheduleSpec>,
 }
 
-impl House {
+impl SimulatedModel {
     /// An empty model.
     ///
     /// # Errors
@@ -128,7 +128,7 @@ impl House {
     /// Whether Pebble says that Radarr runs.
     ///
     /// # Errors
-    /// When Pebble does not answer.
+    /// When Pebble is not responding.
     pub fn runs(&self) -> Result<bool> {
         use juju_charm::pebble::{Client, Pebble, ServiceStatus};
         let client = Client::for_socket(self.juju.pebble_socket(UNIT, "radarr"));

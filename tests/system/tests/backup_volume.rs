@@ -7,14 +7,14 @@ use std::process::Command;
 
 use juju_sim::{ClusterOptions, OperatorOptions, Options, VolumeKind};
 use serde_json::{Map, Value};
-use system_tests::house::{ENDPOINT, House, UNIT};
+use system_tests::house::{ENDPOINT, SimulatedModel, UNIT};
 
 const IN: &str = "backup.velero.io/backup-volumes";
 const OUT: &str = "backup.velero.io/backup-volumes-excludes";
 const CSI: &str = "csi.example.com";
 
-fn house(cluster: ClusterOptions, trust: bool) -> House {
-    let mut house = House::empty(Options {
+fn house(cluster: ClusterOptions, trust: bool) -> SimulatedModel {
+    let mut house = SimulatedModel::empty(Options {
         cluster,
         ..Options::default()
     })
@@ -30,12 +30,12 @@ fn house(cluster: ClusterOptions, trust: bool) -> House {
     house
 }
 
-fn annotations(house: &House) -> Map<String, Value> {
+fn annotations(house: &SimulatedModel) -> Map<String, Value> {
     let pod = house.juju.pod(UNIT).unwrap();
     pod["metadata"]["annotations"].as_object().unwrap().clone()
 }
 
-fn patches(house: &House) -> usize {
+fn patches(house: &SimulatedModel) -> usize {
     let requests = house.juju.cluster_requests();
     requests
         .iter()
@@ -43,7 +43,7 @@ fn patches(house: &House) -> usize {
         .count()
 }
 
-fn spec(house: &House) -> String {
+fn spec(house: &SimulatedModel) -> String {
     house.juju.app_bag("radarr", ENDPOINT).unwrap()["spec"].clone()
 }
 
@@ -78,7 +78,7 @@ fn the_config_volume_is_in_and_every_other_volume_is_out() {
 
 #[test]
 fn without_a_relation_kubernetes_is_not_asked() {
-    let mut house = House::with_radarr(Options::default()).unwrap();
+    let mut house = SimulatedModel::with_radarr(Options::default()).unwrap();
     // Before the first start is through, marks of an earlier charm are looked for.
     let before = house.juju.cluster_requests().len();
     house.juju.update_status(UNIT).unwrap();
@@ -88,7 +88,7 @@ fn without_a_relation_kubernetes_is_not_asked() {
 #[test]
 fn the_marks_on_the_pod_go_with_the_relation() {
     let mut house = house(ClusterOptions::default(), false);
-    let marks = |house: &House| {
+    let marks = |house: &SimulatedModel| {
         let annotations = annotations(house);
         let ours = annotations.keys().filter(|key| key.contains("backup.velero.io/"));
         ours.cloned().collect::<Vec<_>>()
@@ -191,7 +191,7 @@ fn a_claim_made_by_another_hand_gets_its_label_back() {
         .iter()
         .find_map(|volume| volume["persistentVolumeClaim"]["claimName"].as_str());
     let claim = claim.unwrap().to_owned();
-    let label = |house: &House| {
+    let label = |house: &SimulatedModel| {
         let claim = house.juju.claim(&claim).unwrap();
         claim["metadata"]["labels"]["app.kubernetes.io/name"]
             .as_str()
@@ -214,7 +214,7 @@ fn rows(database: &Path) -> i64 {
 }
 
 /// What Velero runs in the charm container: no environment of Juju's.
-fn hook(house: &House, verb: &str) -> std::process::Output {
+fn hook(house: &SimulatedModel, verb: &str) -> std::process::Output {
     let dispatch = house.juju.paths(UNIT).charm.join("dispatch");
     let mut command = Command::new(dispatch);
     command

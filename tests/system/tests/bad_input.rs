@@ -3,7 +3,7 @@
 
 use juju_sim::Fault;
 use juju_sim::Options;
-use system_tests::house::{ENDPOINT, House, UNIT};
+use system_tests::house::{ENDPOINT, SimulatedModel, UNIT};
 
 #[test]
 fn a_bad_option_is_named_and_the_last_good_request_stays() {
@@ -81,7 +81,7 @@ fn a_bad_option_is_named_and_the_last_good_request_stays() {
             "; juju config radarr credential-rotation=monthly",
         ),
     ];
-    let mut house = House::with_backups().unwrap();
+    let mut house = SimulatedModel::with_backups().unwrap();
     let good = house.seen().unwrap();
     for (option, value, thing, next_step) in cases {
         house.juju.set_config("radarr", &[(option, value)]).unwrap();
@@ -117,7 +117,7 @@ fn every_hook_tool_may_fail_and_the_error_names_it() {
         "storage-list",
         "storage-get",
     ] {
-        let mut house = House::with_backups().unwrap();
+        let mut house = SimulatedModel::with_backups().unwrap();
         let good = house.seen().unwrap();
         house
             .juju
@@ -158,7 +158,7 @@ fn every_hook_tool_may_fail_and_the_error_names_it() {
 
 #[test]
 fn a_metadata_file_without_the_storage_is_blocked_and_starts_nothing() {
-    let mut house = House::empty(Options::default()).unwrap();
+    let mut house = SimulatedModel::empty(Options::default()).unwrap();
     let deploy = house.radarr().unwrap();
     let path = house.charm_dir().join("metadata.yaml");
     let mut metadata: serde_json::Value =
@@ -182,7 +182,7 @@ fn a_metadata_file_without_the_storage_is_blocked_and_starts_nothing() {
 
 #[test]
 fn a_damaged_config_file_is_kept_beside_the_new_one() {
-    let mut house = House::with_radarr(Options::default()).unwrap();
+    let mut house = SimulatedModel::with_radarr(Options::default()).unwrap();
     let key = house.api_key().unwrap();
     let damaged = "<Config><LogLevel>debug</LogLevel><Po";
     std::fs::write(house.config_path("config.xml"), damaged).unwrap();
@@ -201,7 +201,7 @@ fn a_damaged_config_file_is_kept_beside_the_new_one() {
 
 #[test]
 fn an_action_that_is_not_ours_is_refused_by_name() {
-    let mut house = House::with_radarr(Options::default()).unwrap();
+    let mut house = SimulatedModel::with_radarr(Options::default()).unwrap();
     let refused = house.juju.run_action(UNIT, "make-coffee", serde_json::Map::new());
     let text = match refused {
         Err(error) => error.to_string(),

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
 use juju_sim::{OperatorOptions, Options, Workload};
-use system_tests::house::{ENDPOINT, House, UNIT};
+use system_tests::house::{ENDPOINT, SimulatedModel, UNIT};
 
 /// Answers every connection with the same bytes, for as long as the test process lives.
 fn answering(folder: &tempfile::TempDir, bytes: &'static [u8]) -> PathBuf {
@@ -24,8 +24,8 @@ fn answering(folder: &tempfile::TempDir, bytes: &'static [u8]) -> PathBuf {
     socket
 }
 
-fn deployed_over(socket: PathBuf) -> House {
-    let mut house = House::empty(Options::default()).unwrap();
+fn deployed_over(socket: PathBuf) -> SimulatedModel {
+    let mut house = SimulatedModel::empty(Options::default()).unwrap();
     let deploy = house
         .radarr()
         .unwrap()

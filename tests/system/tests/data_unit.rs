@@ -5,17 +5,17 @@ use std::path::PathBuf;
 
 use juju_sim::{OperatorOptions, Options};
 use serde_json::{Map, Value};
-use system_tests::house::{ENDPOINT, House, UNIT};
+use system_tests::house::{ENDPOINT, SimulatedModel, UNIT};
 
 const OTHER: &str = "radarr/1";
 const STORED: &str = "backup.velero.io/backup-volumes";
 
-fn status(house: &House, unit: &str) -> String {
+fn status(house: &SimulatedModel, unit: &str) -> String {
     let status = house.juju.status(unit).unwrap().workload;
     format!("{}: {}", status.current, status.message)
 }
 
-fn runs(house: &House, unit: &str) -> bool {
+fn runs(house: &SimulatedModel, unit: &str) -> bool {
     use juju_charm::pebble::{Client, Pebble, ServiceStatus};
     let client = Client::for_socket(house.juju.pebble_socket(unit, "radarr"));
     let services = client.services(&["radarr"]).unwrap();
@@ -24,16 +24,16 @@ fn runs(house: &House, unit: &str) -> bool {
         .any(|service| service.current == ServiceStatus::Active)
 }
 
-fn file(house: &House, unit: &str) -> PathBuf {
+fn file(house: &SimulatedModel, unit: &str) -> PathBuf {
     house.juju.storage_dir(unit, "config").join("config.xml")
 }
 
-fn is_stored(house: &House, unit: &str) -> bool {
+fn is_stored(house: &SimulatedModel, unit: &str) -> bool {
     let pod = house.juju.pod(unit).unwrap();
     pod["metadata"]["annotations"].get(STORED).is_some()
 }
 
-fn data_unit(house: &House) -> Option<String> {
+fn data_unit(house: &SimulatedModel) -> Option<String> {
     house
         .juju
         .app_bag("radarr", "peers")
@@ -42,12 +42,12 @@ fn data_unit(house: &House) -> Option<String> {
         .cloned()
 }
 
-fn act(house: &mut House, unit: &str, action: &str) -> (String, String) {
+fn act(house: &mut SimulatedModel, unit: &str, action: &str) -> (String, String) {
     let result = house.juju.run_action(unit, action, Map::new()).unwrap();
     (result.status, result.message)
 }
 
-fn update_all(house: &mut House) {
+fn update_all(house: &mut SimulatedModel) {
     for unit in house.juju.units("radarr") {
         house.juju.update_status(&unit).unwrap();
     }
@@ -55,7 +55,7 @@ fn update_all(house: &mut House) {
 
 #[test]
 fn the_app_stays_where_its_data_are_when_another_unit_leads() {
-    let mut house = House::with_backups().unwrap();
+    let mut house = SimulatedModel::with_backups().unwrap();
     assert_eq!(data_unit(&house).as_deref(), Some(UNIT));
     let content = std::fs::read(file(&house, UNIT)).unwrap();
     house.juju.add_units("radarr", 1).unwrap();
@@ -93,7 +93,7 @@ fn the_app_stays_where_its_data_are_when_another_unit_leads() {
 
 #[test]
 fn credentials_that_the_leader_replaces_reach_the_unit_that_runs_the_app() {
-    let mut house = House::with_radarr(Options::default()).unwrap();
+    let mut house = SimulatedModel::with_radarr(Options::default()).unwrap();
     house.juju.add_units("radarr", 1).unwrap();
     house.juju.change_leader(OTHER).unwrap();
     let old = house.api_key().unwrap();
@@ -109,8 +109,8 @@ fn credentials_that_the_leader_replaces_reach_the_unit_that_runs_the_app() {
 }
 
 /// Two units of an app whose data are on the second one: deployed by a charm without a peer relation, then refreshed.
-fn data_on_the_second() -> House {
-    let mut house = House::empty(Options::default()).unwrap();
+fn data_on_the_second() -> SimulatedModel {
+    let mut house = SimulatedModel::empty(Options::default()).unwrap();
     let deploy = house.radarr().unwrap();
     let metadata = house.charm_dir().join("metadata.yaml");
     let whole = std::fs::read_to_string(&metadata).unwrap();
@@ -193,7 +193,7 @@ fn data_that_went_with_their_unit_are_not_replaced_by_an_empty_app() {
 }
 
 /// Removes everything from a unit's volume.
-fn lose_content(house: &House, unit: &str) {
+fn lose_content(house: &SimulatedModel, unit: &str) {
     for entry in std::fs::read_dir(house.juju.storage_dir(unit, "config")).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
@@ -206,11 +206,11 @@ fn lose_content(house: &House, unit: &str) {
 
 #[test]
 fn backups_pause_while_the_data_are_lost_on_a_unit_that_does_not_lead() {
-    let mut house = House::with_backups().unwrap();
+    let mut house = SimulatedModel::with_backups().unwrap();
     house.juju.add_units("radarr", 1).unwrap();
     house.juju.change_leader(OTHER).unwrap();
     update_all(&mut house);
-    let paused = |house: &House| {
+    let paused = |house: &SimulatedModel| {
         let spec = house.juju.app_bag("radarr", ENDPOINT).unwrap()["spec"].clone();
         spec.contains("\"paused\":true")
     };
@@ -236,7 +236,7 @@ fn backups_pause_while_the_data_are_lost_on_a_unit_that_does_not_lead() {
 
 #[test]
 fn a_volume_that_lost_its_content_is_not_started_on_until_somebody_gives_it_up() {
-    let mut house = House::with_backups().unwrap();
+    let mut house = SimulatedModel::with_backups().unwrap();
     update_all(&mut house);
     lose_content(&house, UNIT);
     house.juju.churn_pod(UNIT, true).unwrap();

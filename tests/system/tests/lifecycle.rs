@@ -2,7 +2,7 @@
 #![cfg(test)]
 
 use juju_sim::{Options, StartOrder};
-use system_tests::house::{ENDPOINT, House, UNIT};
+use system_tests::house::{ENDPOINT, SimulatedModel, UNIT};
 use system_tests::radarr;
 
 #[test]
@@ -15,7 +15,7 @@ fn a_first_start_ends_well_in_every_order_of_events() {
     ];
     let mut first = None;
     for start_order in orders {
-        let house = House::with_radarr(Options {
+        let house = SimulatedModel::with_radarr(Options {
             start_order,
             ..Options::default()
         })
@@ -37,7 +37,7 @@ fn a_first_start_ends_well_in_every_order_of_events() {
 
 #[test]
 fn the_databag_is_the_one_that_the_operator_reads() {
-    let house = House::with_backups().unwrap();
+    let house = SimulatedModel::with_backups().unwrap();
     let bag = house.juju.app_bag("radarr", ENDPOINT).unwrap();
     assert_eq!(bag["app"], "radarr");
     assert_eq!(bag["relation_name"], ENDPOINT);
@@ -57,7 +57,7 @@ fn the_databag_is_the_one_that_the_operator_reads() {
 
 #[test]
 fn the_schedule_goes_with_the_relation() {
-    let mut house = House::with_backups().unwrap();
+    let mut house = SimulatedModel::with_backups().unwrap();
     assert_eq!(house.juju.schedules().len(), 1);
     house.juju.remove_relation("radarr", "velero-operator").unwrap();
     assert_eq!(house.juju.schedules(), []);
@@ -75,7 +75,7 @@ fn the_schedule_goes_with_the_relation() {
 
 #[test]
 fn an_empty_schedule_takes_the_schedule_away_and_keeps_the_request() {
-    let mut house = House::with_backups().unwrap();
+    let mut house = SimulatedModel::with_backups().unwrap();
     house
         .juju
         .set_config("radarr", &[("backup-schedule", "")])
@@ -90,7 +90,7 @@ fn an_empty_schedule_takes_the_schedule_away_and_keeps_the_request() {
 
 #[test]
 fn the_users_settings_and_comments_survive() {
-    let mut house = House::with_radarr(Options::default()).unwrap();
+    let mut house = SimulatedModel::with_radarr(Options::default()).unwrap();
     let key = house.api_key().unwrap();
     let own = format!(
         "<Config>\r\n  <!-- mine -->\r\n  <LogLevel>debug</LogLevel>\r\n  <Port>1</Port>\r\n  <ApiKey>{key}</ApiKey>\r\n  <BindAddress>*</BindAddress>\r\n  <UrlBase />\r\n</Config>\r\n"
@@ -106,7 +106,7 @@ fn the_users_settings_and_comments_survive() {
 
 #[test]
 fn a_key_that_the_app_already_uses_is_taken_over() {
-    let mut house = House::empty(Options::default()).unwrap();
+    let mut house = SimulatedModel::empty(Options::default()).unwrap();
     let deploy = house.radarr().unwrap();
     let image = radarr::image(system_tests::binaries::Binaries::for_tests().unwrap());
     drop(image);
@@ -118,7 +118,7 @@ fn a_key_that_the_app_already_uses_is_taken_over() {
 
 #[test]
 fn a_new_url_base_reaches_file_and_health_check() {
-    let mut house = House::with_radarr(Options::default()).unwrap();
+    let mut house = SimulatedModel::with_radarr(Options::default()).unwrap();
     house
         .juju
         .set_config("radarr", &[("url-base", "/radarr")])
@@ -134,7 +134,7 @@ fn a_new_url_base_reaches_file_and_health_check() {
 
 #[test]
 fn a_pod_that_was_replaced_runs_again() {
-    let mut house = House::with_backups().unwrap();
+    let mut house = SimulatedModel::with_backups().unwrap();
     let before = house.seen().unwrap();
     house.juju.churn_pod(UNIT, true).unwrap();
     assert_eq!(house.seen().unwrap(), before);

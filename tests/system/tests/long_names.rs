@@ -8,15 +8,15 @@
 
 use juju_sim::{ClusterOptions, OperatorOptions, Options};
 use serde_json::Value;
-use system_tests::house::{ENDPOINT, House};
+use system_tests::house::{ENDPOINT, SimulatedModel};
 
 /// The longest namespace.
 const MODEL: &str = "the-home-lab-of-a-family-that-gives-its-models-very-long-names1";
 /// The longest name that leaves room for `-config-` and six digits in the name of the pod's volume.
 const LONGEST_WITH_A_POD: &str = "radarr-for-the-films-of-the-whole-neighbourhood-b";
 
-fn house(app: &str, cluster: ClusterOptions) -> House {
-    let mut house = House::empty(Options {
+fn house(app: &str, cluster: ClusterOptions) -> SimulatedModel {
+    let mut house = SimulatedModel::empty(Options {
         model: MODEL.to_owned(),
         cluster,
         ..Options::default()
@@ -33,7 +33,7 @@ fn house(app: &str, cluster: ClusterOptions) -> House {
 fn is_complete_under(app: &str, cluster: ClusterOptions) {
     let mut house = house(app, cluster);
     let unit = format!("{app}/0");
-    let status = |house: &House| {
+    let status = |house: &SimulatedModel| {
         let status = house.juju.status(&unit).unwrap().workload;
         // What `juju status` shows of it in a terminal.
         assert!(status.message.chars().count() <= 120, "{}", status.message);

@@ -5,7 +5,7 @@
 use juju_charm::pebble::{Client, Pebble};
 use juju_sim::{ClusterOptions, OperatorOptions, Options};
 use serde_json::{Map, Value};
-use system_tests::house::{House, UNIT};
+use system_tests::house::{SimulatedModel, UNIT};
 use system_tests::storage_charm;
 
 const OUT: &str = "backup.velero.io/backup-volumes-excludes";
@@ -22,8 +22,8 @@ fn config(claim: &str, path: &str) -> String {
 }
 
 /// Radarr with backups, related to a charm that says `config`. The claims `films` and `shows` are there.
-fn house(trust: bool, config: &str) -> House {
-    let mut house = House::empty(Options::default()).unwrap();
+fn house(trust: bool, config: &str) -> SimulatedModel {
+    let mut house = SimulatedModel::empty(Options::default()).unwrap();
     house.juju.make_claim("films");
     house.juju.make_claim("shows");
     let mut deploy = house.radarr().unwrap();
@@ -41,7 +41,7 @@ fn house(trust: bool, config: &str) -> House {
 }
 
 /// Which claim is in the pod, and where the workload mounts it.
-fn mounted(house: &House) -> Option<(String, String)> {
+fn mounted(house: &SimulatedModel) -> Option<(String, String)> {
     let pod = house.juju.pod(UNIT).unwrap();
     let find = |list: &Value, key: &str, name: &str| {
         let found = list.as_array().unwrap().iter().find(|item| item[key] == name);
@@ -56,20 +56,20 @@ fn mounted(house: &House) -> Option<(String, String)> {
     Some((claim, text(&mount?["mountPath"])))
 }
 
-fn excluded(house: &House) -> Vec<String> {
+fn excluded(house: &SimulatedModel) -> Vec<String> {
     let pod = house.juju.pod(UNIT).unwrap();
     let list = pod["metadata"]["annotations"][OUT].as_str().unwrap_or_default();
     list.split(',').map(str::to_owned).collect()
 }
 
-fn user(house: &House) -> Option<(u32, u32)> {
+fn user(house: &SimulatedModel) -> Option<(u32, u32)> {
     let client = Client::for_socket(house.juju.pebble_socket(UNIT, "radarr"));
     let service = client.plan().unwrap().services["radarr"].clone();
     service.user_id.zip(service.group_id)
 }
 
 /// Changes of the StatefulSet that were asked for and allowed.
-fn changes(house: &House) -> usize {
+fn changes(house: &SimulatedModel) -> usize {
     let requests = house.juju.cluster_requests();
     let is_change = |path: &str, method: &str| path.contains("/statefulsets/") && method == "PATCH";
     requests
@@ -79,7 +79,7 @@ fn changes(house: &House) -> usize {
 }
 
 /// What keeps a claim out of backups, and who did it.
-fn kept_out(house: &House, claim: &str) -> (Option<String>, Option<String>) {
+fn kept_out(house: &SimulatedModel, claim: &str) -> (Option<String>, Option<String>) {
     let claim = house.juju.claim(claim).unwrap();
     let entry = |map: &str, key: &str| claim["metadata"][map][key].as_str().map(str::to_owned);
     (entry("labels", KEPT_OUT), entry("annotations", BY_US))
@@ -90,7 +90,7 @@ fn by_us() -> (Option<String>, Option<String>) {
 }
 
 /// Requests that would have changed a claim.
-fn claim_patches(house: &House) -> Vec<u16> {
+fn claim_patches(house: &SimulatedModel) -> Vec<u16> {
     let requests = house.juju.cluster_requests();
     let patches = requests
         .iter()
@@ -103,7 +103,7 @@ fn at(claim: &str, path: &str) -> Option<(String, String)> {
 }
 
 #[track_caller]
-fn assert_well(house: &House) {
+fn assert_well(house: &SimulatedModel) {
     let status = house.status().unwrap();
     assert!(status.starts_with("active: "), "{status}");
     assert!(house.runs().unwrap(), "the app does not run");
@@ -244,7 +244,7 @@ fn a_claim_that_cannot_be_kept_out_is_said_with_the_way_out_and_the_media_are_th
 
 #[test]
 fn a_steady_event_asks_kubernetes_for_one_claim_more_than_without_media() {
-    let requests = |house: &mut House| {
+    let requests = |house: &mut SimulatedModel| {
         let before = house.juju.cluster_requests().len();
         house.juju.update_status(UNIT).unwrap();
         let requests = house.juju.cluster_requests();

@@ -4,7 +4,7 @@
 
 use juju_sim::{ActionResult, ClusterOptions, OperatorOptions, Options};
 use serde_json::{Map, Value, json};
-use system_tests::house::{ENDPOINT, House, UNIT};
+use system_tests::house::{ENDPOINT, SimulatedModel, UNIT};
 
 const ACTIONS: [&str; 4] = [
     "list-backups",
@@ -14,8 +14,8 @@ const ACTIONS: [&str; 4] = [
 ];
 
 /// A Radarr with these options, and a velero-operator that it is related to.
-fn house(trust: bool, restore: &str, velero: bool) -> House {
-    let mut house = House::empty(Options {
+fn house(trust: bool, restore: &str, velero: bool) -> SimulatedModel {
+    let mut house = SimulatedModel::empty(Options {
         cluster: ClusterOptions {
             velero,
             ..ClusterOptions::default()
@@ -27,7 +27,7 @@ fn house(trust: bool, restore: &str, velero: bool) -> House {
     house
 }
 
-fn add_radarr(house: &mut House, trust: bool, restore: &str) {
+fn add_radarr(house: &mut SimulatedModel, trust: bool, restore: &str) {
     let mut deploy = house.radarr().unwrap().config("restore-on-deploy", restore);
     deploy.trust = trust;
     house.juju.deploy(deploy).unwrap();
@@ -39,7 +39,7 @@ fn add_radarr(house: &mut House, trust: bool, restore: &str) {
 }
 
 /// A Backup of the app that ended at `time` on 24 November, and what it holds of the config volume.
-fn put_backup(house: &mut House, app: &str, uid: &str, time: &str, bytes: u64) {
+fn put_backup(house: &mut SimulatedModel, app: &str, uid: &str, time: &str, bytes: u64) {
     let name = format!("{app}-{uid}");
     let model = house.juju.model().name.clone();
     house
@@ -72,7 +72,7 @@ fn put_backup(house: &mut House, app: &str, uid: &str, time: &str, bytes: u64) {
     }
 }
 
-fn put_location(house: &mut House) {
+fn put_location(house: &mut SimulatedModel) {
     house
         .juju
         .put_velero_object(json!({
@@ -84,7 +84,7 @@ fn put_location(house: &mut House) {
         .unwrap();
 }
 
-fn act(house: &mut House, action: &str, params: Value) -> ActionResult {
+fn act(house: &mut SimulatedModel, action: &str, params: Value) -> ActionResult {
     let params: Map<String, Value> = params.as_object().unwrap().clone();
     house.juju.run_action(UNIT, action, params).unwrap()
 }
@@ -218,7 +218,7 @@ fn what_cannot_be_restored_is_refused_before_the_app_is_stopped() {
 
 #[test]
 fn on_deploy_without_any_backup_the_app_starts_fresh() {
-    let mut house = House::empty(Options::default()).unwrap();
+    let mut house = SimulatedModel::empty(Options::default()).unwrap();
     put_location(&mut house);
     put_backup(&mut house, "sonarr", "bbbb-1", "05:12", 1000);
     add_radarr(&mut house, true, "latest");

@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use system_tests::house::{House, UNIT};
+use system_tests::house::{SimulatedModel, UNIT};
 
 #[test]
 fn the_api_key_is_written_to_the_secret_and_the_config_file_only() {
-    let mut house = House::with_backups().unwrap();
+    let mut house = SimulatedModel::with_backups().unwrap();
     let key = house.api_key().unwrap();
     // A life with faults in it: errors are what logs secrets.
     std::fs::write(

@@ -2,7 +2,7 @@
 #![cfg(test)]
 
 use juju_sim::Event;
-use system_tests::house::{House, UNIT};
+use system_tests::house::{SimulatedModel, UNIT};
 
 /// Tools that change something, or that a steady event has no reason to call.
 const WRITES: [&str; 16] = [
@@ -26,7 +26,7 @@ const WRITES: [&str; 16] = [
 
 #[test]
 fn a_steady_update_status_calls_nine_tools() {
-    let mut house = House::with_backups().unwrap();
+    let mut house = SimulatedModel::with_backups().unwrap();
     house.juju.update_status(UNIT).unwrap();
     let report = house.juju.dispatches().last().unwrap().clone();
     let called: Vec<&str> = report.tools.iter().map(|call| call.tool.as_str()).collect();
@@ -49,7 +49,7 @@ fn a_steady_update_status_calls_nine_tools() {
 /// Juju makes a service account for each hook that reads a secret, and leaves it there with the app's label.
 #[test]
 fn update_status_leaves_no_account_however_often_it_comes() {
-    let mut house = House::with_backups().unwrap();
+    let mut house = SimulatedModel::with_backups().unwrap();
     house.juju.update_status(UNIT).unwrap();
     let before = house.juju.service_accounts("radarr");
     // Two hours. A day of it is no other: each is like the one before.
@@ -70,7 +70,7 @@ fn update_status_leaves_no_account_however_often_it_comes() {
 
 #[test]
 fn a_key_that_somebody_changed_is_put_right_at_the_next_update_status() {
-    let mut house = House::with_backups().unwrap();
+    let mut house = SimulatedModel::with_backups().unwrap();
     house.juju.update_status(UNIT).unwrap();
     let (key, text) = (house.api_key().unwrap(), house.config_xml().unwrap());
     let drifted = text.replace(&key, "0123456789abcdef0123456789abcdef");
@@ -83,7 +83,7 @@ fn a_key_that_somebody_changed_is_put_right_at_the_next_update_status() {
 
 #[test]
 fn an_unchanged_event_writes_nothing() {
-    let mut house = House::with_backups().unwrap();
+    let mut house = SimulatedModel::with_backups().unwrap();
     let changes_before = pebble_changes(&house);
     let before = house.juju.dispatches().len();
     for event in [
@@ -111,7 +111,7 @@ fn an_unchanged_event_writes_nothing() {
 }
 
 /// Every change that Pebble was asked for: starting, stopping, replanning.
-fn pebble_changes(house: &House) -> usize {
+fn pebble_changes(house: &SimulatedModel) -> usize {
     use juju_charm::pebble::{ChangeSelect, Client, Pebble};
     let client = Client::for_socket(house.juju.pebble_socket(UNIT, "radarr"));
     client

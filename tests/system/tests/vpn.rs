@@ -12,7 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use juju_sim::{Deploy, Options};
 use serde_json::{Value, json};
 use system_tests::binaries::Binaries;
-use system_tests::house::{House, UNIT};
+use system_tests::house::{SimulatedModel, UNIT};
 use system_tests::radarr;
 use workload_charm::packaging;
 
@@ -53,8 +53,8 @@ fn config(is_connected: bool) -> String {
 }
 
 /// A Radarr whose app file says that it must not show its address.
-fn house(trust: bool) -> House {
-    let mut house = House::empty(Options::default()).unwrap();
+fn house(trust: bool) -> SimulatedModel {
+    let mut house = SimulatedModel::empty(Options::default()).unwrap();
     let binaries = Binaries::for_tests().unwrap();
     let app_file = house.charm_dir().with_file_name("radarr.yaml");
     let text = std::fs::read_to_string(radarr::app_file()).unwrap();
@@ -81,13 +81,13 @@ fn house(trust: bool) -> House {
     house
 }
 
-fn connects(house: &mut House, is_connected: bool) {
+fn connects(house: &mut SimulatedModel, is_connected: bool) {
     let config = config(is_connected);
     house.juju.set_config("gluetun", &[("config", &config)]).unwrap();
 }
 
 /// Paths of what was changed in the cluster since `since`, without the pods' annotations.
-fn changes(house: &House, since: usize) -> Vec<String> {
+fn changes(house: &SimulatedModel, since: usize) -> Vec<String> {
     let requests = house.juju.cluster_requests();
     let changing = requests.iter().skip(since).filter(|request| {
         request.method != "GET" && request.status == 200 && !request.path.contains("/pods/")
@@ -106,7 +106,7 @@ fn names(list: &Value) -> Vec<&str> {
 }
 
 /// Whether the pod has the route's containers, and that it has both or none.
-fn is_routed(house: &House) -> bool {
+fn is_routed(house: &SimulatedModel) -> bool {
     let pod = house.juju.pod(UNIT).unwrap();
     let init = names(&pod["spec"]["initContainers"]).contains(&"vpn-route-init");
     let sidecar = names(&pod["spec"]["containers"]).contains(&"vpn-route-sidecar");
@@ -116,12 +116,12 @@ fn is_routed(house: &House) -> bool {
     sidecar
 }
 
-fn holds(house: &House, (kind, name): (&str, &str)) -> bool {
+fn holds(house: &SimulatedModel, (kind, name): (&str, &str)) -> bool {
     house.juju.applied(kind, name).is_some()
 }
 
 #[track_caller]
-fn assert_runs(house: &House) {
+fn assert_runs(house: &SimulatedModel) {
     let status = house.status().unwrap();
     assert!(house.runs().unwrap(), "{status}");
     assert!(status.starts_with("active: "), "{status}");
@@ -130,7 +130,7 @@ fn assert_runs(house: &House) {
 }
 
 #[track_caller]
-fn assert_stopped(house: &House, status: &str) {
+fn assert_stopped(house: &SimulatedModel, status: &str) {
     assert_eq!(house.status().unwrap(), status);
     assert!(!house.runs().unwrap());
 }

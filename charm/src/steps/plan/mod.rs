@@ -65,9 +65,9 @@ pub struct Plan {
     /// A claim, and the labels to give it.
     pub claim: Option<(String, BTreeMap<String, String>)>,
     /// The claim of the media that the pod mounts, if it has to be kept out of backups yet.
-    pub keep_out: Option<String>,
+    pub exclude: Option<String>,
     /// The claim of the media that the pods shall not mount any more: it may get into backups again.
-    pub let_in: Option<String>,
+    pub include: Option<String>,
     /// What to change in what the pods mount. It comes last: the pods are replaced.
     pub mount: Option<MountChange>,
     /// What to change in the route to the VPN gateway. It comes last too.
@@ -207,7 +207,7 @@ impl Plan {
     pub fn without_new_pods(self) -> Self {
         Self {
             mount: None,
-            let_in: None,
+            include: None,
             route: None,
             ..self
         }
@@ -245,6 +245,7 @@ pub fn plan(
         },
     };
     let workload = workload(inputs);
+    let decision = validated.decision.as_ref();
     let plan = Plan {
         record: None,
         patience: patience(facts, &workload),
@@ -261,12 +262,12 @@ pub fn plan(
             Container::Ready(container) => container.version.clone(),
             _ => None,
         },
-        pod: backup
-            .map(|backup| backup.decision.annotations.clone())
+        pod: decision
+            .map(|decision| decision.annotations.clone())
             .unwrap_or_default(),
-        claim: backup.and_then(|backup| backup.decision.labels.clone()),
-        keep_out: keep_out(facts, validated),
-        let_in: let_in(facts, validated),
+        claim: decision.and_then(|decision| decision.labels.clone()),
+        exclude: exclude(facts, validated),
+        include: include(facts, validated),
         mount: match &validated.media {
             Mounting::Change(change) => Some(change.clone()),
             _ => None,
@@ -378,7 +379,7 @@ fn peer_bags(facts: &Facts, pauses: bool, rotation: &Rotation) -> Option<OwnBags
         .map(|contents| Report::next(peers.own, contents))
         .or(peers.own);
     let mut app = BTreeMap::new();
-    let question = data_unit::Question {
+    let question = data_unit::DataUnitInputs {
         unit: &facts.unit,
         leads: facts.leader,
         contents,
@@ -423,17 +424,17 @@ fn peer_bags(facts: &Facts, pauses: bool, rotation: &Rotation) -> Option<OwnBags
 }
 
 /// A claim that is to be mounted is kept out when that is done.
-fn keep_out(facts: &Facts, validated: &ValidatedApp) -> Option<String> {
+fn exclude(facts: &Facts, validated: &ValidatedApp) -> Option<String> {
     let mounted = facts.media_claim.as_ref()?;
     let lacks_it = mounted
         .claim
         .as_ref()
-        .is_ok_and(|claim| !claim::is_kept_out(claim));
+        .is_ok_and(|claim| !claim::is_excluded(claim));
     let stays = !matches!(validated.media, Mounting::Change(_));
     (stays && lacks_it).then(|| mounted.name.clone())
 }
 
-fn let_in(facts: &Facts, validated: &ValidatedApp) -> Option<String> {
+fn include(facts: &Facts, validated: &ValidatedApp) -> Option<String> {
     let mounted = &facts.media_claim.as_ref()?.name;
     match &validated.media {
         Mounting::Change(change) if change.mount.as_ref().is_none_or(|next| next.claim != *mounted) => {

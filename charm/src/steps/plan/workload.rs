@@ -6,7 +6,7 @@ use std::time::Duration;
 use juju_charm::pebble::{Check, CheckLevel, HttpCheck, Layer, Override, Service, ServiceStatus, Startup};
 
 use super::{FileWrite, Inputs, PutAside, Run, WorkloadPlan};
-use crate::config_file::{self, Edit, Value, Wanted};
+use crate::config_file::{self, Edit, Value, WantedSetting};
 use crate::credentials::Credentials;
 use crate::facts::{Container, Facts, FileFacts, Health, ReadyContainer, Storage};
 use crate::ingress::{self, IngressUrl};
@@ -172,7 +172,7 @@ pub fn health_url(profile: &AppProfile, settings: &WorkloadSettings) -> String {
 }
 
 /// The settings that have something to say.
-fn wanted(settings: &Settings, values: Values<'_>) -> Vec<Wanted> {
+fn wanted(settings: &Settings, values: Values<'_>) -> Vec<WantedSetting> {
     let rendered = |setting: &Setting| match setting {
         Setting::Text(template) => template.render(values).map(Value::Text),
         Setting::List(templates) => {
@@ -194,7 +194,7 @@ fn wanted(settings: &Settings, values: Values<'_>) -> Vec<Wanted> {
         .flat()
         .into_iter()
         .filter_map(|(path, setting)| {
-            Some(Wanted {
+            Some(WantedSetting {
                 value: rendered(setting)?,
                 path,
             })

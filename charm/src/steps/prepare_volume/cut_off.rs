@@ -11,7 +11,7 @@ use crate::env::Env;
 use crate::facts::{Container, Exchange, Facts, Storage};
 use crate::names::RESTORE_FROM_BACKUP;
 use crate::recovery::health;
-use crate::recovery::texts::told;
+use crate::recovery::texts::user_message;
 use crate::steps::apply;
 use crate::steps::plan::is_running;
 
@@ -46,7 +46,7 @@ pub fn mend(env: Env<'_>, facts: &Facts) -> Mended {
     }
     let record = match engine::unfinished(location) {
         Ok(record) => record,
-        Err(error) => return Mended::Not(cut_off(&told(&error, &facts.app))),
+        Err(error) => return Mended::Not(cut_off(&user_message(&error, &facts.app))),
     };
     let step = record.as_ref().map(|record| record.step);
     let running = is_running(container);
@@ -77,7 +77,7 @@ pub fn mend(env: Env<'_>, facts: &Facts) -> Mended {
         )),
         Err(error) => Mended::Not(cut_off(&format!(
             "{}; run {RESTORE_FROM_BACKUP} again",
-            told(&error, &facts.app)
+            user_message(&error, &facts.app)
         ))),
     }
 }

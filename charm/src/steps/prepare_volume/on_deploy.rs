@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use config_recovery::backups::Choice;
-use config_recovery::engine::Wanted;
+use config_recovery::engine::RestoreRequest;
 use config_recovery::{ClusterError, Error};
 use config_volume::causes;
 use juju_charm::{Event, Juju};
@@ -106,7 +106,7 @@ fn restore(env: Env<'_>, choice: Choice, volume: &Path) -> config_recovery::Resu
         profile,
         ..
     } = env;
-    let wanted = Wanted {
+    let wanted = RestoreRequest {
         target: own_id(juju),
         from: None,
         choice,
@@ -130,7 +130,7 @@ fn restore(env: Env<'_>, choice: Choice, volume: &Path) -> config_recovery::Resu
 fn failed(recovery: &dyn Recovery, what: &str, app: &str, error: Error) -> OnDeploy {
     let error = match error {
         Error::NoBackup { .. } => match recovery.backups_are_read() {
-            Ok(true) => return OnDeploy::Fresh(format!("{what}: {error}; it starts fresh")),
+            Ok(true) => return OnDeploy::Fresh(format!("{what}: {error}; starting with an empty volume")),
             Ok(false) => {
                 let text = format!(
                     "{what}: {error} that Velero knows of, and it has not read its object storage yet; {AGAIN}"

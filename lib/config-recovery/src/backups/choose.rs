@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{AppId, BackupSummary, Holds, Verdict};
+use super::{AppId, BackupContents, BackupSummary, Verdict};
 use crate::{Error, Result};
 
 /// Which backup of an app is meant.
@@ -134,7 +134,7 @@ impl BackupSummary {
             Verdict::Good | Verdict::Partial => None,
             Verdict::Running => Some(format!("it has not ended yet ({})", self.phase_word())),
             Verdict::Empty => Some(self.because("it holds no bytes of the config volume")),
-            Verdict::Failed if self.holds == Holds::Nothing => Some(self.because(&format!(
+            Verdict::Failed if self.holds == BackupContents::Nothing => Some(self.because(&format!(
                 "Velero calls it {}, and it holds nothing of the config volume",
                 self.phase_word()
             ))),

@@ -4,7 +4,7 @@ use velero_api::{BackupSpec, BackupStatus, PodVolumeBackup, PodVolumeBackupPhase
 
 use super::names::{CONFIG, JUJU_STORAGE_LABEL, is_config_volume, unit_of};
 use super::owner;
-use super::{AppId, FilesBackup, Holds};
+use super::{AppId, BackupContents, FilesBackup};
 use crate::shown::shown;
 
 /// How many things of one kind are named before the rest is counted.
@@ -21,7 +21,7 @@ pub(super) struct PodVolumes {
 
 /// What is held, and what is wrong with it.
 pub(super) struct Held {
-    pub holds: Holds,
+    pub holds: BackupContents,
     pub complaints: Vec<String>,
 }
 
@@ -78,14 +78,14 @@ impl PodVolumes {
         }
         let holds = files.or_else(|| snapshots(spec, status, &mut complaints));
         Held {
-            holds: holds.unwrap_or(Holds::Nothing),
+            holds: holds.unwrap_or(BackupContents::Nothing),
             complaints,
         }
     }
 }
 
 /// The files of the config volume, if any were stored.
-fn stored(own: &[&PodVolumeBackup], complaints: &mut Vec<String>) -> Option<Holds> {
+fn stored(own: &[&PodVolumeBackup], complaints: &mut Vec<String>) -> Option<BackupContents> {
     let mut stored: Vec<FilesBackup> = Vec::new();
     let mut pods: Vec<String> = Vec::new();
     for volume in own {
@@ -133,11 +133,15 @@ fn stored(own: &[&PodVolumeBackup], complaints: &mut Vec<String>) -> Option<Hold
     stored
         .into_iter()
         .max_by_key(|files| files.bytes)
-        .map(Holds::Files)
+        .map(BackupContents::Files)
 }
 
 /// Snapshots are counted, not named: they are of the config volume if the backup asked for nothing else.
-fn snapshots(spec: &BackupSpec, status: &BackupStatus, complaints: &mut Vec<String>) -> Option<Holds> {
+fn snapshots(
+    spec: &BackupSpec,
+    status: &BackupStatus,
+    complaints: &mut Vec<String>,
+) -> Option<BackupContents> {
     let attempted = status.csi_volume_snapshots_attempted;
     let count = status.csi_volume_snapshots_completed;
     if attempted > count {
@@ -152,7 +156,7 @@ fn snapshots(spec: &BackupSpec, status: &BackupStatus, complaints: &mut Vec<Stri
         ));
         return None;
     }
-    Some(Holds::Snapshot { count })
+    Some(BackupContents::Snapshot { count })
 }
 
 fn several(names: &[String]) -> String {

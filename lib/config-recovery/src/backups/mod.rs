@@ -19,7 +19,7 @@ pub use choose::{Choice, LastGood, choose, last_good};
 pub use list::list;
 pub(crate) use list::summary_of;
 pub use running::running;
-pub use standing::{Rests, Scheduled, Standing, are_read, standing};
+pub use standing::{BackupHealth, Rests, Scheduled, are_read, standing};
 
 /// An application in a model.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,7 +60,7 @@ pub struct BackupSummary {
     /// When Velero deletes it.
     pub expires: Option<Timestamp>,
     /// What it holds of the config volume.
-    pub holds: Holds,
+    pub holds: BackupContents,
     /// What Velero says against it: validation errors, failure reason, failed volumes.
     pub complaints: Vec<String>,
 }
@@ -112,7 +112,7 @@ impl BackupSummary {
 
 /// What a backup holds of the config volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Holds {
+pub enum BackupContents {
     /// Its files, by file-system backup.
     Files(FilesBackup),
     /// A snapshot of it. Velero does not tell in the cluster how many bytes that is.
@@ -124,7 +124,7 @@ pub enum Holds {
     Nothing,
 }
 
-impl Holds {
+impl BackupContents {
     /// Whether there is anything to bring back.
     pub fn is_something(&self) -> bool {
         match self {

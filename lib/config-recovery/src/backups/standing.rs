@@ -19,7 +19,7 @@ const LOOKED_INTO: usize = 5;
 
 /// How an app's backups stand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct BackupHealth {
     /// The last good one, if there is one among the newest.
     pub last_good: Option<LastGood>,
     /// The Schedule by which the app is backed up.
@@ -57,7 +57,7 @@ pub enum Rests {
 /// # Errors
 /// [`Error::NoVelero`](crate::Error::NoVelero) when the cluster does not know Velero's resources, otherwise as
 /// [`Cluster::ask`].
-pub async fn standing(cluster: &Cluster, whose: &AppId, endpoint: &str) -> Result<Standing> {
+pub async fn standing(cluster: &Cluster, whose: &AppId, endpoint: &str) -> Result<BackupHealth> {
     let of_endpoint =
         ListParams::default().labels(&format!("{APP_LABEL}={},{ENDPOINT_LABEL}={endpoint}", whose.app));
     let (backups, schedules) = tokio::join!(
@@ -74,7 +74,7 @@ pub async fn standing(cluster: &Cluster, whose: &AppId, endpoint: &str) -> Resul
         .map(scheduled)
         // One that makes backups counts before one that rests, and then the oldest.
         .min_by_key(|schedule| (schedule.rests.is_some(), schedule.since));
-    Ok(Standing {
+    Ok(BackupHealth {
         last_good: newest_good(cluster, whose, &backups).await?,
         schedule,
     })

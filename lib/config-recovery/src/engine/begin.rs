@@ -42,7 +42,7 @@ pub(super) fn outside(plan: &RestorePlan) -> Result<Option<PathBuf>> {
 }
 
 /// The journal to go on with. What an earlier run left is put back, unless it had come to the app with this backup. Where its
-/// old content is gone, and the new one lost, this run takes its place.
+/// previous content is gone, and the new one lost, this run takes its place.
 pub(super) fn begin(
     plan: &RestorePlan,
     options: SwapOptions,

@@ -8,7 +8,7 @@ use config_volume::{ManifestState, Origin, PlaceOptions, PutInPlace, VerifyOptio
 use super::App;
 use jiff::Timestamp;
 
-use crate::backups::{BackupSummary, Holds};
+use crate::backups::{BackupContents, BackupSummary};
 use crate::{Error, Result};
 
 /// What the check of a folder found.
@@ -34,7 +34,7 @@ pub(super) fn check(
         move |source| Error::Volume { action, source }
     };
     // A snapshot is the volume as it was at one moment; a file-system backup reads file after file while the app writes.
-    let is_snapshot = matches!(backup.holds, Holds::Snapshot { .. });
+    let is_snapshot = matches!(backup.holds, BackupContents::Snapshot { .. });
     let options = VerifyOptions {
         backup_started: backup.started.and_then(system_time),
         backup_ended: backup.completed.and_then(system_time),

@@ -104,7 +104,7 @@ impl RestorePlan {
             ],
         );
         part(
-            "When the app is well, remove the old content.",
+            "When the app is healthy, remove the previous content.",
             &[format!("{charm} rm -rf {}", path(&by_hand))],
         );
         text

@@ -27,7 +27,7 @@ pub use commands::{BY_HAND, UnitPod, exchanged_by_hand};
 pub use plan::plan_restore_beside;
 #[cfg(feature = "testing")]
 pub(crate) use plan::run_of;
-pub use plan::{RestorePlan, VerifyPlan, Wanted, plan_restore, plan_verify};
+pub use plan::{RestorePlan, RestoreRequest, VerifyPlan, plan_restore, plan_verify};
 pub use restore::restore;
 #[doc(hidden)]
 pub use restore::restore_beside;
@@ -58,7 +58,7 @@ pub trait App {
 
 /// What came back and was checked.
 #[derive(Debug, Clone)]
-pub struct Checked {
+pub struct CheckedBackup {
     /// The backup.
     pub backup: BackupSummary,
     /// Files that came back.

@@ -15,7 +15,7 @@ use crate::{Error, Result, claim};
 
 /// What somebody asks for.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub struct RestoreRequest {
     /// The app that the data are for.
     pub target: AppId,
     /// The app that the backup is of, if that is another one.
@@ -40,7 +40,7 @@ pub struct RestorePlan {
     pub scratch: ScratchSpec,
     /// The volume, as this process sees it.
     pub volume: PathBuf,
-    /// Whether the old content is kept until the app is healthy with the new one.
+    /// Whether the previous content is kept until the app is healthy with the new one.
     pub keep_old: bool,
     /// Where the new content waits when it does not fit beside the old one. Only without `keep_old`.
     pub stage_elsewhere: Option<PathBuf>,
@@ -98,14 +98,14 @@ impl RestorePlan {
 
 /// Plans a restore: the backup is chosen and fit, and there is room. Changes nothing.
 ///
-/// Without `keep_old` and without room beside the old content, the new one waits in `elsewhere`, a folder outside the volume
+/// Without `keep_old` and without room beside the previous content, the new one waits in `elsewhere`, a folder outside the volume
 /// on the node's disk, which the engine makes and removes.
 ///
 /// # Errors
 /// Each reason why it cannot be done, as far as it can be known beforehand.
 pub async fn plan_restore(
     cluster: &Cluster,
-    wanted: &Wanted,
+    wanted: &RestoreRequest,
     volume: &Path,
     keep_old: bool,
     elsewhere: &Path,
@@ -119,7 +119,7 @@ pub async fn plan_restore(
 #[doc(hidden)]
 pub async fn plan_restore_beside(
     beside: &mut impl Beside,
-    wanted: &Wanted,
+    wanted: &RestoreRequest,
     scratch: ScratchSpec,
     volume: &Path,
     keep_old: bool,
@@ -163,7 +163,7 @@ pub(super) async fn refuse_running_backup(beside: &mut impl Beside, volume: &Pat
 ///
 /// # Errors
 /// As [`plan_restore`].
-pub async fn plan_verify(cluster: &Cluster, wanted: &Wanted, folder: &Path) -> Result<VerifyPlan> {
+pub async fn plan_verify(cluster: &Cluster, wanted: &RestoreRequest, folder: &Path) -> Result<VerifyPlan> {
     let scratch = place(cluster, wanted, Purpose::Verify).await?;
     // The claim beside the app may lie on the node's disk too.
     let bytes = scratch.backup.holds.bytes().unwrap_or_default().saturating_mul(2);
@@ -174,7 +174,7 @@ pub async fn plan_verify(cluster: &Cluster, wanted: &Wanted, folder: &Path) -> R
     })
 }
 
-async fn place(cluster: &Cluster, wanted: &Wanted, purpose: Purpose) -> Result<ScratchSpec> {
+async fn place(cluster: &Cluster, wanted: &RestoreRequest, purpose: Purpose) -> Result<ScratchSpec> {
     let whose = wanted.from.as_ref().unwrap_or(&wanted.target);
     // Of all apps: a backup of another one is to be told from one that is not there.
     let all = backups::list(cluster, None).await?;

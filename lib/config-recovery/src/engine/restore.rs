@@ -10,7 +10,7 @@ use super::check::{Soundness, check};
 use super::plan::refuse_running_backup;
 use super::room::Disk;
 use super::settle::{finish, needs_elsewhere};
-use super::{App, Checked, RestorePlan, volume, workload};
+use super::{App, CheckedBackup, RestorePlan, volume, workload};
 use crate::cluster::Cluster;
 use crate::journal::{Journal, Step};
 use crate::report::Reporter;
@@ -28,7 +28,7 @@ pub async fn restore(
     plan: &RestorePlan,
     app: &mut dyn App,
     reporter: &dyn Reporter,
-) -> Result<Checked> {
+) -> Result<CheckedBackup> {
     restore_beside(InCluster::new(cluster, &plan.scratch), plan, app, reporter).await
 }
 
@@ -39,7 +39,7 @@ pub async fn restore_beside(
     plan: &RestorePlan,
     app: &mut dyn App,
     reporter: &dyn Reporter,
-) -> Result<Checked> {
+) -> Result<CheckedBackup> {
     let began = Instant::now();
     let options = SwapOptions {
         watcher: beside.watcher(),
@@ -180,7 +180,7 @@ impl<B: Beside> Run<'_, B> {
                 }
                 self.begin_swap()?
                     .roll_back()
-                    .map_err(volume("put the old content back"))?;
+                    .map_err(volume("roll back to the previous content"))?;
                 Step::Restart
             }
             Step::Restart => {
@@ -231,7 +231,7 @@ impl<B: Beside> Run<'_, B> {
         }
     }
 
-    fn checked(&mut self, took: Duration) -> Checked {
+    fn checked(&mut self, took: Duration) -> CheckedBackup {
         let soundness = self.soundness.take();
         let received = self.received.take();
         let mut notes = soundness
@@ -243,7 +243,7 @@ impl<B: Beside> Run<'_, B> {
                 "the content was checked by the run that was cut off; this one put it in place".to_owned(),
             );
         }
-        Checked {
+        CheckedBackup {
             backup: self.plan.backup().clone(),
             files: received.as_ref().map_or(0, |unpacked| unpacked.files),
             bytes: received.as_ref().map_or(0, |unpacked| unpacked.bytes),

@@ -99,7 +99,7 @@ pub(super) struct Waiting<'a> {
     pub(super) volume: &'a Path,
     /// Outside the volume, on the node's disk.
     pub(super) elsewhere: &'a Path,
-    /// Whether the old content has to stay until the end.
+    /// Whether the previous content has to stay until the end.
     pub(super) keep_old: bool,
     /// Bytes of the new content, as far as they are known.
     pub(super) bytes: u64,
@@ -109,7 +109,7 @@ pub(super) struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    /// In the volume (`None`), or outside of it where it has no room and the old content may go first.
+    /// In the volume (`None`), or outside of it where it has no room and the previous content may go first.
     pub(super) fn place(&self) -> Result<Option<PathBuf>> {
         let peek = Swap::peek(self.volume).map_err(super::volume("look at the exchange of the content"))?;
         let freed = Swap::reclaimable(self.volume).map_err(super::volume(

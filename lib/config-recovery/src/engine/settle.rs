@@ -18,7 +18,7 @@ pub(super) fn journal_path(volume: &Path) -> PathBuf {
 pub enum Settled {
     /// Nothing was left.
     Nothing,
-    /// The old content is back, or had never been touched. The record is that of the run, if it had left one.
+    /// The previous content is back, or had never been touched. The record is that of the run, if it had left one.
     OldContent(Option<Record>),
     /// The new content is in place, and the old one is gone.
     NewContent(Option<Record>),
@@ -46,7 +46,7 @@ pub fn needs_elsewhere(volume: &Path) -> bool {
 /// which is known to work. Where that was removed for want of room, the new one is put in place wholly.
 ///
 /// # Errors
-/// When the files cannot be moved, or the old content is gone and the new one is not at hand: then the app must not start,
+/// When the files cannot be moved, or the previous content is gone and the new one is not at hand: then the app must not start,
 /// and a restore has to be run again. Everything stays, and it can be tried again.
 pub fn settle(path: &Path, app_is_healthy: bool) -> Result<Settled> {
     let record = unfinished(path)?;
@@ -73,7 +73,7 @@ pub fn settle(path: &Path, app_is_healthy: bool) -> Result<Settled> {
     })
 }
 
-/// Puts the old content back and removes what a run left. Where there is no old content any more, the new one is put in
+/// Puts the previous content back and removes what a run left. Where there is no previous content any more, the new one is put in
 /// place wholly.
 pub(super) fn put_back(path: &Path, options: &SwapOptions) -> Result<GivenUp> {
     let Some(swap) = Swap::open(path, options).map_err(volume("look at the exchange of the content"))? else {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::beside::{Beside, InCluster};
 use super::check::check;
 use super::room::Disk;
-use super::{App, Checked, VerifyPlan};
+use super::{App, CheckedBackup, VerifyPlan};
 use crate::cluster::Cluster;
 use crate::journal::Step;
 use crate::report::Reporter;
@@ -22,7 +22,7 @@ pub async fn verify(
     plan: &VerifyPlan,
     app: &mut dyn App,
     reporter: &dyn Reporter,
-) -> Result<Checked> {
+) -> Result<CheckedBackup> {
     verify_beside(InCluster::new(cluster, &plan.scratch), plan, app, reporter).await
 }
 
@@ -33,7 +33,7 @@ pub async fn verify_beside(
     plan: &VerifyPlan,
     app: &mut dyn App,
     reporter: &dyn Reporter,
-) -> Result<Checked> {
+) -> Result<CheckedBackup> {
     let began = Instant::now();
     let mut outcome = bring_and_check(&mut beside, plan, app, reporter).await;
     reporter.begins(Step::Clean);
@@ -68,7 +68,7 @@ async fn bring_and_check(
     plan: &VerifyPlan,
     app: &mut dyn App,
     reporter: &dyn Reporter,
-) -> Result<Checked> {
+) -> Result<CheckedBackup> {
     empty(plan)?;
     beside.make(reporter).await?;
     let velero_took = beside.restore_bytes(reporter).await?;
@@ -82,7 +82,7 @@ async fn bring_and_check(
     reporter.begins(Step::Check);
     let soundness = check(&plan.folder, &plan.scratch.backup, unpacked.bytes, app)?;
     reporter.ended(Step::Check);
-    Ok(Checked {
+    Ok(CheckedBackup {
         backup: plan.scratch.backup.clone(),
         files: unpacked.files,
         bytes: unpacked.bytes,

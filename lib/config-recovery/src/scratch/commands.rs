@@ -6,7 +6,7 @@ use velero_api::{RESTORE_NAME_LABEL, RESTORE_WAIT_CONTAINER};
 use super::names::{self, CLAIM, READER};
 use super::{ScratchSpec, objects, patience, snapshot};
 use crate::backups::names::{CONFIG, JUJU_STORAGE_LABEL};
-use crate::backups::{FilesBackup, Holds};
+use crate::backups::{BackupContents, FilesBackup};
 use crate::shell::{create, create_with, typed, value, word};
 
 /// Stands for the pod's uid in an object that is written before there is a pod.
@@ -43,7 +43,7 @@ pub(crate) fn commands(spec: &ScratchSpec, started: &str) -> Commands {
     let restore = names::restore(&namespace, &spec.run);
     let seconds = patience(spec).as_secs();
     match &spec.backup.holds {
-        Holds::Files(files) => {
+        BackupContents::Files(files) => {
             make.extend(files_ordered(spec, files, &namespace, seconds));
             let object = format!("podvolumerestores.velero.io/{}", word(&restore));
             wait.push(format!(
@@ -51,7 +51,7 @@ pub(crate) fn commands(spec: &ScratchSpec, started: &str) -> Commands {
             ));
             remove.push(format!("kubectl delete -n {place} {object}"));
         }
-        Holds::Snapshot { .. } | Holds::Nothing => {
+        BackupContents::Snapshot { .. } | BackupContents::Nothing => {
             make.push(create(&value(&snapshot::restore(spec, &namespace))));
             let object = format!("restores.velero.io/{}", word(&restore));
             wait.push(format!(

@@ -19,7 +19,7 @@ use crate::backups::FilesBackup;
 use crate::cluster::{Cluster, ClusterError};
 use crate::journal::Step;
 use crate::report::Silent;
-use crate::wait::{Doubt, Seen, Wait, Which, for_object, for_objects};
+use crate::wait::{Doubt, Poll, Wait, Which, for_object, for_objects};
 use crate::{Result, velero};
 
 /// What selects the pods of the node agent (`pkg/nodeagent/node_agent.go`).
@@ -101,7 +101,7 @@ async fn came(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<Wo
     for_object(cluster, &api, name, inner, |found| {
         let restore: Option<PodVolumeRestore> = match found.map(velero::typed).transpose() {
             Ok(restore) => restore,
-            Err(error) => return Seen::Hopeless(error),
+            Err(error) => return Poll::Hopeless(error),
         };
         if let Some(status) = restore.as_ref().and_then(|is| is.status.as_ref()) {
             let (done, total) = (status.progress.bytes_done, status.progress.total_bytes);
@@ -111,7 +111,7 @@ async fn came(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<Wo
             }
         }
         judge::volume_restore(&what, restore.as_ref())
-            .and_then(|()| Seen::Done(restore.as_ref().map(worked).unwrap_or_default()))
+            .and_then(|()| Poll::Done(restore.as_ref().map(worked).unwrap_or_default()))
     })
     .await
 }
@@ -148,14 +148,14 @@ async fn nudge(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<(
         let is_new = |is: &DynamicObject| matches!(phase(is).as_str(), "" | "New");
         // Once it is begun there is nothing to hurry.
         if !all.values().any(|is| is.name_any() == *name && is_new(is)) {
-            return Seen::Done(());
+            return Poll::Done(());
         }
         let under_way = all.values().filter(|is| phase(is) == "InProgress").count();
         if known.is_some_and(|before| under_way < before) {
             let _ = ended.send(());
         }
         known = Some(under_way);
-        Seen::Wait(format!("{under_way} are under way"))
+        Poll::Wait(format!("{under_way} are under way"))
     });
     let mut count = 0u32;
     let told = async {
@@ -200,11 +200,11 @@ async fn agent_runs(scratch: &Scratch, cluster: &Cluster, node: &str, wait: Wait
     for_objects(cluster, &api, &which, inner, |agents| {
         let runs = |pod: &Pod| pod.status.as_ref().and_then(|is| is.phase.as_deref()) == Some("Running");
         if agents.values().any(runs) {
-            return Seen::Done(());
+            return Poll::Done(());
         }
         let text = format!("none runs in namespace {place}");
         let hint = "let Velero's daemon set node-agent run on that node too: velero-operator's option use-node-agent";
-        Seen::Doubt(Doubt {
+        Poll::Doubt(Doubt {
             about: "no node agent",
             grace: NO_AGENT,
             then: judge::hopeless(&what, text.clone(), hint),

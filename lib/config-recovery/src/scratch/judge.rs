@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{ContainerState, PersistentVolumeClaim, Pod};
 use velero_api::{PodVolumeRestore, PodVolumeRestorePhase, RESTORE_WAIT_CONTAINER, Restore, RestorePhase};
 
-use crate::wait::{Doubt, Seen};
+use crate::wait::{Doubt, Poll};
 use crate::{Error, Remedy};
 
 /// A pod that no node takes. A node may just be coming back; more nodes than there are will not come by waiting.
@@ -35,8 +35,8 @@ pub(super) fn hopeless(what: &str, reason: impl Into<String>, remedy: impl Into<
 }
 
 /// Whether the pod's init container runs: then the volume is mounted. Tells the node's name.
-pub(super) fn pod(what: &str, pod: Option<&Pod>) -> Seen<String> {
-    let none = |reason: String, hint: &str| Seen::Hopeless(hopeless(what, reason, hint));
+pub(super) fn pod(what: &str, pod: Option<&Pod>) -> Poll<String> {
+    let none = |reason: String, hint: &str| Poll::Hopeless(hopeless(what, reason, hint));
     let Some(pod) = pod else {
         return none("somebody has deleted it".to_owned(), "run it again");
     };
@@ -60,7 +60,7 @@ pub(super) fn pod(what: &str, pod: Option<&Pod>) -> Seen<String> {
         let why = condition.message.clone().unwrap_or_default();
         // The claim's own state says more, and has its own time of grace.
         if why.contains("unbound immediate PersistentVolumeClaims") {
-            return Seen::Wait("its volume is being made".to_owned());
+            return Poll::Wait("its volume is being made".to_owned());
         }
         return doubt(what, "no node takes it", why, UNSCHEDULABLE, SCHEDULING_HINT);
     }
@@ -73,7 +73,7 @@ pub(super) fn pod(what: &str, pod: Option<&Pod>) -> Seen<String> {
         .unwrap_or_default();
     let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
     match (waits, node) {
-        (ContainerState { running: Some(_), .. }, Some(node)) => Seen::Done(node),
+        (ContainerState { running: Some(_), .. }, Some(node)) => Poll::Done(node),
         (
             ContainerState {
                 terminated: Some(ended),
@@ -96,16 +96,16 @@ pub(super) fn pod(what: &str, pod: Option<&Pod>) -> Seen<String> {
             let text = waiting.message.unwrap_or_default();
             container(what, &reason, text)
         }
-        (_, Some(_)) => Seen::Wait("the node has it".to_owned()),
-        (_, None) => Seen::Wait("no node has it yet".to_owned()),
+        (_, Some(_)) => Poll::Wait("the node has it".to_owned()),
+        (_, None) => Poll::Wait("no node has it yet".to_owned()),
     }
 }
 
 /// Judges why a container waits (`pkg/kubelet/images/types.go`, `pkg/kubelet/kuberuntime/kuberuntime_container.go`).
-fn container(what: &str, reason: &str, text: String) -> Seen<String> {
+fn container(what: &str, reason: &str, text: String) -> Poll<String> {
     match reason {
         "InvalidImageName" | "ErrImageNeverPull" => {
-            Seen::Hopeless(hopeless(what, format!("{reason}: {text}"), IMAGE_HINT))
+            Poll::Hopeless(hopeless(what, format!("{reason}: {text}"), IMAGE_HINT))
         }
         "ErrImagePull"
         | "ImagePullBackOff"
@@ -117,16 +117,16 @@ fn container(what: &str, reason: &str, text: String) -> Seen<String> {
         | "RunContainerError"
         | "PreCreateHookError"
         | "PostStartHookError" => doubt(what, "its container cannot be started", text, CONTAINER, POD_HINT),
-        _ => Seen::Wait("its container is being made".to_owned()),
+        _ => Poll::Wait("its container is being made".to_owned()),
     }
 }
 
-fn doubt(what: &str, about: &'static str, why: String, grace: Duration, hint: &str) -> Seen<String> {
+fn doubt(what: &str, about: &'static str, why: String, grace: Duration, hint: &str) -> Poll<String> {
     let text = match why.is_empty() {
         true => about.to_owned(),
         false => format!("{about}: {why}"),
     };
-    Seen::Doubt(Doubt {
+    Poll::Doubt(Doubt {
         about,
         then: hopeless(what, text.clone(), hint),
         text,
@@ -135,59 +135,59 @@ fn doubt(what: &str, about: &'static str, why: String, grace: Duration, hint: &s
 }
 
 /// Whether a claim that a pod waits for has a volume. Tells the volume's name.
-pub(super) fn claim(what: &str, claim: Option<&PersistentVolumeClaim>) -> Seen<String> {
+pub(super) fn claim(what: &str, claim: Option<&PersistentVolumeClaim>) -> Poll<String> {
     let Some(claim) = claim else {
-        return Seen::Hopeless(hopeless(what, "somebody has deleted it", "run it again"));
+        return Poll::Hopeless(hopeless(what, "somebody has deleted it", "run it again"));
     };
     if claim.metadata.deletion_timestamp.is_some() {
-        return Seen::Hopeless(hopeless(what, "it is being deleted", "run it again"));
+        return Poll::Hopeless(hopeless(what, "it is being deleted", "run it again"));
     }
     let phase = claim.status.as_ref().and_then(|is| is.phase.as_deref());
     let volume = claim.spec.as_ref().and_then(|is| is.volume_name.clone());
     match (phase, volume) {
-        (Some("Bound"), Some(volume)) => Seen::Done(volume),
-        (Some("Lost"), _) => Seen::Hopeless(hopeless(what, "its volume is gone", "run it again")),
+        (Some("Bound"), Some(volume)) => Poll::Done(volume),
+        (Some("Lost"), _) => Poll::Hopeless(hopeless(what, "its volume is gone", "run it again")),
         // Until a pod is there this may be because the class waits for its first consumer; here there is one.
         _ => doubt(what, "it gets no volume", String::new(), UNBOUND, CLAIM_HINT),
     }
 }
 
 /// Whether the node agent has brought the files back.
-pub(super) fn volume_restore(what: &str, restore: Option<&PodVolumeRestore>) -> Seen<()> {
+pub(super) fn volume_restore(what: &str, restore: Option<&PodVolumeRestore>) -> Poll<()> {
     let Some(restore) = restore else {
         let reason = "it is gone: somebody has deleted it, or its backup";
-        return Seen::Hopeless(hopeless(what, reason, Remedy::LookForBackup));
+        return Poll::Hopeless(hopeless(what, reason, Remedy::LookForBackup));
     };
     let status = restore.status.clone().unwrap_or_default();
     match status.phase {
-        Some(PodVolumeRestorePhase::Completed) => Seen::Done(()),
+        Some(PodVolumeRestorePhase::Completed) => Poll::Done(()),
         Some(PodVolumeRestorePhase::Failed) => {
             let reason = status.message.unwrap_or_else(|| "it failed".to_owned());
-            Seen::Hopeless(hopeless(what, reason, Remedy::ChooseBackup))
+            Poll::Hopeless(hopeless(what, reason, Remedy::ChooseBackup))
         }
         Some(PodVolumeRestorePhase::InProgress) => {
             let progress = status.progress;
-            Seen::Wait(format!(
+            Poll::Wait(format!(
                 "{} of {} bytes",
                 progress.bytes_done, progress.total_bytes
             ))
         }
         None | Some(PodVolumeRestorePhase::New) => {
-            Seen::Wait("Velero's node agent has not begun with it".to_owned())
+            Poll::Wait("Velero's node agent has not begun with it".to_owned())
         }
-        Some(PodVolumeRestorePhase::Other(phase)) => Seen::Wait(phase),
+        Some(PodVolumeRestorePhase::Other(phase)) => Poll::Wait(phase),
     }
 }
 
 /// Whether Velero's server has ended a Restore well.
-pub(super) fn restore(what: &str, restore: Option<&Restore>) -> Seen<()> {
+pub(super) fn restore(what: &str, restore: Option<&Restore>) -> Poll<()> {
     let Some(restore) = restore else {
         let reason = "it is gone: somebody has deleted it, or its backup";
-        return Seen::Hopeless(hopeless(what, reason, Remedy::LookForBackup));
+        return Poll::Hopeless(hopeless(what, reason, Remedy::LookForBackup));
     };
     let status = restore.status.clone().unwrap_or_default();
     match status.phase {
-        Some(RestorePhase::Completed) => Seen::Done(()),
+        Some(RestorePhase::Completed) => Poll::Done(()),
         Some(phase) if phase.is_final() => {
             let mut reasons = status.validation_errors;
             reasons.extend(status.failure_reason);
@@ -195,12 +195,12 @@ pub(super) fn restore(what: &str, restore: Option<&Restore>) -> Seen<()> {
                 reasons.push(format!("it ended as {phase:?} with {} errors", status.errors));
             }
             let hint = format!("velero restore describe {} says more", restore.name());
-            Seen::Hopeless(hopeless(what, reasons.join("; "), hint.as_str()))
+            Poll::Hopeless(hopeless(what, reasons.join("; "), hint.as_str()))
         }
         None | Some(RestorePhase::New) => {
-            Seen::Wait("Velero has not begun with it: it works on one at a time".to_owned())
+            Poll::Wait("Velero has not begun with it: it works on one at a time".to_owned())
         }
-        Some(_) => Seen::Wait("Velero works on it".to_owned()),
+        Some(_) => Poll::Wait("Velero works on it".to_owned()),
     }
 }
 

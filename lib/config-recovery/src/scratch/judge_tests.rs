@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn judged(status: Value) -> Seen<String> {
+fn judged(status: Value) -> Poll<String> {
     let value = json!({"metadata": {"name": "reader"}, "spec": {"containers": [], "nodeName": "n1"}, "status": status});
     pod("pod x/reader", Some(&serde_json::from_value(value).unwrap()))
 }
@@ -21,15 +21,15 @@ fn unschedulable(message: &str) -> Value {
 }
 
 /// One word, and the text.
-fn word<T: std::fmt::Debug>(seen: &Seen<T>) -> (&'static str, String) {
+fn word<T: std::fmt::Debug>(seen: &Poll<T>) -> (&'static str, String) {
     match seen {
-        Seen::Wait(text) => ("wait", text.clone()),
-        Seen::Doubt(doubt) => (
+        Poll::Wait(text) => ("wait", text.clone()),
+        Poll::Doubt(doubt) => (
             "doubt",
             format!("{} / {}", doubt.text, doubt.then.hint().unwrap()),
         ),
-        Seen::Done(value) => ("done", format!("{value:?}")),
-        Seen::Hopeless(error) => ("hopeless", format!("{error} / {}", error.hint().unwrap())),
+        Poll::Done(value) => ("done", format!("{value:?}")),
+        Poll::Hopeless(error) => ("hopeless", format!("{error} / {}", error.hint().unwrap())),
     }
 }
 
@@ -72,7 +72,7 @@ fn a_pod_that_no_node_takes_is_doubted_but_not_while_its_volume_is_made() {
 #[test]
 fn an_image_that_cannot_be_pulled_is_doubted_under_one_name() {
     let about = |reason: &str| match judged(waiting(reason)) {
-        Seen::Doubt(doubt) => doubt.about,
+        Poll::Doubt(doubt) => doubt.about,
         other => panic!("{other:?}"),
     };
     // Kubernetes turns from one to the other: the time of grace must not begin again each time.

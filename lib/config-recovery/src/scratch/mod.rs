@@ -25,7 +25,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use tokio::time::Instant;
 
-use crate::backups::{AppId, BackupSummary, Holds};
+use crate::backups::{AppId, BackupContents, BackupSummary};
 use crate::cluster::Cluster;
 use crate::report::{Reporter, Silent};
 use crate::transfer::{self, Source};
@@ -127,7 +127,7 @@ pub fn namespace(target: &AppId, purpose: Purpose) -> String {
 /// it holds nothing; otherwise why the API server refused.
 pub async fn make(cluster: &Cluster, spec: &ScratchSpec, reporter: &dyn Reporter) -> Result<Scratch> {
     let patience = patience(spec);
-    if spec.backup.holds == Holds::Nothing {
+    if spec.backup.holds == BackupContents::Nothing {
         return Err(Error::Unfit {
             backup: spec.backup.name.clone(),
             why: "it holds nothing of the config volume".to_owned(),
@@ -135,13 +135,13 @@ pub async fn make(cluster: &Cluster, spec: &ScratchSpec, reporter: &dyn Reporter
     }
     ensure::backup_is_there(cluster, spec).await?;
     // A snapshot's claim comes back with the class that it had.
-    if matches!(spec.backup.holds, Holds::Files(_)) {
+    if matches!(spec.backup.holds, BackupContents::Files(_)) {
         ensure::class_is_there(cluster, spec.storage_class.as_deref()).await?;
     }
     let namespace = names::namespace(&spec.target, spec.purpose);
     let wait = removal("the scratch namespace", reporter);
     ensure::namespace(cluster, spec, &namespace, wait).await?;
-    if let Holds::Files(files) = &spec.backup.holds {
+    if let BackupContents::Files(files) = &spec.backup.holds {
         let (pod, claim) = ensure::pod(cluster, spec, &namespace, patience.as_secs()).await?;
         files::order(cluster, spec, files, &namespace, &pod, &claim).await?;
     } else {
@@ -172,8 +172,10 @@ impl Scratch {
             reporter,
         };
         match self.spec.backup.holds {
-            Holds::Files(_) => files::arrive(self, cluster, wait).await,
-            Holds::Snapshot { .. } | Holds::Nothing => snapshot::arrive(self, cluster, wait).await,
+            BackupContents::Files(_) => files::arrive(self, cluster, wait).await,
+            BackupContents::Snapshot { .. } | BackupContents::Nothing => {
+                snapshot::arrive(self, cluster, wait).await
+            }
         }
     }
 
@@ -239,7 +241,7 @@ pub async fn remove(cluster: &Cluster, spec: &ScratchSpec, until: Until) -> Resu
     let wait = removal("the scratch namespace", &Silent);
     let name = names::namespace(&spec.target, spec.purpose);
     match (is_held(cluster, spec, &name).await?, until, &spec.backup.holds) {
-        (true, Until::Empty, Holds::Files(_)) => remove::content(cluster, &name, wait).await,
+        (true, Until::Empty, BackupContents::Files(_)) => remove::content(cluster, &name, wait).await,
         (true, ..) => remove::everything(cluster, &name, wait).await,
         // Somebody may have removed the namespace alone.
         (false, ..) => remove::outside(cluster, &name, wait).await,

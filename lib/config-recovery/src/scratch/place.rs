@@ -10,7 +10,7 @@ use kube::api::ListParams;
 use super::{Scratch, judge, names};
 use crate::cluster::Cluster;
 use crate::report::Silent;
-use crate::wait::{Seen, Wait, for_object};
+use crate::wait::{Poll, Wait, for_object};
 use crate::{Error, Result};
 
 /// Waits until the pod's init container runs, with the claim's volume in it, and tells on which node.
@@ -42,7 +42,7 @@ pub(super) async fn ends(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -
     let what = scratch.pod_name();
     let wait = silent(&what, wait);
     for_object(cluster, &api, names::READER, wait, |pod| {
-        judge::pod(&what, pod).and_then(|_| Seen::Wait("it runs".to_owned()))
+        judge::pod(&what, pod).and_then(|_| Poll::Wait("it runs".to_owned()))
     })
     .await
 }

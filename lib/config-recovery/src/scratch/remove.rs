@@ -11,7 +11,7 @@ use velero_api::{Kind, PodVolumeRestoreSpec, RESTORE_NAME_LABEL, RestoreSpec};
 
 use super::names;
 use crate::cluster::{Cluster, ClusterError};
-use crate::wait::{Seen, Wait, Which, for_object, for_objects};
+use crate::wait::{Poll, Wait, Which, for_object, for_objects};
 use crate::{Error, Result, velero};
 
 /// Removes everything of a namespace that is ours, and waits until it is gone.
@@ -35,10 +35,10 @@ pub(super) async fn content(cluster: &Cluster, namespace: &str, wait: Wait<'_>) 
     outside(cluster, namespace, wait).await
 }
 
-fn none_left<K, V>(all: &BTreeMap<K, V>) -> Seen<()> {
+fn none_left<K, V>(all: &BTreeMap<K, V>) -> Poll<()> {
     match all.is_empty() {
-        true => Seen::Done(()),
-        false => Seen::Wait("it is being deleted".to_owned()),
+        true => Poll::Done(()),
+        false => Poll::Wait("it is being deleted".to_owned()),
     }
 }
 
@@ -55,8 +55,8 @@ pub(super) async fn outside(cluster: &Cluster, namespace: &str, wait: Wait<'_>) 
     let what = format!("the end of the Restore into namespace {namespace}");
     let wait = Wait { what: &what, ..wait };
     let gone = for_objects(cluster, &api, &which, wait, |all| match all.is_empty() {
-        true => Seen::Done(()),
-        false => Seen::Wait("Velero puts it away".to_owned()),
+        true => Poll::Done(()),
+        false => Poll::Wait("Velero puts it away".to_owned()),
     });
     match gone.await {
         // No Velero, no Restore.
@@ -173,8 +173,8 @@ pub(super) async fn gone(cluster: &Cluster, api: &Api<Namespace>, name: &str, wa
     let what = format!("the end of namespace {name}");
     let wait = Wait { what: &what, ..wait };
     for_object(cluster, api, name, wait, |namespace| match namespace {
-        None => Seen::Done(()),
-        Some(namespace) => Seen::Wait(why_it_stays(namespace)),
+        None => Poll::Done(()),
+        Some(namespace) => Poll::Wait(why_it_stays(namespace)),
     })
     .await
 }

@@ -19,7 +19,7 @@ use super::{Scratch, ScratchSpec, Worked, judge, names, objects, place};
 use crate::backups::names::{CONFIG, JUJU_APP_LABEL, JUJU_STORAGE_LABEL};
 use crate::cluster::{Cluster, ClusterError};
 use crate::report::Silent;
-use crate::wait::{Seen, Wait, Which, for_object, for_objects};
+use crate::wait::{Poll, Wait, Which, for_object, for_objects};
 use crate::{Result, velero};
 
 /// What is restored. Whatever else a backup holds stays where it is: a wide one holds the app's pods too. Velero needs the
@@ -96,11 +96,11 @@ async fn claim(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<(
     };
     let made = pin!(for_objects(cluster, &api, &which, quiet, |claims| {
         if claims.is_empty() {
-            return Seen::Wait("Velero has not made it".to_owned());
+            return Poll::Wait("Velero has not made it".to_owned());
         }
         match chosen(claims.values().cloned().collect()) {
-            Ok(claim) => Seen::Done(claim),
-            Err(why) => Seen::Hopeless(scratch.unfit(why)),
+            Ok(claim) => Poll::Done(claim),
+            Err(why) => Poll::Hopeless(scratch.unfit(why)),
         }
     }));
     let ended = pin!(ended(scratch, cluster, wait));
@@ -132,7 +132,7 @@ async fn ended(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<(
     for_object(cluster, &api, name, wait, |found| {
         match found.map(velero::typed).transpose() {
             Ok(restore) => judge::restore(&what, restore.as_ref()),
-            Err(error) => Seen::Hopeless(error),
+            Err(error) => Poll::Hopeless(error),
         }
     })
     .await

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use config_recovery::Error;
-use config_recovery::backups::Holds;
+use config_recovery::backups::BackupContents;
 use config_recovery::journal::Step;
 use config_recovery::report::Silent;
 use config_volume::{Options, prepare};
@@ -183,7 +183,7 @@ fn without_a_manifest_as_many_bytes_have_to_come_back_as_were_stored() {
     let bytes: usize = stage.files("backup-a").values().map(Vec::len).sum();
     let mut restored = |stored: u64| {
         let mut plan = stage.plan("a", true).unwrap();
-        if let Holds::Files(files) = &mut plan.scratch.backup.holds {
+        if let BackupContents::Files(files) = &mut plan.scratch.backup.holds {
             files.bytes = stored;
         }
         stage.carry_out(&plan, &Silent)
@@ -212,7 +212,7 @@ fn with_a_manifest_the_files_count_and_not_the_sum_of_their_bytes() {
     let mut plan = stage.plan("a", true).unwrap();
     plan.scratch.backup.started = Some(Timestamp::now() - SignedDuration::from_secs(5));
     plan.scratch.backup.completed = Some(Timestamp::now());
-    if let Holds::Files(files) = &mut plan.scratch.backup.holds {
+    if let BackupContents::Files(files) = &mut plan.scratch.backup.holds {
         files.bytes = 1 << 30;
     }
     let checked = stage.carry_out(&plan, &Silent).unwrap();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use config_recovery::backups::Holds;
+use config_recovery::backups::BackupContents;
 use config_recovery::engine::{self, VerifyPlan};
 use config_recovery::report::Silent;
 use config_recovery::scratch::Purpose;
@@ -26,7 +26,7 @@ fn a_snapshot_that_does_not_fit_is_given_up_while_the_app_has_room() {
     }
     let before = stage.files("volume");
     let mut plan = stage.plan("a", true).unwrap();
-    plan.scratch.backup.holds = Holds::Snapshot { count: 1 };
+    plan.scratch.backup.holds = BackupContents::Snapshot { count: 1 };
     let error = stage.carry_out(&plan, &Silent).unwrap_err();
     assert!(matches!(error, Error::NoRoom { .. }), "{error}");
     assert_eq!(stage.files("volume"), before);

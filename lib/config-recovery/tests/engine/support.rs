@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use config_recovery::backups::{AppId, Choice};
-use config_recovery::engine::{self, App, Beside, Checked, RestorePlan, Wanted};
+use config_recovery::engine::{self, App, Beside, CheckedBackup, RestorePlan, RestoreRequest};
 use config_recovery::journal::Step;
 use config_recovery::report::{Reporter, Silent};
 use config_recovery::scratch::{Purpose, Until};
@@ -260,8 +260,8 @@ impl Stage {
         }
     }
 
-    pub fn wanted(&self, backup: &str) -> Wanted {
-        Wanted {
+    pub fn wanted(&self, backup: &str) -> RestoreRequest {
+        RestoreRequest {
             target: AppId {
                 app: "radarr".to_owned(),
                 model: "media".to_owned(),
@@ -288,17 +288,17 @@ impl Stage {
         ))
     }
 
-    pub fn restore(&mut self, backup: &str) -> Result<Checked> {
+    pub fn restore(&mut self, backup: &str) -> Result<CheckedBackup> {
         let plan = self.plan(backup, true)?;
         self.carry_out(&plan, &Silent)
     }
 
-    pub fn restore_without_old(&mut self, backup: &str) -> Result<Checked> {
+    pub fn restore_without_old(&mut self, backup: &str) -> Result<CheckedBackup> {
         let plan = self.plan(backup, false)?;
         self.carry_out(&plan, &Silent)
     }
 
-    pub fn carry_out(&mut self, plan: &RestorePlan, reporter: &dyn Reporter) -> Result<Checked, Error> {
+    pub fn carry_out(&mut self, plan: &RestorePlan, reporter: &dyn Reporter) -> Result<CheckedBackup, Error> {
         let place = self.place(&plan.backup().uid);
         run(engine::restore_beside(place, plan, &mut self.app, reporter))
     }

@@ -148,7 +148,7 @@ fn a_plan_that_goes_on_with_content_in_the_volume_names_no_folder_outside() {
     }
 }
 
-/// With its old content gone the volume has room, and yet the content waits outside.
+/// With its previous content gone the volume has room, and yet the content waits outside.
 #[test]
 fn a_plan_that_goes_on_with_content_outside_names_the_folder() {
     let Some(mut stage) = Stage::cramped() else { return };

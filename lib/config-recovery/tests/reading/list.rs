@@ -1,6 +1,6 @@
 //! `list`: whose backups there are, and what they hold.
 
-use config_recovery::backups::{self, BackupSummary, Holds, Verdict};
+use config_recovery::backups::{self, BackupContents, BackupSummary, Verdict};
 use config_recovery::{ClusterError, Error};
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ async fn a_completed_backup_with_the_bytes_of_the_config_volume_is_good() {
     assert_eq!(found.expires, Some("2026-12-24T02:17:00Z".parse().unwrap()));
     assert_eq!(found.schedule, None);
     assert_eq!(said(&found), "");
-    let Holds::Files(files) = &found.holds else {
+    let BackupContents::Files(files) = &found.holds else {
         panic!("{:?}", found.holds)
     };
     assert_eq!(files.bytes, 20_971_557);
@@ -191,7 +191,7 @@ async fn a_completed_backup_without_bytes_is_empty() {
     let found = only(backup.clone(), Vec::new()).await;
     assert_eq!(
         (found.verdict(now()), found.holds),
-        (Verdict::Empty, Holds::Nothing)
+        (Verdict::Empty, BackupContents::Nothing)
     );
 
     // An empty volume: Velero completes it without a snapshot.
@@ -208,7 +208,7 @@ async fn a_completed_backup_without_bytes_is_empty() {
     let found = only(backup.clone(), vec![backup.config(0)]).await;
     assert_eq!(
         (found.verdict(now()), found.holds),
-        (Verdict::Empty, Holds::Nothing)
+        (Verdict::Empty, BackupContents::Nothing)
     );
 
     // Bytes that were counted and led to no snapshot are nothing to restore from.
@@ -310,7 +310,7 @@ async fn snapshots_count_when_the_backup_asks_for_the_config_claim_alone() {
     let found = only(narrow.clone(), Vec::new()).await;
     assert_eq!(
         (found.verdict(now()), found.holds, found.complaints.len()),
-        (Verdict::Good, Holds::Snapshot { count: 1 }, 0)
+        (Verdict::Good, BackupContents::Snapshot { count: 1 }, 0)
     );
     // A wide one may have snapshotted the logs.
     let found = only(snapshot, Vec::new()).await;

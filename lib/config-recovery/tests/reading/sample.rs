@@ -1,6 +1,6 @@
 //! An app, a backup of it, and the place that it comes back into.
 
-use config_recovery::backups::{AppId, BackupSummary, FilesBackup, Holds};
+use config_recovery::backups::{AppId, BackupContents, BackupSummary, FilesBackup};
 use config_recovery::scratch::{Purpose, ScratchSpec};
 
 /// The app.
@@ -34,7 +34,7 @@ pub fn spec() -> ScratchSpec {
             started: None,
             completed: None,
             expires: None,
-            holds: Holds::Files(files),
+            holds: BackupContents::Files(files),
             complaints: Vec::new(),
         },
         purpose: Purpose::Restore,

@@ -1,7 +1,7 @@
 //! How an app's backups stand, and what Velero is doing, in few requests.
 
 use config_recovery::backups::{
-    AppId, FilesBackup, Holds, Rests, Scheduled, Standing, Verdict, are_read, running, standing,
+    AppId, BackupContents, BackupHealth, FilesBackup, Rests, Scheduled, Verdict, are_read, running, standing,
 };
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ fn schedule(model: &str, made: &str) -> Value {
     })
 }
 
-async fn stands(server: &Server, whose: &AppId) -> Standing {
+async fn stands(server: &Server, whose: &AppId) -> BackupHealth {
     standing(&server.cluster(), whose, "velero-backups")
         .await
         .unwrap()
@@ -117,7 +117,7 @@ async fn five_that_hold_nothing_are_enough() {
     let server = (2..=6).fold(server, |server, day| {
         server.lists(&volumes(&format!("b{day}")), Vec::new())
     });
-    assert_eq!(stands(&server, &radarr()).await, Standing::default());
+    assert_eq!(stands(&server, &radarr()).await, BackupHealth::default());
     server.done();
 }
 
@@ -128,7 +128,7 @@ async fn of_an_app_of_the_same_name_in_another_model_nothing_is_told() {
         .lists(SCHEDULES, vec![schedule("media", "2026-11-03T00:00:00Z")]);
     assert_eq!(
         stands(&server, &app("radarr", "films")).await,
-        Standing::default()
+        BackupHealth::default()
     );
     server.done();
 }
@@ -198,7 +198,7 @@ fn a_verdict_is_a_word() {
 #[test]
 fn a_backup_of_no_bytes_and_of_no_snapshot_is_of_nothing() {
     let files = |bytes: u64| {
-        Holds::Files(FilesBackup {
+        BackupContents::Files(FilesBackup {
             bytes,
             volume: "radarr-config-1".to_owned(),
             snapshot_id: "s1".to_owned(),
@@ -208,7 +208,7 @@ fn a_backup_of_no_bytes_and_of_no_snapshot_is_of_nothing() {
         })
     };
     assert!(files(1).is_something() && !files(0).is_something());
-    let snapshots = |count: u64| Holds::Snapshot { count };
+    let snapshots = |count: u64| BackupContents::Snapshot { count };
     assert!(snapshots(1).is_something() && !snapshots(0).is_something());
-    assert!(!Holds::Nothing.is_something());
+    assert!(!BackupContents::Nothing.is_something());
 }

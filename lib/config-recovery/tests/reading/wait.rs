@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use config_recovery::report::Silent;
-use config_recovery::wait::{Seen, Wait, Which, for_object, for_objects};
+use config_recovery::wait::{Poll, Wait, Which, for_object, for_objects};
 use config_recovery::{ClusterError, Error, Result};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
@@ -39,8 +39,8 @@ async fn run(server: Server) -> (u64, Result<()>) {
     let ended = for_object(&cluster, &api, "x", waits(), |object| {
         let annotations = object.and_then(|is| is.metadata.annotations.as_ref());
         match annotations.and_then(|all| all.get("state")).map(String::as_str) {
-            Some("done") => Seen::Done(()),
-            _ => Seen::Wait("not yet".to_owned()),
+            Some("done") => Poll::Done(()),
+            _ => Poll::Wait("not yet".to_owned()),
         }
     })
     .await;
@@ -147,8 +147,8 @@ async fn objects_are_told_apart_by_namespace_and_name_and_selected_alike_each_ti
     let keys = for_objects(&cluster, &api, &which, waits(), |all| {
         seen.push(all.len());
         match all.len() {
-            2 => Seen::Done(all.keys().cloned().collect::<Vec<_>>()),
-            _ => Seen::Wait(String::new()),
+            2 => Poll::Done(all.keys().cloned().collect::<Vec<_>>()),
+            _ => Poll::Wait(String::new()),
         }
     });
     let key = |namespace: &str, name: &str| (namespace.to_owned(), name.to_owned());

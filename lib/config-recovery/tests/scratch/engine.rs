@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use config_recovery::Error;
 use config_recovery::backups::Choice;
-use config_recovery::engine::{self, App, RestorePlan, VerifyPlan, Wanted};
+use config_recovery::engine::{self, App, RestorePlan, RestoreRequest, VerifyPlan};
 use config_recovery::report::Silent;
 use serde_json::{Value, json};
 
@@ -157,8 +157,8 @@ fn planned(under_way: Option<&str>, bytes: u64) -> Server {
     }
 }
 
-fn wanted() -> Wanted {
-    Wanted {
+fn wanted() -> RestoreRequest {
+    RestoreRequest {
         target: radarr(),
         from: None,
         choice: Choice::from("UID-b1"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use config_recovery::backups::Holds;
+use config_recovery::backups::BackupContents;
 use config_recovery::report::Silent;
 use config_recovery::scratch::{self, Purpose, Scratch, ScratchSpec};
 use serde_json::{Value, json};
@@ -151,7 +151,7 @@ async fn the_place_is_made_as_the_node_agent_needs_it() {
 async fn a_restore_may_take_as_long_as_its_bytes_on_the_slowest_storage() {
     for (bytes, seconds) in [(5, 900), ((3 << 20) + 5, 903), (600 << 20, 1500)] {
         let mut spec = spec();
-        let Holds::Files(files) = &mut spec.backup.holds else {
+        let BackupContents::Files(files) = &mut spec.backup.holds else {
             panic!("the sample holds files");
         };
         files.bytes = bytes;
@@ -163,7 +163,7 @@ async fn a_restore_may_take_as_long_as_its_bytes_on_the_slowest_storage() {
 
 fn restic() -> ScratchSpec {
     let mut spec = spec();
-    if let Holds::Files(files) = &mut spec.backup.holds {
+    if let BackupContents::Files(files) = &mut spec.backup.holds {
         files.uploader = "restic".to_owned();
     }
     spec

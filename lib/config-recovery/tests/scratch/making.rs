@@ -1,6 +1,6 @@
 //! What is asked for before and while the place is made, and what is not even tried.
 
-use config_recovery::backups::Holds;
+use config_recovery::backups::BackupContents;
 use config_recovery::report::Silent;
 use config_recovery::scratch::{self, Scratch, ScratchSpec, Until};
 use config_recovery::{ClusterError, Error, Result};
@@ -77,7 +77,7 @@ async fn a_backup_that_is_gone_or_another_one_and_a_missing_velero_are_told_apar
 #[tokio::test(flavor = "current_thread")]
 async fn an_empty_backup_is_not_even_looked_for() {
     let mut empty = spec();
-    empty.backup.holds = Holds::Nothing;
+    empty.backup.holds = BackupContents::Nothing;
     let server = Server::new();
     assert!(matches!(make(&server, &empty).await, Err(Error::Unfit { .. })));
     assert_eq!(server.done(), 0);

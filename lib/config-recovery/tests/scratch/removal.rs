@@ -1,6 +1,6 @@
 //! The end of the place: what goes, in which order, how far it is waited for, and what is left alone.
 
-use config_recovery::backups::Holds;
+use config_recovery::backups::BackupContents;
 use config_recovery::report::Silent;
 use config_recovery::scratch::{self, ScratchSpec, Until};
 use config_recovery::{ClusterError, Error};
@@ -203,7 +203,7 @@ async fn until_it_is_empty_means_that_only_a_namespace_is_left_that_ends() {
 
 fn snapshot() -> ScratchSpec {
     let mut spec = spec();
-    spec.backup.holds = Holds::Snapshot { count: 1 };
+    spec.backup.holds = BackupContents::Snapshot { count: 1 };
     spec
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use config_recovery::Result;
-use config_recovery::backups::Holds;
+use config_recovery::backups::BackupContents;
 use config_recovery::report::Silent;
 use config_recovery::scratch::{self, Scratch, ScratchSpec, Worked};
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ const OUR_CLAIM: &str = "fieldSelector=metadata.name=radarr-config-0&";
 
 fn snapshot() -> ScratchSpec {
     let mut spec = spec();
-    spec.backup.holds = Holds::Snapshot { count: 1 };
+    spec.backup.holds = BackupContents::Snapshot { count: 1 };
     spec.size = 5 << 20;
     spec
 }

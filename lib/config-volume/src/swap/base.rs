@@ -204,7 +204,7 @@ impl Base {
         self.with_ballast(|| open().map_err(Error::io("open", self.path(place))))
     }
 
-    /// Removes the rest of an old content that was being removed.
+    /// Removes the rest of an previous content that was being removed.
     pub fn end_emptying(&self, state: SwapState) -> Result<()> {
         match state {
             SwapState::Emptying => self.empty(Place::Root),

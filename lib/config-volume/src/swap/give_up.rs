@@ -15,12 +15,12 @@ pub enum GivenUp {
 }
 
 impl Swap {
-    /// Ends an exchange that was cut off and is not gone on with, so that the app can start: with the old content, or, where
+    /// Ends an exchange that was cut off and is not gone on with, so that the app can start: with the previous content, or, where
     /// that was removed for want of room, with the new one. To be run before [`crate::put_in_place`] and before the app
     /// starts. Killed anywhere, it is called again on the exchange that [`Swap::open`] finds.
     ///
     /// # Errors
-    /// [`crate::Error::Incomplete`]: the app must not start, since the old content was removed and the new one is not at hand. A new
+    /// [`crate::Error::Incomplete`]: the app must not start, since the previous content was removed and the new one is not at hand. A new
     /// one has to be brought. Otherwise a failed call. Everything stays.
     pub fn give_up(mut self) -> Result<GivenUp> {
         let given_up = match self.state() {

@@ -6,7 +6,7 @@
 //!   lock                        held (flock) by whoever works on the exchange
 //!   journal.json                the state: on disk before what it names begins
 //!   staged/                     the new content, until it is put in place
-//!   old/                        the old content, from then on
+//!   old/                        the previous content, from then on
 //!   taken-out/                  on the way back: what was in the volume
 //!   ballast                     room for the way back when the volume is full
 //!   strays/                     what something else wrote into the volume in between
@@ -87,7 +87,7 @@ impl Swap {
     /// Begins an exchange, or goes on with the unfinished one of the same id. The id is the caller's: the backup's name, say.
     /// The options count anew until it is sealed.
     ///
-    /// One of another id has to be ended first, unless its old content is gone: then there is nothing to go back to. Where its
+    /// One of another id has to be ended first, unless its previous content is gone: then there is nothing to go back to. Where its
     /// new content is in the volume it is put in place and finished, with the caller's files; else this one takes its place.
     ///
     /// # Errors
@@ -193,7 +193,7 @@ impl Swap {
         self.journal.state
     }
 
-    /// Whether the old content is still there, in its place or aside, so that it can be rolled back to.
+    /// Whether the previous content is still there, in its place or aside, so that it can be rolled back to.
     #[must_use]
     pub fn has_old(&self) -> bool {
         !self.journal.emptied && self.journal.state != SwapState::Removing
@@ -220,7 +220,7 @@ impl Swap {
     ///
     /// The caller has run [`crate::verify`] and [`crate::put_in_place`] on it. Content from outside the volume is copied into
     /// it now if both fit; else the old one has to go first, which must be allowed. Then what lies outside is read and written
-    /// down: it has to be the same before the old content goes, and before it is copied.
+    /// down: it has to be the same before the previous content goes, and before it is copied.
     ///
     /// # Errors
     /// [`Error::NotReady`] if the new content is empty or `put_in_place` was not run on it, [`Error::NoRoom`], [`Error::NoInodes`],
@@ -248,7 +248,7 @@ impl Swap {
         self.turn(SwapState::Staged)
     }
 
-    /// Takes a seal back, to bring the content anew. After the old content was removed this is the way on when the new one
+    /// Takes a seal back, to bring the content anew. After the previous content was removed this is the way on when the new one
     /// was lost, too: until it is there again the volume stays unusable. What is left of the old one by then is removed.
     ///
     /// # Errors
@@ -268,7 +268,7 @@ impl Swap {
     ///
     /// # Errors
     /// Before anything of the app's is touched: [`Error::BackupRunning`], [`Error::Immovable`], [`Error::WrongState`]. Later a
-    /// failed call: then call it again, or [`roll_back`](Swap::roll_back). [`Error::Incomplete`] where the old content is gone
+    /// failed call: then call it again, or [`roll_back`](Swap::roll_back). [`Error::Incomplete`] where the previous content is gone
     /// and the new one is not at hand as it was sealed: then [`restage`](Swap::restage) and bring it again.
     pub fn commit(&mut self) -> Result<()> {
         loop {
@@ -307,11 +307,11 @@ impl Swap {
         }
     }
 
-    /// Puts the old content back; what was put in place is taken out again. The app has to be stopped. Goes on where an
+    /// Puts the previous content back; what was put in place is taken out again. The app has to be stopped. Goes on where an
     /// earlier call was cut off. Before anything was put in place it only marks the exchange as given up.
     ///
     /// # Errors
-    /// [`Error::NoWayBack`] if the old content was removed, [`Error::WrongState`] if it is being finished, or a failed call.
+    /// [`Error::NoWayBack`] if the previous content was removed, [`Error::WrongState`] if it is being finished, or a failed call.
     pub fn roll_back(&mut self) -> Result<()> {
         loop {
             match self.journal.state {
@@ -343,7 +343,7 @@ impl Swap {
         }
     }
 
-    /// Removes all that is not in use: after [`commit`](Swap::commit) the old content, after
+    /// Removes all that is not in use: after [`commit`](Swap::commit) the previous content, after
     /// [`roll_back`](Swap::roll_back) the new one; then `.config-restore` itself. Goes on where an earlier call was cut off.
     ///
     /// # Errors

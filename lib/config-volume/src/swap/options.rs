@@ -10,10 +10,10 @@ use std::{
 use super::state::SwapState;
 use crate::{Error, Options, RESTORE_FOLDER, Result};
 
-/// How a volume's content is exchanged. `SwapOptions::default()` keeps the old content until the end.
+/// How a volume's content is exchanged. `SwapOptions::default()` keeps the previous content until the end.
 #[derive(Debug, Clone)]
 pub struct SwapOptions {
-    /// Whether the old content must be there until [`crate::Swap::finish`]. When `false` it is removed before the new
+    /// Whether the previous content must be there until [`crate::Swap::finish`]. When `false` it is removed before the new
     /// content is copied in, but only where `staged` lies outside the volume and the volume has no room for both. There
     /// is no way back then. What [`crate::Swap::begin`] was told counts, from [`crate::Swap::seal`] on for good.
     pub keep_old: bool,

@@ -13,7 +13,7 @@ use super::{
 use crate::{Error, FOLDER, Result, error::causes, tree::Root};
 
 impl Swap {
-    /// Whether what lies outside fits into the volume beside the old content.
+    /// Whether what lies outside fits into the volume beside the previous content.
     pub(super) fn is_to_be_copied_first(&self) -> Result<bool> {
         let needed = bytes_of(self.outside()?)?;
         let reserve = self.options.reserve;
@@ -178,7 +178,7 @@ impl Swap {
     }
 }
 
-/// Whether so many bytes fit beside the old content. Where they do not they have to fit with what becomes `freed` when it goes
+/// Whether so many bytes fit beside the previous content. Where they do not they have to fit with what becomes `freed` when it goes
 /// first.
 fn is_room_for_both(
     needed: u64,
@@ -229,7 +229,7 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
-        // What needs no place of the old content's does not ask how large that is.
+        // What needs no place of the previous content's does not ask how large that is.
         is_room_for_both(1, 0, 1, || panic!("it was measured")).unwrap();
     }
 }

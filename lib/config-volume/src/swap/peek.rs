@@ -12,11 +12,11 @@ pub struct SwapPeek {
     pub id: String,
     /// How far it is.
     pub state: SwapState,
-    /// Whether the old content was removed, or is being removed: there is no way back.
+    /// Whether the previous content was removed, or is being removed: there is no way back.
     pub old_is_gone: bool,
     /// Whether the new content lies, or is to lie, outside the volume until it is copied in.
     pub is_outside: bool,
-    /// Whether the volume holds neither the old content nor the new one as a whole: nothing may start on it.
+    /// Whether the volume holds neither the previous content nor the new one as a whole: nothing may start on it.
     pub is_incomplete: bool,
 }
 
@@ -45,7 +45,7 @@ impl Swap {
     }
 
     /// Bytes that become free in a volume when the next exchange begins: what an earlier one brought and nothing needs any
-    /// more, and the rest of an old content that was to be removed.
+    /// more, and the rest of an previous content that was to be removed.
     ///
     /// # Errors
     /// As [`peek`](Swap::peek), or something cannot be looked at.

@@ -24,7 +24,7 @@ impl Swap {
             true => SwapState::Emptying,
             false => SwapState::MovingOut,
         };
-        // Without its old content the volume takes no backup already.
+        // Without its previous content the volume takes no backup already.
         if self.journal.is_incomplete() {
             self.base.check_movable(Place::Root)?;
             return self.turn(next);

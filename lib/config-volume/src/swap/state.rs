@@ -39,9 +39,9 @@ pub enum SwapState {
     Staging,
     /// The new content is checked and complete. The app's files are as they were.
     Staged,
-    /// The old content is being moved aside.
+    /// The previous content is being moved aside.
     MovingOut,
-    /// The old content is being removed, since the volume has no room for both.
+    /// The previous content is being removed, since the volume has no room for both.
     Emptying,
     /// The new content is being copied in from outside the volume.
     Filling,
@@ -51,9 +51,9 @@ pub enum SwapState {
     Swapped,
     /// On the way back: what is in the volume is being taken out.
     TakingOut,
-    /// On the way back: the old content is being moved to its place.
+    /// On the way back: the previous content is being moved to its place.
     PuttingBack,
-    /// The old content is in its place.
+    /// The previous content is in its place.
     RolledBack,
     /// All that is not in use is being removed.
     Removing,
@@ -102,7 +102,7 @@ impl SwapState {
         )
     }
 
-    /// Whether the volume holds neither the old content nor the new one as a whole.
+    /// Whether the volume holds neither the previous content nor the new one as a whole.
     #[must_use]
     pub const fn is_halfway(self) -> bool {
         use SwapState::*;
@@ -137,9 +137,9 @@ pub(super) struct Journal {
     /// The new content lies outside the volume. Where is not written down: the volume belongs to the app, which could
     /// have any folder copied into it by what it writes here.
     pub outside: bool,
-    /// The old content is gone.
+    /// The previous content is gone.
     pub emptied: bool,
-    /// What lies outside the volume, from the seal on. The only copy of it once the old content is gone, so it is proven
+    /// What lies outside the volume, from the seal on. The only copy of it once the previous content is gone, so it is proven
     /// before that, and before it is used.
     #[serde(default)]
     pub inventory: Option<Inventory>,
@@ -163,7 +163,7 @@ impl Journal {
         }
     }
 
-    /// The journal of another exchange that goes on where this one has lost its old content: its content is still to be brought.
+    /// The journal of another exchange that goes on where this one has lost its previous content: its content is still to be brought.
     pub fn taken_over(&self, id: &str, keep_old: bool, outside: bool) -> Self {
         Self {
             emptied: self.emptied,
@@ -171,7 +171,7 @@ impl Journal {
         }
     }
 
-    /// Whether the old content is gone, and the new one is not in the volume as a whole.
+    /// Whether the previous content is gone, and the new one is not in the volume as a whole.
     pub fn is_to_be_brought(&self) -> bool {
         use SwapState::*;
         self.emptied && matches!(self.state, Staging | Staged | Emptying | Filling)
@@ -261,7 +261,7 @@ pub(super) fn peek(root: &Root) -> Result<Option<Journal>> {
     }
 }
 
-/// Fails where a volume is between its old content and its new one, so that no backup is made of it.
+/// Fails where a volume is between its previous content and its new one, so that no backup is made of it.
 pub(crate) fn refuse_halfway(root: &Root) -> Result<()> {
     match peek(root)? {
         Some(journal) if journal.is_incomplete() => Err(Error::RestoreUnderWay { id: journal.id }),

@@ -393,7 +393,7 @@ pub struct Case {
     pub new: Tree,
 }
 
-/// A volume with its old content, and a backup.
+/// A volume with its previous content, and a backup.
 pub fn case() -> Case {
     case_on(|_| None)
 }

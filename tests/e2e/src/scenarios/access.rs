@@ -12,7 +12,7 @@ use kube::api::PostParams;
 use serde_json::{Value, json};
 
 use crate::apply;
-use crate::ground::Ground;
+use crate::ground::TestEnv;
 
 /// Name of the account that may nothing.
 pub const POWERLESS: &str = "powerless";
@@ -21,7 +21,7 @@ pub const POWERLESS: &str = "powerless";
 ///
 /// # Errors
 /// When the API server refuses the account or its token.
-pub async fn powerless(ground: &Ground, namespace: &str) -> Result<PathBuf> {
+pub async fn powerless(ground: &TestEnv, namespace: &str) -> Result<PathBuf> {
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
                          "metadata": {"name": POWERLESS, "namespace": namespace}});
     apply::one(&ground.client, &account).await?;
@@ -46,7 +46,7 @@ pub async fn powerless(ground: &Ground, namespace: &str) -> Result<PathBuf> {
 ///
 /// # Errors
 /// When the kubeconfig cannot be written.
-pub fn nowhere(ground: &Ground) -> Result<PathBuf> {
+pub fn nowhere(ground: &TestEnv) -> Result<PathBuf> {
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     changed(ground, "nowhere", |config| {
         config["clusters"][0]["cluster"]["server"] = json!(format!("https://127.0.0.1:{port}"));
@@ -54,7 +54,7 @@ pub fn nowhere(ground: &Ground) -> Result<PathBuf> {
 }
 
 /// The administrator's kubeconfig, changed.
-fn changed(ground: &Ground, name: &str, change: impl FnOnce(&mut Value)) -> Result<PathBuf> {
+fn changed(ground: &TestEnv, name: &str, change: impl FnOnce(&mut Value)) -> Result<PathBuf> {
     let bed = ground.own_bed()?;
     let mut config: Value = serde_yaml::from_str(&fs::read_to_string(&bed.kubeconfig)?)?;
     change(&mut config);

@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use config_recovery::backups::{BackupSummary, Holds};
+use config_recovery::backups::{BackupContents, BackupSummary};
 use futures::FutureExt;
 use tokio::process::Command;
 use velero_backup_config::Method;
@@ -16,10 +16,10 @@ use super::pod_failure::Controller;
 use super::scratch::back_up;
 use super::scratch_snapshot::nothing_of_snapshots_is_left;
 use super::snapshot::with_feature;
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::bed::Bed;
 use crate::bed::csi::{CLASS, Snapshots};
-use crate::ground::{Ground, Need};
+use crate::ground::{Need, TestEnv};
 use crate::pods::Running;
 
 pub const SCENARIO: Scenario = Scenario {
@@ -36,13 +36,13 @@ rm -r Backups
 echo nonsense > radarr.db
 echo more > stray";
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let snapshots = ground.own_bed()?.snapshots().await?;
     let played = play(ground, snapshots, story).await;
     played.map_err(|error| anyhow!("{error:#}\n{}", snapshots.last_words()))
 }
 
-async fn play(ground: &Ground, snapshots: &Snapshots, story: &mut Story) -> Result<()> {
+async fn play(ground: &TestEnv, snapshots: &Snapshots, story: &mut ScenarioReport) -> Result<()> {
     let bed = ground.own_bed()?;
     let model = ground.namespace(SCENARIO.name).await?;
     let radarr = &FLEET[0];
@@ -64,7 +64,8 @@ async fn play(ground: &Ground, snapshots: &Snapshots, story: &mut Story) -> Resu
         ensure!(
             matches!(
                 (method, &backup.holds),
-                (Method::Filesystem, Holds::Files(_)) | (Method::Snapshot, Holds::Snapshot { count: 1 })
+                (Method::Filesystem, BackupContents::Files(_))
+                    | (Method::Snapshot, BackupContents::Snapshot { count: 1 })
             ),
             "the backup should hold the volume: {:?}",
             backup.holds
@@ -80,11 +81,11 @@ async fn play(ground: &Ground, snapshots: &Snapshots, story: &mut Story) -> Resu
 
 /// Damages the app's volume, and restores it by the commands.
 async fn comes_back(
-    ground: &Ground,
+    ground: &TestEnv,
     running: &Running<'_>,
     before: &Held,
     backup: &BackupSummary,
-    story: &mut Story,
+    story: &mut ScenarioReport,
 ) -> Result<()> {
     running.in_workload(DAMAGE).await?;
     let dry_run = format!("restore-from-backup backup-uid={} dry-run=true", backup.uid);

@@ -18,9 +18,9 @@ use kube::{Api, Client};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::apply;
-use crate::ground::{Ground, RUN_LABEL};
+use crate::ground::{RUN_LABEL, TestEnv};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "claim-among-ten-thousand-volumes",
@@ -48,7 +48,7 @@ const SLACK: u64 = 512;
 /// The one that is looked for.
 const APP: &str = "app-7";
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let volumes = Volumes {
         client: &ground.client,
         run: &ground.run,
@@ -67,7 +67,7 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
     result.and(removed)
 }
 
-async fn measure(volumes: &Volumes<'_>, sizes: &[u32], story: &mut Story) -> Result<()> {
+async fn measure(volumes: &Volumes<'_>, sizes: &[u32], story: &mut ScenarioReport) -> Result<()> {
     let whose = AppId {
         app: APP.to_owned(),
         model: volumes.namespace.clone(),

@@ -7,9 +7,9 @@ use anyhow::{Result, ensure};
 use futures::FutureExt;
 use velero_api::{BackupSpec, LabelSelector};
 
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::exec::{self, Container};
-use crate::ground::{Ground, Need};
+use crate::ground::{Need, TestEnv};
 use crate::juju::App;
 use crate::{apply, backups};
 
@@ -21,7 +21,7 @@ pub const SCENARIO: Scenario = Scenario {
     run: |ground, story| run(ground, story).boxed_local(),
 };
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let model = ground.namespace(SCENARIO.name).await?;
     let app = App::waiting(ground, &model);
     apply::all(&ground.client, &app.objects(ground)).await?;

@@ -7,11 +7,11 @@ use futures::FutureExt;
 use serde_json::{Value, json};
 use velero_backup_config::{BackupSpec, Method};
 
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::apply;
 use crate::backups::{self, Scratch};
 use crate::exec::{self, Container};
-use crate::ground::{Ground, Need};
+use crate::ground::{Need, TestEnv};
 use crate::juju::{self, App};
 
 pub const SCENARIO: Scenario = Scenario {
@@ -31,7 +31,7 @@ dd if=/dev/urandom of='/config/Media Cover/1/poster.jpg' bs=1k count=300 2>/dev/
 dd if=/dev/urandom of=/logs/radarr.txt bs=1M count=3 2>/dev/null
 dd if=/dev/urandom of=/media/film.mkv bs=1M count=12 2>/dev/null";
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let model = ground.namespace(SCENARIO.name).await?;
     let app = App {
         media: Some("media".to_owned()),
@@ -101,7 +101,7 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
 }
 
 /// Puts the annotations on the pod that the charm would put there. Returns the pod.
-pub async fn annotate(ground: &Ground, model: &str, pod: &str, volume: &str) -> Result<Value> {
+pub async fn annotate(ground: &TestEnv, model: &str, pod: &str, volume: &str) -> Result<Value> {
     let pods = ground.pods(model);
     let found = serde_json::to_value(pods.get(pod).await?)?;
     let patch = json!({"metadata": {"annotations": juju::backup_annotations(&found, volume)}});
@@ -117,7 +117,7 @@ pub async fn annotate(ground: &Ground, model: &str, pod: &str, volume: &str) -> 
 
 /// Restores into a scratch namespace and returns the checksums of what is in the volume there.
 pub async fn comes_back(
-    ground: &Ground,
+    ground: &TestEnv,
     pod: &Value,
     scratch: Scratch<'_>,
 ) -> Result<std::collections::BTreeMap<String, String>> {

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::pod_failure::{Controller, is_well, marks};
 use super::protected::{self, Protected, WRITER};
-use super::{Beside, Scenario, Story};
-use crate::ground::{Ground, Need};
+use super::{Beside, Scenario, ScenarioReport};
+use crate::ground::{Need, TestEnv};
 use crate::juju::App;
 use crate::pods::{Running, STATE};
 use crate::{apply, exec};
@@ -25,7 +25,7 @@ pub const SCENARIO: Scenario = Scenario {
 /// How often a change may go from unit to unit until nobody has anything to do.
 const ROUNDS: usize = 10;
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let programs = protected::images(ground.own_bed()?, "Radarr", None).await?;
     let app = App {
         name: "radarr".to_owned(),
@@ -99,7 +99,7 @@ fn others(mut files: crate::pods::Checksums) -> crate::pods::Checksums {
 }
 
 /// What Juju does for `add-unit`: another pod with a claim of its own.
-async fn scale_to_two<'a>(ground: &'a Ground, first: &Running<'a>) -> Result<Running<'a>> {
+async fn scale_to_two<'a>(ground: &'a TestEnv, first: &Running<'a>) -> Result<Running<'a>> {
     let sets = apply::api(&ground.client, "apps/v1", "StatefulSet", &first.app.model);
     let two = json!({"spec": {"replicas": 2}});
     sets.patch(&first.app.name, &PatchParams::default(), &Patch::Merge(two))

@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use super::exactly::seconds;
 use super::fleet::{self, FLEET, Held};
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::bed::csi::CLASS;
-use crate::ground::{Ground, Need};
+use crate::ground::{Need, TestEnv};
 use crate::juju::Programs;
 use crate::pods::Running;
 use crate::{apply, node_agent, wait};
@@ -37,7 +37,7 @@ const ADDED: f64 = 5.0;
 /// How many times as long as one app seven may take at once, beyond what Velero's node agent does one after the other.
 const TIMES: f64 = 1.5;
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let bed = ground.own_bed()?;
     bed.snapshots().await?;
     let model = ground.namespace(SCENARIO.name).await?;
@@ -79,10 +79,10 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
 
 /// Deploys, fills and backs up. Returns what each volume holds.
 async fn first_life(
-    ground: &Ground,
+    ground: &TestEnv,
     model: &str,
     images: &BTreeMap<&str, Programs>,
-    story: &mut Story,
+    story: &mut ScenarioReport,
 ) -> Result<Vec<Held>> {
     let apps = fleet::deploy(ground, model, images, VOLUMES, &[]).await?;
     let filled = FLEET.iter().zip(&apps).map(|(member, running)| async move {
@@ -123,7 +123,7 @@ async fn held(apps: &[Running<'_>]) -> Result<Vec<Held>> {
 /// (`pkg/controller/pod_volume_restore_controller.go` and `pkg/datapath/file_system.go` of Velero 1.15.2), and each opening
 /// derives a key by scrypt: half a second of work at least, which no `loadConcurrency` shortens. Apart from that queue
 /// seven are to come back beside each other.
-async fn by_action(ground: &Ground, apps: &[Running<'_>], story: &mut Story) -> Result<()> {
+async fn by_action(ground: &TestEnv, apps: &[Running<'_>], story: &mut ScenarioReport) -> Result<()> {
     let mut alone = Vec::new();
     for running in apps.iter().take(3) {
         alone.push(restored(ground, std::slice::from_ref(running)).await?);
@@ -186,7 +186,7 @@ struct Restored {
     results: Vec<Value>,
 }
 
-async fn restored(ground: &Ground, apps: &[Running<'_>]) -> Result<Restored> {
+async fn restored(ground: &TestEnv, apps: &[Running<'_>]) -> Result<Restored> {
     let actions = async {
         let began = Instant::now();
         let restores = apps
@@ -243,7 +243,7 @@ async fn compare(apps: &[Running<'_>], before: &[Held], has_new_key: bool) -> Re
 }
 
 /// Deletes the namespace and waits until it and the volumes of its claims are gone.
-async fn delete_model(ground: &Ground, model: &str) -> Result<()> {
+async fn delete_model(ground: &TestEnv, model: &str) -> Result<()> {
     let pods = ground.pods(model);
     for pod in pods.list(&ListParams::default()).await?.items {
         let name = pod.metadata.name.unwrap_or_default();
@@ -272,7 +272,7 @@ async fn delete_model(ground: &Ground, model: &str) -> Result<()> {
 }
 
 /// Nothing that the engine made is there any more, once the namespaces that are ending have ended.
-pub async fn nothing_is_left(ground: &Ground) -> Result<()> {
+pub async fn nothing_is_left(ground: &TestEnv) -> Result<()> {
     let ours = ListParams::default().labels("app.kubernetes.io/managed-by=configuratarr");
     let restores = ground.velero("PodVolumeRestore").list(&ours).await?.items;
     let names = |objects: &[DynamicObject]| -> Vec<String> {

@@ -7,8 +7,8 @@ use futures::FutureExt;
 use serde_json::json;
 
 use super::protected::{self, COPY, Protected, WRITER};
-use super::{Beside, Scenario, Story};
-use crate::ground::{Ground, Need};
+use super::{Beside, Scenario, ScenarioReport};
+use crate::ground::{Need, TestEnv};
 use crate::juju::App;
 
 pub const SCENARIO: Scenario = Scenario {
@@ -44,7 +44,7 @@ dd if=/dev/urandom of=/media/film.mkv bs=1M count=50 2>/dev/null"
     )
 }
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let programs = protected::images(ground.own_bed()?, "Radarr", None).await?;
     let app = App {
         name: "radarr".to_owned(),

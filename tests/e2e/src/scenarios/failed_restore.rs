@@ -1,4 +1,4 @@
-//! A restore that could not keep the old content ends half way.
+//! A restore that could not keep the previous content ends half way.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -12,9 +12,9 @@ use super::disaster::nothing_is_left;
 use super::fleet::{self, FLEET, Held, Member};
 use super::killed_restore::answers;
 use super::pod_failure::{Controller, next_pod};
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::bed::{STORAGE_CLASS, run as command};
-use crate::ground::{Ground, Need};
+use crate::ground::{Need, TestEnv};
 use crate::juju::App;
 use crate::pods::Running;
 use crate::{apply, wait};
@@ -35,7 +35,7 @@ const MEGABYTES: u64 = 96;
 /// State of an exchange in which the volume holds neither content.
 const FILLING: &str = "\"filling\"";
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let bed = ground.own_bed()?;
     let model = ground.namespace(SCENARIO.name).await?;
     let images = RADARR.images(bed).await?;
@@ -80,7 +80,7 @@ fn uid(results: &Value) -> Result<String> {
 }
 
 /// Makes a small volume and keeps it for the app's claim. Returns its folder.
-async fn small_volume(ground: &Ground, app: &App) -> Result<PathBuf> {
+async fn small_volume(ground: &TestEnv, app: &App) -> Result<PathBuf> {
     let bed = ground.own_bed()?;
     let folder = bed.folder.join("volumes").join(&app.model);
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -163,7 +163,7 @@ fn charm_process(pod: &str) -> Option<u32> {
 }
 
 /// Lets everything happen that could start the app.
-async fn starts_nothing(running: &Running<'_>, story: &mut Story) -> Result<()> {
+async fn starts_nothing(running: &Running<'_>, story: &mut ScenarioReport) -> Result<()> {
     let events = [
         "event update-status radarr/0",
         "juju config radarr backup-retention=48h",
@@ -222,7 +222,7 @@ async fn is_held(running: &Running<'_>, when: &str) -> Result<()> {
     Ok(())
 }
 
-async fn lose_pod(ground: &Ground, running: &Running<'_>) -> Result<()> {
+async fn lose_pod(ground: &TestEnv, running: &Running<'_>) -> Result<()> {
     let pod = running.pod().await?;
     let uid = pod["metadata"]["uid"].as_str().context("the pod has no uid")?;
     let controller = Controller::of(running).await?;
@@ -234,7 +234,7 @@ async fn lose_pod(ground: &Ground, running: &Running<'_>) -> Result<()> {
     controller.meets_new_pod(running).await
 }
 
-async fn ends_well(ground: &Ground, running: &Running<'_>, backup: &str, wanted: &Held) -> Result<()> {
+async fn ends_well(ground: &TestEnv, running: &Running<'_>, backup: &str, wanted: &Held) -> Result<()> {
     let restore = format!("restore-from-backup backup-uid={backup} keep-old=false");
     fleet::action(running, &restore).await?;
     // The key in the app's own file is the one that it has now.

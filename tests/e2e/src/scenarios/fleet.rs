@@ -11,7 +11,7 @@ use workload_charm::profile::{AppProfile, Credentials};
 use super::protected::WRITER;
 use crate::bed::Bed;
 use crate::exec;
-use crate::ground::Ground;
+use crate::ground::TestEnv;
 use crate::image::Layer;
 use crate::juju::{App, Programs};
 use crate::pods::{self, Checksums, Recipe, Running};
@@ -236,7 +236,7 @@ chmod 0750 lists\n",
 /// # Errors
 /// When it does not get active.
 pub async fn deploy_one<'a>(
-    ground: &'a Ground,
+    ground: &'a TestEnv,
     member: &Member,
     model: &str,
     programs: Programs,
@@ -263,7 +263,7 @@ pub async fn deploy_one<'a>(
 /// # Errors
 /// When one does not get active.
 pub async fn deploy<'a>(
-    ground: &'a Ground,
+    ground: &'a TestEnv,
     model: &str,
     images: &BTreeMap<&str, Programs>,
     class: Option<&str>,

@@ -6,14 +6,14 @@ use futures::FutureExt;
 use super::disaster::nothing_is_left;
 use super::fleet::{self, FLEET, Held, Member};
 use super::killed_restore::{answers, damage, held_without_ours};
-use super::{Beside, Scenario, Story};
-use crate::ground::{Ground, Need};
+use super::{Beside, Scenario, ScenarioReport};
+use crate::ground::{Need, TestEnv};
 use crate::pods::Running;
 
 pub const SCENARIO: Scenario = Scenario {
     name: "killed-action-comes-back",
     says: "the charm's own process is killed by SIGKILL in the middle of the action restore-from-backup; the next event leaves \
-           the app running with the old content or the new one as a whole, and the action run again restores it and leaves \
+           the app running with the previous content or the new one as a whole, and the action run again restores it and leaves \
            nothing over",
     beside: Beside::NoEngine,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
@@ -30,7 +30,7 @@ const KILLS: [&str; 4] = [
     "start|clean",
 ];
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let bed = ground.own_bed()?;
     let model = ground.namespace(SCENARIO.name).await?;
     let images = RADARR.images(bed).await?;

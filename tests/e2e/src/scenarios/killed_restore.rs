@@ -10,9 +10,9 @@ use futures::FutureExt;
 use super::disaster::nothing_is_left;
 use super::fleet::{FLEET, Held, Member};
 use super::protected::Protected;
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::engine_process::{Ended, KillAt, Task};
-use crate::ground::{Ground, Need};
+use crate::ground::{Need, TestEnv};
 use crate::juju::Programs;
 use crate::pods::Running;
 
@@ -45,7 +45,7 @@ const KILLS: [(KillAt, u32); 13] = [
     (KillAt::Begins(Step::Clean), 1),
 ];
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let bed = ground.own_bed()?;
     let model = ground.namespace(SCENARIO.name).await?;
     let programs = RADARR.images(bed).await?;
@@ -114,7 +114,7 @@ fn is_before_the_stop(kill_at: KillAt) -> bool {
 }
 
 /// The folder of the app's config volume on this machine.
-pub(super) async fn volume_folder(ground: &Ground, running: &Running<'_>) -> Result<PathBuf> {
+pub(super) async fn volume_folder(ground: &TestEnv, running: &Running<'_>) -> Result<PathBuf> {
     ground.folder_of(&running.app.model, &running.claim()).await
 }
 
@@ -156,7 +156,7 @@ pub(super) async fn held_without_ours(running: &Running<'_>) -> Result<Held> {
     Ok(held)
 }
 
-async fn is_restored(ground: &Ground, running: &Running<'_>, volume: &Path, wanted: &Held) -> Result<()> {
+async fn is_restored(ground: &TestEnv, running: &Running<'_>, volume: &Path, wanted: &Held) -> Result<()> {
     ensure!(
         !volume.join(config_volume::RESTORE_FOLDER).exists(),
         "the folder of the exchange is left in the volume"
@@ -199,8 +199,8 @@ async fn settle_instead(running: &Running<'_>, task: &Task, wanted: &Held) -> Re
     Ok(places.len())
 }
 
-/// An app that does not get healthy with the backup has its old content back, and runs with it.
-async fn put_back_when_sick(ground: &Ground, running: &Running<'_>, task: &Task) -> Result<()> {
+/// An app that does not get healthy with the backup has its previous content back, and runs with it.
+async fn put_back_when_sick(ground: &TestEnv, running: &Running<'_>, task: &Task) -> Result<()> {
     let damaged = damage(running).await?;
     let sick = Task {
         sick: 1,
@@ -208,7 +208,7 @@ async fn put_back_when_sick(ground: &Ground, running: &Running<'_>, task: &Task)
     };
     match sick.play().await? {
         Ended::Failed(said) => ensure!(
-            said.contains("the old content is back and the app runs"),
+            said.contains("rolled back: the previous content is restored and the app runs"),
             "the engine should say how things stand: {said}"
         ),
         other => bail!("a sick app should fail the restore: {other:?}"),

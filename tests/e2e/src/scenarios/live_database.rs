@@ -10,9 +10,9 @@ use serde_json::json;
 
 use super::exactly::seconds;
 use super::protected::{self, COPY, Protected};
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::backups;
-use crate::ground::{Ground, Need};
+use crate::ground::{Need, TestEnv};
 use crate::juju::{App, Programs};
 use crate::wait;
 
@@ -65,7 +65,7 @@ struct Made {
     after: u64,
 }
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let bed = ground.own_bed()?;
     // All images first: long rounds are played with the programs that they began with.
     let mut loads = Vec::new();
@@ -89,7 +89,7 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
 }
 
 /// Gives back the memory that a model's backups take: fifty of them are 5 GB, and both modes do not fit into the bed.
-async fn make_room(ground: &Ground, model: &str) -> Result<()> {
+async fn make_room(ground: &TestEnv, model: &str) -> Result<()> {
     let of_model = ListParams::default().labels(&format!("velero.io/volume-namespace={model}"));
     // First what Velero knows of it, so that nobody looks for what is gone.
     ground
@@ -100,8 +100,8 @@ async fn make_room(ground: &Ground, model: &str) -> Result<()> {
 }
 
 async fn under(
-    ground: &Ground,
-    story: &mut Story,
+    ground: &TestEnv,
+    story: &mut ScenarioReport,
     load: &Load,
     programs: Programs,
     model: &str,
@@ -245,7 +245,7 @@ struct Bare {
 ///
 /// With a rollback journal, which comes and goes, Velero itself ends some as `PartiallyFailed` (2 of 16 when this was
 /// measured; none with a write-ahead log). A file that changed while it was read it does not notice.
-async fn without_hooks(ground: &Ground, protected: &Protected<'_>, mode: &str) -> Result<Bare> {
+async fn without_hooks(ground: &TestEnv, protected: &Protected<'_>, mode: &str) -> Result<Bare> {
     protected.without_hooks().await?;
     let database = format!("/config/{}.db", protected.running.app.name);
     let mut bare = Bare::default();

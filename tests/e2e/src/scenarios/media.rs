@@ -7,9 +7,9 @@ use futures::FutureExt;
 use serde_json::{Value, json};
 
 use super::pod_failure::{self, Controller, FILL};
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::exec::{self, Container};
-use crate::ground::{Ground, Need, RUN_LABEL};
+use crate::ground::{Need, RUN_LABEL, TestEnv};
 use crate::juju::App;
 use crate::pods::Running;
 use crate::{apply, backups};
@@ -64,7 +64,7 @@ chmod 755 dispatch"
 ///
 /// # Errors
 /// When the pod does not get ready.
-pub async fn library(ground: &Ground, model: &str) -> Result<String> {
+pub async fn library(ground: &TestEnv, model: &str) -> Result<String> {
     let labels = json!({RUN_LABEL: ground.run});
     let claim = json!({
         "apiVersion": "v1", "kind": "PersistentVolumeClaim",
@@ -96,7 +96,7 @@ sha256sum < /films/movies/film.mkv"
     in_library(ground, model, &fill).await
 }
 
-async fn in_library(ground: &Ground, model: &str, script: &str) -> Result<String> {
+async fn in_library(ground: &TestEnv, model: &str, script: &str) -> Result<String> {
     let place = Container {
         namespace: model,
         pod: LIBRARY,
@@ -106,7 +106,7 @@ async fn in_library(ground: &Ground, model: &str, script: &str) -> Result<String
 }
 
 /// The app's StatefulSet: which claim its pods mount, and how often it was changed.
-async fn stateful_set(ground: &Ground, model: &str) -> Result<(Option<String>, i64)> {
+async fn stateful_set(ground: &TestEnv, model: &str) -> Result<(Option<String>, i64)> {
     let sets = apply::api(&ground.client, "apps/v1", "StatefulSet", model);
     let set = sets.get("radarr").await?;
     let volumes = set.data["spec"]["template"]["spec"]["volumes"].as_array();
@@ -145,7 +145,7 @@ pub async fn offer(running: &Running<'_>) -> Result<String> {
 ///
 /// # Errors
 /// When that does not come.
-pub async fn trust(ground: &Ground, running: &Running<'_>) -> Result<()> {
+pub async fn trust(ground: &TestEnv, running: &Running<'_>) -> Result<()> {
     let pod = running.pod().await?;
     let uid = pod["metadata"]["uid"].as_str().context("the pod has no id")?;
     let controller = Controller::of(running).await?;
@@ -171,7 +171,7 @@ pub async fn trust(ground: &Ground, running: &Running<'_>) -> Result<()> {
     running.settle().await.map(drop)
 }
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let model = ground.namespace(SCENARIO.name).await?;
     let sum = library(ground, &model).await?;
     let app = App {

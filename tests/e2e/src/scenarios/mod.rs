@@ -41,7 +41,7 @@ use anyhow::Result;
 use futures::future::LocalBoxFuture;
 use serde::Serialize;
 
-use crate::ground::{Ground, Need};
+use crate::ground::{Need, TestEnv};
 
 /// One thing to prove.
 pub struct Scenario {
@@ -53,7 +53,7 @@ pub struct Scenario {
     pub beside: Beside,
     /// What it cannot do without.
     pub needs: &'static [Need],
-    run: for<'a> fn(&'a Ground, &'a mut Story) -> LocalBoxFuture<'a, Result<()>>,
+    run: for<'a> fn(&'a TestEnv, &'a mut ScenarioReport) -> LocalBoxFuture<'a, Result<()>>,
 }
 
 /// What may be played beside a scenario. Most of them wait most of the time.
@@ -72,7 +72,7 @@ impl Scenario {
     ///
     /// # Errors
     /// What was not as it should be.
-    pub async fn play(&self, ground: &Ground, story: &mut Story) -> Result<()> {
+    pub async fn play(&self, ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
         (self.run)(ground, story).await
     }
 }
@@ -115,12 +115,12 @@ pub const ALL: &[Scenario] = &[
 
 /// What a scenario tells beside success or failure.
 #[derive(Debug, Default, Clone, Serialize)]
-pub struct Story {
+pub struct ScenarioReport {
     /// Measured values, each with its name.
     pub figures: Vec<(String, String)>,
 }
 
-impl Story {
+impl ScenarioReport {
     /// Notes a measured value.
     pub fn figure(&mut self, name: &str, value: impl ToString) {
         self.figures.push((name.to_owned(), value.to_string()));

@@ -20,11 +20,11 @@ use super::media::{self, LIBRARY};
 use super::protected::Protected;
 use super::spoilt::{self, copy_of};
 use super::untouched::{self, Untouched};
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::backups::Stored;
 use crate::engine_process::{Ended, Task};
 use crate::exec::{self, Container};
-use crate::ground::{Ground, Need, RUN_LABEL};
+use crate::ground::{Need, RUN_LABEL, TestEnv};
 use crate::juju::{App, Programs};
 use crate::{apply, wait};
 
@@ -85,13 +85,13 @@ struct Objects {
 
 /// All that a restore has to leave alone.
 struct Bystanders<'a> {
-    ground: &'a Ground,
+    ground: &'a TestEnv,
     model: &'a str,
     third: &'a str,
     sonarr: &'a App,
 }
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let bed = ground.own_bed()?;
     let model = ground.namespace(SCENARIO.name).await?;
     static_media(ground, &model).await?;
@@ -183,7 +183,7 @@ fn uid(stored: &Stored) -> Result<String> {
 }
 
 /// A volume made by hand and a claim that is bound to it, as media on a file server are.
-async fn static_media(ground: &Ground, model: &str) -> Result<()> {
+async fn static_media(ground: &TestEnv, model: &str) -> Result<()> {
     let folder = ground.own_bed()?.folder.join("films-by-hand");
     std::fs::create_dir_all(&folder)?;
     let nodes = apply::api(&ground.client, "v1", "Node", "");
@@ -226,7 +226,7 @@ async fn static_media(ground: &Ground, model: &str) -> Result<()> {
 }
 
 /// An app of which only the data matter, in its own volume and in the media. Its volume is marked for backups.
-async fn second_app(ground: &Ground, app: &App) -> Result<()> {
+async fn second_app(ground: &TestEnv, app: &App) -> Result<()> {
     apply::all(&ground.client, &app.objects(ground)).await?;
     let pod = app.pod();
     ground
@@ -251,7 +251,7 @@ fn workload<'a>(app: &'a App, pod: &'a str) -> Container<'a> {
 }
 
 /// A backup with one bit of a database's copy turned over.
-async fn damaged_backup(protected: &Protected<'_>, task: &Task, ground: &Ground) -> Result<Stored> {
+async fn damaged_backup(protected: &Protected<'_>, task: &Task, ground: &TestEnv) -> Result<Stored> {
     protected.without_hooks().await?;
     spoilt::hook(&protected.running, "before-backup").await?;
     spoilt::flip(&copy_of(&task.volume, "radarr.db")?)?;
@@ -275,7 +275,7 @@ impl Bystanders<'_> {
     /// Plays a restore of radarr, and fails unless everything else stays as it is and was.
     async fn stay(
         &self,
-        story: &mut Story,
+        story: &mut ScenarioReport,
         case: &str,
         own: Own,
         restore: impl Future<Output = Result<Ended>>,

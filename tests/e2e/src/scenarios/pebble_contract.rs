@@ -4,8 +4,8 @@ use anyhow::{Result, bail, ensure};
 use futures::FutureExt;
 use tokio::process::Command;
 
-use super::{Beside, Scenario, Story};
-use crate::ground::{Ground, Need};
+use super::{Beside, Scenario, ScenarioReport};
+use crate::ground::{Need, TestEnv};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "pebble-contract",
@@ -18,7 +18,7 @@ pub const SCENARIO: Scenario = Scenario {
 /// What cargo is asked for, here and beforehand when there is still a network.
 pub const CARGO: [&str; 5] = ["test", "--package", "pebble-contract", "--test", "contract"];
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use velero_api::BackupSpec;
 
 use super::protected::{self, Protected, WRITER};
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::exec::{self, Container};
-use crate::ground::{Ground, Need};
+use crate::ground::{Need, TestEnv};
 use crate::juju::{App, Programs};
 use crate::{apply, backups, wait};
 
@@ -33,7 +33,7 @@ const LEFT_BY_JUJU: usize = 30;
 const BY_HAND: &str = "by-hand";
 const NEW_POD: Duration = Duration::from_secs(120);
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let programs = protected::images(ground.own_bed()?, "Radarr", None).await?;
     let Programs::Pebble { workload: image, .. } = programs.clone() else {
         bail!("the app has no workload");
@@ -127,7 +127,7 @@ fn others(mut files: BTreeMap<String, String>) -> BTreeMap<String, String> {
 }
 
 /// Accounts as they were seen on a Juju 4.0: with the application's label.
-async fn leave_accounts(ground: &Ground, app: &App) -> Result<()> {
+async fn leave_accounts(ground: &TestEnv, app: &App) -> Result<()> {
     let accounts = (0..LEFT_BY_JUJU).map(|number| {
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {
             "name": format!("juju-secret-consumer-{number:08x}"), "namespace": app.model,
@@ -141,8 +141,8 @@ async fn leave_accounts(ground: &Ground, app: &App) -> Result<()> {
 
 /// The list of objects that Velero put into the bucket.
 fn holds_three_objects(
-    ground: &Ground,
-    story: &mut Story,
+    ground: &TestEnv,
+    story: &mut ScenarioReport,
     protected: &Protected<'_>,
     backup: &str,
 ) -> Result<()> {
@@ -175,7 +175,7 @@ fn holds_three_objects(
 
 /// Somebody with kubectl and Velero.
 struct Person<'a> {
-    ground: &'a Ground,
+    ground: &'a TestEnv,
     namespace: &'a str,
 }
 
@@ -223,7 +223,7 @@ impl Person<'_> {
     }
 
     /// Does what README.txt in the folder of the copies says.
-    async fn follows_readme(&self, story: &mut Story) -> Result<()> {
+    async fn follows_readme(&self, story: &mut ScenarioReport) -> Result<()> {
         let listing = self
             .shell("cd /config; find . ! -path './.velero*' | sort")
             .await?;

@@ -9,9 +9,9 @@ use system_tests::binaries::Binaries;
 use system_tests::radarr;
 
 use super::config_volume::comes_back;
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::backups::{self, Scratch};
-use crate::ground::{Ground, Need};
+use crate::ground::{Need, TestEnv};
 use crate::image::Layer;
 use crate::juju::{self, App};
 use crate::pods::{self, Recipe, Running};
@@ -25,7 +25,7 @@ pub const SCENARIO: Scenario = Scenario {
     run: |ground, story| run(ground, story).boxed_local(),
 };
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let bed = ground.own_bed()?;
     let binaries = Binaries::for_tests()?;
     let stand_in = Layer::new()
@@ -62,7 +62,7 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
     Ok(())
 }
 
-async fn one(ground: &Ground, story: &mut Story, app: App, word: &str) -> Result<()> {
+async fn one(ground: &TestEnv, story: &mut ScenarioReport, app: App, word: &str) -> Result<()> {
     let running = Running::start(ground, app).await?;
     let may_read_secrets = running.may("get", "secrets").await?;
     ensure!(

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use system_tests::binaries::Binaries;
 use system_tests::radarr;
 
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::bed::Bed;
-use crate::ground::{Ground, Need};
+use crate::ground::{Need, TestEnv};
 use crate::image::Layer;
 use crate::juju::{App, Programs};
 use crate::pods::{self, Recipe, Running, STATE};
@@ -115,7 +115,7 @@ pub async fn images(bed: &Bed) -> Result<Programs> {
 ///
 /// # Errors
 /// When the unit does not get active.
-pub async fn deploy<'a>(ground: &'a Ground, app: App) -> Result<Running<'a>> {
+pub async fn deploy<'a>(ground: &'a TestEnv, app: App) -> Result<Running<'a>> {
     let running = Running::start(ground, app).await?;
     running.deploy().await?;
     running.settle().await?;
@@ -185,7 +185,7 @@ pub fn marks(pod: &Value) -> BTreeMap<String, String> {
 ///
 /// # Errors
 /// When it is not in time.
-pub async fn next_pod(ground: &Ground, running: &Running<'_>, uid: &str) -> Result<Value> {
+pub async fn next_pod(ground: &TestEnv, running: &Running<'_>, uid: &str) -> Result<Value> {
     let pods = ground.pods(&running.app.model);
     let name = running.app.pod();
     wait::until("the pod is another one", NEW_POD, || {
@@ -200,7 +200,7 @@ pub async fn next_pod(ground: &Ground, running: &Running<'_>, uid: &str) -> Resu
     running.pod().await
 }
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let app = App {
         name: "radarr".to_owned(),
         model: ground.namespace(SCENARIO.name).await?,

@@ -14,7 +14,7 @@ use velero_api::BackupSpec;
 use crate::backups::{self, Scratch, Stored};
 use crate::bed::Bed;
 use crate::exec::{self, Container};
-use crate::ground::Ground;
+use crate::ground::TestEnv;
 use crate::image::Layer;
 use crate::juju::{self, App, Programs};
 use crate::pods::{self, Recipe, Running};
@@ -63,7 +63,7 @@ pub async fn images(bed: &Bed, program: &str, load: Option<&str>) -> Result<Prog
 
 /// An app with the charm's request and marks.
 pub struct Protected<'a> {
-    ground: &'a Ground,
+    ground: &'a TestEnv,
     /// The app.
     pub running: Running<'a>,
     /// What velero-operator would ask of Velero.
@@ -77,7 +77,7 @@ impl<'a> Protected<'a> {
     ///
     /// # Errors
     /// When the app does not get active or the pod is not marked.
-    pub async fn deploy(ground: &'a Ground, app: App) -> Result<Self> {
+    pub async fn deploy(ground: &'a TestEnv, app: App) -> Result<Self> {
         let running = Running::start(ground, app).await?;
         running.deploy().await?;
         running.settle().await?;
@@ -335,7 +335,7 @@ impl<'a> Protected<'a> {
 
 /// A volume that came out of a backup, in a pod that only holds it.
 pub struct Restored<'a> {
-    ground: &'a Ground,
+    ground: &'a TestEnv,
     /// Where it is.
     pub namespace: String,
     pod: String,

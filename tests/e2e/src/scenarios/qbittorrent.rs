@@ -8,9 +8,9 @@ use futures::FutureExt;
 use serde_json::{Value, json};
 
 use super::config_volume::comes_back;
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::backups::{self, Scratch};
-use crate::ground::{Ground, Need};
+use crate::ground::{Need, TestEnv};
 use crate::image::Layer;
 use crate::juju::App;
 use crate::pods::{self, Recipe, Running};
@@ -28,7 +28,7 @@ pub const SCENARIO: Scenario = Scenario {
 const PROGRAM: &str = "/usr/bin/qbittorrent-nox";
 const CONFIG_FILE: &str = "/config/qBittorrent/config/qBittorrent.conf";
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let bed = ground.own_bed()?;
     let mut program = Layer::new().program(PROGRAM, PROGRAM);
     // Qt loads its TLS and locale parts by name; what `ldd` lists is enough for the web interface.

@@ -6,9 +6,9 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::protected::{self, COPY, Protected, WRITER};
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::apply;
-use crate::ground::{Ground, Need};
+use crate::ground::{Need, TestEnv};
 use crate::juju::App;
 
 pub const SCENARIO: Scenario = Scenario {
@@ -22,7 +22,7 @@ pub const SCENARIO: Scenario = Scenario {
 
 const LABEL: &str = "app.kubernetes.io/name";
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let programs = protected::images(ground.own_bed()?, "Radarr", None).await?;
     for trust in [false, true] {
         let word = if trust { "trusted" } else { "untrusted" };
@@ -46,7 +46,7 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
     Ok(())
 }
 
-async fn is_stored(ground: &Ground, story: &mut Story, protected: &Protected<'_>) -> Result<()> {
+async fn is_stored(ground: &TestEnv, story: &mut ScenarioReport, protected: &Protected<'_>) -> Result<()> {
     let running = &protected.running;
     let fill = format!(
         "cd /config
@@ -81,7 +81,11 @@ chown -R 1000:1000 ."
     restored.remove().await
 }
 
-async fn gets_its_label_back(ground: &Ground, story: &mut Story, protected: &Protected<'_>) -> Result<()> {
+async fn gets_its_label_back(
+    ground: &TestEnv,
+    story: &mut ScenarioReport,
+    protected: &Protected<'_>,
+) -> Result<()> {
     unlabel(ground, protected).await?;
     ensure!(
         label_of(ground, protected).await?.is_null(),
@@ -100,7 +104,7 @@ async fn gets_its_label_back(ground: &Ground, story: &mut Story, protected: &Pro
     Ok(())
 }
 
-async fn unlabel(ground: &Ground, protected: &Protected<'_>) -> Result<()> {
+async fn unlabel(ground: &TestEnv, protected: &Protected<'_>) -> Result<()> {
     let patch = json!({"metadata": {"labels": {LABEL: null}}});
     let claims = apply::api(
         &ground.client,
@@ -114,7 +118,7 @@ async fn unlabel(ground: &Ground, protected: &Protected<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn label_of(ground: &Ground, protected: &Protected<'_>) -> Result<Value> {
+async fn label_of(ground: &TestEnv, protected: &Protected<'_>) -> Result<Value> {
     let claims = apply::api(
         &ground.client,
         "v1",

@@ -5,9 +5,9 @@ use futures::FutureExt;
 use serde_json::json;
 
 use super::pod_failure::{self, FILL};
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::exec;
-use crate::ground::{Ground, Need};
+use crate::ground::{Need, TestEnv};
 use crate::juju::App;
 use crate::pods::Running;
 
@@ -33,7 +33,7 @@ echo \"process $pid began $(cut -d' ' -f22 /proc/$pid/stat)\"
 /charm/bin/pebble services --abs-time radarr
 /charm/bin/pebble changes --abs-time | grep -v check";
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let app = App {
         name: "radarr".to_owned(),
         model: ground.namespace(SCENARIO.name).await?,

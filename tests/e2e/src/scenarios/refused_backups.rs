@@ -23,11 +23,11 @@ use super::killed_restore::volume_folder;
 use super::protected::Protected;
 use super::spoilt::{self, copy_of, flip, halve, spoil_pages};
 use super::untouched::Untouched;
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::backups::metadata;
 use crate::engine_process::{Ended, Task};
 use crate::exec::{self, Container};
-use crate::ground::{Ground, Need};
+use crate::ground::{Need, TestEnv};
 use crate::juju::{App, Programs};
 use crate::{apply, wait};
 
@@ -57,8 +57,8 @@ struct Expected<'a> {
 }
 
 struct Bench<'a> {
-    ground: &'a Ground,
-    story: &'a mut Story,
+    ground: &'a TestEnv,
+    story: &'a mut ScenarioReport,
     protected: &'a Protected<'a>,
     task: Task,
     refused: usize,
@@ -66,7 +66,7 @@ struct Bench<'a> {
     compared: usize,
 }
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let bed = ground.own_bed()?;
     let model = ground.namespace(SCENARIO.name).await?;
     let programs = RADARR.images(bed).await?;

@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::exactly::seconds;
 use super::protected::{self, Protected, WRITER};
-use super::{Beside, Scenario, Story};
-use crate::ground::{Ground, Need};
+use super::{Beside, Scenario, ScenarioReport};
+use crate::ground::{Need, TestEnv};
 use crate::juju::App;
 use crate::{apply, exec, wait};
 
@@ -52,7 +52,7 @@ chmod 0600 'old data/second.db'"
 const OWNERS: &str = "cd /config; find . ! -path './.velero*' ! -name '*.db-*' \
                       -exec stat -c '%n %a %u:%g %F' {} + | sort";
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let programs = protected::images(ground.own_bed()?, "Radarr", None).await?;
     let app = App {
         name: "radarr".to_owned(),
@@ -149,7 +149,7 @@ fn others(
     files
 }
 
-async fn delete_everything(ground: &Ground, model: &str) -> Result<()> {
+async fn delete_everything(ground: &TestEnv, model: &str) -> Result<()> {
     let kinds = [
         ("apps/v1", "StatefulSet"),
         ("v1", "Pod"),
@@ -182,7 +182,12 @@ async fn delete_everything(ground: &Ground, model: &str) -> Result<()> {
 }
 
 /// Restores into the model itself, and removes the pod that the restore brings: it holds the claim. Returns the claim's id.
-async fn comes_back(ground: &Ground, protected: &Protected<'_>, backup: &str, model: &str) -> Result<String> {
+async fn comes_back(
+    ground: &TestEnv,
+    protected: &Protected<'_>,
+    backup: &str,
+    model: &str,
+) -> Result<String> {
     let restored = protected.restore_into(backup, model.to_owned()).await?;
     let pod = protected.running.app.pod();
     drop(restored);
@@ -197,7 +202,7 @@ async fn comes_back(ground: &Ground, protected: &Protected<'_>, backup: &str, mo
     claim_uid(ground, protected).await
 }
 
-async fn claim_uid(ground: &Ground, protected: &Protected<'_>) -> Result<String> {
+async fn claim_uid(ground: &TestEnv, protected: &Protected<'_>) -> Result<String> {
     let claims = apply::api(
         &ground.client,
         "v1",

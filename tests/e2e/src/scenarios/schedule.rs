@@ -8,14 +8,14 @@ use juju_sim::{OperatorOptions, Options};
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use system_tests::house::House;
+use system_tests::house::SimulatedModel;
 use velero_api::{SCHEDULE_NAME_LABEL, Schedule, SchedulePhase};
 
 use super::config_volume::{annotate, comes_back};
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::backups::{self, Scratch};
 use crate::exec::{self, Container};
-use crate::ground::{Ground, Need, RUN_LABEL};
+use crate::ground::{Need, RUN_LABEL, TestEnv};
 use crate::juju::App;
 use crate::{apply, wait};
 
@@ -31,7 +31,7 @@ pub const SCENARIO: Scenario = Scenario {
 /// Longest way to the first backup: a minute until it is due, and one until Velero looks.
 const FIRST_BACKUP: Duration = Duration::from_secs(150);
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let model = ground.namespace(SCENARIO.name).await?;
     let app = App::waiting(ground, &model);
     apply::all(&ground.client, &app.objects(ground)).await?;
@@ -106,7 +106,7 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
 
 /// Deploys the charm on simulated Juju, integrates it with the stand-in operator, and asks for a backup by its action.
 fn made_by_the_operator(model: &str) -> Result<(Value, Value)> {
-    let mut house = House::empty(Options {
+    let mut house = SimulatedModel::empty(Options {
         model: model.to_owned(),
         ..Options::default()
     })?;
@@ -141,7 +141,7 @@ fn to_json(object: &impl Serialize) -> Result<Value> {
 }
 
 /// Gives an object of the stand-in to the real API server, as it is but for what a cluster decides. Returns its name.
-async fn admit(ground: &Ground, object: &Value) -> Result<String> {
+async fn admit(ground: &TestEnv, object: &Value) -> Result<String> {
     let object = fit(object, &ground.velero_namespace, &ground.location, &ground.run);
     apply::one(&ground.client, &object).await?;
     Ok(object["metadata"]["name"].as_str().unwrap_or_default().to_owned())
@@ -174,7 +174,7 @@ fn fit(object: &Value, namespace: &str, location: &str, run: &str) -> Value {
     object
 }
 
-async fn first_backup(ground: &Ground, schedule: &str) -> Result<String> {
+async fn first_backup(ground: &TestEnv, schedule: &str) -> Result<String> {
     let of_schedule = ListParams::default().labels(&format!("{SCHEDULE_NAME_LABEL}={schedule}"));
     let (backups, schedules) = (ground.velero("Backup"), ground.velero("Schedule"));
     wait::until(

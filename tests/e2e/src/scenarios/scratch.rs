@@ -18,9 +18,9 @@ use velero_backup_config::{BackupSpec, Method};
 
 use super::config_volume::annotate;
 use super::exactly::seconds;
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::exec::{self, Container};
-use crate::ground::{Ground, Need};
+use crate::ground::{Need, TestEnv};
 use crate::juju::{App, of_class};
 use crate::{apply, backups, wait};
 
@@ -74,7 +74,7 @@ pub struct BackedUp {
     folder: PathBuf,
 }
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let is = BackedUp::make(ground, SCENARIO.name).await?;
     story.figure("bytes stored", is.backup.holds.bytes().unwrap_or(0));
 
@@ -107,7 +107,7 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
 }
 
 /// Has the app's volume backed up by this project's request, and returns what the engine says of it.
-pub async fn back_up(velero: &Ground, app: &App, method: Method, name: &str) -> Result<BackupSummary> {
+pub async fn back_up(velero: &TestEnv, app: &App, method: Method, name: &str) -> Result<BackupSummary> {
     let spec = BackupSpec::config_volume(&app.name, &app.model, method)?;
     let mut spec = spec.to_velero_backup_spec(false);
     spec.storage_location = Some(velero.location.clone());
@@ -119,14 +119,14 @@ pub async fn back_up(velero: &Ground, app: &App, method: Method, name: &str) -> 
 
 impl BackedUp {
     /// Deploys an app as Juju does, fills it and has its files backed up by this project's request.
-    pub async fn make(ground: &Ground, scenario: &str) -> Result<Self> {
+    pub async fn make(ground: &TestEnv, scenario: &str) -> Result<Self> {
         Self::make_by(ground, ground, scenario, Method::Filesystem, None).await
     }
 
     /// The same by a Velero and a method of choice; the app's volumes are of this class.
     pub async fn make_by(
-        ground: &Ground,
-        velero: &Ground,
+        ground: &TestEnv,
+        velero: &TestEnv,
         scenario: &str,
         method: Method,
         class: Option<&str>,
@@ -186,7 +186,7 @@ impl BackedUp {
     }
 
     /// Brings it back for an app, compares, and removes what was made.
-    pub async fn once(&self, ground: &Ground, target: &str, run: &str) -> Result<Times> {
+    pub async fn once(&self, ground: &TestEnv, target: &str, run: &str) -> Result<Times> {
         let spec = self.spec(target, run);
         let (cluster, reporter) = (&self.cluster, Bytes::default());
         let began = Instant::now();
@@ -228,7 +228,7 @@ impl BackedUp {
     }
 
     /// The copy is what is in the scratch volume, to the second of every folder; and what was in the app's.
-    async fn compare(&self, ground: &Ground, place: &Scratch, folder: &Path) -> Result<()> {
+    async fn compare(&self, ground: &TestEnv, place: &Scratch, folder: &Path) -> Result<()> {
         let output = Command::new("sh")
             .current_dir(folder)
             .args(["-ec", LOOK])
@@ -258,7 +258,7 @@ impl BackedUp {
     }
 
     /// A run that is cut off is gone on with by a second try; one with another backup's name replaces it.
-    async fn goes_on(&self, ground: &Ground, story: &mut Story) -> Result<()> {
+    async fn goes_on(&self, ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
         let (cluster, reporter) = (&self.cluster, Bytes::default());
         let spec = self.spec("cut", "c");
         let uid = |place: &Scratch| {
@@ -308,7 +308,7 @@ impl BackedUp {
     }
 
     /// No namespace, no PodVolumeRestore, no volume of the engine's is left; the app has what it had.
-    pub async fn leaves_nothing(&self, ground: &Ground) -> Result<()> {
+    pub async fn leaves_nothing(&self, ground: &TestEnv) -> Result<()> {
         let ours = ListParams::default().labels("app.kubernetes.io/managed-by=configuratarr");
         let namespaces = apply::api(&ground.client, "v1", "Namespace", "")
             .list(&ours)
@@ -390,7 +390,7 @@ impl Times {
     }
 
     /// Puts it into the report.
-    pub fn tell(&self, story: &mut Story, of: &str) {
+    pub fn tell(&self, story: &mut ScenarioReport, of: &str) {
         let velero = self.worked.took().unwrap_or_default().as_secs();
         let waited = match (self.worked.ordered, self.worked.started) {
             (Some(ordered), Some(started)) => started.duration_since(ordered).as_secs(),

@@ -1,7 +1,7 @@
 //! A snapshot brought back beside the app by the recovery engine.
 
 use anyhow::{Result, anyhow, ensure};
-use config_recovery::backups::Holds;
+use config_recovery::backups::BackupContents;
 use futures::FutureExt;
 use futures::future::try_join_all;
 use kube::api::ListParams;
@@ -9,10 +9,10 @@ use velero_backup_config::Method;
 
 use super::scratch::BackedUp;
 use super::snapshot::with_feature;
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::apply;
 use crate::bed::csi::{CLASS, Snapshots};
-use crate::ground::{Ground, Need};
+use crate::ground::{Need, TestEnv};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "scratch-brings-snapshot-back",
@@ -23,17 +23,17 @@ pub const SCENARIO: Scenario = Scenario {
     run: |ground, story| run(ground, story).boxed_local(),
 };
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let snapshots = ground.own_bed()?.snapshots().await?;
     let played = play(ground, snapshots, story).await;
     played.map_err(|error| anyhow!("{error:#}\n{}", snapshots.last_words()))
 }
 
-async fn play(ground: &Ground, snapshots: &Snapshots, story: &mut Story) -> Result<()> {
+async fn play(ground: &TestEnv, snapshots: &Snapshots, story: &mut ScenarioReport) -> Result<()> {
     let velero = with_feature(ground, SCENARIO.name).await?;
     let is = BackedUp::make_by(ground, &velero, SCENARIO.name, Method::Snapshot, Some(CLASS)).await?;
     ensure!(
-        is.backup.holds == Holds::Snapshot { count: 1 },
+        is.backup.holds == BackupContents::Snapshot { count: 1 },
         "the backup should hold one snapshot: {:?}",
         is.backup.holds
     );
@@ -53,13 +53,13 @@ async fn play(ground: &Ground, snapshots: &Snapshots, story: &mut Story) -> Resu
     Ok(())
 }
 
-async fn leaves_nothing(is: &BackedUp, ground: &Ground, velero: &Ground) -> Result<()> {
+async fn leaves_nothing(is: &BackedUp, ground: &TestEnv, velero: &TestEnv) -> Result<()> {
     is.leaves_nothing(ground).await?;
     nothing_of_snapshots_is_left(ground, velero).await
 }
 
 /// What a snapshot's restore makes outside of the scratch namespace is not there any more.
-pub async fn nothing_of_snapshots_is_left(ground: &Ground, velero: &Ground) -> Result<()> {
+pub async fn nothing_of_snapshots_is_left(ground: &TestEnv, velero: &TestEnv) -> Result<()> {
     let ours = ListParams::default().labels("app.kubernetes.io/managed-by=configuratarr");
     let restores = velero.velero("Restore").list(&ours).await?.items;
     ensure!(restores.is_empty(), "Restores are left: {restores:?}");

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use config_recovery::Error;
-use config_recovery::backups::Holds;
+use config_recovery::backups::BackupContents;
 use config_recovery::report::Silent;
 use config_recovery::scratch::{self, Scratch, ScratchSpec, Until};
 use futures::FutureExt;
@@ -13,8 +13,8 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 
 use super::scratch::BackedUp;
-use super::{Beside, Scenario, Story};
-use crate::ground::{Ground, Need};
+use super::{Beside, Scenario, ScenarioReport};
+use crate::ground::{Need, TestEnv};
 use crate::{apply, wait};
 
 pub const SCENARIO: Scenario = Scenario {
@@ -29,7 +29,7 @@ pub const SCENARIO: Scenario = Scenario {
 /// Long before this; the engine would wait for 15 minutes.
 const EARLY: Duration = Duration::from_secs(120);
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let is = BackedUp::make(ground, SCENARIO.name).await?;
     let spec = |target: &str| is.spec(target, "e");
 
@@ -59,13 +59,13 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
     );
 
     let mut nothing = spec("nothing");
-    nothing.backup.holds = Holds::Nothing;
+    nothing.backup.holds = BackupContents::Nothing;
     stops(&is, story, "backup that holds nothing", &nothing, "holds nothing").await?;
 
     quota(&is, ground, story).await?;
 
     let mut unknown = spec("unknown");
-    if let Holds::Files(files) = &mut unknown.backup.holds {
+    if let BackupContents::Files(files) = &mut unknown.backup.holds {
         files.snapshot_id = "0123456789abcdef0123456789abcdef".to_owned();
     }
     stops(
@@ -95,7 +95,7 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
         image: is.image(),
         ..shell
     };
-    let mut other = Story::default();
+    let mut other = ScenarioReport::default();
     try_join(
         stops(&is, story, "missing image", &image, "image"),
         stops(
@@ -117,7 +117,13 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
 }
 
 /// Tries, and expects an error whose text and hint hold `word`.
-async fn stops(is: &BackedUp, story: &mut Story, when: &str, spec: &ScratchSpec, word: &str) -> Result<()> {
+async fn stops(
+    is: &BackedUp,
+    story: &mut ScenarioReport,
+    when: &str,
+    spec: &ScratchSpec,
+    word: &str,
+) -> Result<()> {
     let began = Instant::now();
     let tried = async {
         let place: Scratch = scratch::make(&is.cluster, spec, &Silent).await?;
@@ -140,7 +146,7 @@ async fn stops(is: &BackedUp, story: &mut Story, when: &str, spec: &ScratchSpec,
 }
 
 /// A quota in the scratch namespace itself, which has to be there before the pod: made as an earlier try would have left it.
-async fn quota(is: &BackedUp, ground: &Ground, story: &mut Story) -> Result<()> {
+async fn quota(is: &BackedUp, ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let spec = is.spec("quota", "e");
     let name = scratch::namespace(&spec.target, spec.purpose);
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {
@@ -162,14 +168,14 @@ async fn quota(is: &BackedUp, ground: &Ground, story: &mut Story) -> Result<()> 
     stops(is, story, "quota", &spec, "quota").await
 }
 
-async fn exists(ground: &Ground, spec: &ScratchSpec) -> Result<bool> {
+async fn exists(ground: &TestEnv, spec: &ScratchSpec) -> Result<bool> {
     let namespaces = apply::api(&ground.client, "v1", "Namespace", "");
     let name = scratch::namespace(&spec.target, spec.purpose);
     Ok(namespaces.get_opt(&name).await?.is_some())
 }
 
 /// Keeps pods off every node, or lets them on again.
-async fn cordoned(ground: &Ground, on: bool) -> Result<()> {
+async fn cordoned(ground: &TestEnv, on: bool) -> Result<()> {
     let nodes = apply::api(&ground.client, "v1", "Node", "");
     for node in nodes.list(&ListParams::default()).await?.items {
         let name = node.metadata.name.context("a node without a name")?;

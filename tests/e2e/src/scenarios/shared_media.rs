@@ -13,9 +13,9 @@ use velero_api::BackupSpec;
 
 use super::media::{self, CLAIM, LIBRARY, MEDIA_BYTES};
 use super::protected::{self, COPY, Protected, WRITER};
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::backups::Stored;
-use crate::ground::{Ground, Need};
+use crate::ground::{Need, TestEnv};
 use crate::juju::App;
 use crate::{apply, backups, wait};
 
@@ -34,7 +34,7 @@ const KEPT_OUT: &str = "velero.io/exclude-from-backup";
 /// What velero-operator's option default-volumes-to-fs-backup may be.
 const SETTINGS: [(&str, bool); 2] = [("off", false), ("on", true)];
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let bed = ground.own_bed()?;
     let model = ground.namespace(SCENARIO.name).await?;
     media::library(ground, &model).await?;
@@ -90,7 +90,7 @@ chown -R 3456:3457 ."
 }
 
 /// The label of the claim.
-async fn label(ground: &Ground, model: &str) -> Result<Option<String>> {
+async fn label(ground: &TestEnv, model: &str) -> Result<Option<String>> {
     let claims = apply::api(&ground.client, "v1", "PersistentVolumeClaim", model);
     let claim = claims.get(CLAIM).await?;
     Ok(claim
@@ -101,8 +101,8 @@ async fn label(ground: &Ground, model: &str) -> Result<Option<String>> {
 
 /// What is stored with radarr when nothing stops Velero at the claim: the measured reason for the label.
 async fn without_label(
-    ground: &Ground,
-    story: &mut Story,
+    ground: &TestEnv,
+    story: &mut ScenarioReport,
     radarr: &Protected<'_>,
     sonarr: &Protected<'_>,
 ) -> Result<()> {
@@ -139,7 +139,7 @@ async fn without_label(
 }
 
 /// Each app's backup holds that app only, and what comes back is as it was.
-async fn alone(ground: &Ground, story: &mut Story, protected: &Protected<'_>) -> Result<()> {
+async fn alone(ground: &TestEnv, story: &mut ScenarioReport, protected: &Protected<'_>) -> Result<()> {
     let (name, model) = (&protected.running.app.name, &protected.running.app.model);
     let volume = protected.volume();
     let before = protected.running.checksums().await?;
@@ -185,7 +185,7 @@ async fn alone(ground: &Ground, story: &mut Story, protected: &Protected<'_>) ->
 }
 
 /// What a user's own backup of the whole model holds of the media: README.md tells it.
-async fn of_the_user(ground: &Ground, story: &mut Story, model: &str) -> Result<()> {
+async fn of_the_user(ground: &TestEnv, story: &mut ScenarioReport, model: &str) -> Result<()> {
     let name = format!("shared-all-{}", ground.run);
     let spec = BackupSpec {
         included_namespaces: vec![model.to_owned()],
@@ -214,7 +214,7 @@ async fn of_the_user(ground: &Ground, story: &mut Story, model: &str) -> Result<
 }
 
 /// The label stays while another pod mounts the claim, and goes with the last app.
-async fn leave(ground: &Ground, radarr: &Protected<'_>, sonarr: &Protected<'_>) -> Result<()> {
+async fn leave(ground: &TestEnv, radarr: &Protected<'_>, sonarr: &Protected<'_>) -> Result<()> {
     let model = &radarr.running.app.model;
     unmount(ground, radarr).await?;
     ensure!(
@@ -232,7 +232,7 @@ async fn leave(ground: &Ground, radarr: &Protected<'_>, sonarr: &Protected<'_>) 
 }
 
 /// Removes the relation, and waits until the app's StatefulSet does not mount the claim any more.
-async fn unmount(ground: &Ground, protected: &Protected<'_>) -> Result<()> {
+async fn unmount(ground: &TestEnv, protected: &Protected<'_>) -> Result<()> {
     let app = &protected.running.app;
     // The pod ends of it, and this command with it.
     let cut_off = protected

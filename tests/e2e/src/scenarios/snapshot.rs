@@ -11,11 +11,11 @@ use velero_api::{Restore, RestorePhase, RestoreSpec};
 use velero_backup_config::pod::{BACKUP_VOLUMES, BACKUP_VOLUMES_EXCLUDES};
 use velero_backup_config::{BackupSpec, Method};
 
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::bed::csi::{CLASS, Snapshots};
 use crate::bed::velero::Server;
 use crate::exec::{self, Container};
-use crate::ground::{Ground, Need, RUN_LABEL};
+use crate::ground::{Need, RUN_LABEL, TestEnv};
 use crate::juju::{App, Programs, of_class};
 use crate::{apply, backups, wait};
 
@@ -47,14 +47,14 @@ type Content = (BTreeMap<String, String>, String);
 
 /// The app whose volume is stored, and everything around it.
 struct Stage<'a> {
-    ground: &'a Ground,
+    ground: &'a TestEnv,
     snapshots: &'a Snapshots,
     app: App,
     /// Name of the config storage's claim.
     claim: String,
 }
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let bed = ground.own_bed()?;
     let snapshots = bed.snapshots().await?;
     story.figure(
@@ -65,7 +65,7 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
     played.map_err(|error| anyhow!("{error:#}\n{}", snapshots.last_words()))
 }
 
-async fn play(ground: &Ground, snapshots: &Snapshots, story: &mut Story) -> Result<()> {
+async fn play(ground: &TestEnv, snapshots: &Snapshots, story: &mut ScenarioReport) -> Result<()> {
     let stage = Stage::set(ground, snapshots).await?;
     let before = stage
         .content(&stage.app.model, &stage.app.pod(), &stage.app.name)
@@ -148,7 +148,7 @@ async fn play(ground: &Ground, snapshots: &Snapshots, story: &mut Story) -> Resu
 }
 
 /// A Velero that takes CSI snapshots, beside the one that the other scenarios use.
-pub async fn with_feature(ground: &Ground, scenario: &str) -> Result<Ground> {
+pub async fn with_feature(ground: &TestEnv, scenario: &str) -> Result<TestEnv> {
     let namespace = ground.namespace(&format!("{scenario}-velero")).await?;
     let server = Server {
         namespace: &namespace,
@@ -162,7 +162,7 @@ pub async fn with_feature(ground: &Ground, scenario: &str) -> Result<Ground> {
     apply::api(&ground.client, "v1", "Namespace", "")
         .patch(&namespace, &PatchParams::default(), &Patch::Merge(labels))
         .await?;
-    Ok(Ground {
+    Ok(TestEnv {
         client: ground.client.clone(),
         velero_namespace: namespace,
         location: "default".to_owned(),
@@ -176,7 +176,7 @@ pub async fn with_feature(ground: &Ground, scenario: &str) -> Result<Ground> {
 
 impl<'a> Stage<'a> {
     /// Deploys the app on volumes that can be snapshotted, and fills them.
-    async fn set(ground: &'a Ground, snapshots: &'a Snapshots) -> Result<Self> {
+    async fn set(ground: &'a TestEnv, snapshots: &'a Snapshots) -> Result<Self> {
         let app = App {
             name: "radarr".to_owned(),
             model: ground.namespace(SCENARIO.name).await?,
@@ -210,7 +210,7 @@ impl<'a> Stage<'a> {
     }
 
     /// The backup that velero-operator makes of this project's request.
-    fn spec(&self, velero: &Ground, fs_backup: bool) -> Result<velero_api::BackupSpec> {
+    fn spec(&self, velero: &TestEnv, fs_backup: bool) -> Result<velero_api::BackupSpec> {
         let spec = BackupSpec::config_volume(&self.app.name, &self.app.model, Method::Snapshot)?;
         let mut spec = spec.to_velero_backup_spec(fs_backup);
         spec.storage_location = Some(velero.location.clone());
@@ -224,8 +224,8 @@ impl<'a> Stage<'a> {
     /// Makes a backup that stores nothing, and restores it beside the app: whatever comes back is empty.
     async fn stores_nothing(
         &self,
-        velero: &Ground,
-        story: &mut Story,
+        velero: &TestEnv,
+        story: &mut ScenarioReport,
         when: &str,
         purpose: &str,
         fs_backup: bool,
@@ -262,8 +262,8 @@ impl<'a> Stage<'a> {
     /// Makes a backup that stores the config volume and no other. Returns its name.
     async fn stores(
         &self,
-        velero: &Ground,
-        story: &mut Story,
+        velero: &TestEnv,
+        story: &mut ScenarioReport,
         setting: &str,
         fs_backup: bool,
     ) -> Result<String> {
@@ -396,7 +396,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Deletes a backup and waits until the driver has deleted its snapshot.
-    async fn goes_with_its_backup(&self, velero: &Ground, backup: &str) -> Result<()> {
+    async fn goes_with_its_backup(&self, velero: &TestEnv, backup: &str) -> Result<()> {
         let there_were = self.snapshots.all()?.len();
         let uid = velero.velero("Backup").get(backup).await?.metadata.uid;
         let request = json!({
@@ -416,7 +416,7 @@ impl<'a> Stage<'a> {
 }
 
 /// Restores a backup into a namespace and waits until Velero says that it is done.
-async fn restore(velero: &Ground, backup: &str, from: &str, to: &str) -> Result<()> {
+async fn restore(velero: &TestEnv, backup: &str, from: &str, to: &str) -> Result<()> {
     let name = format!("{backup}-back");
     let mut spec = RestoreSpec {
         backup_name: Some(backup.to_owned()),
@@ -450,7 +450,7 @@ async fn restore(velero: &Ground, backup: &str, from: &str, to: &str) -> Result<
 }
 
 /// Names of the claims in a namespace.
-async fn claims(ground: &Ground, namespace: &str) -> Result<Vec<String>> {
+async fn claims(ground: &TestEnv, namespace: &str) -> Result<Vec<String>> {
     let claims = apply::api(&ground.client, "v1", "PersistentVolumeClaim", namespace);
     let found = claims.list(&ListParams::default()).await?.items;
     Ok(found

@@ -10,9 +10,9 @@ use velero_api::BackupPhase;
 use super::exactly::seconds;
 use super::pod_failure::is_well;
 use super::protected::{self, Protected, WRITER};
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::backups;
-use crate::ground::{Ground, Need};
+use crate::ground::{Need, TestEnv};
 use crate::juju::App;
 
 pub const SCENARIO: Scenario = Scenario {
@@ -25,7 +25,7 @@ pub const SCENARIO: Scenario = Scenario {
     run: |ground, story| run(ground, story).boxed_local(),
 };
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let programs = protected::images(ground.own_bed()?, "Radarr", None).await?;
     let app = App {
         name: "radarr".to_owned(),
@@ -57,7 +57,11 @@ fn rows(folder: &str) -> String {
     format!("{WRITER} rows {folder}/radarr.db && {WRITER} check {folder}/radarr.db")
 }
 
-async fn after_a_lost_hook(ground: &Ground, story: &mut Story, protected: &Protected<'_>) -> Result<()> {
+async fn after_a_lost_hook(
+    ground: &TestEnv,
+    story: &mut ScenarioReport,
+    protected: &Protected<'_>,
+) -> Result<()> {
     let running = &protected.running;
     let volume = protected.volume();
     protected.without_last_hook().await?;
@@ -93,7 +97,7 @@ async fn has_rows(protected: &Protected<'_>, backup: &str, wanted: &str) -> Resu
 }
 
 /// The workload's container ends while a backup waits to be copied, as when it is killed for want of memory.
-async fn started_anew(ground: &Ground, story: &mut Story, protected: &Protected<'_>) -> Result<()> {
+async fn started_anew(ground: &TestEnv, story: &mut ScenarioReport, protected: &Protected<'_>) -> Result<()> {
     let running = &protected.running;
     let name = format!("stale-started-{}", ground.run);
     let before = running.in_workload(&rows("/config")).await?;
@@ -119,12 +123,16 @@ async fn started_anew(ground: &Ground, story: &mut Story, protected: &Protected<
     Ok(())
 }
 
-async fn phase(ground: &Ground, backup: &str) -> Result<BackupPhase> {
+async fn phase(ground: &TestEnv, backup: &str) -> Result<BackupPhase> {
     let status = backups::end(ground, backup).await?.status.unwrap_or_default();
     status.phase.context("the backup has no phase")
 }
 
-async fn removed_meanwhile(ground: &Ground, story: &mut Story, protected: &Protected<'_>) -> Result<()> {
+async fn removed_meanwhile(
+    ground: &TestEnv,
+    story: &mut ScenarioReport,
+    protected: &Protected<'_>,
+) -> Result<()> {
     let running = &protected.running;
     let name = format!("stale-removed-{}", ground.run);
     let before = running.in_workload(&rows("/config")).await?;

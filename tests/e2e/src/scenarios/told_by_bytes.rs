@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use config_recovery::Error;
-use config_recovery::backups::{self, AppId, BackupSummary, Choice, Holds, Verdict, choose, last_good};
+use config_recovery::backups::{
+    self, AppId, BackupContents, BackupSummary, Choice, Verdict, choose, last_good,
+};
 use config_recovery::cluster::Cluster;
 use config_recovery::make::{MakeSpec, backup_now};
 use config_recovery::report::Silent;
@@ -17,10 +19,10 @@ use velero_backup_config::{BackupSpec, Method};
 use super::claim_bench::counting;
 use super::config_volume::annotate;
 use super::exactly::seconds;
-use super::{Beside, Scenario, Story};
+use super::{Beside, Scenario, ScenarioReport};
 use crate::apply;
 use crate::exec::{self, Container};
-use crate::ground::{Ground, Need, RUN_LABEL};
+use crate::ground::{Need, RUN_LABEL, TestEnv};
 use crate::juju::App;
 
 pub const SCENARIO: Scenario = Scenario {
@@ -35,7 +37,7 @@ pub const SCENARIO: Scenario = Scenario {
 /// How long a backup may take.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let model = ground.namespace(SCENARIO.name).await?;
     let app = App::waiting(ground, &model);
     apply::all(&ground.client, &app.objects(ground)).await?;
@@ -65,7 +67,7 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
     let began = Instant::now();
     let good = engine.make(Method::Filesystem, |_| {}).await?;
     story.figure("seconds to make one and read what it holds", seconds(began));
-    let Holds::Files(files) = &good.holds else {
+    let BackupContents::Files(files) = &good.holds else {
         bail!("the backup holds no files: {good:?}")
     };
     story.figure("bytes that it holds", files.bytes);
@@ -150,7 +152,7 @@ async fn run(ground: &Ground, story: &mut Story) -> Result<()> {
 
 /// The engine's way to make a backup of one app.
 struct Engine<'a> {
-    ground: &'a Ground,
+    ground: &'a TestEnv,
     whose: &'a AppId,
 }
 

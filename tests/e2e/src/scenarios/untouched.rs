@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 use crate::exec::{self, Container};
-use crate::ground::Ground;
+use crate::ground::TestEnv;
 use crate::pods::Running;
 
 /// What tells one start of the app from another: its process, when that began, what Pebble says of it, and all that Pebble
@@ -79,7 +79,7 @@ impl Untouched {
 ///
 /// # Errors
 /// When it cannot be read.
-pub async fn files(ground: &Ground, place: Container<'_>, folder: &str) -> Result<String> {
+pub async fn files(ground: &TestEnv, place: Container<'_>, folder: &str) -> Result<String> {
     exec::shell(ground, place, &FILES.replace("FOLDER", folder)).await
 }
 

@@ -4,23 +4,23 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use juju_sim::{DispatchReport, Exit, Fault, OperatorOptions, Options};
-use system_tests::house::{House, Seen, UNIT};
+use system_tests::house::{Seen, SimulatedModel, UNIT};
 use system_tests::storage_charm;
 
 /// Something that happens to a model, and causes one or more dispatches of the unit.
 pub struct Happening {
     pub name: &'static str,
     /// Brings the model to where it can happen.
-    pub before: fn(Options) -> House,
+    pub before: fn(Options) -> SimulatedModel,
     /// Lets it happen.
-    pub happen: fn(&mut House),
+    pub happen: fn(&mut SimulatedModel),
 }
 
-fn deployed(options: Options) -> House {
-    House::with_radarr(options).unwrap()
+fn deployed(options: Options) -> SimulatedModel {
+    SimulatedModel::with_radarr(options).unwrap()
 }
 
-fn with_backups(options: Options) -> House {
+fn with_backups(options: Options) -> SimulatedModel {
     let mut house = deployed(options);
     house
         .juju
@@ -33,7 +33,7 @@ fn with_backups(options: Options) -> House {
 pub const HAPPENINGS: [Happening; 10] = [
     Happening {
         name: "deploy",
-        before: |options| House::empty(options).unwrap(),
+        before: |options| SimulatedModel::empty(options).unwrap(),
         happen: |house| {
             let deploy = house.radarr().unwrap();
             house.juju.deploy(deploy).unwrap();
