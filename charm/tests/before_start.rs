@@ -156,7 +156,7 @@ fn without_any_backup_the_app_starts_fresh_once_that_is_certain() {
         unit.status().split("; ").take(2).collect::<Vec<_>>(),
         [
             "active: restore-on-deploy latest: there is no backup of radarr in model homelab",
-            "it starts fresh"
+            "starting with an empty volume"
         ]
     );
     assert!(unit.runs() && asked_for_backups(&unit));

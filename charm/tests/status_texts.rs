@@ -246,7 +246,7 @@ fn media_that_are_not_where_they_should_be_are_told_with_what_to_do() {
     };
     let found = decided(silent, nothing);
     assert!(
-        found.is_about_media && shown(&found).contains("no answer from Pebble"),
+        found.is_about_media && shown(&found).contains("Pebble is not responding"),
         "{found:?}"
     );
 }
