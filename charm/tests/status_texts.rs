@@ -103,7 +103,7 @@ fn what_keeps_the_charm_from_seeing_the_app_comes_first() {
     let gone = |facts: &mut Facts| facts.container = Container::NotReachable;
     assert_eq!(
         status(gone, nothing),
-        "waiting: container radarr: Pebble is not responding; retrying on pebble-ready, else kubectl describe pod"
+        "waiting: container radarr: Pebble is not responding; retrying on pebble-ready, or kubectl describe pod"
     );
     let faulty = |facts: &mut Facts| {
         facts.container = Container::Faulty {

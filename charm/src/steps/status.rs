@@ -37,7 +37,7 @@ pub const LENGTH: usize = 100;
 const SHOWN: usize = 120;
 
 /// How many of them a next step may have to be kept whole.
-const NEXT_STEP: usize = 80;
+const NEXT_STEP: usize = 90;
 
 /// What earlier steps have to say.
 #[derive(Debug, Clone, Copy)]
@@ -163,7 +163,7 @@ fn container(known: Known<'_>) -> Option<Status> {
     let name = &known.profile.name;
     match &known.facts.container {
         Container::NotReachable => Some(Status::Waiting(format!(
-            "container {name}: Pebble is not responding; retrying on pebble-ready, else kubectl describe pod"
+            "container {name}: Pebble is not responding; retrying on pebble-ready, or kubectl describe pod"
         ))),
         Container::Faulty { reason } => Some(Status::Waiting(format!(
             "container {name}: {reason}; retrying at update-status, see juju debug-log"
