@@ -553,3 +553,26 @@ fn an_app_that_ends_again_and_again_is_not_active() {
         "waiting: Radarr: its process ends again and again; look at kubectl logs of container radarr"
     );
 }
+
+#[test]
+fn what_an_unclean_stop_left_goes_before_the_app_starts_and_not_while_it_runs() {
+    let profile = app("plex");
+    let [stale] = profile.workload.stale_files.as_slice() else {
+        panic!("{:?}", profile.workload.stale_files);
+    };
+    let is_there = |unit: &Unit| unit.pebble.state().file(stale).is_some();
+    let mut unit = Unit::new(&profile);
+    unit.pebble
+        .change_state(|state| *state = state.clone().with_file(stale, "17"));
+    let ready = unit.pebble_ready();
+    unit.run(ready);
+    assert!(unit.runs() && !is_there(&unit));
+    // Now it says the truth.
+    unit.pebble
+        .change_state(|state| *state = state.clone().with_file(stale, "18"));
+    unit.app_fills_its_volume();
+    for event in [Event::UpdateStatus, Event::ConfigChanged] {
+        unit.run(event);
+        assert!(is_there(&unit));
+    }
+}

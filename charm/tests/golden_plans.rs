@@ -545,6 +545,7 @@ fn changes_of_route(change: RouteChange) -> String {
 fn steps(run: Run) -> String {
     let Run {
         stop_first,
+        remove,
         put_in_place,
         own,
         put_aside,
@@ -554,6 +555,9 @@ fn steps(run: Run) -> String {
     let mut text = "workload: run\n".to_owned();
     if stop_first {
         text.push_str("- stop it\n");
+    }
+    for path in remove {
+        writeln!(text, "- remove {path}, if it is there").unwrap();
     }
     if let Some(volume) = put_in_place {
         writeln!(

@@ -67,6 +67,12 @@ fn workload(profile: &AppProfile) -> Checked {
             "must have a tag, or the charm would run something else every day",
         );
     }
+    for (number, path) in workload.stale_files.iter().enumerate() {
+        if !path.starts_with('/') {
+            let field = format!("workload.stale-files[{number}]");
+            return refuse(field, "must be an absolute path");
+        }
+    }
     if workload.command.trim().is_empty() {
         return refuse("workload.command", "must not be empty");
     }

@@ -101,6 +101,10 @@ pub struct Workload {
     /// Where the image says which version it holds.
     #[serde(default)]
     pub version: Option<VersionFile>,
+    /// Files that an unclean stop leaves, or a backup brings, and that keep the process from starting, as absolute paths in the
+    /// container: removed before it is started.
+    #[serde(default)]
+    pub stale_files: Vec<String>,
     /// How many seconds it may take to end before it is killed: what it needs to write its state. Pebble's 5 if not given.
     #[serde(default)]
     #[schemars(range(min = 1, max = 120))]

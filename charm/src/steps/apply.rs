@@ -382,6 +382,7 @@ fn bring_up(pebble: &dyn Pebble, profile: &AppProfile, run: Run) -> Result<(), S
     // No `..`: a new step does not compile until it is done.
     let Run {
         stop_first,
+        remove,
         put_in_place,
         own,
         put_aside,
@@ -391,6 +392,13 @@ fn bring_up(pebble: &dyn Pebble, profile: &AppProfile, run: Run) -> Result<(), S
     match stop_first {
         true => stop(pebble, profile)?,
         false => rest_check(pebble, profile)?,
+    }
+    for path in remove {
+        match pebble.remove_path(&path, false) {
+            Ok(()) => log::warn!("{path} was left by a process that has ended, and is removed"),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(failed(&format!("remove {path}"), &error)),
+        }
     }
     if let Some(volume) = put_in_place {
         databases_in_place(&volume)?;

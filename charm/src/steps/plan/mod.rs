@@ -147,6 +147,8 @@ pub struct Run {
     /// Stop it first: an app that runs would overwrite its own file, and one that is started later reads the new one
     /// even if this dispatch is cut off in between.
     pub stop_first: bool,
+    /// Files to remove before the app starts: they say that it runs.
+    pub remove: Vec<String>,
     /// Before the app starts: put the databases of a restored volume where the app looks for them.
     pub put_in_place: Option<PathBuf>,
     /// Give the volume to the user that the app runs as.

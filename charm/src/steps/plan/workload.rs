@@ -73,9 +73,15 @@ pub(super) fn workload(inputs: Inputs<'_>) -> WorkloadPlan {
         Storage::Mounted { location, .. } if !running => Some(location.clone()),
         _ => None,
     };
+    let stop_first = running && (file.is_some() || (own.is_some() && layer.is_some()));
     let run = Run {
+        // Those of an app that runs say the truth.
+        remove: match running && !stop_first {
+            true => Vec::new(),
+            false => profile.workload.stale_files.clone(),
+        },
         put_in_place,
-        stop_first: running && (file.is_some() || (own.is_some() && layer.is_some())),
+        stop_first,
         own,
         put_aside,
         file,
