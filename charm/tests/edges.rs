@@ -394,3 +394,37 @@ fn a_leader_that_does_not_know_yet_what_the_unit_with_the_data_says_does_not_unp
     let (_, _, plan) = planned(&unit.profile, &facts, Situation::Dispatch);
     assert_eq!(plan.databags, vec![]);
 }
+
+#[test]
+fn a_unit_that_does_not_lead_keeps_the_marks_of_the_method_that_was_asked_for() {
+    let mut unit = related(Unit::settled(&radarr()));
+    set(&mut unit, "backup-method", "filesystem");
+    unit.state = unit.state.clone().with_leader(false);
+    unit.run(Event::UpdateStatus);
+    let marks = unit.cluster.seen().unwrap().annotations;
+    assert!(marks.keys().any(|key| key.contains("pre.hook")), "{marks:?}");
+    set(&mut unit, "backup-method", "Filesystem");
+    assert!(
+        unit.status().starts_with("blocked: backup-method"),
+        "{}",
+        unit.status()
+    );
+    assert_eq!(unit.cluster.seen().unwrap().annotations, marks);
+}
+
+#[test]
+fn an_app_that_could_not_be_stopped_is_not_told_to_be_stopped() {
+    for operation in ["stop_checks", "stop"] {
+        let mut unit = Unit::settled(&app("qbittorrent"));
+        unit.pebble = FakePebble::new(unit.pebble.state()).with_fault(PebbleFault::Refuse {
+            operation: operation.to_owned(),
+            status: 500,
+            message: "no".to_owned(),
+        });
+        set(&mut unit, "unsafe-mode", false);
+        // That its check cannot be stopped does not keep it running.
+        assert_eq!(unit.runs(), operation == "stop", "{operation}");
+        let says_so = unit.status().starts_with("blocked: stopped: ");
+        assert_eq!(says_so, operation != "stop", "{operation}: {}", unit.status());
+    }
+}

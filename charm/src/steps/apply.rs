@@ -370,7 +370,10 @@ pub fn tell(
 }
 
 pub(crate) fn stop(pebble: &dyn Pebble, profile: &AppProfile) -> Result<(), String> {
-    rest_check(pebble, profile)?;
+    if let Err(reason) = rest_check(pebble, profile) {
+        // The app has to end all the same.
+        log::warn!("{reason}");
+    }
     let change = pebble.stop(&[&profile.name]);
     change
         .and_then(|change| pebble.wait_change(&change, service_timeout(profile)))

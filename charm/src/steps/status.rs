@@ -201,6 +201,10 @@ fn vpn_held_up(known: Known<'_>) -> Option<Status> {
 }
 
 fn may_not_start(known: Known<'_>) -> Option<Status> {
+    if matches!(known.outcome.workload, Applied::Failed(_)) {
+        // It should have been stopped, and runs.
+        return None;
+    }
     let blocker = known.told.start.as_ref().err()?;
     let text = blocker.text.clone();
     Some(if blocker.needs_somebody {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use velero_backup_config::pod::{BACKUP_VOLUMES, BACKUP_VOLUMES_EXCLUDES};
 use velero_backup_config::{BackupRequest, BackupSpec, Method, Retention, Schedule};
 
 use crate::backup::{self, BackupInputs, Decision, MethodOption};
@@ -189,7 +190,7 @@ fn ingress(facts: &Facts) -> Result<Option<IngressUrl>, Problem> {
 /// How the volume is backed up and what the pod has to carry for it. While the option cannot be used, as it is now: what was asked
 /// for stays, and a pod that is new needs its marks.
 fn decided(facts: &Facts, storage: &str, start: &Start, elsewhere: bool) -> Decision {
-    let current = current_method(facts);
+    let current = current_method(facts).or_else(|| marked_method(facts));
     let as_it_is = current.map_or(MethodOption::Auto, MethodOption::Only);
     let question = BackupInputs {
         app: &facts.app,
@@ -300,6 +301,17 @@ fn elsewhere(profile: &AppProfile, facts: &Facts, storage: &ConfigStorage) -> Op
     };
     let place = settings.iter().find(is_set)?;
     Some(format!("{} in {name}", place.join(".")))
+}
+
+/// The method that the pod is marked for. Units that do not lead see no databag.
+fn marked_method(facts: &Facts) -> Option<Method> {
+    let marks = &facts.pod.as_ref()?.as_ref().ok()?.annotations;
+    if marks.contains_key(BACKUP_VOLUMES) {
+        return Some(Method::Filesystem);
+    }
+    marks
+        .contains_key(BACKUP_VOLUMES_EXCLUDES)
+        .then_some(Method::Snapshot)
 }
 
 /// The method of the request that is in the databag now.

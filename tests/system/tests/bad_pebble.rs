@@ -47,8 +47,8 @@ const WRONG_SHAPE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r
 #[test]
 fn every_kind_of_broken_pebble_is_named_and_holds_nothing_up() {
     let cases: [(&str, Option<&[u8]>, &str); 6] = [
-        ("nothing listens", None, "no answer from Pebble"),
-        ("hangs up", Some(b""), "no answer from Pebble"),
+        ("nothing listens", None, "Pebble is not responding"),
+        ("hangs up", Some(b""), "Pebble is not responding"),
         (
             "no HTTP",
             Some(b"SSH-2.0-OpenSSH_9.6\r\n"),
@@ -57,7 +57,7 @@ fn every_kind_of_broken_pebble_is_named_and_holds_nothing_up() {
         (
             "half an answer",
             Some(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"),
-            "no answer from Pebble",
+            "Pebble is not responding",
         ),
         ("an error", Some(ERROR), "the state is on fire"),
         (

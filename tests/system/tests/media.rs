@@ -157,7 +157,7 @@ fn the_claim_is_kept_out_of_backups_as_long_as_it_is_mounted() {
     let results = action.unwrap().results;
     let said = results["media"].as_str().unwrap();
     assert!(
-        said.starts_with("claim films is in no backup of Velero"),
+        said.starts_with("Velero excludes claim films from every backup"),
         "{said}"
     );
 

@@ -312,17 +312,15 @@ fn patience(facts: &Facts, workload: &WorkloadPlan) -> Option<Duration> {
 /// What is asked of velero-operator. Nothing while a backup would hold no data: it would be the newest one. What was asked
 /// before is paused then, until somebody has done what is needed.
 fn requests(facts: &Facts, backup: &BackupSettings, start: &Start, elsewhere: bool) -> Vec<Change> {
-    let paused_there = match &facts.peers {
-        Peers::Related(peers) => match peers.data_unit_paused {
-            Some(paused) => paused,
-            // It has not been met yet: what was asked for stays.
+    let spoilt = match (start, &facts.peers) {
+        (Err(blocker), _) if blocker.reason.spoils_backups() => Some(blocker.needs_somebody),
+        _ if elsewhere => Some(true),
+        (_, Peers::Related(peers)) => match peers.data_unit_paused {
+            Some(paused) => paused.then_some(true),
+            // The unit with the data is there and has not been met yet: what was asked for stays.
             None => return Vec::new(),
         },
-        Peers::NoRelation | Peers::NotTracked => false,
-    };
-    let spoilt = match start {
-        Err(blocker) if blocker.reason.spoils_backups() => Some(blocker.needs_somebody),
-        _ => (paused_there || elsewhere).then_some(true),
+        (_, Peers::NoRelation | Peers::NotTracked) => None,
     };
     match spoilt {
         Some(needs_somebody) => {
