@@ -1,5 +1,7 @@
 //! A packed charm under the simulated Juju: deployed, integrated, and held to a status.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -7,10 +9,30 @@ use anyhow::{Context, Result, bail, ensure};
 use juju_sim::{Deploy, OperatorOptions, Options, Simulation, Workload};
 use serde_json::Value;
 use workload_charm::names::BACKUP_ENDPOINT;
+use workload_charm::options::UNSAFE_MODE;
 use workload_charm::profile::AppProfile;
 
-/// What stands for the app in the simulated container: here only the charm is on trial.
-const STAND_IN: &str = "#!/bin/sh\nexec sleep 3600\n";
+/// What stands for the app in the simulated container: here only the charm is on trial. It says that the server at `real` is the
+/// app's port, and answers nothing itself.
+fn stand_in(port: u16, real: u16) -> String {
+    format!(
+        "#!/bin/sh\nmkdir -p \"$CONTAINER_PORTS\"\necho {real} > \"$CONTAINER_PORTS/{port}\"\nexec sleep 3600\n"
+    )
+}
+
+/// A web server on the loopback device that answers everything with 200, as long as this program runs.
+fn answers_all() -> Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("cannot listen for the app")?;
+    let port = listener.local_addr().context("cannot listen for the app")?.port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            // Whoever hangs up asks again.
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+        }
+    });
+    Ok(port)
+}
 
 /// Deploys the unpacked charm in `folder`, integrates it with velero-operator, and gives its status then.
 ///
@@ -27,6 +49,7 @@ pub fn dispatch(folder: &Path, juju_sim: &Path) -> Result<String> {
     let mut juju = Simulation::create(scratch.path().join("juju"), options)?;
     let program = program(&profile)?;
     let working_dir = profile.workload.working_dir.clone().unwrap_or_default();
+    let text = stand_in(profile.workload.port, answers_all()?);
     let image = Workload::fill(move |root| {
         let inside = |path: &str| root.join(path.trim_start_matches('/'));
         std::fs::create_dir_all(inside(&working_dir))?;
@@ -34,10 +57,14 @@ pub fn dispatch(folder: &Path, juju_sim: &Path) -> Result<String> {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)?;
         }
-        std::fs::write(&path, STAND_IN)?;
+        std::fs::write(&path, &text)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
     });
-    juju.deploy(Deploy::new(&app, folder).trust().workload(&app, image))?;
+    let mut deploy = Deploy::new(&app, folder).trust().workload(&app, image);
+    if profile.vpn {
+        deploy = deploy.config(UNSAFE_MODE.name(), "true");
+    }
+    juju.deploy(deploy)?;
     // An app that keeps nothing has nothing to back up.
     let has_backups = offers_backups(folder)?;
     if has_backups {
