@@ -8,42 +8,31 @@ use common::{app, radarr};
 use juju_charm::pebble::{CheckStatus, ServiceStatus};
 use juju_charm::testing::{Event, FakePebble, PebbleFault, RelationState};
 use serde_json::{Value, json};
-use workload_charm::{data_unit, endpoints};
+use workload_charm::data_unit;
 
-const BACKUP: u32 = 3;
 const CHECK: &str = "radarr-ready";
-
-fn related(mut unit: Unit) -> Unit {
-    unit.state = unit.state.clone().with_relation(RelationState::new(
-        BACKUP,
-        endpoints::BACKUP.name,
-        "velero-operator",
-    ));
-    unit.run(Event::RelationChanged {
-        relation: BACKUP,
-        remote_unit: None,
-    });
-    unit
-}
-
-fn is_paused(unit: &Unit) -> Option<bool> {
-    let bag = unit.state.own_app_data(BACKUP);
-    let spec: Value = serde_json::from_str(bag.get("spec")?).unwrap();
-    Some(spec["paused"].as_bool().unwrap_or_default())
-}
 
 fn says_paused(unit: &Unit) -> bool {
     unit.state.own_unit_data(PEERS).get("backups").map(String::as_str) == Some("paused")
 }
 
-fn has_database_at(unit: &Unit, host: &str) {
-    let file = unit.file().unwrap();
-    let begin = file
-        .find("<PostgresHost>")
-        .unwrap_or_else(|| file.find("</Config>").unwrap());
-    let without = format!("{}</Config>\n", &file[..begin]);
-    let element = format!("<PostgresHost>{host}</PostgresHost></Config>");
-    unit.put_file(without.replace("</Config>", &element).as_bytes());
+/// Media are related, and the charm may not change what the pods mount.
+fn relate_media_without_trust(unit: &mut Unit) {
+    let own = unit.profile.workload.user.unwrap();
+    let own = if own.uid == 0 {
+        workload_charm::profile::User { uid: 2000, gid: 2001 }
+    } else {
+        own
+    };
+    unit.profile.workload.user = Some(workload_charm::profile::User { uid: 4321, gid: 4321 });
+    let provided = json!({"pvc_name": "media", "puid": own.uid, "pgid": own.gid}).to_string();
+    unit.state = unit.state.clone().with_relation(
+        RelationState::new(7, "media-storage", "storage").with_remote_app_data([("config", &provided)]),
+    );
+    unit.run(Event::RelationChanged {
+        relation: 7,
+        remote_unit: None,
+    });
 }
 
 fn set(unit: &mut Unit, option: &str, value: impl Into<Value>) {
@@ -82,15 +71,15 @@ fn an_app_that_shows_its_address_stops_also_where_a_restore_left_what_cannot_be_
 
 #[test]
 fn the_guard_does_not_pause_backups_whichever_event_sees_the_option_first() {
-    let mut unit = related(Unit::settled(&app("qbittorrent")));
+    let mut unit = Unit::related_to_velero(Unit::settled(&app("qbittorrent")));
     unit.run(Event::UpdateStatus);
-    assert_eq!(is_paused(&unit), Some(false));
+    assert_eq!(unit.request_is_paused(), Some(false));
     let marks = unit.cluster.seen().unwrap().annotations;
     // config-get tells the new value in whatever hook comes first.
     unit.state = unit.state.clone().with_config("unsafe-mode", false);
     for event in [Event::UpdateStatus, Event::ConfigChanged] {
         unit.run(event);
-        assert_eq!(is_paused(&unit), Some(false));
+        assert_eq!(unit.request_is_paused(), Some(false));
         assert_eq!(unit.cluster.seen().unwrap().annotations, marks);
     }
     assert!(!unit.runs());
@@ -98,9 +87,9 @@ fn the_guard_does_not_pause_backups_whichever_event_sees_the_option_first() {
 
 #[test]
 fn a_backup_can_be_made_of_an_app_that_the_guard_keeps_stopped() {
-    let mut unit = related(Unit::settled(&app("qbittorrent")));
+    let mut unit = Unit::related_to_velero(Unit::settled(&app("qbittorrent")));
     set(&mut unit, "unsafe-mode", false);
-    assert_eq!(is_paused(&unit), Some(false), "the schedule goes on");
+    assert_eq!(unit.request_is_paused(), Some(false), "the schedule goes on");
     let refused = unit.act("backup-now", json!({})).unwrap_err();
     assert!(!refused.contains("unsafe-mode=true"), "{refused}");
 }
@@ -109,52 +98,52 @@ fn a_backup_can_be_made_of_an_app_that_the_guard_keeps_stopped() {
 
 #[test]
 fn an_option_that_is_wrong_for_a_while_does_not_make_a_unit_forget_where_its_database_is() {
-    let mut unit = related(Unit::settled(&radarr()));
-    has_database_at(&unit, "db.example");
+    let mut unit = Unit::related_to_velero(Unit::settled(&radarr()));
+    unit.has_database_at("db.example");
     unit.run(Event::UpdateStatus);
-    assert_eq!((is_paused(&unit), says_paused(&unit)), (Some(true), true));
+    assert_eq!((unit.request_is_paused(), says_paused(&unit)), (Some(true), true));
     set(&mut unit, "backup-schedule", "nonsense");
     assert!(says_paused(&unit), "the database is where it was");
 }
 
 #[test]
 fn a_leader_that_forgot_it_asks_for_backups_while_pebble_is_away() {
-    let mut unit = related(Unit::settled(&radarr()));
-    has_database_at(&unit, "db.example");
+    let mut unit = Unit::related_to_velero(Unit::settled(&radarr()));
+    unit.has_database_at("db.example");
     unit.run(Event::UpdateStatus);
     set(&mut unit, "backup-schedule", "nonsense");
     unit.pebble.change_state(|state| state.set_reachable(false));
     set(&mut unit, "backup-schedule", "daily");
-    assert_eq!(is_paused(&unit), Some(true), "nobody knows better");
+    assert_eq!(unit.request_is_paused(), Some(true), "nobody knows better");
 }
 
 #[test]
 fn backups_rest_also_where_another_backup_option_is_wrong() {
-    let mut unit = related(Unit::settled(&radarr()));
+    let mut unit = Unit::related_to_velero(Unit::settled(&radarr()));
     set(&mut unit, "backup-retention", "nonsense");
-    has_database_at(&unit, "db.example");
+    unit.has_database_at("db.example");
     unit.run(Event::UpdateStatus);
     assert!(says_paused(&unit));
-    assert_eq!(is_paused(&unit), Some(true), "{}", unit.status());
+    assert_eq!(unit.request_is_paused(), Some(true), "{}", unit.status());
 }
 
 #[test]
 fn a_damaged_config_file_does_not_bring_backups_of_a_fresh_database_back() {
-    let mut unit = related(Unit::settled(&radarr()));
-    has_database_at(&unit, "db.example");
+    let mut unit = Unit::related_to_velero(Unit::settled(&radarr()));
+    unit.has_database_at("db.example");
     unit.run(Event::UpdateStatus);
     unit.put_file(b"<Config><PostgresHost>db.exam");
     unit.run(Event::UpdateStatus);
     unit.run(Event::UpdateStatus);
-    assert_eq!(is_paused(&unit), Some(true), "{}", unit.status());
+    assert_eq!(unit.request_is_paused(), Some(true), "{}", unit.status());
 }
 
 /// radarr/1 leads, radarr/0 has the data and an external database, backups rest.
 fn leads_without_data(met: bool) -> Unit {
-    let mut unit = related(Unit::settled(&radarr()));
-    has_database_at(&unit, "db.example");
+    let mut unit = Unit::related_to_velero(Unit::settled(&radarr()));
+    unit.has_database_at("db.example");
     unit.run(Event::UpdateStatus);
-    assert_eq!(is_paused(&unit), Some(true));
+    assert_eq!(unit.request_is_paused(), Some(true));
     let mut peers = RelationState::peer(PEERS, data_unit::ENDPOINT)
         .with_own_app_data([("data-unit", "radarr/9"), ("config-volume", "data")]);
     if met {
@@ -169,14 +158,19 @@ fn a_leader_that_has_not_met_the_unit_with_the_data_leaves_the_request_alone() {
     for met in [true, false] {
         let mut unit = leads_without_data(met);
         unit.run(Event::UpdateStatus);
-        assert_eq!(is_paused(&unit), Some(true), "met {met}: {}", unit.status());
+        assert_eq!(
+            unit.request_is_paused(),
+            Some(true),
+            "met {met}: {}",
+            unit.status()
+        );
     }
 }
 
 #[test]
 fn no_status_advises_a_backup_that_will_be_refused() {
-    let unit = related(Unit::settled(&radarr()));
-    has_database_at(&unit, "db.example");
+    let unit = Unit::related_to_velero(Unit::settled(&radarr()));
+    unit.has_database_at("db.example");
     let facts = unit.gathered(Event::UpdateStatus);
     let (start, validated, plan) = workload_charm::steps::planned(
         &unit.profile,
@@ -206,7 +200,7 @@ fn no_status_advises_a_backup_that_will_be_refused() {
 #[test]
 fn an_app_with_its_database_elsewhere_is_not_told_to_integrate_for_backups() {
     let mut unit = Unit::settled(&radarr());
-    has_database_at(&unit, "db.example");
+    unit.has_database_at("db.example");
     unit.run(Event::UpdateStatus);
     let status = unit.status();
     assert!(
@@ -238,21 +232,7 @@ fn the_check_of_an_app_whose_media_cannot_be_mounted_is_started() {
         "{}",
         unit.status()
     );
-    let own = unit.profile.workload.user.unwrap();
-    let own = if own.uid == 0 {
-        workload_charm::profile::User { uid: 2000, gid: 2001 }
-    } else {
-        own
-    };
-    unit.profile.workload.user = Some(workload_charm::profile::User { uid: 4321, gid: 4321 });
-    let provided = json!({"pvc_name": "media", "puid": own.uid, "pgid": own.gid}).to_string();
-    unit.state = unit.state.clone().with_relation(
-        RelationState::new(7, "media-storage", "storage").with_remote_app_data([("config", &provided)]),
-    );
-    unit.run(Event::RelationChanged {
-        relation: 7,
-        remote_unit: None,
-    });
+    relate_media_without_trust(&mut unit);
     // An option restarts it.
     set(&mut unit, "timezone", "Europe/Berlin");
     unit.run(Event::UpdateStatus);
@@ -280,21 +260,7 @@ fn a_command_runs_also_where_media_cannot_be_mounted() {
         };
         state.set_command(&words, done);
     });
-    let own = unit.profile.workload.user.unwrap();
-    let own = if own.uid == 0 {
-        workload_charm::profile::User { uid: 2000, gid: 2001 }
-    } else {
-        own
-    };
-    unit.profile.workload.user = Some(workload_charm::profile::User { uid: 4321, gid: 4321 });
-    let provided = json!({"pvc_name": "media", "puid": own.uid, "pgid": own.gid}).to_string();
-    unit.state = unit.state.clone().with_relation(
-        RelationState::new(7, "media-storage", "storage").with_remote_app_data([("config", &provided)]),
-    );
-    unit.run(Event::RelationChanged {
-        relation: 7,
-        remote_unit: None,
-    });
+    relate_media_without_trust(&mut unit);
     set(&mut unit, "claim-token", "claim-x");
     set(&mut unit, "timezone", "Europe/Berlin");
     unit.run(Event::UpdateStatus);
@@ -397,7 +363,7 @@ fn a_leader_that_does_not_know_yet_what_the_unit_with_the_data_says_does_not_unp
 
 #[test]
 fn a_unit_that_does_not_lead_keeps_the_marks_of_the_method_that_was_asked_for() {
-    let mut unit = related(Unit::settled(&radarr()));
+    let mut unit = Unit::related_to_velero(Unit::settled(&radarr()));
     set(&mut unit, "backup-method", "filesystem");
     unit.state = unit.state.clone().with_leader(false);
     unit.run(Event::UpdateStatus);

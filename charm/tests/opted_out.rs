@@ -8,46 +8,13 @@ use std::collections::BTreeMap;
 
 use common::unit::Unit;
 use common::{app, radarr};
-use juju_charm::testing::{Event, RelationState};
-use serde_json::{Value, json};
+use juju_charm::testing::Event;
+use serde_json::json;
 use workload_charm::profile::AppProfile;
-use workload_charm::{actions, endpoints, options, packaging};
-
-const BACKUP: u32 = 3;
-
-fn related(mut unit: Unit) -> Unit {
-    unit.state = unit.state.clone().with_relation(RelationState::new(
-        BACKUP,
-        endpoints::BACKUP.name,
-        "velero-operator",
-    ));
-    unit.run(Event::RelationChanged {
-        relation: BACKUP,
-        remote_unit: None,
-    });
-    unit
-}
+use workload_charm::{actions, options, packaging};
 
 fn annotations(unit: &Unit) -> BTreeMap<String, String> {
     unit.cluster.seen().unwrap().annotations
-}
-
-/// Whether the Schedule that is asked for rests; `None` if nothing is asked for.
-fn is_paused(unit: &Unit) -> Option<bool> {
-    let bag = unit.state.own_app_data(BACKUP);
-    let spec: Value = serde_json::from_str(bag.get("spec")?).unwrap();
-    Some(spec["paused"].as_bool().unwrap_or_default())
-}
-
-/// Radarr's file names this host of a database.
-fn has_database_at(unit: &Unit, host: &str) {
-    let file = unit.file().unwrap();
-    let begin = file
-        .find("<PostgresHost>")
-        .unwrap_or_else(|| file.find("</Config>").unwrap());
-    let without = format!("{}</Config>\n", &file[..begin]);
-    let element = format!("<PostgresHost>{host}</PostgresHost></Config>");
-    unit.put_file(without.replace("</Config>", &element).as_bytes());
 }
 
 fn opted_out(one_writer: bool) -> AppProfile {
@@ -98,14 +65,14 @@ fn one_unit_writes_unless_the_app_says_otherwise() {
 
 #[test]
 fn with_a_database_elsewhere_backups_rest_and_come_back() {
-    let mut unit = related(Unit::settled(&radarr()));
-    assert_eq!(is_paused(&unit), Some(false));
+    let mut unit = Unit::related_to_velero(Unit::settled(&radarr()));
+    assert_eq!(unit.request_is_paused(), Some(false));
     let marks = annotations(&unit).len();
     assert!(marks > 3, "{marks}");
 
-    has_database_at(&unit, "db.example");
+    unit.has_database_at("db.example");
     unit.run(Event::UpdateStatus);
-    assert_eq!(is_paused(&unit), Some(true));
+    assert_eq!(unit.request_is_paused(), Some(true));
     assert_eq!(
         unit.status(),
         "active: no backups: PostgresHost in config.xml keeps its database elsewhere"
@@ -124,12 +91,12 @@ fn with_a_database_elsewhere_backups_rest_and_come_back() {
     // Nobody knows better while the file cannot be read.
     unit.pebble.change_state(|state| state.set_reachable(false));
     unit.run(Event::UpdateStatus);
-    assert_eq!(is_paused(&unit), Some(true));
+    assert_eq!(unit.request_is_paused(), Some(true));
     unit.pebble.change_state(|state| state.set_reachable(true));
 
-    has_database_at(&unit, "");
+    unit.has_database_at("");
     unit.run(Event::UpdateStatus);
-    assert_eq!(is_paused(&unit), Some(false));
+    assert_eq!(unit.request_is_paused(), Some(false));
     assert_eq!(annotations(&unit).len(), marks);
 }
 
@@ -142,19 +109,24 @@ fn an_option_says_it_too() {
         serde_json::from_value(option).unwrap(),
     );
     profile.storage.as_mut().unwrap().external_database.options = vec!["postgres-host".to_owned()];
-    let mut unit = related(Unit::settled(&profile));
+    let mut unit = Unit::related_to_velero(Unit::settled(&profile));
     for (host, paused) in [("db.example", true), ("", false)] {
         unit.state = unit.state.clone().with_config("postgres-host", host);
         unit.run(Event::ConfigChanged);
-        assert_eq!(is_paused(&unit), Some(paused), "{host:?}: {}", unit.status());
+        assert_eq!(
+            unit.request_is_paused(),
+            Some(paused),
+            "{host:?}: {}",
+            unit.status()
+        );
     }
 }
 
 #[test]
 fn the_leader_follows_what_the_unit_with_the_data_says_of_its_file() {
-    let mut unit = related(Unit::settled(&radarr()));
+    let mut unit = Unit::related_to_velero(Unit::settled(&radarr()));
     unit.state = unit.state.clone().with_leader(false);
-    has_database_at(&unit, "db.example");
+    unit.has_database_at("db.example");
     unit.run(Event::UpdateStatus);
     let said = unit.state.own_unit_data(common::unit::PEERS);
     assert_eq!(said.get("backups").map(String::as_str), Some("paused"));
@@ -178,22 +150,22 @@ fn an_app_that_shows_its_address_runs_when_the_user_says_so_and_no_longer() {
     }
     assert_eq!(unit.status(), NO_VPN);
     // Nothing is in its volume that a backup could hold.
-    let mut unit = related(unit);
-    assert_eq!(is_paused(&unit), None);
+    let mut unit = Unit::related_to_velero(unit);
+    assert_eq!(unit.request_is_paused(), None);
 
     unit.state = unit.state.clone().with_config("unsafe-mode", true);
     unit.run(Event::ConfigChanged);
     assert!(unit.runs(), "{}", unit.status());
     unit.app_fills_its_volume();
     unit.run(Event::UpdateStatus);
-    assert_eq!(is_paused(&unit), Some(false));
+    assert_eq!(unit.request_is_paused(), Some(false));
 
     unit.state = unit.state.clone().with_config("unsafe-mode", false);
     unit.run(Event::ConfigChanged);
     assert!(!unit.runs());
     assert_eq!(unit.status(), NO_VPN);
     // What it holds is worth a backup all the same.
-    assert_eq!(is_paused(&unit), Some(false));
+    assert_eq!(unit.request_is_paused(), Some(false));
     assert!(annotations(&unit).keys().any(|key| key.contains("pre.hook")));
 }
 

@@ -23,16 +23,7 @@ const ENDPOINT: &str = "velero-backup-config";
 
 /// A Radarr that runs and asks for backups.
 fn settled() -> Unit {
-    let mut unit = Unit::settled(&radarr());
-    unit.state = unit
-        .state
-        .clone()
-        .with_relation(RelationState::new(3, ENDPOINT, "velero-operator"));
-    unit.run(Event::RelationChanged {
-        relation: 3,
-        remote_unit: None,
-    });
-    unit
+    Unit::settled(&radarr()).related_to_velero()
 }
 
 fn empty(uid: &str) -> BackupSummary {

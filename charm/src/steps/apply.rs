@@ -194,17 +194,12 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         Some(Err(error)) => log::warn!("relation {}: {error}", vpn::ENDPOINT),
         None => {}
     }
-    let health = match (
-        &workload,
-        &mounted,
-        has_new_pods && matches!(routed, Some(Ok(()))),
-    ) {
-        // The pod ends: what is started in the next one is waited for.
-        (Applied::Left | Applied::Failed(_), _, _) | (_, Some(Ok(())), _) | (_, _, true) => None,
-        (Applied::Changed | Applied::Unchanged, Some(Err(_)) | None, false) => {
-            patience.map(|patience| health::settle(env, patience))
-        }
-    };
+    let runs = matches!(workload, Applied::Changed | Applied::Unchanged);
+    // What is started in the next pod is waited for there.
+    let pod_ends = matches!(mounted, Some(Ok(()))) || has_new_pods && matches!(routed, Some(Ok(())));
+    let health = patience
+        .filter(|_| runs && !pod_ends)
+        .map(|patience| health::settle(env, patience));
     Ok(Outcome {
         workload,
         marked,

@@ -112,18 +112,17 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
     } else {
         BTreeMap::new()
     };
-    let media = if profile.media
-        && (leader || runs_here)
-        && (starts || can_change(event, media::ENDPOINT) || thorough || !is_content(juju)?)
-    {
+    // What decides how the app runs: Pebble's plan remembers it in between.
+    let is_to_be_read = |endpoint| -> Result<bool, CharmError> {
+        let may_differ = starts || can_change(event, endpoint) || thorough;
+        Ok((leader || runs_here) && (may_differ || !is_content(juju)?))
+    };
+    let media = if profile.media && is_to_be_read(media::ENDPOINT)? {
         media(juju)?
     } else {
         Media::NotRead
     };
-    let vpn = if profile.vpn
-        && (leader || runs_here)
-        && (starts || can_change(event, vpn::ENDPOINT) || thorough || !is_content(juju)?)
-    {
+    let vpn = if profile.vpn && is_to_be_read(vpn::ENDPOINT)? {
         vpn::world::look(juju, cluster, leader)?
     } else {
         VpnFacts::default()

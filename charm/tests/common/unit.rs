@@ -15,7 +15,7 @@ use workload_charm::facts::Facts;
 use workload_charm::options::UNSAFE_MODE;
 use workload_charm::profile::{AppProfile, User};
 use workload_charm::steps::gather::{Look, gather};
-use workload_charm::{CharmError, credentials, packaging};
+use workload_charm::{CharmError, credentials, endpoints, packaging};
 
 use super::cluster::PodCluster;
 use super::own_file;
@@ -23,6 +23,9 @@ use super::recovery::FakeRecovery;
 
 /// The app's content in its volume.
 pub const CONTENT: &str = "library.db";
+
+/// Number of the relation to velero-operator.
+pub const VELERO: u32 = 3;
 
 /// Number of the peer relation.
 pub const PEERS: u32 = 100;
@@ -122,6 +125,35 @@ impl Unit {
         // What was reported, and what was taken over into the secret, is looked at in the next hook.
         unit.run(Event::UpdateStatus);
         unit
+    }
+
+    /// The same, related to velero-operator.
+    pub fn related_to_velero(mut self) -> Self {
+        let relation = RelationState::new(VELERO, endpoints::BACKUP.name, "velero-operator");
+        self.state = self.state.clone().with_relation(relation);
+        self.run(Event::RelationChanged {
+            relation: VELERO,
+            remote_unit: None,
+        });
+        self
+    }
+
+    /// Whether the Schedule that is asked for rests; `None` if nothing is asked for.
+    pub fn request_is_paused(&self) -> Option<bool> {
+        let bag = self.state.own_app_data(VELERO);
+        let spec: serde_json::Value = serde_json::from_str(bag.get("spec")?).unwrap();
+        Some(spec["paused"].as_bool().unwrap_or_default())
+    }
+
+    /// Radarr's file names this host of a database.
+    pub fn has_database_at(&self, host: &str) {
+        let file = self.file().unwrap();
+        let begin = file
+            .find("<PostgresHost>")
+            .unwrap_or_else(|| file.find("</Config>").unwrap());
+        let without = format!("{}</Config>\n", &file[..begin]);
+        let element = format!("<PostgresHost>{host}</PostgresHost></Config>");
+        self.put_file(without.replace("</Config>", &element).as_bytes());
     }
 
     /// What Juju sends to a new leader.

@@ -2,5 +2,6 @@
 
 pub mod binaries;
 pub mod house;
+pub mod provider_charm;
 pub mod radarr;
 pub mod storage_charm;

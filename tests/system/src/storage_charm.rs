@@ -1,31 +1,12 @@
 //! A charm that provides media: it says over the relation media-storage what its option `config` holds.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use juju_sim::Deploy;
 
-const METADATA: &str = "name: storage
-summary: provides media
-description: provides media
-provides:
-  media-storage:
-    interface: media-storage
-";
-const CONFIG: &str = "options:
-  config:
-    type: string
-    default: \"\"
-";
-const DISPATCH: &str = "#!/bin/sh
-set -eu
-if test \"$(is-leader)\" != True; then exit 0; fi
-case $JUJU_DISPATCH_PATH in *-broken) exit 0;; esac
-for relation in $(relation-ids media-storage); do
-  relation-set -r \"$relation\" --app \"config=$(config-get config)\"
-done
-";
+use crate::provider_charm;
 
 /// The ids that a test may give files to: only root may give them to others.
 ///
@@ -55,17 +36,5 @@ pub fn config(claim: &str, path: &str) -> Result<String> {
 /// # Errors
 /// When a file cannot be written.
 pub fn deploy(folder: &Path, config: &str) -> Result<Deploy> {
-    std::fs::create_dir(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    for (name, text) in [
-        ("metadata.yaml", METADATA),
-        ("config.yaml", CONFIG),
-        ("dispatch", DISPATCH),
-    ] {
-        let path = folder.join(name);
-        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    let executable = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(folder.join("dispatch"), executable)
-        .context("cannot make dispatch executable")?;
-    Ok(Deploy::new("storage", folder).config("config", config))
+    provider_charm::deploy(folder, "storage", "media-storage", config)
 }

@@ -1,42 +1,13 @@
 //! The relation vpn-gateway, from outside: an app that must not show its address runs in a pod that goes through the gateway,
 //! and in no other. The cluster is a stand-in: the routing containers are in the pods and do not run.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
-
-use std::os::unix::fs::PermissionsExt;
+#![cfg(test)]
 
 use juju_sim::{Deploy, Options};
 use serde_json::{Value, json};
 use system_tests::binaries::Binaries;
 use system_tests::house::{SimulatedModel, UNIT};
-use system_tests::radarr;
+use system_tests::{provider_charm, radarr};
 use workload_charm::packaging;
-
-/// A charm that says over the relation what its option `config` holds.
-const METADATA: &str = "name: gluetun
-summary: a VPN gateway
-description: a VPN gateway
-provides:
-  vpn-gateway:
-    interface: vpn-gateway
-";
-const CONFIG: &str = "options:
-  config:
-    type: string
-    default: \"\"
-";
-const DISPATCH: &str = "#!/bin/sh
-set -eu
-if test \"$(is-leader)\" != True; then exit 0; fi
-case $JUJU_DISPATCH_PATH in *-broken) exit 0;; esac
-for relation in $(relation-ids vpn-gateway); do
-  relation-set -r \"$relation\" --app \"config=$(config-get config)\"
-done
-";
 
 const CONFIG_MAP: (&str, &str) = ("configmaps", "radarr-gateway-client-config");
 const KILL_SWITCH: (&str, &str) = ("networkpolicies", "radarr-vpn-killswitch");
@@ -65,18 +36,7 @@ fn house(trust: bool) -> SimulatedModel {
     house.juju.deploy(deploy).unwrap();
 
     let charm = house.charm_dir().with_file_name("gluetun");
-    std::fs::create_dir(&charm).unwrap();
-    for (name, text) in [
-        ("metadata.yaml", METADATA),
-        ("config.yaml", CONFIG),
-        ("dispatch", DISPATCH),
-    ] {
-        std::fs::write(charm.join(name), text).unwrap();
-    }
-    let executable = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(charm.join("dispatch"), executable).unwrap();
-    let mut gateway = Deploy::new("gluetun", &charm);
-    gateway.config.insert("config".to_owned(), config(false));
+    let gateway = provider_charm::deploy(&charm, "gluetun", "vpn-gateway", &config(false)).unwrap();
     house.juju.deploy(gateway).unwrap();
     house
 }

@@ -31,12 +31,13 @@ pub(super) fn workload(inputs: Inputs<'_>) -> WorkloadPlan {
     };
     let running = is_running(container);
     let in_back_off = container.service == Some(ServiceStatus::Backoff);
-    let shows_address = may_be_seen(profile, facts).is_err();
     let may_start = match start {
         Ok(may_start) => may_start.hand_over(),
         // One in back-off does not run yet, and nobody asks whether it may before Pebble starts it. What shows the user's address
         // stops, whatever else is wrong.
-        Err(blocker) if running && (blocker.reason.stops() || in_back_off || shows_address) => {
+        Err(blocker)
+            if running && (blocker.reason.stops() || in_back_off || may_be_seen(profile, facts).is_err()) =>
+        {
             return WorkloadPlan::Stop;
         }
         Err(_) => return WorkloadPlan::Leave,
