@@ -144,15 +144,21 @@ pub enum Mounting {
     Impossible(Problem),
 }
 
-/// Where `container` sees the media: empty without the relation, `None` as long as that is not known. What is written there before they
-/// are mounted would be lost with the pod.
+/// Where `container` sees the media: empty without them, `None` as long as that is not known, or the pod is still to be replaced. What
+/// is written there before they are mounted would be lost with the pod.
 pub fn mounted_at<'a>(
     container: &str,
     media: &'a Media,
     pod: Option<&Result<Pod, ClusterError>>,
 ) -> Option<&'a str> {
     match media {
-        Media::NotRelated => Some(""),
+        Media::NotRelated => match pod {
+            // This pod is about to be replaced, and what the app is doing is there.
+            Some(Ok(pod)) if pod.volumes.contains_key(VOLUME) => None,
+            Some(Err(error)) if !error.is_forbidden() => None,
+            // Without trust nothing can have been mounted, and a pod that nobody looked at had nothing to settle.
+            Some(Ok(_) | Err(_)) | None => Some(""),
+        },
         Media::Provided(media) => {
             let mounts = pod?.as_ref().ok()?.mounts.get(container)?;
             let volume = mounts.get(&media.mount_path)?;

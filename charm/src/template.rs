@@ -36,7 +36,8 @@ pub enum Place {
     Model,
     /// Host that the ingress serves the app at; empty without one.
     IngressHost,
-    /// Where the media are mounted in the workload container; empty without the relation.
+    /// Where the media are mounted in the workload container; empty without the relation. A setting that names them wants a folder
+    /// there: another one below the media, which somebody has chosen in the app, stays.
     Media,
     /// The API key.
     ApiKey,

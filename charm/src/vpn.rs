@@ -68,6 +68,8 @@ pub struct Found {
     pub config_map: Option<serde_json::Value>,
     /// The NetworkPolicy.
     pub kill_switch: Option<serde_json::Value>,
+    /// Whether a pod of the application still has the route that they belong to. Looked for without the relation only.
+    pub is_needed: bool,
 }
 
 /// What is known of the relation.
@@ -143,6 +145,34 @@ impl Vpn {
                 reason,
                 "look at the charm on the other side",
             )),
+        }
+    }
+
+    /// The same, where the pods still reach what the charm cannot work without: the API server of Kubernetes at `api`, and one of
+    /// Juju's `controllers` (IP addresses or host names). What is not known is not judged.
+    pub fn where_reachable(self, api: Option<IpAddr>, controllers: &[&str]) -> Self {
+        let Self::Provided(gateway) = &self else {
+            return self;
+        };
+        let reaches = |address: &IpAddr| {
+            address.is_loopback() || gateway.cluster.iter().any(|network| network.holds(*address))
+        };
+        let controllers: Result<Vec<IpAddr>, _> = controllers.iter().map(|host| host.parse()).collect();
+        let controllers = controllers.unwrap_or_default();
+        let cut_off = match api.filter(|api| !reaches(api)) {
+            Some(api) => Some(("Kubernetes", api)),
+            None => controllers
+                .first()
+                .filter(|_| !controllers.iter().any(reaches))
+                .map(|first| ("Juju", *first)),
+        };
+        match cut_off {
+            Some((whose, address)) => Self::Faulty(Problem::new(
+                format!("relation {ENDPOINT}"),
+                format!("cluster_cidrs lacks {address} of {whose}"),
+                "add its network at the gateway",
+            )),
+            None => self,
         }
     }
 }

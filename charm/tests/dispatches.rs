@@ -576,3 +576,25 @@ fn what_an_unclean_stop_left_goes_before_the_app_starts_and_not_while_it_runs() 
         assert!(is_there(&unit));
     }
 }
+
+#[test]
+fn what_keeps_an_app_from_starting_goes_also_where_pebble_starts_it_by_itself() {
+    let profile = app("plex");
+    let [stale] = profile.workload.stale_files.as_slice() else {
+        panic!("{:?}", profile.workload.stale_files);
+    };
+    let mut unit = Unit::settled(&profile);
+    unit.pebble.change_state(|state| {
+        *state = state.clone().with_file(stale, "17");
+        state.set_exiting_service("plex", 1, "another one runs");
+    });
+    unit.pebble.restart(&["plex"]).unwrap();
+    assert!(!unit.runs());
+    let begin = unit.pebble.calls().len();
+    unit.run(Event::UpdateStatus);
+    assert!(unit.pebble.state().file(stale).is_none());
+    let remove = format!("remove_path {stale}");
+    let mut order = unit.pebble_writes(begin);
+    order.retain(|call| call == "stop plex" || *call == remove || call.starts_with("replan"));
+    assert_eq!(order, ["stop plex", remove.as_str(), "replan "], "{}", unit.status());
+}

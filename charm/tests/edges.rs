@@ -6,7 +6,7 @@ mod common;
 use common::unit::{PEERS, Unit};
 use common::{app, radarr};
 use juju_charm::pebble::{CheckStatus, ServiceStatus};
-use juju_charm::testing::{Event, FakePebble, PebbleFault, RelationState};
+use juju_charm::testing::{Event, FakePebble, Fault, PebbleFault, RelationState};
 use serde_json::{Value, json};
 use workload_charm::data_unit;
 
@@ -92,6 +92,22 @@ fn a_backup_can_be_made_of_an_app_that_the_guard_keeps_stopped() {
     assert_eq!(unit.request_is_paused(), Some(false), "the schedule goes on");
     let refused = unit.act("backup-now", json!({})).unwrap_err();
     assert!(!refused.contains("unsafe-mode=true"), "{refused}");
+}
+
+#[test]
+fn what_shows_the_address_is_stopped_before_anything_that_can_fail() {
+    let mut unit = Unit::settled(&app("qbittorrent"));
+    unit.state = unit.state.clone().with_config("unsafe-mode", false);
+    // Something that Juju has to keep comes in the same hook, and cannot be kept.
+    unit.state = unit.state.clone().with_config("credential-rotation", "monthly");
+    let fault = Fault::FailTool {
+        tool: "secret-set".to_owned(),
+        exit_code: 1,
+        stderr: "ERROR the controller is away".to_owned(),
+    };
+    let outcome = unit.try_run(Event::ConfigChanged, Some(fault));
+    assert!(outcome.result.is_err(), "{outcome:?}");
+    assert!(!unit.runs(), "it runs and shows the address");
 }
 
 // --- backups that rest ---

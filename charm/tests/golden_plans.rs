@@ -359,6 +359,7 @@ fn with_objects(mut facts: Facts) -> Facts {
         panic!("not provided");
     };
     facts.vpn.objects = Some(Ok(Found {
+        is_needed: false,
         config_map: Some(objects::config_map(&facts.app, &gateway).content),
         kill_switch: Some(objects::kill_switch(&facts.app, &gateway).content),
     }));

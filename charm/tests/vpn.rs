@@ -22,8 +22,8 @@ const VPN: u32 = 4;
 fn config(is_connected: bool) -> String {
     json!({
         "gateway_dns_name": "gluetun.vpn.svc.cluster.local",
-        "cluster_cidrs": "10.1.0.0/16,10.152.183.0/24",
-        "cluster_dns_ip": "10.152.183.10",
+        "cluster_cidrs": "10.244.0.0/16,10.96.0.0/12",
+        "cluster_dns_ip": "10.96.0.10",
         "vpn_connected": is_connected,
         "instance_name": "gluetun",
     })
@@ -222,7 +222,7 @@ fn a_gateway_that_loses_its_connection_stops_the_app_and_the_kill_switch_stays()
 fn what_the_gateway_says_and_cannot_be_used_stops_the_app() {
     let mut unit = hidden("sabnzbd");
     let patches = unit.cluster.patches();
-    let public = config(true).replace("10.1.0.0/16", "0.0.0.0/0");
+    let public = config(true).replace("10.244.0.0/16", "0.0.0.0/0");
     says(&mut unit, &public);
     assert_stopped(
         &unit,
@@ -337,6 +337,57 @@ fn when_the_relation_goes_the_app_stops_and_nothing_of_the_route_is_left() {
         let patches = unit.cluster.patches();
         unit.run(Event::ConfigChanged);
         assert_eq!(unit.cluster.patches(), patches);
+    }
+}
+
+#[test]
+fn what_the_route_needs_stays_until_no_unit_has_it_any_more() {
+    let mut unit = hidden("sabnzbd");
+    unit.state = unit.state.clone().with_config("unsafe-mode", true);
+    unit.run(Event::ConfigChanged);
+    let routed = unit.cluster.seen().unwrap();
+    unit.run(Event::RelationBroken {
+        relation: VPN,
+        remote_application: None,
+    });
+    // Kubernetes replaces one pod after the other, and the leader's is the first.
+    unit.cluster.others.replace(vec![routed]);
+    replaces_pod(&mut unit);
+    for _ in 0..2 {
+        assert_eq!(unit.cluster.objects(), both("sabnzbd"));
+        assert_eq!(
+            unit.status(),
+            "waiting: relation vpn-gateway: another unit's pod still has the route; retrying at update-status"
+        );
+        unit.run(Event::UpdateStatus);
+    }
+    unit.cluster.others.take();
+    unit.run(Event::UpdateStatus);
+    assert_eq!(unit.cluster.objects(), []);
+    unit.run(Event::UpdateStatus);
+    unit.assert_says("active");
+}
+
+#[test]
+fn a_gateway_that_would_cut_the_unit_off_is_refused_before_anything_is_changed() {
+    for (cluster, reason) in [
+        ("10.244.0.0/16,10.97.0.0/16", "10.96.0.1 of Kubernetes"),
+        ("10.244.0.0/16,10.96.0.0/28", "10.96.0.88 of Juju"),
+    ] {
+        let mut unit = related("sabnzbd");
+        let lacking = config(true)
+            .replace("10.244.0.0/16,10.96.0.0/12", cluster)
+            .replace("10.96.0.10", "10.244.0.10");
+        says(&mut unit, &lacking);
+        assert_stopped(
+            &unit,
+            &format!(
+                "blocked: relation vpn-gateway: cluster_cidrs lacks {reason}; add its network at the gateway"
+            ),
+        );
+        assert_eq!(unit.cluster.patches(), 0);
+        says(&mut unit, &config(true));
+        assert_stopped(&unit, NO_ROUTE);
     }
 }
 

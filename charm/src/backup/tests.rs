@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::Path;
 
 use serde_json::Value;
@@ -22,6 +23,10 @@ struct FakeCluster {
 }
 
 impl Cluster for FakeCluster {
+    fn address(&self) -> Option<IpAddr> {
+        None
+    }
+
     fn pod(&self, name: &str) -> Result<Pod, ClusterError> {
         assert_eq!(name, "radarr-0");
         Ok(self.pod.borrow().clone())
@@ -54,6 +59,10 @@ impl Cluster for FakeCluster {
         Ok(self.source.clone())
     }
 
+    fn pods_of(&self, _app: &str) -> Result<Vec<Pod>, ClusterError> {
+        Err(ClusterError::not_allowed("look at its other pods", "forbidden"))
+    }
+
     fn change_mount(&self, _stateful_set: &str, _change: &MountChange) -> Result<(), ClusterError> {
         Err(ClusterError::not_allowed("change its mounts", "forbidden"))
     }
@@ -66,7 +75,7 @@ impl Cluster for FakeCluster {
         Err(ClusterError::not_allowed("read its object", "forbidden"))
     }
 
-    fn apply_object(&self, _object: &OwnObject) -> Result<(), ClusterError> {
+    fn apply_object(&self, _object: &OwnObject, _stateful_set: &str) -> Result<(), ClusterError> {
         Err(ClusterError::not_allowed("change its object", "forbidden"))
     }
 

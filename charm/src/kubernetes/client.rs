@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::future::Future;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use config_recovery::cluster::ask_within;
@@ -151,6 +152,10 @@ impl KubeCluster {
 }
 
 impl Cluster for KubeCluster {
+    fn address(&self) -> Option<IpAddr> {
+        std::env::var("KUBERNETES_SERVICE_HOST").ok()?.parse().ok()
+    }
+
     fn pod(&self, name: &str) -> Result<Pod, ClusterError> {
         let pod = self.ask("read its pod", |client| async move {
             self.pods(client).get(name).await
@@ -206,6 +211,14 @@ impl Cluster for KubeCluster {
         Ok(pods.items.iter().any(|pod| is_other_user(pod, claim, app)))
     }
 
+    fn pods_of(&self, app: &str) -> Result<Vec<Pod>, ClusterError> {
+        let own = ListParams::default().labels(&format!("{APP_LABEL}={app}"));
+        let pods = self.ask("look at its other pods", |client| async move {
+            self.pods(client).list(&own).await
+        })?;
+        Ok(pods.items.into_iter().map(seen_pod).collect())
+    }
+
     fn change_mount(&self, stateful_set: &str, change: &MountChange) -> Result<(), ClusterError> {
         self.patch_set("change what its pods mount", stateful_set, &mount_patch(change))
     }
@@ -222,11 +235,20 @@ impl Cluster for KubeCluster {
         Ok(found.map(|object| object.data))
     }
 
-    fn apply_object(&self, object: &OwnObject) -> Result<(), ClusterError> {
+    fn apply_object(&self, object: &OwnObject, stateful_set: &str) -> Result<(), ClusterError> {
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         self.ask(changing(object.kind), |client| async move {
+            let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &self.namespace);
+            let owner = sets.get_metadata(stateful_set).await?;
+            let mut content = object.content.clone();
+            content["metadata"]["ownerReferences"] = json!([{
+                "apiVersion": "apps/v1",
+                "kind": "StatefulSet",
+                "name": stateful_set,
+                "uid": owner.metadata.uid,
+            }]);
             self.objects(client, object.kind)
-                .patch(&object.name, &parameters, &Patch::Apply(&object.content))
+                .patch(&object.name, &parameters, &Patch::Apply(&content))
                 .await
                 .map(drop)
         })

@@ -7,6 +7,7 @@
 mod client;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 pub use client::KubeCluster;
 pub use config_recovery::ClusterError;
@@ -15,6 +16,9 @@ use serde_json::Value;
 
 /// Access to the cluster, as far as the charm needs it. The charm's own namespace is implied.
 pub trait Cluster {
+    /// Where this pod reaches the API server, as Kubernetes tells every container; `None` outside of a pod.
+    fn address(&self) -> Option<IpAddr>;
+
     /// The pod of this name.
     ///
     /// # Errors
@@ -49,6 +53,12 @@ pub trait Cluster {
     /// See [`ClusterError`].
     fn others_mount(&self, claim: &str, app: &str) -> Result<bool, ClusterError>;
 
+    /// The pods of an application.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    fn pods_of(&self, app: &str) -> Result<Vec<Pod>, ClusterError>;
+
     /// Changes what the pods of a StatefulSet mount beside what Juju gives them. If that is a change, Kubernetes replaces
     /// the pods. Needs trust.
     ///
@@ -69,11 +79,12 @@ pub trait Cluster {
     /// See [`ClusterError`].
     fn object(&self, kind: ObjectKind, name: &str) -> Result<Option<Value>, ClusterError>;
 
-    /// Makes an object, or puts it right: server-side apply, which takes over what others have changed. Needs trust.
+    /// Makes an object, or puts it right: server-side apply, which takes over what others have changed. It goes with the StatefulSet
+    /// of this name, whoever removes that. Needs trust.
     ///
     /// # Errors
     /// See [`ClusterError`].
-    fn apply_object(&self, object: &OwnObject) -> Result<(), ClusterError>;
+    fn apply_object(&self, object: &OwnObject, stateful_set: &str) -> Result<(), ClusterError>;
 
     /// Deletes an object that the charm has made. That there is none is no error. Needs trust.
     ///

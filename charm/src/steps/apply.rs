@@ -89,7 +89,8 @@ pub struct Outcome {
     pub health: Option<Result<(), Unwell>>,
 }
 
-/// Applies `plan`. What Juju has to keep goes first, so that a failing workload does not hold up a backup request.
+/// Applies `plan`. What must not run is stopped before anything that can fail. Then comes what Juju has to keep, so that a failing
+/// workload does not hold up a backup request.
 ///
 /// # Errors
 /// When a hook tool fails. Then Juju drops what was written in this hook and runs it again. A fault of the workload
@@ -123,6 +124,7 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         patience,
         commands,
     } = plan;
+    let stopped = (workload == WorkloadPlan::Stop).then(|| done(profile, stop(pebble, profile)));
     if let Some(record) = record {
         record.write(juju)?;
     }
@@ -177,7 +179,7 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
             claim::EXCLUDED
         );
     }
-    let workload = change_workload(pebble, profile, workload, &commands);
+    let workload = stopped.unwrap_or_else(|| change_workload(pebble, profile, workload, &commands));
     // Last of all changes, since the pod ends of it. A dispatch that is cut off by that is run again in the new pod.
     let mounted =
         mount.map(|change| change_mount(cluster, juju.context().app(), &change, include.as_deref()));
@@ -260,14 +262,20 @@ fn change_workload(
     plan: WorkloadPlan,
     commands: &[Command],
 ) -> Applied {
-    let done = match plan {
-        WorkloadPlan::Leave | WorkloadPlan::Look => return Applied::Left,
-        WorkloadPlan::Keep(_) if commands.is_empty() => return Applied::Unchanged,
-        WorkloadPlan::Keep(_) => commands.iter().try_for_each(|command| run(pebble, command)),
-        WorkloadPlan::Stop => stop(pebble, profile).map_err(Failure::from),
-        WorkloadPlan::Run(_, run) => bring_up(pebble, profile, *run).map_err(Failure::from),
-    };
-    match done {
+    match plan {
+        // What has to stop is stopped already.
+        WorkloadPlan::Leave | WorkloadPlan::Look | WorkloadPlan::Stop => Applied::Left,
+        WorkloadPlan::Keep(_) if commands.is_empty() => Applied::Unchanged,
+        WorkloadPlan::Keep(_) => done(
+            profile,
+            commands.iter().try_for_each(|command| run(pebble, command)),
+        ),
+        WorkloadPlan::Run(_, run) => done(profile, bring_up(pebble, profile, *run)),
+    }
+}
+
+fn done<E: Into<Failure>>(profile: &AppProfile, step: Result<(), E>) -> Applied {
+    match step.map_err(Into::into) {
         Ok(()) => Applied::Changed,
         Err(failure) => {
             log::error!("container {}: {failure}", profile.name);

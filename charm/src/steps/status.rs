@@ -184,7 +184,7 @@ fn vpn_held_up(known: Known<'_>) -> Option<Status> {
         },
     };
     let error = match &known.validated.vpn {
-        Routing::Keep => return None,
+        Routing::Keep | Routing::NeededElsewhere => return None,
         Routing::Unknown(_) if is_stopped_for_it => return None,
         Routing::Unknown(error) => error,
         Routing::Change(_) => outcome.routed.as_ref()?.as_ref().err()?,
@@ -459,15 +459,14 @@ fn media_on_their_way(known: Known<'_>) -> Option<Status> {
 
 /// Where the app may run without it.
 fn vpn_on_its_way(known: Known<'_>) -> Option<Status> {
-    let (Routing::Change(change), Some(Ok(()))) = (&known.validated.vpn, &known.outcome.routed) else {
-        return None;
+    let what = match (&known.validated.vpn, &known.outcome.routed) {
+        (Routing::Change(change), Some(Ok(()))) if change.pods.is_some() => {
+            "changing the route in a new pod, else kubectl describe pod"
+        }
+        (Routing::NeededElsewhere, _) => "another unit's pod still has the route; retrying at update-status",
+        _ => return None,
     };
-    change.pods.as_ref().map(|_| {
-        Status::Waiting(format!(
-            "relation {}: changing the route in a new pod, else kubectl describe pod",
-            vpn::ENDPOINT
-        ))
-    })
+    Some(Status::Waiting(format!("relation {}: {what}", vpn::ENDPOINT)))
 }
 
 /// What is asked for, where the options say something that can be.

@@ -20,6 +20,8 @@ pub enum Routing {
     Keep,
     /// This has to change.
     Change(RouteChange),
+    /// Another unit's pod still has the route: what it needs stays until that is replaced too.
+    NeededElsewhere,
     /// It could not be compared.
     Unknown(ClusterError),
 }
@@ -70,6 +72,7 @@ pub fn decide(app: &str, facts: &VpnFacts, pod: Option<&Result<Pod, ClusterError
             pods: Some(objects::pods_without()),
             ..RouteChange::default()
         },
+        (None, Some(Ok(found))) if found.is_needed => return Routing::NeededElsewhere,
         (None, Some(Ok(found))) => RouteChange {
             delete: left(app, found),
             ..RouteChange::default()
@@ -158,7 +161,7 @@ fn carries(app: &str, gateway: &VpnGateway, pod: &Pod) -> bool {
 }
 
 /// Whether the pod has anything of a route.
-fn has_parts(pod: &Pod) -> bool {
+pub(super) fn has_parts(pod: &Pod) -> bool {
     pod.init_images.contains_key(objects::INIT)
         || pod.images.contains_key(objects::SIDECAR)
         || pod.volumes.contains_key(objects::VOLUME)

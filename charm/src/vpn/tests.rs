@@ -223,6 +223,7 @@ fn routed_pod() -> Pod {
 fn all_objects() -> Found {
     let gateway = gateway(json!({}));
     Found {
+        is_needed: false,
         config_map: Some(objects::config_map(APP, &gateway).content),
         kill_switch: Some(objects::kill_switch(APP, &gateway).content),
     }

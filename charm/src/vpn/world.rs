@@ -2,12 +2,13 @@
 
 use juju_charm::Juju;
 
-use super::route::RouteChange;
+use super::route::{RouteChange, has_parts};
 use super::{ENDPOINT, Found, OwnBag, Vpn, VpnFacts, objects};
 use crate::CharmError;
 use crate::kubernetes::{Cluster, ClusterError, ObjectKind};
 
-/// Reads the relation, and the objects where something follows from them.
+/// Reads the relation, and the objects where something follows from them. A gateway that would cut the unit off from Kubernetes or
+/// from Juju is none: nobody could take the route away again.
 ///
 /// # Errors
 /// When a hook tool fails.
@@ -18,13 +19,14 @@ pub fn look(juju: &Juju, cluster: &dyn Cluster, leader: bool) -> Result<VpnFacts
             vpn: Vpn::NotRelated,
             own: None,
             // Only the leader takes away what an earlier relation has left.
-            objects: leader.then(|| found(cluster, app)),
+            objects: leader.then(|| left(cluster, app)),
         });
     };
     let vpn = match juju.remote_app(&id)? {
         Some(remote) => Vpn::from_bag(&juju.app_data(&id, &remote)?),
         None => Vpn::Waiting,
     };
+    let vpn = vpn.where_reachable(cluster.address(), &juju.context().controllers());
     let own = if leader {
         Some(OwnBag {
             bag: juju.own_app_data(&id)?,
@@ -41,8 +43,22 @@ pub fn look(juju: &Juju, cluster: &dyn Cluster, leader: bool) -> Result<VpnFacts
     })
 }
 
+/// What an earlier relation has left, and whether somebody still needs it.
+fn left(cluster: &dyn Cluster, app: &str) -> Result<Found, ClusterError> {
+    let found = found(cluster, app)?;
+    if found.config_map.is_none() && found.kill_switch.is_none() {
+        return Ok(found);
+    }
+    let pods = cluster.pods_of(app)?;
+    Ok(Found {
+        is_needed: pods.iter().any(has_parts),
+        ..found
+    })
+}
+
 fn found(cluster: &dyn Cluster, app: &str) -> Result<Found, ClusterError> {
     Ok(Found {
+        is_needed: false,
         config_map: cluster.object(ObjectKind::ConfigMap, &objects::config_map_name(app))?,
         kill_switch: cluster.object(ObjectKind::NetworkPolicy, &objects::kill_switch_name(app))?,
     })
@@ -56,13 +72,13 @@ pub fn change(cluster: &dyn Cluster, app: &str, change: &RouteChange) -> Result<
     // No `..`: a new part does not compile until it is done.
     let RouteChange { apply, delete, pods } = change;
     for object in apply {
-        cluster.apply_object(object)?;
+        // The pods of an application are of the StatefulSet of its name.
+        cluster.apply_object(object, app)?;
     }
     for (kind, name) in delete {
         cluster.delete_object(*kind, name)?;
     }
     match pods {
-        // The pods of an application are of the StatefulSet of its name.
         Some(template) => cluster.change_pods(app, template),
         None => Ok(()),
     }

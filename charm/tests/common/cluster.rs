@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde_json::Value;
 use workload_charm::backup::{APP_LABEL, BackupFacts, STORAGE_LABEL, look};
@@ -17,6 +18,8 @@ use workload_charm::profile::AppProfile;
 pub struct PodCluster {
     name: String,
     pod: RefCell<Pod>,
+    /// The pods of the application's other units.
+    pub others: RefCell<Vec<Pod>>,
     patches: Cell<usize>,
     trusted: Cell<bool>,
     /// Objects that were applied.
@@ -57,6 +60,7 @@ impl PodCluster {
         Self {
             name: format!("{}-0", profile.name),
             pod: RefCell::new(pod),
+            others: RefCell::default(),
             patches: Cell::new(0),
             trusted: Cell::new(false),
             objects: RefCell::default(),
@@ -200,6 +204,10 @@ fn put_item(pod: &mut Pod, list: &str, item: &Value) {
 }
 
 impl Cluster for PodCluster {
+    fn address(&self) -> Option<IpAddr> {
+        Some(Ipv4Addr::new(10, 96, 0, 1).into())
+    }
+
     fn pod(&self, name: &str) -> Result<Pod, ClusterError> {
         self.note("pod");
         assert_eq!(name, self.name);
@@ -250,6 +258,13 @@ impl Cluster for PodCluster {
         Ok(false)
     }
 
+    fn pods_of(&self, app: &str) -> Result<Vec<Pod>, ClusterError> {
+        self.note("pods of the application");
+        assert_eq!(format!("{app}-0"), self.name);
+        let others = self.others.borrow();
+        Ok([self.pod.borrow().clone()].into_iter().chain(others.iter().cloned()).collect())
+    }
+
     fn change_mount(&self, _stateful_set: &str, _change: &MountChange) -> Result<(), ClusterError> {
         self.note("change mount");
         Err(forbidden("change what its pods mount"))
@@ -269,8 +284,9 @@ impl Cluster for PodCluster {
         self.with_trust(found, "read its object")
     }
 
-    fn apply_object(&self, object: &OwnObject) -> Result<(), ClusterError> {
+    fn apply_object(&self, object: &OwnObject, stateful_set: &str) -> Result<(), ClusterError> {
         self.note("apply object");
+        assert_eq!(format!("{stateful_set}-0"), self.name);
         assert_eq!(object.content["metadata"]["name"], object.name.as_str());
         self.changes()?;
         let key = (object.kind, object.name.clone());

@@ -20,6 +20,7 @@ pub struct JujuContext {
     model_name: String,
     model_uuid: String,
     juju_version: String,
+    api_addresses: String,
     charm_dir: PathBuf,
     containers_dir: PathBuf,
 }
@@ -54,6 +55,7 @@ impl JujuContext {
             model_name: variables.required("JUJU_MODEL_NAME")?.to_owned(),
             model_uuid: variables.required("JUJU_MODEL_UUID")?.to_owned(),
             juju_version: variables.required("JUJU_VERSION")?.to_owned(),
+            api_addresses: variables.get("JUJU_API_ADDRESSES").unwrap_or_default().to_owned(),
             charm_dir: variables.get("JUJU_CHARM_DIR").unwrap_or(".").into(),
             containers_dir: variables
                 .get("JUJU_CONTAINERS_DIR")
@@ -90,6 +92,17 @@ impl JujuContext {
     /// Version of the unit's agent, such as `3.6.9` or `4.0.15`.
     pub fn juju_version(&self) -> &str {
         &self.juju_version
+    }
+
+    /// Addresses of the controller, as the agent knows them: IP addresses or host names, without ports.
+    pub fn controllers(&self) -> Vec<&str> {
+        let addresses = self.api_addresses.split_ascii_whitespace();
+        addresses
+            .map(|address| {
+                let host = address.rsplit_once(':').map_or(address, |(host, _port)| host);
+                host.trim_start_matches('[').trim_end_matches(']')
+            })
+            .collect()
     }
 
     /// Where the charm's files are.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde_json::Value;
 use workload_charm::kubernetes::{
@@ -43,6 +44,10 @@ fn forbidden<T>(action: &str) -> Result<T, ClusterError> {
 }
 
 impl Cluster for OwnPod {
+    fn address(&self) -> Option<IpAddr> {
+        None
+    }
+
     fn pod(&self, _name: &str) -> Result<Pod, ClusterError> {
         Ok(self.0.borrow().clone())
     }
@@ -68,6 +73,10 @@ impl Cluster for OwnPod {
         Ok(false)
     }
 
+    fn pods_of(&self, _app: &str) -> Result<Vec<Pod>, ClusterError> {
+        forbidden("look at its other pods")
+    }
+
     fn change_mount(&self, _stateful_set: &str, _change: &MountChange) -> Result<(), ClusterError> {
         forbidden("change what its pods mount")
     }
@@ -84,7 +93,7 @@ impl Cluster for OwnPod {
         Err(ClusterError::not_allowed("read its object", "forbidden"))
     }
 
-    fn apply_object(&self, _object: &OwnObject) -> Result<(), ClusterError> {
+    fn apply_object(&self, _object: &OwnObject, _stateful_set: &str) -> Result<(), ClusterError> {
         Err(ClusterError::not_allowed("change its object", "forbidden"))
     }
 

@@ -15,8 +15,8 @@ const KILL_SWITCH: (&str, &str) = ("networkpolicies", "radarr-vpn-killswitch");
 fn config(is_connected: bool) -> String {
     json!({
         "gateway_dns_name": "gluetun.vpn.svc.cluster.local",
-        "cluster_cidrs": "10.1.0.0/16,10.152.183.0/24",
-        "cluster_dns_ip": "10.152.183.10",
+        "cluster_cidrs": "10.244.0.0/16,10.96.0.0/12",
+        "cluster_dns_ip": "10.96.0.10",
         "vpn_connected": is_connected,
         "instance_name": "gluetun",
     })

@@ -15,7 +15,7 @@ use crate::names::check_name;
 use crate::profile::{AppProfile, ConfigFile, Setting, Settings, User};
 use crate::steps::prepare_volume::may_be_seen;
 use crate::steps::validate::WorkloadSettings;
-use crate::template::Values;
+use crate::template::{Place, Template, Values};
 
 /// What to do in the container.
 pub(super) fn workload(inputs: Inputs<'_>) -> WorkloadPlan {
@@ -61,8 +61,10 @@ pub(super) fn workload(inputs: Inputs<'_>) -> WorkloadPlan {
         // The whole volume changes hands, this file with it.
         file.file.owner = Some(ids(*user));
     }
+    // Pebble starts what has ended by itself, and knows nothing of what that has left.
+    let is_stuck = in_back_off && !profile.workload.stale_files.is_empty();
     // Where the check rests, a dispatch was cut off on its way to start what the plan says by now.
-    let is_started = running && container.health != Health::NotAsked;
+    let is_started = running && !is_stuck && container.health != Health::NotAsked;
     if is_started && file.is_none() && layer.is_none() && own.is_none() {
         return WorkloadPlan::Keep(may_start);
     }
@@ -74,7 +76,7 @@ pub(super) fn workload(inputs: Inputs<'_>) -> WorkloadPlan {
         Storage::Mounted { location, .. } if !running => Some(location.clone()),
         _ => None,
     };
-    let stop_first = running && (file.is_some() || (own.is_some() && layer.is_some()));
+    let stop_first = running && (is_stuck || file.is_some() || (own.is_some() && layer.is_some()));
     let run = Run {
         // Those of an app that runs say the truth.
         remove: match running && !stop_first {
@@ -178,9 +180,18 @@ pub fn health_url(profile: &AppProfile, settings: &WorkloadSettings) -> String {
     format!("http://localhost:{}{base}{}", workload.port, workload.health.path)
 }
 
-/// The settings that have something to say.
-fn wanted(settings: &Settings, values: Values<'_>) -> Vec<WantedSetting> {
-    let rendered = |setting: &Setting| match setting {
+/// The settings that have something to say, where the file says `current` at a path.
+fn wanted(
+    settings: &Settings,
+    values: Values<'_>,
+    current: &dyn Fn(&[String]) -> Option<String>,
+) -> Vec<WantedSetting> {
+    let is_chosen = |template: &Template, path: &[String]| {
+        let media = values.media.filter(|_| template.places().any(|place| *place == Place::Media));
+        media.is_some_and(|media| current(path).is_some_and(|folder| is_below(&folder, media)))
+    };
+    let rendered = |path: &[String], setting: &Setting| match setting {
+        Setting::Text(template) if is_chosen(template, path) => None,
         Setting::Text(template) => template.render(values).map(Value::Text),
         Setting::List(templates) => {
             // An option may hold several items.
@@ -202,7 +213,7 @@ fn wanted(settings: &Settings, values: Values<'_>) -> Vec<WantedSetting> {
         .into_iter()
         .filter_map(|(path, setting)| {
             Some(WantedSetting {
-                value: rendered(setting)?,
+                value: rendered(&path, setting)?,
                 path,
             })
         })
@@ -231,9 +242,9 @@ fn config_file(
             file: written(settings.user, current, content),
         })
     };
-    let wanted_values = wanted(&file.values, values);
-    let initial = wanted(&file.initial_values, values);
     let content = current.map(|file| file.content.as_slice());
+    let wanted_values = wanted(&file.values, values, &|path| config_file::value(file, content?, path));
+    let initial = wanted(&file.initial_values, values, &|_| None);
     match config_file::edit(file, content, &wanted_values, &initial) {
         Edit::Unchanged => (None, None),
         Edit::Write(content) => (None, write(content)),
@@ -242,6 +253,14 @@ fn config_file(
             write(content),
         ),
     }
+}
+
+/// Whether `folder`, as an app writes it, is the mount of the media or lies below it. Without media there is none such.
+fn is_below(folder: &str, media: &str) -> bool {
+    let rest = folder.strip_prefix(media).filter(|_| !media.is_empty());
+    rest.is_some_and(|rest| {
+        (rest.is_empty() || rest.starts_with('/')) && !rest.split('/').any(|part| part == "..")
+    })
 }
 
 /// A file that was there keeps its mode and owner; a new one belongs to the app and nobody else reads it.

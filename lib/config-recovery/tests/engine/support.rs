@@ -239,7 +239,13 @@ impl Stage {
     }
 
     pub fn elsewhere(&self) -> PathBuf {
-        self.node.path().join("disk/elsewhere")
+        self.on_the_node("disk/elsewhere")
+    }
+
+    /// A place on the node's disk. A test restore goes there, and is refused where that is nearly full: the disk of the machine that
+    /// runs the tests may be.
+    pub fn on_the_node(&self, name: &str) -> PathBuf {
+        self.node.path().join(name)
     }
 
     pub fn files(&self, name: &str) -> BTreeMap<PathBuf, Vec<u8>> {

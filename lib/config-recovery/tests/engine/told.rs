@@ -51,7 +51,7 @@ fn a_test_restore_tells_its_steps_and_how_long_it_took() {
     let backup = testing::backup("a", &stage.wanted("a").target, 1);
     let plan = VerifyPlan {
         scratch: testing::scratch(backup, Purpose::Verify),
-        folder: stage.at("verify"),
+        folder: stage.on_the_node("verify"),
     };
     let (place, ears) = (stage.place("a"), Ears::default());
     let checked = run(engine::verify_beside(place, &plan, &mut stage.app, &ears)).unwrap();

@@ -19,7 +19,7 @@ fn test_restore(stage: &Stage) -> VerifyPlan {
     let backup = testing::backup("a", &stage.wanted("a").target, 1);
     VerifyPlan {
         scratch: testing::scratch(backup, Purpose::Verify),
-        folder: stage.at("verify"),
+        folder: stage.on_the_node("verify"),
     }
 }
 
