@@ -596,5 +596,10 @@ fn what_keeps_an_app_from_starting_goes_also_where_pebble_starts_it_by_itself() 
     let remove = format!("remove_path {stale}");
     let mut order = unit.pebble_writes(begin);
     order.retain(|call| call == "stop plex" || *call == remove || call.starts_with("replan"));
-    assert_eq!(order, ["stop plex", remove.as_str(), "replan "], "{}", unit.status());
+    assert_eq!(
+        order,
+        ["stop plex", remove.as_str(), "replan "],
+        "{}",
+        unit.status()
+    );
 }

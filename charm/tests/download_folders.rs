@@ -19,7 +19,11 @@ const KEYS: [(&str, &str, &str); 2] = [
 fn mount(unit: &mut Unit, path: &str) {
     let own = unit.profile.workload.user.unwrap();
     // Root is refused, and files can be given away by root alone.
-    let (uid, gid) = if own.uid == 0 { (2000, 2001) } else { (own.uid, own.gid) };
+    let (uid, gid) = if own.uid == 0 {
+        (2000, 2001)
+    } else {
+        (own.uid, own.gid)
+    };
     let config = json!({"pvc_name": "tank", "mount_path": path, "puid": uid, "pgid": gid}).to_string();
     unit.state = unit.state.clone().with_relation(
         RelationState::new(MEDIA, "media-storage", "storage").with_remote_app_data([("config", &config)]),
@@ -71,7 +75,13 @@ fn a_folder_that_was_chosen_on_the_media_stays_and_another_does_not() {
             assert_eq!(unit.pebble_writes(begin), [""; 0], "{name}");
         }
         // In the container's own disk, in the volume that is backed up, and beside the mount.
-        for other in ["/downloads", "/config/mine", "/database", "/data/../config", "mine"] {
+        for other in [
+            "/downloads",
+            "/config/mine",
+            "/database",
+            "/data/../config",
+            "mine",
+        ] {
             choose(&unit, key, other);
             unit.run(Event::ConfigChanged);
             assert_eq!(folder(&unit, key), ours, "{other}");
@@ -106,7 +116,10 @@ fn while_the_pod_still_has_media_that_go_the_app_runs_on_as_it_is() {
         });
         assert_eq!(folder(&unit, key), before, "the pod is not replaced yet");
         let written = unit.pebble_writes(begin);
-        assert!(!written.iter().any(|call| call.starts_with("write_file")), "{written:?}");
+        assert!(
+            !written.iter().any(|call| call.starts_with("write_file")),
+            "{written:?}"
+        );
         // The next pod.
         unit.cluster.change_pod(|pod| {
             pod.volumes.remove(VOLUME);

@@ -262,7 +262,10 @@ impl Cluster for PodCluster {
         self.note("pods of the application");
         assert_eq!(format!("{app}-0"), self.name);
         let others = self.others.borrow();
-        Ok([self.pod.borrow().clone()].into_iter().chain(others.iter().cloned()).collect())
+        Ok([self.pod.borrow().clone()]
+            .into_iter()
+            .chain(others.iter().cloned())
+            .collect())
     }
 
     fn change_mount(&self, _stateful_set: &str, _change: &MountChange) -> Result<(), ClusterError> {

@@ -175,6 +175,16 @@ fn what_juju_or_somebody_takes_away_is_put_back_and_the_app_does_not_run_without
 }
 
 #[test]
+fn nothing_of_the_route_outlives_the_application() {
+    let mut house = house(true);
+    house.juju.integrate("radarr", "gluetun").unwrap();
+    connects(&mut house, true);
+    assert_runs(&house);
+    house.juju.remove_application("radarr").unwrap();
+    assert!(!holds(&house, CONFIG_MAP) && !holds(&house, KILL_SWITCH));
+}
+
+#[test]
 fn without_trust_the_app_waits_for_it() {
     let mut house = house(false);
     house.juju.integrate("radarr", "gluetun").unwrap();

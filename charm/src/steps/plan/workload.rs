@@ -187,7 +187,9 @@ fn wanted(
     current: &dyn Fn(&[String]) -> Option<String>,
 ) -> Vec<WantedSetting> {
     let is_chosen = |template: &Template, path: &[String]| {
-        let media = values.media.filter(|_| template.places().any(|place| *place == Place::Media));
+        let media = values
+            .media
+            .filter(|_| template.places().any(|place| *place == Place::Media));
         media.is_some_and(|media| current(path).is_some_and(|folder| is_below(&folder, media)))
     };
     let rendered = |path: &[String], setting: &Setting| match setting {
@@ -243,7 +245,9 @@ fn config_file(
         })
     };
     let content = current.map(|file| file.content.as_slice());
-    let wanted_values = wanted(&file.values, values, &|path| config_file::value(file, content?, path));
+    let wanted_values = wanted(&file.values, values, &|path| {
+        config_file::value(file, content?, path)
+    });
     let initial = wanted(&file.initial_values, values, &|_| None);
     match config_file::edit(file, content, &wanted_values, &initial) {
         Edit::Unchanged => (None, None),

@@ -31,6 +31,9 @@ impl Objects {
         {
             return Err(format!("there should be the {kind_name} {name:?} of {version}"));
         }
+        if !self.has_sound_owners(object) {
+            return Err(format!("the {kind_name} has an owner that is not there"));
+        }
         let keys = ["apiVersion", "kind", "metadata", content];
         let other = object.as_object().into_iter().flatten();
         if let Some((key, _)) = other.into_iter().find(|(key, _)| !keys.contains(&key.as_str())) {
@@ -79,6 +82,10 @@ mod tests {
         for (key, value) in [
             ("kind", json!("Secret")),
             ("metadata", json!({"name": "b"})),
+            (
+                "metadata",
+                json!({"name": "a", "ownerReferences": [{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "a", "uid": "1"}]}),
+            ),
             ("data", json!({"x": 1})),
             ("binaryData", json!({})),
         ] {

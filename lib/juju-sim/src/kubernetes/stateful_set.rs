@@ -26,7 +26,7 @@ impl Objects {
         }
         let set = json!({
             "apiVersion": "apps/v1", "kind": "StatefulSet",
-            "metadata": {"name": app, "namespace": self.namespace,
+            "metadata": {"name": app, "namespace": self.namespace, "uid": uid(app),
                          "labels": {"app.kubernetes.io/name": app, "app.kubernetes.io/managed-by": "juju"}},
             "spec": {
                 "selector": {"matchLabels": labels},
@@ -40,6 +40,33 @@ impl Objects {
         });
         self.stateful_sets.insert(app.to_owned(), set);
         self.put_account(app);
+    }
+
+    /// Removes an application's StatefulSet, and what belongs to it as Kubernetes' garbage collector does.
+    pub fn remove_stateful_set(&mut self, app: &str) {
+        self.stateful_sets.remove(app);
+        for objects in self.applied.values_mut() {
+            objects.retain(|_, object| {
+                let owners = object["metadata"]["ownerReferences"].as_array();
+                !owners.into_iter().flatten().any(|owner| owner["uid"] == uid(app))
+            });
+        }
+    }
+
+    /// Whether an object's owners are StatefulSets that are there: of another it would be collected at once.
+    pub(super) fn has_sound_owners(&self, object: &Value) -> bool {
+        let owners = &object["metadata"]["ownerReferences"];
+        let is_sound = |owner: &Value| {
+            let name = owner["name"].as_str().unwrap_or_default();
+            let set = (owner["apiVersion"] == "apps/v1" && owner["kind"] == "StatefulSet")
+                .then(|| self.stateful_sets.get(name));
+            set.flatten()
+                .is_some_and(|set| set["metadata"]["uid"] == owner["uid"])
+        };
+        owners.is_null()
+            || owners
+                .as_array()
+                .is_some_and(|owners| owners.iter().all(is_sound))
     }
 
     /// Units whose pods are not what their StatefulSet says now, the highest number first, as its controller goes.
@@ -113,6 +140,11 @@ impl Objects {
         self.stateful_sets.insert(app.to_owned(), changed);
         Ok(())
     }
+}
+
+/// The id of an application's StatefulSet.
+fn uid(app: &str) -> String {
+    format!("uid-of-set-{app}")
 }
 
 /// Kubernetes takes no mount of a volume that is not there. Volumes of storage come from claim templates.

@@ -310,7 +310,7 @@ impl Simulation {
                 self.state.model.applications.remove(&app);
                 self.state.apps.remove(&app);
                 let mut objects = self.state.cluster.lock();
-                objects.stateful_sets.remove(&app);
+                objects.remove_stateful_set(&app);
                 objects.accounts.remove(&app);
             }
         }

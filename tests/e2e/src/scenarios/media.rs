@@ -141,6 +141,14 @@ pub async fn offer(running: &Running<'_>) -> Result<String> {
     Ok(status)
 }
 
+/// Only what `juju trust` changes: the rest of an application's objects is as it was.
+pub fn rights(ground: &TestEnv, app: &App) -> Vec<Value> {
+    let objects = app.objects(ground).into_iter();
+    objects
+        .filter(|object| object["kind"].as_str().is_some_and(|kind| kind.ends_with("Role")))
+        .collect()
+}
+
 /// Gives an app the trust that it lacks, and waits until it has the media in a new pod.
 ///
 /// # Errors
@@ -153,13 +161,7 @@ pub async fn trust(ground: &TestEnv, running: &Running<'_>) -> Result<()> {
         trust: true,
         ..running.app.clone()
     };
-    // Only what juju trust changes: the rest of the objects is as it was.
-    let rights: Vec<Value> = trusted
-        .objects(ground)
-        .into_iter()
-        .filter(|object| object["kind"].as_str().is_some_and(|kind| kind.ends_with("Role")))
-        .collect();
-    apply::all(&ground.client, &rights).await?;
+    apply::all(&ground.client, &rights(ground, &trusted)).await?;
     // The pod ends of what this makes the charm do, and this command with it.
     let cut_off = running
         .sim(&format!("event update-status {}/0", running.app.name))

@@ -36,6 +36,7 @@ mod stale_copies;
 mod told_by_bytes;
 mod two_apps;
 mod untouched;
+mod vpn;
 
 use anyhow::Result;
 use futures::future::LocalBoxFuture;
@@ -92,6 +93,7 @@ pub const ALL: &[Scenario] = &[
     refresh::SCENARIO,
     media::SCENARIO,
     qbittorrent::SCENARIO,
+    vpn::SCENARIO,
     exactly::SCENARIO,
     live_database::SCENARIO,
     restored_app::SCENARIO,

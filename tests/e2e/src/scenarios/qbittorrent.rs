@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use super::config_volume::comes_back;
 use super::{Beside, Scenario, ScenarioReport};
 use crate::backups::{self, Scratch};
+use crate::bed::Bed;
 use crate::ground::{Need, TestEnv};
 use crate::image::Layer;
-use crate::juju::App;
+use crate::juju::{App, Programs};
 use crate::pods::{self, Recipe, Running};
 use crate::wait;
 
@@ -28,23 +29,30 @@ pub const SCENARIO: Scenario = Scenario {
 const PROGRAM: &str = "/usr/bin/qbittorrent-nox";
 const CONFIG_FILE: &str = "/config/qBittorrent/config/qBittorrent.conf";
 
-async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
-    let bed = ground.own_bed()?;
+/// Images of qBittorrent as Debian has it.
+///
+/// # Errors
+/// When they cannot be made.
+pub async fn images(bed: &Bed) -> Result<Programs> {
     let mut program = Layer::new().program(PROGRAM, PROGRAM);
     // Qt loads its TLS and locale parts by name; what `ldd` lists is enough for the web interface.
     program = pods::with_libraries(program, &[Path::new(PROGRAM)])?;
-    let programs = pods::images(
+    pods::images(
         bed,
         Recipe {
             app: "qbittorrent",
             workload: vec![program],
         },
     )
-    .await?;
+    .await
+}
+
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
+    let bed = ground.own_bed()?;
     let app = App {
         name: "qbittorrent".to_owned(),
         model: ground.namespace(SCENARIO.name).await?,
-        programs,
+        programs: images(bed).await?,
         trust: false,
         logs: false,
         media: None,
