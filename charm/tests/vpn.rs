@@ -369,6 +369,28 @@ fn what_the_route_needs_stays_until_no_unit_has_it_any_more() {
 }
 
 #[test]
+fn a_route_that_could_not_be_taken_away_goes_when_trust_is_back() {
+    let mut unit = hidden("qbittorrent");
+    unit.cluster.distrust();
+    unit.state = unit.state.clone().with_config("unsafe-mode", true);
+    unit.run(Event::ConfigChanged);
+    unit.run(Event::RelationBroken {
+        relation: VPN,
+        remote_application: None,
+    });
+    assert_eq!(
+        unit.status(),
+        "blocked: relation vpn-gateway: cannot change the route; juju trust qbittorrent --scope=cluster"
+    );
+    unit.run(Event::UpdateStatus);
+    unit.cluster.trust();
+    unit.run(Event::UpdateStatus);
+    replaces_pod(&mut unit);
+    assert_eq!(unit.cluster.objects(), []);
+    assert!(unit.runs());
+}
+
+#[test]
 fn a_gateway_that_would_cut_the_unit_off_is_refused_before_anything_is_changed() {
     for (cluster, reason) in [
         ("10.244.0.0/16,10.97.0.0/16", "10.96.0.1 of Kubernetes"),

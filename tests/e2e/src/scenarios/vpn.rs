@@ -155,8 +155,12 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
 
     let before = seen(ground, &model).await?;
     ensure!(before.0.len() == 2, "the route has two objects: {before:?}");
-    for event in ["config-changed", "update-status", "config-changed"] {
-        running.sim(&format!("event {event} qbittorrent/0")).await?;
+    // An option that has nothing to do with it: everything is compared again.
+    for zone in ["Europe/Berlin", "Etc/UTC"] {
+        running
+            .sim(&format!("juju config qbittorrent timezone={zone}"))
+            .await?;
+        running.sim("event update-status qbittorrent/0").await?;
     }
     says(&running, "active").await?;
     let again = seen(ground, &model).await?;
