@@ -114,6 +114,8 @@ pub struct ReadyContainer {
     pub health: Health,
     /// The app's config file, with its mode and owner.
     pub config_file: Option<FileFacts>,
+    /// Whether the app has ended and left files that keep it from starting.
+    pub has_stale_files: bool,
     /// A damaged config file that was put aside and that nobody has taken away yet.
     pub put_aside: Option<String>,
     /// Version of the app in the image; `None` in events that cannot have changed it, or when the image does not say.

@@ -155,8 +155,7 @@ pub fn mounted_at<'a>(
         Media::NotRelated => match pod {
             // This pod is about to be replaced, and what the app is doing is there.
             Some(Ok(pod)) if pod.volumes.contains_key(VOLUME) => None,
-            Some(Err(error)) if !error.is_forbidden() => None,
-            // Without trust nothing can have been mounted, and a pod that nobody looked at had nothing to settle.
+            // In doubt not to where nothing may be mounted any more.
             Some(Ok(_) | Err(_)) | None => Some(""),
         },
         Media::Provided(media) => {
@@ -178,8 +177,8 @@ pub fn decide(container: &str, media: &Media, pod: Option<&Result<Pod, ClusterEr
     };
     let pod = match pod {
         Some(Ok(pod)) => pod,
-        Some(Err(error)) if wanted.is_some() => return Mounting::Unknown(error.clone()),
-        _ => return Mounting::Keep,
+        Some(Err(error)) => return Mounting::Unknown(error.clone()),
+        None => return Mounting::Keep,
     };
     let mounts = pod.mounts.get(container);
     let mounted = mounts.into_iter().flatten();

@@ -25,7 +25,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::endpoints;
-use crate::kubernetes::ClusterError;
+use crate::kubernetes::{ClusterError, FoundObject, StatefulSet};
 use crate::names::is_dns_name;
 use crate::problem::{Problem, short, shown};
 
@@ -64,11 +64,13 @@ pub struct OwnBag {
 /// The objects that this charm makes for the route, as they are in the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Found {
+    /// The StatefulSet of the application, which owns the objects.
+    pub set: StatefulSet,
     /// The ConfigMap with the settings.
-    pub config_map: Option<serde_json::Value>,
+    pub config_map: Option<FoundObject>,
     /// The NetworkPolicy.
-    pub kill_switch: Option<serde_json::Value>,
-    /// Whether a pod of the application still has the route that they belong to. Looked for without the relation only.
+    pub kill_switch: Option<FoundObject>,
+    /// Whether a pod of the application still has the route that they belong to. Looked for only where its next pods have none.
     pub is_needed: bool,
 }
 
@@ -148,32 +150,61 @@ impl Vpn {
         }
     }
 
+    /// The same, where the gateway has no unit that could say that it lost its VPN.
+    fn without_units(self) -> Self {
+        match self {
+            Self::Provided(gateway) => Self::Provided(VpnGateway {
+                is_connected: false,
+                ..gateway
+            }),
+            other => other,
+        }
+    }
+
     /// The same, where the pods still reach what the charm cannot work without: the API server of Kubernetes at `api`, and one of
     /// Juju's `controllers` (IP addresses or host names). What is not known is not judged.
     pub fn where_reachable(self, api: Option<IpAddr>, controllers: &[&str]) -> Self {
         let Self::Provided(gateway) = &self else {
             return self;
         };
-        let reaches = |address: &IpAddr| {
-            address.is_loopback() || gateway.cluster.iter().any(|network| network.holds(*address))
-        };
-        let controllers: Result<Vec<IpAddr>, _> = controllers.iter().map(|host| host.parse()).collect();
-        let controllers = controllers.unwrap_or_default();
-        let cut_off = match api.filter(|api| !reaches(api)) {
-            Some(api) => Some(("Kubernetes", api)),
-            None => controllers
-                .first()
-                .filter(|_| !controllers.iter().any(reaches))
-                .map(|first| ("Juju", *first)),
-        };
-        match cut_off {
-            Some((whose, address)) => Self::Faulty(Problem::new(
-                format!("relation {ENDPOINT}"),
-                format!("cluster_cidrs lacks {address} of {whose}"),
-                "add its network at the gateway",
-            )),
+        match gateway.cuts_off(api, controllers) {
+            Some(problem) => Self::Faulty(problem),
             None => self,
         }
+    }
+}
+
+impl VpnGateway {
+    fn cuts_off(&self, api: Option<IpAddr>, controllers: &[&str]) -> Option<Problem> {
+        // What is on this machine is neither routed nor cut off.
+        let elsewhere = |address: &IpAddr| !address.to_canonical().is_loopback();
+        let reaches = |address: &IpAddr| {
+            let address = address.to_canonical();
+            self.cluster.iter().any(|network| network.holds(address))
+        };
+        let lacks = |whose: &str, address: IpAddr| {
+            let private = Network::PRIVATE
+                .iter()
+                .any(|network| network.holds(address.to_canonical()));
+            let next_step = match private {
+                true => "add it there",
+                false => "it is not private: no VPN here",
+            };
+            Problem::new(
+                format!("relation {ENDPOINT}"),
+                format!("cluster_cidrs lacks {whose} at {address}"),
+                next_step,
+            )
+        };
+        if let Some(api) = api.filter(|api| elsewhere(api) && !reaches(api)) {
+            return Some(lacks("Kubernetes", api));
+        }
+        // Nobody knows here where a host name leads.
+        let controllers: Result<Vec<IpAddr>, _> = controllers.iter().map(|host| host.parse()).collect();
+        let mut controllers = controllers.unwrap_or_default();
+        controllers.retain(elsewhere);
+        let first = controllers.first()?;
+        (!controllers.iter().any(reaches)).then(|| lacks("Juju", *first))
     }
 }
 

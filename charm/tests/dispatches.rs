@@ -603,3 +603,37 @@ fn what_keeps_an_app_from_starting_goes_also_where_pebble_starts_it_by_itself() 
         unit.status()
     );
 }
+
+#[test]
+fn an_app_that_ends_again_for_another_reason_is_not_started_again_at_every_event() {
+    let mut unit = Unit::settled(&app("plex"));
+    let name = unit.profile.name.clone();
+    unit.pebble
+        .change_state(|state| state.set_exiting_service(&name, 1, "corrupt database"));
+    unit.pebble.change_state(|state| state.fail_service(&name));
+    unit.run(Event::UpdateStatus);
+    let begin = unit.pebble.calls().len();
+    for _ in 0..3 {
+        unit.run(Event::UpdateStatus);
+    }
+    let written = unit.pebble_writes(begin);
+    assert_eq!(
+        written,
+        [""; 0],
+        "{} {:?}",
+        unit.status(),
+        unit.pebble.state().service(&name)
+    );
+}
+
+#[test]
+fn an_app_in_back_off_of_its_own_says_where_to_look() {
+    let mut unit = Unit::settled(&app("plex"));
+    let name = unit.profile.name.clone();
+    unit.pebble
+        .change_state(|state| state.set_exiting_service(&name, 1, "corrupt database"));
+    unit.pebble.change_state(|state| state.fail_service(&name));
+    unit.run(Event::UpdateStatus);
+    unit.run(Event::UpdateStatus);
+    assert!(unit.status().contains("kubectl logs"), "{}", unit.status());
+}

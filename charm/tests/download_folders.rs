@@ -4,6 +4,7 @@
 mod common;
 
 use common::app;
+use common::gateway::{begins_in_new_pod, config, related, said};
 use common::unit::Unit;
 use juju_charm::testing::{Event, RelationState};
 use serde_json::json;
@@ -30,6 +31,7 @@ fn mount(unit: &mut Unit, path: &str) {
     );
     unit.cluster.mounts_media("tank");
     let name = unit.profile.name.clone();
+    let path = path.trim_end_matches('/');
     unit.cluster.change_pod(|pod| {
         let mounts = pod.mounts.entry(name).or_default();
         mounts.retain(|_, volume| volume != VOLUME);
@@ -49,6 +51,32 @@ fn folder(unit: &Unit, key: &str) -> String {
         (name.trim() == key).then(|| value.trim().trim_matches('"').to_owned())
     });
     line.unwrap_or_else(|| panic!("{key} is not in {file}"))
+}
+
+/// The same of qBittorrent, with quotes and escapes.
+fn folder_as_written(unit: &Unit) -> String {
+    let (_, key, _) = KEYS[0];
+    let file = unit.file().unwrap();
+    let line = file.lines().find(|line| line.starts_with(key)).unwrap();
+    line.split_once('=').unwrap().1.trim().to_owned()
+}
+
+/// The event in which the relation goes.
+fn media_go() -> Event {
+    Event::RelationBroken {
+        relation: MEDIA,
+        remote_application: None,
+    }
+}
+
+/// The pod does not have them any more.
+fn unmount(unit: &Unit) {
+    unit.cluster.change_pod(|pod| {
+        pod.volumes.remove(VOLUME);
+        for mounts in pod.mounts.values_mut() {
+            mounts.retain(|_, volume| volume != VOLUME);
+        }
+    });
 }
 
 /// Somebody chooses this folder in the app.
@@ -110,10 +138,7 @@ fn while_the_pod_still_has_media_that_go_the_app_runs_on_as_it_is() {
         let mut unit = Unit::settled(&app(name));
         mount(&mut unit, "/data");
         let (before, begin) = (folder(&unit, key), unit.pebble.calls().len());
-        unit.run(Event::RelationBroken {
-            relation: MEDIA,
-            remote_application: None,
-        });
+        unit.run(media_go());
         assert_eq!(folder(&unit, key), before, "the pod is not replaced yet");
         let written = unit.pebble_writes(begin);
         assert!(
@@ -121,14 +146,129 @@ fn while_the_pod_still_has_media_that_go_the_app_runs_on_as_it_is() {
             "{written:?}"
         );
         // The next pod.
-        unit.cluster.change_pod(|pod| {
-            pod.volumes.remove(VOLUME);
-            for mounts in pod.mounts.values_mut() {
-                mounts.retain(|_, volume| volume != VOLUME);
-            }
-        });
+        unmount(&unit);
         unit.loses_its_disk();
         unit.run(Event::ConfigChanged);
         assert_eq!(folder(&unit, key), format!("/config/{word}"));
     }
+}
+
+#[test]
+fn on_a_unit_that_does_not_lead_nothing_is_written_while_the_pod_still_has_media_that_go() {
+    let mut unit = Unit::settled(&app("qbittorrent"));
+    mount(&mut unit, "/data");
+    unit.run(Event::UpdateStatus);
+    unit.state = unit.state.clone().with_leader(false);
+    unit.run(Event::UpdateStatus);
+    unit.run(Event::UpdateStatus);
+    unit.assert_says("active");
+    let (before, begin) = (folder_as_written(&unit), unit.pebble.calls().len());
+    assert_eq!(before, "/data/torrents");
+    unit.run(media_go());
+    let written = unit.pebble_writes(begin);
+    assert!(
+        !written.iter().any(|call| call.starts_with("write_file")),
+        "{} {written:?} {:?}",
+        folder_as_written(&unit),
+        unit.status()
+    );
+}
+
+#[test]
+fn while_the_pod_still_has_media_that_go_the_app_is_not_restarted() {
+    let mut unit = Unit::settled(&app("qbittorrent"));
+    mount(&mut unit, "/data");
+    let begin = unit.pebble.calls().len();
+    unit.run(media_go());
+    assert_eq!(unit.pebble_writes(begin), [""; 0], "{}", unit.status());
+}
+
+#[test]
+fn without_the_media_an_active_app_does_not_download_into_the_containers_own_disk() {
+    let mut unit = Unit::settled(&app("qbittorrent"));
+    mount(&mut unit, "/data");
+    unit.run(media_go());
+    unmount(&unit);
+    unit.cluster.answers.set(false);
+    begins_in_new_pod(&mut unit);
+    unit.cluster.answers.set(true);
+    for _ in 0..3 {
+        unit.run(Event::UpdateStatus);
+    }
+    assert_eq!(folder_as_written(&unit), "/config/torrents", "{}", unit.status());
+}
+
+#[test]
+fn a_chosen_folder_stays_however_it_is_written() {
+    let mut unit = Unit::settled(&app("qbittorrent"));
+    mount(&mut unit, "/data");
+    for chosen in [
+        "/data/",
+        "/data//x",
+        "\"/data/a, b\"",
+        "\"/data/a;b=c\"",
+        "/data/a\\\\b",
+        "/data/Füme",
+        "/data/..hidden",
+        "/data/x/.",
+    ] {
+        for end in ["\n", "\r\n"] {
+            let file = unit.file().unwrap().replace("\r\n", "\n");
+            let now = folder_as_written(&unit);
+            let key = KEYS[0].1;
+            let file = file.replace(&format!("{key}={now}"), &format!("{key}={chosen}"));
+            unit.put_file(file.replace('\n', end).as_bytes());
+            let begin = unit.pebble.calls().len();
+            unit.run(Event::ConfigChanged);
+            assert_eq!(folder_as_written(&unit), chosen);
+            assert_eq!(unit.pebble_writes(begin), [""; 0], "{chosen}");
+        }
+    }
+}
+
+#[test]
+fn media_at_an_odd_place_are_written_once() {
+    for path in ["/data, films", "/Füme", "/a#b", "/data/x/", "/it's", "/a;b=c d"] {
+        for name in ["qbittorrent", "sabnzbd"] {
+            let mut unit = Unit::settled(&app(name));
+            mount(&mut unit, path);
+            let file = unit.file().unwrap();
+            assert!(file.contains(path.trim_end_matches('/')), "{file}");
+            let begin = unit.pebble.calls().len();
+            for event in [Event::ConfigChanged, Event::UpdateStatus, Event::UpgradeCharm] {
+                unit.run(event);
+            }
+            assert_eq!(unit.pebble_writes(begin), [""; 0], "{name} {path}");
+        }
+    }
+}
+
+#[test]
+fn without_trust_the_app_goes_on_as_the_user_that_owns_the_media_that_it_still_has() {
+    let mut unit = Unit::settled(&app("qbittorrent"));
+    mount(&mut unit, "/data");
+    unit.run(Event::UpdateStatus);
+    let user = |unit: &Unit| unit.pebble.state().plan().services["qbittorrent"].user_id;
+    let before = user(&unit);
+    unit.run(media_go());
+    unit.run(Event::UpdateStatus);
+    assert_eq!(folder_as_written(&unit), "/data/torrents");
+    assert_eq!(
+        user(&unit),
+        before,
+        "it cannot write there any more: {}",
+        unit.status()
+    );
+}
+#[test]
+fn media_and_the_route_change_in_one_hook() {
+    let mut unit = related("qbittorrent");
+    said(&mut unit, &config(true));
+    mount(&mut unit, "/data");
+    unit.run(Event::ConfigChanged);
+    assert!(!unit.runs(), "{}", unit.status());
+    assert!(unit.cluster.replace_pod());
+    begins_in_new_pod(&mut unit);
+    assert!(unit.runs(), "{}", unit.status());
+    assert_eq!(folder_as_written(&unit), "/data/torrents");
 }

@@ -11,7 +11,7 @@ use common::{applied, apps, fresh, kept, own_file, running, with_everything, wit
 use workload_charm::config_file::{self, Edit, Value, WantedSetting};
 use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers, Report};
 use workload_charm::facts::{Container, Facts, Storage};
-use workload_charm::kubernetes::PodVolume;
+use workload_charm::kubernetes::{FoundObject, OwnObject, PodVolume, StatefulSet};
 use workload_charm::media::{Media, MediaStorage, VOLUME};
 use workload_charm::options::{RawOptions, TIMEZONE, UNSAFE_MODE};
 use workload_charm::profile::{AppProfile, OptionValue, Setting};
@@ -358,10 +358,19 @@ fn with_objects(mut facts: Facts) -> Facts {
     let Vpn::Provided(gateway) = Vpn::from_bag(&gateway_bag(true)) else {
         panic!("not provided");
     };
+    let set = StatefulSet {
+        uid: "own".to_owned(),
+        ..StatefulSet::default()
+    };
+    let found = |object: OwnObject| FoundObject {
+        content: object.content,
+        owners: vec![set.uid.clone()],
+    };
     facts.vpn.objects = Some(Ok(Found {
+        config_map: Some(found(objects::config_map(&facts.app, &gateway, &set.uid))),
+        kill_switch: Some(found(objects::kill_switch(&facts.app, &gateway, &set.uid))),
+        set,
         is_needed: false,
-        config_map: Some(objects::config_map(&facts.app, &gateway).content),
-        kill_switch: Some(objects::kill_switch(&facts.app, &gateway).content),
     }));
     facts
 }
@@ -378,6 +387,9 @@ fn routed(facts: Facts) -> Facts {
         pod.images.insert(objects::SIDECAR.to_owned(), image);
         let mark = objects::mark(&facts.app, &gateway);
         pod.annotations.insert(objects::MARK.to_owned(), mark);
+        if let Some(Ok(found)) = &mut facts.vpn.objects {
+            found.set.template = pod.clone();
+        }
     }
     facts
 }

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 /// The modules that talk to Juju, Pebble, the cluster, the disk or the clock, with what for. All others are functions of what
 /// they are given.
-const WORLD: [(&str, &str); 25] = [
+const WORLD: [(&str, &str); 27] = [
     ("main.rs", "makes the Env"),
     ("lib.rs", "hands the event on"),
     ("env.rs", "is the world"),
     ("steps/mod.rs", "is the line"),
-    ("steps/gather.rs", "step 1: reads"),
+    ("steps/gather/mod.rs", "step 1: reads"),
+    ("steps/gather/container.rs", "step 1: reads what Pebble says"),
     (
         "steps/prepare_volume/mod.rs",
         "step 2: reads again what it has changed",
@@ -29,6 +30,10 @@ const WORLD: [(&str, &str); 25] = [
         "the part of the line that a restore needs",
     ),
     ("steps/leave.rs", "the line of a unit that goes"),
+    (
+        "steps/in_doubt.rs",
+        "stops what may be seen where the line breaks",
+    ),
     ("actions/", "read, tell and do what a person asks for"),
     ("recovery/mod.rs", "names what is asked of the engine"),
     ("recovery/kube.rs", "is the engine"),

@@ -1,113 +1,18 @@
 //! The relation vpn-gateway: when an app that must not show the user's address runs, and what the cluster is given for it. What
 //! the routing containers do in a pod is not shown here.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on panics"
-)]
+#![cfg(test)]
 
 mod common;
 
-use common::app;
+use common::gateway::{
+    VPN, broken, changed, config, hidden, new_container, related, replaces_pod, says, unhidden,
+};
 use common::unit::{Unit, writes};
-use juju_charm::testing::{Event, FakePebble, PebbleState, RelationState};
-use serde_json::json;
+use juju_charm::testing::{Event, RelationState};
 use workload_charm::kubernetes::ObjectKind;
 use workload_charm::vpn::objects;
 
 const APPS: [&str; 2] = ["qbittorrent", "sabnzbd"];
-const VPN: u32 = 4;
-
-fn config(is_connected: bool) -> String {
-    json!({
-        "gateway_dns_name": "gluetun.vpn.svc.cluster.local",
-        "cluster_cidrs": "10.244.0.0/16,10.96.0.0/12",
-        "cluster_dns_ip": "10.96.0.10",
-        "vpn_connected": is_connected,
-        "instance_name": "gluetun",
-    })
-    .to_string()
-}
-
-fn changed() -> Event {
-    Event::RelationChanged {
-        relation: VPN,
-        remote_unit: None,
-    }
-}
-
-/// The gateway says this, and Juju tells.
-fn says(unit: &mut Unit, config: &str) {
-    let relation =
-        RelationState::new(VPN, "vpn-gateway", "gluetun").with_remote_app_data([("config", config)]);
-    let own = unit.state.own_app_data(VPN);
-    let relation = match own.get("config") {
-        Some(own) => relation.with_own_app_data([("config", own.as_str())]),
-        None => relation,
-    };
-    unit.state = unit.state.clone().with_relation(relation);
-    unit.run(changed());
-}
-
-/// An app that may not show its address, with trust, before its first event.
-fn unhidden(name: &str) -> Unit {
-    let mut unit = Unit::new(&app(name));
-    unit.state = unit.state.clone().with_config("unsafe-mode", false);
-    unit.cluster.trust();
-    unit
-}
-
-/// The same after its first events, with a gateway that is not connected.
-fn related(name: &str) -> Unit {
-    let mut unit = unhidden(name);
-    unit.state = unit
-        .state
-        .clone()
-        .with_relation(RelationState::new(VPN, "vpn-gateway", "gluetun"));
-    for event in unit.first_events() {
-        unit.run(event);
-        assert!(!unit.runs());
-    }
-    says(&mut unit, &config(false));
-    unit
-}
-
-/// Nothing runs in it, and the volume has what it had.
-fn new_container(unit: &mut Unit) {
-    let file = unit.file();
-    unit.pebble = FakePebble::new(PebbleState::new());
-    if let Some(file) = file {
-        unit.put_file(file.as_bytes());
-    }
-}
-
-/// Kubernetes replaces the pod: nothing runs in the new one, and Juju tells of it.
-fn replaces_pod(unit: &mut Unit) {
-    assert!(
-        unit.cluster.replace_pod(),
-        "no new pod was asked for: {}",
-        unit.status()
-    );
-    new_container(unit);
-    unit.loses_its_disk();
-    for event in [Event::ConfigChanged, Event::Start, unit.pebble_ready()] {
-        unit.run(event);
-    }
-}
-
-/// The app runs behind the gateway.
-fn hidden(name: &str) -> Unit {
-    let mut unit = related(name);
-    says(&mut unit, &config(true));
-    assert!(!unit.runs(), "{}", unit.status());
-    replaces_pod(&mut unit);
-    assert!(unit.runs(), "{}", unit.status());
-    unit.app_fills_its_volume();
-    unit.run(Event::UpdateStatus);
-    unit.run(Event::UpdateStatus);
-    unit
-}
 
 fn both(app: &str) -> Vec<(ObjectKind, String)> {
     vec![
@@ -149,6 +54,7 @@ fn the_app_runs_once_its_pod_goes_through_a_connected_gateway() {
         assert_eq!(
             asked,
             [
+                "stateful set",
                 "object",
                 "object",
                 "pod",
@@ -316,10 +222,7 @@ fn without_trust_nothing_is_changed_and_the_status_says_what_to_do() {
 fn when_the_relation_goes_the_app_stops_and_nothing_of_the_route_is_left() {
     for name in APPS {
         let mut unit = hidden(name);
-        unit.run(Event::RelationBroken {
-            relation: VPN,
-            remote_application: None,
-        });
+        unit.run(broken());
         assert_stopped(
             &unit,
             &format!(
@@ -346,10 +249,7 @@ fn what_the_route_needs_stays_until_no_unit_has_it_any_more() {
     unit.state = unit.state.clone().with_config("unsafe-mode", true);
     unit.run(Event::ConfigChanged);
     let routed = unit.cluster.seen().unwrap();
-    unit.run(Event::RelationBroken {
-        relation: VPN,
-        remote_application: None,
-    });
+    unit.run(broken());
     // Kubernetes replaces one pod after the other, and the leader's is the first.
     unit.cluster.others.replace(vec![routed]);
     replaces_pod(&mut unit);
@@ -357,7 +257,7 @@ fn what_the_route_needs_stays_until_no_unit_has_it_any_more() {
         assert_eq!(unit.cluster.objects(), both("sabnzbd"));
         assert_eq!(
             unit.status(),
-            "waiting: relation vpn-gateway: another unit's pod still has the route; retrying at update-status"
+            "waiting: relation vpn-gateway: a pod still has the route; retrying at update-status"
         );
         unit.run(Event::UpdateStatus);
     }
@@ -374,10 +274,7 @@ fn a_route_that_could_not_be_taken_away_goes_when_trust_is_back() {
     unit.cluster.distrust();
     unit.state = unit.state.clone().with_config("unsafe-mode", true);
     unit.run(Event::ConfigChanged);
-    unit.run(Event::RelationBroken {
-        relation: VPN,
-        remote_application: None,
-    });
+    unit.run(broken());
     assert_eq!(
         unit.status(),
         "blocked: relation vpn-gateway: cannot change the route; juju trust qbittorrent --scope=cluster"
@@ -393,8 +290,8 @@ fn a_route_that_could_not_be_taken_away_goes_when_trust_is_back() {
 #[test]
 fn a_gateway_that_would_cut_the_unit_off_is_refused_before_anything_is_changed() {
     for (cluster, reason) in [
-        ("10.244.0.0/16,10.97.0.0/16", "10.96.0.1 of Kubernetes"),
-        ("10.244.0.0/16,10.96.0.0/28", "10.96.0.88 of Juju"),
+        ("10.244.0.0/16,10.97.0.0/16", "Kubernetes at 10.96.0.1"),
+        ("10.244.0.0/16,10.96.0.0/28", "Juju at 10.96.0.88"),
     ] {
         let mut unit = related("sabnzbd");
         let lacking = config(true)
@@ -403,9 +300,7 @@ fn a_gateway_that_would_cut_the_unit_off_is_refused_before_anything_is_changed()
         says(&mut unit, &lacking);
         assert_stopped(
             &unit,
-            &format!(
-                "blocked: relation vpn-gateway: cluster_cidrs lacks {reason}; add its network at the gateway"
-            ),
+            &format!("blocked: relation vpn-gateway: cluster_cidrs lacks {reason}; add it there"),
         );
         assert_eq!(unit.cluster.patches(), 0);
         says(&mut unit, &config(true));
@@ -420,10 +315,7 @@ fn with_unsafe_mode_the_app_runs_all_the_way_and_is_routed_all_the_same() {
     unit.run(Event::ConfigChanged);
     says(&mut unit, &config(false));
     assert!(unit.runs(), "{}", unit.status());
-    unit.run(Event::RelationBroken {
-        relation: VPN,
-        remote_application: None,
-    });
+    unit.run(broken());
     assert!(unit.runs(), "{}", unit.status());
     assert_eq!(
         unit.status(),
@@ -467,10 +359,7 @@ fn a_unit_that_does_not_lead_runs_the_app_and_changes_nothing() {
         &unit,
         "waiting: stopped: ConfigMap sabnzbd-gateway-client-config is not as it should be; retrying at update-status",
     );
-    unit.run(Event::RelationBroken {
-        relation: VPN,
-        remote_application: None,
-    });
+    unit.run(broken());
     assert!(!unit.runs());
     assert_eq!(unit.cluster.patches(), patches);
 }

@@ -88,7 +88,13 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     };
     let patience = call.text(&parameters, "patience");
     let patience = patience.as_deref().map(patience_of).transpose()?;
+    let flag = |name: &str, default: bool| parameters.get(name).and_then(Value::as_bool).unwrap_or(default);
+    let (dry_run, keep_old) = (flag("dry-run", false), flag("keep-old", true));
     let volume = ready(profile, call.facts)?;
+    if !dry_run {
+        // The app could not be started again: the restore would end in the way back.
+        may_be_seen(profile, call.facts).map_err(|blocker| blocker.text)?;
+    }
     let target = own_id(juju);
     let wanted = RestoreRequest {
         from: from(call, &parameters, &target),
@@ -98,8 +104,6 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         image: image(call.env)?,
         patience,
     };
-    let flag = |name: &str, default: bool| parameters.get(name).and_then(Value::as_bool).unwrap_or(default);
-    let (dry_run, keep_old) = (flag("dry-run", false), flag("keep-old", true));
     let carry_out = || -> Result<Results, Stopped> {
         let plan = recovery.plan_restore(&wanted, volume, keep_old, &elsewhere(juju))?;
         if dry_run {
@@ -177,7 +181,6 @@ fn ready<'a>(profile: &AppProfile, facts: &'a Facts) -> Result<&'a Path, String>
         Container::Ready(_) => {}
     }
     workload_settings(profile, facts).map_err(|problem| problem.to_string())?;
-    may_be_seen(profile, facts).map_err(|blocker| blocker.text)?;
     match &facts.storage {
         Storage::Mounted { location, .. } => Ok(location),
         _ => Err("the config volume is not mounted; look at juju storage".to_owned()),

@@ -78,8 +78,10 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
             Ok(Results::from([("result".to_owned(), "started".to_owned())]))
         }
         Applied::Failed(failure) => Err(failure.to_string().into()),
-        Applied::Left => Err("the app does not start for another reason; look at juju status"
-            .to_owned()
-            .into()),
+        Applied::Left | Applied::Stopped => {
+            Err("the app does not start for another reason; look at juju status"
+                .to_owned()
+                .into())
+        }
     }
 }

@@ -10,7 +10,8 @@ use velero_backup_config::Method;
 
 use super::*;
 use crate::kubernetes::{
-    Claim, Cluster, ClusterError, Marks, MountChange, ObjectKind, OwnObject, Pod, annotate,
+    Claim, Cluster, ClusterError, FoundObject, Marks, MountChange, ObjectKind, OwnObject, Pod, StatefulSet,
+    annotate,
 };
 
 /// A cluster as a value. What the charm changes in it can be seen.
@@ -63,6 +64,10 @@ impl Cluster for FakeCluster {
         Err(ClusterError::not_allowed("look at its other pods", "forbidden"))
     }
 
+    fn stateful_set(&self, _name: &str) -> Result<StatefulSet, ClusterError> {
+        Err(ClusterError::not_allowed("read its StatefulSet", "forbidden"))
+    }
+
     fn change_mount(&self, _stateful_set: &str, _change: &MountChange) -> Result<(), ClusterError> {
         Err(ClusterError::not_allowed("change its mounts", "forbidden"))
     }
@@ -71,11 +76,11 @@ impl Cluster for FakeCluster {
         Err(ClusterError::not_allowed("change its pods", "forbidden"))
     }
 
-    fn object(&self, _kind: ObjectKind, _name: &str) -> Result<Option<Value>, ClusterError> {
+    fn object(&self, _kind: ObjectKind, _name: &str) -> Result<Option<FoundObject>, ClusterError> {
         Err(ClusterError::not_allowed("read its object", "forbidden"))
     }
 
-    fn apply_object(&self, _object: &OwnObject, _stateful_set: &str) -> Result<(), ClusterError> {
+    fn apply_object(&self, _object: &OwnObject) -> Result<(), ClusterError> {
         Err(ClusterError::not_allowed("change its object", "forbidden"))
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use config_recovery::cluster::ask_within;
 use config_volume::causes;
-use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::apps::v1::StatefulSet as KubeSet;
 use k8s_openapi::api::core::v1::{
     ConfigMap, Container, PersistentVolume, PersistentVolumeClaim, Pod as KubePod,
 };
@@ -20,7 +20,8 @@ use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{
-    Claim, Cluster, ClusterError, Marks, MountChange, ObjectKind, OwnObject, Pod, PodVolume, VolumeSource,
+    Claim, Cluster, ClusterError, FoundObject, Marks, MountChange, ObjectKind, OwnObject, Pod, PodVolume,
+    StatefulSet, VolumeSource,
 };
 use crate::backup::APP_LABEL;
 
@@ -143,7 +144,7 @@ impl KubeCluster {
     fn patch_set(&self, action: &'static str, name: &str, patch: &Value) -> Result<(), ClusterError> {
         self.ask(action, |client| async move {
             // Only the answer is metadata: nothing of the rest is needed.
-            Api::<StatefulSet>::namespaced(client, &self.namespace)
+            Api::<KubeSet>::namespaced(client, &self.namespace)
                 .patch_metadata(name, &PatchParams::default(), &Patch::Strategic(patch))
                 .await
                 .map(drop)
@@ -228,27 +229,41 @@ impl Cluster for KubeCluster {
         self.patch_set("change its pods", stateful_set, &patch)
     }
 
-    fn object(&self, kind: ObjectKind, name: &str) -> Result<Option<Value>, ClusterError> {
+    fn stateful_set(&self, name: &str) -> Result<StatefulSet, ClusterError> {
+        let set = self.ask("read its StatefulSet", |client| async move {
+            Api::<KubeSet>::namespaced(client, &self.namespace)
+                .get(name)
+                .await
+        })?;
+        let template = set.spec.unwrap_or_default().template;
+        Ok(StatefulSet {
+            uid: set.metadata.uid.unwrap_or_default(),
+            template: seen_pod(KubePod {
+                metadata: template.metadata.unwrap_or_default(),
+                spec: template.spec,
+                status: None,
+            }),
+        })
+    }
+
+    fn object(&self, kind: ObjectKind, name: &str) -> Result<Option<FoundObject>, ClusterError> {
         let found = self.ask(reading(kind), |client| async move {
             self.objects(client, kind).get_opt(name).await
         })?;
-        Ok(found.map(|object| object.data))
+        Ok(found.map(|object| {
+            let owners = object.metadata.owner_references.unwrap_or_default();
+            FoundObject {
+                content: object.data,
+                owners: owners.into_iter().map(|owner| owner.uid).collect(),
+            }
+        }))
     }
 
-    fn apply_object(&self, object: &OwnObject, stateful_set: &str) -> Result<(), ClusterError> {
+    fn apply_object(&self, object: &OwnObject) -> Result<(), ClusterError> {
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         self.ask(changing(object.kind), |client| async move {
-            let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &self.namespace);
-            let owner = sets.get_metadata(stateful_set).await?;
-            let mut content = object.content.clone();
-            content["metadata"]["ownerReferences"] = json!([{
-                "apiVersion": "apps/v1",
-                "kind": "StatefulSet",
-                "name": stateful_set,
-                "uid": owner.metadata.uid,
-            }]);
             self.objects(client, object.kind)
-                .patch(&object.name, &parameters, &Patch::Apply(&content))
+                .patch(&object.name, &parameters, &Patch::Apply(&object.content))
                 .await
                 .map(drop)
         })

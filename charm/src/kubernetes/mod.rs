@@ -59,6 +59,12 @@ pub trait Cluster {
     /// See [`ClusterError`].
     fn pods_of(&self, app: &str) -> Result<Vec<Pod>, ClusterError>;
 
+    /// The StatefulSet that makes an application's pods. Needs trust.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    fn stateful_set(&self, name: &str) -> Result<StatefulSet, ClusterError>;
+
     /// Changes what the pods of a StatefulSet mount beside what Juju gives them. If that is a change, Kubernetes replaces
     /// the pods. Needs trust.
     ///
@@ -77,14 +83,13 @@ pub trait Cluster {
     ///
     /// # Errors
     /// See [`ClusterError`].
-    fn object(&self, kind: ObjectKind, name: &str) -> Result<Option<Value>, ClusterError>;
+    fn object(&self, kind: ObjectKind, name: &str) -> Result<Option<FoundObject>, ClusterError>;
 
-    /// Makes an object, or puts it right: server-side apply, which takes over what others have changed. It goes with the StatefulSet
-    /// of this name, whoever removes that. Needs trust.
+    /// Makes an object, or puts it right: server-side apply, which takes over what others have changed. Needs trust.
     ///
     /// # Errors
     /// See [`ClusterError`].
-    fn apply_object(&self, object: &OwnObject, stateful_set: &str) -> Result<(), ClusterError>;
+    fn apply_object(&self, object: &OwnObject) -> Result<(), ClusterError>;
 
     /// Deletes an object that the charm has made. That there is none is no error. Needs trust.
     ///
@@ -190,6 +195,15 @@ pub struct Mount {
     pub path: String,
 }
 
+/// What the charm looks at in a StatefulSet.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StatefulSet {
+    /// Its id. Another one of the same name has another.
+    pub uid: String,
+    /// What the next pods are made from.
+    pub template: Pod,
+}
+
 /// The kinds of objects that the charm makes itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ObjectKind {
@@ -218,6 +232,15 @@ pub struct OwnObject {
     pub name: String,
     /// All of it that the charm decides, with `apiVersion`, `kind` and `metadata.name`.
     pub content: Value,
+}
+
+/// Such an object as it is in the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FoundObject {
+    /// All of it but its metadata.
+    pub content: Value,
+    /// The ids of the objects with which it goes.
+    pub owners: Vec<String>,
 }
 
 /// A PersistentVolumeClaim.

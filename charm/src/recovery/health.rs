@@ -11,6 +11,7 @@ use juju_charm::pebble::{Pebble, ServiceStatus};
 
 use crate::env::Env;
 use crate::names::check_name;
+use crate::profile::AppProfile;
 
 /// How many lines of the service's log are looked through for one that tells why it ended.
 const LOG_LINES: u32 = 20;
@@ -52,7 +53,7 @@ pub fn settle(env: Env<'_>, patience: Duration) -> Result<(), Unwell> {
     // not ready.
     let goes_down = || {
         if !is_started.replace(true) {
-            run_started(env, THRESHOLD);
+            is_down(env.pebble, env.profile);
         }
     };
     let healthy = wait_with(env, patience, &|| {
@@ -63,17 +64,22 @@ pub fn settle(env: Env<'_>, patience: Duration) -> Result<(), Unwell> {
     });
     match &healthy {
         // One that is started has passed nothing.
-        Ok(()) => run_started(env, 1),
+        Ok(()) => run_started(env.pebble, env.profile, 1),
         Err(_) => goes_down(),
     }
     healthy
 }
 
+/// Starts the check of an app that does not pass it, so that Pebble calls it down.
+pub fn is_down(pebble: &dyn Pebble, profile: &AppProfile) {
+    run_started(pebble, profile, THRESHOLD);
+}
+
 /// Starts the check and runs it.
-fn run_started(env: Env<'_>, times: u32) {
-    let name = check_name(env.profile);
-    let started = env.pebble.start_checks(&[&name]);
-    let ran = started.and_then(|_| (0..times).try_for_each(|_| env.pebble.refresh_check(&name).map(drop)));
+fn run_started(pebble: &dyn Pebble, profile: &AppProfile, times: u32) {
+    let name = check_name(profile);
+    let started = pebble.start_checks(&[&name]);
+    let ran = started.and_then(|_| (0..times).try_for_each(|_| pebble.refresh_check(&name).map(drop)));
     if let Err(error) = ran {
         log::warn!("health check {name}: {}", crate::causes(&error));
     }

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use juju_charm::hook_tools;
-use juju_charm::pebble::{CheckStatus, Error as PebbleError, ExecOptions, FileOptions, Pebble};
+use juju_charm::pebble::{
+    CheckStatus, Error as PebbleError, ExecOptions, FileOptions, Pebble, ServiceStatus,
+};
 use juju_charm::secret::{SecretMetadata, SecretOwner};
 use juju_charm::{Juju, RelationId};
 
@@ -40,6 +42,8 @@ pub enum Applied {
     Unchanged,
     /// It was brought to where it should be.
     Changed,
+    /// It was stopped: it must not run.
+    Stopped,
     /// A step did not work. The steps after it were not done.
     Failed(Failure),
 }
@@ -124,7 +128,8 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         patience,
         commands,
     } = plan;
-    let stopped = (workload == WorkloadPlan::Stop).then(|| done(profile, stop(pebble, profile)));
+    let stopped =
+        (workload == WorkloadPlan::Stop).then(|| done(profile, stop(pebble, profile), Applied::Stopped));
     if let Some(record) = record {
         record.write(juju)?;
     }
@@ -266,17 +271,17 @@ fn change_workload(
         // What has to stop is stopped already.
         WorkloadPlan::Leave | WorkloadPlan::Look | WorkloadPlan::Stop => Applied::Left,
         WorkloadPlan::Keep(_) if commands.is_empty() => Applied::Unchanged,
-        WorkloadPlan::Keep(_) => done(
-            profile,
-            commands.iter().try_for_each(|command| run(pebble, command)),
-        ),
-        WorkloadPlan::Run(_, run) => done(profile, bring_up(pebble, profile, *run)),
+        WorkloadPlan::Keep(_) => {
+            let ran = commands.iter().try_for_each(|command| run(pebble, command));
+            done(profile, ran, Applied::Changed)
+        }
+        WorkloadPlan::Run(_, run) => done(profile, bring_up(pebble, profile, *run), Applied::Changed),
     }
 }
 
-fn done<E: Into<Failure>>(profile: &AppProfile, step: Result<(), E>) -> Applied {
+fn done<E: Into<Failure>>(profile: &AppProfile, step: Result<(), E>, well: Applied) -> Applied {
     match step.map_err(Into::into) {
-        Ok(()) => Applied::Changed,
+        Ok(()) => well,
         Err(failure) => {
             log::error!("container {}: {failure}", profile.name);
             Applied::Failed(failure)
@@ -437,10 +442,22 @@ fn bring_up(pebble: &dyn Pebble, profile: &AppProfile, run: Run) -> Result<(), S
     let change = pebble
         .replan()
         .map_err(|error| failed("start the service", &error))?;
-    pebble
-        .wait_change(&change, service_timeout(profile))
-        .map_err(|error| failed("start the service", &error))?;
+    let started = pebble.wait_change(&change, service_timeout(profile));
+    if started.is_err() && status_of(pebble, profile) == Some(ServiceStatus::Backoff) {
+        // It is as it should be but for the process, which Pebble starts again and again from here on.
+        health::is_down(pebble, profile);
+    }
+    started.map_err(|error| failed("start the service", &error))?;
     Ok(())
+}
+
+/// How the service is, as far as Pebble tells.
+pub(super) fn status_of(pebble: &dyn Pebble, profile: &AppProfile) -> Option<ServiceStatus> {
+    let services = pebble.services(&[&profile.name]).ok()?;
+    let own = services
+        .into_iter()
+        .find(|service| service.name == profile.name)?;
+    Some(own.current)
 }
 
 /// What the check found before says nothing of an app that is started anew.

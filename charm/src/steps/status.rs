@@ -184,7 +184,7 @@ fn vpn_held_up(known: Known<'_>) -> Option<Status> {
         },
     };
     let error = match &known.validated.vpn {
-        Routing::Keep | Routing::NeededElsewhere => return None,
+        Routing::Keep | Routing::StillNeeded => return None,
         Routing::Unknown(_) if is_stopped_for_it => return None,
         Routing::Unknown(error) => error,
         Routing::Change(_) => outcome.routed.as_ref()?.as_ref().err()?,
@@ -463,7 +463,7 @@ fn vpn_on_its_way(known: Known<'_>) -> Option<Status> {
         (Routing::Change(change), Some(Ok(()))) if change.pods.is_some() => {
             "changing the route in a new pod, else kubectl describe pod"
         }
-        (Routing::NeededElsewhere, _) => "another unit's pod still has the route; retrying at update-status",
+        (Routing::StillNeeded, _) => "a pod still has the route; retrying at update-status",
         _ => return None,
     };
     Some(Status::Waiting(format!("relation {}: {what}", vpn::ENDPOINT)))

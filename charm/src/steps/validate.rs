@@ -148,13 +148,14 @@ fn running(profile: &AppProfile, facts: &Facts) -> Option<juju_charm::pebble::Se
     }
 }
 
-/// The owner of the media; without media the user of the app file. In an event that did not ask, whoever it runs as.
+/// The owner of the media; without media the user of the app file. In an event that did not ask, and while the media are still to be
+/// mounted or to go, whoever it runs as.
 fn user(profile: &AppProfile, facts: &Facts, media: Option<&MediaStorage>) -> Option<User> {
     if let Some(media) = media {
         return Some(media.user);
     }
     if profile.media
-        && facts.media == Media::NotRead
+        && media::mounted_at(&profile.name, &facts.media, facts.pod.as_ref()).is_none()
         && let Some(service) = running(profile, facts)
         && let Some((uid, gid)) = service.user_id.zip(service.group_id)
     {

@@ -51,15 +51,24 @@ fn settings(gateway: &VpnGateway) -> String {
     text
 }
 
-/// The ConfigMap with the settings.
-pub fn config_map(app: &str, gateway: &VpnGateway) -> OwnObject {
+/// Name, labels, and the StatefulSet of this id, with which it goes.
+fn metadata(name: &str, app: &str, owner: &str) -> Value {
+    json!({
+        "name": name,
+        "labels": {APP_LABEL: app},
+        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": app, "uid": owner}],
+    })
+}
+
+/// The ConfigMap with the settings. `owner` is the id of the application's StatefulSet.
+pub fn config_map(app: &str, gateway: &VpnGateway, owner: &str) -> OwnObject {
     let name = config_map_name(app);
     OwnObject {
         kind: ObjectKind::ConfigMap,
         content: json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {"name": name, "labels": {APP_LABEL: app}},
+            "metadata": metadata(&name, app, owner),
             "data": {"settings.sh": settings(gateway)},
         }),
         name,
@@ -67,8 +76,8 @@ pub fn config_map(app: &str, gateway: &VpnGateway) -> OwnObject {
 }
 
 /// The kill switch: whatever becomes of the routes, the app's pods reach nothing outside of the cluster by themselves. What
-/// they send through the VXLAN is addressed to the gateway's pod.
-pub fn kill_switch(app: &str, gateway: &VpnGateway) -> OwnObject {
+/// they send through the VXLAN is addressed to the gateway's pod. `owner` is the id of the application's StatefulSet.
+pub fn kill_switch(app: &str, gateway: &VpnGateway, owner: &str) -> OwnObject {
     let name = kill_switch_name(app);
     let cluster: Vec<Value> = gateway
         .cluster
@@ -83,7 +92,7 @@ pub fn kill_switch(app: &str, gateway: &VpnGateway) -> OwnObject {
         content: json!({
             "apiVersion": "networking.k8s.io/v1",
             "kind": "NetworkPolicy",
-            "metadata": {"name": name, "labels": {APP_LABEL: app}},
+            "metadata": metadata(&name, app, owner),
             "spec": {
                 "podSelector": {"matchLabels": {APP_LABEL: app}},
                 "policyTypes": ["Egress"],

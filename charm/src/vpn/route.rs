@@ -20,8 +20,8 @@ pub enum Routing {
     Keep,
     /// This has to change.
     Change(RouteChange),
-    /// Another unit's pod still has the route: what it needs stays until that is replaced too.
-    NeededElsewhere,
+    /// Nothing yet: a pod that Kubernetes has still to replace has the route, and needs what belongs to it.
+    StillNeeded,
     /// It could not be compared.
     Unknown(ClusterError),
 }
@@ -46,7 +46,8 @@ pub struct Shown {
     pub needs_somebody: bool,
 }
 
-/// What the leader has to change. The pods of all units are of one StatefulSet.
+/// What the leader has to change. The pods of all units are of one StatefulSet: its template is compared, and a pod that is not as it
+/// says yet is Kubernetes' to replace.
 pub fn decide(app: &str, facts: &VpnFacts, pod: Option<&Result<Pod, ClusterError>>) -> Routing {
     let gateway = match &facts.vpn {
         Vpn::Provided(gateway) if gateway.is_connected => Some(gateway),
@@ -54,30 +55,37 @@ pub fn decide(app: &str, facts: &VpnFacts, pod: Option<&Result<Pod, ClusterError
         // What is there stays until the gateway says something that can be used.
         Vpn::NotRead | Vpn::Waiting | Vpn::Faulty(_) | Vpn::Provided(_) => return Routing::Keep,
     };
-    let pod = match pod {
-        Some(Ok(pod)) => pod,
-        Some(Err(error)) if gateway.is_some() => return Routing::Unknown(error.clone()),
-        Some(Err(_)) | None => return Routing::Keep,
+    let found = match &facts.objects {
+        Some(Ok(found)) => found,
+        None => return Routing::Keep,
+        // Without trust nothing can have been made, unless it was there once.
+        Some(Err(error))
+            if gateway.is_none()
+                && error.is_forbidden()
+                && !matches!(pod, Some(Ok(pod)) if has_parts(pod)) =>
+        {
+            return Routing::Keep;
+        }
+        Some(Err(error)) => return Routing::Unknown(error.clone()),
     };
-    let change = match (gateway, &facts.objects) {
-        (Some(gateway), Some(Ok(found))) => RouteChange {
-            apply: differing(app, gateway, found),
-            pods: (!carries(app, gateway, pod)).then(|| objects::pods(app, gateway)),
+    let template = &found.set.template;
+    let change = match gateway {
+        Some(gateway) => RouteChange {
+            apply: differing(app, gateway, found, true),
+            pods: (!carries(app, gateway, template)).then(|| objects::pods(app, gateway)),
             delete: Vec::new(),
         },
-        (Some(_), Some(Err(error))) => return Routing::Unknown(error.clone()),
         // The objects outlive the pods: one that is made anew without its ConfigMap would never start, and the kill switch
-        // holds until the app with the route is gone for certain.
-        (None, _) if has_parts(pod) => RouteChange {
+        // holds until the last app with the route is gone for certain.
+        None if has_parts(template) => RouteChange {
             pods: Some(objects::pods_without()),
             ..RouteChange::default()
         },
-        (None, Some(Ok(found))) if found.is_needed => return Routing::NeededElsewhere,
-        (None, Some(Ok(found))) => RouteChange {
+        None if found.is_needed => return Routing::StillNeeded,
+        None => RouteChange {
             delete: left(app, found),
             ..RouteChange::default()
         },
-        (Some(_), None) | (None, Some(Err(_)) | None) => return Routing::Keep,
     };
     if change == RouteChange::default() {
         Routing::Keep
@@ -142,7 +150,7 @@ pub fn is_hidden(
             "stopped until a new pod routes it through the VPN, else kubectl describe pod".to_owned(),
         ));
     }
-    match differing(app, gateway, found).first() {
+    match differing(app, gateway, found, false).first() {
         None => Ok(()),
         Some(object) => Err(waits(format!(
             "stopped: {} {} is not as it should be; {again}",
@@ -168,17 +176,23 @@ pub(super) fn has_parts(pod: &Pod) -> bool {
         || pod.annotations.contains_key(objects::MARK)
 }
 
-/// The objects that are not there, or not with the content that they should have.
-fn differing(app: &str, gateway: &VpnGateway, found: &Found) -> Vec<OwnObject> {
+/// The objects that are not there, or not with the content that they should have; with `owner` also those that do not go with the
+/// StatefulSet.
+fn differing(app: &str, gateway: &VpnGateway, found: &Found, owner: bool) -> Vec<OwnObject> {
+    let uid = &found.set.uid;
     [
-        (objects::config_map(app, gateway), &found.config_map, "data"),
-        (objects::kill_switch(app, gateway), &found.kill_switch, "spec"),
+        (objects::config_map(app, gateway, uid), &found.config_map, "data"),
+        (
+            objects::kill_switch(app, gateway, uid),
+            &found.kill_switch,
+            "spec",
+        ),
     ]
     .into_iter()
     .filter(|(wanted, found, part)| {
-        found
-            .as_ref()
-            .is_none_or(|found| found[*part] != wanted.content[*part])
+        found.as_ref().is_none_or(|found| {
+            found.content[*part] != wanted.content[*part] || owner && !found.owners.contains(uid)
+        })
     })
     .map(|(wanted, ..)| wanted)
     .collect()

@@ -2,9 +2,11 @@
 
 use super::route::{RouteChange, Routing, decide, is_hidden};
 use super::*;
-use crate::kubernetes::{ObjectKind, Pod, PodVolume};
+use crate::kubernetes::{ObjectKind, OwnObject, Pod, PodVolume};
 
 const APP: &str = "qbittorrent";
+/// Id of its StatefulSet.
+const SET: &str = "first";
 
 /// A gateway's settings, with these keys in place of its own; null takes one away.
 fn config(changed: serde_json::Value) -> BTreeMap<String, String> {
@@ -39,7 +41,7 @@ fn gateway(changed: serde_json::Value) -> VpnGateway {
 }
 
 fn settings(gateway: &VpnGateway) -> String {
-    let content = objects::config_map(APP, gateway).content;
+    let content = objects::config_map(APP, gateway, SET).content;
     content["data"]["settings.sh"].as_str().unwrap().to_owned()
 }
 
@@ -159,7 +161,7 @@ fn a_network_is_known_by_its_first_address() {
 
 #[test]
 fn the_kill_switch_lets_the_apps_pods_reach_the_cluster_and_its_name_server_only() {
-    let spec = &objects::kill_switch(APP, &gateway(json!({}))).content["spec"];
+    let spec = &objects::kill_switch(APP, &gateway(json!({})), SET).content["spec"];
     assert_eq!(
         *spec,
         json!({
@@ -220,12 +222,24 @@ fn routed_pod() -> Pod {
     }
 }
 
+fn set(template: Pod) -> StatefulSet {
+    StatefulSet {
+        uid: SET.to_owned(),
+        template,
+    }
+}
+
 fn all_objects() -> Found {
     let gateway = gateway(json!({}));
+    let found = |object: OwnObject| FoundObject {
+        content: object.content,
+        owners: vec![SET.to_owned()],
+    };
     Found {
+        set: set(routed_pod()),
+        config_map: Some(found(objects::config_map(APP, &gateway, SET))),
+        kill_switch: Some(found(objects::kill_switch(APP, &gateway, SET))),
         is_needed: false,
-        config_map: Some(objects::config_map(APP, &gateway).content),
-        kill_switch: Some(objects::kill_switch(APP, &gateway).content),
     }
 }
 
@@ -304,11 +318,11 @@ fn an_app_is_hidden_only_where_all_of_it_is_certain() {
         (without(|found| found.config_map = None), waits),
         (without(|found| found.kill_switch = None), waits),
         (
-            without(|found| found.kill_switch.as_mut().unwrap()["spec"]["egress"] = json!([{}])),
+            without(|found| found.kill_switch.as_mut().unwrap().content["spec"]["egress"] = json!([{}])),
             waits,
         ),
         (
-            without(|found| found.config_map.as_mut().unwrap()["data"]["settings.sh"] = json!("")),
+            without(|found| found.config_map.as_mut().unwrap().content["data"]["settings.sh"] = json!("")),
             waits,
         ),
     ] {
@@ -352,49 +366,60 @@ fn changed(routing: Routing) -> RouteChange {
 #[test]
 fn what_differs_is_put_right_and_nothing_else() {
     let gateway = gateway(json!({}));
-    let connected = |found| facts(vpn(json!({})), Ok(found));
-    let first = changed(decided(&connected(Found::default()), Some(Ok(Pod::default()))));
+    let connected = |found| decided(&facts(vpn(json!({})), Ok(found)), Some(Ok(Pod::default())));
+    let bare = Found {
+        set: set(Pod::default()),
+        ..Found::default()
+    };
+    let first = changed(connected(bare));
     let kinds: Vec<ObjectKind> = first.apply.iter().map(|object| object.kind).collect();
     assert_eq!(kinds, [ObjectKind::ConfigMap, ObjectKind::NetworkPolicy]);
     assert_eq!(first.pods, Some(objects::pods(APP, &gateway)));
     assert_eq!(first.delete, []);
 
-    assert_eq!(
-        decided(&connected(all_objects()), Some(Ok(routed_pod()))),
-        Routing::Keep
-    );
-    let no_kill_switch = Found {
-        kill_switch: None,
-        ..all_objects()
+    // The template has it all; a pod that has not is Kubernetes' to replace.
+    assert_eq!(connected(all_objects()), Routing::Keep);
+    let without = |change: fn(&mut Found)| {
+        let mut found = all_objects();
+        change(&mut found);
+        changed(connected(found))
     };
-    let change = changed(decided(&connected(no_kill_switch), Some(Ok(routed_pod()))));
-    assert_eq!(change.apply, [objects::kill_switch(APP, &gateway)]);
-    assert_eq!(change.pods, None);
-    // A dispatch that was cut off before the pods goes on there.
-    let change = changed(decided(&connected(all_objects()), Some(Ok(Pod::default()))));
+    for lost in [
+        (|found| found.kill_switch = None) as fn(&mut Found),
+        |found| found.kill_switch.as_mut().unwrap().owners.clear(),
+        |found| found.kill_switch.as_mut().unwrap().owners = vec!["another".to_owned()],
+    ] {
+        let change = without(lost);
+        assert_eq!(change.apply, [objects::kill_switch(APP, &gateway, SET)]);
+        assert_eq!((change.pods, change.delete), (None, vec![]));
+    }
+    // A dispatch that was cut off before the pods goes on there, and what Juju has written anew gets it again.
+    let change = without(|found| found.set.template = Pod::default());
     assert_eq!((change.apply, change.delete), (vec![], vec![]));
     assert_eq!(change.pods, Some(objects::pods(APP, &gateway)));
 }
 
 #[test]
 fn what_is_not_known_changes_nothing() {
-    let connected = facts(vpn(json!({})), Ok(Found::default()));
-    assert_eq!(
-        decided(&connected, Some(Err(unreachable()))),
-        Routing::Unknown(unreachable())
-    );
-    assert_eq!(decided(&connected, None), Routing::Keep);
-    let no_trust_there = facts(vpn(json!({})), Err(no_trust()));
-    assert_eq!(
-        decided(&no_trust_there, Some(Ok(Pod::default()))),
-        Routing::Unknown(no_trust())
-    );
+    for error in [no_trust(), unreachable()] {
+        let connected = facts(vpn(json!({})), Err(error.clone()));
+        assert_eq!(
+            decided(&connected, Some(Ok(Pod::default()))),
+            Routing::Unknown(error)
+        );
+    }
+    let not_read = VpnFacts {
+        objects: None,
+        ..facts(vpn(json!({})), Ok(Found::default()))
+    };
+    assert_eq!(decided(&not_read, None), Routing::Keep);
     // A pod that was made now would wait for the gateway, and the charm with it.
     for vpn in [
         Vpn::NotRead,
         Vpn::Waiting,
         vpn(json!({"vxlan_id": 0})),
         vpn(json!({"vpn_connected": false})),
+        vpn(json!({})).without_units(),
     ] {
         let facts = facts(vpn, Ok(Found::default()));
         for pod in [Pod::default(), routed_pod()] {
@@ -405,7 +430,14 @@ fn what_is_not_known_changes_nothing() {
 
 #[test]
 fn without_the_relation_the_objects_go_after_the_pods_that_need_them() {
-    let gone = |found| facts(Vpn::NotRelated, found);
+    let gone = |found| decided(&facts(Vpn::NotRelated, found), Some(Ok(Pod::default())));
+    let found = |template: Pod, is_needed: bool| {
+        Ok(Found {
+            set: set(template),
+            is_needed,
+            ..all_objects()
+        })
+    };
     let parts: [fn(&mut Pod); 4] = [
         |pod| pod.init_images = routed_pod().init_images,
         |pod| pod.images = routed_pod().images,
@@ -413,13 +445,14 @@ fn without_the_relation_the_objects_go_after_the_pods_that_need_them() {
         |pod| pod.annotations = routed_pod().annotations,
     ];
     for part in parts {
-        let mut pod = Pod::default();
-        part(&mut pod);
-        let change = changed(decided(&gone(Ok(all_objects())), Some(Ok(pod))));
+        let mut template = Pod::default();
+        part(&mut template);
+        let change = changed(gone(found(template, true)));
         assert_eq!(change.pods, Some(objects::pods_without()));
         assert_eq!((change.apply, change.delete), (vec![], vec![]));
     }
-    let change = changed(decided(&gone(Ok(all_objects())), Some(Ok(Pod::default()))));
+    assert_eq!(gone(found(Pod::default(), true)), Routing::StillNeeded);
+    let change = changed(gone(found(Pod::default(), false)));
     assert_eq!(change.pods, None);
     assert_eq!(
         change.delete,
@@ -432,17 +465,34 @@ fn without_the_relation_the_objects_go_after_the_pods_that_need_them() {
         ]
     );
     let half_gone = Found {
+        set: set(Pod::default()),
         config_map: None,
         ..all_objects()
     };
-    let change = changed(decided(&gone(Ok(half_gone)), Some(Ok(Pod::default()))));
     assert_eq!(
-        change.delete,
+        changed(gone(Ok(half_gone))).delete,
         [(ObjectKind::NetworkPolicy, "qbittorrent-vpn-killswitch".to_owned())]
     );
-    for found in [Ok(Found::default()), Err(no_trust()), Err(unreachable())] {
-        assert_eq!(decided(&gone(found), Some(Ok(Pod::default()))), Routing::Keep);
+    assert_eq!(gone(Ok(Found::default())), Routing::Keep);
+}
+
+#[test]
+fn without_the_relation_what_could_not_be_looked_at_is_looked_for_again() {
+    let gone = |error| facts(Vpn::NotRelated, Err(error));
+    for pod in [Pod::default(), routed_pod()] {
+        let pod = Some(Ok(pod));
+        assert_eq!(
+            decided(&gone(unreachable()), pod),
+            Routing::Unknown(unreachable())
+        );
     }
-    let not_to_be_seen = decided(&gone(Ok(all_objects())), Some(Err(unreachable())));
-    assert_eq!(not_to_be_seen, Routing::Keep);
+    // An app that never had trust never had a route.
+    assert_eq!(
+        decided(&gone(no_trust()), Some(Ok(Pod::default()))),
+        Routing::Keep
+    );
+    assert_eq!(
+        decided(&gone(no_trust()), Some(Ok(routed_pod()))),
+        Routing::Unknown(no_trust())
+    );
 }

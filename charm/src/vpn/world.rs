@@ -27,6 +27,10 @@ pub fn look(juju: &Juju, cluster: &dyn Cluster, leader: bool) -> Result<VpnFacts
         None => Vpn::Waiting,
     };
     let vpn = vpn.where_reachable(cluster.address(), &juju.context().controllers());
+    let vpn = match juju.relation_units(&id)?.is_empty() {
+        true => vpn.without_units(),
+        false => vpn,
+    };
     let own = if leader {
         Some(OwnBag {
             bag: juju.own_app_data(&id)?,
@@ -46,21 +50,19 @@ pub fn look(juju: &Juju, cluster: &dyn Cluster, leader: bool) -> Result<VpnFacts
 /// What an earlier relation has left, and whether somebody still needs it.
 fn left(cluster: &dyn Cluster, app: &str) -> Result<Found, ClusterError> {
     let found = found(cluster, app)?;
-    if found.config_map.is_none() && found.kill_switch.is_none() {
-        return Ok(found);
-    }
-    let pods = cluster.pods_of(app)?;
-    Ok(Found {
-        is_needed: pods.iter().any(has_parts),
-        ..found
-    })
+    let is_there = found.config_map.is_some() || found.kill_switch.is_some();
+    let is_needed =
+        is_there && !has_parts(&found.set.template) && cluster.pods_of(app)?.iter().any(has_parts);
+    Ok(Found { is_needed, ..found })
 }
 
 fn found(cluster: &dyn Cluster, app: &str) -> Result<Found, ClusterError> {
     Ok(Found {
-        is_needed: false,
+        // The pods of an application are of the StatefulSet of its name.
+        set: cluster.stateful_set(app)?,
         config_map: cluster.object(ObjectKind::ConfigMap, &objects::config_map_name(app))?,
         kill_switch: cluster.object(ObjectKind::NetworkPolicy, &objects::kill_switch_name(app))?,
+        is_needed: false,
     })
 }
 
@@ -72,8 +74,7 @@ pub fn change(cluster: &dyn Cluster, app: &str, change: &RouteChange) -> Result<
     // No `..`: a new part does not compile until it is done.
     let RouteChange { apply, delete, pods } = change;
     for object in apply {
-        // The pods of an application are of the StatefulSet of its name.
-        cluster.apply_object(object, app)?;
+        cluster.apply_object(object)?;
     }
     for (kind, name) in delete {
         cluster.delete_object(*kind, name)?;

@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde_json::Value;
 use workload_charm::backup::{APP_LABEL, BackupFacts, STORAGE_LABEL, look};
 use workload_charm::kubernetes::{
-    Claim, Cluster, ClusterError, Marks, MountChange, ObjectKind, OwnObject, Pod, PodVolume, VolumeSource,
-    annotate,
+    Claim, Cluster, ClusterError, FoundObject, Marks, MountChange, ObjectKind, OwnObject, Pod, PodVolume,
+    StatefulSet, VolumeSource, annotate,
 };
 use workload_charm::media::VOLUME;
 use workload_charm::media::claim::EXCLUDED;
@@ -18,6 +18,8 @@ use workload_charm::profile::AppProfile;
 pub struct PodCluster {
     name: String,
     pod: RefCell<Pod>,
+    /// Id of the StatefulSet.
+    pub uid: RefCell<String>,
     /// The pods of the application's other units.
     pub others: RefCell<Vec<Pod>>,
     patches: Cell<usize>,
@@ -60,6 +62,7 @@ impl PodCluster {
         Self {
             name: format!("{}-0", profile.name),
             pod: RefCell::new(pod),
+            uid: RefCell::new("first".to_owned()),
             others: RefCell::default(),
             patches: Cell::new(0),
             trusted: Cell::new(false),
@@ -281,15 +284,40 @@ impl Cluster for PodCluster {
         Ok(())
     }
 
-    fn object(&self, kind: ObjectKind, name: &str) -> Result<Option<Value>, ClusterError> {
+    fn stateful_set(&self, name: &str) -> Result<StatefulSet, ClusterError> {
+        self.note("stateful set");
+        assert_eq!(format!("{name}-0"), self.name);
+        if !self.answers.get() {
+            return Err(ClusterError::unreachable("read its StatefulSet", "no route"));
+        }
+        let mut template = self.pod.borrow().clone();
+        for change in self.templates.borrow().iter() {
+            put_on(&mut template, change);
+        }
+        let set = StatefulSet {
+            uid: self.uid.borrow().clone(),
+            template,
+        };
+        self.with_trust(set, "read its StatefulSet")
+    }
+
+    fn object(&self, kind: ObjectKind, name: &str) -> Result<Option<FoundObject>, ClusterError> {
         self.note("object");
         let found = self.objects.borrow().get(&(kind, name.to_owned())).cloned();
+        let found = found.map(|content| {
+            let owners = content["metadata"]["ownerReferences"].as_array().unwrap().iter();
+            FoundObject {
+                owners: owners
+                    .map(|owner| owner["uid"].as_str().unwrap().to_owned())
+                    .collect(),
+                content,
+            }
+        });
         self.with_trust(found, "read its object")
     }
 
-    fn apply_object(&self, object: &OwnObject, stateful_set: &str) -> Result<(), ClusterError> {
+    fn apply_object(&self, object: &OwnObject) -> Result<(), ClusterError> {
         self.note("apply object");
-        assert_eq!(format!("{stateful_set}-0"), self.name);
         assert_eq!(object.content["metadata"]["name"], object.name.as_str());
         self.changes()?;
         let key = (object.kind, object.name.clone());

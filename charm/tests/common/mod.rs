@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod cluster;
+pub mod gateway;
 pub mod recovery;
 pub mod unit;
 
@@ -60,6 +61,7 @@ pub fn apps() -> Vec<(PathBuf, AppProfile)> {
 /// A container that was just made.
 pub fn new_container() -> ReadyContainer {
     ReadyContainer {
+        has_stale_files: false,
         plan: PebblePlan::default(),
         service: None,
         health: Health::NotAsked,
@@ -161,6 +163,7 @@ pub fn kept(profile: &AppProfile) -> Option<Credentials> {
 pub fn running(profile: &AppProfile, layer: &Layer, content: Option<Vec<u8>>) -> ReadyContainer {
     let user = profile.workload.user;
     ReadyContainer {
+        has_stale_files: false,
         plan: PebblePlan {
             services: layer.services.clone(),
             checks: layer.checks.clone(),
@@ -243,7 +246,8 @@ pub fn applied(plan: &Plan) -> Outcome {
     let workload = match plan.workload {
         WorkloadPlan::Leave | WorkloadPlan::Look => Applied::Left,
         WorkloadPlan::Keep(_) => Applied::Unchanged,
-        WorkloadPlan::Stop | WorkloadPlan::Run(..) => Applied::Changed,
+        WorkloadPlan::Stop => Applied::Stopped,
+        WorkloadPlan::Run(..) => Applied::Changed,
     };
     Outcome {
         health: plan.patience.map(|_| Ok(())),

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 use workload_charm::kubernetes::{
-    Claim, Cluster, ClusterError, Marks, MountChange, ObjectKind, OwnObject, Pod, PodVolume, VolumeSource,
-    annotate,
+    Claim, Cluster, ClusterError, FoundObject, Marks, MountChange, ObjectKind, OwnObject, Pod, PodVolume,
+    StatefulSet, VolumeSource, annotate,
 };
 use workload_charm::profile::AppProfile;
 
@@ -77,6 +77,10 @@ impl Cluster for OwnPod {
         forbidden("look at its other pods")
     }
 
+    fn stateful_set(&self, _name: &str) -> Result<StatefulSet, ClusterError> {
+        Err(ClusterError::not_allowed("read its StatefulSet", "forbidden"))
+    }
+
     fn change_mount(&self, _stateful_set: &str, _change: &MountChange) -> Result<(), ClusterError> {
         forbidden("change what its pods mount")
     }
@@ -89,11 +93,11 @@ impl Cluster for OwnPod {
         Err(ClusterError::not_allowed("change its pods", "forbidden"))
     }
 
-    fn object(&self, _kind: ObjectKind, _name: &str) -> Result<Option<Value>, ClusterError> {
+    fn object(&self, _kind: ObjectKind, _name: &str) -> Result<Option<FoundObject>, ClusterError> {
         Err(ClusterError::not_allowed("read its object", "forbidden"))
     }
 
-    fn apply_object(&self, _object: &OwnObject, _stateful_set: &str) -> Result<(), ClusterError> {
+    fn apply_object(&self, _object: &OwnObject) -> Result<(), ClusterError> {
         Err(ClusterError::not_allowed("change its object", "forbidden"))
     }
 

@@ -276,7 +276,7 @@ pub fn plan(
         },
         route: match &validated.vpn {
             Routing::Change(change) => Some(change.clone()),
-            Routing::Keep | Routing::NeededElsewhere | Routing::Unknown(_) => None,
+            Routing::Keep | Routing::StillNeeded | Routing::Unknown(_) => None,
         },
         commands: if matches!(workload, WorkloadPlan::Keep(_)) {
             commands(inputs)

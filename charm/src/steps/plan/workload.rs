@@ -26,8 +26,16 @@ pub(super) fn workload(inputs: Inputs<'_>) -> WorkloadPlan {
         start,
         credentials,
     } = inputs;
-    let Container::Ready(container) = &facts.container else {
-        return WorkloadPlan::Leave;
+    let container = match &facts.container {
+        Container::Ready(container) => container,
+        Container::NotReachable => return WorkloadPlan::Leave,
+        // What runs is not known, but Pebble answers.
+        Container::Faulty { .. } => {
+            return match may_be_seen(profile, facts) {
+                Ok(()) => WorkloadPlan::Leave,
+                Err(_) => WorkloadPlan::Stop,
+            };
+        }
     };
     let running = is_running(container);
     let in_back_off = container.service == Some(ServiceStatus::Backoff);
@@ -62,7 +70,7 @@ pub(super) fn workload(inputs: Inputs<'_>) -> WorkloadPlan {
         file.file.owner = Some(ids(*user));
     }
     // Pebble starts what has ended by itself, and knows nothing of what that has left.
-    let is_stuck = in_back_off && !profile.workload.stale_files.is_empty();
+    let is_stuck = in_back_off && container.has_stale_files;
     // Where the check rests, a dispatch was cut off on its way to start what the plan says by now.
     let is_started = running && !is_stuck && container.health != Health::NotAsked;
     if is_started && file.is_none() && layer.is_none() && own.is_none() {

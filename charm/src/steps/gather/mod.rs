@@ -6,6 +6,8 @@
 //! them, or when it has to be started: in between, Pebble's plan remembers what they said. The version is read when there is
 //! a new container.
 
+mod container;
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -14,7 +16,7 @@ use config_recovery::engine;
 use config_volume::Swap;
 use jiff::Timestamp;
 use juju_charm::hook_tools;
-use juju_charm::pebble::{CheckStatus, Error as PebbleError, Pebble, ServiceStatus};
+use juju_charm::pebble::ServiceStatus;
 use juju_charm::{ErrorKind, Event, Juju, RelationId, UnitName};
 
 use crate::CharmError;
@@ -26,13 +28,13 @@ use crate::data_unit::{
     self, BACKUPS, Contents, DATA_UNIT, DataUnit, PAUSED, PeerFacts, Peers, ROTATIONS, Report,
 };
 use crate::env::Env;
-use crate::facts::{Container, Exchange, Facts, FileFacts, Health, Obsolete, ReadyContainer, Storage};
+use crate::facts::{Container, Exchange, Facts, Obsolete, Storage};
 use crate::ingress::{self, Ingress, Related};
 use crate::media::{self, Media};
 use crate::metadata;
-use crate::names::{BACKUP_ENDPOINT, check_name, is_about_backups, pod_name};
+use crate::names::{BACKUP_ENDPOINT, is_about_backups, pod_name};
 use crate::options::RawOptions;
-use crate::profile::{AppProfile, CreatedBy, VersionFile};
+use crate::profile::{AppProfile, CreatedBy};
 use crate::recovery::standing::{self, HealthLookup};
 use crate::recovery::texts::user_message;
 use crate::remembered::Remembered;
@@ -70,9 +72,10 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
     // A new image comes with a new container; no hook tool reads the version back to compare.
     let new_container = matches!(event, Event::PebbleReady(_));
     let remembered = Remembered::read(juju)?;
-    let container = container(pebble, profile, new_container, remembered.put_aside.as_deref());
+    let container = container::look(pebble, profile, new_container, remembered.put_aside.as_deref());
     let starts =
         matches!(&container, Container::Ready(ready) if ready.service != Some(ServiceStatus::Active));
+    let is_faulty = matches!(&container, Container::Faulty { .. });
     let peers = peers(juju, profile, leader)?;
     let saw_data = matches!(&peers, Peers::Related(peers) if peers.own == Some(Report::Data));
     // What is to be put right is looked at until it is, and so is what a restore has left that was cut off: it began with a
@@ -114,7 +117,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
     };
     // What decides how the app runs: Pebble's plan remembers it in between.
     let is_to_be_read = |endpoint| -> Result<bool, CharmError> {
-        let may_differ = starts || can_change(event, endpoint) || thorough;
+        let may_differ = starts || is_faulty || can_change(event, endpoint) || thorough;
         Ok((leader || runs_here) && (may_differ || !is_content(juju)?))
     };
     let media = if profile.media && is_to_be_read(media::ENDPOINT)? {
@@ -325,97 +328,6 @@ fn can_change(event: &Event, endpoint: &str) -> bool {
     }
 }
 
-fn container(
-    pebble: &dyn Pebble,
-    profile: &AppProfile,
-    new_container: bool,
-    put_aside: Option<&str>,
-) -> Container {
-    match ready_container(pebble, profile, new_container, put_aside) {
-        Ok(container) => Container::Ready(container),
-        Err(error) if error.is_not_reachable() => Container::NotReachable,
-        Err(error) => Container::Faulty {
-            reason: crate::causes(&error),
-        },
-    }
-}
-
-fn ready_container(
-    pebble: &dyn Pebble,
-    profile: &AppProfile,
-    new_container: bool,
-    put_aside: Option<&str>,
-) -> Result<ReadyContainer, PebbleError> {
-    let plan = pebble.plan()?;
-    let service = pebble
-        .services(&[])?
-        .into_iter()
-        .find(|service| service.name == profile.name);
-    let check = pebble
-        .checks()?
-        .into_iter()
-        .find(|check| check.name == check_name(profile));
-    let config_file = match &profile.config_file {
-        Some(file) => read_file(pebble, &file.path)?,
-        None => None,
-    };
-    // Somebody has looked into it when it is not there any more.
-    let put_aside = match put_aside.map(|path| pebble.list_files(path, true)) {
-        Some(Err(error)) if error.is_not_found() => None,
-        Some(Err(error)) => return Err(error),
-        Some(Ok(_)) => put_aside.map(str::to_owned),
-        None => None,
-    };
-    let version = match &profile.workload.version {
-        Some(place) if new_container => {
-            read_file(pebble, &place.file)?.and_then(|file| version(place, &file.content))
-        }
-        _ => None,
-    };
-    Ok(ReadyContainer {
-        plan,
-        service: service.map(|service| service.current),
-        health: check.map_or(Health::NotAsked, |check| match check.status {
-            CheckStatus::Down => Health::Down,
-            CheckStatus::Up if check.successes > 0 => Health::Up,
-            CheckStatus::Up => Health::NotPassed,
-            _ => Health::NotAsked,
-        }),
-        config_file,
-        put_aside,
-        version,
-    })
-}
-
-/// A file with its mode and owner; `None` when there is none.
-fn read_file(pebble: &dyn Pebble, path: &str) -> Result<Option<FileFacts>, PebbleError> {
-    let info = match pebble.list_files(path, true) {
-        Ok(files) => files.into_iter().next(),
-        Err(error) if error.is_not_found() => None,
-        Err(error) => return Err(error),
-    };
-    let Some(info) = info else { return Ok(None) };
-    let owner = info.user_id.zip(info.group_id);
-    let content = pebble.read_file(path)?;
-    Ok(Some(FileFacts {
-        content,
-        mode: info.mode,
-        owner,
-    }))
-}
-
-fn version(place: &VersionFile, content: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(content);
-    let value = text.lines().find_map(|line| {
-        line.trim()
-            .strip_prefix(&place.key)?
-            .trim_start()
-            .strip_prefix('=')
-    })?;
-    let value = value.trim().trim_matches('"');
-    (!value.is_empty()).then(|| value.to_owned())
-}
-
 /// What the secret holds; before there is one, the key that the app already uses, else new ones. Where the config file has what
 /// the secret had when it was `seen` last, and it cannot be another by now, the secret is not read.
 ///
@@ -594,22 +506,5 @@ fn exchange(volume: &Path, app: &str) -> Exchange {
         Err(error) => Exchange::Unreadable {
             reason: user_message(&error, app),
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_version_is_found_among_other_keys() {
-        let place = VersionFile {
-            file: "/x".into(),
-            key: "PackageVersion".into(),
-        };
-        let content =
-            b"PackageAuthor=[ls](https://x)\nPackageVersion=6.1.1.10360-ls299\nUpdateMethod=Docker\n";
-        assert_eq!(version(&place, content).as_deref(), Some("6.1.1.10360-ls299"));
-        assert_eq!(version(&place, b"PackageVersionX=1\nPackageVersion=\n"), None);
     }
 }

@@ -1,0 +1,127 @@
+//! What Pebble says of the container and of what runs in it.
+
+use juju_charm::pebble::{CheckStatus, Error as PebbleError, Pebble, ServiceStatus};
+
+use crate::facts::{Container, FileFacts, Health, ReadyContainer};
+use crate::names::check_name;
+use crate::profile::{AppProfile, VersionFile};
+
+/// Looks at the container. `put_aside` is where a damaged config file was put; the version is read of a `new_container`.
+pub(super) fn look(
+    pebble: &dyn Pebble,
+    profile: &AppProfile,
+    new_container: bool,
+    put_aside: Option<&str>,
+) -> Container {
+    match ready_container(pebble, profile, new_container, put_aside) {
+        Ok(container) => Container::Ready(container),
+        Err(error) if error.is_not_reachable() => Container::NotReachable,
+        Err(error) => Container::Faulty {
+            reason: crate::causes(&error),
+        },
+    }
+}
+
+fn ready_container(
+    pebble: &dyn Pebble,
+    profile: &AppProfile,
+    new_container: bool,
+    put_aside: Option<&str>,
+) -> Result<ReadyContainer, PebbleError> {
+    let plan = pebble.plan()?;
+    let service = pebble
+        .services(&[])?
+        .into_iter()
+        .find(|service| service.name == profile.name);
+    let check = pebble
+        .checks()?
+        .into_iter()
+        .find(|check| check.name == check_name(profile));
+    let config_file = match &profile.config_file {
+        Some(file) => read_file(pebble, &file.path)?,
+        None => None,
+    };
+    // Somebody has looked into it when it is not there any more.
+    let put_aside = match put_aside.map(|path| pebble.list_files(path, true)) {
+        Some(Err(error)) if error.is_not_found() => None,
+        Some(Err(error)) => return Err(error),
+        Some(Ok(_)) => put_aside.map(str::to_owned),
+        None => None,
+    };
+    let has_ended = matches!(&service, Some(service) if service.current == ServiceStatus::Backoff);
+    let stale_files = profile.workload.stale_files.iter().filter(|_| has_ended);
+    let mut has_stale_files = false;
+    for path in stale_files {
+        has_stale_files |= match pebble.list_files(path, true) {
+            Ok(_) => true,
+            Err(error) if error.is_not_found() => false,
+            Err(error) => return Err(error),
+        };
+    }
+    let version = match &profile.workload.version {
+        Some(place) if new_container => {
+            read_file(pebble, &place.file)?.and_then(|file| version(place, &file.content))
+        }
+        _ => None,
+    };
+    Ok(ReadyContainer {
+        plan,
+        service: service.map(|service| service.current),
+        health: check.map_or(Health::NotAsked, |check| match check.status {
+            CheckStatus::Down => Health::Down,
+            CheckStatus::Up if check.successes > 0 => Health::Up,
+            CheckStatus::Up => Health::NotPassed,
+            _ => Health::NotAsked,
+        }),
+        config_file,
+        has_stale_files,
+        put_aside,
+        version,
+    })
+}
+
+/// A file with its mode and owner; `None` when there is none.
+fn read_file(pebble: &dyn Pebble, path: &str) -> Result<Option<FileFacts>, PebbleError> {
+    let info = match pebble.list_files(path, true) {
+        Ok(files) => files.into_iter().next(),
+        Err(error) if error.is_not_found() => None,
+        Err(error) => return Err(error),
+    };
+    let Some(info) = info else { return Ok(None) };
+    let owner = info.user_id.zip(info.group_id);
+    let content = pebble.read_file(path)?;
+    Ok(Some(FileFacts {
+        content,
+        mode: info.mode,
+        owner,
+    }))
+}
+
+fn version(place: &VersionFile, content: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(content);
+    let value = text.lines().find_map(|line| {
+        line.trim()
+            .strip_prefix(&place.key)?
+            .trim_start()
+            .strip_prefix('=')
+    })?;
+    let value = value.trim().trim_matches('"');
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_found_among_other_keys() {
+        let place = VersionFile {
+            file: "/x".into(),
+            key: "PackageVersion".into(),
+        };
+        let content =
+            b"PackageAuthor=[ls](https://x)\nPackageVersion=6.1.1.10360-ls299\nUpdateMethod=Docker\n";
+        assert_eq!(version(&place, content).as_deref(), Some("6.1.1.10360-ls299"));
+        assert_eq!(version(&place, b"PackageVersionX=1\nPackageVersion=\n"), None);
+    }
+}

@@ -1,0 +1,39 @@
+//! What is done where a dispatch fails before it has a plan.
+
+use juju_charm::pebble::ServiceStatus;
+
+use super::apply::{status_of, stop};
+use crate::CharmError;
+use crate::env::Env;
+use crate::names::pod_name;
+use crate::options::{RawOptions, UNSAFE_MODE};
+use crate::vpn;
+
+/// Stops an app that must not show the user's address, where a dispatch fails before it knows whether that is so. Juju runs the hook
+/// again, and tells the unit nothing else until it has ended well.
+pub fn stop_in_doubt(env: Env<'_>) {
+    let Env {
+        juju,
+        pebble,
+        cluster,
+        profile,
+        ..
+    } = env;
+    let may_be_seen = || -> Result<bool, CharmError> {
+        let options = RawOptions::read(profile, juju.config()?)?;
+        if options.judged(&UNSAFE_MODE).unwrap_or(false) {
+            return Ok(true);
+        }
+        let facts = vpn::world::look(juju, cluster, false)?;
+        let pod = cluster.pod(&pod_name(juju));
+        Ok(vpn::route::is_hidden(juju.context().app(), &facts, Some(&pod), false).is_ok())
+    };
+    let runs = || status_of(pebble, profile).is_some_and(|status| status != ServiceStatus::Inactive);
+    if !profile.vpn || !runs() || may_be_seen().unwrap_or(false) {
+        return;
+    }
+    match stop(pebble, profile) {
+        Ok(()) => log::warn!("{} is stopped: it may show the user's address", profile.title),
+        Err(reason) => log::error!("{} may show the user's address: {reason}", profile.title),
+    }
+}
