@@ -166,9 +166,12 @@ pub async fn trust(ground: &TestEnv, running: &Running<'_>) -> Result<()> {
     let cut_off = running
         .sim(&format!("event update-status {}/0", running.app.name))
         .await;
-    pod_failure::next_pod(ground, running, uid)
-        .await
-        .with_context(|| format!("the dispatch before said {cut_off:?}"))?;
+    if let Err(error) = pod_failure::next_pod(ground, running, uid).await {
+        let status = running.status().await;
+        return Err(error.context(format!(
+            "the dispatch before said {cut_off:?}, its status {status:?}"
+        )));
+    }
     controller.meets_new_pod(running).await?;
     running.settle().await.map(drop)
 }

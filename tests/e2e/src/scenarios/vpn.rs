@@ -174,6 +174,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     running
         .sim(&format!("juju remove-relation qbittorrent {GATEWAY}"))
         .await?;
+    says(&running, "blocked: relation vpn-gateway: cannot change the route").await?;
     media::trust(ground, &running).await?;
     ensure!(
         containers(&running.pod().await?) == [false; 2],
@@ -183,9 +184,12 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     ensure!(left.0.is_empty(), "of the route is left: {left:?}");
 
     distrust(ground, &running).await?;
+    // Only then is the relation gone for good, as on Juju.
+    running.sim("event update-status qbittorrent/0").await?;
     running
         .sim(&format!("juju integrate qbittorrent {GATEWAY}"))
         .await?;
+    says(&running, "blocked: relation vpn-gateway: cannot change the route").await?;
     media::trust(ground, &running).await?;
     let there = seen(ground, &model).await?;
     ensure!(there.0.len() == 2, "the route has two objects: {there:?}");
