@@ -1,7 +1,7 @@
 //! The life of one app, event by event, with everything that takes turns in each of them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use bench_programs::{Dispatch, read_dispatches};
@@ -117,6 +117,15 @@ impl<'a> Bed<'a> {
         self.measured(suffix)
     }
 
+    /// Trusts it and says what that cost.
+    ///
+    /// # Errors
+    /// When an event fails.
+    pub fn trust(&mut self) -> Result<Vec<Measured>> {
+        self.juju.trust("radarr", true)?;
+        self.measured(" (trust)")
+    }
+
     /// Requests to the API server and their bytes so far.
     pub fn traffic(&self) -> (u64, u64) {
         self.front.traffic.so_far()
@@ -167,11 +176,6 @@ impl<'a> Bed<'a> {
     fn own(&self, name: &str) -> PathBuf {
         self.folder.path().join("bench").join(name)
     }
-
-    /// The folder that everything is in.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
 }
 
 /// First start, relation, steady state, trust, steady state, relation gone.
@@ -189,8 +193,7 @@ pub fn whole(programs: &Programs, front: &Front, turns: Turns) -> Result<Vec<Mea
     }
     bed.juju.set_config("radarr", &[("backup-schedule", "@weekly")])?;
     all.extend(bed.measured(" (option)")?);
-    bed.juju.trust("radarr", true)?;
-    all.extend(bed.measured(" (trust)")?);
+    all.extend(bed.trust()?);
     bed.update_status("")?;
     for _ in 0..STEADY {
         all.extend(bed.update_status(", trusted")?);

@@ -1,6 +1,8 @@
 //! What each event costs: the binary as it is packed, under the simulated Juju, measured from outside, beside floors.
 
+mod check;
 mod front;
+mod growth;
 mod life;
 mod programs;
 mod statistics;
@@ -13,19 +15,32 @@ use anyhow::Result;
 use front::Front;
 use life::Turns;
 use programs::Programs;
+use serde_json::{Value, json};
 
 use crate::progress::Progress;
 
 /// What to measure.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// How many lives of an app are played; each has every event at least once.
-    #[arg(long, default_value_t = 20)]
-    rounds: usize,
+    /// How many lives of an app are played; each has every event at least once [default: 20, 6 with --check].
+    #[arg(long)]
+    rounds: Option<usize>,
     /// Print one JSON document instead of a table.
     #[arg(long)]
     json: bool,
+    /// Measure how a steady event grows with the cluster around the app, instead.
+    #[arg(long, conflicts_with_all = ["check", "write"])]
+    growth: bool,
+    /// Fail if a ratio to the floor differs by more than a third from the committed one.
+    #[arg(long, conflicts_with = "write")]
+    check: bool,
+    /// Write the ratios to the floor into the committed file.
+    #[arg(long)]
+    write: bool,
 }
+
+/// Rounds of `--check`: less than a minute.
+const CHECK_ROUNDS: usize = 6;
 
 /// Measures and prints.
 ///
@@ -37,8 +52,16 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     progress.end();
     let front = Front::start()?;
     let progress = Progress::begin("dispatching");
+    if arguments.growth {
+        let lines = growth::measure(&programs, &front)?;
+        progress.end();
+        return print(arguments, &serde_json::to_value(&lines)?, || growth::text(&lines));
+    }
+    let rounds = arguments
+        .rounds
+        .unwrap_or(if arguments.check { CHECK_ROUNDS } else { 20 });
     let mut measured = Vec::new();
-    for round in 0..arguments.rounds.max(1) {
+    for round in 0..rounds.max(1) {
         let turns = if round % 2 == 0 {
             Turns::NothingFirst
         } else {
@@ -46,26 +69,42 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         };
         measured.extend(life::whole(&programs, &front, turns)?);
     }
-    let is_traced = has("strace");
+    let is_traced = !arguments.check && has("strace");
     if is_traced {
         measured.extend(life::whole(&programs, &front, Turns::Traced)?);
     }
     progress.end();
     let rows = table::rows(&measured);
+    let document = json!({ "binary_bytes": programs.size, "pebble": "simulated", "events": rows });
+    print(arguments, &document, || {
+        let not_counted = match (is_traced, arguments.check) {
+            (true, _) => "",
+            (false, true) => "System calls are not counted in a check.\n",
+            (false, false) => "System calls are not counted: strace is not installed.\n",
+        };
+        format!(
+            "dispatch as it is packed: static, {:.2} MB. Pebble: simulated. API: TLS 1.3, HTTP/1.1. Times in milliseconds.\n{not_counted}{}",
+            programs.size as f64 / 1e6,
+            table::text(&rows)
+        )
+    })?;
+    let ratios = check::ratios(&rows);
+    if arguments.write {
+        check::write(&ratios)?;
+    }
+    if arguments.check {
+        check::check(&ratios)?;
+    }
+    Ok(())
+}
+
+/// As the person wants it.
+fn print(arguments: &Arguments, document: &Value, text: impl FnOnce() -> String) -> Result<()> {
     if arguments.json {
-        let document =
-            serde_json::json!({ "binary_bytes": programs.size, "pebble": "simulated", "events": rows });
-        println!("{}", serde_json::to_string_pretty(&document)?);
-        return Ok(());
+        println!("{}", serde_json::to_string_pretty(document)?);
+    } else {
+        print!("{}", text());
     }
-    println!(
-        "dispatch as it is packed: static, {:.2} MB. Pebble: simulated. API: TLS 1.3, HTTP/1.1. Times in milliseconds.",
-        programs.size as f64 / 1e6
-    );
-    if !is_traced {
-        println!("System calls are not counted: strace is not installed.");
-    }
-    print!("{}", table::text(&rows));
     Ok(())
 }
 

@@ -53,7 +53,8 @@ pub fn rows(measured: &[Measured]) -> Vec<Row> {
     events.iter().map(|event| row(event, measured)).collect()
 }
 
-fn row(event: &str, measured: &[Measured]) -> Row {
+/// The row of one event.
+pub fn row(event: &str, measured: &[Measured]) -> Row {
     let all: Vec<&Measured> = measured.iter().filter(|one| one.event == event).collect();
     let timed: Vec<&Measured> = all
         .iter()
@@ -163,4 +164,75 @@ pub fn text(rows: &[Row]) -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use bench_programs::{Dispatch, Run};
+
+    use super::*;
+
+    fn measured(event: &str, charm: u64, floor: u64) -> Measured {
+        let run = |name: &str, milliseconds: u64| Run {
+            name: name.to_owned(),
+            usage: Usage {
+                wall: Duration::from_millis(milliseconds),
+                own_cpu: Duration::from_millis(1),
+                all_cpu: Duration::from_millis(milliseconds),
+                peak_bytes: 8 << 20,
+                code: 0,
+            },
+        };
+        Measured {
+            event: event.to_owned(),
+            dispatch: Dispatch {
+                path: format!("hooks/{event}"),
+                tools: "is-leader,config-get".to_owned(),
+                databag_bytes: 7,
+                runs: vec![run("charm", charm), run("replay", floor)],
+            },
+            system_calls: None,
+        }
+    }
+
+    #[test]
+    fn a_ratio_is_that_of_turns_in_the_same_dispatch() {
+        // The machine was ten times slower in the second: the ratio of medians would be another.
+        let rows = rows(&[
+            measured("start", 20, 10),
+            measured("start", 300, 100),
+            measured("stop", 5, 5),
+        ]);
+        assert_eq!(
+            rows.iter().map(|row| row.event.as_str()).collect::<Vec<_>>(),
+            ["start", "stop"]
+        );
+        assert_eq!((rows[0].wall_ratio.median, rows[0].wall_ms.median), (2.5, 160.0));
+        assert_eq!(
+            (rows[0].hook_tools, rows[0].databag_bytes, rows[0].peak_mib),
+            (2, 7, 8.0)
+        );
+    }
+
+    #[test]
+    fn a_traced_dispatch_counts_calls_and_no_time() {
+        let mut traced = measured("start", 900, 1);
+        traced.system_calls = Some([40, 30]);
+        for run in &mut traced.dispatch.runs {
+            run.name.insert_str(0, "strace-");
+        }
+        let rows = rows(&[measured("start", 20, 10), traced]);
+        assert_eq!((rows[0].rounds, rows[0].wall_ms.median), (1, 20.0));
+        assert_eq!(
+            (rows[0].system_calls, rows[0].floor_system_calls),
+            (Some(40), Some(30))
+        );
+        let text = text(&rows);
+        assert!(
+            text.lines()
+                .last()
+                .is_some_and(|line| line.starts_with("start") && line.contains(" 40 ")),
+            "{text}"
+        );
+    }
 }
