@@ -31,7 +31,7 @@ pub struct Arguments {
     /// Measure how a steady event grows with the cluster around the app, instead.
     #[arg(long, conflicts_with_all = ["check", "write"])]
     growth: bool,
-    /// Fail if a ratio to the floor differs by more than a third from the committed one.
+    /// Fail if a ratio to the floor differs by more than a third from the committed one, or a stall came or went.
     #[arg(long, conflicts_with = "write")]
     check: bool,
     /// Write the ratios to the floor into the committed file.
@@ -75,7 +75,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     progress.end();
     let rows = table::rows(&measured);
-    let document = json!({ "binary_bytes": programs.size, "pebble": "simulated", "events": rows });
+    let first_request = front.traffic.first_request();
+    let first_request_ms = first_request.map(|shortest| shortest.as_secs_f64() * 1000.0);
+    let stall = match first_request_ms {
+        Some(shortest) if front.traffic.stalls() => format!(
+            "Every connection to the API stalls: {shortest:.0} ms at least from the handshake to the first request.\n"
+        ),
+        Some(shortest) => {
+            format!("No stall: the first request comes {shortest:.1} ms after the handshake at best.\n")
+        }
+        None => "Nobody asked the API.\n".to_owned(),
+    };
+    let document = json!({ "binary_bytes": programs.size, "pebble": "simulated", "first_request_ms": first_request_ms, "events": rows });
     print(arguments, &document, || {
         let not_counted = match (is_traced, arguments.check) {
             (true, _) => "",
@@ -83,17 +94,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             (false, false) => "System calls are not counted: strace is not installed.\n",
         };
         format!(
-            "dispatch as it is packed: static, {:.2} MB. Pebble: simulated. API: TLS 1.3, HTTP/1.1. Times in milliseconds.\n{not_counted}{}",
+            "dispatch as it is packed: static, {:.2} MB. Pebble: simulated. API: TLS 1.3, HTTP/1.1. Times in milliseconds.\n{stall}{not_counted}{}",
             programs.size as f64 / 1e6,
             table::text(&rows)
         )
     })?;
-    let ratios = check::ratios(&rows);
+    let baseline = check::baseline(&rows, front.traffic.stalls());
     if arguments.write {
-        check::write(&ratios)?;
+        check::write(&baseline)?;
     }
     if arguments.check {
-        check::check(&ratios)?;
+        check::check(&baseline)?;
     }
     Ok(())
 }
