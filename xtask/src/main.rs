@@ -27,15 +27,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Measures what each event costs, for the release binary.
-    Bench {
-        /// How often each event is dispatched.
-        #[arg(long, default_value_t = 20)]
-        rounds: usize,
-        /// Print one JSON document instead of a table.
-        #[arg(long)]
-        json: bool,
-    },
+    /// Measures what each event costs, for the binary as it is packed.
+    Bench(bench::Arguments),
     /// Writes every generated file that is checked in.
     Generate {
         /// Change nothing, and fail if a file is not as generated.
@@ -53,7 +46,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo { json } => demo::run(json),
-        Command::Bench { rounds, json } => bench::run(rounds, json),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Generate { check } => generate::run(check),
         Command::Pack(arguments) => pack::run(&arguments),
         Command::Mutants(arguments) => mutants::run(&arguments),

@@ -78,12 +78,26 @@ pub const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Builds the charm's binary as it is packed: in the release profile, static; in the workspace's own target folder when
 /// `target_dir` is none.
 ///
-/// The binary needs nothing of the container that it runs in, and names no folder of this machine: the paths of the
-/// sources are replaced, so that two checkouts give the same bytes.
-///
 /// # Errors
 /// When cargo cannot build it.
 pub fn build_packed(target_dir: Option<&Path>) -> Result<PathBuf> {
+    build_static("workload-charm", &["--bin", "dispatch"], target_dir)?
+        .remove("dispatch")
+        .context("cargo did not build dispatch")
+}
+
+/// Builds programs of a package as the charm is packed: in the release profile, static. They are found by name.
+///
+/// A program needs nothing of the container that it runs in, and names no folder of this machine: the paths of the
+/// sources are replaced, so that two checkouts give the same bytes.
+///
+/// # Errors
+/// When cargo cannot build them.
+pub fn build_static(
+    package: &str,
+    programs: &[&str],
+    target_dir: Option<&Path>,
+) -> Result<BTreeMap<String, PathBuf>> {
     let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {
         let home = std::env::var_os("HOME")?;
         Some(PathBuf::from(home).join(".cargo"))
@@ -99,23 +113,15 @@ pub fn build_packed(target_dir: Option<&Path>) -> Result<PathBuf> {
     let mut command = cargo();
     command
         .current_dir(&repository)
-        .args([
-            "--locked",
-            "--release",
-            "-p",
-            "workload-charm",
-            "--bin",
-            "dispatch",
-        ])
+        .args(["--locked", "--release", "-p", package])
+        .args(programs)
         .args(["--target", TARGET])
         // This form takes paths with spaces, which RUSTFLAGS does not; it goes before RUSTFLAGS.
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
     if let Some(target_dir) = target_dir {
         command.env("CARGO_TARGET_DIR", target_dir);
     }
-    executables(&mut command)?
-        .remove("dispatch")
-        .context("cargo did not build dispatch")
+    executables(&mut command)
 }
 
 /// The charm's binary as it is packed, built once for each test process.

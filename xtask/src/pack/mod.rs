@@ -3,7 +3,7 @@
 //! Each packed charm is looked through, unpacked, and dispatched under the simulated Juju; a charm that comes out of here
 //! is one that Juju takes and that asks for a backup.
 
-mod binary;
+pub mod binary;
 mod charmcraft;
 mod describe;
 pub mod icon;

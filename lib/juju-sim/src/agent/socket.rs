@@ -20,6 +20,10 @@ use crate::wire::{Reply, Request};
 /// A caller that connects and sends nothing does not hold up the others for longer.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
+/// A name that no hook tool has: a caller within the hook is told which tools were called in it so far. Each string ends with a
+/// zero byte; a call is the number of its arguments, the tool, what was piped into it, and the arguments.
+const CALLS_SO_FAR: &str = "calls-so-far";
+
 /// The hook that runs now.
 pub(crate) struct Running {
     pub model: Model,
@@ -119,6 +123,10 @@ fn serve(mut stream: UnixStream, running: &Mutex<Option<Running>>) {
             .as_mut()
             .filter(|hook| hook.context_id == request.context_id)
         {
+            Some(hook) if request.tool == CALLS_SO_FAR => Some(Reply {
+                stdout: calls_so_far(&hook.calls).into_bytes(),
+                ..Reply::default()
+            }),
             Some(hook) => answer(hook, &request),
             None => Some(Reply {
                 code: 1,
@@ -130,6 +138,16 @@ fn serve(mut stream: UnixStream, running: &Mutex<Option<Running>>) {
     if let Some(reply) = reply {
         let _ = reply.write(&mut stream);
     }
+}
+
+fn calls_so_far(calls: &[ToolCall]) -> String {
+    let mut text = String::new();
+    for call in calls {
+        let count = call.args.len().to_string();
+        let parts = [&count, &call.tool, &call.stdin].into_iter().chain(&call.args);
+        parts.for_each(|part| text.extend([part.as_str(), "\0"]));
+    }
+    text
 }
 
 /// The reply, unless the caller is dead by now.

@@ -1,0 +1,3 @@
+//! Does nothing: what any static program costs.
+
+fn main() {}
