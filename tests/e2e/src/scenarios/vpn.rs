@@ -184,10 +184,14 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     ensure!(left.0.is_empty(), "of the route is left: {left:?}");
 
     distrust(ground, &running).await?;
-    // Only then is the relation gone for good, as on Juju.
-    running.sim("event update-status qbittorrent/0").await?;
+    // The simulated agent keeps the files of a charm in the pod: the first gateway's are gone.
+    running.in_charm(&gateway_charm()).await?;
+    let another = format!("another-{GATEWAY}");
     running
-        .sim(&format!("juju integrate qbittorrent {GATEWAY}"))
+        .sim(&format!("juju deploy /var/lib/juju/gateway-charm {another}"))
+        .await?;
+    running
+        .sim(&format!("juju integrate qbittorrent {another}"))
         .await?;
     says(&running, "blocked: relation vpn-gateway: cannot change the route").await?;
     media::trust(ground, &running).await?;
