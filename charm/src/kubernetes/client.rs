@@ -19,6 +19,7 @@ use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
+use super::connection;
 use super::{
     Claim, Cluster, ClusterError, FoundObject, Marks, MountChange, ObjectKind, OwnObject, Pod, PodVolume,
     StatefulSet, VolumeSource,
@@ -81,7 +82,7 @@ impl KubeCluster {
             };
             // A hook must end: the next event is the retry.
             config.default_retry = false;
-            Client::try_from(config).map_err(|error| unreachable(&error))
+            connection::client(config).map_err(|error| unreachable(&error))
         })?;
         Ok(self.connection.get_or_init(|| (runtime, client)))
     }

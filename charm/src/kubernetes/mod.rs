@@ -5,6 +5,7 @@
 //! (`internal/provider/kubernetes/application/trust.go` of juju/juju). A refusal is an answer here, not a fault.
 
 mod client;
+mod connection;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
