@@ -70,6 +70,8 @@ pub struct Facts {
     pub standing: HealthLookup,
     /// The relation media-storage.
     pub media: Media,
+    /// Whether media that are not related any more may still be mounted.
+    pub media_go: bool,
     /// The claim of the media that the pod mounts, on the leader, where the pod was looked at.
     pub media_claim: Option<MountedClaim>,
     /// The relation ingress.

@@ -64,12 +64,13 @@ pub enum CharmError {
 /// # Errors
 /// When a hook tool fails; see [`CharmError`].
 pub fn dispatch(env: Env<'_>) -> Result<(), CharmError> {
-    match env.juju.context().event() {
+    let done = match env.juju.context().event() {
         Event::Stop | Event::Remove | Event::StorageDetaching(_) => {
             steps::leave::leave(env);
             Ok(())
         }
         Event::Action(action) => actions::run(env, &action.name),
         _ => steps::run(env, Asks::Nothing).map(drop),
-    }
+    };
+    done.inspect_err(|_| steps::in_doubt::stop_in_doubt(env))
 }

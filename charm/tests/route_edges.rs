@@ -97,6 +97,34 @@ fn an_app_that_loses_its_vpn_stops_though_pebble_cannot_read_its_file() {
         unit.run(Event::UpdateStatus);
     }
     assert!(!unit.runs(), "{}", unit.status());
+    unit.assert_says("waiting: stopped: no VPN; container sabnzbd: ");
+}
+
+#[test]
+fn an_action_that_fails_and_stops_the_app_says_so_in_the_status() {
+    let mut unit = hidden("sabnzbd");
+    said(&mut unit, &config(false));
+    let fault = Fault::FailTool {
+        tool: "secret-get".to_owned(),
+        exit_code: 1,
+        stderr: "ERROR permission denied".to_owned(),
+    };
+    let action = Event::Action {
+        name: "rotate-api-key".to_owned(),
+        id: "1".to_owned(),
+        params: serde_json::Map::new(),
+    };
+    assert!(unit.try_run(action, Some(fault)).result.is_err());
+    assert!(!unit.runs());
+    unit.assert_says("waiting: stopped: its VPN could not be looked at");
+}
+
+#[test]
+fn an_app_that_never_had_media_is_not_told_of_them_when_the_cluster_does_not_answer() {
+    let mut unit = hidden("sabnzbd");
+    unit.cluster.answers.set(false);
+    unit.run(Event::ConfigChanged);
+    assert!(!unit.status().contains("media-storage"), "{}", unit.status());
 }
 
 #[test]

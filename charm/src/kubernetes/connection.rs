@@ -15,6 +15,12 @@ use tower::{BoxError, ServiceBuilder};
 /// # Errors
 /// What of the settings cannot be used.
 pub(super) fn client(config: Config) -> kube::Result<Client> {
+    // A pod needs none, and who named one did not mean that it is passed by.
+    if let Some(proxy) = &config.proxy_url {
+        return Err(kube::Error::ProxyProtocolUnsupported {
+            proxy_url: Box::new(proxy.clone()),
+        });
+    }
     let mut tcp = HttpConnector::new();
     // The connector of TLS is around it, and names the scheme.
     tcp.enforce_http(false);
@@ -24,6 +30,7 @@ pub(super) fn client(config: Config) -> kube::Result<Client> {
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
         .map_err(BoxError::from)
         .service(http);
     Ok(Client::new(service, config.default_namespace))

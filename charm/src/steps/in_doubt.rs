@@ -1,5 +1,6 @@
-//! What is done where a dispatch fails before it has a plan.
+//! What is done where a dispatch fails.
 
+use juju_charm::Status;
 use juju_charm::pebble::ServiceStatus;
 
 use super::apply::{status_of, stop};
@@ -9,8 +10,8 @@ use crate::names::pod_name;
 use crate::options::{RawOptions, UNSAFE_MODE};
 use crate::vpn;
 
-/// Stops an app that must not show the user's address, where a dispatch fails before it knows whether that is so. Juju runs the hook
-/// again, and tells the unit nothing else until it has ended well.
+/// Stops an app that must not show the user's address, where a dispatch fails and it is not certain that it does not. Juju runs a hook
+/// again, and tells the unit nothing else until it has ended well; an action it does not run again.
 pub fn stop_in_doubt(env: Env<'_>) {
     let Env {
         juju,
@@ -33,7 +34,14 @@ pub fn stop_in_doubt(env: Env<'_>) {
         return;
     }
     match stop(pebble, profile) {
-        Ok(()) => log::warn!("{} is stopped: it may show the user's address", profile.title),
+        Ok(()) => {
+            log::warn!("{} is stopped: it may show the user's address", profile.title);
+            let status =
+                Status::Waiting("stopped: its VPN could not be looked at; look at juju debug-log".to_owned());
+            if let Err(error) = juju.set_status(&status) {
+                log::warn!("cannot set the status: {error}");
+            }
+        }
         Err(reason) => log::error!("{} may show the user's address: {reason}", profile.title),
     }
 }

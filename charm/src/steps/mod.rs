@@ -65,7 +65,10 @@ pub struct Ended {
 /// # Errors
 /// When a hook tool fails; see [`CharmError`].
 pub fn run(env: Env<'_>, asks: Asks) -> Result<Ended, CharmError> {
-    let line = Line::begin_as_needed(env, asks).inspect_err(|_| in_doubt::stop_in_doubt(env))?;
+    let mut line = Line::begin(env, Look::AsTheEventNeeds, asks)?;
+    if line.plan.workload == WorkloadPlan::Look {
+        line = Line::begin(env, Look::Everything, asks)?;
+    }
     line.finish()
 }
 
@@ -79,14 +82,6 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn begin_as_needed(env: Env<'a>, asks: Asks) -> Result<Self, CharmError> {
-        let line = Self::begin(env, Look::AsTheEventNeeds, asks)?;
-        match line.plan.workload {
-            WorkloadPlan::Look => Self::begin(env, Look::Everything, asks),
-            _ => Ok(line),
-        }
-    }
-
     fn begin(env: Env<'a>, look: Look, asks: Asks) -> Result<Self, CharmError> {
         let profile = env.profile;
         let prepared = prepare_volume(env, gather(env, look)?)?;

@@ -165,9 +165,17 @@ fn container(known: Known<'_>) -> Option<Status> {
         Container::NotReachable => Some(Status::Waiting(format!(
             "container {name}: Pebble is not responding; retrying on pebble-ready, or kubectl describe pod"
         ))),
-        Container::Faulty { reason } => Some(Status::Waiting(format!(
-            "container {name}: {reason}; retrying at update-status, see juju debug-log"
-        ))),
+        Container::Faulty { reason } => {
+            // What cannot be looked into is stopped for one reason alone.
+            let stopped = match &known.outcome.workload {
+                Applied::Stopped => "stopped: no VPN; ",
+                Applied::Failed(_) => "cannot be stopped, no VPN; ",
+                Applied::Left | Applied::Unchanged | Applied::Changed => "",
+            };
+            Some(Status::Waiting(format!(
+                "{stopped}container {name}: {reason}; retrying at update-status, see juju debug-log"
+            )))
+        }
         Container::Ready(_) => None,
     }
 }

@@ -83,7 +83,11 @@ pub fn validate(profile: &AppProfile, facts: &Facts, start: &Start) -> Validated
         elsewhere,
         // The pods of all units are of one StatefulSet: the leader changes it for all.
         media: if facts.leader {
-            media::decide(&profile.name, &facts.media, facts.pod.as_ref())
+            match media::decide(&profile.name, &facts.media, facts.pod.as_ref()) {
+                // Nothing says that there ever were any.
+                Mounting::Unknown(_) if facts.media == Media::NotRelated && !facts.media_go => Mounting::Keep,
+                decided => decided,
+            }
         } else {
             Mounting::Keep
         },
@@ -148,8 +152,8 @@ fn running(profile: &AppProfile, facts: &Facts) -> Option<juju_charm::pebble::Se
     }
 }
 
-/// The owner of the media; without media the user of the app file. In an event that did not ask, and while the media are still to be
-/// mounted or to go, whoever it runs as.
+/// The owner of the media; without media the user of the app file. In an event that did not ask, and while the pod is seen
+/// to have media that are not related any more, whoever it runs as.
 fn user(profile: &AppProfile, facts: &Facts, media: Option<&MediaStorage>) -> Option<User> {
     if let Some(media) = media {
         return Some(media.user);

@@ -129,6 +129,7 @@ pub fn fresh(profile: &AppProfile) -> Facts {
             .map(|_| ("velero-backup-config:1".to_owned(), BTreeMap::new()))
             .collect(),
         standing: HealthLookup::NotAsked,
+        media_go: false,
         media_claim: None,
         media: if profile.media {
             Media::NotRelated

@@ -133,7 +133,8 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
     // Looked at in every event: a pod that was recreated has lost its annotations.
     let about_backups = is_backed_up || has_to_do_with_backups(juju, profile)?;
     let about_vpn = matches!(vpn.vpn, Vpn::NotRelated | Vpn::Provided(_));
-    let pod = if about_backups || about_vpn || leader && is_about_media(event, &media, &remembered) {
+    let about_media = is_about_media(event, &media, &remembered);
+    let pod = if about_backups || about_vpn || leader && about_media {
         Some(cluster.pod(&pod_name(juju)))
     } else {
         None
@@ -188,6 +189,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         volume,
         standing,
         media,
+        media_go: about_media,
         media_claim,
         ingress,
         vpn,
