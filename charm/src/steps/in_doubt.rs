@@ -4,10 +4,11 @@ use juju_charm::Status;
 use juju_charm::pebble::ServiceStatus;
 
 use super::apply::{status_of, stop};
+use super::prepare_volume::need_not_hide;
 use crate::CharmError;
 use crate::env::Env;
 use crate::names::pod_name;
-use crate::options::{RawOptions, UNSAFE_MODE};
+use crate::options::RawOptions;
 use crate::vpn;
 
 /// Stops an app that must not show the user's address, where a dispatch fails and it is not certain that it does not. Juju runs a hook
@@ -22,7 +23,7 @@ pub fn stop_in_doubt(env: Env<'_>) {
     } = env;
     let may_be_seen = || -> Result<bool, CharmError> {
         let options = RawOptions::read(profile, juju.config()?)?;
-        if options.judged(&UNSAFE_MODE).unwrap_or(false) {
+        if need_not_hide(profile, &options) {
             return Ok(true);
         }
         let facts = vpn::world::look(juju, cluster, false)?;

@@ -6,7 +6,7 @@ use super::on_deploy;
 use crate::data_unit::{Contents, DataUnit, Peers, Report};
 use crate::facts::{Container, Exchange, Facts, Storage};
 use crate::names::{BACKUP_NOW, RESTORE_FROM_BACKUP, START_EMPTY};
-use crate::options::{RESTORE_ON_DEPLOY, UNSAFE_MODE};
+use crate::options::{RESTORE_ON_DEPLOY, RawOptions, UNSAFE_MODE};
 use crate::profile::AppProfile;
 use crate::steps::plan::is_running;
 use crate::vpn::route;
@@ -156,12 +156,17 @@ pub fn judge(profile: &AppProfile, facts: &Facts, situation: Situation) -> Start
     })
 }
 
+/// Whether the app need not hide: nobody sees its address, or the user has said that it may be seen.
+pub fn need_not_hide(profile: &AppProfile, options: &RawOptions) -> bool {
+    !profile.vpn || options.judged(&UNSAFE_MODE).unwrap_or(false)
+}
+
 /// Whether the app may be seen by whoever it downloads from.
 ///
 /// # Errors
 /// Why it must not run.
 pub fn may_be_seen(profile: &AppProfile, facts: &Facts) -> Result<(), StartBlocker> {
-    if !profile.vpn || facts.options.judged(&UNSAFE_MODE).unwrap_or(false) {
+    if need_not_hide(profile, &facts.options) {
         return Ok(());
     }
     let running = matches!(&facts.container, Container::Ready(container) if is_running(container));

@@ -8,8 +8,8 @@ mod may_start;
 pub mod on_deploy;
 
 pub use may_start::{
-    MayStart, Reason, Situation, Start, StartBlocker, judge, last_to_stay, may_be_seen, takes_over,
-    was_emptied,
+    MayStart, Reason, Situation, Start, StartBlocker, judge, last_to_stay, may_be_seen, need_not_hide,
+    takes_over, was_emptied,
 };
 
 use crate::CharmError;
