@@ -3,6 +3,9 @@
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
+/// So many bytes go into a pipe that nobody reads yet, even where the kernel gives a user no more than a page (`pipe(7)`).
+const ANY_PIPE_TAKES: usize = 4096;
+
 /// Runs hook tools.
 ///
 /// `Send + Sync`, since the logger of the `log` crate may be called on any thread.
@@ -55,18 +58,23 @@ impl ToolRunner for ProcessRunner {
             .stderr(Stdio::piped())
             .spawn()?;
         let pipe = child.stdin.take();
-        // Input is written beside reading the output: with both pipes full, each side would wait for the other.
-        let (written, output) = std::thread::scope(|scope| {
-            let writer = scope.spawn(move || match (pipe, stdin) {
-                (Some(mut pipe), Some(input)) => pipe.write_all(input),
-                _ => Ok(()),
-            });
-            let output = child.wait_with_output();
-            let written = writer
-                .join()
-                .unwrap_or_else(|_| Err(io::Error::other("the writer of standard input panicked")));
-            (written, output)
-        });
+        let write = move || match (pipe, stdin) {
+            (Some(mut pipe), Some(input)) => pipe.write_all(input),
+            _ => Ok(()),
+        };
+        let (written, output) = if stdin.is_none_or(|input| input.len() <= ANY_PIPE_TAKES) {
+            (write(), child.wait_with_output())
+        } else {
+            // Input is written beside reading the output: with both pipes full, each side would wait for the other.
+            std::thread::scope(|scope| {
+                let writer = scope.spawn(write);
+                let output = child.wait_with_output();
+                let written = writer
+                    .join()
+                    .unwrap_or_else(|_| Err(io::Error::other("the writer of standard input panicked")));
+                (written, output)
+            })
+        };
         let output = output?;
         match written {
             // A tool that refuses its arguments ends before it reads its input; its exit code says more.

@@ -92,6 +92,58 @@ fn a_connection_that_ends_is_not_reachable() {
     }
 }
 
+const VERSION: &str = r#"{"type":"sync","status-code":200,"status":"OK","result":{"version":"v1"}}"#;
+
+/// An answer after which the connection stays open.
+fn kept_open(body: &str) -> String {
+    json("200 OK", body).replace("Connection: close\r\n", "")
+}
+
+/// Serves one connection: so many answers, and then it closes. Gives the methods that it was asked with.
+fn serve_connection(listener: &UnixListener, answers: usize) -> Vec<String> {
+    let (mut stream, _) = listener.accept().unwrap();
+    let asked = |_| {
+        let mut request = [0; 4096];
+        let length = stream.read(&mut request).unwrap();
+        stream.write_all(kept_open(VERSION).as_bytes()).unwrap();
+        let request = String::from_utf8_lossy(&request[..length]).into_owned();
+        request.split(' ').next().unwrap().to_owned()
+    };
+    (0..answers).map(asked).collect()
+}
+
+#[test]
+fn reads_share_a_connection_and_survive_its_end_and_changes_have_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("pebble.socket");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let (closed, was_closed) = std::sync::mpsc::channel();
+    let server = std::thread::spawn(move || {
+        let first = serve_connection(&listener, 3);
+        closed.send(()).unwrap();
+        // That one is closed by now; a change comes on another, and the next read on a third.
+        [
+            first,
+            serve_connection(&listener, 1),
+            serve_connection(&listener, 2),
+        ]
+    });
+    let client = Client::for_socket(socket);
+    for _ in 0..3 {
+        assert_eq!(client.system_info().unwrap().version, "v1");
+    }
+    was_closed.recv().unwrap();
+    // The answer says nothing of a change, which is no matter here.
+    client.replan().unwrap_err();
+    for _ in 0..2 {
+        assert_eq!(client.system_info().unwrap().version, "v1");
+    }
+    assert_eq!(
+        server.join().unwrap(),
+        [vec!["GET"; 3], vec!["POST"], vec!["GET"; 2]]
+    );
+}
+
 #[test]
 fn a_server_that_does_not_answer_is_not_reachable() {
     let folder = tempfile::tempdir().unwrap();

@@ -28,7 +28,7 @@ const LONG_POLL: Duration = Duration::from_secs(4);
 /// Between two looks at a change, with a Pebble too old to be waited on.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The Pebble behind a socket. Making one does nothing; each call is a connection of its own.
+/// The Pebble behind a socket. Making one does nothing; calls that only read share a connection.
 ///
 /// It blocks. Inside an asynchronous task of a single-threaded runtime that cannot be: it gives [`Error::Protocol`].
 pub struct Client {

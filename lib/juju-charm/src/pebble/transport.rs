@@ -1,4 +1,8 @@
-//! HTTP over Pebble's unix socket: one connection for each request, and a time limit for every step.
+//! HTTP over Pebble's unix socket, with a time limit for every step.
+//!
+//! What only reads shares a connection, since most events ask five things and nothing else. What changes something has one of
+//! its own: of a connection that was kept and breaks, nobody knows whether the request arrived, and only a read may be asked
+//! twice.
 //!
 //! Nothing here knows what is asked. The public API blocks, so each client has a private runtime of one thread: the
 //! caller's.
@@ -6,11 +10,12 @@
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
+use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
@@ -27,13 +32,19 @@ const WRITE_BYTES_PER_SECOND: u64 = 1 << 20;
 /// Pebble ignores it, HTTP demands it.
 const HOST: &str = "localhost";
 
+/// A connection without a request on it.
+type Connection = SendRequest<Full<Bytes>>;
+
 /// The socket, and what it takes to use it.
 pub(crate) struct Transport {
     socket: PathBuf,
     runtime: OnceLock<Runtime>,
+    /// Of the last read.
+    kept: Mutex<Option<Connection>>,
 }
 
 /// A request.
+#[derive(Clone)]
 pub(crate) struct Call {
     pub method: Method,
     /// Path and query, percent-encoded.
@@ -57,6 +68,7 @@ impl Transport {
         Self {
             socket,
             runtime: OnceLock::new(),
+            kept: Mutex::new(None),
         }
     }
 
@@ -116,19 +128,60 @@ impl Transport {
         self.block_on(operation, self.send_async(operation, call))
     }
 
-    pub(crate) async fn send_async(&self, operation: &str, call: Call) -> Result<Answer, Error> {
+    async fn send_async(&self, operation: &str, call: Call) -> Result<Answer, Error> {
+        if call.method != Method::GET {
+            let mut connection = self.open(operation).await?;
+            return self.ask(operation, &mut connection, call).await;
+        }
+        let kept = self.kept().take();
+        if let Some(mut connection) = kept {
+            match self.ask(operation, &mut connection, call.clone()).await {
+                // Pebble has closed it, or is another one by now.
+                Err(Error::NotReachable { source, .. })
+                    if source.kind() == io::ErrorKind::ConnectionAborted => {}
+                other => return self.keep_after(other, connection),
+            }
+        }
+        let mut connection = self.open(operation).await?;
+        let answer = self.ask(operation, &mut connection, call).await;
+        self.keep_after(answer, connection)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<Connection>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a connection whose last answer was read to its end.
+    fn keep_after(&self, answer: Result<Answer, Error>, connection: Connection) -> Result<Answer, Error> {
+        if answer.is_ok() {
+            *self.kept() = Some(connection);
+        }
+        answer
+    }
+
+    async fn open(&self, operation: &str) -> Result<Connection, Error> {
         let stream = self.connect().await?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        let (sender, connection) = handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.fault(operation, error))?;
         // Ends when the sender and the answer are dropped, or with the runtime.
         tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    /// One request and its whole answer.
+    async fn ask(&self, operation: &str, connection: &mut Connection, call: Call) -> Result<Answer, Error> {
         let sent = call.body.as_ref().map_or(0, |(_, content)| content.len() as u64);
         let answer_time =
             REQUEST_TIMEOUT + call.extra_time + Duration::from_secs(sent / WRITE_BYTES_PER_SECOND);
         let request = request(operation, call)?;
         let response = within(answer_time, async {
-            sender
+            // One that was kept has still to be seen to be free, or gone.
+            connection
+                .ready()
+                .await
+                .map_err(|error| io_error(operation, error))?;
+            connection
                 .send_request(request)
                 .await
                 .map_err(|error| io_error(operation, error))
