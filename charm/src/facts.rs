@@ -62,6 +62,8 @@ pub struct Facts {
     pub is_backed_up: bool,
     /// The backup relations: id, and what our own application bag says. Empty on units that do not lead.
     pub backup_relations: BTreeMap<String, BTreeMap<String, String>>,
+    /// Whether the next four are what an earlier event saw: see [`ClusterSeen`](crate::cluster_seen::ClusterSeen).
+    pub is_recalled: bool,
     /// The unit's pod; `None` in events in which nothing on it can differ.
     pub pod: Option<Result<Pod, ClusterError>>,
     /// The config volume in the cluster.

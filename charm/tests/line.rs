@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 /// The modules that talk to Juju, Pebble, the cluster, the disk or the clock, with what for. All others are functions of what
 /// they are given.
-const WORLD: [(&str, &str); 27] = [
+const WORLD: [(&str, &str); 28] = [
     ("main.rs", "makes the Env"),
     ("lib.rs", "hands the event on"),
     ("env.rs", "is the world"),
     ("steps/mod.rs", "is the line"),
     ("steps/gather/mod.rs", "step 1: reads"),
     ("steps/gather/container.rs", "step 1: reads what Pebble says"),
+    ("steps/gather/in_cluster.rs", "step 1: reads what Kubernetes says"),
     (
         "steps/prepare_volume/mod.rs",
         "step 2: reads again what it has changed",
@@ -51,7 +52,8 @@ const WORLD: [(&str, &str); 27] = [
 ];
 
 /// The same for the disk alone.
-const DISK: [(&str, &str); 7] = [
+const DISK: [(&str, &str); 8] = [
+    ("cluster_seen.rs", "is a file of the unit's"),
     ("credentials_seen.rs", "is a file of the unit's"),
     ("unit_file.rs", "is a file of the unit's"),
     ("metadata.rs", "reads the charm's own file for gather"),

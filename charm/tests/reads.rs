@@ -32,8 +32,10 @@ const SITUATIONS: [Situation; 7] = [
         "the leader, with every relation and trust",
         &EVERY,
         |profile, relations| {
-            let unit = settled(profile, relations, true);
+            let mut unit = settled(profile, relations, true);
             unit.cluster.trust();
+            // Juju tells of it so.
+            unit.run(Event::ConfigChanged);
             unit
         },
     ),

@@ -1,5 +1,7 @@
 //! What is known of the config volume in the cluster.
 
+use serde::{Deserialize, Serialize};
+
 use crate::kubernetes::{Claim, Cluster, ClusterError, Pod, PodVolume, VolumeSource};
 
 /// Name of the container that Juju runs the charm in.
@@ -19,7 +21,7 @@ pub enum BackupFacts {
 }
 
 /// The config volume, and what lies behind it as far as the charm may see.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeFacts {
     /// The unit's pod.
     pub pod: Pod,
@@ -40,13 +42,14 @@ pub struct VolumeFacts {
 }
 
 /// Something that may be seen with trust only.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Lookup<T> {
     /// This is it.
     Known(T),
     /// The charm may not look.
     NotAllowed,
-    /// It could not be looked at.
+    /// It could not be looked at. Nothing keeps that: the next event looks.
+    #[serde(skip)]
     Unknown(ClusterError),
 }
 

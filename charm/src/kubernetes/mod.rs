@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 pub use client::KubeCluster;
 pub use config_recovery::ClusterError;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Access to the cluster, as far as the charm needs it. The charm's own namespace is implied.
@@ -119,7 +119,7 @@ pub trait Cluster {
 }
 
 /// What the charm looks at in its pod.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Pod {
     /// The node that it runs on; empty before it is scheduled.
     pub node: String,
@@ -162,7 +162,7 @@ impl Pod {
 }
 
 /// Where a pod's volume comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PodVolume {
     /// A claim, by name.
     Claim(String),
@@ -245,7 +245,7 @@ pub struct FoundObject {
 }
 
 /// A PersistentVolumeClaim.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Claim {
     /// Its labels.
     pub labels: BTreeMap<String, String>,
@@ -256,7 +256,7 @@ pub struct Claim {
 }
 
 /// What is behind a PersistentVolume.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VolumeSource {
     /// A CSI driver, by name.
     Csi(String),

@@ -2,6 +2,7 @@
 
 use config_recovery::backups::{BackupHealth, LastGood, Rests, Scheduled};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use velero_backup_config::Schedule;
 
 use super::own_id;
@@ -15,13 +16,14 @@ use crate::steps::validate::BackupSettings;
 const GRACE: SignedDuration = SignedDuration::from_hours(1);
 
 /// What was seen of the app's backups.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HealthLookup {
     /// Nothing: they were not looked at.
     NotAsked,
     /// The charm may not look at them.
     NotAllowed,
-    /// They could not be looked at.
+    /// They could not be looked at. Nothing keeps that: the next event looks.
+    #[serde(skip)]
     Unknown,
     /// This.
     Read(BackupHealth),
@@ -103,17 +105,36 @@ pub fn told(
     told
 }
 
+impl HealthLookup {
+    /// Until when nothing that was seen can have changed but by somebody's hand; `None` if something is missing yet, wrong or due.
+    pub fn holds_until(&self, schedule: Option<&Schedule>, now: Timestamp) -> Option<Timestamp> {
+        let standing = match self {
+            Self::NotAsked | Self::NotAllowed => return Some(Timestamp::MAX),
+            Self::Unknown => return None,
+            Self::Read(standing) => standing,
+        };
+        // Somebody waits for the first one.
+        standing.last_good.as_ref()?;
+        if schedule.is_some() && held_up(standing.schedule.as_ref()).is_some() {
+            return None;
+        }
+        let due = due(standing, schedule).unwrap_or(Timestamp::MAX);
+        (now < due).then_some(due)
+    }
+}
+
+/// When the next good backup is due.
+fn due(standing: &BackupHealth, schedule: Option<&Schedule>) -> Option<Timestamp> {
+    let last = standing.last_good.as_ref().and_then(|last| last.time);
+    let since = last.or_else(|| standing.schedule.as_ref()?.since)?;
+    schedule?.next_after(since)
+}
+
 /// What the status says of a standing.
 fn of(standing: &BackupHealth, schedule: Option<&Schedule>, now: Timestamp) -> BackupStatus {
     let last = standing.last_good.as_ref();
     let made = standing.schedule.as_ref();
-    let since = last
-        .and_then(|last| last.time)
-        .or_else(|| made.and_then(|made| made.since));
-    let due = schedule
-        .zip(since)
-        .and_then(|(schedule, since)| schedule.next_after(since));
-    let missed = due.filter(|due| now.duration_since(*due) > GRACE);
+    let missed = due(standing, schedule).filter(|due| now.duration_since(*due) > GRACE);
     let when = |backup: &LastGood| backup.time.map(time).unwrap_or_default();
     BackupStatus::Seen {
         held_up: schedule.and_then(|_| held_up(made)),

@@ -26,14 +26,16 @@ pub mod status;
 pub mod validate;
 
 use jiff::Timestamp;
+use juju_charm::Status;
 
 use self::apply::Applied;
-use self::gather::{Look, gather};
+use self::gather::{Look, gather, is_steady};
 use self::plan::{Plan, WorkloadPlan};
 use self::prepare_volume::{Prepared, Situation, Start, judge, prepare_volume};
 use self::rotation::Rotation;
 use self::validate::ValidatedApp;
 use crate::CharmError;
+use crate::cluster_seen::ClusterSeen;
 use crate::env::Env;
 use crate::facts::{Container, Facts};
 use crate::ingress::{self, Ingress};
@@ -66,7 +68,9 @@ pub struct Ended {
 /// When a hook tool fails; see [`CharmError`].
 pub fn run(env: Env<'_>, asks: Asks) -> Result<Ended, CharmError> {
     let mut line = Line::begin(env, Look::AsTheEventNeeds, asks)?;
-    if line.plan.workload == WorkloadPlan::Look {
+    // Nothing is changed on the strength of what an earlier event saw.
+    let is_outdated = line.prepared.facts.is_recalled && line.plan.is_about_the_cluster();
+    if line.plan.workload == WorkloadPlan::Look || is_outdated {
         line = Line::begin(env, Look::Everything, asks)?;
     }
     line.finish()
@@ -112,6 +116,8 @@ impl<'a> Line<'a> {
             false => Some(facts.now),
         };
         let recorded = plan.record.clone();
+        let is_seen =
+            is_steady(env.juju.context().event()) && !facts.is_recalled && !plan.is_about_the_cluster();
         let outcome = apply::apply(env, plan)?;
         let mut remembered = remembered(profile, &prepared, recorded.as_ref(), asked_at);
         let told = status::Told {
@@ -125,7 +131,15 @@ impl<'a> Line<'a> {
         remembered.media_unsettled =
             decided.is_about_media || facts.media == Media::NotRead && facts.remembered.media_unsettled;
         let known = recorded.as_ref().unwrap_or(&facts.remembered);
+        let is_well = matches!(decided.status, Status::Active(_));
         apply::tell(env.juju, decided, &remembered, known)?;
+        let schedule = self.validated.schedule();
+        if is_seen
+            && is_well
+            && let Some(seen) = ClusterSeen::of(facts, schedule)
+        {
+            seen.keep(&facts.charm_dir);
+        }
         Ok(Ended {
             workload: outcome.workload,
             refused: self.refused,

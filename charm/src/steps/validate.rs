@@ -71,6 +71,14 @@ pub struct BackupSettings {
     pub retention: String,
 }
 
+impl ValidatedApp {
+    /// By which schedule backups are asked for.
+    pub fn schedule(&self) -> Option<&Schedule> {
+        let backup = self.backup.as_ref()?.as_ref().ok()?;
+        backup.request.spec().schedule()
+    }
+}
+
 /// Judges the options in `facts`, and what relations say. A volume on which the app may not `start` is not backed up.
 pub fn validate(profile: &AppProfile, facts: &Facts, start: &Start) -> ValidatedApp {
     let storage = profile.storage.as_ref().filter(|storage| storage.backup);

@@ -131,6 +131,7 @@ pub fn fresh(profile: &AppProfile) -> Facts {
         standing: HealthLookup::NotAsked,
         media_go: false,
         media_claim: None,
+        is_recalled: false,
         media: if profile.media {
             Media::NotRelated
         } else {

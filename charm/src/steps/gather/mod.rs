@@ -7,6 +7,7 @@
 //! a new container.
 
 mod container;
+mod in_cluster;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -19,8 +20,9 @@ use juju_charm::hook_tools;
 use juju_charm::pebble::ServiceStatus;
 use juju_charm::{ErrorKind, Event, Juju, RelationId, UnitName};
 
+pub use self::in_cluster::is_steady;
+use self::in_cluster::{InCluster, Subjects};
 use crate::CharmError;
-use crate::backup::{self, BackupFacts};
 use crate::config_file;
 use crate::credentials::{self, Credentials, MissingKey, Origin};
 use crate::credentials_seen::CredentialsSeen;
@@ -32,10 +34,9 @@ use crate::facts::{Container, Exchange, Facts, Obsolete, Storage};
 use crate::ingress::{self, Ingress, Related};
 use crate::media::{self, Media};
 use crate::metadata;
-use crate::names::{BACKUP_ENDPOINT, is_about_backups, pod_name};
+use crate::names::{BACKUP_ENDPOINT, is_about_backups};
 use crate::options::RawOptions;
 use crate::profile::{AppProfile, CreatedBy};
-use crate::recovery::standing::{self, HealthLookup};
 use crate::recovery::texts::user_message;
 use crate::remembered::Remembered;
 use crate::volume::holds_nothing;
@@ -130,30 +131,23 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
     } else {
         VpnFacts::default()
     };
-    // Looked at in every event: a pod that was recreated has lost its annotations.
     let about_backups = is_backed_up || has_to_do_with_backups(juju, profile)?;
-    let about_vpn = matches!(vpn.vpn, Vpn::NotRelated | Vpn::Provided(_));
     let about_media = is_about_media(event, &media, &remembered);
-    let pod = if about_backups || about_vpn || leader && about_media {
-        Some(cluster.pod(&pod_name(juju)))
-    } else {
-        None
+    let about = Subjects {
+        backups: about_backups,
+        standing: look != Look::AllButBackups && is_backed_up && runs_here,
+        pod: matches!(vpn.vpn, Vpn::NotRelated | Vpn::Provided(_)) || leader && about_media,
+        media_claim: leader,
     };
-    let volume = match (&profile.storage, &pod) {
-        (Some(storage), Some(pod)) if about_backups => {
-            backup::look(cluster, pod, &profile.name, &storage.location)
-        }
-        _ => BackupFacts::NotRead,
-    };
-    let standing = match look {
-        Look::AllButBackups => HealthLookup::NotAsked,
-        _ if is_backed_up && runs_here => standing::look(env, &volume),
-        _ => HealthLookup::NotAsked,
-    };
-    let media_claim = match &pod {
-        Some(Ok(pod)) if leader => media::claim::look(cluster, pod),
-        _ => None,
-    };
+    let may_recall = !thorough && !starts && !is_faulty && is_steady(event) && is_content(juju)?;
+    let now = Timestamp::now();
+    let InCluster {
+        is_recalled,
+        pod,
+        volume,
+        standing,
+        media_claim,
+    } = in_cluster::look(env, about, may_recall, now);
     let ingress =
         if profile.ingress && (starts && runs_here || can_change(event, ingress::ENDPOINT) || thorough) {
             ingress(juju, leader)?
@@ -166,7 +160,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         None
     };
     Ok(Facts {
-        now: Timestamp::now(),
+        now,
         app: context.app().to_owned(),
         unit: context.unit().clone(),
         model: context.model_name().to_owned(),
@@ -185,6 +179,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         obsolete: obsolete(event),
         is_backed_up,
         backup_relations,
+        is_recalled,
         pod,
         volume,
         standing,

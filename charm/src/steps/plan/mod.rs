@@ -188,6 +188,22 @@ impl std::fmt::Debug for FileWrite {
 }
 
 impl Plan {
+    /// Whether something follows from what was seen of the cluster.
+    pub fn is_about_the_cluster(&self) -> bool {
+        let Self {
+            pod,
+            claim,
+            exclude,
+            include,
+            mount,
+            route,
+            databags,
+            ..
+        } = self;
+        let is_left = pod.is_empty() && claim.is_none() && exclude.is_none() && include.is_none();
+        !(is_left && mount.is_none() && route.is_none() && databags.is_empty())
+    }
+
     /// Where it puts a damaged config file.
     fn puts_aside(&self) -> Option<&str> {
         match &self.workload {

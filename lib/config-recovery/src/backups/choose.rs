@@ -1,6 +1,7 @@
 //! Which backup is meant, and whether it is fit to be restored.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{AppId, BackupContents, BackupSummary, Verdict};
 use crate::{Error, Result};
@@ -105,7 +106,7 @@ fn named<'a>(list: &'a [BackupSummary], name: &str, whose: &AppId) -> Result<&'a
 }
 
 /// The last good backup of an app, for a status line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastGood {
     /// Name of the Backup object.
     pub name: String,

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use kube::api::ListParams;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use velero_api::{
     Backup, BackupPhase, BackupSpec, BackupStorageLocation, BackupStorageLocationSpec, Schedule,
     SchedulePhase, ScheduleSpec,
@@ -18,7 +18,7 @@ use crate::{Result, velero};
 const LOOKED_INTO: usize = 5;
 
 /// How an app's backups stand.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupHealth {
     /// The last good one, if there is one among the newest.
     pub last_good: Option<LastGood>,
@@ -27,7 +27,7 @@ pub struct BackupHealth {
 }
 
 /// A Schedule, as far as it tells whether backups are made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scheduled {
     /// Its name.
     pub name: String,
@@ -38,7 +38,7 @@ pub struct Scheduled {
 }
 
 /// Why no backups are made by a Schedule.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rests {
     /// Velero refuses it (phase FailedValidation).
     Refused {

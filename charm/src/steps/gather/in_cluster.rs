@@ -1,0 +1,102 @@
+//! What Kubernetes says of the pod, its volumes and the app's backups.
+
+use jiff::Timestamp;
+use juju_charm::Event;
+
+use crate::backup::{self, BackupFacts};
+use crate::cluster_seen::ClusterSeen;
+use crate::env::Env;
+use crate::kubernetes::{ClusterError, Pod};
+use crate::media;
+use crate::media::claim::MountedClaim;
+use crate::names::pod_name;
+use crate::recovery::standing::{self, HealthLookup};
+
+/// What the cluster is asked about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subjects {
+    /// The pod's marks for backups, and what lies behind its volume.
+    pub backups: bool,
+    /// How the backups stand.
+    pub standing: bool,
+    /// What the pod mounts, or shows, by a relation that has to do with either.
+    pub pod: bool,
+    /// The claim of the media.
+    pub media_claim: bool,
+}
+
+/// What it said.
+pub(super) struct InCluster {
+    pub is_recalled: bool,
+    pub pod: Option<Result<Pod, ClusterError>>,
+    pub volume: BackupFacts,
+    pub standing: HealthLookup,
+    pub media_claim: Option<MountedClaim>,
+}
+
+/// Whether the event comes again and again, and nothing that Juju does to the pod or to the backups comes with it.
+pub fn is_steady(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::UpdateStatus
+            | Event::SecretChanged(_)
+            | Event::PebbleCheckFailed(_)
+            | Event::PebbleCheckRecovered(_)
+            | Event::PebbleCustomNotice(_)
+    )
+}
+
+/// What an earlier event saw, where that `may_do`; else the cluster is asked, and what was seen before is forgotten first: who
+/// looks may change something next, and be cut off.
+pub(super) fn look(env: Env<'_>, about: Subjects, may_do: bool, now: Timestamp) -> InCluster {
+    let charm_dir = env.juju.context().charm_dir();
+    let only_backups = about.backups && !about.pod;
+    let kept = (may_do && only_backups)
+        .then(|| ClusterSeen::recall(charm_dir, now))
+        .flatten()
+        // Another role asks another question.
+        .filter(|kept| about.standing != (kept.standing == HealthLookup::NotAsked));
+    if let Some(kept) = kept {
+        return InCluster {
+            is_recalled: true,
+            pod: Some(Ok(kept.volume.pod.clone())),
+            media_claim: kept.media_claim().filter(|_| about.media_claim),
+            volume: BackupFacts::Read(Box::new(kept.volume)),
+            standing: kept.standing,
+        };
+    }
+    ClusterSeen::forget(charm_dir);
+    asked(env, about)
+}
+
+fn asked(env: Env<'_>, about: Subjects) -> InCluster {
+    let Env {
+        juju,
+        cluster,
+        profile,
+        ..
+    } = env;
+    let pod = (about.backups || about.pod).then(|| cluster.pod(&pod_name(juju)));
+    let volume = match (&profile.storage, &pod) {
+        (Some(storage), Some(pod)) if about.backups => {
+            backup::look(cluster, pod, &profile.name, &storage.location)
+        }
+        _ => BackupFacts::NotRead,
+    };
+    let standing = if about.standing {
+        standing::look(env, &volume)
+    } else {
+        HealthLookup::NotAsked
+    };
+    let media_claim = match &pod {
+        Some(Ok(pod)) if about.media_claim => media::claim::look(cluster, pod),
+        _ => None,
+    };
+    InCluster {
+        is_recalled: false,
+        pod,
+        volume,
+        standing,
+        media_claim,
+    }
+}

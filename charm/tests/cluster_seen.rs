@@ -1,0 +1,223 @@
+//! The cluster is asked when something of it may have changed, and not in every event.
+#![cfg(test)]
+
+mod common;
+
+use std::path::PathBuf;
+
+use common::radarr;
+use common::unit::{PEERS, Unit, VELERO, writes};
+use config_recovery::backups::{BackupHealth, LastGood, Rests, Scheduled};
+use jiff::{SignedDuration, Timestamp};
+use juju_charm::pebble::Pebble as _;
+use juju_charm::testing::{Event, RelationState};
+use serde_json::{Map, Value};
+use workload_charm::data_unit;
+
+const LOOKS: &str = "pod";
+
+fn kept(unit: &Unit) -> PathBuf {
+    unit.volume().with_file_name("cluster-seen.json")
+}
+
+/// What the cluster was asked in this event.
+fn asked(unit: &mut Unit, event: Event) -> Vec<String> {
+    unit.cluster.asked();
+    unit.recovery.calls.take();
+    unit.run(event);
+    let cluster = unit.cluster.asked().into_iter().map(str::to_owned);
+    cluster.chain(unit.recovery.calls.take()).collect()
+}
+
+fn looks(unit: &mut Unit, event: Event) -> bool {
+    asked(unit, event).iter().any(|asked| asked == LOOKS)
+}
+
+/// Backups as they should be: the last one has just ended.
+fn in_order() -> BackupHealth {
+    BackupHealth {
+        last_good: Some(LastGood {
+            name: "radarr-1".to_owned(),
+            uid: "aaaa-1".to_owned(),
+            time: Some(Timestamp::now()),
+            bytes: Some(20_131_072),
+        }),
+        schedule: Some(Scheduled {
+            name: "radarr-s".to_owned(),
+            since: Some(Timestamp::now() - SignedDuration::from_hours(48)),
+            rests: None,
+        }),
+    }
+}
+
+/// A unit that is backed up, and an event after which nothing is left to do.
+fn steady(trusted: bool) -> Unit {
+    let mut unit = Unit::settled(&radarr()).related_to_velero();
+    if trusted {
+        unit.cluster.trust();
+        unit.recovery.standing = Some(in_order());
+        unit.run(Event::ConfigChanged);
+    }
+    assert!(looks(&mut unit, Event::UpdateStatus));
+    unit
+}
+
+fn relation_changed(relation: u32) -> Event {
+    Event::RelationChanged {
+        relation,
+        remote_unit: None,
+    }
+}
+
+#[test]
+fn an_event_after_a_steady_one_asks_the_cluster_nothing_and_says_the_same() {
+    for trusted in [false, true] {
+        let mut unit = steady(trusted);
+        let status = unit.status();
+        assert_eq!(status.contains("last good"), trusted, "{status}");
+        for _ in 0..3 {
+            assert_eq!(asked(&mut unit, Event::UpdateStatus), Vec::<String>::new());
+            assert_eq!(unit.status(), status);
+        }
+        assert_eq!(writes(&unit.run(Event::UpdateStatus)), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn every_other_event_looks_and_so_does_the_one_after_it() {
+    let action = |name: &str| Event::Action {
+        name: name.to_owned(),
+        id: "1".to_owned(),
+        params: Map::new(),
+    };
+    let mut unit = steady(true);
+    for event in [
+        Event::ConfigChanged,
+        Event::LeaderElected,
+        Event::UpgradeCharm,
+        Event::Start,
+        unit.pebble_ready(),
+        relation_changed(VELERO),
+        relation_changed(PEERS),
+        action("show-backup-spec"),
+        action("list-backups"),
+    ] {
+        unit.run(event.clone());
+        assert!(!kept(&unit).exists(), "{event:?}");
+        assert!(looks(&mut unit, Event::UpdateStatus), "{event:?}");
+        assert!(!looks(&mut unit, Event::UpdateStatus), "{event:?}");
+    }
+}
+
+#[test]
+fn a_new_pod_gets_its_marks() {
+    let mut unit = steady(true);
+    let marked = unit.cluster.seen().unwrap().annotations;
+    assert!(!marked.is_empty());
+    unit.loses_its_disk();
+    unit.cluster.change_pod(|pod| pod.annotations.clear());
+    unit.run(Event::UpdateStatus);
+    assert_eq!(unit.cluster.seen().unwrap().annotations, marked);
+}
+
+#[test]
+fn what_was_changed_by_hand_is_put_right_within_the_hour() {
+    let mut unit = steady(true);
+    let marked = unit.cluster.seen().unwrap().annotations;
+    unit.cluster.change_pod(|pod| pod.annotations.clear());
+    assert!(!looks(&mut unit, Event::UpdateStatus));
+    let mut seen: Value = serde_json::from_slice(&std::fs::read(kept(&unit)).unwrap()).unwrap();
+    let time = |key: &str| seen[key].as_str().unwrap().parse::<Timestamp>().unwrap();
+    assert!(time("until").duration_since(time("at")) <= SignedDuration::from_hours(1));
+    // The hour is over.
+    seen["until"] = Timestamp::now().to_string().into();
+    std::fs::write(kept(&unit), seen.to_string()).unwrap();
+    unit.run(Event::UpdateStatus);
+    assert_eq!(unit.cluster.seen().unwrap().annotations, marked);
+}
+
+#[test]
+fn what_is_kept_and_cannot_be_is_not_used() {
+    let mut unit = steady(true);
+    let good = std::fs::read_to_string(kept(&unit)).unwrap();
+    let mut of_tomorrow: Value = serde_json::from_str(&good).unwrap();
+    let tomorrow = Timestamp::now() + SignedDuration::from_hours(24);
+    of_tomorrow["at"] = tomorrow.to_string().into();
+    of_tomorrow["until"] = (tomorrow + SignedDuration::from_hours(1)).to_string().into();
+    for content in ["", "{}", &good[..good.len() / 2], &of_tomorrow.to_string()] {
+        std::fs::write(kept(&unit), content).unwrap();
+        assert!(looks(&mut unit, Event::UpdateStatus), "{content}");
+        assert!(!looks(&mut unit, Event::UpdateStatus), "{content}");
+    }
+}
+
+#[test]
+fn nothing_is_changed_on_the_strength_of_what_was_seen_before() {
+    let mut unit = steady(true);
+    let mut seen: Value = serde_json::from_slice(&std::fs::read(kept(&unit)).unwrap()).unwrap();
+    seen["volume"]["pod"]["annotations"] = Value::Object(Map::new());
+    std::fs::write(kept(&unit), seen.to_string()).unwrap();
+    let asked = asked(&mut unit, Event::UpdateStatus);
+    assert!(asked.iter().any(|asked| asked == LOOKS), "{asked:?}");
+    // The pod has its marks, whatever the file says.
+    assert!(!asked.iter().any(|asked| asked == "annotate pod"), "{asked:?}");
+}
+
+/// What is not as it should be, and how that comes.
+type Trouble = (&'static str, fn(&mut Unit));
+
+const TROUBLES: [Trouble; 7] = [
+    ("there is no backup yet", |unit| {
+        unit.recovery.standing.as_mut().unwrap().last_good = None;
+    }),
+    ("Kubernetes does not answer", |unit| {
+        unit.cluster.answers.set(false)
+    }),
+    ("the marks are gone", |unit| {
+        unit.cluster.change_pod(|pod| pod.annotations.clear());
+    }),
+    ("nobody may read the backups", |unit| {
+        unit.recovery.standing = None
+    }),
+    ("there is no Schedule", |unit| {
+        unit.recovery.standing.as_mut().unwrap().schedule = None;
+    }),
+    ("the Schedule is paused", |unit| {
+        let standing = unit.recovery.standing.as_mut().unwrap();
+        standing.schedule.as_mut().unwrap().rests = Some(Rests::Paused);
+    }),
+    ("a backup is due", |unit| {
+        let last = unit.recovery.standing.as_mut().unwrap().last_good.as_mut();
+        last.unwrap().time = Some(Timestamp::now() - SignedDuration::from_hours(24));
+    }),
+];
+
+#[test]
+fn where_something_is_wrong_missing_or_due_every_event_looks() {
+    for (trouble, comes) in TROUBLES {
+        let mut unit = steady(true);
+        // The hour is over.
+        std::fs::remove_file(kept(&unit)).unwrap();
+        comes(&mut unit);
+        unit.run(Event::UpdateStatus);
+        assert!(!kept(&unit).exists(), "{trouble}");
+        assert!(looks(&mut unit, Event::UpdateStatus), "{trouble}");
+    }
+}
+
+#[test]
+fn an_app_that_does_not_run_is_looked_at_with_all_that_is_around_it() {
+    let mut unit = steady(true);
+    unit.pebble.stop(&["radarr"]).unwrap();
+    assert!(looks(&mut unit, Event::UpdateStatus));
+}
+
+#[test]
+fn a_unit_that_runs_the_app_no_more_asks_again() {
+    let mut unit = steady(false);
+    let peers = RelationState::peer(PEERS, data_unit::ENDPOINT)
+        .with_remote_unit(1, [("config-volume", "data")])
+        .with_own_app_data([(data_unit::DATA_UNIT, "radarr/1")]);
+    unit.state = unit.state.clone().with_relation(peers);
+    assert!(looks(&mut unit, Event::UpdateStatus));
+}
