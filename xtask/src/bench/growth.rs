@@ -3,8 +3,8 @@
 
 use anyhow::Result;
 use serde::Serialize;
-use serde_json::json;
 
+use super::backups;
 use super::columns::{self, RULE};
 use super::front::Front;
 use super::life::{Bed, Measured, Setup, Turns};
@@ -17,7 +17,7 @@ const TIMES: usize = 10;
 /// What there is more and more of.
 #[derive(Debug, Clone, Copy)]
 enum Around {
-    /// Backups of the app.
+    /// Backups of the app. Everything else has one: while there is none, somebody waits for it, and every event looks.
     Backups(usize),
     /// Backups of another app.
     OtherBackups(usize),
@@ -27,7 +27,8 @@ enum Around {
     Units(u32),
 }
 
-const PLACES: [Around; 10] = [
+const PLACES: [Around; 11] = [
+    Around::Backups(0),
     Around::Backups(1),
     Around::Backups(30),
     Around::Backups(3000),
@@ -54,13 +55,12 @@ impl Around {
 
     /// Puts it there.
     fn put(self, bed: &mut Bed) -> Result<()> {
+        if !matches!(self, Around::Backups(_)) {
+            backups::put(&mut bed.juju, "radarr", 1)?;
+        }
         match self {
-            Around::Backups(count) => {
-                (0..count).try_for_each(|number| bed.juju.put_velero_object(backup("radarr", number)))?;
-            }
-            Around::OtherBackups(count) => {
-                (0..count).try_for_each(|number| bed.juju.put_velero_object(backup("sonarr", number)))?;
-            }
+            Around::Backups(count) => backups::put(&mut bed.juju, "radarr", count)?,
+            Around::OtherBackups(count) => backups::put(&mut bed.juju, "sonarr", count)?,
             Around::OtherPods(count) => {
                 for number in 0..count {
                     bed.juju
@@ -115,33 +115,6 @@ pub fn measure(programs: &Programs, front: &Front) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// A completed backup of an app, as velero-operator and Velero make it; one an hour.
-fn backup(app: &str, number: usize) -> serde_json::Value {
-    let hours = i64::try_from(number).unwrap_or_default() + 1;
-    let began = jiff::Timestamp::now().as_second() - hours * 3600;
-    let time = |seconds: i64| {
-        jiff::Timestamp::from_second(seconds)
-            .map(|time| time.to_string())
-            .unwrap_or_default()
-    };
-    json!({
-        "apiVersion": "velero.io/v1", "kind": "Backup",
-        "metadata": {
-            "name": format!("{app}-{number}"), "namespace": "velero", "uid": format!("00000000-0000-4000-8000-{number:012}"),
-            "creationTimestamp": time(began),
-            "labels": {"app": app, "endpoint": "velero-backup-config", "model": "homelab"},
-        },
-        "spec": {
-            "includedNamespaces": ["homelab"], "ttl": "720h0m0s",
-            "labelSelector": {"matchLabels": {"app.kubernetes.io/name": app}},
-        },
-        "status": {
-            "phase": "Completed", "startTimestamp": time(began), "completionTimestamp": time(began + 20),
-            "expiration": time(began + 720 * 3600),
-        },
-    })
-}
-
 /// The table as text.
 pub fn text(lines: &[Line]) -> String {
     let headings = [
@@ -178,13 +151,6 @@ mod tests {
     use workload_charm::endpoints::{self, Role};
 
     use super::*;
-
-    #[test]
-    fn each_backup_is_older_than_the_one_before() {
-        let (one, other) = (backup("radarr", 0), backup("radarr", 2999));
-        assert_ne!(one["metadata"]["uid"], other["metadata"]["uid"]);
-        assert!(one["status"]["startTimestamp"].as_str() > other["status"]["startTimestamp"].as_str());
-    }
 
     /// Juju refuses a second relation of such an endpoint. One without a limit would need a row for many relations.
     #[test]

@@ -11,6 +11,7 @@ use system_tests::house::UNIT;
 use system_tests::radarr;
 use tempfile::TempDir;
 
+use super::backups;
 use super::front::Front;
 use super::pebble::RealPebble;
 use super::programs::{CHARM, Programs};
@@ -233,7 +234,7 @@ pub fn is_steady(event: &str) -> bool {
     ["update-status", "update-status, trusted"].contains(&event)
 }
 
-/// First start, relation, steady state, trust, steady state, relation gone.
+/// First start, relation, steady state, a first backup, trust, steady state, relation gone.
 ///
 /// # Errors
 /// When an event fails.
@@ -247,6 +248,8 @@ pub fn whole(programs: &Programs, front: &Front, setup: Setup<'_>) -> Result<Vec
     }
     bed.juju.set_config("radarr", &[("backup-schedule", "@weekly")])?;
     all.extend(bed.measured(" (option)")?);
+    // Without a good one somebody waits for it, and no event is steady.
+    backups::put(&mut bed.juju, "radarr", 1)?;
     all.extend(bed.trust()?);
     all.extend(bed.update_status(", trusted, first")?);
     for _ in 0..STEADY {

@@ -1,5 +1,6 @@
 //! What each event costs: the binary as it is packed, under the simulated Juju, measured from outside, beside floors.
 
+mod backups;
 mod check;
 mod columns;
 mod front;
