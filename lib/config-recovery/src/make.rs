@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use velero_api::{
     API_GROUP, Backup, BackupPhase, BackupSpec, BackupStorageLocation, BackupStorageLocationPhase,
-    BackupStorageLocationSpec, Kind, ObjectMeta,
+    BackupStorageLocationSpec, Kind, Meaning, ObjectMeta,
 };
 
 use crate::backups::names::{APP_LABEL, ENDPOINT_LABEL, MODEL_LABEL};
@@ -124,26 +124,27 @@ fn judge(what: &str, uid: Option<&str>, backup: Option<&DynamicObject>) -> Poll<
         return Poll::Hopeless(gone());
     };
     let status = &backup.data["status"];
-    let phase = BackupPhase::deserialize(&status["phase"]).ok();
-    match phase {
-        Some(BackupPhase::Deleting) => Poll::Hopeless(gone()),
-        Some(phase) if phase.is_final() => match typed(backup) {
+    let phase = BackupPhase::deserialize(&status["phase"]).unwrap_or(BackupPhase::New);
+    let word = phase.word();
+    match phase.meaning() {
+        Meaning::Goes => Poll::Hopeless(gone()),
+        Meaning::Good | Meaning::Bad => match typed(backup) {
             Ok(backup) => Poll::Done(backup),
             Err(error) => {
                 let reason = shown(&error.to_string());
                 Poll::Hopeless(ClusterError::refused(format!("read {what}"), reason).into())
             }
         },
-        None | Some(BackupPhase::New) => Poll::Wait("Velero has not begun it yet".to_owned()),
-        Some(phase) => {
-            let word = match &phase {
-                BackupPhase::Other(word) => shown(word),
-                known => format!("{known:?}"),
-            };
+        Meaning::Waits => Poll::Wait(match phase {
+            BackupPhase::New => "Velero has not begun it yet".to_owned(),
+            _ => format!("{word}: other backups go first"),
+        }),
+        Meaning::Unknown => Poll::unknown(what, word),
+        Meaning::Works => {
             let count = |key: &str| status["progress"][key].as_u64();
             Poll::Wait(match (count("itemsBackedUp"), count("totalItems")) {
                 (Some(done), Some(total)) => format!("{word}, {done} of {total} objects"),
-                _ => word,
+                _ => word.to_owned(),
             })
         }
     }

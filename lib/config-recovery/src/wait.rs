@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::report::Reporter;
+use crate::shown::shown;
 use crate::{Error, Result};
 
 /// The server ends a watch after this many seconds; it is begun again where it ended.
@@ -20,6 +21,8 @@ const WATCH_SECONDS: u32 = 60;
 const SILENCE: Duration = Duration::from_secs(75);
 /// For how long an API server that does not answer any more is tried again.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A phase that is not known. Velero itself gives a volume that it prepares half an hour.
+const UNKNOWN: Duration = Duration::from_secs(1800);
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -37,6 +40,23 @@ pub enum Poll<T> {
 }
 
 impl<T> Poll<T> {
+    /// A phase that is not in velero-api's table: nobody can say what comes of it, and it is not waited for to the end of all
+    /// time.
+    pub(crate) fn unknown(what: &str, word: &str) -> Self {
+        let word = shown(word);
+        let reason = format!("Velero calls it {word}, which this version does not know");
+        Self::Doubt(Doubt {
+            about: "a phase that is not known",
+            text: reason.clone(),
+            grace: UNKNOWN,
+            then: Error::Hopeless {
+                what: what.to_owned(),
+                reason,
+                remedy: "see what Velero does with it, and look for a version that knows this Velero".into(),
+            },
+        })
+    }
+
     /// The same with another value; `then` looks at what was waited for, and may find that it is not it.
     pub fn and_then<U>(self, then: impl FnOnce(T) -> Poll<U>) -> Poll<U> {
         match self {

@@ -11,8 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use velero_api::{
-    API_VERSION, PodVolumeRestore, PodVolumeRestorePhase, PodVolumeRestoreSpec, Restore, RestorePhase,
-    RestoreSpec,
+    API_VERSION, Meaning, PodVolumeRestore, PodVolumeRestorePhase, PodVolumeRestoreSpec, Restore, RestoreSpec,
 };
 
 use super::judge::hopeless;
@@ -178,7 +177,7 @@ async fn is_usable(cluster: &Cluster, spec: &ScratchSpec, namespace: &str) -> Re
     let restore = restore.map(|found| velero::typed(&found)).transpose()?;
     let server_restore: Option<Restore> = server_restore.map(|found| velero::typed(&found)).transpose()?;
     let failed = server_restore.and_then(|is| is.status).and_then(|is| is.phase);
-    if failed.is_some_and(|phase| phase.is_final() && phase != RestorePhase::Completed) {
+    if failed.is_some_and(|phase| phase.meaning() == Meaning::Bad) {
         return Ok(false);
     }
     Ok(fits_together(pod.as_ref(), claim.as_ref(), restore.as_ref()))
@@ -203,7 +202,9 @@ fn fits_together(
         let phase = restore.status.as_ref().and_then(|is| is.phase.as_ref());
         is_of_the_pod
             && restore.metadata.deletion_timestamp.is_none()
-            && phase != Some(&PodVolumeRestorePhase::Failed)
+            && phase.is_none_or(|phase| {
+                phase.meaning() != Meaning::Bad && *phase != PodVolumeRestorePhase::Canceling
+            })
     });
     pod_is_well && claim_is_well && restore_is_well
 }
@@ -267,11 +268,11 @@ mod tests {
             Some(&well.2)
         ));
         assert!(!fits_together(Some(&well.0), Some(&claim("Lost")), Some(&well.2)));
-        assert!(!fits_together(
-            Some(&well.0),
-            Some(&well.1),
-            Some(&restore("1", "Failed"))
-        ));
+        for phase in ["Failed", "Canceling", "Canceled"] {
+            let restore = restore("1", phase);
+            let fits = fits_together(Some(&well.0), Some(&well.1), Some(&restore));
+            assert!(!fits, "{phase}");
+        }
         // The pod that it was for is another one, or gone.
         assert!(!fits_together(
             Some(&well.0),

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use velero_api::{PodVolumeRestore, PodVolumeRestorePhase, PodVolumeRestoreSpec};
+use velero_api::{Meaning, PodVolumeRestore, PodVolumeRestorePhase, PodVolumeRestoreSpec};
 
 use super::ensure::ensured;
 use super::{Scratch, ScratchSpec, Worked, judge, names, objects, place};
@@ -144,13 +145,16 @@ async fn nudge(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<(
     let mut known: Option<usize> = None;
     let all = Which::default();
     let watched = for_objects(cluster, &api, &all, inner, |all| {
-        let phase = |is: &DynamicObject| is.data["status"]["phase"].as_str().unwrap_or_default().to_owned();
-        let is_new = |is: &DynamicObject| matches!(phase(is).as_str(), "" | "New");
+        let means = |is: &DynamicObject| {
+            let phase = PodVolumeRestorePhase::deserialize(&is.data["status"]["phase"]);
+            phase.map_or(Meaning::Waits, |phase| phase.meaning())
+        };
         // Once it is begun there is nothing to hurry.
-        if !all.values().any(|is| is.name_any() == *name && is_new(is)) {
+        let is_waiting = |is: &&DynamicObject| means(is) == Meaning::Waits;
+        if !all.values().any(|is| is.name_any() == *name && is_waiting(&is)) {
             return Poll::Done(());
         }
-        let under_way = all.values().filter(|is| phase(is) == "InProgress").count();
+        let under_way = all.values().filter(|is| means(is) == Meaning::Works).count();
         if known.is_some_and(|before| under_way < before) {
             let _ = ended.send(());
         }
