@@ -3,20 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
-use kube::{Api, ResourceExt};
+use kube::api::ListParams;
 use serde::Deserialize;
-use serde_json::Value;
 use tokio::time::Instant;
 use velero_api::{
-    API_GROUP, Backup, BackupPhase, BackupSpec, BackupStorageLocation, BackupStorageLocationPhase,
-    BackupStorageLocationSpec, Kind, Meaning, ObjectMeta,
+    Backup, BackupPhase, BackupSpec, BackupStorageLocation, BackupStorageLocationPhase,
+    BackupStorageLocationSpec, Meaning, ObjectMeta,
 };
 
+use crate::api::{AnyObject, Api};
 use crate::backups::names::{APP_LABEL, ENDPOINT_LABEL, MODEL_LABEL};
 use crate::backups::{self, AppId, BackupSummary};
 use crate::cluster::{Cluster, ClusterError};
+use crate::kinds::Pod;
 use crate::report::Reporter;
 use crate::shown::shown;
 use crate::wait::{self, Poll, Wait};
@@ -95,11 +94,7 @@ pub async fn backup_now(
     let what = format!("backup {namespace}/{}", made.name());
     reporter.note(&format!("made {what}"));
 
-    let resource = ApiResource::from_gvk_with_plural(
-        &GroupVersionKind::gvk(API_GROUP, "v1", BackupSpec::KIND),
-        BackupSpec::PLURAL,
-    );
-    let backups: Api<DynamicObject> = Api::namespaced_with(cluster.client(), &namespace, &resource);
+    let backups = velero::api::<BackupSpec>(cluster, Some(&namespace));
     let wait = Wait {
         what: &what,
         deadline,
@@ -114,21 +109,21 @@ pub async fn backup_now(
 }
 
 /// Where a Backup stands.
-fn judge(what: &str, uid: Option<&str>, backup: Option<&DynamicObject>) -> Poll<Backup> {
+fn judge(what: &str, uid: Option<&str>, backup: Option<&AnyObject>) -> Poll<Backup> {
     let gone = || Error::Hopeless {
         what: what.to_owned(),
         reason: "it was deleted".to_owned(),
         remedy: "make another one".into(),
     };
-    let Some(backup) = backup.filter(|backup| backup.uid().as_deref() == uid) else {
+    let Some(backup) = backup.filter(|backup| backup.metadata.uid.as_deref() == uid) else {
         return Poll::Hopeless(gone());
     };
-    let status = &backup.data["status"];
+    let status = &backup.content["status"];
     let phase = BackupPhase::deserialize(&status["phase"]).unwrap_or(BackupPhase::New);
     let word = phase.word();
     match phase.meaning() {
         Meaning::Goes => Poll::Hopeless(gone()),
-        Meaning::Good | Meaning::Bad => match typed(backup) {
+        Meaning::Good | Meaning::Bad => match Backup::deserialize(&backup.content) {
             Ok(backup) => Poll::Done(backup),
             Err(error) => {
                 let reason = shown(&error.to_string());
@@ -148,11 +143,6 @@ fn judge(what: &str, uid: Option<&str>, backup: Option<&DynamicObject>) -> Poll<
             })
         }
     }
-}
-
-fn typed(backup: &DynamicObject) -> serde_json::Result<Backup> {
-    let value: Value = serde_json::to_value(backup)?;
-    Backup::deserialize(value)
 }
 
 /// The namespace that the Backup belongs into, which holds a storage location that can be reached.
@@ -257,7 +247,7 @@ async fn has_node_agent(cluster: &Cluster, make: &MakeSpec, namespace: &str) -> 
         .ask("look for Velero's node agent", pods.list_metadata(&running))
         .await
     {
-        Ok(agents) if agents.items.is_empty() => Err(Error::Hopeless {
+        Ok(agents) if agents.is_empty() => Err(Error::Hopeless {
             what: format!("a backup of {}", make.whose),
             reason: "Velero's node agent does not run, so no file would be copied".to_owned(),
             remedy: Remedy::RunNodeAgent,

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use kube::api::{ListParams, WatchEvent, WatchParams};
-use kube::{Api, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::api::{Api, Object};
 use crate::cluster::{Cluster, ClusterError};
 use crate::report::Reporter;
 use crate::shown::shown;
@@ -131,7 +130,7 @@ pub async fn for_object<K, T>(
     mut judge: impl FnMut(Option<&K>) -> Poll<T>,
 ) -> Result<T>
 where
-    K: Resource + Clone + DeserializeOwned + Debug,
+    K: Object,
 {
     for_objects(cluster, api, &Which::named(name), wait, |all| {
         judge(all.values().next())
@@ -151,7 +150,7 @@ pub async fn for_objects<K, T>(
     judge: impl FnMut(&BTreeMap<Key, K>) -> Poll<T>,
 ) -> Result<T>
 where
-    K: Resource + Clone + DeserializeOwned + Debug,
+    K: Object,
 {
     let began = Instant::now();
     let mut looks = Looks {
@@ -185,7 +184,7 @@ async fn follow<K, T, J>(
     looks: &mut Looks<'_, K, J>,
 ) -> Result<T>
 where
-    K: Resource + Clone + DeserializeOwned + Debug,
+    K: Object,
     J: FnMut(&BTreeMap<Key, K>) -> Poll<T>,
 {
     let list = ListParams {
@@ -271,7 +270,7 @@ struct Looks<'a, K, J> {
 
 impl<K, T, J> Looks<'_, K, J>
 where
-    K: Resource,
+    K: Object,
     J: FnMut(&BTreeMap<Key, K>) -> Poll<T>,
 {
     /// Judges; `Some` when the wait is over.
@@ -318,11 +317,11 @@ where
             };
             match event {
                 Some(Ok(WatchEvent::Added(is) | WatchEvent::Modified(is))) => {
-                    *version = is.resource_version().unwrap_or_default();
+                    *version = is.metadata().resource_version.clone().unwrap_or_default();
                     self.objects.insert(key(&is), is);
                 }
                 Some(Ok(WatchEvent::Deleted(is))) => {
-                    *version = is.resource_version().unwrap_or_default();
+                    *version = is.metadata().resource_version.clone().unwrap_or_default();
                     self.objects.remove(&key(&is));
                 }
                 Some(Ok(WatchEvent::Bookmark(is))) => {
@@ -340,8 +339,9 @@ where
     }
 }
 
-fn key<K: Resource>(object: &K) -> Key {
-    (object.namespace().unwrap_or_default(), object.name_any())
+fn key<K: Object>(object: &K) -> Key {
+    let namespace = object.metadata().namespace.clone();
+    (namespace.unwrap_or_default(), object.name().to_owned())
 }
 
 #[cfg(test)]

@@ -6,9 +6,7 @@
 
 use futures_util::future::{Either, select};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
-use kube::{Api, ResourceExt};
+use kube::api::{ListParams, Patch, PatchParams};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -16,9 +14,11 @@ use velero_api::{Meaning, PodVolumeRestore, PodVolumeRestorePhase, PodVolumeRest
 
 use super::ensure::ensured;
 use super::{Scratch, ScratchSpec, Worked, judge, names, objects, place};
+use crate::api::{AnyObject, Api, Object, ObjectMeta, Resource};
 use crate::backups::FilesBackup;
 use crate::cluster::{Cluster, ClusterError};
 use crate::journal::Step;
+use crate::kinds::{PersistentVolumeClaim, Pod};
 use crate::report::Silent;
 use crate::wait::{Doubt, Poll, Wait, Which, for_object, for_objects};
 use crate::{Result, velero};
@@ -41,7 +41,8 @@ pub(super) async fn order(
         "restic" => restic_repository(cluster, spec, files).await?,
         _ => String::new(),
     };
-    let (pod_uid, claim_uid) = (pod.uid().unwrap_or_default(), claim.uid().unwrap_or_default());
+    let uid = |of: &ObjectMeta| of.uid.clone().unwrap_or_default();
+    let (pod_uid, claim_uid) = (uid(&pod.metadata), uid(&claim.metadata));
     let restore = objects::volume_restore(namespace, spec, files, &repository, &pod_uid, &claim_uid);
     let what = format!(
         "PodVolumeRestore {}/{}",
@@ -57,17 +58,18 @@ pub(super) async fn order(
 
 /// Restic is told where its repository is; kopia finds it by the namespace.
 async fn restic_repository(cluster: &Cluster, spec: &ScratchSpec, files: &FilesBackup) -> Result<String> {
-    let resource = kube::core::ApiResource::from_gvk_with_plural(
-        &kube::core::GroupVersionKind::gvk(velero_api::API_GROUP, "v1", "BackupRepository"),
-        "backuprepositories",
-    );
+    let resource = Resource {
+        api_version: velero_api::API_VERSION,
+        kind: "BackupRepository",
+        plural: "backuprepositories",
+    };
     let place = &spec.backup.velero_namespace;
-    let api: Api<DynamicObject> = Api::namespaced_with(cluster.client(), place, &resource);
+    let api: Api<AnyObject> = Api::of(cluster.client(), resource, Some(place));
     let all = cluster
         .ask("list backup repositories", api.list(&ListParams::default()))
         .await?;
     let text = |of: &Value, key: &str| of.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let found = all.items.iter().map(|is| &is.data["spec"]).find(|is| {
+    let found = all.items.iter().map(|is| &is.content["spec"]).find(|is| {
         text(is, "volumeNamespace") == files.source_namespace
             && text(is, "backupStorageLocation") == files.storage_location
             && text(is, "repositoryType") == "restic"
@@ -145,13 +147,13 @@ async fn nudge(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<(
     let mut known: Option<usize> = None;
     let all = Which::default();
     let watched = for_objects(cluster, &api, &all, inner, |all| {
-        let means = |is: &DynamicObject| {
-            let phase = PodVolumeRestorePhase::deserialize(&is.data["status"]["phase"]);
+        let means = |is: &AnyObject| {
+            let phase = PodVolumeRestorePhase::deserialize(&is.content["status"]["phase"]);
             phase.map_or(Meaning::Waits, |phase| phase.meaning())
         };
         // Once it is begun there is nothing to hurry.
-        let is_waiting = |is: &&DynamicObject| means(is) == Meaning::Waits;
-        if !all.values().any(|is| is.name_any() == *name && is_waiting(&is)) {
+        let is_waiting = |is: &&AnyObject| means(is) == Meaning::Waits;
+        if !all.values().any(|is| is.name() == name && is_waiting(&is)) {
             return Poll::Done(());
         }
         let under_way = all.values().filter(|is| means(is) == Meaning::Works).count();

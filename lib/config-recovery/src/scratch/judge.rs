@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ContainerState, PersistentVolumeClaim, Pod};
 use velero_api::{
     Meaning, PodVolumeRestore, PodVolumeRestorePhase, RESTORE_WAIT_CONTAINER, Restore, RestorePhase,
 };
 
+use crate::kinds::{ContainerState, PersistentVolumeClaim, Pod};
 use crate::wait::{Doubt, Poll};
 use crate::{Error, Remedy};
 
@@ -56,7 +56,7 @@ pub(super) fn pod(what: &str, pod: Option<&Pod>) -> Poll<String> {
         return none(reason, POD_HINT);
     }
     let unschedulable = status.conditions.iter().flatten().find(|is| {
-        is.type_ == "PodScheduled" && is.status == "False" && is.reason.as_deref() == Some("Unschedulable")
+        is.r#type == "PodScheduled" && is.status == "False" && is.reason.as_deref() == Some("Unschedulable")
     });
     if let Some(condition) = unschedulable {
         let why = condition.message.clone().unwrap_or_default();

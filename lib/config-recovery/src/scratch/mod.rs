@@ -21,12 +21,12 @@ use std::time::Duration;
 
 use config_volume::{UnpackLimits, Unpacked};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::Api;
 use tokio::time::Instant;
 
+use crate::api::Api;
 use crate::backups::{AppId, BackupContents, BackupSummary};
 use crate::cluster::Cluster;
+use crate::kinds::Namespace;
 use crate::report::{Reporter, Silent};
 use crate::transfer::{self, Source};
 use crate::wait::Wait;
@@ -251,7 +251,7 @@ pub async fn remove(cluster: &Cluster, spec: &ScratchSpec, until: Until) -> Resu
 /// Whether the place is there, and its holder's.
 async fn is_held(cluster: &Cluster, spec: &ScratchSpec, name: &str) -> Result<bool> {
     let api: Api<Namespace> = Api::all(cluster.client());
-    let found = cluster.ask(format!("look for namespace {name}"), api.get_opt(name));
+    let found = cluster.ask_opt(format!("look for namespace {name}"), api.get(name));
     let Some(found) = found.await? else {
         return Ok(false);
     };
