@@ -6,7 +6,7 @@ mod choose;
 mod holds;
 mod list;
 pub(crate) mod names;
-mod owner;
+pub(crate) mod owner;
 mod running;
 mod standing;
 
