@@ -10,6 +10,7 @@ use config_recovery::cluster::Cluster;
 use config_recovery::engine::{self, App, CheckedBackup, RestorePlan, RestoreRequest, VerifyPlan};
 use config_recovery::make::{self, MakeSpec};
 use config_recovery::report::Reporter;
+use config_recovery::scratch;
 use juju_charm::pebble::Pebble;
 use tokio::time::Instant;
 
@@ -103,6 +104,14 @@ impl Recovery for KubeRecovery<'_> {
 
     fn verify(&self, plan: &VerifyPlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<CheckedBackup> {
         self.run(|cluster| async move { engine::verify(&cluster, plan, &mut InPlace(app), reporter).await })
+    }
+
+    fn left(&self, whose: &AppId, holder: &str) -> Result<Vec<String>> {
+        self.run(|cluster| async move { scratch::left(&cluster, whose, holder).await })
+    }
+
+    fn remove_left(&self, name: &str) -> Result<()> {
+        self.run(|cluster| async move { scratch::remove_left(&cluster, name).await })
     }
 
     fn becomes_healthy(

@@ -190,7 +190,7 @@ fn why_it_stays(namespace: &Namespace) -> String {
 
 /// What Velero made for the scratch namespace outside of it: the snapshot's content under a name of its own. The
 /// snapshot itself stays; it is the backup's.
-async fn contents_go(cluster: &Cluster, namespace: &str) -> Result<()> {
+pub(super) async fn contents_go(cluster: &Cluster, namespace: &str) -> Result<()> {
     let resource = Resource {
         api_version: "snapshot.storage.k8s.io/v1",
         kind: "VolumeSnapshotContent",
