@@ -38,6 +38,14 @@ impl<'a> KubeRecovery<'a> {
     {
         self.cluster.run(|client| work(Cluster::new(client)))?
     }
+
+    /// For work that calls the app in between: [`InPlace`].
+    fn run_with_app<T, F>(&self, work: impl FnOnce(Cluster) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        self.cluster.run_with_breaks(|client| work(Cluster::new(client)))?
+    }
 }
 
 /// The engine's tasks are async, and what the app does in between is not: it waits for Pebble, and asks the cluster.
@@ -94,7 +102,7 @@ impl Recovery for KubeRecovery<'_> {
         app: &mut dyn App,
         reporter: &dyn Reporter,
     ) -> Result<CheckedBackup> {
-        self.run(|cluster| async move { engine::restore(&cluster, plan, &mut InPlace(app), reporter).await })
+        self.run_with_app(|cluster| async move { engine::restore(&cluster, plan, &mut InPlace(app), reporter).await })
     }
 
     fn plan_verify(&self, wanted: &RestoreRequest, folder: &Path) -> Result<VerifyPlan> {
@@ -102,7 +110,7 @@ impl Recovery for KubeRecovery<'_> {
     }
 
     fn verify(&self, plan: &VerifyPlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<CheckedBackup> {
-        self.run(|cluster| async move { engine::verify(&cluster, plan, &mut InPlace(app), reporter).await })
+        self.run_with_app(|cluster| async move { engine::verify(&cluster, plan, &mut InPlace(app), reporter).await })
     }
 
     fn becomes_healthy(
