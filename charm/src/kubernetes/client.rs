@@ -15,7 +15,9 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-use super::kinds::{Container, PersistentVolume, PersistentVolumeClaim, Pod as KubePod, StatefulSet as KubeSet};
+use super::kinds::{
+    Container, PersistentVolume, PersistentVolumeClaim, Pod as KubePod, StatefulSet as KubeSet,
+};
 use super::settings::Settings;
 use super::{
     Claim, Cluster, ClusterError, FoundObject, Marks, MountChange, ObjectKind, OwnObject, Pod, PodVolume,
@@ -195,9 +197,7 @@ impl Cluster for KubeCluster {
     ) -> Result<(), ClusterError> {
         let patch = json!({"metadata": {"annotations": annotations}});
         self.ask("annotate its pod", |client| async move {
-            self.pods(client)
-                .patch_metadata(name, &Patch::Merge(patch))
-                .await
+            self.pods(client).patch_metadata(name, &Patch::Merge(patch)).await
         })
     }
 

@@ -84,7 +84,9 @@ pub(super) fn client(settings: Settings, namespace: &str) -> Result<Client, Conn
         .layer(BaseUriLayer::new(server))
         .map_request(move |mut request: Request<Body>| {
             if let Some(authorization) = &authorization {
-                request.headers_mut().insert(AUTHORIZATION, authorization.header());
+                request
+                    .headers_mut()
+                    .insert(AUTHORIZATION, authorization.header());
             }
             request
         })
@@ -139,4 +141,130 @@ fn bearer(token: &str) -> Result<HeaderValue, InvalidHeaderValue> {
     let mut header = HeaderValue::try_from(format!("Bearer {token}"))?;
     header.set_sensitive(true);
     Ok(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+    use std::sync::mpsc;
+
+    use config_recovery::api::{AnyObject, Api, Resource};
+
+    use super::*;
+
+    const PODS: Resource = Resource {
+        api_version: "v1",
+        kind: "Pod",
+        plural: "pods",
+    };
+
+    /// A server that answers each request with an empty object, and tells the head of each and on which connection it came.
+    fn server() -> (Settings, mpsc::Receiver<(usize, String)>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        let (sender, heads) = mpsc::channel();
+        std::thread::spawn(move || {
+            for (number, stream) in listener.incoming().map_while(Result::ok).enumerate() {
+                let sender = sender.clone();
+                std::thread::spawn(move || {
+                    let mut lines = BufReader::new(stream);
+                    loop {
+                        let mut head = String::new();
+                        while !head.ends_with("\r\n\r\n") {
+                            if lines.read_line(&mut head).unwrap_or(0) == 0 {
+                                return;
+                            }
+                        }
+                        let _ = sender.send((number, head));
+                        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+                        lines.get_mut().write_all(answer.as_bytes()).unwrap();
+                    }
+                });
+            }
+        });
+        let settings = Settings {
+            server: server.parse().unwrap(),
+            authority: Vec::new(),
+            account: Account::Nobody,
+        };
+        (settings, heads)
+    }
+
+    /// Asks three times, as steps of one event do.
+    fn ask(settings: Settings) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let client = {
+            let _inside = runtime.enter();
+            client(settings, "media").unwrap()
+        };
+        let pods: Api<AnyObject> = Api::of(client, PODS, Some("media"));
+        for name in ["a", "b", "c"] {
+            runtime.block_on(pods.get(name)).unwrap();
+        }
+    }
+
+    #[test]
+    fn requests_one_after_the_other_share_a_connection() {
+        let (settings, heads) = server();
+        ask(settings);
+        for name in ["a", "b", "c"] {
+            let (connection, head) = heads.recv().unwrap();
+            assert_eq!(connection, 0);
+            assert!(
+                head.starts_with(&format!("GET /api/v1/namespaces/media/pods/{name} HTTP/1.1\r\n")),
+                "{head}"
+            );
+            assert!(!head.to_lowercase().contains("authorization"), "{head}");
+        }
+    }
+
+    #[test]
+    fn each_request_carries_the_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        std::fs::write(&file, "from a file\n").unwrap();
+        let accounts = [
+            (Account::Token("abc".to_owned()), "authorization: Bearer abc\r\n"),
+            (Account::TokenFile(file), "authorization: Bearer from a file\r\n"),
+        ];
+        for (account, header) in accounts {
+            let (mut settings, heads) = server();
+            settings.account = account;
+            ask(settings);
+            for (_, head) in heads.iter().take(3) {
+                assert!(head.contains(header), "{head}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_not_there_is_told_before_anything_is_asked() {
+        let (mut settings, _) = server();
+        settings.account = Account::TokenFile("/no/token".into());
+        let error = client(settings, "media").err().unwrap();
+        assert_eq!(error.to_string(), "cannot read the token /no/token");
+    }
+
+    #[test]
+    fn a_token_is_read_again_when_it_is_old_and_kept_when_it_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        std::fs::write(&file, "one").unwrap();
+        let authorization = Authorization::of_file(file.clone()).unwrap();
+        let age = || {
+            let mut last = authorization.last.lock().unwrap();
+            last.1 = last.1.checked_sub(TOKEN_AGE).unwrap();
+        };
+        std::fs::write(&file, "two").unwrap();
+        assert_eq!(authorization.header(), "Bearer one");
+        age();
+        assert_eq!(authorization.header(), "Bearer two");
+        std::fs::remove_file(&file).unwrap();
+        age();
+        assert_eq!(authorization.header(), "Bearer two");
+    }
 }

@@ -86,7 +86,8 @@ impl Settings {
     /// # Errors
     /// When the file cannot be used.
     pub(super) fn of_file(path: &Path) -> Result<Self, SettingsError> {
-        let text = std::fs::read_to_string(path).map_err(|error| SettingsError::Read(path.to_owned(), error))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| SettingsError::Read(path.to_owned(), error))?;
         let parse = |error| SettingsError::Parse(path.to_owned(), error);
         let config: Value = serde_yaml::from_str(&text).map_err(parse)?;
         let folder = path.parent().unwrap_or(Path::new("."));
@@ -117,8 +118,13 @@ fn of_value(config: &Value, folder: &Path) -> Result<Settings, String> {
     };
     let (cluster, user) = (part("clusters", "cluster")?, part("users", "user")?);
     for key in UNKNOWN {
-        if [cluster, user].iter().any(|is| is.get(key).is_some_and(|value| *value != Value::Bool(false))) {
-            return Err(format!("it has {key}, which the charm cannot do: use a token or a client certificate"));
+        if [cluster, user]
+            .iter()
+            .any(|is| is.get(key).is_some_and(|value| *value != Value::Bool(false)))
+        {
+            return Err(format!(
+                "it has {key}, which the charm cannot do: use a token or a client certificate"
+            ));
         }
     }
     let server = text(cluster, "server").ok_or("its cluster has no server")?;
@@ -131,7 +137,10 @@ fn of_value(config: &Value, folder: &Path) -> Result<Settings, String> {
     } else if let Some(file) = text(user, "tokenFile") {
         Account::TokenFile(folder.join(file))
     } else {
-        match (pem_of(user, "client-certificate", folder)?, pem_of(user, "client-key", folder)?) {
+        match (
+            pem_of(user, "client-certificate", folder)?,
+            pem_of(user, "client-key", folder)?,
+        ) {
             (Some(certificate), Some(key)) => {
                 let key = PrivateKeyDer::from_pem_slice(&key)
                     .map_err(|error| format!("its client-key cannot be read: {error}"))?;
@@ -151,7 +160,9 @@ fn of_value(config: &Value, folder: &Path) -> Result<Settings, String> {
 
 /// The text of a field that has one.
 fn text<'a>(of: &'a Value, key: &str) -> Option<&'a str> {
-    of.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
+    of.get(key)
+        .and_then(Value::as_str)
+        .filter(|text| !text.is_empty())
 }
 
 /// What `key` of the entry of this name in a list is.
@@ -210,7 +221,11 @@ mod tests {
 
     #[test]
     fn server_and_token_of_the_current_context_are_used() {
-        let settings = used(json!({"server": "http://10.0.0.1:80"}), json!({"token": "secret"})).unwrap();
+        let settings = used(
+            json!({"server": "http://10.0.0.1:80"}),
+            json!({"token": "secret"}),
+        )
+        .unwrap();
         assert_eq!(settings.server, "http://10.0.0.1:80");
         assert!(matches!(&settings.account, Account::Token(token) if token == "secret"));
         assert!(settings.authority.is_empty());
@@ -229,7 +244,10 @@ mod tests {
             let error = used(json!({"server": "http://h"}), json!({key: {}})).unwrap_err();
             assert!(error.starts_with(&format!("it has {key}, ")), "{error}");
         }
-        let error = used(json!({"server": "https://h", "insecure-skip-tls-verify": true}), json!({}));
+        let error = used(
+            json!({"server": "https://h", "insecure-skip-tls-verify": true}),
+            json!({}),
+        );
         assert!(error.unwrap_err().contains("insecure-skip-tls-verify"));
         let fine = json!({"server": "https://h", "insecure-skip-tls-verify": false});
         assert!(used(fine, json!({})).is_ok());
@@ -240,11 +258,16 @@ mod tests {
         let error = |cluster: Value, user: Value| used(cluster, user).unwrap_err();
         assert_eq!(error(json!({}), json!({})), "its cluster has no server");
         let server = json!({"server": "https://h", "certificate-authority": "ca.crt"});
-        assert!(error(server, json!({})).starts_with("its certificate-authority /folder/ca.crt cannot be read: "));
+        assert!(
+            error(server, json!({})).starts_with("its certificate-authority /folder/ca.crt cannot be read: ")
+        );
         let server = json!({"server": "https://h", "certificate-authority-data": "?"});
         assert!(error(server, json!({})).starts_with("its certificate-authority-data is no base64: "));
         let error = of_value(&json!({"current-context": "x"}), Path::new("/")).unwrap_err();
         assert_eq!(error, "its contexts have no x");
-        assert_eq!(of_value(&json!({}), Path::new("/")).unwrap_err(), "it has no current-context");
+        assert_eq!(
+            of_value(&json!({}), Path::new("/")).unwrap_err(),
+            "it has no current-context"
+        );
     }
 }

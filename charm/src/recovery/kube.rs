@@ -44,7 +44,8 @@ impl<'a> KubeRecovery<'a> {
     where
         F: Future<Output = Result<T>>,
     {
-        self.cluster.run_with_breaks(|client| work(Cluster::new(client)))?
+        self.cluster
+            .run_with_breaks(|client| work(Cluster::new(client)))?
     }
 }
 
@@ -102,7 +103,9 @@ impl Recovery for KubeRecovery<'_> {
         app: &mut dyn App,
         reporter: &dyn Reporter,
     ) -> Result<CheckedBackup> {
-        self.run_with_app(|cluster| async move { engine::restore(&cluster, plan, &mut InPlace(app), reporter).await })
+        self.run_with_app(|cluster| async move {
+            engine::restore(&cluster, plan, &mut InPlace(app), reporter).await
+        })
     }
 
     fn plan_verify(&self, wanted: &RestoreRequest, folder: &Path) -> Result<VerifyPlan> {
@@ -110,7 +113,9 @@ impl Recovery for KubeRecovery<'_> {
     }
 
     fn verify(&self, plan: &VerifyPlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<CheckedBackup> {
-        self.run_with_app(|cluster| async move { engine::verify(&cluster, plan, &mut InPlace(app), reporter).await })
+        self.run_with_app(|cluster| async move {
+            engine::verify(&cluster, plan, &mut InPlace(app), reporter).await
+        })
     }
 
     fn becomes_healthy(

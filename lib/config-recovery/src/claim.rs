@@ -151,9 +151,8 @@ fn only(whose: &AppId, claims: Vec<PersistentVolumeClaim>) -> Result<PersistentV
     if claims.len() > 1 {
         // Units of one application differ in the number only; a claim that an earlier deployment left has another uid.
         claims.sort_by_key(|claim| unit_of_claim(&whose.app, claim.name()));
-        let volume = |claim: &PersistentVolumeClaim| {
-            unit_of_claim(&whose.app, claim.name()).map(|(volume, _)| volume)
-        };
+        let volume =
+            |claim: &PersistentVolumeClaim| unit_of_claim(&whose.app, claim.name()).map(|(volume, _)| volume);
         let first = volume(&claims[0]);
         if first.is_none() || claims.iter().any(|claim| volume(claim) != first) {
             let mut names: Vec<&str> = claims.iter().map(Object::name).collect();

@@ -91,11 +91,7 @@ pub struct ListMeta {
     #[serde(default, rename = "continue", skip_serializing_if = "Option::is_none")]
     pub continue_token: Option<String>,
     /// Which state of the cluster the list is: a watch goes on from there.
-    #[serde(
-        default,
-        rename = "resourceVersion",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, rename = "resourceVersion", skip_serializing_if = "Option::is_none")]
     pub resource_version: Option<String>,
 }
 

@@ -146,7 +146,12 @@ async fn nudge(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<(
     let mut known: Option<usize> = None;
     let all = Which::default();
     let watched = for_objects(cluster, &api, &all, inner, |all| {
-        let phase = |is: &AnyObject| is.content["status"]["phase"].as_str().unwrap_or_default().to_owned();
+        let phase = |is: &AnyObject| {
+            is.content["status"]["phase"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
         let is_new = |is: &AnyObject| matches!(phase(is).as_str(), "" | "New");
         // Once it is begun there is nothing to hurry.
         if !all.values().any(|is| is.name() == name && is_new(is)) {
