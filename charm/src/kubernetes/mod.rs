@@ -6,6 +6,8 @@
 
 mod client;
 mod connection;
+mod kinds;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

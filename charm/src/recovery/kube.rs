@@ -39,6 +39,15 @@ impl<'a> KubeRecovery<'a> {
     {
         self.cluster.run(|client| work(Cluster::new(client)))?
     }
+
+    /// For work that calls the app in between: [`InPlace`].
+    fn run_with_app<T, F>(&self, work: impl FnOnce(Cluster) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        self.cluster
+            .run_with_breaks(|client| work(Cluster::new(client)))?
+    }
 }
 
 /// The engine's tasks are async, and what the app does in between is not: it waits for Pebble, and asks the cluster.
@@ -95,7 +104,9 @@ impl Recovery for KubeRecovery<'_> {
         app: &mut dyn App,
         reporter: &dyn Reporter,
     ) -> Result<CheckedBackup> {
-        self.run(|cluster| async move { engine::restore(&cluster, plan, &mut InPlace(app), reporter).await })
+        self.run_with_app(|cluster| async move {
+            engine::restore(&cluster, plan, &mut InPlace(app), reporter).await
+        })
     }
 
     fn plan_verify(&self, wanted: &RestoreRequest, folder: &Path) -> Result<VerifyPlan> {
@@ -103,7 +114,9 @@ impl Recovery for KubeRecovery<'_> {
     }
 
     fn verify(&self, plan: &VerifyPlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<CheckedBackup> {
-        self.run(|cluster| async move { engine::verify(&cluster, plan, &mut InPlace(app), reporter).await })
+        self.run_with_app(|cluster| async move {
+            engine::verify(&cluster, plan, &mut InPlace(app), reporter).await
+        })
     }
 
     fn left(&self, whose: &AppId, holder: &str) -> Result<Vec<String>> {
