@@ -53,7 +53,7 @@ pub(super) enum SettingsError {
     Read(PathBuf, #[source] std::io::Error),
     /// The file is no kubeconfig.
     #[error("cannot read {} as a kubeconfig", .0.display())]
-    Parse(PathBuf, #[source] serde_yaml::Error),
+    Parse(PathBuf, #[source] Box<serde_yaml::Error>),
     /// It does not say all that is needed, or what is not known here.
     #[error("cannot use {}: {why}", .file.display())]
     Unfit {
@@ -88,7 +88,7 @@ impl Settings {
     pub(super) fn of_file(path: &Path) -> Result<Self, SettingsError> {
         let text =
             std::fs::read_to_string(path).map_err(|error| SettingsError::Read(path.to_owned(), error))?;
-        let parse = |error| SettingsError::Parse(path.to_owned(), error);
+        let parse = |error| SettingsError::Parse(path.to_owned(), Box::new(error));
         let config: Value = serde_yaml::from_str(&text).map_err(parse)?;
         let folder = path.parent().unwrap_or(Path::new("."));
         of_value(&config, folder).map_err(|why| SettingsError::Unfit {
