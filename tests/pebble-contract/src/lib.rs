@@ -7,8 +7,24 @@
 //! The real Pebble is the executable that the environment variable [`PEBBLE_EXECUTABLE`] names. Without it the other two
 //! run, and the tests say that the real one was left out.
 
+pub mod process;
+
+use std::path::{Path, PathBuf};
+
 /// Name of the environment variable with the path of a real Pebble.
 pub const PEBBLE_EXECUTABLE: &str = "PEBBLE_EXECUTABLE";
+
+/// The real Pebble that [`PEBBLE_EXECUTABLE`] names; none when it names none.
+///
+/// # Errors
+/// When what it names is no file.
+pub fn real_executable() -> Result<Option<PathBuf>, String> {
+    match std::env::var_os(PEBBLE_EXECUTABLE) {
+        Some(path) if Path::new(&path).is_file() => Ok(Some(path.into())),
+        Some(path) => Err(format!("{PEBBLE_EXECUTABLE} is {path:?}, which is no file")),
+        None => Ok(None),
+    }
+}
 
 /// One of the three Pebbles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

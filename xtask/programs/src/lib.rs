@@ -5,5 +5,5 @@ mod measured;
 mod run;
 
 pub use calls::{Call, read_calls, so_far, write_calls};
-pub use measured::{Dispatch, Run, read_dispatches};
+pub use measured::{Dispatch, Run, Traffic, read_dispatches};
 pub use run::{Usage, run};

@@ -15,6 +15,50 @@ pub struct Run {
     pub usage: Usage,
 }
 
+/// What went over the connections of the charm.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Requests to the API server.
+    pub api_requests: u64,
+    /// Their bytes and those of the answers, without TLS.
+    pub api_bytes: u64,
+    /// Connections to Pebble; none where Pebble does not count them.
+    pub pebble_connections: Option<u64>,
+}
+
+impl Traffic {
+    /// What came since `earlier`, which was counted of the same connections.
+    pub fn since(self, earlier: Traffic) -> Traffic {
+        let pebble = |now: u64| now.saturating_sub(earlier.pebble_connections.unwrap_or_default());
+        Traffic {
+            api_requests: self.api_requests.saturating_sub(earlier.api_requests),
+            api_bytes: self.api_bytes.saturating_sub(earlier.api_bytes),
+            pebble_connections: self.pebble_connections.map(pebble),
+        }
+    }
+
+    /// As [`Traffic::read`] reads it.
+    pub fn text(self) -> String {
+        let pebble = self
+            .pebble_connections
+            .map_or_else(|| "-".to_owned(), |count| count.to_string());
+        format!("{} {} {pebble}", self.api_requests, self.api_bytes)
+    }
+
+    /// Out of text; none if it is something else.
+    pub fn read(text: &str) -> Option<Traffic> {
+        let mut words = text.split(' ');
+        Some(Traffic {
+            api_requests: words.next()?.parse().ok()?,
+            api_bytes: words.next()?.parse().ok()?,
+            pebble_connections: match words.next()? {
+                "-" => None,
+                count => Some(count.parse().ok()?),
+            },
+        })
+    }
+}
+
 /// One dispatch: who took turns in it, and what the charm called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dispatch {
@@ -24,6 +68,8 @@ pub struct Dispatch {
     pub tools: String,
     /// Bytes that it wrote to databags.
     pub databag_bytes: usize,
+    /// What went over its connections.
+    pub traffic: Traffic,
     /// In the order in which they ran.
     pub runs: Vec<Run>,
 }
@@ -31,7 +77,13 @@ pub struct Dispatch {
 impl Dispatch {
     /// As [`read_dispatches`] reads it, with the end of the line.
     pub fn line(&self) -> String {
-        let mut line = format!("{}\t{}\t{}", self.path, self.tools, self.databag_bytes);
+        let mut line = format!(
+            "{}\t{}\t{}\t{}",
+            self.path,
+            self.tools,
+            self.databag_bytes,
+            self.traffic.text()
+        );
         for Run { name, usage } in &self.runs {
             // Writing to a string cannot fail.
             let _ = write!(
@@ -84,6 +136,7 @@ fn dispatch(line: &str) -> Option<Dispatch> {
         path: fields.next()?.to_owned(),
         tools: fields.next()?.to_owned(),
         databag_bytes: fields.next()?.parse().ok()?,
+        traffic: Traffic::read(fields.next()?)?,
         runs: fields.map(run).collect::<Option<_>>()?,
     })
 }
@@ -120,6 +173,11 @@ mod tests {
             path: "hooks/update-status".to_owned(),
             tools: "is-leader,config-get".to_owned(),
             databag_bytes: 12,
+            traffic: Traffic {
+                api_requests: 3,
+                api_bytes: 4096,
+                pebble_connections: Some(1),
+            },
             runs: vec![
                 Run {
                     name: "nothing".to_owned(),
@@ -136,9 +194,26 @@ mod tests {
     }
 
     #[test]
+    fn traffic_is_what_came_in_between() {
+        let counted = |api_requests, api_bytes, pebble_connections| Traffic {
+            api_requests,
+            api_bytes,
+            pebble_connections,
+        };
+        let (before, after) = (counted(2, 100, Some(5)), counted(3, 150, Some(7)));
+        assert_eq!(after.since(before), counted(1, 50, Some(2)));
+        // The container started in between: its Pebble has counted from 0.
+        assert_eq!(after.since(counted(2, 100, None)).pebble_connections, Some(7));
+        assert_eq!(before.since(before), counted(0, 0, Some(0)));
+    }
+
+    #[test]
     fn no_call_is_no_call() {
-        let [dispatch] = read_dispatches("hooks/start\t\t0\n").unwrap().try_into().unwrap();
-        assert_eq!(dispatch.calls(), 0);
+        let [dispatch] = read_dispatches("hooks/start\t\t0\t0 0 -\n")
+            .unwrap()
+            .try_into()
+            .unwrap();
+        assert_eq!((dispatch.calls(), dispatch.traffic), (0, Traffic::default()));
         assert!(read_dispatches("hooks/start\n").is_err());
     }
 }

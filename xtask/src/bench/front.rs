@@ -9,10 +9,11 @@ use std::io::{self, Error, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use bench_programs::Traffic;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -26,26 +27,22 @@ const LONGEST_HEAD: usize = 64 << 10;
 /// A request that comes so long after the handshake has waited for a delayed acknowledgement: the kernel takes 40 ms for one.
 const STALL: Duration = Duration::from_millis(30);
 
-/// What went through.
+/// How soon clients ask.
 #[derive(Debug)]
-pub struct Traffic {
-    requests: AtomicU64,
-    bytes: AtomicU64,
+pub struct Pace {
     /// From the end of a handshake to its first request, in microseconds: the shortest of all connections.
     first_request: AtomicU64,
 }
 
-impl Default for Traffic {
+impl Default for Pace {
     fn default() -> Self {
         Self {
-            requests: AtomicU64::default(),
-            bytes: AtomicU64::default(),
             first_request: AtomicU64::new(u64::MAX),
         }
     }
 }
 
-impl Traffic {
+impl Pace {
     /// The shortest time from the end of a handshake to the first request; none if there was no request. A busy machine makes
     /// single ones longer, a stall all of them.
     pub fn first_request(&self) -> Option<Duration> {
@@ -62,13 +59,24 @@ impl Traffic {
         let after = u64::try_from(after.as_micros()).unwrap_or(u64::MAX);
         self.first_request.fetch_min(after, Ordering::SeqCst);
     }
+}
 
-    /// Requests and bytes of requests and answers, without TLS, so far.
-    pub fn so_far(&self) -> (u64, u64) {
-        (
-            self.requests.load(Ordering::SeqCst),
-            self.bytes.load(Ordering::SeqCst),
-        )
+/// The server behind the front, and what went to it.
+#[derive(Debug, Default)]
+struct Behind {
+    /// Names the server.
+    kubeconfig: PathBuf,
+    /// Where the traffic is written down.
+    count: PathBuf,
+    traffic: Traffic,
+}
+
+impl Behind {
+    /// Counts a request, and writes it down before it is answered.
+    fn note(&mut self, bytes: usize) -> io::Result<()> {
+        self.traffic.api_requests += 1;
+        self.traffic.api_bytes += bytes as u64;
+        std::fs::write(&self.count, self.traffic.text())
     }
 }
 
@@ -77,9 +85,9 @@ impl Traffic {
 pub struct Front {
     address: SocketAddr,
     authority: String,
-    behind: Arc<Mutex<PathBuf>>,
-    /// What went through.
-    pub traffic: Arc<Traffic>,
+    behind: Arc<Mutex<Behind>>,
+    /// How soon clients ask.
+    pub pace: Arc<Pace>,
 }
 
 impl Front {
@@ -94,27 +102,31 @@ impl Front {
             address: listener.local_addr()?,
             authority,
             behind: Arc::default(),
-            traffic: Arc::default(),
+            pace: Arc::default(),
         };
-        let (config, behind, traffic) = (
+        let (config, behind, pace) = (
             Arc::new(config),
             Arc::clone(&front.behind),
-            Arc::clone(&front.traffic),
+            Arc::clone(&front.pace),
         );
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (config, behind, traffic) =
-                    (Arc::clone(&config), Arc::clone(&behind), Arc::clone(&traffic));
+                let (config, behind, pace) = (Arc::clone(&config), Arc::clone(&behind), Arc::clone(&pace));
                 // A client that hangs up is its own affair.
-                std::thread::spawn(move || serve(stream, config, &behind, &traffic));
+                std::thread::spawn(move || serve(stream, config, &behind, &pace));
             }
         });
         Ok(front)
     }
 
-    /// Passes on what comes from now on to the server that this kubeconfig of the simulation names.
-    pub fn stand_before(&self, kubeconfig: &Path) {
-        *self.behind.lock().unwrap_or_else(PoisonError::into_inner) = kubeconfig.to_owned();
+    /// Passes on what comes from now on to the server that this kubeconfig of the simulation names. `count` is the file that says
+    /// what went through since, as [`Traffic::read`] reads it; there is none before the first request.
+    pub fn stand_before(&self, kubeconfig: &Path, count: &Path) {
+        *lock(&self.behind) = Behind {
+            kubeconfig: kubeconfig.to_owned(),
+            count: count.to_owned(),
+            traffic: Traffic::default(),
+        };
     }
 
     /// The kubeconfig of a unit.
@@ -130,6 +142,10 @@ impl Front {
         })
         .to_string()
     }
+}
+
+fn lock(behind: &Mutex<Behind>) -> MutexGuard<'_, Behind> {
+    behind.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An authority and a server's certificate, as a cluster has them: the server's settings, and the authority in base64.
@@ -160,13 +176,13 @@ fn certificates() -> Result<(ServerConfig, String)> {
 fn serve(
     stream: TcpStream,
     config: Arc<ServerConfig>,
-    behind: &Mutex<PathBuf>,
-    traffic: &Traffic,
+    behind: &Mutex<Behind>,
+    pace: &Pace,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let connection = ServerConnection::new(config).map_err(Error::other)?;
     let mut client = StreamOwned::new(connection, stream);
-    let kubeconfig = behind.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let kubeconfig = lock(behind).kubeconfig.clone();
     let mut server = TcpStream::connect(server_of(&kubeconfig)?)?;
     server.set_nodelay(true)?;
     while client.conn.is_handshaking() {
@@ -175,13 +191,12 @@ fn serve(
     let (connected, mut is_first) = (Instant::now(), true);
     while let Some((head, body)) = message(&mut client)? {
         if std::mem::take(&mut is_first) {
-            traffic.note_first_request(connected.elapsed());
+            pace.note_first_request(connected.elapsed());
         }
-        traffic.requests.fetch_add(1, Ordering::SeqCst);
         server.write_all(&[head.as_slice(), &body].concat())?;
         let (answer, content) = message(&mut server)?.ok_or(ErrorKind::UnexpectedEof)?;
         let bytes = head.len() + body.len() + answer.len() + content.len();
-        traffic.bytes.fetch_add(bytes as u64, Ordering::SeqCst);
+        lock(behind).note(bytes)?;
         std::thread::sleep(THINKING);
         client.write_all(&answer)?;
         client.flush()?;
@@ -248,15 +263,16 @@ mod tests {
 
     use super::*;
 
-    /// Asks a front over connections of a client with TCP_NODELAY, or without; what went through.
-    fn ask(nodelay: bool) -> Arc<Traffic> {
+    /// Asks a front over connections of a client with TCP_NODELAY, or without.
+    fn ask(nodelay: bool) -> Arc<Pace> {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = server.local_addr().unwrap();
         let kubeconfig = tempfile::NamedTempFile::new().unwrap();
         let text = json!({"clusters": [{"cluster": {"server": format!("http://{address}")}}]}).to_string();
         std::fs::write(kubeconfig.path(), text).unwrap();
         let front = Front::start().unwrap();
-        front.stand_before(kubeconfig.path());
+        let count = tempfile::NamedTempFile::new().unwrap();
+        front.stand_before(kubeconfig.path(), count.path());
         let config: Value = serde_json::from_str(&front.kubeconfig("radarr/0")).unwrap();
         let authority = config["clusters"][0]["cluster"]["certificate-authority-data"]
             .as_str()
@@ -289,8 +305,10 @@ mod tests {
                 .unwrap();
             assert_eq!(message(&mut client).unwrap().unwrap().1, b"ok");
         }
-        assert_eq!(front.traffic.so_far().0, 5);
-        Arc::clone(&front.traffic)
+        let counted = Traffic::read(&std::fs::read_to_string(count.path()).unwrap()).unwrap();
+        // Head and body of what was asked and answered, each five times.
+        assert_eq!((counted.api_requests, counted.api_bytes), (5, 5 * (18 + 40)));
+        Arc::clone(&front.pace)
     }
 
     #[test]
@@ -302,12 +320,12 @@ mod tests {
 
     #[test]
     fn one_slow_connection_is_no_stall_and_only_slow_ones_are() {
-        let traffic = Traffic::default();
-        assert!(!traffic.stalls());
-        traffic.note_first_request(Duration::from_millis(41));
-        assert!(traffic.stalls());
-        traffic.note_first_request(Duration::from_millis(1));
-        assert!(!traffic.stalls());
+        let pace = Pace::default();
+        assert!(!pace.stalls());
+        pace.note_first_request(Duration::from_millis(41));
+        assert!(pace.stalls());
+        pace.note_first_request(Duration::from_millis(1));
+        assert!(!pace.stalls());
     }
 
     #[test]

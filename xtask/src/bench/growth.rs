@@ -1,33 +1,77 @@
-//! What a steady update-status of a trusted app costs as the cluster around it grows.
-
-use std::fmt::Write as _;
+//! What events of a trusted app that change nothing cost as the cluster around it grows: such that look at the cluster, and such that
+//! remember what the last look saw.
 
 use anyhow::Result;
 use serde::Serialize;
-use serde_json::json;
 
+use super::backups;
+use super::columns::{self, RULE};
 use super::front::Front;
-use super::life::{Bed, Measured, Turns};
+use super::life::{Bed, Measured, Setup, Turns};
 use super::programs::Programs;
 use super::table;
 
-/// How often the event is measured in each place.
+/// How often each event is measured in each place.
 const TIMES: usize = 10;
 
 /// What there is more and more of.
 #[derive(Debug, Clone, Copy)]
 enum Around {
+    /// Backups of the app. Everything else has one: while there is none, somebody waits for it, and every event looks.
     Backups(usize),
+    /// Backups of another app.
+    OtherBackups(usize),
+    /// Pods of other apps.
     OtherPods(usize),
+    /// Units of the app: the peer relation is the only one of the charm's that takes many.
+    Units(u32),
 }
 
-const PLACES: [Around; 5] = [
+const PLACES: [Around; 11] = [
+    Around::Backups(0),
     Around::Backups(1),
     Around::Backups(30),
     Around::Backups(3000),
+    Around::OtherBackups(1),
+    Around::OtherBackups(30),
+    Around::OtherBackups(3000),
     Around::OtherPods(10),
     Around::OtherPods(1000),
+    Around::Units(1),
+    Around::Units(20),
 ];
+
+impl Around {
+    fn text(self) -> String {
+        let plural =
+            |count: usize, thing: &str| format!("{count} {thing}{}", if count == 1 { "" } else { "s" });
+        match self {
+            Around::Backups(count) => plural(count, "backup"),
+            Around::OtherBackups(count) => plural(count, "backup") + " of another app",
+            Around::OtherPods(count) => plural(count, "other pod"),
+            Around::Units(count) => plural(count as usize, "unit"),
+        }
+    }
+
+    /// Puts it there.
+    fn put(self, bed: &mut Bed) -> Result<()> {
+        if !matches!(self, Around::Backups(_)) {
+            backups::put(&mut bed.juju, "radarr", 1)?;
+        }
+        match self {
+            Around::Backups(count) => backups::put(&mut bed.juju, "radarr", count)?,
+            Around::OtherBackups(count) => backups::put(&mut bed.juju, "sonarr", count)?,
+            Around::OtherPods(count) => {
+                for number in 0..count {
+                    bed.juju
+                        .make_pod(&format!("other-{number}"), &format!("claim-{number}"));
+                }
+            }
+            Around::Units(count) => bed.juju.scale("radarr", count)?,
+        }
+        Ok(())
+    }
+}
 
 /// One line.
 #[derive(Debug, Serialize)]
@@ -36,10 +80,6 @@ pub struct Line {
     around: String,
     /// What each dispatch cost.
     row: table::Row,
-    /// Requests to the API server in each dispatch.
-    requests: f64,
-    /// Bytes of requests and answers in each dispatch, without TLS.
-    api_bytes: f64,
 }
 
 /// Measures every place.
@@ -47,112 +87,79 @@ pub struct Line {
 /// # Errors
 /// When an event fails.
 pub fn measure(programs: &Programs, front: &Front) -> Result<Vec<Line>> {
-    PLACES
-        .into_iter()
-        .map(|around| line(programs, front, around))
-        .collect()
-}
-
-fn line(programs: &Programs, front: &Front, around: Around) -> Result<Line> {
-    let mut bed = Bed::new(programs, front, Turns::CharmFirst)?;
-    bed.deploy(programs)?;
-    bed.integrate()?;
-    bed.trust()?;
-    let around = match around {
-        Around::Backups(count) => {
-            for number in 0..count {
-                bed.juju.put_velero_object(backup(number))?;
-            }
-            format!("{count} backups")
+    let mut lines = Vec::new();
+    for around in PLACES {
+        let mut bed = Bed::new(programs, front, Setup::of(Turns::CharmFirst))?;
+        bed.deploy(programs)?;
+        bed.integrate()?;
+        bed.trust()?;
+        around.put(&mut bed)?;
+        // What is new is seen once.
+        bed.update_status("")?;
+        bed.update_status("")?;
+        let mut measured: Vec<Measured> = Vec::new();
+        for _ in 0..TIMES {
+            // It makes the charm look anew.
+            measured.extend(bed.config_changed()?);
+            measured.extend(bed.update_status(", first")?);
+            measured.extend(bed.update_status(", steady")?);
         }
-        Around::OtherPods(count) => {
-            for number in 0..count {
-                bed.juju
-                    .make_pod(&format!("other-{number}"), &format!("claim-{number}"));
-            }
-            format!("{count} other pods")
+        bed.juju.destroy()?;
+        for event in ["config-changed", "update-status, first", "update-status, steady"] {
+            let (around, row) = (around.text(), table::row(event, &measured));
+            lines.push(Line { around, row });
         }
-    };
-    // What is new is seen once.
-    bed.update_status("")?;
-    bed.update_status("")?;
-    let before = bed.traffic();
-    let mut measured: Vec<Measured> = Vec::new();
-    for _ in 0..TIMES {
-        measured.extend(bed.update_status("")?);
     }
-    let after = bed.traffic();
-    let each = |before: u64, after: u64| (after - before) as f64 / TIMES as f64;
-    let (requests, api_bytes) = (each(before.0, after.0), each(before.1, after.1));
-    measured.retain(|one| one.event == "update-status");
-    bed.juju.destroy()?;
-    let row = table::row("update-status", &measured);
-    Ok(Line {
-        around,
-        row,
-        requests,
-        api_bytes,
-    })
-}
-
-/// A completed backup of the app, as velero-operator and Velero make it; one an hour.
-fn backup(number: usize) -> serde_json::Value {
-    let hours = i64::try_from(number).unwrap_or_default() + 1;
-    let began = jiff::Timestamp::now().as_second() - hours * 3600;
-    let time = |seconds: i64| {
-        jiff::Timestamp::from_second(seconds)
-            .map(|time| time.to_string())
-            .unwrap_or_default()
-    };
-    json!({
-        "apiVersion": "velero.io/v1", "kind": "Backup",
-        "metadata": {
-            "name": format!("radarr-{number}"), "namespace": "velero", "uid": format!("00000000-0000-4000-8000-{number:012}"),
-            "creationTimestamp": time(began),
-            "labels": {"app": "radarr", "endpoint": "velero-backup-config", "model": "homelab"},
-        },
-        "spec": {
-            "includedNamespaces": ["homelab"], "ttl": "720h0m0s",
-            "labelSelector": {"matchLabels": {"app.kubernetes.io/name": "radarr"}},
-        },
-        "status": {
-            "phase": "Completed", "startTimestamp": time(began), "completionTimestamp": time(began + 20),
-            "expiration": time(began + 720 * 3600),
-        },
-    })
+    // All of one event below each other: what grows is seen at once.
+    lines.sort_by(|one, other| other.row.event.cmp(&one.row.event));
+    Ok(lines)
 }
 
 /// The table as text.
 pub fn text(lines: &[Line]) -> String {
-    let mut text = format!(
-        "{:<18} {:>8} {:>8} {:>8} {:>9} {:>9} {:>10}\n",
-        "around the app", "wall", "own CPU", "peak MiB", "tools", "requests", "API bytes"
-    );
-    for Line {
-        around,
-        row,
-        requests,
-        api_bytes,
-    } in lines
-    {
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "{around:<18} {:>8.1} {:>8.1} {:>8.1} {:>9} {requests:>9.1} {api_bytes:>10.0}",
-            row.wall_ms.median, row.own_cpu_ms, row.peak_mib, row.hook_tools
-        );
-    }
-    text
+    let headings = [
+        ["", "event"],
+        ["", "around the app"],
+        RULE,
+        ["", "wall"],
+        ["own", "CPU"],
+        ["peak", "MiB"],
+        RULE,
+        ["hook", "tools"],
+        ["API", "requests"],
+        ["API", "bytes"],
+        ["connections", "to Pebble"],
+    ];
+    let line = |Line { around, row }: &Line| {
+        vec![
+            row.event.clone(),
+            around.clone(),
+            format!("{:.1}", row.wall_ms.median),
+            format!("{:.1}", row.own_cpu_ms),
+            format!("{:.1}", row.peak_mib),
+            row.counts.hook_tools.to_string(),
+            row.counts.api_requests.to_string(),
+            row.api_bytes.to_string(),
+            table::counted(row.counts.pebble_connections),
+        ]
+    };
+    columns::text(&headings, &lines.iter().map(line).collect::<Vec<_>>())
 }
 
 #[cfg(test)]
 mod tests {
+    use workload_charm::endpoints::{self, Role};
+
     use super::*;
 
+    /// Juju refuses a second relation of such an endpoint. One without a limit would need a row for many relations.
     #[test]
-    fn each_backup_is_older_than_the_one_before() {
-        let (one, other) = (backup(0), backup(2999));
-        assert_ne!(one["metadata"]["uid"], other["metadata"]["uid"]);
-        assert!(one["status"]["startTimestamp"].as_str() > other["status"]["startTimestamp"].as_str());
+    fn no_endpoint_takes_a_second_relation() {
+        let profile = system_tests::radarr::profile().unwrap();
+        for endpoint in endpoints::of(&profile) {
+            let limit = endpoint.declaration()["limit"].as_u64();
+            let expected = (endpoint.role != Role::Peers).then_some(1);
+            assert_eq!(limit, expected, "{}", endpoint.name);
+        }
     }
 }

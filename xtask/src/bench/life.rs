@@ -5,14 +5,18 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use bench_programs::{Dispatch, read_dispatches};
-use juju_sim::{Event, OperatorOptions, Options, Simulation};
+use juju_sim::{Event, OperatorOptions, Options, Simulation, Workload};
+use pebble_contract::process::Process;
 use system_tests::house::UNIT;
 use system_tests::radarr;
 use tempfile::TempDir;
 
+use super::backups;
 use super::front::Front;
-use super::programs::Programs;
-use super::trace::own_calls;
+use super::pebble::RealPebble;
+use super::programs::{CHARM, Programs};
+use super::python::Python;
+use super::trace::{self, Traced};
 
 /// How often a steady event is dispatched in one life.
 const STEADY: usize = 3;
@@ -45,29 +49,52 @@ pub struct Measured {
     pub event: String,
     /// What was measured.
     pub dispatch: Dispatch,
-    /// System calls of the charm and of the replay, where they were counted.
-    pub system_calls: Option<[usize; 2]>,
+    /// What the charm and the replay did below strace, in a life that is traced.
+    pub traced: Option<[Traced; 2]>,
+}
+
+/// What a life is played with.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup<'a> {
+    /// Who takes turns.
+    pub turns: Turns,
+    /// The Pebble; none: the simulated one.
+    pub pebble: Option<&'a RealPebble>,
+    /// What stands for the charm; none: the charm as it is packed.
+    pub python: Option<&'a Python>,
+}
+
+impl Setup<'_> {
+    /// The packed charm under the simulated Pebble.
+    pub fn of(turns: Turns) -> Self {
+        Setup {
+            turns,
+            pebble: None,
+            python: None,
+        }
+    }
 }
 
 /// A deployed app.
-pub struct Bed<'a> {
+pub struct Bed {
     /// The simulated Juju.
     pub juju: Simulation,
-    front: &'a Front,
+    /// It ends before its files go.
+    pebble: Option<Process>,
     folder: TempDir,
     turns: Turns,
 }
 
-impl<'a> Bed<'a> {
+impl Bed {
     /// An empty model, and Radarr's charm ready to be deployed in it.
     ///
     /// # Errors
     /// When something cannot be laid out.
-    pub fn new(programs: &Programs, front: &'a Front, turns: Turns) -> Result<Bed<'a>> {
+    pub fn new(programs: &Programs, front: &Front, setup: Setup<'_>) -> Result<Bed> {
         let folder = tempfile::tempdir()?;
         let own = folder.path().join("bench");
         std::fs::create_dir(&own)?;
-        std::fs::write(own.join("turns"), turns.text())?;
+        std::fs::write(own.join("turns"), setup.turns.text())?;
         std::fs::write(own.join("kubeconfig"), front.kubeconfig(UNIT))?;
         let environment = BTreeMap::from([("BENCH_FOLDER".to_owned(), own.display().to_string())]);
         let options = Options {
@@ -76,14 +103,29 @@ impl<'a> Bed<'a> {
             ..Options::default()
         };
         let juju = Simulation::create(folder.path().join("juju"), options)?;
-        front.stand_before(&juju.paths(UNIT).folder.join("kubeconfig"));
-        radarr::charm_folder(&folder.path().join("charm"), &programs.binaries)?;
-        programs.lay_out(&folder.path().join("charm"), &own)?;
+        let paths = juju.paths(UNIT);
+        front.stand_before(&paths.folder.join("kubeconfig"), &own.join("api-traffic"));
+        // There as soon as the container's Pebble is, if that is the simulated one.
+        let connections = paths.containers.join("radarr/pebble.connections");
+        std::os::unix::fs::symlink(connections, own.join("pebble-connections"))?;
+        let charm = folder.path().join("charm");
+        radarr::charm_folder(&charm, &programs.binaries)?;
+        programs.lay_out(&charm, &own)?;
+        if let Some(python) = setup.python {
+            python.lay_out(&charm, CHARM)?;
+        }
+        let pebble = match setup.pebble {
+            Some(pebble) => {
+                let config = juju.storage_dir(UNIT, "config");
+                Some(pebble.start(folder.path(), &config, &programs.binaries)?)
+            }
+            None => None,
+        };
         Ok(Bed {
             juju,
-            front,
+            pebble,
             folder,
-            turns,
+            turns: setup.turns,
         })
     }
 
@@ -92,8 +134,12 @@ impl<'a> Bed<'a> {
     /// # Errors
     /// When an event fails.
     pub fn deploy(&mut self, programs: &Programs) -> Result<Vec<Measured>> {
-        let deploy = juju_sim::Deploy::new("radarr", self.folder.path().join("charm"))
-            .workload("radarr", radarr::image(&programs.binaries));
+        let workload = match &self.pebble {
+            Some(pebble) => Workload::External(pebble.client().socket().to_owned()),
+            None => radarr::image(&programs.binaries),
+        };
+        let deploy =
+            juju_sim::Deploy::new("radarr", self.folder.path().join("charm")).workload("radarr", workload);
         self.juju.deploy(deploy)?;
         self.measured("")
     }
@@ -117,6 +163,15 @@ impl<'a> Bed<'a> {
         self.measured(suffix)
     }
 
+    /// Dispatches config-changed without a change, and says what that cost.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn config_changed(&mut self) -> Result<Vec<Measured>> {
+        self.juju.dispatch(UNIT, Event::ConfigChanged)?;
+        self.measured("")
+    }
+
     /// Trusts it and says what that cost.
     ///
     /// # Errors
@@ -124,11 +179,6 @@ impl<'a> Bed<'a> {
     pub fn trust(&mut self) -> Result<Vec<Measured>> {
         self.juju.trust("radarr", true)?;
         self.measured(" (trust)")
-    }
-
-    /// Requests to the API server and their bytes so far.
-    pub fn traffic(&self) -> (u64, u64) {
-        self.front.traffic.so_far()
     }
 
     /// What was measured since the last look. `suffix` tells events of the same name apart.
@@ -150,10 +200,10 @@ impl<'a> Bed<'a> {
                     self.juju.unit_log(UNIT).unwrap_or_default()
                 );
             }
-            let system_calls = match self.turns {
+            let traced = match self.turns {
                 Turns::Traced => Some([
-                    self.calls_of("strace-charm", &dispatch)?,
-                    self.calls_of("strace-replay", &dispatch)?,
+                    self.trace_of("strace-charm", &dispatch)?,
+                    self.trace_of("strace-replay", &dispatch)?,
                 ]),
                 Turns::NothingFirst | Turns::CharmFirst => None,
             };
@@ -161,16 +211,16 @@ impl<'a> Bed<'a> {
             found.push(Measured {
                 event: format!("{name}{suffix}"),
                 dispatch,
-                system_calls,
+                traced,
             });
         }
         Ok(found)
     }
 
-    fn calls_of(&self, program: &str, dispatch: &Dispatch) -> Result<usize> {
+    fn trace_of(&self, program: &str, dispatch: &Dispatch) -> Result<Traced> {
         let trace = self.own(&format!("trace-{program}-{}", dispatch.path.replace('/', "-")));
         let text = std::fs::read(&trace).with_context(|| format!("cannot read {}", trace.display()))?;
-        Ok(own_calls(&String::from_utf8_lossy(&text)))
+        Ok(trace::read(&String::from_utf8_lossy(&text)))
     }
 
     fn own(&self, name: &str) -> PathBuf {
@@ -178,23 +228,30 @@ impl<'a> Bed<'a> {
     }
 }
 
-/// First start, relation, steady state, trust, steady state, relation gone.
+/// Whether this event of a life comes again and again and finds nothing to do. Those that are the first after a change are not: the
+/// charm looks at the cluster then, and remembers what it saw.
+pub fn is_steady(event: &str) -> bool {
+    ["update-status", "update-status, trusted"].contains(&event)
+}
+
+/// First start, relation, steady state, a first backup, trust, steady state, relation gone.
 ///
 /// # Errors
 /// When an event fails.
-pub fn whole(programs: &Programs, front: &Front, turns: Turns) -> Result<Vec<Measured>> {
-    let mut bed = Bed::new(programs, front, turns)?;
+pub fn whole(programs: &Programs, front: &Front, setup: Setup<'_>) -> Result<Vec<Measured>> {
+    let mut bed = Bed::new(programs, front, setup)?;
     let mut all = bed.deploy(programs)?;
     all.extend(bed.integrate()?);
-    // What the relation left to do is done once.
-    bed.update_status("")?;
+    all.extend(bed.update_status(", first")?);
     for _ in 0..STEADY {
         all.extend(bed.update_status("")?);
     }
     bed.juju.set_config("radarr", &[("backup-schedule", "@weekly")])?;
     all.extend(bed.measured(" (option)")?);
+    // Without a good one somebody waits for it, and no event is steady.
+    backups::put(&mut bed.juju, "radarr", 1)?;
     all.extend(bed.trust()?);
-    bed.update_status("")?;
+    all.extend(bed.update_status(", trusted, first")?);
     for _ in 0..STEADY {
         all.extend(bed.update_status(", trusted")?);
     }

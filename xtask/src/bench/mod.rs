@@ -1,21 +1,31 @@
 //! What each event costs: the binary as it is packed, under the simulated Juju, measured from outside, beside floors.
 
+mod backups;
 mod check;
+mod columns;
 mod front;
+mod goals;
 mod growth;
 mod life;
+mod pebble;
 mod programs;
+mod python;
+mod report;
 mod statistics;
 mod table;
 mod trace;
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
 use front::Front;
-use life::Turns;
+use life::{Setup, Turns};
+use pebble::RealPebble;
 use programs::Programs;
-use serde_json::{Value, json};
+use python::Python;
+use report::{Other, Report};
+use serde_json::Value;
 
 use crate::progress::Progress;
 
@@ -31,10 +41,13 @@ pub struct Arguments {
     /// Measure how a steady event grows with the cluster around the app, instead.
     #[arg(long, conflicts_with_all = ["check", "write"])]
     growth: bool,
-    /// Fail if a ratio to the floor differs by more than a third from the committed one, or a stall came or went.
+    /// Fail if a count is above the committed one, a ratio to the floor differs from it by more than a third, or a stall came or went.
     #[arg(long, conflicts_with = "write")]
     check: bool,
-    /// Write the ratios to the floor into the committed file.
+    /// A Python 3 that has ops, for the same job by a minimal Python charm.
+    #[arg(long, default_value = "python3", value_name = "PROGRAM")]
+    python: PathBuf,
+    /// Write counts and ratios to the floor into the committed file.
     #[arg(long)]
     write: bool,
 }
@@ -60,46 +73,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let rounds = arguments
         .rounds
         .unwrap_or(if arguments.check { CHECK_ROUNDS } else { 20 });
-    let mut measured = Vec::new();
-    for round in 0..rounds.max(1) {
-        let turns = if round % 2 == 0 {
-            Turns::NothingFirst
-        } else {
-            Turns::CharmFirst
-        };
-        measured.extend(life::whole(&programs, &front, turns)?);
-    }
-    let is_traced = !arguments.check && has("strace");
-    if is_traced {
-        measured.extend(life::whole(&programs, &front, Turns::Traced)?);
-    }
+    let report = measure(&programs, &front, rounds.max(1), &arguments.python)?;
     progress.end();
-    let rows = table::rows(&measured);
-    let first_request = front.traffic.first_request();
-    let first_request_ms = first_request.map(|shortest| shortest.as_secs_f64() * 1000.0);
-    let stall = match first_request_ms {
-        Some(shortest) if front.traffic.stalls() => format!(
-            "Every connection to the API stalls: {shortest:.0} ms at least from the handshake to the first request.\n"
-        ),
-        Some(shortest) => {
-            format!("No stall: the first request comes {shortest:.1} ms after the handshake at best.\n")
-        }
-        None => "Nobody asked the API.\n".to_owned(),
-    };
-    let document = json!({ "binary_bytes": programs.size, "pebble": "simulated", "first_request_ms": first_request_ms, "events": rows });
-    print(arguments, &document, || {
-        let not_counted = match (is_traced, arguments.check) {
-            (true, _) => "",
-            (false, true) => "System calls are not counted in a check.\n",
-            (false, false) => "System calls are not counted: strace is not installed.\n",
-        };
-        format!(
-            "dispatch as it is packed: static, {:.2} MB. Pebble: simulated. API: TLS 1.3, HTTP/1.1. Times in milliseconds.\n{stall}{not_counted}{}",
-            programs.size as f64 / 1e6,
-            table::text(&rows)
-        )
-    })?;
-    let baseline = check::baseline(&rows, front.traffic.stalls());
+    print(arguments, &report.document(), || report.text())?;
+    let baseline = check::baseline(&report.rows, front.pace.stalls());
     if arguments.write {
         check::write(&baseline)?;
     }
@@ -107,6 +84,54 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         check::check(&baseline)?;
     }
     Ok(())
+}
+
+/// Plays lives of an app, and what was measured in them. Every third life is played again under the real Pebble and by the charm in
+/// Python, so that all have the same slow moments of the machine.
+fn measure(programs: &Programs, front: &Front, rounds: usize, python: &std::path::Path) -> Result<Report> {
+    let pebble = RealPebble::find()?;
+    let python = Python::find(python);
+    let (mut measured, mut under_real, mut in_python) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..rounds {
+        let turns = if round % 2 == 0 {
+            Turns::NothingFirst
+        } else {
+            Turns::CharmFirst
+        };
+        let setup = Setup::of(turns);
+        measured.extend(life::whole(programs, front, setup)?);
+        if round % 3 != 0 {
+            continue;
+        }
+        if let Ok(pebble) = &pebble {
+            let pebble = Some(pebble);
+            under_real.extend(life::whole(programs, front, Setup { pebble, ..setup })?);
+        }
+        if let Ok(python) = &python {
+            let python = Some(python);
+            in_python.extend(life::whole(programs, front, Setup { python, ..setup })?);
+        }
+    }
+    let is_traced = has("strace");
+    if is_traced {
+        measured.extend(life::whole(programs, front, Setup::of(Turns::Traced))?);
+    }
+    let other = |found: Result<String, String>, measured: &[life::Measured]| match found {
+        Ok(version) => Other::Measured {
+            version,
+            rows: table::rows(measured),
+        },
+        Err(reason) => Other::LeftOut { reason },
+    };
+    Ok(Report {
+        binary_bytes: programs.size,
+        first_request: front.pace.first_request(),
+        stalls: front.pace.stalls(),
+        is_traced,
+        rows: table::rows(&measured),
+        under_real_pebble: other(pebble.map(|pebble| pebble.version), &under_real),
+        in_python: other(python.map(|python| python.version), &in_python),
+    })
 }
 
 /// As the person wants it.

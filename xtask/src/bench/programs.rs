@@ -8,6 +8,9 @@ use system_tests::binaries::{Binaries, build_static};
 
 use crate::pack::binary;
 
+/// What `turns` knows as `charm`: a file in the charm's folder.
+pub const CHARM: &str = "charm";
+
 /// What is measured, and what it is measured with.
 #[derive(Debug)]
 pub struct Programs {
@@ -51,12 +54,12 @@ impl Programs {
         found(&self.own, name)
     }
 
-    /// Puts the charm into `charm`, behind the program that takes turns with it; the floors are put into `folder`.
+    /// Puts the charm in the folder `charm` behind the program that takes turns with it; the floors are put into `folder`.
     ///
     /// # Errors
     /// When a file cannot be written.
     pub fn lay_out(&self, charm: &Path, folder: &Path) -> Result<()> {
-        std::fs::rename(charm.join("dispatch"), charm.join("charm"))
+        std::fs::rename(charm.join("dispatch"), charm.join(CHARM))
             .with_context(|| format!("cannot rename dispatch in {}", charm.display()))?;
         for (from, to) in [
             ("turns", charm.join("dispatch")),

@@ -1,16 +1,16 @@
-//! Rows of the table, and the table.
+//! Rows of the tables, and the tables.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use bench_programs::Usage;
-use serde::Serialize;
+use bench_programs::{Dispatch, Usage};
+use serde::{Deserialize, Serialize};
 
+use super::columns::{self, RULE};
 use super::life::Measured;
 use super::statistics::Spread;
 
 /// One event.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Row {
     /// Its name.
     pub event: String,
@@ -28,18 +28,36 @@ pub struct Row {
     pub system_calls: Option<usize>,
     /// The same of the program that makes the same calls of hook tools.
     pub floor_system_calls: Option<usize>,
-    /// Hook tools called, median.
-    pub hook_tools: usize,
-    /// Bytes written to databags, median.
-    pub databag_bytes: usize,
+    /// What was counted.
+    pub counts: Counts,
+    /// Bytes of requests to the API server and of their answers, without TLS, median.
+    pub api_bytes: u64,
     /// Of a static program that does nothing, in milliseconds.
     pub nothing_wall_ms: Spread,
     /// Of a static program that makes the same calls of hook tools, in milliseconds.
     pub floor_wall_ms: Spread,
+    /// Processor time of that program and its hook tools, median, in milliseconds.
+    pub floor_cpu_ms: f64,
     /// Charm to that program, in each dispatch; how this lies.
     pub wall_ratio: Spread,
     /// The same for processor time.
     pub cpu_ratio: Spread,
+}
+
+/// What is exact: the most that any dispatch of an event took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    /// Hook tools called.
+    pub hook_tools: u64,
+    /// Bytes written to databags.
+    pub databag_bytes: u64,
+    /// Requests to the API server.
+    pub api_requests: u64,
+    /// Connections to Pebble; none if Pebble did not count them.
+    pub pebble_connections: Option<u64>,
+    /// Threads that the charm made; none if they were not counted.
+    pub threads: Option<u64>,
 }
 
 /// A row for each event, in the order in which they first came.
@@ -70,9 +88,14 @@ pub fn row(event: &str, measured: &[Measured]) -> Row {
             .filter_map(|one| Some((one.dispatch.usage("charm")?, one.dispatch.usage("replay")?)));
         Spread::of(pairs.map(|(charm, floor)| value(charm) / value(floor)))
     };
-    let counted = all.iter().filter_map(|one| one.system_calls).next_back();
+    let traced = all.iter().filter_map(|one| one.traced).next_back();
+    let most = |value: &dyn Fn(&Dispatch) -> u64| {
+        let values = timed.iter().map(|one| value(&one.dispatch));
+        values.max().unwrap_or_default()
+    };
     let wall = |usage: &Usage| milliseconds(usage.wall);
     let cpu = |usage: &Usage| milliseconds(usage.all_cpu);
+    let api_bytes = timed.iter().map(|one| one.dispatch.traffic.api_bytes as f64);
     Row {
         event: event.to_owned(),
         rounds: timed.len(),
@@ -80,12 +103,22 @@ pub fn row(event: &str, measured: &[Measured]) -> Row {
         own_cpu_ms: spread("charm", &|usage| milliseconds(usage.own_cpu)).median,
         cpu_ms: spread("charm", &cpu).median,
         peak_mib: spread("charm", &|usage| usage.peak_bytes as f64 / f64::from(1 << 20)).median,
-        system_calls: counted.map(|[charm, _]| charm),
-        floor_system_calls: counted.map(|[_, floor]| floor),
-        hook_tools: Spread::of(timed.iter().map(|one| one.dispatch.calls() as f64)).median as usize,
-        databag_bytes: Spread::of(timed.iter().map(|one| one.dispatch.databag_bytes as f64)).median as usize,
+        system_calls: traced.map(|[charm, _]| charm.calls),
+        floor_system_calls: traced.map(|[_, floor]| floor.calls),
+        counts: Counts {
+            hook_tools: most(&|dispatch| dispatch.calls() as u64),
+            databag_bytes: most(&|dispatch| dispatch.databag_bytes as u64),
+            api_requests: most(&|dispatch| dispatch.traffic.api_requests),
+            pebble_connections: timed
+                .iter()
+                .filter_map(|one| one.dispatch.traffic.pebble_connections)
+                .max(),
+            threads: traced.map(|[charm, _]| charm.threads as u64),
+        },
+        api_bytes: Spread::of(api_bytes).median as u64,
         nothing_wall_ms: spread("nothing", &wall),
         floor_wall_ms: spread("replay", &wall),
+        floor_cpu_ms: spread("replay", &cpu).median,
         wall_ratio: ratio(&wall),
         cpu_ratio: ratio(&cpu),
     }
@@ -95,57 +128,32 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-/// The table as text.
-pub fn text(rows: &[Row]) -> String {
-    let mut text = format!(
-        "{:<40} {:>3} | {:>6} {:>6} {:>6} {:>6} | {:>6} {:>6} {:>5} {:>6} {:>5} {:>6} | {:>7} {:>6} {:>6} | {:>6} {:>5}\n",
-        "",
-        "",
-        "wall",
-        "",
-        "",
-        "",
-        "own",
-        "",
-        "peak",
-        "system",
-        "hook",
-        "databag",
-        "",
-        "floor",
-        "floor",
-        "times",
-        ""
-    );
-    let _ = writeln!(
-        text,
-        "{:<40} {:>3} | {:>6} {:>6} {:>6} {:>6} | {:>6} {:>6} {:>5} {:>6} {:>5} {:>6} | {:>7} {:>6} {:>6} | {:>6} {:>5}",
-        "event",
-        "n",
-        "min",
-        "25 %",
-        "median",
-        "75 %",
-        "CPU",
-        "CPU",
-        "MiB",
-        "calls",
-        "tools",
-        "bytes",
-        "nothing",
-        "tools",
-        "calls",
-        "wall",
-        "CPU"
-    );
-    for row in rows {
-        let count = |calls: Option<usize>| calls.map_or_else(|| "-".to_owned(), |calls| calls.to_string());
+/// What events take, as text.
+pub fn times(rows: &[Row]) -> String {
+    let headings = [
+        ["", "event"],
+        ["", "n"],
+        RULE,
+        ["wall", "min"],
+        ["", "25 %"],
+        ["", "median"],
+        ["", "75 %"],
+        RULE,
+        ["own", "CPU"],
+        ["", "CPU"],
+        ["peak", "MiB"],
+        RULE,
+        ["wall of", "nothing"],
+        ["floor", "wall"],
+        ["floor", "CPU"],
+        RULE,
+        ["times", "wall"],
+        ["the floor", "CPU"],
+    ];
+    let line = |row: &Row| {
+        let mut line = vec![row.event.clone(), row.rounds.to_string()];
         let wall = row.wall_ms;
-        let _ = writeln!(
-            text,
-            "{:<40} {:>3} | {:>6.1} {:>6.1} {:>6.1} {:>6.1} | {:>6.1} {:>6.1} {:>5.1} {:>6} {:>5} {:>6} | {:>7.2} {:>6.1} {:>6} | {:>6.2} {:>5.2}",
-            row.event,
-            row.rounds,
+        let tenths = [
             wall.min,
             wall.lower,
             wall.median,
@@ -153,24 +161,65 @@ pub fn text(rows: &[Row]) -> String {
             row.own_cpu_ms,
             row.cpu_ms,
             row.peak_mib,
-            count(row.system_calls),
-            row.hook_tools,
-            row.databag_bytes,
-            row.nothing_wall_ms.median,
-            row.floor_wall_ms.median,
-            count(row.floor_system_calls),
-            row.wall_ratio.median,
-            row.cpu_ratio.median,
-        );
-    }
-    text
+        ];
+        line.extend(tenths.map(|value| format!("{value:.1}")));
+        line.push(format!("{:.2}", row.nothing_wall_ms.median));
+        line.extend([row.floor_wall_ms.median, row.floor_cpu_ms].map(|value| format!("{value:.1}")));
+        line.extend([row.wall_ratio, row.cpu_ratio].map(|ratio| format!("{:.2}", ratio.median)));
+        line
+    };
+    columns::text(&headings, &rows.iter().map(line).collect::<Vec<_>>())
+}
+
+/// What events make, as text.
+pub fn counts(rows: &[Row]) -> String {
+    let headings = [
+        ["", "event"],
+        RULE,
+        ["hook", "tools"],
+        ["databag", "bytes"],
+        ["API", "requests"],
+        ["API", "bytes"],
+        ["connections", "to Pebble"],
+        ["", "threads"],
+        ["system", "calls"],
+        ["of the", "floor"],
+    ];
+    let line = |row: &Row| {
+        let Counts {
+            hook_tools,
+            databag_bytes,
+            api_requests,
+            pebble_connections,
+            threads,
+        } = row.counts;
+        let calls = |calls: Option<usize>| counted(calls.map(|calls| calls as u64));
+        vec![
+            row.event.clone(),
+            hook_tools.to_string(),
+            databag_bytes.to_string(),
+            api_requests.to_string(),
+            row.api_bytes.to_string(),
+            counted(pebble_connections),
+            counted(threads),
+            calls(row.system_calls),
+            calls(row.floor_system_calls),
+        ]
+    };
+    columns::text(&headings, &rows.iter().map(line).collect::<Vec<_>>())
+}
+
+/// A count, or a stroke for what was not counted.
+pub fn counted(count: Option<u64>) -> String {
+    count.map_or_else(|| "-".to_owned(), |count| count.to_string())
 }
 
 #[cfg(test)]
 mod tests {
-    use bench_programs::{Dispatch, Run};
+    use bench_programs::{Run, Traffic};
 
     use super::*;
+    use crate::bench::trace::Traced;
 
     fn measured(event: &str, charm: u64, floor: u64) -> Measured {
         let run = |name: &str, milliseconds: u64| Run {
@@ -189,9 +238,14 @@ mod tests {
                 path: format!("hooks/{event}"),
                 tools: "is-leader,config-get".to_owned(),
                 databag_bytes: 7,
+                traffic: Traffic {
+                    api_requests: charm / 10,
+                    api_bytes: 100,
+                    pebble_connections: Some(1),
+                },
                 runs: vec![run("charm", charm), run("replay", floor)],
             },
-            system_calls: None,
+            traced: None,
         }
     }
 
@@ -208,16 +262,31 @@ mod tests {
             ["start", "stop"]
         );
         assert_eq!((rows[0].wall_ratio.median, rows[0].wall_ms.median), (2.5, 160.0));
-        assert_eq!(
-            (rows[0].hook_tools, rows[0].databag_bytes, rows[0].peak_mib),
-            (2, 7, 8.0)
-        );
+        assert_eq!(rows[0].peak_mib, 8.0);
+    }
+
+    #[test]
+    fn what_is_counted_is_the_most_of_any_dispatch() {
+        let rows = rows(&[
+            measured("start", 20, 10),
+            measured("start", 300, 100),
+            measured("start", 10, 1),
+        ]);
+        let expected = Counts {
+            hook_tools: 2,
+            databag_bytes: 7,
+            api_requests: 30,
+            pebble_connections: Some(1),
+            threads: None,
+        };
+        assert_eq!(rows[0].counts, expected);
     }
 
     #[test]
     fn a_traced_dispatch_counts_calls_and_no_time() {
         let mut traced = measured("start", 900, 1);
-        traced.system_calls = Some([40, 30]);
+        let count = |calls, threads| Traced { calls, threads };
+        traced.traced = Some([count(40, 3), count(30, 0)]);
         for run in &mut traced.dispatch.runs {
             run.name.insert_str(0, "strace-");
         }
@@ -227,12 +296,9 @@ mod tests {
             (rows[0].system_calls, rows[0].floor_system_calls),
             (Some(40), Some(30))
         );
-        let text = text(&rows);
-        assert!(
-            text.lines()
-                .last()
-                .is_some_and(|line| line.starts_with("start") && line.contains(" 40 ")),
-            "{text}"
-        );
+        assert_eq!(rows[0].counts.threads, Some(3));
+        let text = counts(&rows);
+        let last: Vec<&str> = text.lines().last().unwrap().split_whitespace().collect();
+        assert_eq!(last, ["start", "|", "2", "7", "2", "100", "1", "3", "40", "30"]);
     }
 }

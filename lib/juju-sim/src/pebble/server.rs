@@ -52,6 +52,7 @@ async fn serve(options: Options) -> Result<u8> {
     empty_folder(&ports)?;
     let ports = ports.canonicalize().map_err(Error::io("find", &ports))?;
     let owners = Owners::open(socket.with_extension("owners"));
+    let count = socket.with_extension("connections");
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/uuid");
     let boot_id = boot_id.map_err(Error::io("read", "/proc/sys/kernel/random/uuid"))?;
     let container = Container::new(root, ports);
@@ -73,7 +74,7 @@ async fn serve(options: Options) -> Result<u8> {
         on_signal(SignalKind::interrupt())?,
     );
     let code = tokio::select! {
-        () = accept(&daemon, &listener) => 0,
+        () = accept(&daemon, &listener, &count) => 0,
         code = daemon.ended() => code,
         _ = terminate.recv() => 0,
         _ = interrupt.recv() => 0,
@@ -100,10 +101,17 @@ async fn stdin_closed() {
     while stdin.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
 }
 
-async fn accept(daemon: &Arc<Daemon>, listener: &UnixListener) {
+/// Takes connections for ever. How many there were is in the file `count`, for whoever measures a client, and written down before
+/// any of them is answered.
+async fn accept(daemon: &Arc<Daemon>, listener: &UnixListener, count: &Path) {
+    let mut connections: u64 = 0;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
+                connections += 1;
+                if let Err(error) = std::fs::write(count, connections.to_string()) {
+                    eprintln!("cannot write {}: {error}", count.display());
+                }
                 let daemon = daemon.clone();
                 tokio::spawn(async move { converse(daemon, stream).await });
             }

@@ -9,17 +9,20 @@ use std::io::{Error, ErrorKind, Result, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use bench_programs::{Call, Dispatch, Run, run, so_far, write_calls};
+use bench_programs::{Call, Dispatch, Run, Traffic, run, so_far, write_calls};
 
 fn main() -> Result<ExitCode> {
     let folder = PathBuf::from(variable("BENCH_FOLDER")?);
     let path = variable("JUJU_DISPATCH_PATH")?.to_string_lossy().into_owned();
     let (mut runs, mut calls, mut code) = (Vec::new(), Vec::new(), 0);
+    let mut traffic = Traffic::default();
     for name in std::fs::read_to_string(folder.join("turns"))?.lines() {
         let trace = folder.join(format!("trace-{name}-{}", path.replace('/', "-")));
+        let before = counted(&folder)?;
         let usage = run(&mut command(name, &folder, &trace)?)?;
         if name.ends_with("charm") {
             code = usage.code;
+            traffic = counted(&folder)?.since(before);
             // What follows calls tools as well: these are the charm's.
             calls = so_far()?;
             std::fs::write(folder.join("calls"), write_calls(&calls))?;
@@ -32,6 +35,7 @@ fn main() -> Result<ExitCode> {
         path,
         tools: tools.join(","),
         databag_bytes: calls.iter().map(Call::databag_bytes).sum(),
+        traffic,
         runs,
     };
     let mut file = OpenOptions::new()
@@ -40,6 +44,30 @@ fn main() -> Result<ExitCode> {
         .open(folder.join("measured"))?;
     file.write_all(dispatch.line().as_bytes())?;
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+}
+
+/// What went over all connections so far, as those count who answer. Both write it down before they answer, so nothing is on its way
+/// when a program has ended that waited for its answers.
+fn counted(folder: &Path) -> Result<Traffic> {
+    let text = |name: &str| match std::fs::read_to_string(folder.join(name)) {
+        Ok(text) => Ok(Some(text)),
+        // Nobody has counted yet.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    let malformed = |name: &str| Error::new(ErrorKind::InvalidData, format!("cannot read {name}"));
+    let api = match text("api-traffic")? {
+        Some(text) => Traffic::read(&text).ok_or_else(|| malformed("api-traffic"))?,
+        None => Traffic::default(),
+    };
+    let pebble_connections = match text("pebble-connections")? {
+        Some(text) => Some(text.parse().map_err(|_| malformed("pebble-connections"))?),
+        None => None,
+    };
+    Ok(Traffic {
+        pebble_connections,
+        ..api
+    })
 }
 
 /// A program by its name in `turns`; `strace-…` runs it below strace, which lists its system calls in `trace`.

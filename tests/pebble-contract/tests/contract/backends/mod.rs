@@ -6,7 +6,7 @@ mod process;
 use std::path::{Path, PathBuf};
 
 use juju_charm::pebble::{ExecOutput, Pebble};
-use pebble_contract::{Kind, PEBBLE_EXECUTABLE};
+use pebble_contract::{Kind, PEBBLE_EXECUTABLE, real_executable};
 
 /// A Pebble of a test's own, ended when it is dropped.
 pub trait Backend {
@@ -66,10 +66,10 @@ impl Start {
         match kind {
             Kind::Fake => Ok(Self::Fake),
             Kind::Simulated => Ok(Self::Simulated),
-            Kind::Real => match std::env::var_os(PEBBLE_EXECUTABLE) {
-                Some(path) if Path::new(&path).is_file() => Ok(Self::Real(path.into())),
-                Some(path) => panic!("{PEBBLE_EXECUTABLE} is {path:?}, which is no file"),
-                None => Err(format!("{PEBBLE_EXECUTABLE} names no executable")),
+            Kind::Real => match real_executable() {
+                Ok(Some(path)) => Ok(Self::Real(path)),
+                Ok(None) => Err(format!("{PEBBLE_EXECUTABLE} names no executable")),
+                Err(reason) => panic!("{reason}"),
             },
         }
     }

@@ -1,24 +1,20 @@
 //! A Pebble that is a process: `juju-sim pebble`, or Canonical's.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 
-use juju_charm::pebble::{Client, Pebble};
+use juju_charm::pebble::Pebble;
 use pebble_contract::Kind;
-use rustix::process::{Pid, Signal, kill_process};
+use pebble_contract::process;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Backend, Fact};
-use crate::support::DEADLINE;
 
 pub struct Process {
     kind: Kind,
-    child: Child,
-    client: Client,
+    process: process::Process,
     /// Holds the socket, the log and, in `root`, the container's files.
     folder: TempDir,
 }
@@ -28,54 +24,15 @@ impl Process {
         let folder = tempfile::Builder::new().prefix("pebble").tempdir().unwrap();
         let root = folder.path().join("root");
         std::fs::create_dir_all(root.join("files")).unwrap();
-        let log = File::create(folder.path().join("log")).unwrap();
-        let mut command = Command::new(executable);
-        let socket = match kind {
-            Kind::Real => {
-                command.args(["run", "--create-dirs", "--hold"]);
-                command.env("PEBBLE", folder.path().join("pebble"));
-                folder.path().join("pebble/.pebble.socket")
-            }
-            _ => {
-                let socket = folder.path().join("pebble.socket");
-                command
-                    .args(["pebble", "--until-stdin-closes", "--socket"])
-                    .arg(&socket);
-                command.arg("--root").arg(&root);
-                socket
-            }
+        let process = match kind {
+            Kind::Real => process::Process::real(executable, folder.path())?,
+            _ => process::Process::simulated(executable, folder.path(), &root)?,
         };
-        let child = command
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .map_err(|error| format!("cannot start {}: {error}", executable.display()))?;
-        let mut process = Self {
+        Ok(Self {
             kind,
-            child,
-            client: Client::for_socket(socket),
+            process,
             folder,
-        };
-        process.wait_until_it_answers()?;
-        Ok(process)
-    }
-
-    fn wait_until_it_answers(&mut self) -> Result<(), String> {
-        let begin = Instant::now();
-        loop {
-            match self.client.system_info() {
-                Ok(_) => return Ok(()),
-                Err(error) => {
-                    let ended = self.child.try_wait().unwrap();
-                    if ended.is_some() || begin.elapsed() > DEADLINE {
-                        let log = std::fs::read_to_string(self.folder.path().join("log"));
-                        return Err(format!("{error}; ended: {ended:?}; its log: {}", log.unwrap()));
-                    }
-                }
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        })
     }
 
     fn root(&self) -> PathBuf {
@@ -85,7 +42,7 @@ impl Process {
 
 impl Backend for Process {
     fn pebble(&self) -> &dyn Pebble {
-        &self.client
+        self.process.client()
     }
 
     fn path(&self, name: &str) -> String {
@@ -104,31 +61,13 @@ impl Backend for Process {
     }
 
     fn socket(&self) -> &Path {
-        self.client.socket()
+        self.process.client().socket()
     }
 
     fn tell(&self, _fact: Fact<'_>) {}
 
     fn finish(&self) -> Result<(), String> {
         Ok(())
-    }
-}
-
-impl Drop for Process {
-    /// SIGTERM, so that it ends its services; SIGKILL if it does not go.
-    fn drop(&mut self) {
-        if let Some(pid) = Pid::from_raw(i32::try_from(self.child.id()).unwrap()) {
-            let _ = kill_process(pid, Signal::TERM);
-        }
-        let begin = Instant::now();
-        while begin.elapsed() < DEADLINE {
-            if self.child.try_wait().is_ok_and(|status| status.is_some()) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

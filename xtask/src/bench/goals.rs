@@ -1,0 +1,174 @@
+//! What the charm is meant to cost, and whether it does.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::life::is_steady;
+use super::table::Row;
+
+/// A steady event, in times of the floor.
+const STEADY: f64 = 1.25;
+/// Any other event, in times of the floor.
+const OTHERS: f64 = 1.5;
+/// Peak of memory of an event that asks Kubernetes nothing, in MB of 1,000,000 bytes.
+const PEAK_WITHOUT: f64 = 8.0;
+/// Peak of memory of an event that asks Kubernetes something, in the same.
+const PEAK_WITH: f64 = 12.0;
+
+/// One goal.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Goal {
+    /// What it is about.
+    what: &'static str,
+    /// The unit of the values.
+    unit: &'static str,
+    /// The highest value that is wanted.
+    goal: f64,
+    /// The highest that was measured, with the event that has it; none where no event is of this kind.
+    worst: Option<(f64, String)>,
+}
+
+impl Goal {
+    /// Whether no event is above it; none where none was measured.
+    fn is_met(&self) -> Option<bool> {
+        self.worst.as_ref().map(|(worst, _)| *worst <= self.goal)
+    }
+}
+
+/// The goals, with what these rows say.
+pub fn goals(rows: &[Row]) -> Vec<Goal> {
+    let worst = |is_meant: &dyn Fn(&Row) -> bool, value: &dyn Fn(&Row) -> f64| {
+        let meant = rows.iter().filter(|row| is_meant(row));
+        let values = meant.map(|row| (value(row), row.event.clone()));
+        values.max_by(|one, other| one.0.total_cmp(&other.0))
+    };
+    let wall = |row: &Row| row.wall_ratio.median;
+    let cpu = |row: &Row| row.cpu_ratio.median;
+    let peak = |row: &Row| row.peak_mib * f64::from(1 << 20) / 1e6;
+    let steady = |row: &Row| is_steady(&row.event);
+    let goal = |what, unit, goal, worst| Goal {
+        what,
+        unit,
+        goal,
+        worst,
+    };
+    vec![
+        goal("steady event, wall", FLOORS, STEADY, worst(&steady, &wall)),
+        goal("steady event, CPU", FLOORS, STEADY, worst(&steady, &cpu)),
+        goal(
+            "other events, wall",
+            FLOORS,
+            OTHERS,
+            worst(&|row| !steady(row), &wall),
+        ),
+        goal(
+            "other events, CPU",
+            FLOORS,
+            OTHERS,
+            worst(&|row| !steady(row), &cpu),
+        ),
+        goal(
+            "peak without Kubernetes",
+            "MB",
+            PEAK_WITHOUT,
+            worst(&|row| row.counts.api_requests == 0, &peak),
+        ),
+        goal(
+            "peak with Kubernetes",
+            "MB",
+            PEAK_WITH,
+            worst(&|row| row.counts.api_requests > 0, &peak),
+        ),
+    ]
+}
+
+/// The unit of what is compared with the floor.
+const FLOORS: &str = "times the floor";
+
+/// A line for each.
+pub fn text(goals: &[Goal]) -> String {
+    let mut text = String::new();
+    for goal in goals {
+        let Goal {
+            what,
+            unit,
+            goal: most,
+            worst,
+        } = goal;
+        let met = match goal.is_met() {
+            Some(true) => "met",
+            Some(false) => "missed",
+            None => "not measured",
+        };
+        // Writing to a string cannot fail.
+        let _ = match worst {
+            Some((worst, event)) => writeln!(
+                text,
+                "{what}: at most {worst:.2} {unit} (goal {most}): {met}; the most is {event}"
+            ),
+            None => writeln!(text, "{what}: {met} (goal {most} {unit})"),
+        };
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::statistics::Spread;
+    use crate::bench::table::Counts;
+
+    fn row(event: &str, ratio: f64, api_requests: u64, peak_mib: f64) -> Row {
+        let spread = Spread::of([ratio]);
+        Row {
+            event: event.to_owned(),
+            wall_ratio: spread,
+            cpu_ratio: spread,
+            peak_mib,
+            counts: Counts {
+                api_requests,
+                ..Counts::default()
+            },
+            ..Row::default()
+        }
+    }
+
+    #[test]
+    fn the_worst_event_decides() {
+        let rows = [
+            row("update-status", 1.2, 0, 7.0),
+            row("update-status, trusted", 1.3, 0, 7.7),
+            row("start", 1.4, 5, 11.0),
+        ];
+        let goals = goals(&rows);
+        let met: Vec<_> = goals.iter().map(Goal::is_met).collect();
+        // 7.7 MiB are more than 8 MB.
+        assert_eq!(
+            met,
+            [
+                Some(false),
+                Some(false),
+                Some(true),
+                Some(true),
+                Some(false),
+                Some(true)
+            ]
+        );
+        assert!(
+            text(&goals).starts_with(
+                "steady event, wall: at most 1.30 times the floor (goal 1.25): missed; the most is update-status, trusted\n"
+            ),
+            "{}",
+            text(&goals)
+        );
+    }
+
+    #[test]
+    fn a_goal_is_met_at_its_value_and_not_without_a_measurement() {
+        let goals = goals(&[row("start", 1.5, 0, 1.0)]);
+        assert_eq!(goals[2].is_met(), Some(true));
+        assert_eq!(goals[5].is_met(), None);
+        assert!(text(&goals).ends_with("peak with Kubernetes: not measured (goal 12 MB)\n"));
+    }
+}
