@@ -8,7 +8,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use config_recovery::api::{AnyObject, Api, Resource};
-use config_recovery::cluster::ask_within;
+use config_recovery::cluster::{Cluster as Engine, ask_within};
+use config_recovery::definitions;
 use config_volume::causes;
 use kube::Client;
 use kube::api::{ListParams, Patch, PatchParams};
@@ -20,8 +21,8 @@ use super::kinds::{
 };
 use super::settings::Settings;
 use super::{
-    Claim, Cluster, ClusterError, FoundObject, Marks, MountChange, ObjectKind, OwnObject, Pod, PodVolume,
-    StatefulSet, VolumeSource,
+    Claim, Cluster, ClusterError, FoundObject, Marks, MountChange, NodeAgent, ObjectKind, OwnObject, Pod,
+    PodVolume, StatefulSet, VolumeSource,
 };
 use crate::backup::APP_LABEL;
 
@@ -345,13 +346,22 @@ impl Cluster for KubeCluster {
         Ok(drivers)
     }
 
-    fn has_node_agent(&self, node: &str) -> Result<bool, ClusterError> {
+    fn node_agent(&self, node: &str) -> Result<NodeAgent, ClusterError> {
         let agents = self.ask("look for Velero's node agent", |client| async move {
             let here = format!("spec.nodeName={node},status.phase=Running");
             let parameters = ListParams::default().labels(NODE_AGENT).fields(&here);
-            Api::<KubePod>::all(client).list_metadata(&parameters).await
+            Api::<KubePod>::all(client).list(&parameters).await
         })?;
-        Ok(!agents.is_empty())
+        let Some(agent) = agents.items.into_iter().next() else {
+            return Ok(NodeAgent::None);
+        };
+        let containers = agent.spec.and_then(|spec| spec.containers).unwrap_or_default();
+        let image = containers.into_iter().find_map(|container| container.image);
+        let image = image.unwrap_or_default();
+        let too_old = self.run(|client| async move {
+            definitions::too_old(&Engine::new(client), definitions::OF_BACKUPS, &image).await
+        })??;
+        Ok(too_old.map_or(NodeAgent::Runs, NodeAgent::Refused))
     }
 }
 

@@ -47,6 +47,13 @@ pub(crate) struct Pod {
 pub(crate) struct PodSpec {
     pub(crate) node_name: Option<String>,
     pub(crate) volumes: Option<Vec<Volume>>,
+    pub(crate) containers: Option<Vec<Container>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Container {
+    pub(crate) image: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -12,6 +12,7 @@ pub mod api;
 pub mod backups;
 pub mod claim;
 pub mod cluster;
+pub mod definitions;
 pub mod engine;
 pub mod error;
 pub mod journal;

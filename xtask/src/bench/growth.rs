@@ -150,7 +150,6 @@ pub fn text(lines: &[Line]) -> String {
 mod tests {
     use workload_charm::endpoints::{self, Role};
 
-
     /// Juju refuses a second relation of such an endpoint. One without a limit would need a row for many relations.
     #[test]
     fn no_endpoint_takes_a_second_relation() {

@@ -21,7 +21,7 @@ use crate::journal::Step;
 use crate::kinds::{PersistentVolumeClaim, Pod};
 use crate::report::Silent;
 use crate::wait::{Doubt, Poll, Wait, Which, for_object, for_objects};
-use crate::{Result, velero};
+use crate::{Result, definitions, velero};
 
 /// What selects the pods of the node agent (`pkg/nodeagent/node_agent.go`).
 const AGENT: &str = "name=node-agent";
@@ -185,12 +185,19 @@ async fn nudge(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<(
 /// Ends only when there is no hope any more: as long as there is, the restore itself is what counts.
 async fn trouble(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<()> {
     let node = place::runs(scratch, &scratch.claim, cluster, wait).await?;
-    agent_runs(scratch, cluster, &node, wait).await?;
+    let image = agent_runs(scratch, cluster, &node, wait).await?;
+    if let Some(reason) = definitions::too_old(cluster, definitions::OF_RESTORES, &image).await? {
+        let what = format!(
+            "PodVolumeRestore {}/{}",
+            scratch.velero_namespace, scratch.restore
+        );
+        return Err(judge::hopeless(&what, reason, definitions::REMEDY));
+    }
     place::ends(scratch, cluster, wait).await
 }
 
-/// Waits until a node agent runs on the node.
-async fn agent_runs(scratch: &Scratch, cluster: &Cluster, node: &str, wait: Wait<'_>) -> Result<()> {
+/// Waits until a node agent runs on the node. Tells its image.
+async fn agent_runs(scratch: &Scratch, cluster: &Cluster, node: &str, wait: Wait<'_>) -> Result<String> {
     let place = &scratch.velero_namespace;
     let api: Api<Pod> = Api::namespaced(cluster.client(), place);
     let what = format!("Velero's node agent on node {node}");
@@ -205,8 +212,10 @@ async fn agent_runs(scratch: &Scratch, cluster: &Cluster, node: &str, wait: Wait
     };
     for_objects(cluster, &api, &which, inner, |agents| {
         let runs = |pod: &Pod| pod.status.as_ref().and_then(|is| is.phase.as_deref()) == Some("Running");
-        if agents.values().any(runs) {
-            return Poll::Done(());
+        if let Some(agent) = agents.values().find(|pod| runs(pod)) {
+            let containers = agent.spec.as_ref().and_then(|is| is.containers.as_ref());
+            let image = containers.into_iter().flatten().find_map(|is| is.image.clone());
+            return Poll::Done(image.unwrap_or_default());
         }
         let text = format!("none runs in namespace {place}");
         let hint = "let Velero's daemon set node-agent run on that node too: velero-operator's option use-node-agent";
