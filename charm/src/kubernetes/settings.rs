@@ -51,10 +51,7 @@ pub(super) enum SettingsError {
     /// The file is not there.
     #[error("cannot read {}", .0.display())]
     Read(PathBuf, #[source] std::io::Error),
-    /// The file is no kubeconfig.
-    #[error("cannot read {} as a kubeconfig", .0.display())]
-    Parse(PathBuf, #[source] Box<serde_yaml::Error>),
-    /// It does not say all that is needed, or what is not known here.
+    /// The file is no kubeconfig, or one that does not say all that is needed, or what is not known here.
     #[error("cannot use {}: {why}", .file.display())]
     Unfit {
         /// The file.
@@ -88,10 +85,12 @@ impl Settings {
     pub(super) fn of_file(path: &Path) -> Result<Self, SettingsError> {
         let text =
             std::fs::read_to_string(path).map_err(|error| SettingsError::Read(path.to_owned(), error))?;
-        let parse = |error| SettingsError::Parse(path.to_owned(), Box::new(error));
-        let config: Value = serde_yaml::from_str(&text).map_err(parse)?;
         let folder = path.parent().unwrap_or(Path::new("."));
-        of_value(&config, folder).map_err(|why| SettingsError::Unfit {
+        // Why it is not YAML is told with lines of it, which may hold a token.
+        let config: Result<Value, String> =
+            serde_yaml::from_str(&text).map_err(|_| "it is not YAML".to_owned());
+        let settings = config.and_then(|config| of_value(&config, folder));
+        settings.map_err(|why| SettingsError::Unfit {
             file: path.to_owned(),
             why,
         })
@@ -230,6 +229,15 @@ mod tests {
         assert!(matches!(&settings.account, Account::Token(token) if token == "secret"));
         assert!(settings.authority.is_empty());
         assert!(!format!("{settings:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_file_that_is_not_yaml_is_named_and_not_quoted() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kubeconfig");
+        std::fs::write(&file, "users: [{token: secret\n").unwrap();
+        let error = config_volume::causes(&Settings::of_file(&file).unwrap_err());
+        assert_eq!(error, format!("cannot use {}: it is not YAML", file.display()));
     }
 
     #[test]
