@@ -70,6 +70,8 @@ pub struct Facts {
     pub volume: BackupFacts,
     /// How the app's backups stand.
     pub standing: HealthLookup,
+    /// What a killed test restore or restore of this unit's has left in the cluster: scratch namespaces.
+    pub left: Vec<String>,
     /// The relation media-storage.
     pub media: Media,
     /// Whether media that are not related any more may still be mounted.

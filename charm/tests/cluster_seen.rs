@@ -221,3 +221,16 @@ fn a_unit_that_runs_the_app_no_more_asks_again() {
     unit.state = unit.state.clone().with_relation(peers);
     assert!(looks(&mut unit, Event::UpdateStatus));
 }
+
+#[test]
+fn what_a_killed_run_left_in_the_cluster_is_removed_by_the_next_event() {
+    let mut unit = steady(true);
+    let name = "restore-radarr-0123456789".to_owned();
+    unit.recovery.left.borrow_mut().push(name.clone());
+    // The action that was killed has begun with this.
+    std::fs::remove_file(kept(&unit)).unwrap();
+    assert!(asked(&mut unit, Event::UpdateStatus).contains(&format!("remove {name}")));
+    // Once more, since something was changed; and then there is nothing left to do.
+    assert!(looks(&mut unit, Event::UpdateStatus));
+    assert!(!looks(&mut unit, Event::UpdateStatus));
+}

@@ -446,6 +446,7 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
         include,
         mount,
         route,
+        left,
         workload,
         patience,
         commands,
@@ -513,6 +514,9 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
             None => writeln!(text, "pods: without volume {}", change.volume),
         }
         .unwrap();
+    }
+    for namespace in left {
+        writeln!(text, "remove namespace {namespace}").unwrap();
     }
     if let Some(change) = route {
         text.push_str(&changes_of_route(change));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules that talk to Juju, Pebble, the cluster, the disk or the clock, with what for. All others are functions of what
 /// they are given.
-const WORLD: [(&str, &str); 28] = [
+const WORLD: [(&str, &str); 30] = [
     ("main.rs", "makes the Env"),
     ("lib.rs", "hands the event on"),
     ("env.rs", "is the world"),
@@ -44,6 +44,8 @@ const WORLD: [(&str, &str); 28] = [
     ("recovery/examine.rs", "looks at a restored volume"),
     ("kubernetes/mod.rs", "names what is asked of the cluster"),
     ("kubernetes/client.rs", "is the cluster"),
+    ("kubernetes/connection.rs", "is how the cluster is reached"),
+    ("kubernetes/settings.rs", "reads where the cluster is"),
     ("backup/facts.rs", "reads for gather"),
     ("media/claim.rs", "reads for gather, changes for apply"),
     ("vpn/world.rs", "reads for gather, changes for apply"),

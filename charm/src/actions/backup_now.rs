@@ -24,9 +24,16 @@ pub fn declaration() -> Value {
     declared(
         "Backs up the config volume now, as the Schedule would, and waits until the backup has ended. Runs on the unit with the \
          data; needs trust and the relation to velero-operator. Fails if the backup fails, and if it is Completed but empty. \
+         While Velero is being set up, it waits up to 4 minutes. \
          Results: `backup-name`, `backup-uid`, `backup-time`; `bytes` of the config volume (absent for snapshots); `seconds`; \
          `velero-errors`, if any.",
-        json!({}),
+        json!({
+            "velero-namespace": {
+                "type": "string",
+                "description": "Namespace of the Velero that is meant. Needed only where several run in the cluster, and neither a \
+                                Schedule nor a backup of this application tells.",
+            },
+        }),
         &[],
     )
 }
@@ -48,7 +55,11 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     }
     // What the operator says about volumes that are not named does not matter: the pod names all of them.
     let spec = backup.request.spec().to_velero_backup_spec(false);
-    let make = MakeSpec::on_demand(own_id(juju), BACKUP_ENDPOINT, spec);
+    let parameters = juju.action_parameters()?;
+    let make = MakeSpec {
+        velero_namespace: call.text(&parameters, "velero-namespace"),
+        ..MakeSpec::on_demand(own_id(juju), BACKUP_ENDPOINT, spec)
+    };
     let began = Instant::now();
     let say = |line: &str| call.say(line);
     let made = recovery.backup_now(&make, &Lines::to(&say))?;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::kubernetes::{Claim, Cluster, ClusterError, Pod, PodVolume, VolumeSource};
+use crate::kubernetes::{Claim, Cluster, ClusterError, NodeAgent, Pod, PodVolume, VolumeSource};
 
 /// Name of the container that Juju runs the charm in.
 pub const CHARM_CONTAINER: &str = "charm";
@@ -37,8 +37,8 @@ pub struct VolumeFacts {
     pub source: Lookup<VolumeSource>,
     /// Drivers with snapshot classes for Velero.
     pub snapshot_drivers: Lookup<Vec<String>>,
-    /// Whether Velero's node agent runs on the pod's node.
-    pub node_agent: Lookup<bool>,
+    /// Velero's node agent on the pod's node.
+    pub node_agent: Lookup<NodeAgent>,
 }
 
 /// Something that may be seen with trust only.
@@ -107,7 +107,7 @@ pub fn look(
         None => Err(no_claim()),
     });
     let snapshot_drivers = claim.and_then(|_| cluster.snapshot_drivers());
-    let node_agent = claim.and_then(|_| cluster.has_node_agent(&pod.node));
+    let node_agent = claim.and_then(|_| cluster.node_agent(&pod.node));
     BackupFacts::Read(Box::new(VolumeFacts {
         pod,
         name,

@@ -12,11 +12,12 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use config_recovery::definitions;
 use velero_backup_config::{BackupSpec, Method, pod};
 
 pub use facts::{BackupFacts, CHARM_CONTAINER, Lookup, VolumeFacts, look};
 
-use crate::kubernetes::{PodVolume, VolumeSource, brief};
+use crate::kubernetes::{NodeAgent, PodVolume, VolumeSource, brief};
 use crate::media;
 use crate::problem::{Problem, short};
 
@@ -191,13 +192,17 @@ fn files_problem(question: &BackupInputs<'_>, volume: &VolumeFacts) -> Option<Pr
     if let Some(problem) = pending(question, volume) {
         return Some(problem);
     }
-    (volume.node_agent == Lookup::Known(false)).then(|| {
-        Problem::new(
+    match &volume.node_agent {
+        Lookup::Known(NodeAgent::None) => Some(Problem::new(
             "Velero's node agent",
             format!("is not on node {}", short(&volume.pod.node, 24)),
             "juju config velero-operator use-node-agent=true",
-        )
-    })
+        )),
+        Lookup::Known(NodeAgent::Refused(reason)) => {
+            Some(Problem::new("backups would hang", reason, definitions::REMEDY))
+        }
+        Lookup::Known(NodeAgent::Runs) | Lookup::NotAllowed | Lookup::Unknown(_) => None,
+    }
 }
 
 fn snapshot_problem(question: &BackupInputs<'_>, volume: &VolumeFacts) -> Option<Problem> {

@@ -10,8 +10,8 @@ use velero_backup_config::Method;
 
 use super::*;
 use crate::kubernetes::{
-    Claim, Cluster, ClusterError, FoundObject, Marks, MountChange, ObjectKind, OwnObject, Pod, StatefulSet,
-    annotate,
+    Claim, Cluster, ClusterError, FoundObject, Marks, MountChange, NodeAgent, ObjectKind, OwnObject, Pod,
+    StatefulSet, annotate,
 };
 
 /// A cluster as a value. What the charm changes in it can be seen.
@@ -20,7 +20,7 @@ struct FakeCluster {
     claim: Result<Claim, ClusterError>,
     source: VolumeSource,
     drivers: Vec<String>,
-    node_agent: bool,
+    node_agent: NodeAgent,
 }
 
 impl Cluster for FakeCluster {
@@ -92,9 +92,9 @@ impl Cluster for FakeCluster {
         Ok(self.drivers.clone())
     }
 
-    fn has_node_agent(&self, node: &str) -> Result<bool, ClusterError> {
+    fn node_agent(&self, node: &str) -> Result<NodeAgent, ClusterError> {
         assert_eq!(node, "lab");
-        Ok(self.node_agent)
+        Ok(self.node_agent.clone())
     }
 }
 
@@ -137,7 +137,7 @@ fn cluster(source: VolumeSource, drivers: &[&str]) -> FakeCluster {
         claim: Ok(claim),
         source,
         drivers: drivers.iter().map(|driver| (*driver).to_owned()).collect(),
-        node_agent: true,
+        node_agent: NodeAgent::Runs,
     }
 }
 
@@ -321,7 +321,9 @@ fn a_cluster_that_does_not_answer_changes_no_method() {
 fn what_cannot_be_backed_up_is_said_with_the_way_out() {
     let host_path = cluster(VolumeSource::HostPath, &[]);
     let mut no_agent = cluster(VolumeSource::Other, &[]);
-    no_agent.node_agent = false;
+    no_agent.node_agent = NodeAgent::None;
+    let mut old_definitions = cluster(VolumeSource::Other, &[]);
+    old_definitions.node_agent = NodeAgent::Refused("its definition is older than Velero 1.17".to_owned());
     let mut pending = cluster(VolumeSource::Other, &[]);
     pending.claim.as_mut().unwrap().volume = None;
     let no_class = cluster(csi(), &["other.example.com"]);
@@ -329,6 +331,12 @@ fn what_cannot_be_backed_up_is_said_with_the_way_out() {
     let cases = [
         (host_path, FILES, "hostPath", "juju storage-pools"),
         (no_agent, FILES, "node agent", "use-node-agent=true"),
+        (
+            old_definitions,
+            FILES,
+            "older than Velero 1.17",
+            "velero install --crds-only",
+        ),
         (pending, FILES, "is not bound", "kubectl describe pvc"),
         (no_class, SNAPSHOT, "csi.example.com", "backup-method=filesystem"),
         (no_driver, SNAPSHOT, "no CSI driver", "backup-method=filesystem"),

@@ -7,22 +7,22 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use config_recovery::cluster::ask_within;
+use config_recovery::api::{AnyObject, Api, Resource};
+use config_recovery::cluster::{Cluster as Engine, ask_within};
+use config_recovery::definitions;
 use config_volume::causes;
-use k8s_openapi::api::apps::v1::StatefulSet as KubeSet;
-use k8s_openapi::api::core::v1::{
-    ConfigMap, Container, PersistentVolume, PersistentVolumeClaim, Pod as KubePod,
-};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
-use kube::{Api, Client, Config};
+use kube::Client;
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-use super::connection;
+use super::kinds::{
+    Container, PersistentVolume, PersistentVolumeClaim, Pod as KubePod, StatefulSet as KubeSet,
+};
+use super::settings::Settings;
 use super::{
-    Claim, Cluster, ClusterError, FoundObject, Marks, MountChange, ObjectKind, OwnObject, Pod, PodVolume,
-    StatefulSet, VolumeSource,
+    Claim, Cluster, ClusterError, FoundObject, Marks, MountChange, NodeAgent, ObjectKind, OwnObject, Pod,
+    PodVolume, StatefulSet, VolumeSource,
 };
 use crate::backup::APP_LABEL;
 
@@ -49,7 +49,10 @@ const FIELD_MANAGER: &str = "configuratarr";
 /// is tried on somebody's machine must not change that person's cluster.
 pub struct KubeCluster {
     namespace: String,
+    /// For requests one after the other: all of it happens in the thread that waits for them.
     connection: OnceCell<(Runtime, Client)>,
+    /// For [`KubeCluster::run_with_breaks`].
+    threaded: OnceCell<(Runtime, Client)>,
 }
 
 impl KubeCluster {
@@ -58,33 +61,37 @@ impl KubeCluster {
         Self {
             namespace: namespace.to_owned(),
             connection: OnceCell::new(),
+            threaded: OnceCell::new(),
         }
     }
 
     fn connect(&self, action: &str) -> Result<&(Runtime, Client), ClusterError> {
-        if let Some(connection) = self.connection.get() {
+        self.connected(&self.connection, action, &mut Builder::new_current_thread())
+    }
+
+    fn connected<'a>(
+        &self,
+        connection: &'a OnceCell<(Runtime, Client)>,
+        action: &str,
+        runtime: &mut Builder,
+    ) -> Result<&'a (Runtime, Client), ClusterError> {
+        if let Some(connection) = connection.get() {
             return Ok(connection);
         }
         let unreachable = |error: &dyn Error| ClusterError::unreachable(action, causes(error));
-        // With a thread of its own: a restore that runs here stops and starts the app in between, which asks here too.
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .map_err(|error| unreachable(&error))?;
-        let client = runtime.block_on(async {
-            let mut config = if std::env::var_os("KUBECONFIG").is_some() {
-                Config::from_kubeconfig(&kube::config::KubeConfigOptions::default())
-                    .await
-                    .map_err(|error| unreachable(&error))?
-            } else {
-                Config::incluster_env().map_err(|error| unreachable(&error))?
-            };
-            // A hook must end: the next event is the retry.
-            config.default_retry = false;
-            connection::client(config).map_err(|error| unreachable(&error))
-        })?;
-        Ok(self.connection.get_or_init(|| (runtime, client)))
+        let settings = match std::env::var_os("KUBECONFIG") {
+            Some(path) => Settings::of_file(path.as_ref()),
+            None => Settings::of_pod(),
+        };
+        let settings = settings.map_err(|error| unreachable(&error))?;
+        let runtime = runtime.enable_all().build();
+        let runtime = runtime.map_err(|error| unreachable(&error))?;
+        let client = {
+            // The client starts a task of its own.
+            let _inside = runtime.enter();
+            super::connection::client(settings, &self.namespace).map_err(|error| unreachable(&error))?
+        };
+        Ok(connection.get_or_init(|| (runtime, client)))
     }
 
     /// Runs `work`, which makes requests of its own with their own time limits, to its end.
@@ -96,6 +103,20 @@ impl KubeCluster {
         F: Future<Output = T>,
     {
         let (runtime, client) = self.connect("connect")?;
+        Ok(runtime.block_on(work(client.clone())))
+    }
+
+    /// As [`KubeCluster::run`], for work that calls [`tokio::task::block_in_place`] for what blocks, and that may ask here in
+    /// between: a restore stops and starts the app. It takes a thread and a connection of its own.
+    ///
+    /// # Errors
+    /// As [`KubeCluster::run`].
+    pub fn run_with_breaks<T, F>(&self, work: impl FnOnce(Client) -> F) -> Result<T, ClusterError>
+    where
+        F: Future<Output = T>,
+    {
+        let mut threads = Builder::new_multi_thread();
+        let (runtime, client) = self.connected(&self.threaded, "connect", threads.worker_threads(1))?;
         Ok(runtime.block_on(work(client.clone())))
     }
 
@@ -117,8 +138,10 @@ impl KubeCluster {
                 .await
         })?;
         let mut containers = servers
+            .items
             .into_iter()
-            .flat_map(|pod| pod.spec.unwrap_or_default().containers);
+            .filter_map(|pod| pod.spec?.containers)
+            .flatten();
         Ok(containers.any(|container| {
             let arguments = container.args.unwrap_or_default();
             arguments
@@ -133,22 +156,25 @@ impl KubeCluster {
     }
 
     /// Objects of a kind that the charm makes itself, in its namespace.
-    fn objects(&self, client: Client, kind: ObjectKind) -> Api<DynamicObject> {
-        let resource = match kind {
-            ObjectKind::ConfigMap => ApiResource::erase::<ConfigMap>(&()),
-            ObjectKind::NetworkPolicy => ApiResource::erase::<NetworkPolicy>(&()),
+    fn objects(&self, client: Client, kind: ObjectKind) -> Api<AnyObject> {
+        let (api_version, plural) = match kind {
+            ObjectKind::ConfigMap => ("v1", "configmaps"),
+            ObjectKind::NetworkPolicy => ("networking.k8s.io/v1", "networkpolicies"),
         };
-        Api::namespaced_with(client, &self.namespace, &resource)
+        let resource = Resource {
+            api_version,
+            kind: kind.name(),
+            plural,
+        };
+        Api::of(client, resource, Some(&self.namespace))
     }
 
     /// A strategic merge patch of a StatefulSet.
-    fn patch_set(&self, action: &'static str, name: &str, patch: &Value) -> Result<(), ClusterError> {
+    fn patch_set(&self, action: &'static str, name: &str, patch: Value) -> Result<(), ClusterError> {
         self.ask(action, |client| async move {
-            // Only the answer is metadata: nothing of the rest is needed.
             Api::<KubeSet>::namespaced(client, &self.namespace)
-                .patch_metadata(name, &PatchParams::default(), &Patch::Strategic(patch))
+                .patch_metadata(name, &Patch::Strategic(patch))
                 .await
-                .map(drop)
         })
     }
 }
@@ -172,10 +198,7 @@ impl Cluster for KubeCluster {
     ) -> Result<(), ClusterError> {
         let patch = json!({"metadata": {"annotations": annotations}});
         self.ask("annotate its pod", |client| async move {
-            self.pods(client)
-                .patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch))
-                .await
-                .map(drop)
+            self.pods(client).patch_metadata(name, &Patch::Merge(patch)).await
         })
     }
 
@@ -188,8 +211,8 @@ impl Cluster for KubeCluster {
         let spec = claim.spec.unwrap_or_default();
         let is_bound = claim.status.and_then(|status| status.phase).as_deref() == Some("Bound");
         Ok(Claim {
-            labels: claim.metadata.labels.unwrap_or_default(),
-            annotations: claim.metadata.annotations.unwrap_or_default(),
+            labels: claim.metadata.labels,
+            annotations: claim.metadata.annotations,
             volume: spec.volume_name.filter(|name| is_bound && !name.is_empty()),
         })
     }
@@ -199,10 +222,7 @@ impl Cluster for KubeCluster {
         let patch = json!({"metadata": marks});
         self.ask("label its claim", |client| async move {
             let claims: Api<PersistentVolumeClaim> = Api::namespaced(client, &self.namespace);
-            claims
-                .patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch))
-                .await
-                .map(drop)
+            claims.patch_metadata(name, &Patch::Merge(patch)).await
         })
     }
 
@@ -222,12 +242,12 @@ impl Cluster for KubeCluster {
     }
 
     fn change_mount(&self, stateful_set: &str, change: &MountChange) -> Result<(), ClusterError> {
-        self.patch_set("change what its pods mount", stateful_set, &mount_patch(change))
+        self.patch_set("change what its pods mount", stateful_set, mount_patch(change))
     }
 
     fn change_pods(&self, stateful_set: &str, template: &Value) -> Result<(), ClusterError> {
         let patch = json!({"spec": {"template": template}});
-        self.patch_set("change its pods", stateful_set, &patch)
+        self.patch_set("change its pods", stateful_set, patch)
     }
 
     fn stateful_set(&self, name: &str) -> Result<StatefulSet, ClusterError> {
@@ -239,24 +259,33 @@ impl Cluster for KubeCluster {
         let template = set.spec.unwrap_or_default().template;
         Ok(StatefulSet {
             uid: set.metadata.uid.unwrap_or_default(),
-            template: seen_pod(KubePod {
-                metadata: template.metadata.unwrap_or_default(),
-                spec: template.spec,
-                status: None,
-            }),
+            template: seen_pod(template),
         })
     }
 
     fn object(&self, kind: ObjectKind, name: &str) -> Result<Option<FoundObject>, ClusterError> {
         let found = self.ask(reading(kind), |client| async move {
-            self.objects(client, kind).get_opt(name).await
-        })?;
-        Ok(found.map(|object| {
-            let owners = object.metadata.owner_references.unwrap_or_default();
-            FoundObject {
-                content: object.data,
-                owners: owners.into_iter().map(|owner| owner.uid).collect(),
+            self.objects(client, kind).get(name).await
+        });
+        let AnyObject {
+            metadata,
+            mut content,
+        } = match found {
+            Err(ClusterError::NotFound { .. }) => return Ok(None),
+            found => found?,
+        };
+        if let Some(all) = content.as_object_mut() {
+            for key in ["apiVersion", "kind", "metadata"] {
+                all.remove(key);
             }
+        }
+        Ok(Some(FoundObject {
+            content,
+            owners: metadata
+                .owner_references
+                .into_iter()
+                .map(|owner| owner.uid)
+                .collect(),
         }))
     }
 
@@ -264,18 +293,14 @@ impl Cluster for KubeCluster {
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         self.ask(changing(object.kind), |client| async move {
             self.objects(client, object.kind)
-                .patch(&object.name, &parameters, &Patch::Apply(&object.content))
+                .patch(&object.name, &parameters, &Patch::Apply(object.content.clone()))
                 .await
-                .map(drop)
         })
     }
 
     fn delete_object(&self, kind: ObjectKind, name: &str) -> Result<(), ClusterError> {
         let deleted = self.ask(changing(kind), |client| async move {
-            self.objects(client, kind)
-                .delete(name, &DeleteParams::default())
-                .await
-                .map(drop)
+            self.objects(client, kind).delete(name).await
         });
         match deleted {
             Err(ClusterError::NotFound { .. }) => Ok(()),
@@ -296,24 +321,21 @@ impl Cluster for KubeCluster {
     }
 
     fn snapshot_drivers(&self) -> Result<Vec<String>, ClusterError> {
-        let kind = GroupVersionKind::gvk("snapshot.storage.k8s.io", "v1", "VolumeSnapshotClass");
-        let resource = ApiResource::from_gvk_with_plural(&kind, "volumesnapshotclasses");
+        let resource = Resource {
+            api_version: "snapshot.storage.k8s.io/v1",
+            kind: "VolumeSnapshotClass",
+            plural: "volumesnapshotclasses",
+        };
         let listed = self.ask("list snapshot classes", |client| async move {
-            Api::<DynamicObject>::all_with(client, &resource)
+            Api::<AnyObject>::of(client, resource, None)
                 .list(&ListParams::default().labels(VELERO_SNAPSHOT_CLASS))
                 .await
         });
         let drivers: Vec<String> = match listed {
-            Ok(classes) => classes
-                .into_iter()
-                .filter_map(|class| {
-                    class
-                        .data
-                        .get("driver")
-                        .and_then(Value::as_str)
-                        .map(str::to_owned)
-                })
-                .collect(),
+            Ok(classes) => {
+                let drivers = classes.items.iter().map(|class| class.content["driver"].as_str());
+                drivers.flatten().map(str::to_owned).collect()
+            }
             // The cluster does not know snapshots.
             Err(ClusterError::NotFound { .. }) => Vec::new(),
             Err(error) => return Err(error),
@@ -324,13 +346,22 @@ impl Cluster for KubeCluster {
         Ok(drivers)
     }
 
-    fn has_node_agent(&self, node: &str) -> Result<bool, ClusterError> {
+    fn node_agent(&self, node: &str) -> Result<NodeAgent, ClusterError> {
         let agents = self.ask("look for Velero's node agent", |client| async move {
             let here = format!("spec.nodeName={node},status.phase=Running");
             let parameters = ListParams::default().labels(NODE_AGENT).fields(&here);
-            Api::<KubePod>::all(client).list_metadata(&parameters).await
+            Api::<KubePod>::all(client).list(&parameters).await
         })?;
-        Ok(!agents.items.is_empty())
+        let Some(agent) = agents.items.into_iter().next() else {
+            return Ok(NodeAgent::None);
+        };
+        let containers = agent.spec.and_then(|spec| spec.containers).unwrap_or_default();
+        let image = containers.into_iter().find_map(|container| container.image);
+        let image = image.unwrap_or_default();
+        let too_old = self.run(|client| async move {
+            definitions::too_old(&Engine::new(client), definitions::OF_BACKUPS, &image).await
+        })??;
+        Ok(too_old.map_or(NodeAgent::Runs, NodeAgent::Refused))
     }
 }
 
@@ -350,10 +381,7 @@ const fn changing(kind: ObjectKind) -> &'static str {
 
 fn is_other_user(pod: &KubePod, claim: &str, app: &str) -> bool {
     let metadata = &pod.metadata;
-    let labels = metadata.labels.as_ref();
-    let is_own = labels
-        .and_then(|labels| labels.get(APP_LABEL))
-        .is_some_and(|name| name == app);
+    let is_own = metadata.labels.get(APP_LABEL).is_some_and(|name| name == app);
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     let has_ended = metadata.deletion_timestamp.is_some() || matches!(phase, Some("Succeeded" | "Failed"));
     let volumes = pod.spec.iter().filter_map(|spec| spec.volumes.as_ref()).flatten();
@@ -401,8 +429,9 @@ fn seen_pod(pod: KubePod) -> Pod {
         named.collect()
     };
     let init_images = images(&spec.init_containers.unwrap_or_default());
-    let images = images(&spec.containers);
-    let mounts = spec.containers.into_iter().map(|container| {
+    let containers = spec.containers.unwrap_or_default();
+    let images = images(&containers);
+    let mounts = containers.into_iter().map(|container| {
         let mounted = container.volume_mounts.unwrap_or_default();
         (
             container.name,
@@ -414,7 +443,7 @@ fn seen_pod(pod: KubePod) -> Pod {
     });
     Pod {
         node: spec.node_name.unwrap_or_default(),
-        annotations: pod.metadata.annotations.unwrap_or_default(),
+        annotations: pod.metadata.annotations,
         volumes: volumes.collect(),
         mounts: mounts.collect(),
         images,

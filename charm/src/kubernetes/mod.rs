@@ -6,6 +6,8 @@
 
 mod client;
 mod connection;
+mod kinds;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -111,11 +113,11 @@ pub trait Cluster {
     /// See [`ClusterError`].
     fn snapshot_drivers(&self) -> Result<Vec<String>, ClusterError>;
 
-    /// Whether a node agent of Velero runs on this node. Needs trust.
+    /// Velero's node agent on this node. Needs trust.
     ///
     /// # Errors
     /// See [`ClusterError`].
-    fn has_node_agent(&self, node: &str) -> Result<bool, ClusterError>;
+    fn node_agent(&self, node: &str) -> Result<NodeAgent, ClusterError>;
 }
 
 /// What the charm looks at in its pod.
@@ -264,6 +266,17 @@ pub enum VolumeSource {
     HostPath,
     /// Something else that has files: `local`, NFS, an older driver.
     Other,
+}
+
+/// Velero's node agent, which copies files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NodeAgent {
+    /// None runs.
+    None,
+    /// One runs.
+    Runs,
+    /// One runs that can do nothing: for this reason Velero's definitions in the cluster do not do for it.
+    Refused(String),
 }
 
 /// Labels and annotations of an object that are to change; `None` removes one.

@@ -10,6 +10,7 @@ use config_recovery::cluster::Cluster;
 use config_recovery::engine::{self, App, CheckedBackup, RestorePlan, RestoreRequest, VerifyPlan};
 use config_recovery::make::{self, MakeSpec};
 use config_recovery::report::Reporter;
+use config_recovery::scratch;
 use juju_charm::pebble::Pebble;
 use tokio::time::Instant;
 
@@ -37,6 +38,15 @@ impl<'a> KubeRecovery<'a> {
         F: Future<Output = Result<T>>,
     {
         self.cluster.run(|client| work(Cluster::new(client)))?
+    }
+
+    /// For work that calls the app in between: [`InPlace`].
+    fn run_with_app<T, F>(&self, work: impl FnOnce(Cluster) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        self.cluster
+            .run_with_breaks(|client| work(Cluster::new(client)))?
     }
 }
 
@@ -94,7 +104,9 @@ impl Recovery for KubeRecovery<'_> {
         app: &mut dyn App,
         reporter: &dyn Reporter,
     ) -> Result<CheckedBackup> {
-        self.run(|cluster| async move { engine::restore(&cluster, plan, &mut InPlace(app), reporter).await })
+        self.run_with_app(|cluster| async move {
+            engine::restore(&cluster, plan, &mut InPlace(app), reporter).await
+        })
     }
 
     fn plan_verify(&self, wanted: &RestoreRequest, folder: &Path) -> Result<VerifyPlan> {
@@ -102,7 +114,17 @@ impl Recovery for KubeRecovery<'_> {
     }
 
     fn verify(&self, plan: &VerifyPlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<CheckedBackup> {
-        self.run(|cluster| async move { engine::verify(&cluster, plan, &mut InPlace(app), reporter).await })
+        self.run_with_app(|cluster| async move {
+            engine::verify(&cluster, plan, &mut InPlace(app), reporter).await
+        })
+    }
+
+    fn left(&self, whose: &AppId, holder: &str) -> Result<Vec<String>> {
+        self.run(|cluster| async move { scratch::left(&cluster, whose, holder).await })
+    }
+
+    fn remove_left(&self, name: &str) -> Result<()> {
+        self.run(|cluster| async move { scratch::remove_left(&cluster, name).await })
     }
 
     fn becomes_healthy(

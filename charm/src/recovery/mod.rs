@@ -91,6 +91,18 @@ pub trait Recovery {
     /// See [`config_recovery::engine::verify`].
     fn verify(&self, plan: &VerifyPlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<CheckedBackup>;
 
+    /// What a killed run of `holder` left in the cluster, by name. To be asked when none is under way.
+    ///
+    /// # Errors
+    /// See [`config_recovery::scratch::left`].
+    fn left(&self, whose: &AppId, holder: &str) -> Result<Vec<String>>;
+
+    /// Removes one of it, without a wait for its end.
+    ///
+    /// # Errors
+    /// See [`config_recovery::scratch::remove_left`].
+    fn remove_left(&self, name: &str) -> Result<()>;
+
     /// Waits until the app passes Pebble's `check`. `ended` is asked in between, and says why it never will any more.
     ///
     /// # Errors

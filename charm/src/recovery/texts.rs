@@ -74,7 +74,7 @@ pub fn next_step(error: &Error, app: &str) -> Option<String> {
             "make room or grow the volume; keep-old=false gives up the way back to what is there now"
         }
         Error::Workload { .. } => "look at the app's log: kubectl logs, or juju debug-log",
-        Error::Hopeless { remedy, .. } => match remedy {
+        Error::NotMade { remedy, .. } | Error::Hopeless { remedy, .. } => match remedy {
             Remedy::AddStorageLocation => {
                 "relate velero-operator to its object storage: juju integrate velero-operator s3-integrator"
             }
@@ -82,6 +82,7 @@ pub fn next_step(error: &Error, app: &str) -> Option<String> {
                 "look at the object storage, and at what velero-operator is related to"
             }
             Remedy::RunNodeAgent => "juju config velero-operator use-node-agent=true",
+            Remedy::NameVelero => "name the namespace of the one that is meant: velero-namespace=…",
             Remedy::LookForBackup | Remedy::ChooseBackup => {
                 return Some(format!("{}: list-backups", remedy.text()));
             }

@@ -104,8 +104,8 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         juju,
         pebble,
         cluster,
+        recovery,
         profile,
-        ..
     } = env;
     // No `..`: a new part of the plan does not compile until it is applied.
     let Plan {
@@ -124,6 +124,7 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         include,
         mount,
         route,
+        left,
         workload,
         patience,
         commands,
@@ -183,6 +184,13 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
             juju.context().model_name(),
             claim::EXCLUDED
         );
+    }
+    for name in left {
+        match recovery.remove_left(&name) {
+            Ok(()) => log::info!("namespace {name}, which an interrupted restore or check left, is removed"),
+            // Whoever looks at the cluster next finds it.
+            Err(error) => log::warn!("namespace {name} is left: {}", crate::causes(&error)),
+        }
     }
     let workload = stopped.unwrap_or_else(|| change_workload(pebble, profile, workload, &commands));
     // Last of all changes, since the pod ends of it. A dispatch that is cut off by that is run again in the new pod.

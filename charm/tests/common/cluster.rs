@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde_json::Value;
 use workload_charm::backup::{APP_LABEL, BackupFacts, STORAGE_LABEL, look};
 use workload_charm::kubernetes::{
-    Claim, Cluster, ClusterError, FoundObject, Marks, MountChange, ObjectKind, OwnObject, Pod, PodVolume,
-    StatefulSet, VolumeSource, annotate,
+    Claim, Cluster, ClusterError, FoundObject, Marks, MountChange, NodeAgent, ObjectKind, OwnObject, Pod,
+    PodVolume, StatefulSet, VolumeSource, annotate,
 };
 use workload_charm::media::VOLUME;
 use workload_charm::media::claim::EXCLUDED;
@@ -342,8 +342,8 @@ impl Cluster for PodCluster {
         self.with_trust(Vec::new(), "list snapshot classes")
     }
 
-    fn has_node_agent(&self, _node: &str) -> Result<bool, ClusterError> {
+    fn node_agent(&self, _node: &str) -> Result<NodeAgent, ClusterError> {
         self.note("node agent");
-        self.with_trust(true, "look for Velero's node agent")
+        self.with_trust(NodeAgent::Runs, "look for Velero's node agent")
     }
 }

@@ -132,6 +132,7 @@ pub fn fresh(profile: &AppProfile) -> Facts {
         media_go: false,
         media_claim: None,
         is_recalled: false,
+        left: Vec::new(),
         media: if profile.media {
             Media::NotRelated
         } else {

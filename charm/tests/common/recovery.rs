@@ -27,6 +27,8 @@ pub struct FakeRecovery {
     /// All backups of the cluster, newest first.
     pub backups: Option<Vec<BackupSummary>>,
     pub standing: Option<BackupHealth>,
+    /// Scratch namespaces of a killed run.
+    pub left: RefCell<Vec<String>>,
     pub are_read: Option<bool>,
     /// The backup that is made.
     pub made: Option<BackupSummary>,
@@ -229,6 +231,17 @@ impl Recovery for FakeRecovery {
         let checked = self.bring("verify", &plan.folder, &plan.scratch.backup, app);
         std::fs::remove_dir_all(&plan.folder).unwrap();
         checked
+    }
+
+    fn left(&self, _whose: &AppId, holder: &str) -> Result<Vec<String>> {
+        assert!(holder.ends_with("/0"), "{holder}");
+        Ok(self.left.borrow().clone())
+    }
+
+    fn remove_left(&self, name: &str) -> Result<()> {
+        self.calls.borrow_mut().push(format!("remove {name}"));
+        self.left.borrow_mut().retain(|left| left != name);
+        Ok(())
     }
 
     fn becomes_healthy(

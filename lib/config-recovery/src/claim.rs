@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::ListParams;
-use kube::{Api, ResourceExt};
 
+use crate::api::{Api, Object};
 use crate::backups::AppId;
 use crate::backups::names::{CONFIG, JUJU_APP_LABEL, JUJU_STORAGE_LABEL, is_config_volume, unit_of};
 use crate::cluster::Cluster;
+use crate::kinds::{PersistentVolumeClaim, Pod};
 use crate::quantity::bytes_of;
 use crate::shown::shown;
 use crate::{Error, Result};
@@ -96,7 +96,7 @@ fn mounted(whose: &AppId, pods: &[Pod]) -> Result<Option<(String, ClaimPod)>> {
     let mut units: Vec<(bool, u32, &Pod)> = pods
         .iter()
         .filter_map(|pod| {
-            let unit = unit_of(&whose.app, &pod.name_any())?;
+            let unit = unit_of(&whose.app, pod.name())?;
             Some((!is_backed_up(&whose.app, pod), unit, pod))
         })
         .collect();
@@ -104,7 +104,7 @@ fn mounted(whose: &AppId, pods: &[Pod]) -> Result<Option<(String, ClaimPod)>> {
     let Some((_, _, pod)) = units.first() else {
         return Ok(None);
     };
-    let name = pod.name_any();
+    let name = pod.name().to_owned();
     let volumes = pod
         .spec
         .as_ref()
@@ -134,7 +134,7 @@ fn mounted(whose: &AppId, pods: &[Pod]) -> Result<Option<(String, ClaimPod)>> {
 }
 
 fn is_backed_up(app: &str, pod: &Pod) -> bool {
-    let volumes = pod.annotations().get(BACKED_UP);
+    let volumes = pod.metadata.annotations.get(BACKED_UP);
     volumes.is_some_and(|volumes| {
         volumes
             .split(',')
@@ -150,13 +150,12 @@ fn only(whose: &AppId, claims: Vec<PersistentVolumeClaim>) -> Result<PersistentV
         .collect();
     if claims.len() > 1 {
         // Units of one application differ in the number only; a claim that an earlier deployment left has another uid.
-        claims.sort_by_key(|claim| unit_of_claim(&whose.app, &claim.name_any()));
-        let volume = |claim: &PersistentVolumeClaim| {
-            unit_of_claim(&whose.app, &claim.name_any()).map(|(volume, _)| volume)
-        };
+        claims.sort_by_key(|claim| unit_of_claim(&whose.app, claim.name()));
+        let volume =
+            |claim: &PersistentVolumeClaim| unit_of_claim(&whose.app, claim.name()).map(|(volume, _)| volume);
         let first = volume(&claims[0]);
         if first.is_none() || claims.iter().any(|claim| volume(claim) != first) {
-            let mut names: Vec<String> = claims.iter().map(ResourceExt::name_any).collect();
+            let mut names: Vec<&str> = claims.iter().map(Object::name).collect();
             names.sort();
             let why = format!(
                 "it has no pod, and several claims may be the one: {}",
@@ -180,15 +179,14 @@ fn unit_of_claim(app: &str, claim: &str) -> Option<(String, u32)> {
 }
 
 fn seen(claim: PersistentVolumeClaim, pod: Option<ClaimPod>) -> AppClaim {
-    let name = claim.name_any();
+    let name = claim.name().to_owned();
     let spec = claim.spec.unwrap_or_default();
     let status = claim.status.unwrap_or_default();
-    let storage = |quantities: Option<BTreeMap<String, _>>| {
-        let quantity: k8s_openapi::apimachinery::pkg::api::resource::Quantity =
-            quantities?.remove("storage")?;
-        let bytes = bytes_of(&quantity.0);
+    let storage = |quantities: Option<BTreeMap<String, String>>| {
+        let quantity = quantities?.remove("storage")?;
+        let bytes = bytes_of(&quantity);
         if bytes.is_none() {
-            log::warn!("claim {name}: {} is no size", shown(&quantity.0));
+            log::warn!("claim {name}: {} is no size", shown(&quantity));
         }
         bytes
     };
@@ -198,7 +196,7 @@ fn seen(claim: PersistentVolumeClaim, pod: Option<ClaimPod>) -> AppClaim {
         requested: storage(spec.resources.and_then(|resources| resources.requests)).unwrap_or_default(),
         capacity: storage(status.capacity).filter(|_| is_bound),
         storage_class: spec.storage_class_name.filter(|class| !class.is_empty()),
-        labels: claim.metadata.labels.unwrap_or_default(),
+        labels: claim.metadata.labels,
         claim: name,
         pod,
     }

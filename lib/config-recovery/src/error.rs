@@ -115,6 +115,16 @@ pub enum Error {
         /// Name of a backup that is running.
         backup: String,
     },
+    /// No backup can be made.
+    #[error("cannot back up {whose}: {reason}")]
+    NotMade {
+        /// Whose it would be.
+        whose: String,
+        /// What stands in the way, in Kubernetes' or Velero's words.
+        reason: String,
+        /// What would help.
+        remedy: Remedy,
+    },
     /// Something that waiting will not change.
     #[error("cannot wait for {what}: {reason}")]
     Hopeless {
@@ -201,6 +211,8 @@ pub enum Remedy {
     MendStorageLocation,
     /// Velero's node agent does not run at all.
     RunNodeAgent,
+    /// Several Veleros run in the cluster.
+    NameVelero,
     /// The backup may be gone.
     LookForBackup,
     /// Velero failed with this backup.
@@ -222,6 +234,7 @@ impl Remedy {
             Self::AddStorageLocation => "give Velero a storage location",
             Self::MendStorageLocation => "look at the object storage, and at Velero's access to it",
             Self::RunNodeAgent => "run Velero's node agent",
+            Self::NameVelero => "name the namespace of the one that is meant",
             Self::LookForBackup => "see whether the backup is there",
             Self::ChooseBackup => "see the log of Velero's node agent, or choose another backup",
             Self::Other(text) => text,
@@ -256,7 +269,7 @@ impl Error {
             }
             Self::NotApart { .. } => "name a folder outside of the volume",
             Self::BackupRunning { .. } => "wait until it has ended, then restore again",
-            Self::Hopeless { remedy, .. } => remedy.text(),
+            Self::NotMade { remedy, .. } | Self::Hopeless { remedy, .. } => remedy.text(),
             Self::TimedOut { .. } => "look at the events of what was waited for, then run it again",
             Self::Held { namespace, .. } => {
                 return Some(format!(

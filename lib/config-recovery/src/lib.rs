@@ -8,12 +8,15 @@
 //! [`report::Reporter`] hears of steps and bytes. Errors keep apart what a person has to tell apart: there is no backup,
 //! the cluster cannot be reached, it is not allowed.
 
+pub mod api;
 pub mod backups;
 pub mod claim;
 pub mod cluster;
+pub mod definitions;
 pub mod engine;
 pub mod error;
 pub mod journal;
+mod kinds;
 pub mod make;
 mod quantity;
 pub mod report;

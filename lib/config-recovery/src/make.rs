@@ -1,32 +1,26 @@
 //! Makes a backup now, and waits for what comes of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod place;
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
-use kube::{Api, ResourceExt};
 use serde::Deserialize;
-use serde_json::Value;
 use tokio::time::Instant;
-use velero_api::{
-    API_GROUP, Backup, BackupPhase, BackupSpec, BackupStorageLocation, BackupStorageLocationPhase,
-    BackupStorageLocationSpec, Kind, ObjectMeta,
-};
+use velero_api::{Backup, BackupPhase, BackupSpec, Meaning, ObjectMeta};
 
+use crate::api::AnyObject;
 use crate::backups::names::{APP_LABEL, ENDPOINT_LABEL, MODEL_LABEL};
 use crate::backups::{self, AppId, BackupSummary};
 use crate::cluster::{Cluster, ClusterError};
 use crate::report::Reporter;
 use crate::shown::shown;
 use crate::wait::{self, Poll, Wait};
-use crate::{Error, Remedy, Result, velero};
+use crate::{Error, Result, velero};
 
 /// Annotation that velero-operator puts on backups on demand: Unix time in seconds, as text. Its action `list-backups`
 /// leaves out backups without annotations.
 const CREATED_AT: &str = "created-at";
-/// Label of the node agent's pods (`pkg/install/daemonset.go` of vmware-tanzu/velero).
-const NODE_AGENT: &str = "name=node-agent";
 
 /// The backup to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +29,7 @@ pub struct MakeSpec {
     pub whose: AppId,
     /// Beginning of the Backup's name; the API server appends five characters.
     pub name_prefix: String,
-    /// The namespace that Velero runs in; needed only where several do.
+    /// The namespace that Velero runs in; needed only where several do, and nothing in them tells which one is meant.
     pub velero_namespace: Option<String>,
     /// What is backed up.
     pub spec: BackupSpec,
@@ -68,19 +62,25 @@ impl MakeSpec {
 /// [`BackupSummary::verdict`].
 ///
 /// Nothing is made where it would be in vain: without a storage location that can be reached, or, for files, without a
-/// node agent. A backup that was made is left to Velero when the wait is given up.
+/// node agent; while Velero is being set up they are waited for. A backup that was made is left to Velero when the wait is
+/// given up.
 ///
 /// # Errors
-/// [`Error::NoVelero`], [`Error::Hopeless`], [`Error::TimedOut`], or as [`Cluster::ask`].
+/// [`Error::NoVelero`], [`Error::NotMade`], [`Error::Hopeless`], [`Error::TimedOut`], or as [`Cluster::ask`].
 pub async fn backup_now(
     cluster: &Cluster,
     make: &MakeSpec,
     reporter: &dyn Reporter,
     deadline: Instant,
 ) -> Result<BackupSummary> {
-    let namespace = velero_namespace(cluster, make).await?;
+    let setting_up = Wait {
+        what: "Velero",
+        deadline,
+        reporter,
+    };
+    let namespace = place::namespace(cluster, make, setting_up).await?;
     if takes_files(&make.spec) {
-        has_node_agent(cluster, make, &namespace).await?;
+        place::node_agent(cluster, make, &namespace, setting_up).await?;
     }
     let metadata = ObjectMeta {
         generate_name: Some(make.name_prefix.clone()),
@@ -95,11 +95,7 @@ pub async fn backup_now(
     let what = format!("backup {namespace}/{}", made.name());
     reporter.note(&format!("made {what}"));
 
-    let resource = ApiResource::from_gvk_with_plural(
-        &GroupVersionKind::gvk(API_GROUP, "v1", BackupSpec::KIND),
-        BackupSpec::PLURAL,
-    );
-    let backups: Api<DynamicObject> = Api::namespaced_with(cluster.client(), &namespace, &resource);
+    let backups = velero::api::<BackupSpec>(cluster, Some(&namespace));
     let wait = Wait {
         what: &what,
         deadline,
@@ -114,127 +110,40 @@ pub async fn backup_now(
 }
 
 /// Where a Backup stands.
-fn judge(what: &str, uid: Option<&str>, backup: Option<&DynamicObject>) -> Poll<Backup> {
+fn judge(what: &str, uid: Option<&str>, backup: Option<&AnyObject>) -> Poll<Backup> {
     let gone = || Error::Hopeless {
         what: what.to_owned(),
         reason: "it was deleted".to_owned(),
         remedy: "make another one".into(),
     };
-    let Some(backup) = backup.filter(|backup| backup.uid().as_deref() == uid) else {
+    let Some(backup) = backup.filter(|backup| backup.metadata.uid.as_deref() == uid) else {
         return Poll::Hopeless(gone());
     };
-    let status = &backup.data["status"];
-    let phase = BackupPhase::deserialize(&status["phase"]).ok();
-    match phase {
-        Some(BackupPhase::Deleting) => Poll::Hopeless(gone()),
-        Some(phase) if phase.is_final() => match typed(backup) {
+    let status = &backup.content["status"];
+    let phase = BackupPhase::deserialize(&status["phase"]).unwrap_or(BackupPhase::New);
+    let word = phase.word();
+    match phase.meaning() {
+        Meaning::Goes => Poll::Hopeless(gone()),
+        Meaning::Good | Meaning::Bad => match Backup::deserialize(&backup.content) {
             Ok(backup) => Poll::Done(backup),
             Err(error) => {
                 let reason = shown(&error.to_string());
                 Poll::Hopeless(ClusterError::refused(format!("read {what}"), reason).into())
             }
         },
-        None | Some(BackupPhase::New) => Poll::Wait("Velero has not begun it yet".to_owned()),
-        Some(phase) => {
-            let word = match &phase {
-                BackupPhase::Other(word) => shown(word),
-                known => format!("{known:?}"),
-            };
+        Meaning::Waits => Poll::Wait(match phase {
+            BackupPhase::New => "Velero has not begun it yet".to_owned(),
+            _ => format!("{word}: other backups go first"),
+        }),
+        Meaning::Unknown => Poll::unknown(what, word),
+        Meaning::Works => {
             let count = |key: &str| status["progress"][key].as_u64();
             Poll::Wait(match (count("itemsBackedUp"), count("totalItems")) {
                 (Some(done), Some(total)) => format!("{word}, {done} of {total} objects"),
-                _ => word,
+                _ => word.to_owned(),
             })
         }
     }
-}
-
-fn typed(backup: &DynamicObject) -> serde_json::Result<Backup> {
-    let value: Value = serde_json::to_value(backup)?;
-    Backup::deserialize(value)
-}
-
-/// The namespace that the Backup belongs into, which holds a storage location that can be reached.
-async fn velero_namespace(cluster: &Cluster, make: &MakeSpec) -> Result<String> {
-    let hopeless = |reason: String, remedy: Remedy| Error::Hopeless {
-        what: format!("a backup of {}", make.whose),
-        reason,
-        remedy,
-    };
-    let found = velero::list::<BackupStorageLocationSpec>(
-        cluster,
-        "list backup storage locations",
-        make.velero_namespace.as_deref(),
-        &ListParams::default(),
-    )
-    .await?;
-    let locations: Vec<BackupStorageLocation> = found
-        .iter()
-        .filter_map(|location| match BackupStorageLocation::deserialize(location) {
-            Ok(location) => Some(location),
-            Err(error) => {
-                log::warn!(
-                    "cannot read a BackupStorageLocation: {}",
-                    shown(&error.to_string())
-                );
-                None
-            }
-        })
-        .collect();
-    let namespaces: BTreeSet<&str> = locations
-        .iter()
-        .filter_map(|location| location.metadata.namespace.as_deref())
-        .collect();
-    let mut names = namespaces.iter();
-    let namespace = match (names.next(), names.next()) {
-        (Some(only), None) => *only,
-        (None, _) => {
-            let place = match &make.velero_namespace {
-                Some(namespace) => format!("namespace {namespace}"),
-                None => "the cluster".to_owned(),
-            };
-            return Err(hopeless(
-                format!("Velero has no storage location in {place}"),
-                Remedy::AddStorageLocation,
-            ));
-        }
-        (Some(_), Some(_)) => {
-            let all: Vec<&str> = namespaces.iter().copied().collect();
-            return Err(hopeless(
-                format!("Velero runs in several namespaces: {}", all.join(", ")),
-                "say which one of them is meant".into(),
-            ));
-        }
-    };
-    let wanted = make.spec.storage_location.as_deref();
-    let location = locations.iter().find(|location| match wanted {
-        Some(wanted) => location.name() == wanted,
-        None => location.spec.default,
-    });
-    match (location, wanted) {
-        (Some(location), _) => {
-            let status = location.status.clone().unwrap_or_default();
-            if status.phase == Some(BackupStorageLocationPhase::Unavailable) {
-                let why = status
-                    .message
-                    .as_deref()
-                    .map_or_else(|| "no reason given".to_owned(), shown);
-                return Err(hopeless(
-                    format!("storage location {} is unavailable: {why}", location.name()),
-                    Remedy::MendStorageLocation,
-                ));
-            }
-        }
-        (None, Some(wanted)) => {
-            return Err(hopeless(
-                format!("Velero has no storage location {}", shown(wanted)),
-                Remedy::AddStorageLocation,
-            ));
-        }
-        // The server has a default of its own, which it does not tell.
-        (None, None) => {}
-    }
-    Ok(namespace.to_owned())
 }
 
 /// Whether pods are among what is backed up; only then files are copied.
@@ -244,32 +153,4 @@ fn takes_files(spec: &BackupSpec) -> bool {
         || included
             .iter()
             .any(|resource| matches!(resource.as_str(), "pods" | "pod" | "po" | "*"))
-}
-
-async fn has_node_agent(cluster: &Cluster, make: &MakeSpec, namespace: &str) -> Result<()> {
-    let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);
-    let running = ListParams::default()
-        .labels(NODE_AGENT)
-        .fields("status.phase=Running")
-        .limit(1);
-    match cluster
-        .ask("look for Velero's node agent", pods.list_metadata(&running))
-        .await
-    {
-        Ok(agents) if agents.items.is_empty() => Err(Error::Hopeless {
-            what: format!("a backup of {}", make.whose),
-            reason: "Velero's node agent does not run, so no file would be copied".to_owned(),
-            remedy: Remedy::RunNodeAgent,
-        }),
-        Ok(_) => Ok(()),
-        // Who may make backups and not look at Velero's pods makes one.
-        Err(ClusterError::NotAllowed { reason, .. }) => {
-            log::info!(
-                "whether Velero's node agent runs is not known: {}",
-                shown(&reason)
-            );
-            Ok(())
-        }
-        Err(error) => Err(error.into()),
-    }
 }

@@ -1,12 +1,13 @@
 //! Velero's resources in the API: where they are, and lists of them that one bad object does not spoil.
 
-use kube::api::{DynamicObject, ListParams, PostParams};
-use kube::core::{ApiResource, GroupVersionKind, Request};
-use kube::{Api, ResourceExt};
-use serde::Serialize;
+use kube::api::{ListParams, PostParams};
+use kube::core::Request;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use velero_api::{API_GROUP, API_VERSION, Kind, List, Object};
+
+use crate::api::{AnyObject, Api, Object as _, Resource};
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::{Error, Result};
@@ -17,37 +18,29 @@ const PAGE: u32 = 500;
 /// How often a list is begun again because its pages had expired.
 const RESTARTS: u32 = 2;
 
-/// The path of a resource, in all namespaces or in one.
-fn path<S: Kind>(namespace: Option<&str>) -> String {
-    let plural = S::PLURAL;
-    match namespace {
-        Some(namespace) => format!("/apis/{API_VERSION}/namespaces/{namespace}/{plural}"),
-        None => format!("/apis/{API_VERSION}/{plural}"),
+const fn resource<S: Kind>() -> Resource {
+    Resource {
+        api_version: API_VERSION,
+        kind: S::KIND,
+        plural: S::PLURAL,
     }
 }
 
 /// Access to Velero's objects of a kind, in all namespaces or in one.
-pub(crate) fn api<S: Kind>(cluster: &Cluster, namespace: Option<&str>) -> Api<DynamicObject> {
-    let gvk = GroupVersionKind::gvk(API_GROUP, "v1", S::KIND);
-    let resource = ApiResource::from_gvk_with_plural(&gvk, S::PLURAL);
-    match namespace {
-        Some(namespace) => Api::namespaced_with(cluster.client(), namespace, &resource),
-        None => Api::all_with(cluster.client(), &resource),
-    }
+pub(crate) fn api<S: Kind>(cluster: &Cluster, namespace: Option<&str>) -> Api<AnyObject> {
+    Api::of(cluster.client(), resource::<S>(), namespace)
 }
 
 /// An object of Velero's as its type.
-pub(crate) fn typed<S, T>(object: &DynamicObject) -> Result<Object<S, T>>
+pub(crate) fn typed<S, T>(object: &AnyObject) -> Result<Object<S, T>>
 where
     S: Kind + Default + DeserializeOwned,
     T: DeserializeOwned,
 {
-    let unreadable = |error: serde_json::Error| {
-        let action = format!("read {} {}", S::KIND, object.name_any());
-        Error::from(ClusterError::refused(action, error.to_string()))
-    };
-    let value = serde_json::to_value(object).map_err(unreadable)?;
-    serde_json::from_value(value).map_err(unreadable)
+    Object::deserialize(&object.content).map_err(|error| {
+        let action = format!("read {} {}", S::KIND, object.name());
+        ClusterError::refused(action, error.to_string()).into()
+    })
 }
 
 /// [`Error::NoVelero`] instead of an object that is not there.
@@ -76,7 +69,7 @@ pub(crate) async fn list<S: Kind>(
     let mut objects = Vec::new();
     let mut restarts = 0;
     loop {
-        let request = Request::new(path::<S>(namespace)).list(&parameters);
+        let request = Request::new(resource::<S>().path(namespace)).list(&parameters);
         let request =
             request.map_err(|error| ClusterError::judged(action, kube::Error::BuildRequest(error)))?;
         let page = async {
@@ -118,7 +111,7 @@ pub(crate) async fn create<S: Kind, T: Serialize + DeserializeOwned>(
     let unbuilt = |error| ClusterError::judged(action, kube::Error::BuildRequest(error));
     let body = serde_json::to_vec(object)
         .map_err(|error| unbuilt(kube::core::request::Error::SerializeBody(error)))?;
-    let request = Request::new(path::<S>(Some(namespace)))
+    let request = Request::new(resource::<S>().path(Some(namespace)))
         .create(&PostParams::default(), body)
         .map_err(unbuilt)?;
     let made = cluster.ask(action, cluster.client().request::<T>(request)).await;

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use kube::api::{ListParams, WatchEvent, WatchParams};
-use kube::{Api, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::api::{Api, Object};
 use crate::cluster::{Cluster, ClusterError};
 use crate::report::Reporter;
+use crate::shown::shown;
 use crate::{Error, Result};
 
 /// The server ends a watch after this many seconds; it is begun again where it ended.
@@ -20,6 +20,8 @@ const WATCH_SECONDS: u32 = 60;
 const SILENCE: Duration = Duration::from_secs(75);
 /// For how long an API server that does not answer any more is tried again.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A phase that is not known. Velero itself gives a volume that it prepares half an hour.
+const UNKNOWN: Duration = Duration::from_secs(1800);
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -37,6 +39,23 @@ pub enum Poll<T> {
 }
 
 impl<T> Poll<T> {
+    /// A phase that is not in velero-api's table: nobody can say what comes of it, and it is not waited for to the end of all
+    /// time.
+    pub(crate) fn unknown(what: &str, word: &str) -> Self {
+        let word = shown(word);
+        let reason = format!("Velero calls it {word}, which this version does not know");
+        Self::Doubt(Doubt {
+            about: "a phase that is not known",
+            text: reason.clone(),
+            grace: UNKNOWN,
+            then: Error::Hopeless {
+                what: what.to_owned(),
+                reason,
+                remedy: "see what Velero does with it, and look for a version that knows this Velero".into(),
+            },
+        })
+    }
+
     /// The same with another value; `then` looks at what was waited for, and may find that it is not it.
     pub fn and_then<U>(self, then: impl FnOnce(T) -> Poll<U>) -> Poll<U> {
         match self {
@@ -111,7 +130,7 @@ pub async fn for_object<K, T>(
     mut judge: impl FnMut(Option<&K>) -> Poll<T>,
 ) -> Result<T>
 where
-    K: Resource + Clone + DeserializeOwned + Debug,
+    K: Object,
 {
     for_objects(cluster, api, &Which::named(name), wait, |all| {
         judge(all.values().next())
@@ -131,7 +150,7 @@ pub async fn for_objects<K, T>(
     judge: impl FnMut(&BTreeMap<Key, K>) -> Poll<T>,
 ) -> Result<T>
 where
-    K: Resource + Clone + DeserializeOwned + Debug,
+    K: Object,
 {
     let began = Instant::now();
     let mut looks = Looks {
@@ -165,7 +184,7 @@ async fn follow<K, T, J>(
     looks: &mut Looks<'_, K, J>,
 ) -> Result<T>
 where
-    K: Resource + Clone + DeserializeOwned + Debug,
+    K: Object,
     J: FnMut(&BTreeMap<Key, K>) -> Poll<T>,
 {
     let list = ListParams {
@@ -251,7 +270,7 @@ struct Looks<'a, K, J> {
 
 impl<K, T, J> Looks<'_, K, J>
 where
-    K: Resource,
+    K: Object,
     J: FnMut(&BTreeMap<Key, K>) -> Poll<T>,
 {
     /// Judges; `Some` when the wait is over.
@@ -298,11 +317,11 @@ where
             };
             match event {
                 Some(Ok(WatchEvent::Added(is) | WatchEvent::Modified(is))) => {
-                    *version = is.resource_version().unwrap_or_default();
+                    *version = is.metadata().resource_version.clone().unwrap_or_default();
                     self.objects.insert(key(&is), is);
                 }
                 Some(Ok(WatchEvent::Deleted(is))) => {
-                    *version = is.resource_version().unwrap_or_default();
+                    *version = is.metadata().resource_version.clone().unwrap_or_default();
                     self.objects.remove(&key(&is));
                 }
                 Some(Ok(WatchEvent::Bookmark(is))) => {
@@ -320,8 +339,9 @@ where
     }
 }
 
-fn key<K: Resource>(object: &K) -> Key {
-    (object.namespace().unwrap_or_default(), object.name_any())
+fn key<K: Object>(object: &K) -> Key {
+    let namespace = object.metadata().namespace.clone();
+    (namespace.unwrap_or_default(), object.name().to_owned())
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 use std::cell::RefCell;
 
 use futures_util::stream;
-use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
 
 use super::*;
+use crate::api::AnyObject;
 use crate::journal::Step;
 
 #[derive(Default)]
@@ -19,19 +19,19 @@ impl Reporter for Ears {
 }
 
 /// An object whose state is its annotation.
-fn object(version: u32, state: &str) -> ConfigMap {
+fn object(version: u32, state: &str) -> AnyObject {
     let metadata =
         json!({"name": "x", "resourceVersion": version.to_string(), "annotations": {"state": state}});
     serde_json::from_value(json!({"metadata": metadata})).unwrap()
 }
 
-fn state(all: &BTreeMap<Key, ConfigMap>) -> Option<String> {
-    let annotations = all.values().next()?.metadata.annotations.clone()?;
+fn state(all: &BTreeMap<Key, AnyObject>) -> Option<String> {
+    let annotations = &all.values().next()?.metadata.annotations;
     annotations.get("state").cloned()
 }
 
 /// "done", "doubt NAME", anything else is waited for.
-fn judge(all: &BTreeMap<Key, ConfigMap>) -> Poll<u32> {
+fn judge(all: &BTreeMap<Key, AnyObject>) -> Poll<u32> {
     match state(all).as_deref() {
         Some("done") => Poll::Done(1),
         Some("doubt image") => doubt("image"),
@@ -49,9 +49,9 @@ fn doubt(about: &'static str) -> Poll<u32> {
     })
 }
 
-type Judge = fn(&BTreeMap<Key, ConfigMap>) -> Poll<u32>;
+type Judge = fn(&BTreeMap<Key, AnyObject>) -> Poll<u32>;
 
-fn looks(reporter: &Ears) -> Looks<'_, ConfigMap, Judge> {
+fn looks(reporter: &Ears) -> Looks<'_, AnyObject, Judge> {
     Looks {
         judge,
         wait: Wait {
@@ -78,8 +78,8 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 
 /// Events, each so many seconds after the one before, and silence after the last.
 fn events(
-    all: Vec<(u64, WatchEvent<ConfigMap>)>,
-) -> impl Stream<Item = kube::Result<WatchEvent<ConfigMap>>> + Unpin {
+    all: Vec<(u64, WatchEvent<AnyObject>)>,
+) -> impl Stream<Item = kube::Result<WatchEvent<AnyObject>>> + Unpin {
     let told = stream::unfold(all.into_iter(), |mut rest| async move {
         let (after, event) = rest.next()?;
         tokio::time::sleep(Duration::from_secs(after)).await;
@@ -88,12 +88,12 @@ fn events(
     Box::pin(told.chain(stream::pending()))
 }
 
-fn modified(version: u32, state: &str) -> WatchEvent<ConfigMap> {
+fn modified(version: u32, state: &str) -> WatchEvent<AnyObject> {
     WatchEvent::Modified(object(version, state))
 }
 
 /// How listening ended: after how many seconds, with which end, and at which version.
-async fn listened(ears: &Ears, all: Vec<(u64, WatchEvent<ConfigMap>)>) -> (u64, String, String) {
+async fn listened(ears: &Ears, all: Vec<(u64, WatchEvent<AnyObject>)>) -> (u64, String, String) {
     let (began, mut version) = (Instant::now(), "1".to_owned());
     let mut looks = looks(ears);
     let end = match looks.listen(events(all), &mut version).await {

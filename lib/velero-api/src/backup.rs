@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::lenient::null_as_default;
+use crate::phase::BackupPhase;
 use crate::{Kind, LabelSelector, Object, TypedLocalObjectReference};
 
 /// One backup: made by hand, or by Velero from a [`crate::Schedule`].
@@ -189,46 +190,6 @@ pub struct HookStatus {
     /// Hooks that failed.
     #[serde(default, deserialize_with = "null_as_default")]
     pub hooks_failed: u64,
-}
-
-/// Where a backup stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum BackupPhase {
-    /// Not looked at yet.
-    New,
-    /// The spec was refused; nothing was backed up.
-    FailedValidation,
-    /// Running.
-    InProgress,
-    /// Asynchronous plugin work goes on.
-    WaitingForPluginOperations,
-    /// Asynchronous plugin work goes on, and something failed already.
-    WaitingForPluginOperationsPartiallyFailed,
-    /// Being finished.
-    Finalizing,
-    /// Being finished, and something failed already.
-    FinalizingPartiallyFailed,
-    /// Ended without an error. See [`BackupStatus`] for what that does not say.
-    Completed,
-    /// Ended, and some objects or volumes could not be backed up.
-    PartiallyFailed,
-    /// Ended as a whole by an error, or by a restart of Velero.
-    Failed,
-    /// Being deleted.
-    Deleting,
-    /// A phase that this crate does not know.
-    #[serde(untagged)]
-    Other(String),
-}
-
-impl BackupPhase {
-    /// Whether the backup will not change any more (being deleted counts).
-    pub fn is_final(&self) -> bool {
-        matches!(
-            self,
-            Self::FailedValidation | Self::Completed | Self::PartiallyFailed | Self::Failed | Self::Deleting
-        )
-    }
 }
 
 pub(crate) fn is_zero(count: &u64) -> bool {

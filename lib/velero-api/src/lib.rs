@@ -1,7 +1,7 @@
 //! Velero's custom resources (`velero.io/v1`) as plain serde types.
 //!
-//! The types follow `pkg/apis/velero/v1/*_types.go` of `vmware-tanzu/velero` (v1.15.2; what newer versions add is
-//! optional there, and is skipped here when read). Only what a client needs to make backups and to find, check and
+//! The types follow `pkg/apis/velero/v1/*_types.go` of `vmware-tanzu/velero` (v1.15.2, and the phases of
+//! newer ones; what else those add is optional there, and is skipped here when read). Only what a client needs to make backups and to find, check and
 //! restore them is modelled.
 //!
 //! * Reading is lenient: unknown fields are skipped, a missing field and an explicit `null` mean the same.
@@ -16,13 +16,14 @@ mod backup;
 mod labels;
 mod lenient;
 mod object;
+mod phase;
 mod pod_volume_backup;
 mod pod_volume_restore;
 mod restore;
 mod schedule;
 mod storage_location;
 
-pub use backup::{Backup, BackupPhase, BackupProgress, BackupSpec, BackupStatus, HookStatus};
+pub use backup::{Backup, BackupProgress, BackupSpec, BackupStatus, HookStatus};
 pub use labels::{
     BACKUP_NAME_LABEL, BACKUP_UID_LABEL, POD_UID_LABEL, PVC_UID_LABEL, RESTORE_NAME_LABEL, RESTORE_UID_LABEL,
     SCHEDULE_NAME_LABEL, STORAGE_LOCATION_LABEL,
@@ -31,20 +32,20 @@ pub use object::{
     API_GROUP, API_VERSION, Kind, LabelSelector, LabelSelectorRequirement, List, ListMeta, Object,
     ObjectMeta, OwnerReference, SelectorOperator, TypedLocalObjectReference,
 };
+pub use phase::{
+    BackupPhase, BackupStorageLocationPhase, Meaning, PodVolumeBackupPhase, PodVolumeRestorePhase,
+    RestorePhase, SchedulePhase,
+};
 pub use pod_volume_backup::{
-    DataMoveProgress, PodReference, PodVolumeBackup, PodVolumeBackupPhase, PodVolumeBackupSpec,
-    PodVolumeBackupStatus,
+    DataMoveProgress, PodReference, PodVolumeBackup, PodVolumeBackupSpec, PodVolumeBackupStatus,
 };
 pub use pod_volume_restore::{
-    PodVolumeRestore, PodVolumeRestorePhase, PodVolumeRestoreSpec, PodVolumeRestoreStatus,
-    RESTORE_WAIT_CONTAINER,
+    PodVolumeRestore, PodVolumeRestoreSpec, PodVolumeRestoreStatus, RESTORE_WAIT_CONTAINER,
 };
 pub use restore::{
-    ExistingResourcePolicy, Restore, RestorePhase, RestoreProgress, RestoreSpec, RestoreStatus,
-    RestoreStatusSpec,
+    ExistingResourcePolicy, Restore, RestoreProgress, RestoreSpec, RestoreStatus, RestoreStatusSpec,
 };
-pub use schedule::{Schedule, SchedulePhase, ScheduleSpec, ScheduleStatus};
+pub use schedule::{Schedule, ScheduleSpec, ScheduleStatus};
 pub use storage_location::{
-    BackupStorageLocation, BackupStorageLocationPhase, BackupStorageLocationSpec,
-    BackupStorageLocationStatus, ObjectStorageLocation,
+    BackupStorageLocation, BackupStorageLocationSpec, BackupStorageLocationStatus, ObjectStorageLocation,
 };

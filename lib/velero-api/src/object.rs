@@ -72,7 +72,7 @@ fn default_kind<Spec: Kind>() -> String {
     Spec::KIND.to_owned()
 }
 
-/// A list as the API server returns it. Of its metadata only what paging needs is kept.
+/// A list as the API server returns it. Of its metadata only what paging and watching need is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound(deserialize = "Item: Deserialize<'de>"))]
 pub struct List<Item> {
@@ -84,12 +84,15 @@ pub struct List<Item> {
     pub items: Vec<Item>,
 }
 
-/// The part of a list's metadata that paging needs.
+/// The part of a list's metadata that paging and watching need.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListMeta {
     /// Passed back to get the next page; absent or empty on the last one.
     #[serde(default, rename = "continue", skip_serializing_if = "Option::is_none")]
     pub continue_token: Option<String>,
+    /// Which state of the cluster the list is: a watch goes on from there.
+    #[serde(default, rename = "resourceVersion", skip_serializing_if = "Option::is_none")]
+    pub resource_version: Option<String>,
 }
 
 /// The part of Kubernetes' `ObjectMeta` that a client of Velero reads or writes (`apimachinery/pkg/apis/meta/v1/types.go`).

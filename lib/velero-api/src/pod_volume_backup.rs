@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::lenient::null_as_default;
+use crate::phase::PodVolumeBackupPhase;
 use crate::{Kind, Object};
 
 /// The file-system backup of one volume of one pod.
@@ -94,20 +95,4 @@ pub struct DataMoveProgress {
     /// Bytes done so far.
     #[serde(default, deserialize_with = "null_as_default")]
     pub bytes_done: u64,
-}
-
-/// Where a volume's backup stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PodVolumeBackupPhase {
-    /// Not taken up yet.
-    New,
-    /// Running.
-    InProgress,
-    /// Done.
-    Completed,
-    /// Failed; see [`PodVolumeBackupStatus::message`].
-    Failed,
-    /// A phase that this crate does not know.
-    #[serde(untagged)]
-    Other(String),
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::lenient::null_as_default;
+use crate::phase::PodVolumeRestorePhase;
 use crate::pod_volume_backup::{DataMoveProgress, PodReference};
 use crate::{Kind, Object};
 
@@ -67,20 +68,4 @@ pub struct PodVolumeRestoreStatus {
     /// Bytes written so far.
     #[serde(default, deserialize_with = "null_as_default")]
     pub progress: DataMoveProgress,
-}
-
-/// Where a volume's restore stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PodVolumeRestorePhase {
-    /// Not taken up yet.
-    New,
-    /// Running.
-    InProgress,
-    /// Done.
-    Completed,
-    /// Failed; see [`PodVolumeRestoreStatus::message`].
-    Failed,
-    /// A phase that this crate does not know.
-    #[serde(untagged)]
-    Other(String),
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backup::is_zero;
 use crate::lenient::null_as_default;
+use crate::phase::RestorePhase;
 use crate::{HookStatus, Kind, LabelSelector, Object, TypedLocalObjectReference};
 
 /// Brings back what a [`crate::Backup`] holds.
@@ -179,42 +180,4 @@ pub struct RestoreProgress {
     /// Objects restored so far.
     #[serde(default, deserialize_with = "null_as_default")]
     pub items_restored: u64,
-}
-
-/// Where a restore stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RestorePhase {
-    /// Not looked at yet.
-    New,
-    /// The spec was refused; nothing was restored.
-    FailedValidation,
-    /// Running.
-    InProgress,
-    /// Asynchronous plugin work goes on.
-    WaitingForPluginOperations,
-    /// Asynchronous plugin work goes on, and something failed already.
-    WaitingForPluginOperationsPartiallyFailed,
-    /// Being finished.
-    Finalizing,
-    /// Being finished, and something failed already.
-    FinalizingPartiallyFailed,
-    /// Ended without an error.
-    Completed,
-    /// Ended, and some objects or volumes could not be restored.
-    PartiallyFailed,
-    /// Ended as a whole by an error, or by a restart of Velero.
-    Failed,
-    /// A phase that this crate does not know.
-    #[serde(untagged)]
-    Other(String),
-}
-
-impl RestorePhase {
-    /// Whether the restore will not change any more.
-    pub fn is_final(&self) -> bool {
-        matches!(
-            self,
-            Self::FailedValidation | Self::Completed | Self::PartiallyFailed | Self::Failed
-        )
-    }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::lenient::null_as_default;
+use crate::phase::SchedulePhase;
 use crate::{BackupSpec, Kind, Object};
 
 /// Makes a [`crate::Backup`] from a template, again and again.
@@ -56,18 +57,4 @@ pub struct ScheduleStatus {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub validation_errors: Vec<String>,
-}
-
-/// Whether Velero understood a schedule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SchedulePhase {
-    /// Not looked at yet.
-    New,
-    /// Backups are made.
-    Enabled,
-    /// Refused; no backups are made.
-    FailedValidation,
-    /// A phase that this crate does not know.
-    #[serde(untagged)]
-    Other(String),
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::lenient::null_as_default;
+use crate::phase::BackupStorageLocationPhase;
 use crate::{Kind, Object};
 
 /// Where backups are stored. Credentials are not modelled: a client has no business with them.
@@ -56,16 +57,4 @@ pub struct BackupStorageLocationStatus {
     /// Why it cannot be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-}
-
-/// Whether a storage location can be used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum BackupStorageLocationPhase {
-    /// Backups can be stored and read.
-    Available,
-    /// It cannot be reached; new backups are refused.
-    Unavailable,
-    /// A phase that this crate does not know.
-    #[serde(untagged)]
-    Other(String),
 }

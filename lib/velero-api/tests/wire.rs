@@ -52,11 +52,11 @@ fn a_backup_of_a_server_is_read_and_what_is_unknown_is_skipped() {
 
 #[test]
 fn a_phase_of_a_newer_velero_is_kept_as_text() {
-    let backup: Backup = from_str(r#"{"status":{"phase":"ReadyToStart"}}"#).unwrap();
+    let backup: Backup = from_str(r#"{"status":{"phase":"Hibernating"}}"#).unwrap();
     let phase = backup.status.unwrap().phase.unwrap();
-    assert_eq!(phase, BackupPhase::Other("ReadyToStart".to_owned()));
+    assert_eq!(phase, BackupPhase::Other("Hibernating".to_owned()));
     assert!(!phase.is_final());
-    assert_eq!(to_value(&phase).unwrap(), json!("ReadyToStart"));
+    assert_eq!(to_value(&phase).unwrap(), json!("Hibernating"));
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 use workload_charm::kubernetes::{
-    Claim, Cluster, ClusterError, FoundObject, Marks, MountChange, ObjectKind, OwnObject, Pod, PodVolume,
-    StatefulSet, VolumeSource, annotate,
+    Claim, Cluster, ClusterError, FoundObject, Marks, MountChange, NodeAgent, ObjectKind, OwnObject, Pod,
+    PodVolume, StatefulSet, VolumeSource, annotate,
 };
 use workload_charm::profile::AppProfile;
 
@@ -109,7 +109,7 @@ impl Cluster for OwnPod {
         forbidden("list snapshot classes")
     }
 
-    fn has_node_agent(&self, _node: &str) -> Result<bool, ClusterError> {
+    fn node_agent(&self, _node: &str) -> Result<NodeAgent, ClusterError> {
         forbidden("look for Velero's node agent")
     }
 }

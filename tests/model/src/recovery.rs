@@ -77,6 +77,14 @@ impl Recovery for FolderRecovery {
         not_here("look at the backups")
     }
 
+    fn left(&self, _whose: &AppId, _holder: &str) -> Result<Vec<String>> {
+        not_here("look for scratch namespaces")
+    }
+
+    fn remove_left(&self, _name: &str) -> Result<()> {
+        not_here("remove a scratch namespace")
+    }
+
     fn backups_are_read(&self) -> Result<bool> {
         Ok(true)
     }

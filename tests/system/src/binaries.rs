@@ -105,6 +105,10 @@ pub fn build_static(
     let repository = repository()?;
     let mut flags = vec![
         "-Ctarget-feature=+crt-static".to_owned(),
+        // GNU's linker: only it can tell of which archive a table for unwinding is.
+        "-Clink-arg=-fuse-ld=bfd".to_owned(),
+        "-Clink-arg=-T".to_owned(),
+        concat!("-Clink-arg=", env!("CARGO_MANIFEST_DIR"), "/src/packed.ld").to_owned(),
         format!("--remap-path-prefix={}=/source", repository.display()),
     ];
     if let Some(cargo_home) = cargo_home {

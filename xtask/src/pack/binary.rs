@@ -1,6 +1,7 @@
 //! The one binary that every charm carries: built static, and shown to be.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use object::read::elf::{Dyn, ElfFile64, FileHeader, ProgramHeader};
@@ -8,14 +9,34 @@ use object::{Endianness, elf};
 use sha2::{Digest, Sha256};
 use system_tests::binaries::build_packed;
 
-/// Builds the charm's binary as [`build_packed`] does, and makes sure that it is static.
+/// Builds the charm's binary as [`build_packed`] does, and makes sure that it is static and can say what is wrong.
 ///
 /// # Errors
-/// When cargo cannot build it, or what it built is not static.
+/// When cargo cannot build it, or what it built is not so.
 pub fn build(target_dir: Option<&Path>) -> Result<PathBuf> {
     let binary = build_packed(target_dir)?;
     must_be_static(&binary)?;
+    must_say_errors(&binary)?;
     Ok(binary)
+}
+
+/// Refuses a program that ends without a word where a backtrace is asked for: it has no tables for unwinding but those of the
+/// unwinder, which aborts when it does not find its own.
+fn must_say_errors(dispatch: &Path) -> Result<()> {
+    const UNKNOWN: &str = "no-such-command";
+    let output = Command::new(dispatch)
+        .arg(UNKNOWN)
+        .env("RUST_BACKTRACE", "1")
+        .output()
+        .with_context(|| format!("cannot start {}", dispatch.display()))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.code() == Some(1) && said.contains("cannot understand"),
+        "cannot use {} as dispatch: with RUST_BACKTRACE=1 and an unknown command it ends with {} and says {said:?}",
+        dispatch.display(),
+        output.status
+    );
+    Ok(())
 }
 
 /// The SHA-256 of a file, in hexadecimal digits.

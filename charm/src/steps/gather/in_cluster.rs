@@ -10,6 +10,7 @@ use crate::kubernetes::{ClusterError, Pod};
 use crate::media;
 use crate::media::claim::MountedClaim;
 use crate::names::pod_name;
+use crate::recovery::own_id;
 use crate::recovery::standing::{self, HealthLookup};
 
 /// What the cluster is asked about.
@@ -32,6 +33,7 @@ pub(super) struct InCluster {
     pub volume: BackupFacts,
     pub standing: HealthLookup,
     pub media_claim: Option<MountedClaim>,
+    pub left: Vec<String>,
 }
 
 /// Whether the event comes again and again, and nothing that Juju does to the pod or to the backups comes with it.
@@ -63,6 +65,8 @@ pub(super) fn look(env: Env<'_>, about: Subjects, may_do: bool, now: Timestamp) 
             media_claim: kept.media_claim().filter(|_| about.media_claim),
             volume: BackupFacts::Read(Box::new(kept.volume)),
             standing: kept.standing,
+            // What left something was seen by an event that kept nothing.
+            left: Vec::new(),
         };
     }
     ClusterSeen::forget(charm_dir);
@@ -92,7 +96,16 @@ fn asked(env: Env<'_>, about: Subjects) -> InCluster {
         Some(Ok(pod)) if about.media_claim => media::claim::look(cluster, pod),
         _ => None,
     };
+    // No run of this unit's is under way: Juju runs one thing after the other.
+    let left = match &standing {
+        HealthLookup::Read(_) | HealthLookup::Unknown => {
+            let holder = juju.context().unit().to_string();
+            env.recovery.left(&own_id(juju), &holder).unwrap_or_default()
+        }
+        HealthLookup::NotAsked | HealthLookup::NotAllowed => Vec::new(),
+    };
     InCluster {
+        left,
         is_recalled: false,
         pod,
         volume,

@@ -147,6 +147,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         volume,
         standing,
         media_claim,
+        left,
     } = in_cluster::look(env, about, may_recall, now);
     let ingress =
         if profile.ingress && (starts && runs_here || can_change(event, ingress::ENDPOINT) || thorough) {
@@ -183,6 +184,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         pod,
         volume,
         standing,
+        left,
         media,
         media_go: about_media,
         media_claim,

@@ -72,6 +72,8 @@ pub struct Plan {
     pub mount: Option<MountChange>,
     /// What to change in the route to the VPN gateway. It comes last too.
     pub route: Option<RouteChange>,
+    /// Scratch namespaces to remove that a killed run has left.
+    pub left: Vec<String>,
     /// What to do in the container.
     pub workload: WorkloadPlan,
     /// How long the app may take to pass its health check: asked for when it is started, and until it has passed.
@@ -198,10 +200,12 @@ impl Plan {
             mount,
             route,
             databags,
+            left,
             ..
         } = self;
-        let is_left = pod.is_empty() && claim.is_none() && exclude.is_none() && include.is_none();
-        !(is_left && mount.is_none() && route.is_none() && databags.is_empty())
+        let has_marks = pod.is_empty() && claim.is_none() && exclude.is_none() && include.is_none();
+        let is_whole = mount.is_none() && route.is_none() && databags.is_empty() && left.is_empty();
+        !(has_marks && is_whole)
     }
 
     /// Where it puts a damaged config file.
@@ -290,6 +294,7 @@ pub fn plan(
             Mounting::Change(change) => Some(change.clone()),
             _ => None,
         },
+        left: facts.left.clone(),
         route: match &validated.vpn {
             Routing::Change(change) => Some(change.clone()),
             Routing::Keep | Routing::StillNeeded | Routing::Unknown(_) => None,

@@ -1,6 +1,6 @@
 //! What a backup holds of an app's config volume.
 
-use velero_api::{BackupSpec, BackupStatus, PodVolumeBackup, PodVolumeBackupPhase};
+use velero_api::{BackupSpec, BackupStatus, Meaning, PodVolumeBackup, PodVolumeBackupPhase};
 
 use super::names::{CONFIG, JUJU_STORAGE_LABEL, is_config_volume, unit_of};
 use super::owner;
@@ -37,7 +37,8 @@ fn bytes_of(volume: &PodVolumeBackup) -> u64 {
 }
 
 fn is_completed(volume: &PodVolumeBackup) -> bool {
-    volume.status.as_ref().and_then(|status| status.phase.as_ref()) == Some(&PodVolumeBackupPhase::Completed)
+    let phase = volume.status.as_ref().and_then(|status| status.phase.as_ref());
+    phase.is_some_and(|phase| phase.meaning() == Meaning::Good)
 }
 
 /// "volume radarr-media of pod media/radarr-0"
@@ -91,18 +92,22 @@ fn stored(own: &[&PodVolumeBackup], complaints: &mut Vec<String>) -> Option<Back
     for volume in own {
         let name = name_of(volume);
         let status = volume.status.clone().unwrap_or_default();
-        match status.phase {
-            Some(PodVolumeBackupPhase::Completed) => {}
-            Some(PodVolumeBackupPhase::Failed) => {
-                let reason = status
-                    .message
-                    .as_deref()
-                    .map_or_else(|| "no reason given".to_owned(), shown);
+        let phase = status.phase.unwrap_or(PodVolumeBackupPhase::New);
+        match phase.meaning() {
+            Meaning::Good => {}
+            Meaning::Bad => {
+                let no_reason = || format!("{} without a reason", phase.word());
+                let reason = status.message.as_deref().map_or_else(no_reason, shown);
                 complaints.push(format!("{name} was not stored: {reason}"));
                 continue;
             }
+            Meaning::Unknown => {
+                let word = shown(phase.word());
+                complaints.push(format!("{name} is {word}, which says nothing here"));
+                continue;
+            }
             // It runs, or does no more because the backup has ended; the backup's own phase tells.
-            _ => continue,
+            Meaning::Waits | Meaning::Works | Meaning::Goes => continue,
         }
         let snapshot_id = status.snapshot_id.filter(|id| !id.is_empty());
         let Some(snapshot_id) = snapshot_id.filter(|_| bytes_of(volume) > 0) else {

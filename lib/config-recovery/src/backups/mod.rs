@@ -6,14 +6,14 @@ mod choose;
 mod holds;
 mod list;
 pub(crate) mod names;
-mod owner;
+pub(crate) mod owner;
 mod running;
 mod standing;
 
 use std::fmt;
 
 use jiff::Timestamp;
-use velero_api::BackupPhase;
+use velero_api::{BackupPhase, Meaning};
 
 pub use choose::{Choice, LastGood, choose, last_good};
 pub use list::list;
@@ -69,28 +69,26 @@ impl BackupSummary {
     /// What to think of it at this time.
     pub fn verdict(&self, now: Timestamp) -> Verdict {
         let is_over = self.expires.is_some_and(|end| end <= now);
-        match &self.phase {
-            Some(BackupPhase::Deleting) => Verdict::Expired,
+        let holds = self.holds.is_something();
+        let Some(phase) = &self.phase else {
+            return if is_over {
+                Verdict::Expired
+            } else {
+                Verdict::Running
+            };
+        };
+        match phase.meaning() {
+            Meaning::Goes => Verdict::Expired,
             _ if is_over => Verdict::Expired,
-            Some(BackupPhase::Completed) if self.holds.is_something() => Verdict::Good,
-            Some(BackupPhase::Completed) => Verdict::Empty,
-            Some(BackupPhase::PartiallyFailed) if self.holds.is_something() => Verdict::Partial,
-            Some(BackupPhase::PartiallyFailed | BackupPhase::Failed | BackupPhase::FailedValidation) => {
-                Verdict::Failed
-            }
-            Some(BackupPhase::Other(phase)) if phase == list::UNREADABLE => Verdict::Failed,
-            // A phase of a newer Velero: whether that is an end is told by the time of it.
-            Some(BackupPhase::Other(_)) if self.completed.is_some() => Verdict::Failed,
-            Some(
-                BackupPhase::New
-                | BackupPhase::InProgress
-                | BackupPhase::WaitingForPluginOperations
-                | BackupPhase::WaitingForPluginOperationsPartiallyFailed
-                | BackupPhase::Finalizing
-                | BackupPhase::FinalizingPartiallyFailed
-                | BackupPhase::Other(_),
-            )
-            | None => Verdict::Running,
+            Meaning::Good if holds => Verdict::Good,
+            Meaning::Good => Verdict::Empty,
+            Meaning::Bad if holds && *phase == BackupPhase::PartiallyFailed => Verdict::Partial,
+            Meaning::Bad => Verdict::Failed,
+            Meaning::Waits | Meaning::Works => Verdict::Running,
+            Meaning::Unknown if phase.word() == list::UNREADABLE => Verdict::Failed,
+            // Of a newer Velero: whether that is an end is told by the time of it.
+            Meaning::Unknown if self.completed.is_some() => Verdict::Failed,
+            Meaning::Unknown => Verdict::Running,
         }
     }
 
@@ -101,12 +99,7 @@ impl BackupSummary {
 
     /// The phase in one word, Velero's own; `New` before Velero has seen it. Safe to show.
     pub fn phase_word(&self) -> String {
-        match &self.phase {
-            None => "New".to_owned(),
-            Some(BackupPhase::Other(word)) => crate::shown::shown(word),
-            // The names of the variants are Velero's words.
-            Some(phase) => format!("{phase:?}"),
-        }
+        crate::shown::shown(self.phase.as_ref().unwrap_or(&BackupPhase::New).word())
     }
 }
 

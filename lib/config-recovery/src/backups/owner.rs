@@ -17,7 +17,7 @@ pub(super) fn app(metadata: &ObjectMeta, spec: &BackupSpec) -> Option<String> {
 /// The model. The label of that name is the operator's own model on everything that a Schedule made, so the namespace that
 /// is backed up counts. For a backup of several or of all namespaces it is the label if the backup was asked for by hand,
 /// else `holding`: the namespaces that it holds a config volume of, if that is one.
-pub(super) fn model(metadata: &ObjectMeta, spec: &BackupSpec, holding: &[String]) -> Option<String> {
+pub(crate) fn model(metadata: &ObjectMeta, spec: &BackupSpec, holding: &[String]) -> Option<String> {
     let named = match spec.included_namespaces.as_slice() {
         [only] if only != "*" => Some(only),
         _ => None,

@@ -3,7 +3,7 @@
 use kube::api::ListParams;
 use serde::Deserialize;
 use serde_json::Value;
-use velero_api::{BackupPhase, BackupSpec};
+use velero_api::{BackupPhase, BackupSpec, Meaning};
 
 use crate::cluster::Cluster;
 use crate::shown::shown;
@@ -25,13 +25,11 @@ pub async fn running(cluster: &Cluster) -> Result<Option<String>> {
 
 /// By its status alone, so that one whose other fields cannot be read counts too.
 fn is_at_work(status: &Value) -> bool {
-    match BackupPhase::deserialize(&status["phase"]) {
-        // Of Velero 1.17 on: they wait for their turn (`pkg/apis/velero/v1/backup_types.go`).
-        Ok(BackupPhase::Other(phase)) if matches!(phase.as_str(), "Queued" | "ReadyToStart") => false,
+    match BackupPhase::deserialize(&status["phase"]).map(|phase| phase.meaning()) {
+        Ok(Meaning::Works) => true,
+        Ok(Meaning::Waits | Meaning::Good | Meaning::Bad | Meaning::Goes) | Err(_) => false,
         // Of a newer Velero: whether it has ended is told by the time of that.
-        Ok(BackupPhase::Other(_)) => status["completionTimestamp"].is_null(),
-        Ok(BackupPhase::New | BackupPhase::Deleting) | Err(_) => false,
-        Ok(phase) => !phase.is_final(),
+        Ok(Meaning::Unknown) => status["completionTimestamp"].is_null(),
     }
 }
 

@@ -13,6 +13,8 @@ use crate::{Error, Result};
 
 /// What the check of a folder found.
 pub(super) struct Soundness {
+    /// Bytes that came back, as Velero counts what it stores.
+    pub(super) bytes: u64,
     pub(super) databases: u64,
     /// Their bytes, sound or not.
     pub(super) database_bytes: u64,
@@ -43,16 +45,15 @@ pub(super) fn check(
     let verdict = config_volume::verify_with(folder, &options).map_err(volume("check the files"))?;
     let promised = matches!(verdict.manifest, ManifestState::Read { .. });
     let mut problems: Vec<String> = verdict.problems.iter().map(ToString::to_string).collect();
+    let bytes = received.saturating_add(bytes_of_links(folder)?);
     if received == 0 {
         problems.push("no byte came back".to_owned());
     } else if let Some(stored) = backup.holds.bytes()
         && !promised
+        && bytes < stored
     {
         // With a manifest each file is compared; without one this is all that tells of a missing one.
-        let came_back = received.saturating_add(bytes_of_links(folder)?);
-        if came_back < stored {
-            problems.push(format!("{came_back} of {stored} bytes came back"));
-        }
+        problems.push(format!("{bytes} of {stored} bytes came back"));
     }
     let mut notes: Vec<String> = verdict.notes.iter().map(ToString::to_string).collect();
     // Such as a database of the app's that was missing when the backup was made.
@@ -85,6 +86,7 @@ pub(super) fn check(
         );
     }
     Ok(Soundness {
+        bytes,
         databases: verdict.databases.iter().filter(|database| database.sound).count() as u64,
         database_bytes: verdict
             .databases

@@ -63,7 +63,7 @@ pub struct CheckedBackup {
     pub backup: BackupSummary,
     /// Files that came back.
     pub files: u64,
-    /// Their bytes.
+    /// Bytes that came back, counted as Velero counts what it stores: those of files, and those of the targets of symbolic links.
     pub bytes: u64,
     /// Databases that are sound.
     pub databases: u64,

@@ -246,7 +246,7 @@ impl<B: Beside> Run<'_, B> {
         CheckedBackup {
             backup: self.plan.backup().clone(),
             files: received.as_ref().map_or(0, |unpacked| unpacked.files),
-            bytes: received.as_ref().map_or(0, |unpacked| unpacked.bytes),
+            bytes: soundness.as_ref().map_or(0, |found| found.bytes),
             databases: soundness.as_ref().map_or(0, |found| found.databases),
             promised: soundness.as_ref().is_some_and(|found| found.promised),
             notes,

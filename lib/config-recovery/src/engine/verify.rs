@@ -85,7 +85,7 @@ async fn bring_and_check(
     Ok(CheckedBackup {
         backup: plan.scratch.backup.clone(),
         files: unpacked.files,
-        bytes: unpacked.bytes,
+        bytes: soundness.bytes,
         databases: soundness.databases,
         promised: soundness.promised,
         notes: soundness.notes,

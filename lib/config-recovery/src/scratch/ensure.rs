@@ -1,24 +1,18 @@
 //! Makes what is not there. What an earlier run left is gone on with, or removed first.
 
-use std::fmt::Debug;
-
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, ServiceAccount};
-use k8s_openapi::api::storage::v1::StorageClass;
-use kube::api::{ListParams, PostParams};
-use kube::{Api, Resource, ResourceExt};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use kube::api::ListParams;
 use serde_json::Value;
 use velero_api::{
-    API_VERSION, PodVolumeRestore, PodVolumeRestorePhase, PodVolumeRestoreSpec, Restore, RestorePhase,
-    RestoreSpec,
+    API_VERSION, Meaning, PodVolumeRestore, PodVolumeRestorePhase, PodVolumeRestoreSpec, Restore, RestoreSpec,
 };
 
 use super::judge::hopeless;
 use super::names::{self, Mark};
 use super::{ScratchSpec, objects, remove};
+use crate::api::{Api, Object, ObjectMeta};
 use crate::cluster::{Cluster, ClusterError};
+use crate::kinds::{Namespace, PersistentVolumeClaim, Pod, ServiceAccount, StorageClass};
 use crate::wait::Wait;
 use crate::{Error, Result, velero};
 
@@ -37,7 +31,7 @@ pub(super) async fn backup_is_there(cluster: &Cluster, spec: &ScratchSpec) -> Re
         api.get_metadata(&backup.name),
     );
     match found.await? {
-        Some(found) if found.metadata.uid.as_deref() == Some(&backup.uid) => Ok(()),
+        Some(found) if found.uid.as_deref() == Some(&backup.uid) => Ok(()),
         _ => {
             // Without Velero's resources there is no backup either, and that is what has to be said.
             let client = cluster.client();
@@ -71,12 +65,12 @@ pub(super) async fn class_is_there(cluster: &Cluster, class: Option<&str>) -> Re
     let all = cluster
         .ask("list storage classes", api.list_metadata(&ListParams::default()))
         .await?;
-    let is_default = |class: &kube::core::PartialObjectMeta<StorageClass>| {
+    let is_default = |class: &ObjectMeta| {
         DEFAULT_CLASS
             .iter()
-            .any(|key| class.annotations().get(*key).is_some_and(|is| is == "true"))
+            .any(|key| class.annotations.get(*key).is_some_and(|is| is == "true"))
     };
-    match all.items.iter().any(is_default) {
+    match all.iter().any(is_default) {
         true => Ok(()),
         false => Err(hopeless(
             "the scratch volume",
@@ -89,14 +83,11 @@ pub(super) async fn class_is_there(cluster: &Cluster, class: Option<&str>) -> Re
 /// Creates an object; one that is there already stays as it is.
 pub(super) async fn ensured<K>(cluster: &Cluster, api: &Api<K>, what: &str, object: Value) -> Result<K>
 where
-    K: Resource + Clone + Serialize + DeserializeOwned + Debug,
+    K: Object,
 {
-    let action = || format!("create {what}");
-    let object: K =
-        serde_json::from_value(object).map_err(|error| ClusterError::refused(action(), error.to_string()))?;
-    let name = object.name_any();
+    let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let create = async {
-        match api.create(&PostParams::default(), &object).await {
+        match api.create(object).await {
             Err(kube::Error::Api(status)) if status.is_already_exists() => api.get(&name).await,
             // In Kubernetes' words this is a lack of rights.
             Err(kube::Error::Api(status)) if status.message.contains("because it is being terminated") => {
@@ -108,7 +99,7 @@ where
             answer => answer,
         }
     };
-    match cluster.ask(action(), create).await {
+    match cluster.ask(format!("create {what}"), create).await {
         Err(ClusterError::Refused { reason, .. }) if reason.contains("because it is being terminated") => {
             Err(hopeless(
                 what,
@@ -170,15 +161,15 @@ async fn is_usable(cluster: &Cluster, spec: &ScratchSpec, namespace: &str) -> Re
     let server_restores = velero::api::<RestoreSpec>(cluster, velero_namespace);
     let name = names::restore(namespace, &spec.run);
     let (pod, claim, restore, server_restore) = tokio::try_join!(
-        cluster.ask("look for the scratch pod", pods.get_opt(names::READER)),
-        cluster.ask("look for the scratch claim", claims.get_opt(names::CLAIM)),
-        cluster.ask("look for the restore", restores.get_opt(&name)),
-        cluster.ask("look for the restore", server_restores.get_opt(&name)),
+        cluster.ask_opt("look for the scratch pod", pods.get(names::READER)),
+        cluster.ask_opt("look for the scratch claim", claims.get(names::CLAIM)),
+        cluster.ask_opt("look for the restore", restores.get(&name)),
+        cluster.ask_opt("look for the restore", server_restores.get(&name)),
     )?;
     let restore = restore.map(|found| velero::typed(&found)).transpose()?;
     let server_restore: Option<Restore> = server_restore.map(|found| velero::typed(&found)).transpose()?;
     let failed = server_restore.and_then(|is| is.status).and_then(|is| is.phase);
-    if failed.is_some_and(|phase| phase.is_final() && phase != RestorePhase::Completed) {
+    if failed.is_some_and(|phase| phase.meaning() == Meaning::Bad) {
         return Ok(false);
     }
     Ok(fits_together(pod.as_ref(), claim.as_ref(), restore.as_ref()))
@@ -203,7 +194,9 @@ fn fits_together(
         let phase = restore.status.as_ref().and_then(|is| is.phase.as_ref());
         is_of_the_pod
             && restore.metadata.deletion_timestamp.is_none()
-            && phase != Some(&PodVolumeRestorePhase::Failed)
+            && phase.is_none_or(|phase| {
+                phase.meaning() != Meaning::Bad && *phase != PodVolumeRestorePhase::Canceling
+            })
     });
     pod_is_well && claim_is_well && restore_is_well
 }
@@ -267,11 +260,11 @@ mod tests {
             Some(&well.2)
         ));
         assert!(!fits_together(Some(&well.0), Some(&claim("Lost")), Some(&well.2)));
-        assert!(!fits_together(
-            Some(&well.0),
-            Some(&well.1),
-            Some(&restore("1", "Failed"))
-        ));
+        for phase in ["Failed", "Canceling", "Canceled"] {
+            let restore = restore("1", phase);
+            let fits = fits_together(Some(&well.0), Some(&well.1), Some(&restore));
+            assert!(!fits, "{phase}");
+        }
         // The pod that it was for is another one, or gone.
         assert!(!fits_together(
             Some(&well.0),

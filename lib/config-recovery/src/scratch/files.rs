@@ -6,21 +6,22 @@
 
 use futures_util::future::{Either, select};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
-use kube::{Api, ResourceExt};
+use kube::api::{ListParams, Patch, PatchParams};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use velero_api::{PodVolumeRestore, PodVolumeRestorePhase, PodVolumeRestoreSpec};
+use velero_api::{Meaning, PodVolumeRestore, PodVolumeRestorePhase, PodVolumeRestoreSpec};
 
 use super::ensure::ensured;
 use super::{Scratch, ScratchSpec, Worked, judge, names, objects, place};
+use crate::api::{AnyObject, Api, Object, ObjectMeta, Resource};
 use crate::backups::FilesBackup;
 use crate::cluster::{Cluster, ClusterError};
 use crate::journal::Step;
+use crate::kinds::{PersistentVolumeClaim, Pod};
 use crate::report::Silent;
 use crate::wait::{Doubt, Poll, Wait, Which, for_object, for_objects};
-use crate::{Result, velero};
+use crate::{Result, definitions, velero};
 
 /// What selects the pods of the node agent (`pkg/nodeagent/node_agent.go`).
 const AGENT: &str = "name=node-agent";
@@ -40,7 +41,8 @@ pub(super) async fn order(
         "restic" => restic_repository(cluster, spec, files).await?,
         _ => String::new(),
     };
-    let (pod_uid, claim_uid) = (pod.uid().unwrap_or_default(), claim.uid().unwrap_or_default());
+    let uid = |of: &ObjectMeta| of.uid.clone().unwrap_or_default();
+    let (pod_uid, claim_uid) = (uid(&pod.metadata), uid(&claim.metadata));
     let restore = objects::volume_restore(namespace, spec, files, &repository, &pod_uid, &claim_uid);
     let what = format!(
         "PodVolumeRestore {}/{}",
@@ -56,17 +58,18 @@ pub(super) async fn order(
 
 /// Restic is told where its repository is; kopia finds it by the namespace.
 async fn restic_repository(cluster: &Cluster, spec: &ScratchSpec, files: &FilesBackup) -> Result<String> {
-    let resource = kube::core::ApiResource::from_gvk_with_plural(
-        &kube::core::GroupVersionKind::gvk(velero_api::API_GROUP, "v1", "BackupRepository"),
-        "backuprepositories",
-    );
+    let resource = Resource {
+        api_version: velero_api::API_VERSION,
+        kind: "BackupRepository",
+        plural: "backuprepositories",
+    };
     let place = &spec.backup.velero_namespace;
-    let api: Api<DynamicObject> = Api::namespaced_with(cluster.client(), place, &resource);
+    let api: Api<AnyObject> = Api::of(cluster.client(), resource, Some(place));
     let all = cluster
         .ask("list backup repositories", api.list(&ListParams::default()))
         .await?;
     let text = |of: &Value, key: &str| of.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let found = all.items.iter().map(|is| &is.data["spec"]).find(|is| {
+    let found = all.items.iter().map(|is| &is.content["spec"]).find(|is| {
         text(is, "volumeNamespace") == files.source_namespace
             && text(is, "backupStorageLocation") == files.storage_location
             && text(is, "repositoryType") == "restic"
@@ -144,13 +147,16 @@ async fn nudge(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<(
     let mut known: Option<usize> = None;
     let all = Which::default();
     let watched = for_objects(cluster, &api, &all, inner, |all| {
-        let phase = |is: &DynamicObject| is.data["status"]["phase"].as_str().unwrap_or_default().to_owned();
-        let is_new = |is: &DynamicObject| matches!(phase(is).as_str(), "" | "New");
+        let means = |is: &AnyObject| {
+            let phase = PodVolumeRestorePhase::deserialize(&is.content["status"]["phase"]);
+            phase.map_or(Meaning::Waits, |phase| phase.meaning())
+        };
         // Once it is begun there is nothing to hurry.
-        if !all.values().any(|is| is.name_any() == *name && is_new(is)) {
+        let is_waiting = |is: &&AnyObject| means(is) == Meaning::Waits;
+        if !all.values().any(|is| is.name() == name && is_waiting(&is)) {
             return Poll::Done(());
         }
-        let under_way = all.values().filter(|is| phase(is) == "InProgress").count();
+        let under_way = all.values().filter(|is| means(is) == Meaning::Works).count();
         if known.is_some_and(|before| under_way < before) {
             let _ = ended.send(());
         }
@@ -179,12 +185,19 @@ async fn nudge(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<(
 /// Ends only when there is no hope any more: as long as there is, the restore itself is what counts.
 async fn trouble(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<()> {
     let node = place::runs(scratch, &scratch.claim, cluster, wait).await?;
-    agent_runs(scratch, cluster, &node, wait).await?;
+    let image = agent_runs(scratch, cluster, &node, wait).await?;
+    if let Some(reason) = definitions::too_old(cluster, definitions::OF_RESTORES, &image).await? {
+        let what = format!(
+            "PodVolumeRestore {}/{}",
+            scratch.velero_namespace, scratch.restore
+        );
+        return Err(judge::hopeless(&what, reason, definitions::REMEDY));
+    }
     place::ends(scratch, cluster, wait).await
 }
 
-/// Waits until a node agent runs on the node.
-async fn agent_runs(scratch: &Scratch, cluster: &Cluster, node: &str, wait: Wait<'_>) -> Result<()> {
+/// Waits until a node agent runs on the node. Tells its image.
+async fn agent_runs(scratch: &Scratch, cluster: &Cluster, node: &str, wait: Wait<'_>) -> Result<String> {
     let place = &scratch.velero_namespace;
     let api: Api<Pod> = Api::namespaced(cluster.client(), place);
     let what = format!("Velero's node agent on node {node}");
@@ -199,8 +212,10 @@ async fn agent_runs(scratch: &Scratch, cluster: &Cluster, node: &str, wait: Wait
     };
     for_objects(cluster, &api, &which, inner, |agents| {
         let runs = |pod: &Pod| pod.status.as_ref().and_then(|is| is.phase.as_deref()) == Some("Running");
-        if agents.values().any(runs) {
-            return Poll::Done(());
+        if let Some(agent) = agents.values().find(|pod| runs(pod)) {
+            let containers = agent.spec.as_ref().and_then(|is| is.containers.as_ref());
+            let image = containers.into_iter().flatten().find_map(|is| is.image.clone());
+            return Poll::Done(image.unwrap_or_default());
         }
         let text = format!("none runs in namespace {place}");
         let hint = "let Velero's daemon set node-agent run on that node too: velero-operator's option use-node-agent";

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ContainerState, PersistentVolumeClaim, Pod};
-use velero_api::{PodVolumeRestore, PodVolumeRestorePhase, RESTORE_WAIT_CONTAINER, Restore, RestorePhase};
+use velero_api::{
+    Meaning, PodVolumeRestore, PodVolumeRestorePhase, RESTORE_WAIT_CONTAINER, Restore, RestorePhase,
+};
 
+use crate::kinds::{ContainerState, PersistentVolumeClaim, Pod};
 use crate::wait::{Doubt, Poll};
 use crate::{Error, Remedy};
 
@@ -54,7 +56,7 @@ pub(super) fn pod(what: &str, pod: Option<&Pod>) -> Poll<String> {
         return none(reason, POD_HINT);
     }
     let unschedulable = status.conditions.iter().flatten().find(|is| {
-        is.type_ == "PodScheduled" && is.status == "False" && is.reason.as_deref() == Some("Unschedulable")
+        is.r#type == "PodScheduled" && is.status == "False" && is.reason.as_deref() == Some("Unschedulable")
     });
     if let Some(condition) = unschedulable {
         let why = condition.message.clone().unwrap_or_default();
@@ -159,23 +161,41 @@ pub(super) fn volume_restore(what: &str, restore: Option<&PodVolumeRestore>) -> 
         return Poll::Hopeless(hopeless(what, reason, Remedy::LookForBackup));
     };
     let status = restore.status.clone().unwrap_or_default();
-    match status.phase {
-        Some(PodVolumeRestorePhase::Completed) => Poll::Done(()),
-        Some(PodVolumeRestorePhase::Failed) => {
-            let reason = status.message.unwrap_or_else(|| "it failed".to_owned());
-            Poll::Hopeless(hopeless(what, reason, Remedy::ChooseBackup))
+    let phase = status.phase.unwrap_or(PodVolumeRestorePhase::New);
+    match phase.meaning() {
+        Meaning::Good => Poll::Done(()),
+        Meaning::Bad | Meaning::Goes => {
+            let reason = status
+                .message
+                .unwrap_or_else(|| format!("it ended as {}", phase.word()));
+            // Somebody gave it up, or it took Velero too long: the backup is as good as it was.
+            let remedy = match phase {
+                PodVolumeRestorePhase::Canceled => "run it again".into(),
+                _ => Remedy::ChooseBackup,
+            };
+            Poll::Hopeless(hopeless(what, reason, remedy))
         }
-        Some(PodVolumeRestorePhase::InProgress) => {
+        Meaning::Works if phase == PodVolumeRestorePhase::Canceling => {
+            Poll::Wait("Velero gives it up".to_owned())
+        }
+        Meaning::Works => {
             let progress = status.progress;
             Poll::Wait(format!(
                 "{} of {} bytes",
                 progress.bytes_done, progress.total_bytes
             ))
         }
-        None | Some(PodVolumeRestorePhase::New) => {
-            Poll::Wait("Velero's node agent has not begun with it".to_owned())
-        }
-        Some(PodVolumeRestorePhase::Other(phase)) => Poll::Wait(phase),
+        Meaning::Waits => Poll::Wait(
+            match phase {
+                PodVolumeRestorePhase::Accepted => "Velero's node agent makes a pod for it",
+                PodVolumeRestorePhase::Prepared => {
+                    "it waits for its turn: Velero's node agent takes so many at a time (loadConcurrency)"
+                }
+                _ => "Velero's node agent has not begun with it",
+            }
+            .to_owned(),
+        ),
+        Meaning::Unknown => Poll::unknown(what, phase.word()),
     }
 }
 
@@ -186,21 +206,22 @@ pub(super) fn restore(what: &str, restore: Option<&Restore>) -> Poll<()> {
         return Poll::Hopeless(hopeless(what, reason, Remedy::LookForBackup));
     };
     let status = restore.status.clone().unwrap_or_default();
-    match status.phase {
-        Some(RestorePhase::Completed) => Poll::Done(()),
-        Some(phase) if phase.is_final() => {
+    let phase = status.phase.unwrap_or(RestorePhase::New);
+    match phase.meaning() {
+        Meaning::Good => Poll::Done(()),
+        Meaning::Bad | Meaning::Goes => {
             let mut reasons = status.validation_errors;
             reasons.extend(status.failure_reason);
             if reasons.is_empty() {
-                reasons.push(format!("it ended as {phase:?} with {} errors", status.errors));
+                let word = phase.word();
+                reasons.push(format!("it ended as {word} with {} errors", status.errors));
             }
             let hint = format!("velero restore describe {} says more", restore.name());
             Poll::Hopeless(hopeless(what, reasons.join("; "), hint.as_str()))
         }
-        None | Some(RestorePhase::New) => {
-            Poll::Wait("Velero has not begun with it: it works on one at a time".to_owned())
-        }
-        Some(_) => Poll::Wait("Velero works on it".to_owned()),
+        Meaning::Waits => Poll::Wait("Velero has not begun with it: it works on one at a time".to_owned()),
+        Meaning::Works => Poll::Wait("Velero works on it".to_owned()),
+        Meaning::Unknown => Poll::unknown(what, phase.word()),
     }
 }
 

@@ -126,11 +126,36 @@ fn a_restore_tells_its_bytes_and_why_it_failed() {
     let (is, text) =
         judged(json!({"phase": "Failed", "message": "data path restore failed: no such snapshot"}));
     assert!(is == "hopeless" && text.contains("no such snapshot"), "{text}");
-    assert_eq!(
-        judged(json!({"phase": "Canceled"})),
-        ("wait", "Canceled".to_owned())
-    );
     assert_eq!(word(&volume_restore("r", None)).0, "hopeless");
+}
+
+/// Velero 1.17 and later give each restore a pod of its own, and can give it up.
+#[test]
+fn a_restore_that_waits_in_a_queue_says_so_and_one_that_was_given_up_says_why() {
+    let judged = |phase: &str, message: Option<&str>| {
+        let status = json!({"phase": phase, "message": message});
+        let restore: PodVolumeRestore = serde_json::from_value(json!({"status": status})).unwrap();
+        word(&volume_restore("PodVolumeRestore v/r", Some(&restore)))
+    };
+    for (phase, words) in [
+        ("Accepted", "makes a pod"),
+        ("Prepared", "loadConcurrency"),
+        ("Canceling", "gives it up"),
+    ] {
+        let (is, text) = judged(phase, None);
+        assert!(is == "wait" && text.contains(words), "{phase}: {is} {text}");
+    }
+    let (is, text) = judged("Canceled", Some("timeout on preparing"));
+    assert!(
+        is == "hopeless" && text.contains("timeout on preparing"),
+        "{text}"
+    );
+    assert!(judged("Canceled", None).1.contains("Canceled"));
+    let (is, text) = judged("Hibernating\u{1b}[2J", None);
+    assert!(
+        is == "doubt" && text.contains("Hibernating") && !text.contains('\u{1b}'),
+        "{is} {text}"
+    );
 }
 
 #[test]

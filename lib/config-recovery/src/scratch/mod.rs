@@ -21,12 +21,12 @@ use std::time::Duration;
 
 use config_volume::{UnpackLimits, Unpacked};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::Api;
 use tokio::time::Instant;
 
+use crate::api::Api;
 use crate::backups::{AppId, BackupContents, BackupSummary};
 use crate::cluster::Cluster;
+use crate::kinds::Namespace;
 use crate::report::{Reporter, Silent};
 use crate::transfer::{self, Source};
 use crate::wait::Wait;
@@ -248,10 +248,40 @@ pub async fn remove(cluster: &Cluster, spec: &ScratchSpec, until: Until) -> Resu
     }
 }
 
+/// The places of an app that `holder` has made and nobody removes: what a run left that was killed, if none of the holder's is
+/// under way. Their names are the namespaces'.
+///
+/// # Errors
+/// As [`Cluster::ask`].
+pub async fn left(cluster: &Cluster, target: &AppId, holder: &str) -> Result<Vec<String>> {
+    let api: Api<Namespace> = Api::all(cluster.client());
+    let mut left = Vec::new();
+    for purpose in [Purpose::Verify, Purpose::Restore] {
+        let name = names::namespace(target, purpose);
+        let found = cluster.ask_opt(format!("look for namespace {name}"), api.get_metadata(&name));
+        if let Some(metadata) = found.await? {
+            let mark = names::Mark::of(&metadata, target);
+            if mark.ours && mark.holder == holder && !mark.ends {
+                left.push(name);
+            }
+        }
+    }
+    Ok(left)
+}
+
+/// Removes one of what is [`left`], and does not wait for its end.
+///
+/// # Errors
+/// As [`Cluster::ask`].
+pub async fn remove_left(cluster: &Cluster, namespace: &str) -> Result<()> {
+    remove::begin(cluster, namespace).await?;
+    remove::contents_go(cluster, namespace).await
+}
+
 /// Whether the place is there, and its holder's.
 async fn is_held(cluster: &Cluster, spec: &ScratchSpec, name: &str) -> Result<bool> {
     let api: Api<Namespace> = Api::all(cluster.client());
-    let found = cluster.ask(format!("look for namespace {name}"), api.get_opt(name));
+    let found = cluster.ask_opt(format!("look for namespace {name}"), api.get(name));
     let Some(found) = found.await? else {
         return Ok(false);
     };

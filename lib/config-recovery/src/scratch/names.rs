@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-
 use super::{Purpose, ScratchSpec};
+use crate::api::ObjectMeta;
 use crate::backups::AppId;
 
 /// A name in Kubernetes, and the value of a label, has at most so many characters.
@@ -112,25 +111,17 @@ pub(super) struct Mark {
 
 impl Mark {
     pub(super) fn of(metadata: &ObjectMeta, wanted: &AppId) -> Self {
-        let label = |key: &str| metadata.labels.as_ref().and_then(|all| all.get(key)).cloned();
-        let note = |key: &str| {
-            metadata
-                .annotations
-                .as_ref()
-                .and_then(|all| all.get(key))
-                .cloned()
-        };
+        let label = |key: &str| metadata.labels.get(key).cloned();
+        let note = |key: &str| metadata.annotations.get(key).cloned();
         let ours = label(MANAGED_BY.0).as_deref() == Some(MANAGED_BY.1)
             && note(TARGET).is_some_and(|found| found == target(wanted));
-        let made = metadata
-            .creation_timestamp
-            .as_ref()
-            .map(|time| time.0.to_string());
         Self {
             ours,
             holder: note(HOLDER).unwrap_or_else(|| "somebody else".to_owned()),
             run: label(RUN).unwrap_or_default(),
-            since: note(STARTED).or(made).unwrap_or_default(),
+            since: note(STARTED)
+                .or_else(|| metadata.creation_timestamp.clone())
+                .unwrap_or_default(),
             ends: metadata.deletion_timestamp.is_some(),
         }
     }
@@ -180,8 +171,8 @@ mod tests {
     #[test]
     fn a_namespace_of_another_app_is_not_ours() {
         let metadata = |target: &str| ObjectMeta {
-            labels: Some(labels("n", "r1")),
-            annotations: Some([(TARGET.to_owned(), target.to_owned())].into()),
+            labels: labels("n", "r1"),
+            annotations: [(TARGET.to_owned(), target.to_owned())].into(),
             ..ObjectMeta::default()
         };
         let mark = Mark::of(&metadata("media/radarr"), &app("radarr", "media"));

@@ -3,12 +3,12 @@
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
-use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
-use kube::Api;
 use kube::api::ListParams;
 
 use super::{Scratch, judge, names};
+use crate::api::Api;
 use crate::cluster::Cluster;
+use crate::kinds::{Event, PersistentVolumeClaim, Pod};
 use crate::report::Silent;
 use crate::wait::{Poll, Wait, for_object};
 use crate::{Error, Result};
@@ -73,11 +73,13 @@ async fn said_of(claim: &str, scratch: &Scratch, cluster: &Cluster) -> Option<St
     let of = format!("involvedObject.kind=PersistentVolumeClaim,involvedObject.name={claim}");
     let of = ListParams::default().fields(&of);
     let mut events = cluster.ask("list events", api.list(&of)).await.ok()?.items;
-    events.sort_by_key(|is| {
-        let is_warning = is.type_.as_deref() == Some("Warning");
-        (is_warning, is.last_timestamp.as_ref().map(|is| is.0))
-    });
+    events.sort_by(|one, other| order(one).cmp(&order(other)));
     events.pop().and_then(|is| is.message)
+}
+
+fn order(event: &Event) -> (bool, Option<&str>) {
+    let is_warning = event.r#type.as_deref() == Some("Warning");
+    (is_warning, event.last_timestamp.as_deref())
 }
 
 /// The same wait for something else, of which a person need not hear.

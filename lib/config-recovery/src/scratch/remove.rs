@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim, Pod};
-use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
-use kube::core::{ApiResource, GroupVersionKind};
-use kube::{Api, ResourceExt};
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 use velero_api::{Kind, PodVolumeRestoreSpec, RESTORE_NAME_LABEL, RestoreSpec};
 
 use super::names;
+use crate::api::{AnyObject, Api, Object, Resource};
 use crate::cluster::{Cluster, ClusterError};
+use crate::kinds::{Namespace, PersistentVolume, PersistentVolumeClaim, Pod};
 use crate::wait::{Poll, Wait, Which, for_object, for_objects};
 use crate::{Error, Result, velero};
 
@@ -74,10 +73,8 @@ pub(super) async fn begin(cluster: &Cluster, namespace: &str) -> Result<()> {
     )?;
     pod_and_claim_go(cluster, namespace).await?;
     let api: Api<Namespace> = Api::all(cluster.client());
-    let parameters = DeleteParams::default();
-    let delete = api.delete(namespace, &parameters);
     cluster
-        .ask_opt(format!("delete namespace {namespace}"), delete)
+        .ask_opt(format!("delete namespace {namespace}"), api.delete(namespace))
         .await?;
     Ok(())
 }
@@ -86,16 +83,15 @@ pub(super) async fn begin(cluster: &Cluster, namespace: &str) -> Result<()> {
 async fn restores<S: Kind>(cluster: &Cluster, namespace: &str) -> Result<()> {
     let all = velero::api::<S>(cluster, None);
     let ours = ListParams::default().labels(&names::selector(namespace));
-    let parameters = DeleteParams::default();
     let found = cluster
         .ask_opt(format!("list {}", S::PLURAL), all.list_metadata(&ours))
         .await?;
-    for restore in found.into_iter().flat_map(|list| list.items) {
-        let (Some(name), Some(place)) = (restore.metadata.name, restore.metadata.namespace) else {
+    for restore in found.into_iter().flatten() {
+        let (Some(name), Some(place)) = (restore.name, restore.namespace) else {
             continue;
         };
         let one = velero::api::<S>(cluster, Some(&place));
-        let delete = one.delete(&name, &parameters);
+        let delete = one.delete(&name);
         cluster
             .ask_opt(format!("delete {} {name}", S::KIND), delete)
             .await?;
@@ -118,7 +114,7 @@ async fn volumes_go_too(cluster: &Cluster, namespace: &str) -> Result<()> {
             continue;
         };
         let action = format!("read volume {name}");
-        let Some(volume) = cluster.ask(action, volumes.get_opt(&name)).await? else {
+        let Some(volume) = cluster.ask_opt(action, volumes.get(&name)).await? else {
             continue;
         };
         if !stays_and_is_of(&volume, claim.metadata.uid.as_deref()) {
@@ -141,8 +137,7 @@ fn stays_and_is_of(volume: &PersistentVolume, claim: Option<&str>) -> bool {
     let was_made = volume
         .metadata
         .annotations
-        .as_ref()
-        .is_some_and(|all| all.contains_key("pv.kubernetes.io/provisioned-by"));
+        .contains_key("pv.kubernetes.io/provisioned-by");
     let is = volume.spec.as_ref();
     let stays = is.and_then(|is| is.persistent_volume_reclaim_policy.as_deref()) == Some("Retain");
     let of = is
@@ -156,12 +151,11 @@ fn stays_and_is_of(volume: &PersistentVolume, claim: Option<&str>) -> bool {
 async fn pod_and_claim_go(cluster: &Cluster, namespace: &str) -> Result<()> {
     let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(cluster.client(), namespace);
-    let (parameters, all) = (DeleteParams::default(), ListParams::default());
-    let go = pods.delete_collection(&parameters, &all);
+    let go = pods.delete_collection();
     cluster
         .ask_opt(format!("delete the pods in namespace {namespace}"), go)
         .await?;
-    let go = claims.delete_collection(&parameters, &all);
+    let go = claims.delete_collection();
     cluster
         .ask_opt(format!("delete the claims in namespace {namespace}"), go)
         .await?;
@@ -196,22 +190,21 @@ fn why_it_stays(namespace: &Namespace) -> String {
 
 /// What Velero made for the scratch namespace outside of it: the snapshot's content under a name of its own. The
 /// snapshot itself stays; it is the backup's.
-async fn contents_go(cluster: &Cluster, namespace: &str) -> Result<()> {
-    let resource = ApiResource::from_gvk_with_plural(
-        &GroupVersionKind::gvk("snapshot.storage.k8s.io", "v1", "VolumeSnapshotContent"),
-        "volumesnapshotcontents",
-    );
-    let api: Api<DynamicObject> = Api::all_with(cluster.client(), &resource);
+pub(super) async fn contents_go(cluster: &Cluster, namespace: &str) -> Result<()> {
+    let resource = Resource {
+        api_version: "snapshot.storage.k8s.io/v1",
+        kind: "VolumeSnapshotContent",
+        plural: "volumesnapshotcontents",
+    };
+    let api: Api<AnyObject> = Api::of(cluster.client(), resource, None);
     let made = ListParams::default().labels(RESTORE_NAME_LABEL);
     // A cluster without snapshots knows no such resource.
     let found = cluster.ask_opt("list snapshot contents", api.list(&made)).await?;
-    let parameters = DeleteParams::default();
     for content in found.into_iter().flat_map(|list| list.items) {
         if is_left_of(&content, namespace) {
-            let name = content.name_any();
-            let delete = api.delete(&name, &parameters);
+            let name = content.name();
             cluster
-                .ask_opt(format!("delete snapshot content {name}"), delete)
+                .ask_opt(format!("delete snapshot content {name}"), api.delete(name))
                 .await?;
         }
     }
@@ -219,8 +212,8 @@ async fn contents_go(cluster: &Cluster, namespace: &str) -> Result<()> {
 }
 
 /// Whether it is of that namespace, and the snapshot stays when it goes.
-fn is_left_of(content: &DynamicObject, namespace: &str) -> bool {
-    let spec = &content.data["spec"];
+fn is_left_of(content: &AnyObject, namespace: &str) -> bool {
+    let spec = &content.content["spec"];
     spec["volumeSnapshotRef"]["namespace"] == namespace && spec["deletionPolicy"] == "Retain"
 }
 
@@ -250,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_content_of_another_namespace_or_one_that_would_take_the_snapshot_along_stays() {
-        let content = |namespace: &str, policy: &str| -> DynamicObject {
+        let content = |namespace: &str, policy: &str| -> AnyObject {
             let spec = json!({"volumeSnapshotRef": {"namespace": namespace}, "deletionPolicy": policy});
             serde_json::from_value(json!({"metadata": {"name": "c"}, "spec": spec})).unwrap()
         };

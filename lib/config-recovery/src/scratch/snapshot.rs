@@ -8,16 +8,15 @@ use std::pin::pin;
 
 use futures_util::future::{Either, select};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
-use kube::{Api, ResourceExt};
 use velero_api::{RESTORE_NAME_LABEL, Restore, RestoreSpec};
 
 use super::ensure::ensured;
 use super::{Scratch, ScratchSpec, Worked, judge, names, objects, place};
+use crate::api::{Api, Object, ObjectMeta};
 use crate::backups::names::{CONFIG, JUJU_APP_LABEL, JUJU_STORAGE_LABEL};
 use crate::cluster::{Cluster, ClusterError};
+use crate::kinds::{PersistentVolumeClaim, Pod};
 use crate::report::Silent;
 use crate::wait::{Poll, Wait, Which, for_object, for_objects};
 use crate::{Result, velero};
@@ -44,11 +43,11 @@ pub(super) async fn order(cluster: &Cluster, spec: &ScratchSpec, namespace: &str
 
 pub(super) fn restore(spec: &ScratchSpec, namespace: &str) -> Restore {
     let backup = &spec.backup;
-    let metadata = velero_api::ObjectMeta {
+    let metadata = ObjectMeta {
         name: Some(names::restore(namespace, &spec.run)),
         namespace: Some(backup.velero_namespace.clone()),
         labels: names::labels(namespace, &spec.run),
-        ..velero_api::ObjectMeta::default()
+        ..ObjectMeta::default()
     };
     // Velero puts a claim's labels on its snapshot too.
     let labels = [
@@ -120,7 +119,7 @@ async fn claim(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<(
         completed: time(&claim.metadata),
         bytes: None,
     };
-    Ok((claim.name_any(), worked))
+    Ok((claim.name().to_owned(), worked))
 }
 
 /// Waits until Velero has ended the Restore well.
@@ -144,18 +143,18 @@ async fn ordered(scratch: &Scratch, cluster: &Cluster) -> Result<Option<Timestam
     let found = cluster
         .ask_opt(format!("read Restore {}", scratch.restore), found)
         .await?;
-    Ok(found.and_then(|is| time(&is.metadata)))
+    Ok(found.and_then(|is| time(&is)))
 }
 
-/// When it was made. Kubernetes' types carry a time of another release of the same library.
+/// When it was made.
 fn time(metadata: &ObjectMeta) -> Option<Timestamp> {
-    metadata.creation_timestamp.as_ref()?.0.to_string().parse().ok()
+    metadata.creation_timestamp.as_ref()?.parse().ok()
 }
 
 /// A Restore is `Completed` as well when it brings nothing, or a claim that will be empty.
 fn chosen(mut claims: Vec<PersistentVolumeClaim>) -> Result<PersistentVolumeClaim, &'static str> {
     // Of several units the first one's.
-    claims.sort_by_key(ResourceExt::name_any);
+    claims.sort_by(|one, other| one.name().cmp(other.name()));
     let Some(claim) = claims.into_iter().next() else {
         return Err("Velero brings no config volume back from it");
     };
@@ -183,11 +182,11 @@ mod tests {
         };
         let source = json!({"dataSource": {"kind": "VolumeSnapshot", "name": "s"}});
         let (second, first) = (claim("c-1", source.clone()), claim("c-0", source));
-        assert_eq!(chosen(vec![second, first]).unwrap().name_any(), "c-0");
+        assert_eq!(chosen(vec![second, first]).unwrap().name(), "c-0");
         assert_eq!(
             chosen(vec![claim("c", json!({"volumeName": "pv"}))])
                 .unwrap()
-                .name_any(),
+                .name(),
             "c"
         );
         assert!(chosen(vec![claim("c", json!({}))]).unwrap_err().contains("empty"));

@@ -272,6 +272,15 @@ async fn a_volume_that_failed_says_why() {
             "errors in Velero's log of it: 1",
         ]
     );
+    // Velero 1.17 and later give up what takes too long.
+    let mut given_up = backup.config(3);
+    given_up["status"] = json!({"phase": "Canceled", "message": "timeout on preparing"});
+    let found = only(backup.clone(), vec![given_up]).await;
+    assert!(
+        found.complaints[0].ends_with("was not stored: timeout on preparing"),
+        "{}",
+        said(&found)
+    );
     // With the bytes it may be tried by name.
     let found = only(backup.clone(), vec![backup.config(3)]).await;
     assert_eq!(
@@ -334,6 +343,8 @@ async fn snapshots_count_when_the_backup_asks_for_the_config_claim_alone() {
 async fn every_phase_has_its_verdict() {
     let table = [
         ("New", Verdict::Running),
+        ("Queued", Verdict::Running),
+        ("ReadyToStart", Verdict::Running),
         ("InProgress", Verdict::Running),
         ("WaitingForPluginOperations", Verdict::Running),
         ("WaitingForPluginOperationsPartiallyFailed", Verdict::Running),
@@ -359,7 +370,7 @@ async fn every_phase_has_its_verdict() {
             "{phase}"
         );
     }
-    let newer = Backup::of("radarr", "media", "newer").phase("Queued");
+    let newer = Backup::of("radarr", "media", "newer").phase("Hibernating");
     assert_eq!(
         only(newer.clone(), Vec::new()).await.verdict(now()),
         Verdict::Failed

@@ -9,15 +9,17 @@ use config_recovery::journal::Step;
 use config_recovery::make::{MakeSpec, backup_now};
 use config_recovery::report::Reporter;
 use config_recovery::{ClusterError, Error, Remedy, Result};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::objects::{Backup, now, radarr};
-use crate::server::Server;
+use crate::server::{self, Server};
 
-const LOCATIONS: &str = "GET /apis/velero.io/v1/backupstoragelocations?limit=500";
+const LOCATIONS: &str = "GET /apis/velero.io/v1/backupstoragelocations";
 const AGENTS: &str = "GET /api/v1/namespaces/velero/pods?fieldSelector=status.phase=Running&\
                       labelSelector=name=node-agent&limit=1";
+const AGENT_SET: &str = "GET /apis/apps/v1/namespaces/velero/daemonsets/node-agent";
 const CREATE: &str = "POST /apis/velero.io/v1/namespaces/velero/backups";
 const LIST: &str =
     "GET /apis/velero.io/v1/namespaces/velero/backups?fieldSelector=metadata.name=radarr-b-x2x4x";
@@ -88,6 +90,11 @@ fn at(backup: &Backup, version: &str) -> Value {
 
 fn event(kind: &str, object: Value) -> Value {
     json!({"type": kind, "object": object})
+}
+
+/// An event of a watch about the storage location.
+fn event_of(location: Value) -> Value {
+    server::event("ADDED", ("velero.io/v1", "BackupStorageLocation"), location)
 }
 
 /// A cluster in which a backup can be made.
@@ -255,38 +262,14 @@ async fn nothing_is_made_where_it_would_be_in_vain() {
     let error = in_vain(Server::new().lists(LOCATIONS, vec![unavailable]), &make()).await;
     assert_eq!(
         error.to_string(),
-        "cannot wait for a backup of radarr in model media: storage location default is unavailable: no such host\\n"
+        "cannot back up radarr in model media: storage location default is unavailable: no such host\\n"
     );
 
-    let error = in_vain(Server::new().lists(LOCATIONS, Vec::new()), &make()).await;
-    assert!(
-        error
-            .to_string()
-            .ends_with("Velero has no storage location in the cluster"),
-        "{error}"
-    );
-    assert!(matches!(
-        error,
-        Error::Hopeless {
-            remedy: Remedy::AddStorageLocation,
-            ..
-        }
-    ));
-
-    let mut other = location("velero");
-    other["metadata"]["name"] = json!("other");
-    let error = in_vain(Server::new().lists(LOCATIONS, vec![other]), &make()).await;
-    assert!(
-        error
-            .to_string()
-            .ends_with("Velero has no storage location default"),
-        "{error}"
-    );
-
-    let no_agent = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": []});
+    // Velero has no node agent at all.
     let server = Server::new()
         .lists(LOCATIONS, vec![location("velero")])
-        .answers(AGENTS, no_agent);
+        .answers(AGENTS, no_agent())
+        .knows_no(AGENT_SET);
     let error = in_vain(server, &make()).await;
     assert!(
         error
@@ -294,13 +277,7 @@ async fn nothing_is_made_where_it_would_be_in_vain() {
             .ends_with("Velero's node agent does not run, so no file would be copied"),
         "{error}"
     );
-    assert!(matches!(
-        error,
-        Error::Hopeless {
-            remedy: Remedy::RunNodeAgent,
-            ..
-        }
-    ));
+    assert_eq!(remedy(&error), Some(&Remedy::RunNodeAgent));
 
     let error = in_vain(Server::new().knows_no(LOCATIONS), &make()).await;
     assert_eq!(
@@ -313,30 +290,149 @@ async fn nothing_is_made_where_it_would_be_in_vain() {
         matches!(error, Error::Cluster(ClusterError::NotAllowed { .. })),
         "{error}"
     );
-    let error = in_vain(Server::new().breaks(LOCATIONS), &make()).await;
-    assert!(
-        matches!(error, Error::Cluster(ClusterError::Unreachable { .. })),
-        "{error}"
-    );
+}
+
+fn remedy(error: &Error) -> Option<&Remedy> {
+    match error {
+        Error::NotMade { remedy, .. } => Some(remedy),
+        _ => None,
+    }
+}
+
+fn no_agent() -> Value {
+    json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": []})
+}
+
+fn new_location(phase: Option<&str>) -> Value {
+    let mut new = location("velero");
+    new["metadata"]["creationTimestamp"] = json!(Timestamp::now().to_string());
+    new["status"] = json!({"phase": phase, "message": "unable to locate ObjectStore plugin"});
+    new
+}
+
+/// velero-operator takes its storage location away, and puts it up again, whenever a relation of its changes.
+#[tokio::test(start_paused = true)]
+async fn while_velero_is_being_set_up_a_backup_waits_and_says_for_what() {
+    let locations = LOCATIONS.trim_start_matches("GET ");
+    let changed = |after, phase| (after, event_of(new_location(phase)));
+    let server = Server::new()
+        .follows(
+            locations,
+            "",
+            Vec::new(),
+            vec![
+                changed(20, None),
+                changed(20, Some("Unavailable")),
+                changed(20, Some("Available")),
+            ],
+        )
+        .answers(AGENTS, no_agent())
+        .answers(AGENT_SET, agent())
+        .follows(
+            "/api/v1/namespaces/velero/pods",
+            "fieldSelector=status.phase=Running&labelSelector=name=node-agent&",
+            Vec::new(),
+            vec![(20, server::event("ADDED", ("v1", "Pod"), agent()))],
+        )
+        .answers(CREATE, at(&made(None), "5"))
+        .lists(LIST, vec![at(&made(Some("Completed")), "6")])
+        .lists(VOLUMES, vec![made(None).config(4)]);
+    let heard = Heard::default();
+    run(&server, &make(), &heard).await.unwrap();
+    let said = heard.0.lock().unwrap().join("\n");
+    for words in [
+        "has no storage location in the cluster; Velero may be being set up",
+        "has not looked at storage location default",
+        "is unavailable: unable to locate ObjectStore plugin; Velero may be",
+        "node agent does not run",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    server.done();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_come_in_four_minutes_does_not_come() {
+    let mut other = location("velero");
+    other["metadata"]["name"] = json!("other");
+    for (there, said, what_helps) in [
+        (
+            Vec::new(),
+            "Velero has no storage location in the cluster",
+            Remedy::AddStorageLocation,
+        ),
+        (
+            vec![other],
+            "Velero has no storage location default",
+            Remedy::AddStorageLocation,
+        ),
+    ] {
+        let began = Instant::now();
+        // A watch that says nothing is begun anew.
+        let path = LOCATIONS.trim_start_matches("GET ");
+        let server = (0..4).fold(Server::new(), |server, _| {
+            server.follows(path, "", there.clone(), Vec::new())
+        });
+        let error = run(&server, &make(), &Heard::default()).await.unwrap_err();
+        assert!(error.to_string().ends_with(said), "{error}");
+        assert_eq!(remedy(&error), Some(&what_helps));
+        assert_eq!(began.elapsed().as_secs(), 240);
+    }
+}
+
+const OWN: &str = "labelSelector=app=radarr,endpoint=b&limit=500";
+
+fn schedule(namespace: &str, model: &str) -> Value {
+    json!({
+        "metadata": {"name": "radarr-b-1", "namespace": namespace, "labels": {"app": "radarr", "endpoint": "b"}},
+        "spec": {"schedule": "@daily", "template": {"includedNamespaces": [model]}},
+    })
 }
 
 #[tokio::test]
-async fn of_two_veleros_one_has_to_be_named() {
-    let both = vec![location("velero"), location("backup-operator")];
-    let error = in_vain(Server::new().lists(LOCATIONS, both), &make()).await;
+async fn of_two_veleros_the_one_that_backs_the_app_up_is_taken() {
+    let both = || vec![location("velero"), location("backup-operator")];
+    let schedules = format!("GET /apis/velero.io/v1/schedules?{OWN}");
+    let backups = format!("GET /apis/velero.io/v1/backups?{OWN}");
+    let of_one = "GET /apis/velero.io/v1/namespaces/velero/backupstoragelocations";
+    // A Schedule of the same application in another model says nothing.
+    let by_schedule = vec![schedule("velero", "media"), schedule("backup-operator", "other")];
+    let by_backup = vec![Backup::of("radarr", "media", "earlier").value()];
+    for (schedules_there, backups_there) in [(by_schedule, None), (Vec::new(), Some(by_backup))] {
+        let mut server = Server::new()
+            .lists(LOCATIONS, both())
+            .lists(&schedules, schedules_there)
+            .lists(of_one, vec![location("velero")])
+            .answers(AGENTS, json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": [agent()]}))
+            .answers(CREATE, at(&made(None), "5"))
+            .lists(LIST, vec![at(&made(Some("Completed")), "6")])
+            .lists(VOLUMES, vec![made(None).config(4)]);
+        if let Some(there) = backups_there {
+            server = server.lists(&backups, there);
+        }
+        run(&server, &make(), &Heard::default()).await.unwrap();
+        server.done();
+    }
+
+    let server = Server::new()
+        .lists(LOCATIONS, both())
+        .lists(&schedules, Vec::new())
+        .lists(&backups, Vec::new());
+    let error = in_vain(server, &make()).await;
     assert!(
         error
             .to_string()
-            .ends_with("Velero runs in several namespaces: backup-operator, velero"),
+            .contains("Velero runs in several namespaces (backup-operator, velero)"),
         "{error}"
     );
+    assert_eq!(remedy(&error), Some(&Remedy::NameVelero));
 
     let named = MakeSpec {
         velero_namespace: Some("velero".to_owned()),
         ..make()
     };
     let server = Server::new()
-        .lists("GET /apis/velero.io/v1/namespaces/velero/backupstoragelocations?limit=500", vec![location("velero")])
+        .lists("GET /apis/velero.io/v1/namespaces/velero/backupstoragelocations", vec![location("velero")])
         .answers(AGENTS, json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": [agent()]}))
         .answers(CREATE, at(&made(None), "5"))
         .lists(LIST, vec![at(&made(Some("Completed")), "6")])

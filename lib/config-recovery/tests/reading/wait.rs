@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
+use config_recovery::api::{AnyObject, Api, Resource};
 use config_recovery::report::Silent;
 use config_recovery::wait::{Poll, Wait, Which, for_object, for_objects};
 use config_recovery::{ClusterError, Error, Result};
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::Api;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -15,6 +14,11 @@ use crate::server::{Server, event, list, watch};
 const PATH: &str = "/api/v1/namespaces/media/configmaps";
 const NAMED: &str = "fieldSelector=metadata.name=x&";
 const KIND: (&str, &str) = ("v1", "ConfigMap");
+const CONFIG_MAPS: Resource = Resource {
+    api_version: "v1",
+    kind: "ConfigMap",
+    plural: "configmaps",
+};
 
 fn object(state: &str) -> Value {
     json!({"metadata": {"name": "x", "namespace": "media", "resourceVersion": "8", "annotations": {"state": state}}})
@@ -35,9 +39,9 @@ fn waits() -> Wait<'static> {
 /// Waits for the object to be done; how that ended, and after how many seconds.
 async fn run(server: Server) -> (u64, Result<()>) {
     let (cluster, began) = (server.cluster(), Instant::now());
-    let api: Api<ConfigMap> = Api::namespaced(cluster.client(), "media");
+    let api: Api<AnyObject> = Api::of(cluster.client(), CONFIG_MAPS, Some("media"));
     let ended = for_object(&cluster, &api, "x", waits(), |object| {
-        let annotations = object.and_then(|is| is.metadata.annotations.as_ref());
+        let annotations = object.map(|is| &is.metadata.annotations);
         match annotations.and_then(|all| all.get("state")).map(String::as_str) {
             Some("done") => Poll::Done(()),
             _ => Poll::Wait("not yet".to_owned()),
@@ -141,7 +145,7 @@ async fn objects_are_told_apart_by_namespace_and_name_and_selected_alike_each_ti
         vec![(1, event("DELETED", KIND, of("a", "x")))],
     );
     let cluster = server.cluster();
-    let api: Api<ConfigMap> = Api::all(cluster.client());
+    let api: Api<AnyObject> = Api::of(cluster.client(), CONFIG_MAPS, None);
     let mut seen = Vec::new();
     let which = Which::labelled("app=x");
     let keys = for_objects(&cluster, &api, &which, waits(), |all| {

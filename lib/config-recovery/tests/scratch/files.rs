@@ -369,6 +369,28 @@ async fn a_node_without_a_node_agent_is_told_soon() {
     );
 }
 
+/// A user can run a newer image than velero-operator has definitions for: nothing would ever begin, or say why.
+#[tokio::test(start_paused = true)]
+async fn definitions_that_are_older_than_the_image_are_told_at_once() {
+    let mut newer = agent("Running");
+    newer["spec"] = json!({"containers": [{"name": "node-agent", "image": "velero/velero:v1.17.2"}]});
+    let phases = json!({"properties": {"phase": {"enum": ["New", "InProgress", "Completed", "Failed"]}}});
+    let schema = json!({"openAPIV3Schema": {"properties": {"status": phases}}});
+    let name = "podvolumerestores.velero.io";
+    let definition = json!({"metadata": {"name": name}, "spec": {"versions": [{"schema": schema}]}});
+    let server = runs(not_begun())
+        .lists(&list(AGENTS, ON_BED), vec![newer])
+        .answers(
+            &format!("GET /apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"),
+            definition,
+        );
+    let why = format!(
+        "cannot wait for PodVolumeRestore velero/{OURS}: the cluster's definition {name} is older than Velero 1.17 \
+         (velero/velero:v1.17.2)"
+    );
+    assert_eq!(in_vain(server).await, (0, why));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_pod_that_ends_while_the_files_come_is_told_at_once() {
     let server = runs(not_begun())

@@ -206,13 +206,17 @@ pub(crate) fn run(sim: Sim) -> Answer {
 
 fn event(verb: EventVerb) -> Result<()> {
     let mut simulation = open(&ANY)?;
-    match verb {
+    let done = match verb {
         EventVerb::UpdateStatus { unit } => simulation.update_status(&unit),
         EventVerb::Settle => simulation.settle(),
         EventVerb::Leader { unit } => simulation.change_leader(&unit),
         EventVerb::PodChurn { unit, killed } => simulation.churn_pod(&unit, !killed),
         EventVerb::ContainerRestart { unit, container } => simulation.restart_container(&unit, &container),
+    };
+    for ran in simulation.dispatches() {
+        println!("{} took {:.1} ms", ran.path, ran.wall.as_secs_f64() * 1000.0);
     }
+    done
 }
 
 fn get(what: &str, output: Option<Format>) -> Result<()> {

@@ -13,6 +13,9 @@ use super::{NODE_ADDRESS, SERVICE_ADDRESS};
 use crate::parts::Parts;
 use crate::wait;
 
+/// Name of the file in which the API server notes what applications ask.
+pub(super) const AUDIT_LOG: &str = "audit.log";
+
 /// Secret of the administrator. It opens a server that only these namespaces can reach.
 const TOKEN: &str = "e2e-administrator";
 
@@ -68,6 +71,8 @@ pub async fn start(parts: &Parts, folder: &Path, processes: &mut Processes) -> R
     let account_public_key = folder.join("service-account.pub");
     std::fs::write(&account_public_key, key.public_key_pem())?;
     let certificates = folder.join("certificates");
+    let audit_policy = folder.join("audit-policy.json");
+    std::fs::write(&audit_policy, audit_policy_text())?;
 
     processes.start(
         "etcd",
@@ -95,6 +100,10 @@ pub async fn start(parts: &Parts, folder: &Path, processes: &mut Processes) -> R
             // Without certificates of ours it signs its own, for the service address too.
             .arg(format!("--cert-dir={}", certificates.display()))
             .arg(format!("--token-auth-file={}", tokens.display()))
+            .arg(format!("--audit-policy-file={}", audit_policy.display()))
+            .arg(format!("--audit-log-path={}", folder.join(AUDIT_LOG).display()))
+            // Written before the answer: who counts has not to wait.
+            .arg("--audit-log-mode=blocking-strict")
             .arg("--service-account-issuer=https://kubernetes.default.svc")
             .arg(format!(
                 "--service-account-key-file={}",
@@ -136,6 +145,22 @@ pub async fn start(parts: &Parts, folder: &Path, processes: &mut Processes) -> R
             .arg("--leader-elect=false"),
     )?;
     Ok(kubeconfig)
+}
+
+/// What applications ask is noted, a line each, when it is answered. What Kubernetes and Velero ask is not.
+fn audit_policy_text() -> String {
+    let of = |namespace: &str| format!("system:serviceaccounts:{namespace}");
+    serde_json::json!({
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived", "ResponseStarted"],
+        "rules": [
+            {"level": "None", "userGroups": [of("kube-system"), of(super::VELERO_NAMESPACE)]},
+            {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
+            {"level": "None"},
+        ],
+    })
+    .to_string()
 }
 
 /// A client of the API server that `kubeconfig` names.

@@ -100,6 +100,11 @@ impl Bed {
         velero::wait_until_available(&self.client, server).await
     }
 
+    /// Where the API server notes what applications ask it, a line of JSON each.
+    pub fn audit_log(&self) -> PathBuf {
+        self.folder.join(cluster::AUDIT_LOG)
+    }
+
     /// A text for each server that has ended, with the end of its log. None should have.
     pub fn ended(&self) -> Vec<String> {
         self.processes

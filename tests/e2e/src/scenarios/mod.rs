@@ -33,6 +33,7 @@ mod shared_media;
 mod snapshot;
 mod spoilt;
 mod stale_copies;
+mod steady_event;
 mod told_by_bytes;
 mod two_apps;
 mod untouched;
@@ -87,6 +88,7 @@ pub const ALL: &[Scenario] = &[
     told_by_bytes::SCENARIO,
     config_volume::SCENARIO,
     schedule::SCENARIO,
+    steady_event::SCENARIO,
     pebble_contract::SCENARIO,
     pod::SCENARIO,
     pod_failure::SCENARIO,

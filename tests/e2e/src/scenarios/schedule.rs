@@ -141,7 +141,7 @@ fn to_json(object: &impl Serialize) -> Result<Value> {
 }
 
 /// Gives an object of the stand-in to the real API server, as it is but for what a cluster decides. Returns its name.
-async fn admit(ground: &TestEnv, object: &Value) -> Result<String> {
+pub(super) async fn admit(ground: &TestEnv, object: &Value) -> Result<String> {
     let object = fit(object, &ground.velero_namespace, &ground.location, &ground.run);
     apply::one(&ground.client, &object).await?;
     Ok(object["metadata"]["name"].as_str().unwrap_or_default().to_owned())
