@@ -36,11 +36,7 @@ pub const REMEDY: &str = "velero install --crds-only --dry-run -o yaml | kubectl
 ///
 /// # Errors
 /// As [`Cluster::ask`]. That the account may not look is no error: then nobody can tell.
-pub async fn too_old(
-    cluster: &Cluster,
-    plural: &str,
-    image: &str,
-) -> Result<Option<String>, ClusterError> {
+pub async fn too_old(cluster: &Cluster, plural: &str, image: &str) -> Result<Option<String>, ClusterError> {
     let Some(version) = version(image).filter(|version| *version >= NEEDS_ACCEPTED) else {
         return Ok(None);
     };

@@ -45,6 +45,20 @@ fn a_service_lives_and_ends_with_its_pebble() {
 }
 
 #[test]
+fn connections_are_counted_before_they_are_answered() {
+    let bed = Bed::start();
+    let counted = || -> u64 {
+        let file = bed.socket().with_extension("connections");
+        std::fs::read_to_string(file).unwrap().parse().unwrap()
+    };
+    let before = counted();
+    for more in 1..=3 {
+        bed.another_client().system_info().unwrap();
+        assert_eq!(counted(), before + more);
+    }
+}
+
+#[test]
 fn a_replan_restarts_only_what_is_configured_differently() {
     let bed = Bed::start();
     let layer = |value: &str| {

@@ -75,13 +75,14 @@ impl Process {
         executable: &Path,
         folder: &Path,
         root: &Path,
-        mounts: &[(PathBuf, &str)],
+        mounts: &[(PathBuf, PathBuf)],
     ) -> Result<Self, String> {
-        for place in ["dev", "proc", "tmp", "bin"]
+        let places = ["dev", "proc", "tmp", "bin"].map(Path::new);
+        for place in places
             .into_iter()
-            .chain(mounts.iter().map(|(_, at)| *at))
+            .chain(mounts.iter().map(|(_, at)| at.as_path()))
         {
-            let place = root.join(place.trim_start_matches('/'));
+            let place = root.join(place.strip_prefix("/").unwrap_or(place));
             std::fs::create_dir_all(&place)
                 .map_err(|error| format!("cannot make {}: {error}", place.display()))?;
         }

@@ -27,6 +27,10 @@ pub struct Goal {
     goal: f64,
     /// The highest that was measured, with the event that has it; none where no event is of this kind.
     worst: Option<(f64, String)>,
+    /// How many events are of this kind.
+    events: usize,
+    /// How many of them are above the goal.
+    above: usize,
 }
 
 impl Goal {
@@ -38,48 +42,32 @@ impl Goal {
 
 /// The goals, with what these rows say.
 pub fn goals(rows: &[Row]) -> Vec<Goal> {
-    let worst = |is_meant: &dyn Fn(&Row) -> bool, value: &dyn Fn(&Row) -> f64| {
-        let meant = rows.iter().filter(|row| is_meant(row));
-        let values = meant.map(|row| (value(row), row.event.clone()));
-        values.max_by(|one, other| one.0.total_cmp(&other.0))
-    };
     let wall = |row: &Row| row.wall_ratio.median;
     let cpu = |row: &Row| row.cpu_ratio.median;
     let peak = |row: &Row| row.peak_mib * f64::from(1 << 20) / 1e6;
     let steady = |row: &Row| is_steady(&row.event);
-    let goal = |what, unit, goal, worst| Goal {
-        what,
-        unit,
-        goal,
-        worst,
+    let others = |row: &Row| !steady(row);
+    let without = |row: &Row| row.counts.api_requests == 0;
+    let with = |row: &Row| !without(row);
+    let goal = |what, unit, goal, is_meant: &dyn Fn(&Row) -> bool, value: &dyn Fn(&Row) -> f64| {
+        let meant = rows.iter().filter(|row| is_meant(row));
+        let values: Vec<_> = meant.map(|row| (value(row), row.event.clone())).collect();
+        Goal {
+            what,
+            unit,
+            goal,
+            events: values.len(),
+            above: values.iter().filter(|(value, _)| *value > goal).count(),
+            worst: values.into_iter().max_by(|one, other| one.0.total_cmp(&other.0)),
+        }
     };
     vec![
-        goal("steady event, wall", FLOORS, STEADY, worst(&steady, &wall)),
-        goal("steady event, CPU", FLOORS, STEADY, worst(&steady, &cpu)),
-        goal(
-            "other events, wall",
-            FLOORS,
-            OTHERS,
-            worst(&|row| !steady(row), &wall),
-        ),
-        goal(
-            "other events, CPU",
-            FLOORS,
-            OTHERS,
-            worst(&|row| !steady(row), &cpu),
-        ),
-        goal(
-            "peak without Kubernetes",
-            "MB",
-            PEAK_WITHOUT,
-            worst(&|row| row.counts.api_requests == 0, &peak),
-        ),
-        goal(
-            "peak with Kubernetes",
-            "MB",
-            PEAK_WITH,
-            worst(&|row| row.counts.api_requests > 0, &peak),
-        ),
+        goal("steady event, wall", FLOORS, STEADY, &steady, &wall),
+        goal("steady event, CPU", FLOORS, STEADY, &steady, &cpu),
+        goal("other events, wall", FLOORS, OTHERS, &others, &wall),
+        goal("other events, CPU", FLOORS, OTHERS, &others, &cpu),
+        goal("peak without Kubernetes", "MB", PEAK_WITHOUT, &without, &peak),
+        goal("peak with Kubernetes", "MB", PEAK_WITH, &with, &peak),
     ]
 }
 
@@ -95,19 +83,23 @@ pub fn text(goals: &[Goal]) -> String {
             unit,
             goal: most,
             worst,
+            events,
+            above,
         } = goal;
-        let met = match goal.is_met() {
-            Some(true) => "met",
-            Some(false) => "missed",
-            None => "not measured",
-        };
         // Writing to a string cannot fail.
         let _ = match worst {
-            Some((worst, event)) => writeln!(
-                text,
-                "{what}: at most {worst:.2} {unit} (goal {most}): {met}; the most is {event}"
-            ),
-            None => writeln!(text, "{what}: {met} (goal {most} {unit})"),
+            None => writeln!(text, "{what}: not measured (goal {most} {unit})"),
+            Some((worst, event)) => {
+                let met = if goal.is_met() == Some(true) {
+                    "met".to_owned()
+                } else {
+                    format!("missed by {above} of {events}")
+                };
+                writeln!(
+                    text,
+                    "{what}: at most {worst:.2} {unit} (goal {most}): {met}; the most is {event}"
+                )
+            }
         };
     }
     text
@@ -157,7 +149,7 @@ mod tests {
         );
         assert!(
             text(&goals).starts_with(
-                "steady event, wall: at most 1.30 times the floor (goal 1.25): missed; the most is update-status, trusted\n"
+                "steady event, wall: at most 1.30 times the floor (goal 1.25): missed by 1 of 2; the most is update-status, trusted\n"
             ),
             "{}",
             text(&goals)

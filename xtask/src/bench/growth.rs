@@ -149,15 +149,25 @@ pub fn text(lines: &[Line]) -> String {
 #[cfg(test)]
 mod tests {
     use workload_charm::endpoints::{self, Role};
+    use workload_charm::profile::AppProfile;
 
     /// Juju refuses a second relation of such an endpoint. One without a limit would need a row for many relations.
     #[test]
-    fn no_endpoint_takes_a_second_relation() {
-        let profile = system_tests::radarr::profile().unwrap();
-        for endpoint in endpoints::of(&profile) {
-            let limit = endpoint.declaration()["limit"].as_u64();
-            let expected = (endpoint.role != Role::Peers).then_some(1);
-            assert_eq!(limit, expected, "{}", endpoint.name);
+    fn no_endpoint_of_any_app_takes_a_second_relation() {
+        let radarr = system_tests::radarr::app_file();
+        let files = std::fs::read_dir(radarr.parent().unwrap()).unwrap();
+        let files = files.map(|file| file.unwrap().path());
+        let apps = files.filter(|file| file.extension().is_some_and(|is| is == "yaml"));
+        let mut limited = 0;
+        for app in apps {
+            let profile = AppProfile::load(&app).unwrap();
+            for endpoint in endpoints::of(&profile) {
+                let limit = endpoint.declaration()["limit"].as_u64();
+                let expected = (endpoint.role != Role::Peers).then_some(1);
+                assert_eq!(limit, expected, "{} of {}", endpoint.name, profile.name);
+                limited += usize::from(limit.is_some());
+            }
         }
+        assert!(limited > 0);
     }
 }

@@ -115,10 +115,7 @@ impl Bed {
             python.lay_out(&charm, CHARM)?;
         }
         let pebble = match setup.pebble {
-            Some(pebble) => {
-                let config = juju.storage_dir(UNIT, "config");
-                Some(pebble.start(folder.path(), &config, &programs.binaries)?)
-            }
+            Some(pebble) => Some(pebble.start(folder.path(), &juju, UNIT, &programs.binaries)?),
             None => None,
         };
         Ok(Bed {
@@ -179,6 +176,19 @@ impl Bed {
     pub fn trust(&mut self) -> Result<Vec<Measured>> {
         self.juju.trust("radarr", true)?;
         self.measured(" (trust)")
+    }
+
+    /// A charm that waits for something does less than one that works.
+    fn must_be_active(&self) -> Result<()> {
+        let status = self.juju.status(UNIT)?.workload;
+        ensure!(
+            status.current == "active",
+            "cannot measure a unit that is {}: {}; its log: {}",
+            status.current,
+            status.message,
+            self.juju.unit_log(UNIT).unwrap_or_default()
+        );
+        Ok(())
     }
 
     /// What was measured since the last look. `suffix` tells events of the same name apart.
@@ -243,6 +253,9 @@ pub fn whole(programs: &Programs, front: &Front, setup: Setup<'_>) -> Result<Vec
     let mut all = bed.deploy(programs)?;
     all.extend(bed.integrate()?);
     all.extend(bed.update_status(", first")?);
+    if setup.python.is_none() {
+        bed.must_be_active()?;
+    }
     for _ in 0..STEADY {
         all.extend(bed.update_status("")?);
     }

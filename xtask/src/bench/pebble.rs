@@ -1,10 +1,12 @@
 //! Canonical's Pebble: where it is, which one it is, and one in a container of its own.
 
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use juju_sim::Simulation;
 use pebble_contract::process::Process;
 use pebble_contract::{PEBBLE_EXECUTABLE, real_executable};
 use system_tests::binaries::Binaries;
@@ -31,8 +33,7 @@ impl RealPebble {
             )));
         };
         // As the test bed finds it out: the owner of a process is the owner of its folder.
-        let is_root =
-            std::fs::metadata("/proc/self").is_ok_and(|is| std::os::unix::fs::MetadataExt::uid(&is) == 0);
+        let is_root = std::fs::metadata("/proc/self").is_ok_and(|is| is.uid() == 0);
         if !is_root {
             return Ok(Err("its container takes root".to_owned()));
         }
@@ -40,15 +41,21 @@ impl RealPebble {
         Ok(Ok(RealPebble { executable, version }))
     }
 
-    /// Starts it in a container with Radarr's stand-in and the folder `config` at `/config`; everything is below `folder`.
+    /// Starts it in a container with Radarr's stand-in and the config volume of `unit`; everything is below `folder`.
     ///
     /// # Errors
     /// When it does not start.
-    pub fn start(&self, folder: &Path, config: &Path, binaries: &Binaries) -> Result<Process> {
+    pub fn start(
+        &self,
+        folder: &Path,
+        juju: &Simulation,
+        unit: &str,
+        binaries: &Binaries,
+    ) -> Result<Process> {
         let root = folder.join("root");
         let app = root.join("app/radarr");
         let etc = root.join("etc");
-        for folder in [&app.join("bin"), &etc, config] {
+        for folder in [&app.join("bin"), &etc] {
             std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         }
         let program = app.join("bin/Radarr");
@@ -63,11 +70,16 @@ impl RealPebble {
                 etc.join("passwd"),
                 "root:x:0:0::/:/bin/sh\nabc:x:1000:1000::/config:/bin/false\n".to_owned(),
             ),
+            // Kubernetes writes it into every container.
+            (etc.join("hosts"), "127.0.0.1 localhost\n".to_owned()),
             (etc.join("group"), "root:x:0:\nabc:x:1000:\n".to_owned()),
         ] {
             std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
         }
-        let mounts = [(config.to_owned(), "/config")];
+        // The volume is made when the app is deployed, in a folder that is made then too: what is mounted is the one above.
+        symlink(juju.storage_dir(unit, "config"), root.join("config"))?;
+        let model = juju.dir().to_owned();
+        let mounts = [(model.clone(), model)];
         Process::real_in_container(&self.executable, folder, &root, &mounts)
             .map_err(|reason| anyhow!("cannot start {}: {reason}", self.executable.display()))
     }
