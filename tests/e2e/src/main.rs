@@ -12,6 +12,7 @@ mod exec;
 mod ground;
 mod image;
 mod juju;
+mod matrix;
 mod namespaces;
 mod node_agent;
 mod packages;
@@ -21,6 +22,7 @@ mod processors;
 mod report;
 mod run;
 mod scenarios;
+mod veleros;
 mod wait;
 
 use std::process::ExitCode;
