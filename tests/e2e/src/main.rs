@@ -17,6 +17,7 @@ mod namespaces;
 mod node_agent;
 mod packages;
 mod parts;
+mod phases;
 mod pods;
 mod processors;
 mod report;

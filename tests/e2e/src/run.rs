@@ -12,6 +12,7 @@ use crate::arguments::Arguments;
 use crate::bed::{self, Bed};
 use crate::ground::{Need, TestEnv};
 use crate::parts::Parts;
+use crate::phases::Recorder;
 use crate::processors::Ticks;
 use crate::report::{self, Outcome, Report, Verdict};
 use crate::scenarios::{self, Beside, Scenario, ScenarioReport};
@@ -173,13 +174,18 @@ async fn inside(
         }
     };
     ground.thorough = arguments.thorough;
+    let phases = ground.bed.is_some().then(|| Recorder::start(&ground.client));
     report.scenarios = play_all(&ground, wanted).await;
     let cleaned = if ground.bed.is_none() {
         ground.clean().await
     } else {
         Ok(())
     };
-    report.write(&report::folder_of(velero))?;
+    let folder = report::folder_of(velero);
+    report.write(&folder)?;
+    if let Some(phases) = phases {
+        phases.write(&folder)?;
+    }
     print(&if arguments.json {
         report.json()?
     } else {

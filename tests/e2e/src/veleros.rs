@@ -26,8 +26,20 @@ pub enum RestoreHelper {
 }
 
 /// All of them, the oldest first. What is true of all is proven on [`DEFAULT`], what depends on Velero on each.
-pub const ALL: [Velero; 2] = [
+pub const ALL: [Velero; 4] = [
     DEFAULT,
+    Velero {
+        version: "1.16.2",
+        plugin: "1.14.2",
+        kubernetes: "1.34.3",
+        restore_helper: RestoreHelper::InVelero,
+    },
+    Velero {
+        version: "1.17.2",
+        plugin: "1.14.2",
+        kubernetes: "1.34.3",
+        restore_helper: RestoreHelper::InVelero,
+    },
     Velero {
         version: "1.18.0",
         plugin: "1.14.2",

@@ -9,7 +9,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::processes::run;
-use super::{VELERO_NAMESPACE, node, s3};
+use super::{VELERO_NAMESPACE, cluster, node, s3};
 use crate::parts::Parts;
 use crate::veleros::Velero;
 use crate::{apply, wait};
@@ -50,6 +50,16 @@ pub async fn install(
     server: Server<'_>,
 ) -> Result<()> {
     s3::make_bucket(folder, server.bucket)?;
+    // `velero install` reads this ConfigMap from the cluster and refuses one that is not there, since 1.17.
+    apply::all(
+        client,
+        &[
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": server.namespace}}),
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": REPOSITORIES, "namespace": server.namespace},
+                   "data": {"kopia": json!({"cacheLimitMB": CACHE}).to_string()}}),
+        ],
+    )
+    .await?;
     let objects = objects(parts, velero, folder, server)?;
     let (definitions, others): (Vec<Value>, Vec<Value>) = objects
         .into_iter()
@@ -126,8 +136,11 @@ fn objects(parts: &Parts, velero: &Velero, folder: &Path, server: Server<'_>) ->
     let credentials = credentials.display().to_string();
     let region = format!("region={}", s3::REGION);
     let (image, plugin) = (velero.image(), velero.plugin_image());
+    let kubeconfig = cluster::kubeconfig(folder).display().to_string();
     let mut arguments = vec![
         "install",
+        "--kubeconfig",
+        &kubeconfig,
         "--dry-run",
         "-o",
         "json",
@@ -170,15 +183,8 @@ fn objects(parts: &Parts, velero: &Velero, folder: &Path, server: Server<'_>) ->
     let Some(items) = list["items"].as_array() else {
         bail!("velero install prints no objects")
     };
-    let repositories = json!({
-        "apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": {"name": REPOSITORIES, "namespace": server.namespace},
-        "data": {"kopia": json!({"cacheLimitMB": CACHE}).to_string()},
-    });
-    let objects = items
-        .iter()
-        .map(|object| fit(object.clone(), &node::kubelet_folder(folder)));
-    Ok(objects.chain([repositories]).collect())
+    let kubelet = node::kubelet_folder(folder);
+    Ok(items.iter().map(|object| fit(object.clone(), &kubelet)).collect())
 }
 
 /// The node agent reads volumes below the kubelet's folder.
