@@ -273,7 +273,7 @@ fn compile(module: &Module, package: &str, kept: &Path, name: &str) -> Result<()
         // Velero pins a fork of kopia that the checksum database does not know; go.sum still holds its sum.
         .env("GONOSUMDB", "github.com/project-velero")
         .status()
-        .context("cannot start go: install Go 1.24 or newer (https://go.dev/dl)")?;
+        .context("cannot start go: install Go 1.25.7 or newer (https://go.dev/dl)")?;
     if !status.success() {
         bail!("cannot build {name}: go build ended with {status}");
     }
