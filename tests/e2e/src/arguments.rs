@@ -108,10 +108,7 @@ mod tests {
     fn everything_is_played_unless_names_are_given() {
         let everything = parse(&[]);
         assert_eq!(everything.veleros(), [&veleros::DEFAULT]);
-        assert_eq!(
-            names(&everything, &veleros::DEFAULT).len(),
-            scenarios::ALL.len()
-        );
+        assert_eq!(names(&everything, &veleros::DEFAULT).len(), scenarios::ALL.len());
         let only = parse(&[
             "--only",
             "config-volume-comes-back",
@@ -149,7 +146,10 @@ mod tests {
     fn a_velero_that_there_is_not_is_refused_with_those_that_there_are() {
         let said = Arguments::try_parse_from(["e2e", "--velero", "1.2.3"]).unwrap_err();
         let said = said.to_string();
-        assert!(said.contains("no Velero 1.2.3") && said.contains("1.15.2"), "{said}");
+        assert!(
+            said.contains("no Velero 1.2.3") && said.contains("1.15.2"),
+            "{said}"
+        );
     }
 
     #[test]

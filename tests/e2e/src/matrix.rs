@@ -36,7 +36,11 @@ impl Matrix {
             std::fs::remove_file(&report).with_context(|| format!("cannot remove {}", report.display()))?;
         }
         let code = namespaces::enter(velero)?;
-        let scenarios = if report.exists() { scenarios_of(&report)? } else { Vec::new() };
+        let scenarios = if report.exists() {
+            scenarios_of(&report)?
+        } else {
+            Vec::new()
+        };
         self.columns.push(Column {
             velero,
             code,
@@ -55,7 +59,9 @@ impl Matrix {
     pub fn text(&self) -> String {
         let mut text = String::from("\n# With each Velero\n\n| scenario |");
         for column in &self.columns {
-            let Velero { version, kubernetes, .. } = column.velero;
+            let Velero {
+                version, kubernetes, ..
+            } = column.velero;
             let _ = write!(text, " Velero {version}, Kubernetes {kubernetes} |");
         }
         text.push_str("\n|---|");

@@ -293,7 +293,8 @@ mod tests {
 
     #[test]
     fn veleros_share_the_parts_that_are_the_same() {
-        let keys = |velero: &Velero| modules(velero).map(|module| (module.folder.clone(), key(&module).unwrap()));
+        let keys =
+            |velero: &Velero| modules(velero).map(|module| (module.folder.clone(), key(&module).unwrap()));
         let of_default = keys(&DEFAULT);
         for velero in ALL.iter().filter(|is| !is.is_default()) {
             for ((folder, key), (default_folder, default_key)) in keys(velero).into_iter().zip(&of_default) {
@@ -315,6 +316,10 @@ mod tests {
             ["controller.go", "main.go", "node.go", "store.go"]
         );
         // What others wrote is pinned by its sums.
-        assert!(modules(&DEFAULT).iter().all(|module| names(&module.folder).is_empty()));
+        assert!(
+            modules(&DEFAULT)
+                .iter()
+                .all(|module| names(&module.folder).is_empty())
+        );
     }
 }

@@ -32,7 +32,8 @@ impl Recorder {
     /// Begins to watch.
     pub fn start(client: &Client) -> Self {
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let watches = KINDS.map(|kind| watch(apply::api(client, "velero.io/v1", kind, ""), kind, seen.clone()));
+        let watches =
+            KINDS.map(|kind| watch(apply::api(client, "velero.io/v1", kind, ""), kind, seen.clone()));
         let task = tokio::spawn(async move {
             join_all(watches).await;
         });
@@ -67,10 +68,10 @@ async fn watch(api: Api<DynamicObject>, kind: &'static str, seen: Arc<Mutex<Seen
 
 async fn watch_once(api: &Api<DynamicObject>, kind: &'static str, seen: &Mutex<Seen>) -> Result<()> {
     let saw = |object: DynamicObject| {
-        let name = object.metadata.name.unwrap_or_default();
+        let uid = object.metadata.uid.unwrap_or_default();
         seen.lock().unwrap_or_else(PoisonError::into_inner).saw(
             kind,
-            &name,
+            &uid,
             &object.data["status"],
             Instant::now(),
         );
@@ -97,6 +98,7 @@ async fn watch_once(api: &Api<DynamicObject>, kind: &'static str, seen: &Mutex<S
 /// What was seen so far.
 #[derive(Debug, Default)]
 struct Seen {
+    /// By kind and UID: the engine gives the restores of an app the same name each time.
     objects: BTreeMap<(&'static str, String), Object>,
     /// Why a watch was begun anew.
     gaps: Vec<String>,
@@ -113,17 +115,17 @@ struct Object {
 }
 
 impl Seen {
-    fn saw(&mut self, kind: &'static str, name: &str, status: &Value, at: Instant) {
-        let object = self.objects.entry((kind, name.to_owned())).or_default();
+    fn saw(&mut self, kind: &'static str, uid: &str, status: &Value, at: Instant) {
+        let object = self.objects.entry((kind, uid.to_owned())).or_default();
         let phase = status["phase"].as_str().unwrap_or_default();
         if object.phases.last().is_none_or(|(last, _)| last != phase) {
             object.phases.push((phase.to_owned(), at));
         }
         let reasons = REASONS.iter().map(|field| &status[field]);
         let reasons = reasons.filter(|reason| !reason.is_null() && **reason != json!(""));
-        object.reasons.extend(
-            reasons.map(|reason| reason.as_str().map_or_else(|| reason.to_string(), str::to_owned)),
-        );
+        object
+            .reasons
+            .extend(reasons.map(|reason| reason.as_str().map_or_else(|| reason.to_string(), str::to_owned)));
         object.status = status.clone();
     }
 
@@ -141,7 +143,11 @@ impl Seen {
         let mut text = String::from("# What Velero's objects went through\n");
         for ((kind, way), objects) in ways {
             let _ = write!(text, "\n## {kind}: {way}\n{} times", objects.len());
-            let steps = objects.iter().map(|object| object.phases.len()).min().unwrap_or(0);
+            let steps = objects
+                .iter()
+                .map(|object| object.phases.len())
+                .min()
+                .unwrap_or(0);
             for step in 1..steps {
                 let mut took: Vec<Duration> = objects
                     .iter()

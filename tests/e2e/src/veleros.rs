@@ -120,6 +120,9 @@ mod tests {
             assert_eq!(Velero::named(velero.version).unwrap(), velero);
         }
         let said = Velero::named("1.14.0").unwrap_err();
-        assert!(said.contains("no Velero 1.14.0") && said.contains("1.15.2"), "{said}");
+        assert!(
+            said.contains("no Velero 1.14.0") && said.contains("1.15.2"),
+            "{said}"
+        );
     }
 }
