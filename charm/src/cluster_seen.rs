@@ -5,7 +5,7 @@
 //! pod, by an event of Juju's, by a backup that was due, or by somebody's hand.
 //!
 //! So a steady event that found everything as it should be keeps what it saw in a file beside the charm's folder, for an hour
-//! at most and not beyond the time of the next backup. A new pod has no such file. Every other event removes it and looks, and
+//! at most, a quarter of one where the charm may not look, and as far as it may, not beyond the time of the next backup. A new pod has no such file. Every other event removes it and looks, and
 //! so does one to which what was kept leaves anything to do: nothing is ever changed, and nothing is ever said to be wrong, on
 //! the strength of what was seen before. What somebody changes by hand is noticed within the hour.
 
@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use velero_backup_config::Schedule;
 
-use crate::backup::{BackupFacts, VolumeFacts};
+use crate::backup::{BackupFacts, Lookup, VolumeFacts};
 use crate::facts::Facts;
 use crate::kubernetes::Claim;
 use crate::media::claim::MountedClaim;
@@ -28,6 +28,9 @@ const FILE: &str = "cluster-seen.json";
 
 /// How long what was seen counts.
 const COUNTS_FOR: SignedDuration = SignedDuration::from_hours(1);
+/// How long it counts that the charm may not look. Somebody who was told to give it trust waits for that to help, and Juju hands
+/// the rights over beside the event that tells of them.
+const REFUSAL_COUNTS_FOR: SignedDuration = SignedDuration::from_mins(15);
 
 /// What was seen, when nothing was wrong with it.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -51,7 +54,10 @@ impl ClusterSeen {
             Some(MountedClaim { name, claim }) => Some((name.clone(), claim.clone().ok()?)),
             None => None,
         };
-        let until = seen.now + COUNTS_FOR;
+        let until = match volume.claim {
+            Lookup::NotAllowed => seen.now + REFUSAL_COUNTS_FOR,
+            Lookup::Known(_) | Lookup::Unknown(_) => seen.now + COUNTS_FOR,
+        };
         Some(Self {
             at: seen.now,
             until: seen.standing.holds_until(schedule, seen.now)?.min(until),

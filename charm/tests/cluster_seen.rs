@@ -137,6 +137,17 @@ fn what_was_changed_by_hand_is_put_right_within_the_hour() {
 }
 
 #[test]
+fn that_the_charm_may_not_look_counts_for_a_quarter_of_an_hour() {
+    let unit = steady(false);
+    let seen: Value = serde_json::from_slice(&std::fs::read(kept(&unit)).unwrap()).unwrap();
+    let time = |key: &str| seen[key].as_str().unwrap().parse::<Timestamp>().unwrap();
+    assert_eq!(
+        time("until").duration_since(time("at")),
+        SignedDuration::from_mins(15)
+    );
+}
+
+#[test]
 fn what_is_kept_and_cannot_be_is_not_used() {
     let mut unit = steady(true);
     let good = std::fs::read_to_string(kept(&unit)).unwrap();

@@ -24,7 +24,7 @@ pub fn declaration() -> Value {
     declared(
         "Backs up the config volume now, as the Schedule would, and waits until the backup has ended. Runs on the unit with the \
          data; needs trust and the relation to velero-operator. Fails if the backup fails, and if it is Completed but empty. \
-         While Velero is being set up, it waits up to 4 minutes. \
+         While Velero is being set up, it waits some minutes. \
          Results: `backup-name`, `backup-uid`, `backup-time`; `bytes` of the config volume (absent for snapshots); `seconds`; \
          `velero-errors`, if any.",
         json!({

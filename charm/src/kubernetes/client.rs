@@ -352,14 +352,24 @@ impl Cluster for KubeCluster {
             let parameters = ListParams::default().labels(NODE_AGENT).fields(&here);
             Api::<KubePod>::all(client).list(&parameters).await
         })?;
-        let Some(agent) = agents.items.into_iter().next() else {
+        if agents.items.is_empty() {
             return Ok(NodeAgent::None);
+        }
+        let containers = agents
+            .items
+            .into_iter()
+            .filter_map(|agent| agent.spec?.containers);
+        let images = containers
+            .flatten()
+            .filter(|container| container.name == definitions::AGENT_CONTAINER)
+            .filter_map(|container| container.image);
+        let images: Vec<String> = images.collect();
+        // Of several Veleros it is not known here which one backs the app up.
+        let [image] = images.as_slice() else {
+            return Ok(NodeAgent::Runs);
         };
-        let containers = agent.spec.and_then(|spec| spec.containers).unwrap_or_default();
-        let image = containers.into_iter().find_map(|container| container.image);
-        let image = image.unwrap_or_default();
         let too_old = self.run(|client| async move {
-            definitions::too_old(&Engine::new(client), definitions::OF_BACKUPS, &image).await
+            definitions::too_old(&Engine::new(client), definitions::OF_BACKUPS, image).await
         })??;
         Ok(too_old.map_or(NodeAgent::Runs, NodeAgent::Refused))
     }

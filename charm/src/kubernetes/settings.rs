@@ -119,7 +119,7 @@ fn of_value(config: &Value, folder: &Path) -> Result<Settings, String> {
     for key in UNKNOWN {
         if [cluster, user]
             .iter()
-            .any(|is| is.get(key).is_some_and(|value| *value != Value::Bool(false)))
+            .any(|is| is.get(key).is_some_and(|value| !is_unset(value)))
         {
             return Err(format!(
                 "it has {key}, which the charm cannot do: use a token or a client certificate"
@@ -131,10 +131,11 @@ fn of_value(config: &Value, folder: &Path) -> Result<Settings, String> {
         Some(pem) => certificates(&pem)?,
         None => Vec::new(),
     };
-    let account = if let Some(token) = text(user, "token") {
-        Account::Token(token.to_owned())
-    } else if let Some(file) = text(user, "tokenFile") {
+    // The file goes first, as in Kubernetes' own client: it is the one that is kept new.
+    let account = if let Some(file) = text(user, "tokenFile") {
         Account::TokenFile(folder.join(file))
+    } else if let Some(token) = text(user, "token") {
+        Account::Token(token.to_owned())
     } else {
         match (
             pem_of(user, "client-certificate", folder)?,
@@ -155,6 +156,11 @@ fn of_value(config: &Value, folder: &Path) -> Result<Settings, String> {
         authority,
         account,
     })
+}
+
+/// As tools write a field that says nothing.
+fn is_unset(value: &Value) -> bool {
+    matches!(value, Value::Null | Value::Bool(false)) || value.as_str().is_some_and(str::is_empty)
 }
 
 /// The text of a field that has one.

@@ -16,6 +16,9 @@ const NEEDS_ACCEPTED: (u64, u64) = (1, 17);
 /// That phase.
 const ACCEPTED: &str = "Accepted";
 
+/// Name of the node agent's container (`pkg/install/daemonset.go`). Others beside it, a mesh's, say nothing.
+pub const AGENT_CONTAINER: &str = "node-agent";
+
 const DEFINITIONS: Resource = Resource {
     api_version: "apiextensions.k8s.io/v1",
     kind: "CustomResourceDefinition",
@@ -36,11 +39,7 @@ pub const REMEDY: &str = "velero install --crds-only --dry-run -o yaml | kubectl
 ///
 /// # Errors
 /// As [`Cluster::ask`]. That the account may not look is no error: then nobody can tell.
-pub async fn too_old(
-    cluster: &Cluster,
-    plural: &str,
-    image: &str,
-) -> Result<Option<String>, ClusterError> {
+pub async fn too_old(cluster: &Cluster, plural: &str, image: &str) -> Result<Option<String>, ClusterError> {
     let Some(version) = version(image).filter(|version| *version >= NEEDS_ACCEPTED) else {
         return Ok(None);
     };
@@ -61,12 +60,12 @@ pub async fn too_old(
     }))
 }
 
-/// Major and minor version by the image's tag.
+/// Major and minor version by the image's tag, of the one major version that there is: other numbers are dates, or somebody else's.
 fn version(image: &str) -> Option<(u64, u64)> {
     let (image, _) = image.split_once('@').unwrap_or((image, ""));
     let (_, tag) = image.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'))?;
     let mut parts = tag.strip_prefix('v').unwrap_or(tag).split('.');
-    let major = parts.next()?.parse().ok()?;
+    let major: u64 = parts.next()?.parse().ok().filter(|major| *major == 1)?;
     let minor = parts.next()?;
     let digits = minor.find(|c: char| !c.is_ascii_digit()).unwrap_or(minor.len());
     Some((major, minor.get(..digits)?.parse().ok()?))
@@ -104,6 +103,7 @@ mod tests {
             ("velero/velero:v1.18@sha256:0123", Some((1, 18))),
             ("velero/velero:1.18-debian", Some((1, 18))),
             ("velero/velero:main", None),
+            ("registry.example.com/velero:24.04_edge", None),
             ("velero/velero", None),
             ("registry.example.com:5000/velero", None),
             ("velero/velero@sha256:0123", None),

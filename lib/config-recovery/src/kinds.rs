@@ -53,6 +53,7 @@ pub(crate) struct PodSpec {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Container {
+    pub(crate) name: String,
     pub(crate) image: Option<String>,
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use crate::scenarios::{self, Scenario};
+use crate::veleros::{self, Velero};
 
 /// Proves on a real Kubernetes, with a real Velero, what this project claims about backups.
 ///
@@ -22,6 +23,12 @@ pub struct Arguments {
     /// Leave the cluster up after the scenarios, until it is ended.
     #[arg(long, conflicts_with = "kubeconfig")]
     pub keep: bool,
+    /// Play with this release of Velero: what depends on Velero, or everything with the one that is the default.
+    #[arg(long, value_name = "VERSION", value_parser = Velero::named, conflicts_with = "kubeconfig")]
+    pub velero: Option<&'static Velero>,
+    /// Play what depends on Velero with each release of it that the bed knows, one after the other.
+    #[arg(long, conflicts_with_all = ["velero", "kubeconfig", "keep", "json"])]
+    pub all_veleros: bool,
     /// Play only this scenario; may be given several times.
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
@@ -48,11 +55,20 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// The scenarios that were asked for, in their own order.
+    /// The releases of Velero to play with.
+    pub fn veleros(&self) -> Vec<&'static Velero> {
+        if self.all_veleros {
+            return veleros::ALL.iter().collect();
+        }
+        vec![self.velero.unwrap_or(&veleros::DEFAULT)]
+    }
+
+    /// The scenarios to play with this release of Velero, in their own order: those that were named, otherwise everything, or
+    /// what depends on Velero.
     ///
     /// # Errors
     /// With the first name that there is not, and all that there are.
-    pub fn scenarios(&self) -> Result<Vec<&'static Scenario>, String> {
+    pub fn scenarios(&self, velero: &Velero) -> Result<Vec<&'static Scenario>, String> {
         let known: Vec<&str> = scenarios::ALL.iter().map(|scenario| scenario.name).collect();
         if let Some(unknown) = self.only.iter().find(|name| !known.contains(&name.as_str())) {
             return Err(format!(
@@ -60,8 +76,11 @@ impl Arguments {
                 known.join(", ")
             ));
         }
-        let wanted =
-            |scenario: &&Scenario| self.only.is_empty() || self.only.iter().any(|name| name == scenario.name);
+        let everything = velero.is_default() && !self.all_veleros;
+        let wanted = |scenario: &&Scenario| match self.only.as_slice() {
+            [] => everything || scenario.depends_on_velero,
+            only => only.iter().any(|name| name == scenario.name),
+        };
         Ok(scenarios::ALL.iter().filter(wanted).collect())
     }
 }
@@ -80,27 +99,63 @@ mod tests {
         Arguments::command().debug_assert();
     }
 
+    fn names(arguments: &Arguments, velero: &Velero) -> Vec<&'static str> {
+        let scenarios = arguments.scenarios(velero).unwrap();
+        scenarios.iter().map(|scenario| scenario.name).collect()
+    }
+
     #[test]
     fn everything_is_played_unless_names_are_given() {
-        assert_eq!(parse(&[]).scenarios().unwrap().len(), scenarios::ALL.len());
+        let everything = parse(&[]);
+        assert_eq!(everything.veleros(), [&veleros::DEFAULT]);
+        assert_eq!(names(&everything, &veleros::DEFAULT).len(), scenarios::ALL.len());
         let only = parse(&[
             "--only",
             "config-volume-comes-back",
             "--only",
             "claims-only-stores-nothing",
         ]);
-        let names: Vec<&str> = only
-            .scenarios()
-            .unwrap()
+        assert_eq!(
+            names(&only, &veleros::DEFAULT),
+            ["claims-only-stores-nothing", "config-volume-comes-back"]
+        );
+    }
+
+    #[test]
+    fn with_another_velero_what_depends_on_it_is_played_and_with_the_default_everything() {
+        let depends: Vec<&str> = scenarios::ALL
             .iter()
+            .filter(|scenario| scenario.depends_on_velero)
             .map(|scenario| scenario.name)
             .collect();
-        assert_eq!(names, ["claims-only-stores-nothing", "config-volume-comes-back"]);
+        assert!(depends.contains(&"config-volume-comes-back") && !depends.contains(&"pebble-contract"));
+        let newest = veleros::ALL.last().unwrap();
+        let one = parse(&["--velero", newest.version]);
+        assert_eq!(one.veleros(), [newest]);
+        assert_eq!(names(&one, newest), depends);
+        let default = parse(&["--velero", veleros::DEFAULT.version]);
+        assert_eq!(names(&default, &veleros::DEFAULT).len(), scenarios::ALL.len());
+        let all = parse(&["--all-veleros"]);
+        assert_eq!(all.veleros().len(), veleros::ALL.len());
+        assert_eq!(names(&all, &veleros::DEFAULT), depends);
+        let named = parse(&["--velero", newest.version, "--only", "pebble-contract"]);
+        assert_eq!(names(&named, newest), ["pebble-contract"]);
+    }
+
+    #[test]
+    fn a_velero_that_there_is_not_is_refused_with_those_that_there_are() {
+        let said = Arguments::try_parse_from(["e2e", "--velero", "1.2.3"]).unwrap_err();
+        let said = said.to_string();
+        assert!(
+            said.contains("no Velero 1.2.3") && said.contains("1.15.2"),
+            "{said}"
+        );
     }
 
     #[test]
     fn an_unknown_name_is_refused_with_those_that_there_are() {
-        let said = parse(&["--only", "nothing"]).scenarios().err().unwrap();
+        let arguments = parse(&["--only", "nothing"]);
+        let said = arguments.scenarios(&veleros::DEFAULT).err().unwrap();
         assert!(
             said.contains("no scenario nothing") && said.contains("config-volume-comes-back"),
             "{said}"

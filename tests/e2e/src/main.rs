@@ -12,15 +12,18 @@ mod exec;
 mod ground;
 mod image;
 mod juju;
+mod matrix;
 mod namespaces;
 mod node_agent;
 mod packages;
 mod parts;
+mod phases;
 mod pods;
 mod processors;
 mod report;
 mod run;
 mod scenarios;
+mod veleros;
 mod wait;
 
 use std::process::ExitCode;

@@ -7,19 +7,22 @@
 use std::fs::{File, TryLockError};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
-/// Set in the process that runs inside.
-pub const INSIDE: &str = "CONFIGURATARR_E2E_INSIDE";
+use crate::veleros::Velero;
 
-/// Runs this program again inside new namespaces, with the same arguments, and waits for it.
+/// Set in the process that runs inside, to the version of Velero that it brings up.
+const INSIDE: &str = "CONFIGURATARR_E2E_INSIDE";
+
+/// Runs this program again inside new namespaces, with the same arguments, and waits for it. There it brings up this Velero.
+/// Returns its exit code.
 ///
 /// # Errors
 /// When `unshare` cannot be started.
-pub fn enter() -> Result<ExitCode> {
+pub fn enter(velero: &Velero) -> Result<u8> {
     remove_stale_cgroups();
     let process_file = process_file()?;
     // setpriv: when this program is killed, the kernel kills unshare, and unshare's end is the end of all inside.
@@ -38,7 +41,7 @@ pub fn enter() -> Result<ExitCode> {
         .args(["--propagation", "private", "--"])
         .arg(std::env::current_exe().context("cannot find this program")?)
         .args(std::env::args_os().skip(1))
-        .env(INSIDE, "1")
+        .env(INSIDE, velero.version)
         // There is no network inside, and what cargo needs is there.
         .env("CARGO_NET_OFFLINE", "true")
         .env(PROCESS_FILE, &process_file)
@@ -51,7 +54,7 @@ pub fn enter() -> Result<ExitCode> {
     let code = status
         .code()
         .unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
-    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+    Ok(u8::try_from(code).unwrap_or(1))
 }
 
 /// The process that unshare (here `process`, once setpriv has become it) forks to be the first one inside.
@@ -109,9 +112,16 @@ pub fn lock() -> Result<Option<File>> {
     }
 }
 
-/// Whether this process runs inside.
-pub fn is_inside() -> bool {
-    std::env::var_os(INSIDE).is_some()
+/// The Velero to bring up, when this process runs inside.
+///
+/// # Errors
+/// When that is none that the bed knows.
+pub fn inside() -> Result<Option<&'static Velero>> {
+    let Some(version) = std::env::var_os(INSIDE) else {
+        return Ok(None);
+    };
+    let velero = Velero::named(&version.to_string_lossy()).map_err(|said| anyhow!(said));
+    velero.map(Some).with_context(|| format!("cannot use {INSIDE}"))
 }
 
 /// Name of the cgroup below which the bed's pods are.

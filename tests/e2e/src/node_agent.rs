@@ -74,7 +74,7 @@ impl Worked {
                 };
                 self.restores.entry(name.to_owned()).or_insert(stretch);
             }
-            "Completed" | "Failed" => {
+            "Completed" | "Failed" | "Canceled" => {
                 if let Some(stretch) = self.restores.get_mut(name) {
                     stretch.ended.get_or_insert(at);
                 }

@@ -1,4 +1,4 @@
-//! The programs that the bed is made of, built from Go modules that `tools/*/go.mod` pin, and kept in a cache.
+//! The programs that the bed is made of, built from Go modules that the `go.mod` files below `tools/` pin, and kept in a cache.
 //!
 //! The cache's key is the content of the module files and the build flags, so a changed pin builds anew and nothing
 //! else does.
@@ -10,86 +10,95 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-/// Version of Velero that velero-operator ships by default.
-pub const VELERO_VERSION: &str = "v1.15.2";
-/// Version of Kubernetes.
-pub const KUBERNETES_VERSION: &str = "v1.34.3";
+use crate::veleros::Velero;
 
 /// Programs that one Go module gives.
 struct Module {
     /// Folder below `tools/`.
-    folder: &'static str,
+    folder: String,
     /// Packages to build; each becomes a program named by its last element.
     packages: &'static [&'static str],
     /// Further linker flags.
-    ldflags: &'static str,
+    ldflags: String,
 }
 
-const MODULES: [Module; 6] = [
-    Module {
-        folder: "kubernetes",
-        packages: &[
-            "k8s.io/kubernetes/cmd/kube-apiserver",
-            "k8s.io/kubernetes/cmd/kube-controller-manager",
-            "k8s.io/kubernetes/cmd/kube-scheduler",
-            "k8s.io/kubernetes/cmd/kubectl",
-            "k8s.io/kubernetes/cmd/kubelet",
-        ],
-        // Without a version the node reports none, and Velero cannot tell what it talks to.
-        ldflags: "-X k8s.io/component-base/version.gitVersion=v1.34.3 -X k8s.io/client-go/pkg/version.gitVersion=v1.34.3",
-    },
-    Module {
-        folder: "velero",
-        packages: &[
-            "github.com/vmware-tanzu/velero/cmd/velero",
-            "github.com/vmware-tanzu/velero/cmd/velero-restore-helper",
-        ],
-        // The default image of the restore helper is named by this version.
-        ldflags: "-X github.com/vmware-tanzu/velero/pkg/buildinfo.Version=v1.15.2",
-    },
-    Module {
-        folder: "velero-plugin-for-aws",
-        packages: &["github.com/vmware-tanzu/velero-plugin-for-aws/velero-plugin-for-aws"],
-        ldflags: "",
-    },
-    Module {
-        folder: "local-path-provisioner",
-        packages: &["github.com/rancher/local-path-provisioner"],
-        ldflags: "",
-    },
-    Module {
-        folder: "versitygw",
-        packages: &["github.com/versity/versitygw/cmd/versitygw"],
-        ldflags: "",
-    },
-    Module {
-        folder: "pebble",
-        packages: &["github.com/canonical/pebble/cmd/pebble"],
-        ldflags: "",
-    },
-];
+impl Module {
+    /// One that is the same with every Velero.
+    fn of_any(folder: &str, packages: &'static [&'static str], ldflags: &str) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            packages,
+            ldflags: ldflags.to_owned(),
+        }
+    }
+}
+
+/// What a bed with this Velero is made of. The order is part of the cache's key.
+fn modules(velero: &Velero) -> [Module; 6] {
+    let Velero {
+        version,
+        plugin,
+        kubernetes,
+        ..
+    } = velero;
+    [
+        Module {
+            folder: format!("kubernetes/{kubernetes}"),
+            packages: &[
+                "k8s.io/kubernetes/cmd/kube-apiserver",
+                "k8s.io/kubernetes/cmd/kube-controller-manager",
+                "k8s.io/kubernetes/cmd/kube-scheduler",
+                "k8s.io/kubernetes/cmd/kubectl",
+                "k8s.io/kubernetes/cmd/kubelet",
+            ],
+            // Without a version the node reports none, and Velero cannot tell what it talks to.
+            ldflags: format!(
+                "-X k8s.io/component-base/version.gitVersion=v{kubernetes} -X k8s.io/client-go/pkg/version.gitVersion=v{kubernetes}"
+            ),
+        },
+        Module {
+            folder: format!("velero/{version}"),
+            packages: &[
+                "github.com/vmware-tanzu/velero/cmd/velero",
+                "github.com/vmware-tanzu/velero/cmd/velero-restore-helper",
+            ],
+            // The default image of the restore helper is named by this version.
+            ldflags: format!("-X github.com/vmware-tanzu/velero/pkg/buildinfo.Version=v{version}"),
+        },
+        Module {
+            folder: format!("velero-plugin-for-aws/{plugin}"),
+            packages: &["github.com/vmware-tanzu/velero-plugin-for-aws/velero-plugin-for-aws"],
+            ldflags: String::new(),
+        },
+        Module::of_any(
+            "local-path-provisioner",
+            &["github.com/rancher/local-path-provisioner"],
+            "",
+        ),
+        Module::of_any("versitygw", &["github.com/versity/versitygw/cmd/versitygw"], ""),
+        Module::of_any("pebble", &["github.com/canonical/pebble/cmd/pebble"], ""),
+    ]
+}
 
 /// What snapshots of volumes need: built and started only for scenarios that take some.
-const SNAPSHOT_MODULES: [Module; 3] = [
-    Module {
-        folder: SNAPSHOTTER,
-        packages: &[
-            "github.com/kubernetes-csi/external-snapshotter/v8/cmd/csi-snapshotter",
-            "github.com/kubernetes-csi/external-snapshotter/v8/cmd/snapshot-controller",
-        ],
-        ldflags: "-X main.version=v8.3.0",
-    },
-    Module {
-        folder: "external-provisioner",
-        packages: &["github.com/kubernetes-csi/external-provisioner/v5/cmd/csi-provisioner"],
-        ldflags: "-X main.version=v5.3.0",
-    },
-    Module {
-        folder: "csi-folder-driver",
-        packages: &["csi-folder-driver"],
-        ldflags: "",
-    },
-];
+fn snapshot_modules() -> [Module; 3] {
+    [
+        Module::of_any(
+            SNAPSHOTTER,
+            &[
+                "github.com/kubernetes-csi/external-snapshotter/v8/cmd/csi-snapshotter",
+                "github.com/kubernetes-csi/external-snapshotter/v8/cmd/snapshot-controller",
+            ],
+            "-X main.version=v8.3.0",
+        ),
+        Module::of_any(
+            "external-provisioner",
+            &["github.com/kubernetes-csi/external-provisioner/v5/cmd/csi-provisioner"],
+            "-X main.version=v5.3.0",
+        ),
+        Module::of_any("csi-folder-driver", &["csi-folder-driver"], ""),
+    ]
+}
 /// Folder of the module file that pins external-snapshotter.
 const SNAPSHOTTER: &str = "external-snapshotter";
 /// The module that has the definitions of snapshots. Its newest version that is to be had fits v8.3.0, which asks for it.
@@ -118,12 +127,12 @@ impl Parts {
         &self.folder
     }
 
-    /// Builds what the cache lacks.
+    /// Builds what a bed with this Velero is made of and the cache lacks.
     ///
     /// # Errors
     /// When Go is missing or a module does not build.
-    pub fn build() -> Result<Self> {
-        Self::build_all(&MODULES)
+    pub fn build(velero: &Velero) -> Result<Self> {
+        Self::build_all(&modules(velero))
     }
 
     /// Builds what snapshots need and the cache lacks: programs, and the definitions of snapshots beside them.
@@ -131,7 +140,7 @@ impl Parts {
     /// # Errors
     /// As [`Parts::build`].
     pub fn build_for_snapshots() -> Result<Self> {
-        let parts = Self::build_all(&SNAPSHOT_MODULES)?;
+        let parts = Self::build_all(&snapshot_modules())?;
         let missing = |name: &&&str| !parts.program(name).exists();
         let missing: Vec<_> = SNAPSHOT_DEFINITIONS.iter().filter(missing).collect();
         if !missing.is_empty() {
@@ -176,7 +185,7 @@ pub fn cache_folder() -> Result<PathBuf> {
 fn tools_folder(module: &Module) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tools")
-        .join(module.folder)
+        .join(&module.folder)
 }
 
 fn key(module: &Module) -> Result<Vec<u8>> {
@@ -189,7 +198,7 @@ fn key(module: &Module) -> Result<Vec<u8>> {
         digest.update(std::fs::read(&source).with_context(|| format!("cannot read {}", source.display()))?);
     }
     digest.update(module.packages.join(" "));
-    digest.update(module.ldflags);
+    digest.update(&module.ldflags);
     Ok(digest.finalize().to_vec())
 }
 
@@ -264,7 +273,7 @@ fn compile(module: &Module, package: &str, kept: &Path, name: &str) -> Result<()
         // Velero pins a fork of kopia that the checksum database does not know; go.sum still holds its sum.
         .env("GONOSUMDB", "github.com/project-velero")
         .status()
-        .context("cannot start go: install Go 1.24 or newer (https://go.dev/dl)")?;
+        .context("cannot start go: install Go 1.25.7 or newer (https://go.dev/dl)")?;
     if !status.success() {
         bail!("cannot build {name}: go build ended with {status}");
     }
@@ -280,6 +289,19 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::veleros::{ALL, DEFAULT};
+
+    #[test]
+    fn veleros_share_the_parts_that_are_the_same() {
+        let keys =
+            |velero: &Velero| modules(velero).map(|module| (module.folder.clone(), key(&module).unwrap()));
+        let of_default = keys(&DEFAULT);
+        for velero in ALL.iter().filter(|is| !is.is_default()) {
+            for ((folder, key), (default_folder, default_key)) in keys(velero).into_iter().zip(&of_default) {
+                assert_eq!(key == *default_key, folder == *default_folder, "{folder}");
+            }
+        }
+    }
 
     #[test]
     fn a_change_of_an_own_program_is_a_change_of_its_key() {
@@ -294,6 +316,10 @@ mod tests {
             ["controller.go", "main.go", "node.go", "store.go"]
         );
         // What others wrote is pinned by its sums.
-        assert!(MODULES.iter().all(|module| names(module.folder).is_empty()));
+        assert!(
+            modules(&DEFAULT)
+                .iter()
+                .all(|module| names(&module.folder).is_empty())
+        );
     }
 }

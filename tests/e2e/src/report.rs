@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::scenarios::ScenarioReport;
+use crate::veleros::Velero;
 
 /// The whole run.
 #[derive(Debug, Default, Serialize)]
@@ -146,6 +147,15 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// Where the report of a run with this Velero goes: the folder of all reports, or one in it that is named by the version where
+/// it is not the default.
+pub fn folder_of(velero: &Velero) -> PathBuf {
+    if velero.is_default() {
+        return folder();
+    }
+    folder().join(format!("velero-{}", velero.version))
 }
 
 /// Where reports go: `e2e` in cargo's target folder.

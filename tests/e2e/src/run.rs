@@ -12,10 +12,12 @@ use crate::arguments::Arguments;
 use crate::bed::{self, Bed};
 use crate::ground::{Need, TestEnv};
 use crate::parts::Parts;
+use crate::phases::Recorder;
 use crate::processors::Ticks;
 use crate::report::{self, Outcome, Report, Verdict};
 use crate::scenarios::{self, Beside, Scenario, ScenarioReport};
-use crate::{CANNOT_TRY, namespaces, packages};
+use crate::veleros::{self, Velero};
+use crate::{CANNOT_TRY, matrix, namespaces, packages};
 
 /// How long it may take to gather what is known of a failure.
 const EVIDENCE: Duration = Duration::from_secs(30);
@@ -32,18 +34,22 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if arguments.build {
-        build_parts(scenarios::ALL.iter())?;
+        for velero in arguments.veleros() {
+            build_parts(velero, scenarios::ALL.iter())?;
+        }
         return Ok(ExitCode::SUCCESS);
     }
-    let wanted = match arguments.scenarios() {
+    let velero = namespaces::inside()?;
+    if arguments.kubeconfig.is_none() && velero.is_none() {
+        return outside(arguments);
+    }
+    let velero = velero.unwrap_or(&veleros::DEFAULT);
+    let wanted = match arguments.scenarios(velero) {
         Ok(wanted) => wanted,
         Err(said) => return Ok(cannot_try(&said)),
     };
-    if arguments.kubeconfig.is_none() && !namespaces::is_inside() {
-        return outside(arguments, &wanted);
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(inside(arguments, &wanted))
+    runtime.block_on(inside(arguments, velero, &wanted))
 }
 
 fn list(as_json: bool) -> Result<()> {
@@ -71,8 +77,16 @@ fn cannot_try(said: &str) -> ExitCode {
     ExitCode::from(CANNOT_TRY)
 }
 
-/// Gets everything ready that needs the network, then goes inside.
-fn outside(arguments: &Arguments, wanted: &[&'static Scenario]) -> Result<ExitCode> {
+/// Gets everything ready that needs the network, then goes inside, once for each Velero.
+fn outside(arguments: &Arguments) -> Result<ExitCode> {
+    let veleros = arguments.veleros();
+    let mut wanted = Vec::new();
+    for &velero in &veleros {
+        match arguments.scenarios(velero) {
+            Ok(scenarios) => wanted.push((velero, scenarios)),
+            Err(said) => return Ok(cannot_try(&said)),
+        }
+    }
     if !namespaces::is_root() {
         return Ok(cannot_try(
             "a cluster of its own needs root; become root, or name a cluster of yours by --kubeconfig",
@@ -92,17 +106,29 @@ fn outside(arguments: &Arguments, wanted: &[&'static Scenario]) -> Result<ExitCo
             "another run is under way on this machine; wait for its end",
         ));
     };
-    build_parts(wanted.iter().copied())?;
+    for (velero, scenarios) in &wanted {
+        build_parts(velero, scenarios.iter().copied())?;
+    }
     // Inside, cargo has no network; there it finds everything built.
     Binaries::build(Profile::Dev)?;
     build_packed(None)?;
     build_contract()?;
-    namespaces::enter()
+    if !arguments.all_veleros {
+        return Ok(ExitCode::from(namespaces::enter(wanted[0].0)?));
+    }
+    let mut played = matrix::Matrix::default();
+    for &velero in &veleros {
+        eprintln!("Velero {} …", velero.version);
+        played.enter(velero)?;
+    }
+    played.write()?;
+    print(&played.text())?;
+    Ok(ExitCode::from(played.code()))
 }
 
-/// Builds what the cluster is made of, as far as these scenarios need it.
-fn build_parts<'a>(mut wanted: impl Iterator<Item = &'a Scenario>) -> Result<()> {
-    Parts::build()?;
+/// Builds what the cluster with this Velero is made of, as far as these scenarios need it.
+fn build_parts<'a>(velero: &Velero, mut wanted: impl Iterator<Item = &'a Scenario>) -> Result<()> {
+    Parts::build(velero)?;
     if wanted.any(|scenario| scenario.needs.contains(&Need::Snapshots)) {
         Parts::build_for_snapshots()?;
     }
@@ -125,7 +151,11 @@ fn build_contract() -> Result<()> {
     Ok(())
 }
 
-async fn inside(arguments: &Arguments, wanted: &[&'static Scenario]) -> Result<ExitCode> {
+async fn inside(
+    arguments: &Arguments,
+    velero: &'static Velero,
+    wanted: &[&'static Scenario],
+) -> Result<ExitCode> {
     let began = Instant::now();
     let mut report = Report::default();
     let mut ground = match &arguments.kubeconfig {
@@ -134,21 +164,28 @@ async fn inside(arguments: &Arguments, wanted: &[&'static Scenario]) -> Result<E
             TestEnv::of_cluster(bed::client(file).await?, &arguments.shell_image).await?
         }
         None => {
-            report.ground = "a cluster of its own".to_owned();
-            let bed = Bed::up(Parts::build()?).await?;
+            report.ground = format!(
+                "a cluster of its own with Velero {} and Kubernetes {}",
+                velero.version, velero.kubernetes
+            );
+            let bed = Bed::up(velero, Parts::build(velero)?).await?;
             report.seconds_to_bring_up = Some(began.elapsed().as_secs_f64());
             TestEnv::of_bed(bed)
         }
     };
     ground.thorough = arguments.thorough;
+    let phases = ground.bed.is_some().then(|| Recorder::start(&ground.client));
     report.scenarios = play_all(&ground, wanted).await;
     let cleaned = if ground.bed.is_none() {
         ground.clean().await
     } else {
         Ok(())
     };
-    let folder = report::folder();
+    let folder = report::folder_of(velero);
     report.write(&folder)?;
+    if let Some(phases) = phases {
+        phases.write(&folder)?;
+    }
     print(&if arguments.json {
         report.json()?
     } else {

@@ -47,10 +47,10 @@ fn cannot(make: &MakeSpec, reason: String, remedy: impl Into<Remedy>) -> Error {
     }
 }
 
-/// What may come by itself while Velero is being set up.
-fn not_yet<T>(make: &MakeSpec, about: &'static str, reason: String, remedy: Remedy) -> Poll<T> {
+/// What may come by itself while Velero is being set up. All of that is one doubt: what is lacking first changes meanwhile.
+fn not_yet<T>(make: &MakeSpec, reason: String, remedy: Remedy) -> Poll<T> {
     Poll::Doubt(Doubt {
-        about,
+        about: "Velero is being set up",
         text: format!("{reason}; Velero may be being set up"),
         grace: SETTING_UP,
         then: cannot(make, reason, remedy),
@@ -58,28 +58,32 @@ fn not_yet<T>(make: &MakeSpec, about: &'static str, reason: String, remedy: Reme
 }
 
 /// The namespace that the Backup belongs into, when there is a storage location in it that can be reached.
+///
+/// Whose backups it is comes first: while the app's own Velero is being set up, another one may be the only one to be seen.
 pub(super) async fn namespace(cluster: &Cluster, make: &MakeSpec, wait: Wait<'_>) -> Result<String> {
-    if let Some(named) = &make.velero_namespace {
-        location(cluster, make, Some(named), wait).await?;
-        return Ok(named.clone());
+    let asked = match &make.velero_namespace {
+        Some(named) => BTreeSet::from([named.clone()]),
+        None => where_asked(cluster, make).await?,
+    };
+    let mut names = asked.iter();
+    if let (Some(only), None) = (names.next(), names.next()) {
+        location(cluster, make, Some(only), wait).await?;
+        return Ok(only.clone());
     }
-    let found = location(cluster, make, None, wait).await?;
+    let found = match asked.is_empty() {
+        true => location(cluster, make, None, wait).await?,
+        false => asked,
+    };
     let mut names = found.iter();
     if let (Some(only), None) = (names.next(), names.next()) {
         return Ok(only.clone());
     }
-    let told = where_asked(cluster, make).await?;
-    let mut told = told.intersection(&found);
-    let (Some(only), None) = (told.next(), told.next()) else {
-        let all: Vec<String> = found.iter().map(|name| shown(name)).collect();
-        let reason = format!(
-            "Velero runs in several namespaces ({}), and neither a Schedule nor a backup tells which one backs it up",
-            all.join(", ")
-        );
-        return Err(cannot(make, reason, Remedy::NameVelero));
-    };
-    location(cluster, make, Some(only), wait).await?;
-    Ok(only.clone())
+    let all: Vec<String> = found.iter().map(|name| shown(name)).collect();
+    let reason = format!(
+        "Velero runs in several namespaces ({}), and neither its Schedule nor its backups tell which one is meant",
+        all.join(", ")
+    );
+    Err(cannot(make, reason, Remedy::NameVelero))
 }
 
 /// Waits for a storage location, in one namespace or in any. Gives the namespaces that have one.
@@ -107,7 +111,7 @@ fn judge(make: &MakeSpec, namespace: Option<&str>, all: &BTreeMap<Key, AnyObject
             |name| format!("namespace {}", shown(name)),
         );
         let reason = format!("Velero has no storage location in {place}");
-        return not_yet(make, "no storage location", reason, Remedy::AddStorageLocation);
+        return not_yet(make, reason, Remedy::AddStorageLocation);
     }
     if namespaces.len() > 1 {
         // Which one is meant has to be found out first.
@@ -123,12 +127,7 @@ fn judge(make: &MakeSpec, namespace: Option<&str>, all: &BTreeMap<Key, AnyObject
         return match wanted {
             Some(wanted) => {
                 let reason = format!("Velero has no storage location {}", shown(wanted));
-                not_yet(
-                    make,
-                    "not that storage location",
-                    reason,
-                    Remedy::AddStorageLocation,
-                )
+                not_yet(make, reason, Remedy::AddStorageLocation)
             }
             // The server has a default of its own, which it does not tell.
             None => Poll::Done(namespaces),
@@ -145,13 +144,13 @@ fn judge(make: &MakeSpec, namespace: Option<&str>, all: &BTreeMap<Key, AnyObject
                 .map_or_else(|| "no reason given".to_owned(), shown);
             let reason = format!("storage location {name} is unavailable: {why}");
             match is_new(&location.metadata) {
-                true => not_yet(make, "unavailable", reason, Remedy::MendStorageLocation),
+                true => not_yet(make, reason, Remedy::MendStorageLocation),
                 false => Poll::Hopeless(cannot(make, reason, Remedy::MendStorageLocation)),
             }
         }
         None if is_new(&location.metadata) => {
             let reason = format!("Velero has not looked at storage location {name}");
-            not_yet(make, "not looked at", reason, Remedy::MendStorageLocation)
+            not_yet(make, reason, Remedy::MendStorageLocation)
         }
         _ => Poll::Done(namespaces),
     }
@@ -239,7 +238,7 @@ pub(super) async fn node_agent(
     let what = "Velero's node agent";
     let inner = Wait { what, ..wait };
     wait::for_objects(cluster, &pods, &which, inner, |agents| match agents.is_empty() {
-        true => not_yet(make, "no node agent", reason(), Remedy::RunNodeAgent),
+        true => not_yet(make, reason(), Remedy::RunNodeAgent),
         false => Poll::Done(()),
     })
     .await

@@ -10,7 +10,7 @@ use velero_api::{
 use super::judge::hopeless;
 use super::names::{self, Mark};
 use super::{ScratchSpec, objects, remove};
-use crate::api::{Api, Object, ObjectMeta};
+use crate::api::{AnyObject, Api, Object, ObjectMeta};
 use crate::cluster::{Cluster, ClusterError};
 use crate::kinds::{Namespace, PersistentVolumeClaim, Pod, ServiceAccount, StorageClass};
 use crate::wait::Wait;
@@ -134,6 +134,8 @@ pub(super) async fn namespace(
         let mark = Mark::of(&found.metadata, &spec.target);
         if mark.ends {
             remove::gone(cluster, &api, name, wait).await?;
+            // Velero puts its Restore away when it comes to it, and this run's would have the same name.
+            remove::outside(cluster, name, wait).await?;
             continue;
         }
         if !mark.ours || mark.holder != spec.holder {
@@ -166,6 +168,14 @@ async fn is_usable(cluster: &Cluster, spec: &ScratchSpec, namespace: &str) -> Re
         cluster.ask_opt("look for the restore", restores.get(&name)),
         cluster.ask_opt("look for the restore", server_restores.get(&name)),
     )?;
+    // What Velero has still to put away comes to no good end, whatever its phase.
+    let ends = |found: &Option<AnyObject>| {
+        let found = found.as_ref();
+        found.is_some_and(|found| found.metadata.deletion_timestamp.is_some())
+    };
+    if ends(&server_restore) || ends(&restore) {
+        return Ok(false);
+    }
     let restore = restore.map(|found| velero::typed(&found)).transpose()?;
     let server_restore: Option<Restore> = server_restore.map(|found| velero::typed(&found)).transpose()?;
     let failed = server_restore.and_then(|is| is.status).and_then(|is| is.phase);

@@ -186,7 +186,9 @@ async fn nudge(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<(
 async fn trouble(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<()> {
     let node = place::runs(scratch, &scratch.claim, cluster, wait).await?;
     let image = agent_runs(scratch, cluster, &node, wait).await?;
-    if let Some(reason) = definitions::too_old(cluster, definitions::OF_RESTORES, &image).await? {
+    // Who gets no answer here has no reason to give up.
+    let too_old = definitions::too_old(cluster, definitions::OF_RESTORES, &image).await;
+    if let Ok(Some(reason)) = too_old {
         let what = format!(
             "PodVolumeRestore {}/{}",
             scratch.velero_namespace, scratch.restore
@@ -214,7 +216,9 @@ async fn agent_runs(scratch: &Scratch, cluster: &Cluster, node: &str, wait: Wait
         let runs = |pod: &Pod| pod.status.as_ref().and_then(|is| is.phase.as_deref()) == Some("Running");
         if let Some(agent) = agents.values().find(|pod| runs(pod)) {
             let containers = agent.spec.as_ref().and_then(|is| is.containers.as_ref());
-            let image = containers.into_iter().flatten().find_map(|is| is.image.clone());
+            let mut containers = containers.into_iter().flatten();
+            let agent = containers.find(|is| is.name == definitions::AGENT_CONTAINER);
+            let image = agent.and_then(|is| is.image.clone());
             return Poll::Done(image.unwrap_or_default());
         }
         let text = format!("none runs in namespace {place}");

@@ -274,8 +274,9 @@ pub async fn left(cluster: &Cluster, target: &AppId, holder: &str) -> Result<Vec
 /// # Errors
 /// As [`Cluster::ask`].
 pub async fn remove_left(cluster: &Cluster, namespace: &str) -> Result<()> {
-    remove::begin(cluster, namespace).await?;
-    remove::contents_go(cluster, namespace).await
+    // The namespace goes last: by it what is left is found again, if this is cut off.
+    remove::contents_go(cluster, namespace).await?;
+    remove::begin(cluster, namespace).await
 }
 
 /// Whether the place is there, and its holder's.

@@ -16,7 +16,10 @@ use tokio::time::Instant;
 use crate::objects::{Backup, now, radarr};
 use crate::server::{self, Server};
 
-const LOCATIONS: &str = "GET /apis/velero.io/v1/backupstoragelocations";
+const LOCATIONS: &str = "GET /apis/velero.io/v1/namespaces/velero/backupstoragelocations";
+const ALL_LOCATIONS: &str = "GET /apis/velero.io/v1/backupstoragelocations";
+const SCHEDULES: &str = "GET /apis/velero.io/v1/schedules?labelSelector=app=radarr,endpoint=b&limit=500";
+const BACKUPS: &str = "GET /apis/velero.io/v1/backups?labelSelector=app=radarr,endpoint=b&limit=500";
 const AGENTS: &str = "GET /api/v1/namespaces/velero/pods?fieldSelector=status.phase=Running&\
                       labelSelector=name=node-agent&limit=1";
 const AGENT_SET: &str = "GET /apis/apps/v1/namespaces/velero/daemonsets/node-agent";
@@ -97,9 +100,21 @@ fn event_of(location: Value) -> Value {
     server::event("ADDED", ("velero.io/v1", "BackupStorageLocation"), location)
 }
 
+/// A cluster in which velero-operator has made a Schedule of the app.
+fn asked() -> Server {
+    Server::new().lists(SCHEDULES, vec![schedule("velero", "media")])
+}
+
+/// A cluster in which nothing says which Velero backs the app up.
+fn not_asked() -> Server {
+    Server::new()
+        .lists(SCHEDULES, Vec::new())
+        .lists(BACKUPS, Vec::new())
+}
+
 /// A cluster in which a backup can be made.
 fn ready() -> Server {
-    Server::new()
+    asked()
         .lists(LOCATIONS, vec![location("velero")])
         .answers(AGENTS, json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": [agent()]}))
         .answers(CREATE, at(&made(None), "5"))
@@ -259,14 +274,14 @@ async fn in_vain(server: Server, make: &MakeSpec) -> Error {
 async fn nothing_is_made_where_it_would_be_in_vain() {
     let mut unavailable = location("velero");
     unavailable["status"] = json!({"phase": "Unavailable", "message": "no such host\n"});
-    let error = in_vain(Server::new().lists(LOCATIONS, vec![unavailable]), &make()).await;
+    let error = in_vain(asked().lists(LOCATIONS, vec![unavailable]), &make()).await;
     assert_eq!(
         error.to_string(),
         "cannot back up radarr in model media: storage location default is unavailable: no such host\\n"
     );
 
     // Velero has no node agent at all.
-    let server = Server::new()
+    let server = asked()
         .lists(LOCATIONS, vec![location("velero")])
         .answers(AGENTS, no_agent())
         .knows_no(AGENT_SET);
@@ -279,13 +294,13 @@ async fn nothing_is_made_where_it_would_be_in_vain() {
     );
     assert_eq!(remedy(&error), Some(&Remedy::RunNodeAgent));
 
-    let error = in_vain(Server::new().knows_no(LOCATIONS), &make()).await;
+    let error = in_vain(asked().knows_no(LOCATIONS), &make()).await;
     assert_eq!(
         error.to_string(),
         "cannot find Velero: the cluster has no backupstoragelocations.velero.io"
     );
 
-    let error = in_vain(Server::new().refuses(LOCATIONS, 403, "Forbidden", "no"), &make()).await;
+    let error = in_vain(asked().refuses(LOCATIONS, 403, "Forbidden", "no"), &make()).await;
     assert!(
         matches!(error, Error::Cluster(ClusterError::NotAllowed { .. })),
         "{error}"
@@ -315,7 +330,7 @@ fn new_location(phase: Option<&str>) -> Value {
 async fn while_velero_is_being_set_up_a_backup_waits_and_says_for_what() {
     let locations = LOCATIONS.trim_start_matches("GET ");
     let changed = |after, phase| (after, event_of(new_location(phase)));
-    let server = Server::new()
+    let server = asked()
         .follows(
             locations,
             "",
@@ -341,7 +356,7 @@ async fn while_velero_is_being_set_up_a_backup_waits_and_says_for_what() {
     run(&server, &make(), &heard).await.unwrap();
     let said = heard.0.lock().unwrap().join("\n");
     for words in [
-        "has no storage location in the cluster; Velero may be being set up",
+        "has no storage location in namespace velero; Velero may be being set up",
         "has not looked at storage location default",
         "is unavailable: unable to locate ObjectStore plugin; Velero may be",
         "node agent does not run",
@@ -358,7 +373,7 @@ async fn what_does_not_come_in_four_minutes_does_not_come() {
     for (there, said, what_helps) in [
         (
             Vec::new(),
-            "Velero has no storage location in the cluster",
+            "Velero has no storage location in namespace velero",
             Remedy::AddStorageLocation,
         ),
         (
@@ -370,7 +385,7 @@ async fn what_does_not_come_in_four_minutes_does_not_come() {
         let began = Instant::now();
         // A watch that says nothing is begun anew.
         let path = LOCATIONS.trim_start_matches("GET ");
-        let server = (0..4).fold(Server::new(), |server, _| {
+        let server = (0..4).fold(asked(), |server, _| {
             server.follows(path, "", there.clone(), Vec::new())
         });
         let error = run(&server, &make(), &Heard::default()).await.unwrap_err();
@@ -380,8 +395,6 @@ async fn what_does_not_come_in_four_minutes_does_not_come() {
     }
 }
 
-const OWN: &str = "labelSelector=app=radarr,endpoint=b&limit=500";
-
 fn schedule(namespace: &str, model: &str) -> Value {
     json!({
         "metadata": {"name": "radarr-b-1", "namespace": namespace, "labels": {"app": "radarr", "endpoint": "b"}},
@@ -390,35 +403,39 @@ fn schedule(namespace: &str, model: &str) -> Value {
 }
 
 #[tokio::test]
-async fn of_two_veleros_the_one_that_backs_the_app_up_is_taken() {
-    let both = || vec![location("velero"), location("backup-operator")];
-    let schedules = format!("GET /apis/velero.io/v1/schedules?{OWN}");
-    let backups = format!("GET /apis/velero.io/v1/backups?{OWN}");
-    let of_one = "GET /apis/velero.io/v1/namespaces/velero/backupstoragelocations";
+async fn the_velero_that_backs_the_app_up_is_taken_whatever_others_there_are() {
     // A Schedule of the same application in another model says nothing.
     let by_schedule = vec![schedule("velero", "media"), schedule("backup-operator", "other")];
     let by_backup = vec![Backup::of("radarr", "media", "earlier").value()];
-    for (schedules_there, backups_there) in [(by_schedule, None), (Vec::new(), Some(by_backup))] {
+    for (schedules, backups) in [(by_schedule, None), (Vec::new(), Some(by_backup))] {
         let mut server = Server::new()
-            .lists(LOCATIONS, both())
-            .lists(&schedules, schedules_there)
-            .lists(of_one, vec![location("velero")])
+            .lists(SCHEDULES, schedules)
+            .lists(LOCATIONS, vec![location("velero")])
             .answers(AGENTS, json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": [agent()]}))
             .answers(CREATE, at(&made(None), "5"))
             .lists(LIST, vec![at(&made(Some("Completed")), "6")])
             .lists(VOLUMES, vec![made(None).config(4)]);
-        if let Some(there) = backups_there {
-            server = server.lists(&backups, there);
+        if let Some(there) = backups {
+            server = server.lists(BACKUPS, there);
         }
         run(&server, &make(), &Heard::default()).await.unwrap();
         server.done();
     }
+}
 
-    let server = Server::new()
-        .lists(LOCATIONS, both())
-        .lists(&schedules, Vec::new())
-        .lists(&backups, Vec::new());
-    let error = in_vain(server, &make()).await;
+#[tokio::test]
+async fn where_nothing_tells_the_only_velero_is_taken_and_of_two_one_has_to_be_named() {
+    let server = not_asked()
+        .lists(ALL_LOCATIONS, vec![location("velero")])
+        .answers(AGENTS, json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": [agent()]}))
+        .answers(CREATE, at(&made(None), "5"))
+        .lists(LIST, vec![at(&made(Some("Completed")), "6")])
+        .lists(VOLUMES, vec![made(None).config(4)]);
+    run(&server, &make(), &Heard::default()).await.unwrap();
+    server.done();
+
+    let both = vec![location("velero"), location("backup-operator")];
+    let error = in_vain(not_asked().lists(ALL_LOCATIONS, both), &make()).await;
     assert!(
         error
             .to_string()
@@ -432,7 +449,7 @@ async fn of_two_veleros_the_one_that_backs_the_app_up_is_taken() {
         ..make()
     };
     let server = Server::new()
-        .lists("GET /apis/velero.io/v1/namespaces/velero/backupstoragelocations", vec![location("velero")])
+        .lists(LOCATIONS, vec![location("velero")])
         .answers(AGENTS, json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": [agent()]}))
         .answers(CREATE, at(&made(None), "5"))
         .lists(LIST, vec![at(&made(Some("Completed")), "6")])
@@ -457,7 +474,7 @@ async fn a_snapshot_needs_no_node_agent_and_not_to_be_allowed_to_look_is_no_reas
         "persistentvolumeclaims".to_owned(),
         "persistentvolumes".to_owned(),
     ];
-    let server = Server::new()
+    let server = asked()
         .lists(LOCATIONS, vec![location("velero")])
         .answers(CREATE, at(&made(None), "5"))
         .lists(LIST, vec![at(&ended, "6")])
@@ -470,7 +487,7 @@ async fn a_snapshot_needs_no_node_agent_and_not_to_be_allowed_to_look_is_no_reas
     );
     server.done();
 
-    let server = Server::new()
+    let server = asked()
         .lists(LOCATIONS, vec![location("velero")])
         .refuses(AGENTS, 403, "Forbidden", "pods is forbidden")
         .answers(CREATE, at(&made(None), "5"))
@@ -488,7 +505,7 @@ async fn a_snapshot_needs_no_node_agent_and_not_to_be_allowed_to_look_is_no_reas
 #[tokio::test]
 async fn what_the_api_server_says_against_it_is_kept_apart() {
     let with = |refusal: fn(Server) -> Server| {
-        let server = Server::new().lists(LOCATIONS, vec![location("velero")]).answers(
+        let server = asked().lists(LOCATIONS, vec![location("velero")]).answers(
             AGENTS,
             json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": [agent()]}),
         );

@@ -373,7 +373,11 @@ async fn a_node_without_a_node_agent_is_told_soon() {
 #[tokio::test(start_paused = true)]
 async fn definitions_that_are_older_than_the_image_are_told_at_once() {
     let mut newer = agent("Running");
-    newer["spec"] = json!({"containers": [{"name": "node-agent", "image": "velero/velero:v1.17.2"}]});
+    newer["spec"] = json!({"containers": [
+        // A mesh puts its own beside it.
+        {"name": "proxy", "image": "proxy:1.20.3"},
+        {"name": "node-agent", "image": "velero/velero:v1.17.2"},
+    ]});
     let phases = json!({"properties": {"phase": {"enum": ["New", "InProgress", "Completed", "Failed"]}}});
     let schema = json!({"openAPIV3Schema": {"properties": {"status": phases}}});
     let name = "podvolumerestores.velero.io";

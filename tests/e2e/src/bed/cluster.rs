@@ -55,9 +55,14 @@ pub fn network() -> Result<()> {
     Ok(())
 }
 
+/// Where the administrator's kubeconfig is.
+pub fn kubeconfig(folder: &Path) -> PathBuf {
+    folder.join("kubeconfig")
+}
+
 /// Starts etcd, API server, controller manager and scheduler. Returns the administrator's kubeconfig.
 pub async fn start(parts: &Parts, folder: &Path, processes: &mut Processes) -> Result<PathBuf> {
-    let kubeconfig = folder.join("kubeconfig");
+    let kubeconfig = kubeconfig(folder);
     std::fs::write(&kubeconfig, kubeconfig_text())?;
     let tokens = folder.join("tokens.csv");
     std::fs::write(

@@ -8,22 +8,17 @@ use anyhow::{Context, Result, bail};
 use super::node::containerd_socket;
 use super::processes::run;
 use crate::image::{self, Image, Layer};
-use crate::parts::{KUBERNETES_VERSION, Parts, VELERO_VERSION};
+use crate::parts::Parts;
+use crate::veleros::{RestoreHelper, Velero};
 
 /// A shell and its tools. Without a command it waits forever, so it is the pause image too.
 pub const BUSYBOX: &str = "e2e.test/busybox:1";
 /// Makes volumes.
 pub const PROVISIONER: &str = "e2e.test/local-path-provisioner:1";
-/// Velero and its node agent.
-pub const VELERO: &str = "docker.io/velero/velero:v1.15.2";
-/// Velero's plugin for S3.
-pub const AWS_PLUGIN: &str = "docker.io/velero/velero-plugin-for-aws:v1.14.2";
-/// Waits in restored pods until the data is there. Velero derives this name from its own version.
-const RESTORE_HELPER: &str = "docker.io/velero/velero-restore-helper:v1.15.2";
 
 /// Puts the bed's own images into containerd.
-pub async fn load_all(parts: &Parts, folder: &Path) -> Result<()> {
-    let archive = bed_archive(parts)?;
+pub async fn load_all(parts: &Parts, velero: &Velero, folder: &Path) -> Result<()> {
+    let archive = bed_archive(parts, velero)?;
     import(&archive, folder).await
 }
 
@@ -53,18 +48,18 @@ pub async fn import(archive: &Path, folder: &Path) -> Result<()> {
 }
 
 /// The archive of the bed's images, written once for each set of parts.
-fn bed_archive(parts: &Parts) -> Result<PathBuf> {
+fn bed_archive(parts: &Parts, velero: &Velero) -> Result<PathBuf> {
     let archive = parts.program("images.tar");
     if archive.exists() {
         return Ok(archive);
     }
     let unfinished = parts.program("images.tar.unfinished");
-    image::write(&bed_images(parts)?, &unfinished)?;
+    image::write(&bed_images(parts, velero)?, &unfinished)?;
     std::fs::rename(&unfinished, &archive).with_context(|| format!("cannot keep {}", archive.display()))?;
     Ok(archive)
 }
 
-fn bed_images(parts: &Parts) -> Result<Vec<Image>> {
+fn bed_images(parts: &Parts, velero: &Velero) -> Result<Vec<Image>> {
     let shell = busybox()?;
     let image = |name: &str, layers: Vec<Layer>, entrypoint: &[&str]| Image {
         name: name.to_owned(),
@@ -73,9 +68,18 @@ fn bed_images(parts: &Parts) -> Result<Vec<Image>> {
         environment: vec!["PATH=/bin".to_owned(), "HOME=/root".to_owned()],
     };
     let part = |path: &str, name: &str| Layer::new().program(path, parts.program(name));
-    debug_assert!(VELERO.ends_with(VELERO_VERSION) && RESTORE_HELPER.ends_with(VELERO_VERSION));
-    debug_assert!(KUBERNETES_VERSION.starts_with('v'));
-    Ok(vec![
+    let helper = || part("/velero-restore-helper", "velero-restore-helper");
+    let mut server = vec![shell.clone(), part("/velero", "velero")];
+    let mut helpers = Vec::new();
+    match velero.restore_helper {
+        RestoreHelper::InVelero => server.push(helper()),
+        RestoreHelper::OwnImage(name) => helpers.push(image(
+            &velero.tagged(name),
+            vec![shell.clone(), helper()],
+            &["/velero-restore-helper"],
+        )),
+    }
+    let mut images = vec![
         image(BUSYBOX, vec![shell.clone()], &["/bin/sleep", "2147483647"]),
         image(
             PROVISIONER,
@@ -85,25 +89,18 @@ fn bed_images(parts: &Parts) -> Result<Vec<Image>> {
             ],
             &["/local-path-provisioner"],
         ),
+        image(&velero.image(), server, &["/velero"]),
         image(
-            VELERO,
-            vec![shell.clone(), part("/velero", "velero")],
-            &["/velero"],
-        ),
-        image(
-            AWS_PLUGIN,
+            &velero.plugin_image(),
             vec![
-                shell.clone(),
+                shell,
                 part("/plugins/velero-plugin-for-aws", "velero-plugin-for-aws"),
             ],
             &["/bin/cp", "/plugins/velero-plugin-for-aws", "/target/"],
         ),
-        image(
-            RESTORE_HELPER,
-            vec![shell, part("/velero-restore-helper", "velero-restore-helper")],
-            &["/velero-restore-helper"],
-        ),
-    ])
+    ];
+    images.extend(helpers);
+    Ok(images)
 }
 
 /// busybox with its names, and the folders that programs take for granted.

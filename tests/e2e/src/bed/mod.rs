@@ -22,6 +22,7 @@ use kube::Client;
 use tokio::sync::OnceCell;
 
 use crate::parts::Parts;
+use crate::veleros::Velero;
 pub use cluster::client;
 use processes::Processes;
 
@@ -44,16 +45,18 @@ pub struct Bed {
     pub kubeconfig: PathBuf,
     /// The built programs.
     pub parts: Parts,
+    /// The release of Velero that runs here.
+    pub velero: &'static Velero,
     processes: Mutex<Processes>,
     snapshots: OnceCell<csi::Snapshots>,
 }
 
 impl Bed {
-    /// Brings everything up. To be called once, in new namespaces.
+    /// Brings everything up, of the parts that were built for this Velero. To be called once, in new namespaces.
     ///
     /// # Errors
     /// When a part does not start or does not get ready; the text names it and its log.
-    pub async fn up(parts: Parts) -> Result<Self> {
+    pub async fn up(velero: &'static Velero, parts: Parts) -> Result<Self> {
         let began = Instant::now();
         let folder = memory_folder()?;
         let mut processes = Processes::new(folder.join("log"))?;
@@ -63,12 +66,12 @@ impl Bed {
         note(began, "the API server answers");
         // Two at once: images are read while the controllers start.
         node::start(&parts, &folder, &mut processes, &kubeconfig).await?;
-        images::load_all(&parts, &folder).await?;
+        images::load_all(&parts, velero, &folder).await?;
         node::wait_until_ready(&client, &mut processes).await?;
         note(began, "the node is ready");
         s3::start(&parts, &folder, &mut processes).await?;
         node::storage(&client).await?;
-        velero::install(&client, &parts, &folder, velero::DEFAULT).await?;
+        velero::install(&client, &parts, velero, &folder, velero::DEFAULT).await?;
         let available = velero::wait_until_available(&client, velero::DEFAULT).await;
         available.or_else(|error| processes.check().and(Err(error)))?;
         note(began, "Velero's storage location is available");
@@ -77,6 +80,7 @@ impl Bed {
             folder,
             kubeconfig,
             parts,
+            velero,
             processes: Mutex::new(processes),
             snapshots: OnceCell::new(),
         })
@@ -96,7 +100,7 @@ impl Bed {
     /// # Errors
     /// When it is refused or does not get ready.
     pub async fn install_velero(&self, server: velero::Server<'_>) -> Result<()> {
-        velero::install(&self.client, &self.parts, &self.folder, server).await?;
+        velero::install(&self.client, &self.parts, self.velero, &self.folder, server).await?;
         velero::wait_until_available(&self.client, server).await
     }
 

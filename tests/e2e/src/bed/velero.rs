@@ -9,8 +9,9 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::processes::run;
-use super::{VELERO_NAMESPACE, images, node, s3};
+use super::{VELERO_NAMESPACE, cluster, node, s3};
 use crate::parts::Parts;
+use crate::veleros::Velero;
 use crate::{apply, wait};
 
 /// Name of the ConfigMap that says how Velero uses its repositories.
@@ -41,9 +42,25 @@ pub const DEFAULT: Server<'static> = Server {
 };
 
 /// Applies Velero's objects. They get ready while other things are done; see [`wait_until_available`].
-pub async fn install(client: &Client, parts: &Parts, folder: &Path, server: Server<'_>) -> Result<()> {
+pub async fn install(
+    client: &Client,
+    parts: &Parts,
+    velero: &Velero,
+    folder: &Path,
+    server: Server<'_>,
+) -> Result<()> {
     s3::make_bucket(folder, server.bucket)?;
-    let objects = objects(parts, folder, server)?;
+    // `velero install` reads this ConfigMap from the cluster and refuses one that is not there, since 1.17.
+    apply::all(
+        client,
+        &[
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": server.namespace}}),
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": REPOSITORIES, "namespace": server.namespace},
+                   "data": {"kopia": json!({"cacheLimitMB": CACHE}).to_string()}}),
+        ],
+    )
+    .await?;
+    let objects = objects(parts, velero, folder, server)?;
     let (definitions, others): (Vec<Value>, Vec<Value>) = objects
         .into_iter()
         .partition(|object| object["kind"] == "CustomResourceDefinition");
@@ -105,7 +122,7 @@ pub async fn wait_until_available(client: &Client, is: Server<'_>) -> Result<()>
 }
 
 /// What `velero install` would apply, for a kubelet whose folder is elsewhere.
-fn objects(parts: &Parts, folder: &Path, server: Server<'_>) -> Result<Vec<Value>> {
+fn objects(parts: &Parts, velero: &Velero, folder: &Path, server: Server<'_>) -> Result<Vec<Value>> {
     let credentials = folder.join("s3-credentials");
     std::fs::write(&credentials, s3::credentials())?;
     // Newer SDKs send checksums that not every S3 server knows; the empty text turns them off.
@@ -118,8 +135,12 @@ fn objects(parts: &Parts, folder: &Path, server: Server<'_>) -> Result<Vec<Value
     let program = program.to_str().context("the cache folder's name is not UTF-8")?;
     let credentials = credentials.display().to_string();
     let region = format!("region={}", s3::REGION);
+    let (image, plugin) = (velero.image(), velero.plugin_image());
+    let kubeconfig = cluster::kubeconfig(folder).display().to_string();
     let mut arguments = vec![
         "install",
+        "--kubeconfig",
+        &kubeconfig,
         "--dry-run",
         "-o",
         "json",
@@ -137,9 +158,9 @@ fn objects(parts: &Parts, folder: &Path, server: Server<'_>) -> Result<Vec<Value
         "--snapshot-location-config",
         &region,
         "--image",
-        images::VELERO,
+        &image,
         "--plugins",
-        images::AWS_PLUGIN,
+        &plugin,
         "--backup-repository-configmap",
         REPOSITORIES,
         "--velero-pod-cpu-request",
@@ -162,15 +183,8 @@ fn objects(parts: &Parts, folder: &Path, server: Server<'_>) -> Result<Vec<Value
     let Some(items) = list["items"].as_array() else {
         bail!("velero install prints no objects")
     };
-    let repositories = json!({
-        "apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": {"name": REPOSITORIES, "namespace": server.namespace},
-        "data": {"kopia": json!({"cacheLimitMB": CACHE}).to_string()},
-    });
-    let objects = items
-        .iter()
-        .map(|object| fit(object.clone(), &node::kubelet_folder(folder)));
-    Ok(objects.chain([repositories]).collect())
+    let kubelet = node::kubelet_folder(folder);
+    Ok(items.iter().map(|object| fit(object.clone(), &kubelet)).collect())
 }
 
 /// The node agent reads volumes below the kubelet's folder.

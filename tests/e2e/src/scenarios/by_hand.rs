@@ -27,6 +27,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "the commands that a dry run of restore-from-backup shows, run by bash as they are, bring a damaged app back, from \
            files and from a snapshot: every file, mode and row as before, and nothing left over",
     beside: Beside::NoEngine,
+    depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::OwnImages, Need::Snapshots],
     run: |ground, story| run(ground, story).boxed_local(),
 };

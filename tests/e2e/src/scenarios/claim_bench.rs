@@ -27,6 +27,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "the claim of one app's config volume is found with two calls and the same bytes among 100, 1,000 and 10,000 \
            volumes",
     beside: Beside::None,
+    depends_on_velero: false,
     needs: &[],
     run: |ground, story| run(ground, story).boxed_local(),
 };

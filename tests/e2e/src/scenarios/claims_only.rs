@@ -17,6 +17,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "claims-only-stores-nothing",
     says: "a backup of claims only, by app label, is Completed and holds 0 bytes",
     beside: Beside::Any,
+    depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage],
     run: |ground, story| run(ground, story).boxed_local(),
 };

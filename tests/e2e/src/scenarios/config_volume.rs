@@ -18,6 +18,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "config-volume-comes-back",
     says: "the spec of this project stores exactly the config volume, and it comes back byte for byte beside the app",
     beside: Beside::Any,
+    depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage],
     run: |ground, story| run(ground, story).boxed_local(),
 };

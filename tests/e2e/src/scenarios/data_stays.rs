@@ -18,6 +18,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "when a second unit with an empty volume becomes the leader, the app runs on where its data is and is started \
            nowhere else, the fresh leader says which unit has the data, and a backup made then holds that unit's bytes",
     beside: Beside::Any,
+    depends_on_velero: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

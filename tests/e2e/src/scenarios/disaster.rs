@@ -24,6 +24,7 @@ pub const SCENARIO: Scenario = Scenario {
            brought back in parallel, by action and by the option restore-on-deploy, with every file, owner, mode and row as \
            before",
     beside: Beside::None,
+    depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::OwnImages, Need::Snapshots],
     run: |ground, story| run(ground, story).boxed_local(),
 };

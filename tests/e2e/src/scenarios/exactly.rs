@@ -16,6 +16,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "of an app with 20 MB of configuration, 40 MB of caches among it, 30 MB of logs and 50 MB of media, the charm \
            without --trust has exactly the 20 MB stored, whatever velero-operator's default is, and they come back",
     beside: Beside::Any,
+    depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

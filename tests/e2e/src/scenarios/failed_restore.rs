@@ -25,6 +25,7 @@ pub const SCENARIO: Scenario = Scenario {
            until a restore has ended well no event and no action starts the app; the same restore after the pod's own disk \
            is lost, too, and a restore of another backup bring every file and row",
     beside: Beside::NoEngine,
+    depends_on_velero: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

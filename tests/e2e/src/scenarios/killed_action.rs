@@ -16,6 +16,7 @@ pub const SCENARIO: Scenario = Scenario {
            the app running with the previous content or the new one as a whole, and the action run again restores it and leaves \
            nothing over",
     beside: Beside::NoEngine,
+    depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

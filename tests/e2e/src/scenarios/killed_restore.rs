@@ -22,6 +22,7 @@ pub const SCENARIO: Scenario = Scenario {
            copy; until the app is stopped its files are as they were and it runs; run again, it ends with the backup's \
            data, and nothing is left over",
     beside: Beside::NoEngine,
+    depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -22,6 +22,7 @@ pub const SCENARIO: Scenario = Scenario {
            state of the time of the backup, with a write-ahead log and with a rollback journal; without the charm's hooks \
            the same backups are Completed and hold damaged databases",
     beside: Beside::Any,
+    depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -20,6 +20,7 @@ pub const SCENARIO: Scenario = Scenario {
            media-storage by a change of the StatefulSet, once, the app's user reads the files, and the app's backup holds \
            no byte of them, though another pod mounts the claim and says nothing of backups",
     beside: Beside::Any,
+    depends_on_velero: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -53,6 +53,8 @@ pub struct Scenario {
     pub says: &'static str,
     /// What may be played beside it.
     pub beside: Beside,
+    /// Whether another release of Velero could make a difference to what is proven: then it is proven with each.
+    pub depends_on_velero: bool,
     /// What it cannot do without.
     pub needs: &'static [Need],
     run: for<'a> fn(&'a TestEnv, &'a mut ScenarioReport) -> LocalBoxFuture<'a, Result<()>>,

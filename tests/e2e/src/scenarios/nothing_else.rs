@@ -35,6 +35,7 @@ pub const SCENARIO: Scenario = Scenario {
            the API server's own record no pod or claim appears but in the engine's namespace, which is gone in the end; a \
            restore that fails leaves the app's objects alone as well",
     beside: Beside::None,
+    depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

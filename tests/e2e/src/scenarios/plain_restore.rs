@@ -23,6 +23,7 @@ pub const SCENARIO: Scenario = Scenario {
            needs one account made by hand; without the charm README.txt says how to get every row, no ignore file comes \
            back, and a later plain backup of that volume holds the live database",
     beside: Beside::Any,
+    depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -21,6 +21,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "the charm runs its app under real Pebble in a pod as Juju makes it, without and with --trust, and the volume \
            of the request that it publishes comes back",
     beside: Beside::Any,
+    depends_on_velero: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

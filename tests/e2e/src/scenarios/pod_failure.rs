@@ -23,6 +23,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "a pod that is deleted without grace comes back with every byte of its config volume, its app running and well \
            under the key that its clients know, and marked for backups again",
     beside: Beside::Any,
+    depends_on_velero: false,
     needs: &[Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

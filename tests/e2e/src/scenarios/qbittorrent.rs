@@ -22,6 +22,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "qBittorrent runs under real Pebble on the config file that the charm wrote, takes the login from the charm's \
            secret, and its config volume comes back",
     beside: Beside::Any,
+    depends_on_velero: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

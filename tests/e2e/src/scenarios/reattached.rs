@@ -16,6 +16,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "a claim without the app's label, as after a recovery by --attach-storage, is in the next backup with its bytes, \
            and a charm with --trust puts the label back",
     beside: Beside::Any,
+    depends_on_velero: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -19,6 +19,7 @@ pub const SCENARIO: Scenario = Scenario {
            volume changes and Pebble is not told to touch the app, unless its layer differs; played are the charm's new \
            files and all events of a refresh, while Juju would replace the pod besides",
     beside: Beside::Any,
+    depends_on_velero: false,
     needs: &[Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -37,6 +37,7 @@ pub const SCENARIO: Scenario = Scenario {
            server that does not answer each end in a refusal of its own: the app is the same process, Pebble was told \
            nothing, no byte of the volume changed, and nothing is left; latest passes over what is not good",
     beside: Beside::NoEngine,
+    depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

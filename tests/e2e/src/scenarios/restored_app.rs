@@ -19,6 +19,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "after the app, its claim and its volume are gone, a fresh pod on the restored claim starts: the charm puts the \
            databases in place first, and rows, files, owners and modes are as before",
     beside: Beside::Any,
+    depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -24,6 +24,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "the Backup and the Schedule that follow from the charm's databag are admitted by Velero, and a Schedule of \
            every minute fires and holds the bytes",
     beside: Beside::Any,
+    depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage],
     run: |ground, story| run(ground, story).boxed_local(),
 };

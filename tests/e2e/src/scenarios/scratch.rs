@@ -29,6 +29,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "the engine brings the files of a backup back beside the app, with bytes, modes, owners, times and links, of one app \
            and of seven at once; a run that was cut off is gone on with, and nothing is left of any",
     beside: Beside::NoEngine,
+    depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

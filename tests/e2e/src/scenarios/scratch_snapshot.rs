@@ -19,6 +19,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "the engine brings a snapshot of the config volume back beside the app, byte for byte, three at once too; what \
            Velero made for that is removed, inside and outside of the scratch namespace, and the snapshot stays",
     beside: Beside::NoEngine,
+    depends_on_velero: true,
     needs: &[Need::Snapshots],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -22,6 +22,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "a missing storage class, a used-up quota, no node, no image, no provisioner, a snapshot that is not there and a \
            backup that is gone are each told by their own error with what to do, long before a deadline, and leave nothing",
     beside: Beside::NoEngine,
+    depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -25,6 +25,7 @@ pub const SCENARIO: Scenario = Scenario {
            nothing of the others, and no claim of media comes back; without the charm's label on the claim the other app's \
            config volume is stored too, and with default-volumes-to-fs-backup the media",
     beside: Beside::Any,
+    depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -25,6 +25,7 @@ pub const SCENARIO: Scenario = Scenario {
            without Velero's feature, without the app's label, or while Velero takes the volume for one of file-system \
            backup, the same backup is Completed and stores nothing",
     beside: Beside::NoEngine,
+    depends_on_velero: true,
     needs: &[Need::Snapshots],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -21,6 +21,7 @@ pub const SCENARIO: Scenario = Scenario {
            backup during which the app is started anew holds its copies, or is not Completed; one whose copies are removed \
            meanwhile is PartiallyFailed",
     beside: Beside::Any,
+    depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

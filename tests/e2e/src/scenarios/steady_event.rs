@@ -20,6 +20,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "a steady update-status of an app with trust and backups asks the API server nothing, and says what the one before \
            it saw; the time and the requests of both are told",
     beside: Beside::None,
+    depends_on_velero: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -30,6 +30,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "a backup that the engine makes is good and tells its bytes; a Completed one that holds none is empty and is \
            refused; whose a scheduled one is tells its namespace; the list costs two calls",
     beside: Beside::Any,
+    depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage],
     run: |ground, story| run(ground, story).boxed_local(),
 };

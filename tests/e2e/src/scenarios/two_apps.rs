@@ -14,6 +14,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "of two apps in one model, each one's backup holds its own config volume and nothing of the other, and \
            restoring one brings neither data nor claims of the other",
     beside: Beside::Any,
+    depends_on_velero: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

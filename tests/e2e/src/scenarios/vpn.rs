@@ -23,6 +23,7 @@ pub const SCENARIO: Scenario = Scenario {
            what a real API server returns, the route goes with the relation, and what is left of one goes with the \
            application",
     beside: Beside::Any,
+    depends_on_velero: false,
     needs: &[Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

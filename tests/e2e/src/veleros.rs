@@ -1,0 +1,128 @@
+//! The releases of Velero that the bed can be made with. A further one is a line of [`ALL`] and a folder that pins its module.
+
+/// A release of Velero, and what it is played with. Versions are written without the `v` in front.
+///
+/// `tools/velero/VERSION` pins its Go module and its fork of kopia, `tools/kubernetes/VERSION` and
+/// `tools/velero-plugin-for-aws/VERSION` pin the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Velero {
+    /// Version of Velero itself.
+    pub version: &'static str,
+    /// Version of its plugin for S3.
+    pub plugin: &'static str,
+    /// Version of Kubernetes.
+    pub kubernetes: &'static str,
+    /// Which image waits in restored pods.
+    pub restore_helper: RestoreHelper,
+}
+
+/// Where the program is that waits in a restored pod until its volumes are filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestoreHelper {
+    /// In an image of its own, of this name and with Velero's version as its tag: Velero derives it so.
+    OwnImage(&'static str),
+    /// In Velero's image, since 1.16 (`Dockerfile` of Velero).
+    InVelero,
+}
+
+/// All of them, the oldest first. What is true of all is proven on [`DEFAULT`], what depends on Velero on each.
+pub const ALL: [Velero; 4] = [
+    DEFAULT,
+    Velero {
+        version: "1.16.2",
+        plugin: "1.14.2",
+        kubernetes: "1.34.3",
+        restore_helper: RestoreHelper::InVelero,
+    },
+    Velero {
+        version: "1.17.2",
+        plugin: "1.14.2",
+        kubernetes: "1.34.3",
+        restore_helper: RestoreHelper::InVelero,
+    },
+    Velero {
+        version: "1.18.0",
+        plugin: "1.14.2",
+        kubernetes: "1.34.3",
+        restore_helper: RestoreHelper::InVelero,
+    },
+];
+
+/// The one that velero-operator deploys by default.
+pub const DEFAULT: Velero = Velero {
+    version: "1.15.2",
+    plugin: "1.14.2",
+    kubernetes: "1.34.3",
+    restore_helper: RestoreHelper::OwnImage("docker.io/velero/velero-restore-helper"),
+};
+
+impl Velero {
+    /// The release that is called `version`.
+    ///
+    /// # Errors
+    /// With the versions that there are.
+    pub fn named(version: &str) -> Result<&'static Self, String> {
+        ALL.iter().find(|is| is.version == version).ok_or_else(|| {
+            let known: Vec<&str> = ALL.iter().map(|is| is.version).collect();
+            format!("there is no Velero {version}; there are: {}", known.join(", "))
+        })
+    }
+
+    /// Whether it is the one that everything is played on.
+    pub fn is_default(&self) -> bool {
+        *self == DEFAULT
+    }
+
+    /// Name of the image of server and node agent.
+    pub fn image(&self) -> String {
+        self.tagged("docker.io/velero/velero")
+    }
+
+    /// Name of the image of the plugin for S3.
+    pub fn plugin_image(&self) -> String {
+        format!("docker.io/velero/velero-plugin-for-aws:v{}", self.plugin)
+    }
+
+    /// An image's name with this version of Velero as its tag.
+    pub fn tagged(&self, name: &str) -> String {
+        format!("{name}:v{}", self.version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_module_files_pin_what_the_table_names() {
+        for velero in ALL {
+            for (module, folder, version) in [
+                ("github.com/vmware-tanzu/velero", "velero", velero.version),
+                (
+                    "github.com/vmware-tanzu/velero-plugin-for-aws",
+                    "velero-plugin-for-aws",
+                    velero.plugin,
+                ),
+                ("k8s.io/kubernetes", "kubernetes", velero.kubernetes),
+            ] {
+                let path = format!("{}/tools/{folder}/{version}/go.mod", env!("CARGO_MANIFEST_DIR"));
+                let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+                let pinned = format!("{module} v{version}");
+                let is_pinned = |line: &str| line.trim_start_matches("require").trim() == pinned;
+                assert!(text.lines().any(is_pinned), "{path} does not require {pinned}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_version_is_there_twice_and_an_unknown_one_is_refused_with_those_that_there_are() {
+        for velero in &ALL {
+            assert_eq!(Velero::named(velero.version).unwrap(), velero);
+        }
+        let said = Velero::named("1.14.0").unwrap_err();
+        assert!(
+            said.contains("no Velero 1.14.0") && said.contains("1.15.2"),
+            "{said}"
+        );
+    }
+}
