@@ -16,6 +16,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
+use super::connection::{self, ConnectionError};
 use super::kinds::{
     Container, PersistentVolume, PersistentVolumeClaim, Pod as KubePod, StatefulSet as KubeSet,
 };
@@ -86,11 +87,8 @@ impl KubeCluster {
         let settings = settings.map_err(|error| unreachable(&error))?;
         let runtime = runtime.enable_all().build();
         let runtime = runtime.map_err(|error| unreachable(&error))?;
-        let client = {
-            // The client starts a task of its own.
-            let _inside = runtime.enter();
-            super::connection::client(settings, &self.namespace).map_err(|error| unreachable(&error))?
-        };
+        let client = client_on(&runtime, settings, &self.namespace);
+        let client = client.map_err(|error| unreachable(&error))?;
         Ok(connection.get_or_init(|| (runtime, client)))
     }
 
@@ -375,6 +373,12 @@ impl Cluster for KubeCluster {
     }
 }
 
+/// A client whose tasks run on this runtime.
+fn client_on(runtime: &Runtime, settings: Settings, namespace: &str) -> Result<Client, ConnectionError> {
+    let _inside = runtime.enter();
+    connection::client(settings, namespace)
+}
+
 const fn reading(kind: ObjectKind) -> &'static str {
     match kind {
         ObjectKind::ConfigMap => "read its ConfigMap",
@@ -476,6 +480,48 @@ mod tests {
         });
         change(&mut pod);
         serde_json::from_value(pod).unwrap()
+    }
+
+    #[test]
+    fn a_restore_that_blocks_in_between_may_ask_meanwhile() {
+        let (cluster, client) = (KubeCluster::new("media"), |builder: &mut Builder| {
+            let (settings, heads) = connection::tests::server();
+            let runtime = builder.enable_all().build().unwrap();
+            let client = client_on(&runtime, settings, "media").unwrap();
+            ((runtime, client), heads)
+        });
+        let (own, own_heads) = client(&mut Builder::new_current_thread());
+        let (threaded, threaded_heads) = client(Builder::new_multi_thread().worker_threads(1));
+        assert!(cluster.connection.set(own).is_ok() && cluster.threaded.set(threaded).is_ok());
+        cluster
+            .run_with_breaks(|client| async {
+                let pods: Api<KubePod> = Api::namespaced(client, "media");
+                pods.get("before").await.unwrap();
+                // As the engine's stopping of the app does.
+                tokio::task::block_in_place(|| cluster.pod("meanwhile")).unwrap();
+                pods.get("after").await.unwrap();
+            })
+            .unwrap();
+        let asked = |heads: std::sync::mpsc::Receiver<(usize, String)>| -> Vec<(usize, String)> {
+            let path = |head: String| {
+                head.split(' ')
+                    .nth(1)
+                    .unwrap()
+                    .rsplit('/')
+                    .next()
+                    .unwrap()
+                    .to_owned()
+            };
+            heads
+                .try_iter()
+                .map(|(number, head)| (number, path(head)))
+                .collect()
+        };
+        assert_eq!(asked(own_heads), [(0, "meanwhile".to_owned())]);
+        assert_eq!(
+            asked(threaded_heads),
+            [(0, "before".to_owned()), (0, "after".to_owned())]
+        );
     }
 
     #[test]

@@ -144,7 +144,7 @@ fn bearer(token: &str) -> Result<HeaderValue, InvalidHeaderValue> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
     use std::sync::mpsc;
@@ -160,7 +160,7 @@ mod tests {
     };
 
     /// A server that answers each request with an empty object, and tells the head of each and on which connection it came.
-    fn server() -> (Settings, mpsc::Receiver<(usize, String)>) {
+    pub(in crate::kubernetes) fn server() -> (Settings, mpsc::Receiver<(usize, String)>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = format!("http://{}", listener.local_addr().unwrap());
         let (sender, heads) = mpsc::channel();
