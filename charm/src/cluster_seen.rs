@@ -5,8 +5,8 @@
 //! pod, by an event of Juju's, by a backup that was due, or by somebody's hand.
 //!
 //! So a steady event that found everything as it should be keeps what it saw in a file beside the charm's folder, for an hour
-//! at most, a quarter of one where the charm may not look, and as far as it may, not beyond the time of the next backup. A new pod has no such file. Every other event removes it and looks, and
-//! so does one to which what was kept leaves anything to do: nothing is ever changed, and nothing is ever said to be wrong, on
+//! at most, a quarter of one where the charm may not look, and as far as it may, not beyond the time of the next backup. A new
+//! pod has no such file. Every other event removes it and looks, and so does one to which what was kept leaves anything to do: nothing is ever changed, and nothing is ever said to be wrong, on
 //! the strength of what was seen before. What somebody changes by hand is noticed within the hour.
 
 use std::path::{Path, PathBuf};

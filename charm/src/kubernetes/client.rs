@@ -38,9 +38,6 @@ const SERVER: &str = "deploy=velero";
 /// What the server's argument `--features` has to hold.
 const CSI_FEATURE: &str = "EnableCSI";
 
-/// Label of the node agent's pods (`pkg/install/daemonset.go` of vmware-tanzu/velero).
-const NODE_AGENT: &str = "name=node-agent";
-
 /// Whose the fields are that the charm applies.
 const FIELD_MANAGER: &str = "configuratarr";
 
@@ -347,7 +344,7 @@ impl Cluster for KubeCluster {
     fn node_agent(&self, node: &str) -> Result<NodeAgent, ClusterError> {
         let agents = self.ask("look for Velero's node agent", |client| async move {
             let here = format!("spec.nodeName={node},status.phase=Running");
-            let parameters = ListParams::default().labels(NODE_AGENT).fields(&here);
+            let parameters = ListParams::default().labels(definitions::AGENTS).fields(&here);
             Api::<KubePod>::all(client).list(&parameters).await
         })?;
         if agents.items.is_empty() {

@@ -1,27 +1,9 @@
 //! Kubernetes' own objects, with what the charm reads of them and nothing else (`k8s.io/api`, `core/v1/types.go`).
 
-use config_recovery::api::{Kind, Object, ObjectMeta, Resource};
+use config_recovery::api::ObjectMeta;
+use config_recovery::kind;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-
-/// Says of a type where its objects are.
-macro_rules! kind {
-    ($name:ident, $api_version:literal, $plural:literal) => {
-        impl Object for $name {
-            fn metadata(&self) -> &ObjectMeta {
-                &self.metadata
-            }
-        }
-
-        impl Kind for $name {
-            const RESOURCE: Resource = Resource {
-                api_version: $api_version,
-                kind: stringify!($name),
-                plural: $plural,
-            };
-        }
-    };
-}
 
 kind!(Pod, "v1", "pods");
 kind!(PersistentVolumeClaim, "v1", "persistentvolumeclaims");

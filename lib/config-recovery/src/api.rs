@@ -67,6 +67,26 @@ pub trait Kind: Object {
     const RESOURCE: Resource;
 }
 
+/// Says of a type with `metadata` where its objects are.
+#[macro_export]
+macro_rules! kind {
+    ($name:ident, $api_version:literal, $plural:literal) => {
+        impl $crate::api::Object for $name {
+            fn metadata(&self) -> &$crate::api::ObjectMeta {
+                &self.metadata
+            }
+        }
+
+        impl $crate::api::Kind for $name {
+            const RESOURCE: $crate::api::Resource = $crate::api::Resource {
+                api_version: $api_version,
+                kind: stringify!($name),
+                plural: $plural,
+            };
+        }
+    };
+}
+
 /// An object of any kind, as it came.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnyObject {

@@ -16,7 +16,9 @@ const NEEDS_ACCEPTED: (u64, u64) = (1, 17);
 /// That phase.
 const ACCEPTED: &str = "Accepted";
 
-/// Name of the node agent's container (`pkg/install/daemonset.go`). Others beside it, a mesh's, say nothing.
+/// Selects the node agent's pods (`pkg/install/daemonset.go` of vmware-tanzu/velero).
+pub const AGENTS: &str = "name=node-agent";
+/// Name of the node agent's container there. Others beside it, a mesh's, say nothing.
 pub const AGENT_CONTAINER: &str = "node-agent";
 
 const DEFINITIONS: Resource = Resource {

@@ -5,26 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::api::{Kind, Object, ObjectMeta, Resource};
-
-/// Says of a type where its objects are.
-macro_rules! kind {
-    ($name:ident, $api_version:literal, $plural:literal) => {
-        impl Object for $name {
-            fn metadata(&self) -> &ObjectMeta {
-                &self.metadata
-            }
-        }
-
-        impl Kind for $name {
-            const RESOURCE: Resource = Resource {
-                api_version: $api_version,
-                kind: stringify!($name),
-                plural: $plural,
-            };
-        }
-    };
-}
+use crate::api::ObjectMeta;
+use crate::kind;
 
 kind!(Pod, "v1", "pods");
 kind!(PersistentVolumeClaim, "v1", "persistentvolumeclaims");

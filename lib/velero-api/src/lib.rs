@@ -33,8 +33,7 @@ pub use object::{
     ObjectMeta, OwnerReference, SelectorOperator, TypedLocalObjectReference,
 };
 pub use phase::{
-    BackupPhase, BackupStorageLocationPhase, Meaning, PodVolumeBackupPhase, PodVolumeRestorePhase,
-    RestorePhase, SchedulePhase,
+    BackupPhase, BackupStorageLocationPhase, Meaning, PodVolumePhase, RestorePhase, SchedulePhase,
 };
 pub use pod_volume_backup::{
     DataMoveProgress, PodReference, PodVolumeBackup, PodVolumeBackupSpec, PodVolumeBackupStatus,

@@ -126,8 +126,9 @@ phases! {
 }
 
 phases! {
-    /// Where a volume's backup stands (`pkg/apis/velero/v1/pod_volume_backup_types.go`).
-    PodVolumeBackupPhase {
+    /// Where a volume's backup or restore stands. Velero has a type of each, with the same phases
+    /// (`pkg/apis/velero/v1/pod_volume_backup_types.go`, `pod_volume_restore_type.go`).
+    PodVolumePhase {
         /// Not taken up yet.
         New => Waits,
         /// Since 1.17: a node agent makes a pod for it.
@@ -138,35 +139,11 @@ phases! {
         InProgress => Works,
         /// Since 1.17: being given up.
         Canceling => Works,
-        /// Since 1.17: given up, by somebody or because it took too long; see
-        /// [`PodVolumeBackupStatus::message`](crate::PodVolumeBackupStatus::message).
+        /// Since 1.17: given up, by somebody or because it took too long; the status's `message` says why.
         Canceled => Bad,
         /// Done.
         Completed => Good,
-        /// Failed; see [`PodVolumeBackupStatus::message`](crate::PodVolumeBackupStatus::message).
-        Failed => Bad,
-    }
-}
-
-phases! {
-    /// Where a volume's restore stands (`pkg/apis/velero/v1/pod_volume_restore_type.go`).
-    PodVolumeRestorePhase {
-        /// Not taken up yet.
-        New => Waits,
-        /// Since 1.17: a node agent makes a pod for it.
-        Accepted => Waits,
-        /// Since 1.17: the pod is there, and waits for its turn on the node.
-        Prepared => Waits,
-        /// Running.
-        InProgress => Works,
-        /// Since 1.17: being given up.
-        Canceling => Works,
-        /// Since 1.17: given up, by somebody or because it took too long; see
-        /// [`PodVolumeRestoreStatus::message`](crate::PodVolumeRestoreStatus::message).
-        Canceled => Bad,
-        /// Done.
-        Completed => Good,
-        /// Failed; see [`PodVolumeRestoreStatus::message`](crate::PodVolumeRestoreStatus::message).
+        /// Failed; the status's `message` says why.
         Failed => Bad,
     }
 }
@@ -215,8 +192,7 @@ mod tests {
         is_veleros_word!(
             BackupPhase,
             RestorePhase,
-            PodVolumeBackupPhase,
-            PodVolumeRestorePhase,
+            PodVolumePhase,
             SchedulePhase,
             BackupStorageLocationPhase
         );

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::lenient::null_as_default;
-use crate::phase::PodVolumeBackupPhase;
+use crate::phase::PodVolumePhase;
 use crate::{Kind, Object};
 
 /// The file-system backup of one volume of one pod.
@@ -67,7 +67,7 @@ pub struct PodReference {
 pub struct PodVolumeBackupStatus {
     /// Where it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phase: Option<PodVolumeBackupPhase>,
+    pub phase: Option<PodVolumePhase>,
     /// The snapshot in the repository. Empty when there was nothing to store.
     #[serde(default, rename = "snapshotID", skip_serializing_if = "Option::is_none")]
     pub snapshot_id: Option<String>,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::lenient::null_as_default;
-use crate::phase::PodVolumeRestorePhase;
+use crate::phase::PodVolumePhase;
 use crate::pod_volume_backup::{DataMoveProgress, PodReference};
 use crate::{Kind, Object};
 
@@ -55,7 +55,7 @@ pub struct PodVolumeRestoreSpec {
 pub struct PodVolumeRestoreStatus {
     /// Where it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phase: Option<PodVolumeRestorePhase>,
+    pub phase: Option<PodVolumePhase>,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,

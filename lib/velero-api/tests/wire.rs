@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{from_str, json, to_value};
 use velero_api::{
     API_VERSION, Backup, BackupPhase, BackupSpec, LabelSelector, List, ObjectMeta, PodVolumeBackup,
-    PodVolumeBackupPhase, Restore, RestoreSpec, Schedule, ScheduleSpec,
+    PodVolumePhase, Restore, RestoreSpec, Schedule, ScheduleSpec,
 };
 
 #[test]
@@ -73,7 +73,7 @@ fn items_of_a_list_come_without_kind_and_get_it() {
         ("PodVolumeBackup", API_VERSION)
     );
     let status = only.status.as_ref().unwrap();
-    assert_eq!(status.phase, Some(PodVolumeBackupPhase::Completed));
+    assert_eq!(status.phase, Some(PodVolumePhase::Completed));
     assert_eq!(status.progress.total_bytes, 20_971_557);
     assert_eq!(list.metadata.continue_token, None);
 }

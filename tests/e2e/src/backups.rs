@@ -9,8 +9,8 @@ use kube::api::ListParams;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use velero_api::{
-    BACKUP_NAME_LABEL, Backup, BackupPhase, BackupSpec, ObjectMeta, PodVolumeBackup, PodVolumeBackupPhase,
-    Restore, RestorePhase, RestoreSpec, RestoreStatus, TypedLocalObjectReference,
+    BACKUP_NAME_LABEL, Backup, BackupPhase, BackupSpec, ObjectMeta, PodVolumeBackup, PodVolumePhase, Restore,
+    RestorePhase, RestoreSpec, RestoreStatus, TypedLocalObjectReference,
 };
 
 use crate::ground::{RUN_LABEL, TestEnv};
@@ -119,7 +119,7 @@ pub async fn outcome(ground: &TestEnv, name: &str) -> Result<Result<Stored, Stri
     let mut volumes = Vec::new();
     for found in of_volumes {
         let status = found.status.unwrap_or_default();
-        if status.phase == Some(PodVolumeBackupPhase::Completed) {
+        if status.phase == Some(PodVolumePhase::Completed) {
             volumes.push((found.spec.volume, status.progress.bytes_done));
         }
     }

@@ -48,12 +48,12 @@ pub fn is_steady(event: &Event) -> bool {
     )
 }
 
-/// What an earlier event saw, where that `may_do`; else the cluster is asked, and what was seen before is forgotten first: who
+/// What an earlier event saw, where it `may_recall` that; else the cluster is asked, and what was seen before is forgotten first: who
 /// looks may change something next, and be cut off.
-pub(super) fn look(env: Env<'_>, about: Subjects, may_do: bool, now: Timestamp) -> InCluster {
+pub(super) fn look(env: Env<'_>, about: Subjects, may_recall: bool, now: Timestamp) -> InCluster {
     let charm_dir = env.juju.context().charm_dir();
     let only_backups = about.backups && !about.pod;
-    let kept = (may_do && only_backups)
+    let kept = (may_recall && only_backups)
         .then(|| ClusterSeen::recall(charm_dir, now))
         .flatten()
         // Another role asks another question.

@@ -203,9 +203,8 @@ impl Plan {
             left,
             ..
         } = self;
-        let has_marks = pod.is_empty() && claim.is_none() && exclude.is_none() && include.is_none();
-        let is_whole = mount.is_none() && route.is_none() && databags.is_empty() && left.is_empty();
-        !(has_marks && is_whole)
+        let has_marks = !pod.is_empty() || claim.is_some() || exclude.is_some() || include.is_some();
+        has_marks || mount.is_some() || route.is_some() || !databags.is_empty() || !left.is_empty()
     }
 
     /// Where it puts a damaged config file.

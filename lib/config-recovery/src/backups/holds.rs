@@ -1,6 +1,6 @@
 //! What a backup holds of an app's config volume.
 
-use velero_api::{BackupSpec, BackupStatus, Meaning, PodVolumeBackup, PodVolumeBackupPhase};
+use velero_api::{BackupSpec, BackupStatus, Meaning, PodVolumeBackup, PodVolumePhase};
 
 use super::names::{CONFIG, JUJU_STORAGE_LABEL, is_config_volume, unit_of};
 use super::owner;
@@ -92,7 +92,7 @@ fn stored(own: &[&PodVolumeBackup], complaints: &mut Vec<String>) -> Option<Back
     for volume in own {
         let name = name_of(volume);
         let status = volume.status.clone().unwrap_or_default();
-        let phase = status.phase.unwrap_or(PodVolumeBackupPhase::New);
+        let phase = status.phase.unwrap_or(PodVolumePhase::New);
         match phase.meaning() {
             Meaning::Good => {}
             Meaning::Bad => {

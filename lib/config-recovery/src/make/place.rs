@@ -23,11 +23,9 @@ use crate::cluster::{Cluster, ClusterError};
 use crate::kinds::Pod;
 use crate::shown::shown;
 use crate::wait::{self, Doubt, Key, Poll, Wait, Which};
-use crate::{Error, Remedy, Result, velero};
+use crate::{Error, Remedy, Result, definitions, velero};
 
-/// Label of the node agent's pods (`pkg/install/daemonset.go` of vmware-tanzu/velero).
-const NODE_AGENT: &str = "name=node-agent";
-/// Name of the node agent's DaemonSet there.
+/// Name of the node agent's DaemonSet (`pkg/install/daemonset.go` of vmware-tanzu/velero).
 const DAEMON_SET: &str = "node-agent";
 const DAEMON_SETS: Resource = Resource {
     api_version: "apps/v1",
@@ -214,7 +212,10 @@ pub(super) async fn node_agent(
     let sets: Api<AnyObject> = Api::of(cluster.client(), DAEMON_SETS, Some(namespace));
     let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);
     let running = "status.phase=Running".to_owned();
-    let which = ListParams::default().labels(NODE_AGENT).fields(&running).limit(1);
+    let which = ListParams::default()
+        .labels(definitions::AGENTS)
+        .fields(&running)
+        .limit(1);
     let is_to_come = match cluster.ask(ACTION, pods.list_metadata(&which)).await {
         Ok(agents) if !agents.is_empty() => return Ok(()),
         Ok(_) => cluster.ask(ACTION, sets.get_metadata(DAEMON_SET)).await.map(drop),
@@ -233,7 +234,7 @@ pub(super) async fn node_agent(
     }
     let which = Which {
         fields: Some(running),
-        labels: Some(NODE_AGENT.to_owned()),
+        labels: Some(definitions::AGENTS.to_owned()),
     };
     let what = "Velero's node agent";
     let inner = Wait { what, ..wait };

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use kube::api::ListParams;
 use serde_json::Value;
 use velero_api::{
-    API_VERSION, Meaning, PodVolumeRestore, PodVolumeRestorePhase, PodVolumeRestoreSpec, Restore, RestoreSpec,
+    API_VERSION, Meaning, PodVolumePhase, PodVolumeRestore, PodVolumeRestoreSpec, Restore, RestoreSpec,
 };
 
 use super::judge::hopeless;
@@ -204,9 +204,8 @@ fn fits_together(
         let phase = restore.status.as_ref().and_then(|is| is.phase.as_ref());
         is_of_the_pod
             && restore.metadata.deletion_timestamp.is_none()
-            && phase.is_none_or(|phase| {
-                phase.meaning() != Meaning::Bad && *phase != PodVolumeRestorePhase::Canceling
-            })
+            && phase
+                .is_none_or(|phase| phase.meaning() != Meaning::Bad && *phase != PodVolumePhase::Canceling)
     });
     pod_is_well && claim_is_well && restore_is_well
 }

@@ -10,7 +10,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use velero_api::{Meaning, PodVolumeRestore, PodVolumeRestorePhase, PodVolumeRestoreSpec};
+use velero_api::{Meaning, PodVolumePhase, PodVolumeRestore, PodVolumeRestoreSpec};
 
 use super::ensure::ensured;
 use super::{Scratch, ScratchSpec, Worked, judge, names, objects, place};
@@ -23,8 +23,6 @@ use crate::report::Silent;
 use crate::wait::{Doubt, Poll, Wait, Which, for_object, for_objects};
 use crate::{Result, definitions, velero};
 
-/// What selects the pods of the node agent (`pkg/nodeagent/node_agent.go`).
-const AGENT: &str = "name=node-agent";
 /// How long a node may be without a running node agent. It may just be restarted.
 const NO_AGENT: std::time::Duration = std::time::Duration::from_secs(20);
 
@@ -108,7 +106,7 @@ async fn came(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<Wo
         };
         if let Some(status) = restore.as_ref().and_then(|is| is.status.as_ref()) {
             let (done, total) = (status.progress.bytes_done, status.progress.total_bytes);
-            if total > 0 || status.phase == Some(PodVolumeRestorePhase::InProgress) {
+            if total > 0 || status.phase == Some(PodVolumePhase::InProgress) {
                 let total = (total > 0).then_some(total).or(scratch.stored);
                 wait.reporter.bytes(Step::BringBack, done, total);
             }
@@ -148,7 +146,7 @@ async fn nudge(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<(
     let all = Which::default();
     let watched = for_objects(cluster, &api, &all, inner, |all| {
         let means = |is: &AnyObject| {
-            let phase = PodVolumeRestorePhase::deserialize(&is.content["status"]["phase"]);
+            let phase = PodVolumePhase::deserialize(&is.content["status"]["phase"]);
             phase.map_or(Meaning::Waits, |phase| phase.meaning())
         };
         // Once it is begun there is nothing to hurry.
@@ -210,7 +208,7 @@ async fn agent_runs(scratch: &Scratch, cluster: &Cluster, node: &str, wait: Wait
     };
     let which = Which {
         fields: Some(format!("spec.nodeName={node}")),
-        labels: Some(AGENT.to_owned()),
+        labels: Some(definitions::AGENTS.to_owned()),
     };
     for_objects(cluster, &api, &which, inner, |agents| {
         let runs = |pod: &Pod| pod.status.as_ref().and_then(|is| is.phase.as_deref()) == Some("Running");

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use velero_api::{
-    Meaning, PodVolumeRestore, PodVolumeRestorePhase, RESTORE_WAIT_CONTAINER, Restore, RestorePhase,
-};
+use velero_api::{Meaning, PodVolumePhase, PodVolumeRestore, RESTORE_WAIT_CONTAINER, Restore, RestorePhase};
 
 use crate::kinds::{ContainerState, PersistentVolumeClaim, Pod};
 use crate::wait::{Doubt, Poll};
@@ -161,7 +159,7 @@ pub(super) fn volume_restore(what: &str, restore: Option<&PodVolumeRestore>) -> 
         return Poll::Hopeless(hopeless(what, reason, Remedy::LookForBackup));
     };
     let status = restore.status.clone().unwrap_or_default();
-    let phase = status.phase.unwrap_or(PodVolumeRestorePhase::New);
+    let phase = status.phase.unwrap_or(PodVolumePhase::New);
     match phase.meaning() {
         Meaning::Good => Poll::Done(()),
         Meaning::Bad | Meaning::Goes => {
@@ -170,14 +168,12 @@ pub(super) fn volume_restore(what: &str, restore: Option<&PodVolumeRestore>) -> 
                 .unwrap_or_else(|| format!("it ended as {}", phase.word()));
             // Somebody gave it up, or it took Velero too long: the backup is as good as it was.
             let remedy = match phase {
-                PodVolumeRestorePhase::Canceled => "run it again".into(),
+                PodVolumePhase::Canceled => "run it again".into(),
                 _ => Remedy::ChooseBackup,
             };
             Poll::Hopeless(hopeless(what, reason, remedy))
         }
-        Meaning::Works if phase == PodVolumeRestorePhase::Canceling => {
-            Poll::Wait("Velero gives it up".to_owned())
-        }
+        Meaning::Works if phase == PodVolumePhase::Canceling => Poll::Wait("Velero gives it up".to_owned()),
         Meaning::Works => {
             let progress = status.progress;
             Poll::Wait(format!(
@@ -187,8 +183,8 @@ pub(super) fn volume_restore(what: &str, restore: Option<&PodVolumeRestore>) -> 
         }
         Meaning::Waits => Poll::Wait(
             match phase {
-                PodVolumeRestorePhase::Accepted => "Velero's node agent makes a pod for it",
-                PodVolumeRestorePhase::Prepared => {
+                PodVolumePhase::Accepted => "Velero's node agent makes a pod for it",
+                PodVolumePhase::Prepared => {
                     "it waits for its turn: Velero's node agent takes so many at a time (loadConcurrency)"
                 }
                 _ => "Velero's node agent has not begun with it",
