@@ -12,7 +12,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::bed::{Bed, images};
-use crate::{apply, wait};
+use crate::{apply, disk, wait};
 
 /// On everything that a run makes; the value tells runs apart.
 pub const RUN_LABEL: &str = "configuratarr.test/run";
@@ -30,6 +30,8 @@ pub enum Need {
     OwnImages,
     /// Volumes that can be snapshotted, by the driver made here: only a node of our own runs it.
     Snapshots,
+    /// A file system of the scenario's own on this machine's disk: only our own node has its volumes there.
+    Disk,
 }
 
 /// A cluster.
@@ -60,7 +62,7 @@ impl TestEnv {
             velero_namespace: crate::bed::VELERO_NAMESPACE.to_owned(),
             location: "default".to_owned(),
             shell_image: images::BUSYBOX.to_owned(),
-            lacks: BTreeMap::new(),
+            lacks: lacks_of_bed(),
             bed: Some(bed),
             thorough: false,
             run: new_run(),
@@ -80,6 +82,10 @@ impl TestEnv {
         lacks.insert(
             Need::OwnImages,
             "images made here cannot be put into a cluster of yours".to_owned(),
+        );
+        lacks.insert(
+            Need::Disk,
+            "a disk made here cannot be put into a node of yours".to_owned(),
         );
         lacks.insert(
             Need::Snapshots,
@@ -358,6 +364,16 @@ impl TestEnv {
             None => bail!("this needs the cluster that cargo e2e brings up"),
         }
     }
+}
+
+/// What a bed lacks because its machine does.
+fn lacks_of_bed() -> BTreeMap<Need, String> {
+    let has_loop = std::path::Path::new(disk::LOOP_CONTROL).exists();
+    let lack = (!has_loop).then(|| {
+        let reason = format!("there is no {} to mount a file by", disk::LOOP_CONTROL);
+        (Need::Disk, reason)
+    });
+    lack.into_iter().collect()
 }
 
 /// A pod's status in one line: phase, and for each container what it does or why it does not.

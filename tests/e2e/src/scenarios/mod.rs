@@ -12,6 +12,7 @@ mod failed_restore;
 mod fleet;
 mod killed_action;
 mod killed_restore;
+mod large_volume;
 mod live_database;
 mod media;
 mod nothing_else;
@@ -111,6 +112,7 @@ pub const ALL: &[Scenario] = &[
     failed_restore::SCENARIO,
     refused_backups::SCENARIO,
     reattached::SCENARIO,
+    large_volume::SCENARIO,
     scratch::SCENARIO,
     scratch_stops::SCENARIO,
     // From here on there is a second Velero: a charm that makes a backup would not know which one is meant.

@@ -1,0 +1,347 @@
+//! What a restore of a large volume takes, step by step, beside `cp -a` of the same files on the same disk.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use futures::FutureExt;
+use serde_json::{Value, json};
+
+use super::disaster::nothing_is_left;
+use super::fleet::{self, FLEET, Member};
+use super::{Beside, Scenario, ScenarioReport};
+use crate::apply;
+use crate::disk::{Copied, Disk};
+use crate::ground::{Need, TestEnv};
+use crate::pods::Running;
+
+pub const SCENARIO: Scenario = Scenario {
+    name: "large-volume-comes-back",
+    says: "a volume of few large files and one of many small ones come back by restore-from-backup with every byte, owner, mode \
+           and time; each step is timed beside cp -a and sync on the same disk, with the disk and the memory that it took",
+    beside: Beside::None,
+    depends_on_velero: true,
+    needs: &[Need::Velero, Need::NodeAgent, Need::OwnImages, Need::Disk],
+    run: |ground, story| run(ground, story).boxed_local(),
+};
+
+const RADARR: &Member = &FLEET[0];
+/// Class of the volumes on the disk.
+const CLASS: &str = "disk";
+/// The folder in the volume that is measured.
+const LIBRARY: &str = "library";
+/// How often the running restore is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// What the previous content, the new one, the one beside the app and a copy may take, and as much again for the file system.
+const COPIES: u64 = 8;
+
+/// A volume to be measured.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    name: &'static str,
+    files: u64,
+    /// Bytes of each file; small ones are between a quarter of it and this.
+    bytes: u64,
+}
+
+impl Shape {
+    fn all(thorough: bool) -> [Self; 2] {
+        let shape = |name, files, bytes| Self { name, files, bytes };
+        match thorough {
+            true => [
+                shape("5 large files", 5, 1_000_000_000),
+                shape("100,000 small files", 100_000, 8 << 10),
+            ],
+            false => [
+                shape("5 large files", 5, 100_000_000),
+                shape("10,000 small files", 10_000, 8 << 10),
+            ],
+        }
+    }
+
+    fn size_of(&self, number: u64) -> u64 {
+        match self.files {
+            // As long as each other: the last one is not to be alone.
+            ..100 => self.bytes,
+            _ => self.bytes / 4 + number.wrapping_mul(2_654_435_761) % (self.bytes * 3 / 4),
+        }
+    }
+
+    fn total(&self) -> u64 {
+        (0..self.files).map(|number| self.size_of(number)).sum()
+    }
+
+    /// Fills a folder with bytes that nothing compresses, a hundred files a folder.
+    fn fill(&self, library: &Path) -> Result<()> {
+        let mut random = fs::File::open("/dev/urandom")?;
+        for number in 0..self.files {
+            let folder = library.join(format!("{:04}", number / 100));
+            if number % 100 == 0 {
+                fs::create_dir_all(&folder)?;
+            }
+            let mut file = fs::File::create(folder.join(format!("{number:06}.bin")))?;
+            std::io::copy(&mut (&mut random).take(self.size_of(number)), &mut file)?;
+        }
+        Ok(())
+    }
+}
+
+async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
+    let bed = ground.own_bed()?;
+    story.figure(
+        "versions",
+        format!(
+            "Velero {}, Kubernetes {}",
+            bed.velero.version, bed.velero.kubernetes
+        ),
+    );
+    let shapes = Shape::all(ground.thorough);
+    let most = shapes.iter().map(Shape::total).max().unwrap_or_default();
+    let disk = Disk::mount(bed, most * COPIES + (1 << 30)).await?;
+    let class = json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": CLASS},
+        "provisioner": "kubernetes.io/no-provisioner",
+    });
+    apply::one(&ground.client, &class).await?;
+    let model = ground.namespace(SCENARIO.name).await?;
+    let images = RADARR.images(bed).await?;
+    let app = RADARR.app(&model, images.clone());
+    let claim = format!("{}-{}", app.volume("config"), app.pod());
+    let volume = disk.volume("app", &ground.run, CLASS, Some((&model, &claim)))?;
+    apply::one(&ground.client, &volume).await?;
+    let running = fleet::deploy_one(ground, RADARR, &model, images, Some(CLASS), &[]).await?;
+    for shape in shapes {
+        let measured = measured(ground, &disk, &running, shape, story).await;
+        measured.with_context(|| shape.name)?;
+    }
+    Ok(())
+}
+
+async fn measured(
+    ground: &TestEnv,
+    disk: &Disk,
+    running: &Running<'_>,
+    shape: Shape,
+    story: &mut ScenarioReport,
+) -> Result<()> {
+    let volume = ground.folder_of(&running.app.model, &running.claim()).await?;
+    let library = volume.join(LIBRARY);
+    shape.fill(&library)?;
+    disk.sync().await?;
+    let before = Held::of(&library).await?;
+    let made = fleet::action(running, "backup-now").await?;
+    story.figure(&format!("backup, {}", shape.name), &made);
+
+    let plain = disk.copy(&library).await?;
+    // What is restored has to be other bytes than what is there.
+    fs::write(library.join("0000/000000.bin"), "damaged")?;
+    fs::remove_file(library.join("0000/000001.bin"))?;
+    let beside = format!("beside-{}", shape.files);
+    let claimed = disk.volume(&beside, &ground.run, CLASS, None)?;
+    apply::one(&ground.client, &claimed).await?;
+    disk.sync().await?;
+    let action = fleet::action(running, "restore-from-backup backup-uid=latest");
+    let (results, seen) = watched(disk, &volume, action).await?;
+    let results = results?;
+    let again = disk.copy(&library).await?;
+    before.is_same(&Held::of(&library).await?)?;
+    tell(shape, &results, &seen, [plain, again], story)?;
+
+    nothing_is_left(ground).await?;
+    // The volume beside the app is a folder that nobody else empties.
+    fs::remove_dir_all(disk.folder(&beside)?)?;
+    fs::remove_dir_all(&library)?;
+    disk.sync().await.map(drop)
+}
+
+/// Every file's checksum, and every entry's owner, mode and time.
+#[derive(Debug, PartialEq, Eq)]
+struct Held {
+    files: String,
+    entries: String,
+}
+
+impl Held {
+    async fn of(folder: &Path) -> Result<Self> {
+        Ok(Self {
+            files: sum(folder, "find . -type f -print0 | sort -z | xargs -0 sha256sum").await?,
+            // Archives of tar have whole seconds.
+            entries: sum(
+                folder,
+                r"find . -printf '%p %y %m %U:%G %Ts %s\n' | sort | grep -v '^\. '",
+            )
+            .await?,
+        })
+    }
+
+    fn is_same(&self, now: &Self) -> Result<()> {
+        ensure!(self.files == now.files, "files have other bytes than before");
+        ensure!(
+            self.entries == now.entries,
+            "owners, modes or times are others than before"
+        );
+        Ok(())
+    }
+}
+
+/// The checksum of what a script prints in a folder.
+async fn sum(folder: &Path, script: &str) -> Result<String> {
+    let output = tokio::process::Command::new("/bin/bash")
+        .args(["-o", "pipefail", "-ec", &format!("{{ {script}; }} | sha256sum")])
+        .current_dir(folder)
+        .output()
+        .await?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "cannot look at {}: {said}",
+        folder.display()
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What was seen of a restore from outside.
+#[derive(Debug, Default)]
+struct Seen {
+    /// When each step was written into the journal, from the first one on, and the end.
+    steps: Vec<(String, Instant)>,
+    /// The most bytes that the disk had taken more than before.
+    disk: u64,
+    /// The most that a process of the charm had in memory, in KiB: by the kernel's own account (`VmHWM`).
+    memory: u64,
+}
+
+/// Does `what`, and looks at the journal, the disk and the charm's processes meanwhile.
+async fn watched<T>(disk: &Disk, volume: &Path, what: impl Future<Output = T>) -> Result<(T, Seen)> {
+    let is_done = Arc::new(AtomicBool::new(false));
+    let (over, disk, before) = (Arc::clone(&is_done), disk.clone(), disk.taken()?);
+    let journal = volume.join(".config-restore/run.json");
+    let looking = std::thread::spawn(move || -> Result<Seen> {
+        let mut seen = Seen::default();
+        let mut last = String::new();
+        while !over.load(Ordering::Relaxed) {
+            let step = step(&journal).unwrap_or_default();
+            if step != last {
+                seen.steps.push((step.clone(), Instant::now()));
+                last = step;
+            }
+            seen.disk = seen.disk.max(disk.taken()?.saturating_sub(before));
+            seen.memory = seen.memory.max(memory_of_dispatch());
+            std::thread::sleep(LOOK);
+        }
+        Ok(seen)
+    });
+    let done = what.await;
+    is_done.store(true, Ordering::Relaxed);
+    match looking.join() {
+        Ok(seen) => Ok((done, seen?)),
+        Err(_) => bail!("the thread that looks panicked"),
+    }
+}
+
+/// The step that a journal names. While it is replaced there is one all the same; after the end there is none.
+fn step(journal: &Path) -> Option<String> {
+    let journal: Value = serde_json::from_slice(&fs::read(journal).ok()?).ok()?;
+    journal["step"].as_str().map(str::to_owned)
+}
+
+/// The most memory that a running process of the charm has had, in KiB.
+fn memory_of_dispatch() -> u64 {
+    let is_dispatch = |process: &PathBuf| {
+        fs::read_to_string(process.join("comm")).is_ok_and(|name| name.trim() == "dispatch")
+    };
+    let peak = |process: PathBuf| -> Option<u64> {
+        let status = fs::read_to_string(process.join("status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.split_whitespace().next()?.parse().ok()
+    };
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let processes = processes.map(|process| process.path()).filter(is_dispatch);
+    processes.filter_map(peak).max().unwrap_or_default()
+}
+
+fn tell(
+    shape: Shape,
+    results: &Value,
+    seen: &Seen,
+    plain: [Copied; 2],
+    story: &mut ScenarioReport,
+) -> Result<()> {
+    let bytes = shape.total() as f64;
+    let rate = |took: Duration| {
+        format!(
+            "{:.1} s, {:.0} MB/s",
+            took.as_secs_f64(),
+            bytes / 1e6 / took.as_secs_f64()
+        )
+    };
+    let name = |what: &str| format!("{}, {what}", shape.name);
+    let [first, second] = plain;
+    for (what, plain) in [("before", first), ("after", second)] {
+        story.figure(
+            &name(&format!("cp -a and sync {what}")),
+            format!(
+                "{}; cp alone {:.1} s",
+                rate(plain.took()),
+                plain.copied.as_secs_f64()
+            ),
+        );
+    }
+    let mut took = std::collections::BTreeMap::new();
+    for pair in seen.steps.windows(2) {
+        let [(step, begun), (_, ended)] = pair else {
+            continue;
+        };
+        if !step.is_empty() {
+            *took.entry(step.as_str()).or_insert(Duration::ZERO) += *ended - *begun;
+            story.figure(&name(step), rate(*ended - *begun));
+        }
+    }
+    let Some(copying) = took.get("transfer") else {
+        bail!("no transfer was seen: {:?}", seen.steps);
+    };
+    let plain = (first.took() + second.took()) / 2;
+    let ours: Duration = ["transfer", "check", "swap"]
+        .iter()
+        .filter_map(|step| took.get(step))
+        .sum();
+    let times = |took: Duration| took.as_secs_f64() / plain.as_secs_f64();
+    story.figure(
+        &name("beyond Velero"),
+        format!(
+            "{}: {:.2} times cp -a and sync; the transfer alone {:.2} times",
+            rate(ours),
+            times(ours),
+            times(*copying)
+        ),
+    );
+    story.figure(
+        &name("peak extra disk"),
+        format!("{:.2} times its bytes", seen.disk as f64 / bytes),
+    );
+    story.figure(
+        &name("peak memory of the charm"),
+        format!("{:.1} MB", seen.memory as f64 * 1024.0 / 1e6),
+    );
+    story.figure(&name("results"), results);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_files_differ_in_size_and_large_ones_do_not() {
+        let [large, small] = Shape::all(false);
+        assert_eq!(large.total(), large.files * large.bytes);
+        let sizes: std::collections::BTreeSet<u64> =
+            (0..small.files).map(|number| small.size_of(number)).collect();
+        assert!(sizes.len() > 1000);
+        assert!(sizes.iter().all(|size| (2048..=8192).contains(size)));
+    }
+}
