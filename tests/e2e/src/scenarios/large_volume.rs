@@ -148,8 +148,8 @@ async fn measured(
     let (results, seen) = watched(disk, &volume, action).await?;
     let results = results?;
     let again = disk.copy(&library).await?;
-    before.is_same(&Held::of(&library).await?)?;
     tell(shape, &results, &seen, [plain, again], story)?;
+    before.is_same(&Held::of(&library).await?)?;
 
     nothing_is_left(ground).await?;
     // The volume beside the app is a folder that nobody else empties.
@@ -158,7 +158,7 @@ async fn measured(
     disk.sync().await.map(drop)
 }
 
-/// Every file's checksum, and every entry's owner, mode and time.
+/// Every file's checksum, owner, mode and time, and every folder's owner and mode.
 #[derive(Debug, PartialEq, Eq)]
 struct Held {
     files: String,
@@ -169,10 +169,10 @@ impl Held {
     async fn of(folder: &Path) -> Result<Self> {
         Ok(Self {
             files: sum(folder, "find . -type f -print0 | sort -z | xargs -0 sha256sum").await?,
-            // Archives of tar have whole seconds.
+            // Archives of tar have whole seconds. A folder has another time when something in it was damaged.
             entries: sum(
                 folder,
-                r"find . -printf '%p %y %m %U:%G %Ts %s\n' | sort | grep -v '^\. '",
+                r"find . -type d -printf '%p %m %U:%G\n' -o -printf '%p %y %m %U:%G %Ts %s\n' | sort",
             )
             .await?,
         })
