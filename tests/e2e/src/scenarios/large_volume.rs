@@ -1,5 +1,6 @@
 //! What a restore of a large volume takes, step by step, beside `cp -a` of the same files on the same disk.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,14 @@ const CLASS: &str = "disk";
 const LIBRARY: &str = "library";
 /// How often the running restore is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+/// How often at all processes, which takes longer.
+const LOOK_AT_ALL: Duration = Duration::from_millis(250);
+/// Clock ticks of a second, in what the kernel tells of processes: `USER_HZ` is 100 on every machine that this runs on.
+const TICKS: f64 = 100.0;
+/// The step that copies the bytes out of the scratch pod, as the journal names it.
+const TRANSFER: &str = "transfer";
+/// Programs that took less of the processors, in seconds, are not told.
+const WORTH_TELLING: f64 = 0.1;
 /// What the previous content, the new one, the one beside the app and a copy may take, and as much again for the file system.
 const COPIES: u64 = 8;
 
@@ -168,9 +177,9 @@ struct Held {
 impl Held {
     async fn of(folder: &Path) -> Result<Self> {
         Ok(Self {
-            files: sum(folder, "find . -type f -print0 | sort -z | xargs -0 sha256sum").await?,
+            files: printed(folder, "find . -type f -print0 | sort -z | xargs -0 sha256sum").await?,
             // Archives of tar have whole seconds. A folder has another time when something in it was damaged.
-            entries: sum(
+            entries: printed(
                 folder,
                 r"find . -type d -printf '%p %m %U:%G\n' -o -printf '%p %y %m %U:%G %Ts %s\n' | sort",
             )
@@ -179,19 +188,24 @@ impl Held {
     }
 
     fn is_same(&self, now: &Self) -> Result<()> {
-        ensure!(self.files == now.files, "files have other bytes than before");
-        ensure!(
-            self.entries == now.entries,
-            "owners, modes or times are others than before"
-        );
+        for (before, now) in [(&self.files, &now.files), (&self.entries, &now.entries)] {
+            let pairs = before.lines().zip(now.lines());
+            let differs = pairs.into_iter().find(|(before, now)| before != now);
+            ensure!(
+                before == now,
+                "{} lines before, {} now; the first that differ: {differs:?}",
+                before.lines().count(),
+                now.lines().count()
+            );
+        }
         Ok(())
     }
 }
 
-/// The checksum of what a script prints in a folder.
-async fn sum(folder: &Path, script: &str) -> Result<String> {
+/// What a script prints in a folder.
+async fn printed(folder: &Path, script: &str) -> Result<String> {
     let output = tokio::process::Command::new("/bin/bash")
-        .args(["-o", "pipefail", "-ec", &format!("{{ {script}; }} | sha256sum")])
+        .args(["-o", "pipefail", "-ec", script])
         .current_dir(folder)
         .output()
         .await?;
@@ -211,6 +225,8 @@ struct Seen {
     steps: Vec<(String, Instant)>,
     /// The most bytes that the disk had taken more than before.
     disk: u64,
+    /// Seconds of the processors that each program took while the bytes were copied out of the scratch pod, the most first.
+    processors: Vec<(String, f64)>,
     /// The most that a process of the charm had in memory, in KiB: by the kernel's own account (`VmHWM`).
     memory: u64,
 }
@@ -221,18 +237,21 @@ async fn watched<T>(disk: &Disk, volume: &Path, what: impl Future<Output = T>) -
     let (over, disk, before) = (Arc::clone(&is_done), disk.clone(), disk.taken()?);
     let journal = volume.join(".config-restore/run.json");
     let looking = std::thread::spawn(move || -> Result<Seen> {
-        let mut seen = Seen::default();
+        let (mut seen, mut worked) = (Seen::default(), Worked::default());
         let mut last = String::new();
         while !over.load(Ordering::Relaxed) {
             let step = step(&journal).unwrap_or_default();
             if step != last {
                 seen.steps.push((step.clone(), Instant::now()));
+                worked.is_due |= step == TRANSFER || last == TRANSFER;
                 last = step;
             }
+            worked.look(last == TRANSFER);
             seen.disk = seen.disk.max(disk.taken()?.saturating_sub(before));
             seen.memory = seen.memory.max(memory_of_dispatch());
             std::thread::sleep(LOOK);
         }
+        seen.processors = worked.by_program();
         Ok(seen)
     });
     let done = what.await;
@@ -241,6 +260,60 @@ async fn watched<T>(disk: &Disk, volume: &Path, what: impl Future<Output = T>) -
         Ok(seen) => Ok((done, seen?)),
         Err(_) => bail!("the thread that looks panicked"),
     }
+}
+
+/// How much of the processors' time each process took.
+#[derive(Debug, Default)]
+struct Worked {
+    /// By id: the program, and the clock ticks that it had taken when it was first and last seen.
+    processes: BTreeMap<u32, (String, u64, u64)>,
+    looked: Option<Instant>,
+    is_due: bool,
+}
+
+impl Worked {
+    /// Looks at all processes, if that is due, or was not done for a while and they are `at_work`.
+    fn look(&mut self, at_work: bool) {
+        let is_long_ago = self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_AT_ALL);
+        if !(self.is_due || at_work && is_long_ago) {
+            return;
+        }
+        self.is_due = false;
+        self.looked = Some(Instant::now());
+        let is_first = self.processes.is_empty();
+        for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let id = process.file_name().to_string_lossy().parse();
+            let stat = fs::read_to_string(process.path().join("stat"));
+            let (Ok(id), Some((program, ticks))) = (id, stat.ok().as_deref().and_then(ticks)) else {
+                continue;
+            };
+            // A process that is new has taken all of it meanwhile.
+            let before = if is_first { ticks } else { 0 };
+            self.processes.entry(id).or_insert((program, before, 0)).2 = ticks;
+        }
+    }
+
+    fn by_program(self) -> Vec<(String, f64)> {
+        let mut programs = BTreeMap::new();
+        for (program, first, last) in self.processes.into_values() {
+            *programs.entry(program).or_insert(0) += last.saturating_sub(first);
+        }
+        let mut programs: Vec<(String, f64)> = programs
+            .into_iter()
+            .map(|(program, ticks)| (program, ticks as f64 / TICKS))
+            .collect();
+        programs.sort_by(|one, other| other.1.total_cmp(&one.1));
+        programs
+    }
+}
+
+/// The program of a process and the clock ticks that it has taken: `utime` and `stime` of proc(5)'s `stat`.
+fn ticks(stat: &str) -> Option<(String, u64)> {
+    let (start, fields) = stat.rsplit_once(") ")?;
+    let (_, program) = start.split_once(" (")?;
+    let mut fields = fields.split(' ').skip(11);
+    let mut next = || fields.next()?.parse::<u64>().ok();
+    Some((program.to_owned(), next()? + next()?))
 }
 
 /// The step that a journal names. While it is replaced there is one all the same; after the end there is none.
@@ -291,7 +364,7 @@ fn tell(
             ),
         );
     }
-    let mut took = std::collections::BTreeMap::new();
+    let mut took = BTreeMap::new();
     for pair in seen.steps.windows(2) {
         let [(step, begun), (_, ended)] = pair else {
             continue;
@@ -301,11 +374,11 @@ fn tell(
             story.figure(&name(step), rate(*ended - *begun));
         }
     }
-    let Some(copying) = took.get("transfer") else {
+    let Some(copying) = took.get(TRANSFER) else {
         bail!("no transfer was seen: {:?}", seen.steps);
     };
     let plain = (first.took() + second.took()) / 2;
-    let ours: Duration = ["transfer", "check", "swap"]
+    let ours: Duration = [TRANSFER, "check", "swap"]
         .iter()
         .filter_map(|step| took.get(step))
         .sum();
@@ -319,6 +392,14 @@ fn tell(
             times(*copying)
         ),
     );
+    let worked = seen
+        .processors
+        .iter()
+        .filter(|(_, seconds)| *seconds >= WORTH_TELLING);
+    let worked: Vec<String> = worked
+        .map(|(program, seconds)| format!("{program} {seconds:.1}"))
+        .collect();
+    story.figure(&name("processor seconds of the transfer"), worked.join(", "));
     story.figure(
         &name("peak extra disk"),
         format!("{:.2} times its bytes", seen.disk as f64 / bytes),
@@ -334,6 +415,13 @@ fn tell(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ticks_are_found_whatever_a_program_is_called() {
+        let stat = "42 (a) b (c) S 1 42 42 0 -1 4194560 1 2 3 4 250 17 9 9 20 0 1 0 5";
+        assert_eq!(ticks(stat), Some(("a) b (c".to_owned(), 267)));
+        assert_eq!(ticks("42 (cut"), None);
+    }
 
     #[test]
     fn small_files_differ_in_size_and_large_ones_do_not() {
