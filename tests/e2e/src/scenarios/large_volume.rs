@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,6 +34,8 @@ pub const SCENARIO: Scenario = Scenario {
 const RADARR: &Member = &FLEET[0];
 /// Class of the volumes on the disk.
 const CLASS: &str = "disk";
+/// Whom the app's files belong to: the user that its workload runs as.
+const APP_USER: u32 = 1000;
 /// The folder in the volume that is measured.
 const LIBRARY: &str = "library";
 /// How often the running restore is looked at.
@@ -48,28 +51,50 @@ const WORTH_TELLING: f64 = 0.1;
 /// What the previous content, the new one, the one beside the app and a copy may take, and as much again for the file system.
 const COPIES: u64 = 8;
 
+/// Names how large the two volumes are, in place of the usual sizes: megabytes in five files, and a number of small files.
+const SIZES: &str = "CONFIGURATARR_E2E_LARGE";
+/// The usual ones, and those with `--thorough`.
+const USUAL: (u64, u64) = (500, 10_000);
+const THOROUGH: (u64, u64) = (5_000, 100_000);
+
 /// A volume to be measured.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Shape {
-    name: &'static str,
+    name: String,
     files: u64,
     /// Bytes of each file; small ones are between a quarter of it and this.
     bytes: u64,
 }
 
+/// The sizes that `given`, the text of [`SIZES`], names, or the usual ones.
+fn sizes(given: Option<&str>, thorough: bool) -> Result<(u64, u64)> {
+    let Some(given) = given else {
+        return Ok(if thorough { THOROUGH } else { USUAL });
+    };
+    let words: Result<Vec<u64>, _> = given.split(' ').map(str::parse).collect();
+    match words.as_deref() {
+        // Each of the large files is far larger than a small one, and there are more small ones than large ones.
+        Ok(&[megabytes, files]) if megabytes >= 5 && files >= 1000 => Ok((megabytes, files)),
+        _ => bail!(
+            "{SIZES} is {given:?}: it takes megabytes (at least 5) and a number of files (at least 1000), as in \"5000 100000\""
+        ),
+    }
+}
+
 impl Shape {
-    fn all(thorough: bool) -> [Self; 2] {
-        let shape = |name, files, bytes| Self { name, files, bytes };
-        match thorough {
-            true => [
-                shape("5 large files", 5, 1_000_000_000),
-                shape("100,000 small files", 100_000, 8 << 10),
-            ],
-            false => [
-                shape("5 large files", 5, 100_000_000),
-                shape("10,000 small files", 10_000, 8 << 10),
-            ],
-        }
+    fn all((megabytes, files): (u64, u64)) -> [Self; 2] {
+        [
+            Self {
+                name: format!("{megabytes} MB in 5 files"),
+                files: 5,
+                bytes: megabytes * 1_000_000 / 5,
+            },
+            Self {
+                name: format!("{files} small files"),
+                files,
+                bytes: 8 << 10,
+            },
+        ]
     }
 
     fn size_of(&self, number: u64) -> u64 {
@@ -92,10 +117,14 @@ impl Shape {
             if number % 100 == 0 {
                 fs::create_dir_all(&folder)?;
             }
-            let mut file = fs::File::create(folder.join(format!("{number:06}.bin")))?;
+            let path = folder.join(format!("{number:06}.bin"));
+            let mut file = fs::File::create(&path)?;
             std::io::copy(&mut (&mut random).take(self.size_of(number)), &mut file)?;
+            for made in [&folder, &path] {
+                chown(made, Some(APP_USER), Some(APP_USER))?;
+            }
         }
-        Ok(())
+        Ok(chown(library, Some(APP_USER), Some(APP_USER))?)
     }
 }
 
@@ -108,7 +137,8 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
             bed.velero.version, bed.velero.kubernetes
         ),
     );
-    let shapes = Shape::all(ground.thorough);
+    let given = std::env::var(SIZES).ok();
+    let shapes = Shape::all(sizes(given.as_deref(), ground.thorough)?);
     let most = shapes.iter().map(Shape::total).max().unwrap_or_default();
     let disk = Disk::mount(bed, most * COPIES + (1 << 30)).await?;
     let class = json!({
@@ -123,9 +153,9 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let volume = disk.volume("app", &ground.run, CLASS, Some((&model, &claim)))?;
     apply::one(&ground.client, &volume).await?;
     let running = fleet::deploy_one(ground, RADARR, &model, images, Some(CLASS), &[]).await?;
-    for shape in shapes {
+    for shape in &shapes {
         let measured = measured(ground, &disk, &running, shape, story).await;
-        measured.with_context(|| shape.name)?;
+        measured.with_context(|| shape.name.clone())?;
     }
     Ok(())
 }
@@ -134,7 +164,7 @@ async fn measured(
     ground: &TestEnv,
     disk: &Disk,
     running: &Running<'_>,
-    shape: Shape,
+    shape: &Shape,
     story: &mut ScenarioReport,
 ) -> Result<()> {
     let volume = ground.folder_of(&running.app.model, &running.claim()).await?;
@@ -338,7 +368,7 @@ fn memory_of_dispatch() -> u64 {
 }
 
 fn tell(
-    shape: Shape,
+    shape: &Shape,
     results: &Value,
     seen: &Seen,
     plain: [Copied; 2],
@@ -424,8 +454,18 @@ mod tests {
     }
 
     #[test]
+    fn sizes_are_taken_as_they_are_given_or_refused() {
+        assert_eq!(sizes(None, false).unwrap(), USUAL);
+        assert_eq!(sizes(None, true).unwrap(), THOROUGH);
+        assert_eq!(sizes(Some("1000 20000"), true).unwrap(), (1000, 20_000));
+        for given in ["", "5", "4 1000", "5 999", "5 1000 7", "5 1000 x"] {
+            assert!(sizes(Some(given), false).is_err(), "{given}");
+        }
+    }
+
+    #[test]
     fn small_files_differ_in_size_and_large_ones_do_not() {
-        let [large, small] = Shape::all(false);
+        let [large, small] = Shape::all(USUAL);
         assert_eq!(large.total(), large.files * large.bytes);
         let sizes: std::collections::BTreeSet<u64> =
             (0..small.files).map(|number| small.size_of(number)).collect();
