@@ -33,6 +33,10 @@ const DAEMON_SETS: Resource = Resource {
     plural: "daemonsets",
 };
 
+/// The storage location that velero-operator takes away and puts up again (`src/constants.py` of canonical/velero-operator). One of
+/// another name does not come by itself.
+const OPERATORS_LOCATION: &str = "default";
+
 /// How long Velero may take to be set up.
 const SETTING_UP: Duration = Duration::from_secs(240);
 
@@ -125,7 +129,10 @@ fn judge(make: &MakeSpec, namespace: Option<&str>, all: &BTreeMap<Key, AnyObject
         return match wanted {
             Some(wanted) => {
                 let reason = format!("Velero has no storage location {}", shown(wanted));
-                not_yet(make, reason, Remedy::AddStorageLocation)
+                match wanted == OPERATORS_LOCATION {
+                    true => not_yet(make, reason, Remedy::AddStorageLocation),
+                    false => Poll::Hopeless(cannot(make, reason, Remedy::AddStorageLocation)),
+                }
             }
             // The server has a default of its own, which it does not tell.
             None => Poll::Done(namespaces),

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use config_volume::{UnpackLimits, Unpacked};
 use jiff::Timestamp;
+use kube::api::ListParams;
 use tokio::time::Instant;
 
 use crate::api::Api;
@@ -255,18 +256,15 @@ pub async fn remove(cluster: &Cluster, spec: &ScratchSpec, until: Until) -> Resu
 /// As [`Cluster::ask`].
 pub async fn left(cluster: &Cluster, target: &AppId, holder: &str) -> Result<Vec<String>> {
     let api: Api<Namespace> = Api::all(cluster.client());
-    let mut left = Vec::new();
-    for purpose in [Purpose::Verify, Purpose::Restore] {
-        let name = names::namespace(target, purpose);
-        let found = cluster.ask_opt(format!("look for namespace {name}"), api.get_metadata(&name));
-        if let Some(metadata) = found.await? {
-            let mark = names::Mark::of(&metadata, target);
-            if mark.ours && mark.holder == holder && !mark.ends {
-                left.push(name);
-            }
-        }
-    }
-    Ok(left)
+    let names = [Purpose::Verify, Purpose::Restore].map(|purpose| names::namespace(target, purpose));
+    let ours = ListParams::default().labels(&names::ours());
+    let found = cluster.ask("list scratch namespaces", api.list_metadata(&ours));
+    let left = found.await?.into_iter().filter(|metadata| {
+        let mark = names::Mark::of(metadata, target);
+        mark.ours && mark.holder == holder && !mark.ends
+    });
+    let left = left.filter_map(|metadata| metadata.name);
+    Ok(left.filter(|name| names.contains(name)).collect())
 }
 
 /// Removes one of what is [`left`], and does not wait for its end.

@@ -72,9 +72,14 @@ pub(super) fn labels(namespace: &str, run: &str) -> BTreeMap<String, String> {
         .into()
 }
 
+/// Selects everything that is ours, of all apps.
+pub(super) fn ours() -> String {
+    format!("{}={}", MANAGED_BY.0, MANAGED_BY.1)
+}
+
 /// Selects everything that belongs to a scratch namespace, whichever run made it.
 pub(super) fn selector(namespace: &str) -> String {
-    format!("{}={},{SCRATCH}={namespace}", MANAGED_BY.0, MANAGED_BY.1)
+    format!("{},{SCRATCH}={namespace}", ours())
 }
 
 /// Annotations of the namespace: whose it is.

@@ -294,6 +294,19 @@ async fn nothing_is_made_where_it_would_be_in_vain() {
     );
     assert_eq!(remedy(&error), Some(&Remedy::RunNodeAgent));
 
+    // One that velero-operator does not make does not come by itself.
+    let mut elsewhere = make();
+    elsewhere.spec.storage_location = Some("nowhere".to_owned());
+    let server = asked().lists(LOCATIONS, vec![location("velero")]);
+    let error = in_vain(server, &elsewhere).await;
+    assert_eq!(remedy(&error), Some(&Remedy::AddStorageLocation));
+    assert!(
+        error
+            .to_string()
+            .ends_with("Velero has no storage location nowhere"),
+        "{error}"
+    );
+
     let error = in_vain(asked().knows_no(LOCATIONS), &make()).await;
     assert_eq!(
         error.to_string(),

@@ -2,7 +2,7 @@
 
 use config_recovery::backups::BackupContents;
 use config_recovery::report::Silent;
-use config_recovery::scratch::{self, Purpose, ScratchSpec, Until};
+use config_recovery::scratch::{self, ScratchSpec, Until};
 use config_recovery::{ClusterError, Error};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -274,28 +274,31 @@ async fn a_place_is_let_go_of_without_a_wait() {
 /// The namespace of another purpose, holder or app is no leftover of this one, nor is one that ends already.
 #[tokio::test]
 async fn what_a_killed_run_left_is_found_by_its_holder_and_removed_without_a_wait() {
-    let of = |purpose| format!("GET {NAMESPACES}/{}", scratch::namespace(&spec().target, purpose));
-    let (verify, restore) = (of(Purpose::Verify), of(Purpose::Restore));
-    let found = async |server: Server, holder: &str| {
+    let there = list(
+        NAMESPACES,
+        "labelSelector=app.kubernetes.io/managed-by=configuratarr",
+    );
+    let found = async |namespace: Value, holder: &str| {
+        let server = Server::new().lists(&there, vec![namespace]);
         let found = scratch::left(&server.cluster(), &spec().target, holder)
             .await
             .unwrap();
         server.done();
         found
     };
-    let nothing = |server: Server, at: &str| server.refuses(at, 404, "NotFound", "no");
     let holder = spec().holder;
-    let there = || nothing(Server::new(), &verify).answers(&restore, mine("r1"));
-    assert_eq!(found(there(), &holder).await, [PLACE]);
-    assert_eq!(found(there(), "radarr/7").await, Vec::<String>::new());
+    assert_eq!(found(mine("r1"), &holder).await, [PLACE]);
+    assert_eq!(found(mine("r1"), "radarr/7").await, Vec::<String>::new());
     let mut ends = mine("r1");
     ends["metadata"]["deletionTimestamp"] = json!("2026-11-24T12:00:00Z");
-    let server = nothing(Server::new(), &verify).answers(&restore, ends);
-    assert_eq!(found(server, &holder).await, Vec::<String>::new());
+    assert_eq!(found(ends, &holder).await, Vec::<String>::new());
     let mut foreign = mine("r1");
-    foreign["metadata"]["labels"] = json!({});
-    let server = nothing(Server::new(), &verify).answers(&restore, foreign);
-    assert_eq!(found(server, &holder).await, Vec::<String>::new());
+    foreign["metadata"]["annotations"]["config-recovery/target"] = json!("media/sonarr");
+    assert_eq!(found(foreign, &holder).await, Vec::<String>::new());
+    // Of a name that no run of ours gives: somebody has copied our marks.
+    let mut copied = mine("r1");
+    copied["metadata"]["name"] = json!("kube-system");
+    assert_eq!(found(copied, &holder).await, Vec::<String>::new());
 
     let server = begun(Server::new()).lists(&list(CONTENTS, MADE_BY_RESTORES), Vec::new());
     scratch::remove_left(&server.cluster(), PLACE).await.unwrap();

@@ -123,7 +123,8 @@ async fn measure(
     let asked: Vec<usize> = looking.iter().map(Cost::requests).collect();
     ensure!(
         asked.iter().all(|count| (1..=MOST_REQUESTS).contains(count)),
-        "events that look asked the API server: {asked:?}"
+        "events that look asked the API server: {asked:?}; the first one {:?}",
+        looking.first().map(|cost| &cost.asked)
     );
     ensure!(
         said.iter().all(|status| *status == said[0]),
