@@ -117,10 +117,10 @@ mod tests {
             lines.bytes(Step::Check, done, Some(total));
         }
         let expected = [
-            "checking them: 0 MB of 3 MB, 0 %",
+            "checking them: 0 B of 3 MB, 0 %",
             "checking them: 2 MB of 3 MB, 66 %",
             "checking them: 3 MB of 3 MB, 100 %",
-            "checking them: 0 MB",
+            "checking them: 0 B",
         ];
         assert_eq!(*said.borrow(), expected);
     }
