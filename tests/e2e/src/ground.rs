@@ -30,6 +30,8 @@ pub enum Need {
     OwnImages,
     /// Volumes that can be snapshotted, by the driver made here: only a node of our own runs it.
     Snapshots,
+    /// This machine's qBittorrent, a Debian package: it goes into an image made here.
+    QBittorrent,
 }
 
 /// A cluster.
@@ -80,6 +82,10 @@ impl TestEnv {
         lacks.insert(
             Need::OwnImages,
             "images made here cannot be put into a cluster of yours".to_owned(),
+        );
+        lacks.insert(
+            Need::QBittorrent,
+            "an image with this machine's qBittorrent cannot be put into a cluster of yours".to_owned(),
         );
         lacks.insert(
             Need::Snapshots,
