@@ -11,7 +11,7 @@ use kube::api::{DeleteParams, ListParams, LogParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::bed::{Bed, images};
+use crate::bed::{Bed, PRIVILEGED, images};
 use crate::{apply, wait};
 
 /// On everything that a run makes; the value tells runs apart.
@@ -151,7 +151,7 @@ impl TestEnv {
     /// When the API server refuses it.
     pub async fn namespace(&self, purpose: &str) -> Result<String> {
         let name = format!("{purpose}-{}", self.run);
-        let labels = json!({RUN_LABEL: self.run});
+        let labels = json!({RUN_LABEL: self.run, PRIVILEGED.0: PRIVILEGED.1});
         let namespace =
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
         apply::one(&self.client, &namespace).await?;

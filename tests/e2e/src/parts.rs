@@ -151,7 +151,7 @@ impl Parts {
         std::fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;
         let log = cache.join("build.log");
         eprintln!(
-            "building {} parts with Go, once for this machine; what Go says goes to {}",
+            "parts to build with Go, once for this machine: {}; what Go says goes to {}",
             jobs.len(),
             log.display()
         );

@@ -32,8 +32,11 @@ pub const NODE_ADDRESS: &str = "10.97.0.1";
 const SERVICE_ADDRESS: &str = "10.96.0.1";
 /// Name of the StorageClass that makes volumes of type `local`.
 pub const STORAGE_CLASS: &str = "local";
-/// Namespace that Velero runs in.
-pub const VELERO_NAMESPACE: &str = "velero";
+/// Namespace that Velero runs in: not the one that it is often found in, as with velero-operator, where it is the operator's model.
+pub const VELERO_NAMESPACE: &str = "backup-system";
+/// Label that lets pods in a namespace do what they like. Where it lacks, the API server admits what is `restricted`: as strict
+/// as clusters come.
+pub const PRIVILEGED: (&str, &str) = ("pod-security.kubernetes.io/enforce", "privileged");
 
 /// A running bed.
 pub struct Bed {
