@@ -319,7 +319,11 @@ fn a_restore_stops_the_app_and_ends_when_it_is_well() {
         .act("restore-from-backup", json!({"backup-uid": "aaaa-1"}))
         .unwrap();
     assert_eq!(results["result"], "restored");
-    assert_eq!(*unit.recovery.image.borrow(), unit.profile.workload.image);
+    // The charm's own image, which has a shell and tar, and needs no credentials of the app's.
+    assert_eq!(
+        *unit.recovery.image.borrow(),
+        "ghcr.io/juju/charm-base:ubuntu-24.04"
+    );
     assert_eq!(results["backup-name"], "radarr-aaaa-1");
     assert_eq!(results["files"], "3");
     let operations = unit.pebble_writes(calls);
