@@ -13,6 +13,7 @@ mod fleet;
 mod killed_action;
 mod killed_restore;
 mod live_database;
+mod lost_node;
 mod media;
 mod nothing_else;
 pub mod pebble_contract;
@@ -113,6 +114,7 @@ pub const ALL: &[Scenario] = &[
     reattached::SCENARIO,
     scratch::SCENARIO,
     scratch_stops::SCENARIO,
+    lost_node::SCENARIO,
     // From here on there is a second Velero: a charm that makes a backup would not know which one is meant.
     snapshot::SCENARIO,
     scratch_snapshot::SCENARIO,
