@@ -16,8 +16,9 @@ pub(super) const MOUNT: &str = "/restored";
 /// A pod that nobody removed ends by itself so long after it should have been read.
 const LEFT_ALONE_SECONDS: u64 = 3600;
 
-/// A node that does not answer is given up after so long. Kubernetes' own 300 s are meant for apps, which lose more by a move.
-const LOST_NODE_SECONDS: u64 = 20;
+/// How much longer a pod stays on a node that Kubernetes takes for lost, which it does after 50 s. Its own 300 s are meant for apps,
+/// which lose more by a move.
+const LOST_NODE_SECONDS: u64 = 0;
 
 /// Waits until it is told to end, and ends at once then.
 const WAITS: &str = "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done";
