@@ -7,6 +7,7 @@ mod apply;
 mod arguments;
 mod backups;
 mod bed;
+mod disk;
 mod engine_process;
 mod exec;
 mod ground;

@@ -12,6 +12,7 @@ mod failed_restore;
 mod fleet;
 mod killed_action;
 mod killed_restore;
+mod large_volume;
 mod live_database;
 mod lost_node;
 mod media;
@@ -112,6 +113,7 @@ pub const ALL: &[Scenario] = &[
     failed_restore::SCENARIO,
     refused_backups::SCENARIO,
     reattached::SCENARIO,
+    large_volume::SCENARIO,
     scratch::SCENARIO,
     scratch_stops::SCENARIO,
     lost_node::SCENARIO,
