@@ -24,6 +24,20 @@ pub(crate) struct Pod {
     pub(crate) status: Option<PodStatus>,
 }
 
+impl Pod {
+    /// Whether Kubernetes itself has deleted it because its node does not answer any more
+    /// (`pkg/controller/tainteviction/taint_eviction.go`). Until the node is back nobody says that it has ended.
+    pub(crate) fn is_on_a_lost_node(&self) -> bool {
+        let conditions = self.status.iter().flat_map(|is| is.conditions.iter().flatten());
+        let mut evicted = conditions.filter(|is| {
+            is.r#type == "DisruptionTarget"
+                && is.status == "True"
+                && is.reason.as_deref() == Some("DeletionByTaintManager")
+        });
+        evicted.next().is_some()
+    }
+}
+
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct PodSpec {

@@ -11,7 +11,7 @@ use kube::api::{DeleteParams, ListParams, LogParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::bed::{Bed, images};
+use crate::bed::{Bed, PRIVILEGED, images};
 use crate::{apply, disk, wait};
 
 /// On everything that a run makes; the value tells runs apart.
@@ -30,6 +30,8 @@ pub enum Need {
     OwnImages,
     /// Volumes that can be snapshotted, by the driver made here: only a node of our own runs it.
     Snapshots,
+    /// This machine's qBittorrent, a Debian package: it goes into an image made here.
+    QBittorrent,
     /// A file system of the scenario's own on this machine's disk: only our own node has its volumes there.
     Disk,
 }
@@ -82,6 +84,10 @@ impl TestEnv {
         lacks.insert(
             Need::OwnImages,
             "images made here cannot be put into a cluster of yours".to_owned(),
+        );
+        lacks.insert(
+            Need::QBittorrent,
+            "an image with this machine's qBittorrent cannot be put into a cluster of yours".to_owned(),
         );
         lacks.insert(
             Need::Disk,
@@ -151,7 +157,7 @@ impl TestEnv {
     /// When the API server refuses it.
     pub async fn namespace(&self, purpose: &str) -> Result<String> {
         let name = format!("{purpose}-{}", self.run);
-        let labels = json!({RUN_LABEL: self.run});
+        let labels = json!({RUN_LABEL: self.run, PRIVILEGED.0: PRIVILEGED.1});
         let namespace =
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
         apply::one(&self.client, &namespace).await?;

@@ -24,6 +24,7 @@ mod processors;
 mod report;
 mod run;
 mod scenarios;
+mod spoken;
 mod veleros;
 mod wait;
 

@@ -22,6 +22,7 @@ const SCHEDULING_HINT: &str =
 const IMAGE_HINT: &str =
     "check the image's name, and that the cluster may pull it without credentials of the app's own namespace";
 const POD_HINT: &str = "see kubectl describe pod, then run it again";
+const LOST_NODE_HINT: &str = "run it again once another node, or this one again, is ready and has a node agent of Velero: kubectl get nodes";
 const CLAIM_HINT: &str =
     "check that the storage class has a provisioner that runs and room left: kubectl describe storageclass";
 
@@ -40,6 +41,11 @@ pub(super) fn pod(what: &str, pod: Option<&Pod>) -> Poll<String> {
     let Some(pod) = pod else {
         return none("somebody has deleted it".to_owned(), "run it again");
     };
+    if pod.is_on_a_lost_node() {
+        let node = pod.spec.as_ref().and_then(|is| is.node_name.as_deref());
+        let reason = format!("its node {} does not answer any more", node.unwrap_or_default());
+        return none(reason, LOST_NODE_HINT);
+    }
     if pod.metadata.deletion_timestamp.is_some() {
         return none("it is being deleted".to_owned(), "run it again");
     }

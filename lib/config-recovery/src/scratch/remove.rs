@@ -72,6 +72,7 @@ pub(super) async fn begin(cluster: &Cluster, namespace: &str) -> Result<()> {
         volumes_go_too(cluster, namespace),
     )?;
     pod_and_claim_go(cluster, namespace).await?;
+    lost_pods_go(cluster, namespace).await?;
     let api: Api<Namespace> = Api::all(cluster.client());
     cluster
         .ask_opt(format!("delete namespace {namespace}"), api.delete(namespace))
@@ -159,6 +160,21 @@ async fn pod_and_claim_go(cluster: &Cluster, namespace: &str) -> Result<()> {
     cluster
         .ask_opt(format!("delete the claims in namespace {namespace}"), go)
         .await?;
+    Ok(())
+}
+
+/// A pod whose node does not answer would stay, and its namespace with it, until the node is back. It holds nothing but a copy.
+async fn lost_pods_go(cluster: &Cluster, namespace: &str) -> Result<()> {
+    let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);
+    let all = ListParams::default();
+    let action = format!("list the pods in namespace {namespace}");
+    let found = cluster.ask_opt(action, pods.list(&all)).await?;
+    let found = found.into_iter().flat_map(|list| list.items);
+    for pod in found.filter(Pod::is_on_a_lost_node) {
+        let name = pod.metadata.name.unwrap_or_default();
+        let action = format!("delete pod {namespace}/{name}, whose node does not answer");
+        cluster.ask_opt(action, pods.delete_at_once(&name)).await?;
+    }
     Ok(())
 }
 

@@ -74,8 +74,14 @@ pub fn begun(server: Server) -> Server {
         .answers(&format!("GET {VOLUMES}/goes"), volume("goes", "Delete"))
         .refuses(&format!("GET {VOLUMES}/gone"), 404, "NotFound", "no")
         .answers(&format!("PATCH {VOLUMES}/stays"), volume("stays", "Delete"));
+    let mut lost = pending();
+    lost["metadata"]["name"] = json!("lost");
+    lost["status"]["conditions"] = json!([
+        {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager"},
+    ]);
+    let server = deleted(deleted(server, PODS), CLAIMS).lists(&format!("GET {PODS}"), vec![pending(), lost]);
     deleted(
-        deleted(deleted(server, PODS), CLAIMS),
+        deleted(server, &format!("{PODS}/lost")),
         &format!("{NAMESPACES}/{PLACE}"),
     )
 }
@@ -303,6 +309,9 @@ async fn what_a_killed_run_left_is_found_by_its_holder_and_removed_without_a_wai
     let server = begun(Server::new()).lists(&list(CONTENTS, MADE_BY_RESTORES), Vec::new());
     scratch::remove_left(&server.cluster(), PLACE).await.unwrap();
     policy_changed(&server);
+    // Nobody on its node says that it has ended.
+    let at_once = server.bodies(&format!("DELETE {PODS}/lost"));
+    assert_eq!(at_once[0]["gracePeriodSeconds"], 0);
     server.done();
 }
 
