@@ -15,6 +15,7 @@ kind!(Namespace, "v1", "namespaces");
 kind!(ServiceAccount, "v1", "serviceaccounts");
 kind!(StorageClass, "storage.k8s.io/v1", "storageclasses");
 kind!(Event, "v1", "events");
+kind!(Node, "v1", "nodes");
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -25,16 +26,37 @@ pub(crate) struct Pod {
 }
 
 impl Pod {
-    /// Whether Kubernetes itself has deleted it because its node does not answer any more
-    /// (`pkg/controller/tainteviction/taint_eviction.go`). Until the node is back nobody says that it has ended.
-    pub(crate) fn is_on_a_lost_node(&self) -> bool {
-        let conditions = self.status.iter().flat_map(|is| is.conditions.iter().flatten());
-        let mut evicted = conditions.filter(|is| {
+    /// Why Kubernetes has sent it away from its node, if it has (`pkg/controller/tainteviction/taint_eviction.go`): because the
+    /// node does not answer, or because somebody wants it empty.
+    pub(crate) fn evicted(&self) -> Option<&str> {
+        let mut conditions = self.status.iter().flat_map(|is| is.conditions.iter().flatten());
+        let evicted = conditions.find(|is| {
             is.r#type == "DisruptionTarget"
                 && is.status == "True"
                 && is.reason.as_deref() == Some("DeletionByTaintManager")
         });
-        evicted.next().is_some()
+        evicted.map(|is| is.message.as_deref().unwrap_or_default())
+    }
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Node {
+    pub(crate) metadata: ObjectMeta,
+    pub(crate) status: Option<NodeStatus>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct NodeStatus {
+    pub(crate) conditions: Option<Vec<Condition>>,
+}
+
+impl Node {
+    /// Whether it has not been heard of for so long that nobody knows how it is.
+    pub(crate) fn is_lost(&self) -> bool {
+        let mut conditions = self.status.iter().flat_map(|is| is.conditions.iter().flatten());
+        conditions.any(|is| is.r#type == "Ready" && is.status == "Unknown")
     }
 }
 

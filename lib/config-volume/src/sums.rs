@@ -11,8 +11,10 @@ use crate::{
 
 /// So many entries are read ahead.
 const AHEAD: usize = 512;
-/// So many of them, neighbours mostly, are one thread's work at once: their folder is opened once.
+/// So many of them at most, neighbours mostly, are one thread's work at once: their folder is opened once.
 const TOGETHER: usize = 16;
+/// With so many bytes that is enough, so that large files are not one thread's work alone.
+const BYTES_TOGETHER: u64 = 4 << 20;
 
 /// The checksum of what a file of the list begins with, as long as was promised. `None` where the list has none to compare
 /// it with, or the file is shorter or no file.
@@ -49,12 +51,8 @@ impl<'a, E: Iterator<Item = Result<FileEntry>>> Summed<'a, E> {
                 }
             }
         }
-        let mut ahead = ahead.into_iter();
-        let together =
-            |_| Some(ahead.by_ref().take(TOGETHER).collect::<Vec<_>>()).filter(|some| !some.is_empty());
-        let work: Vec<Vec<FileEntry>> = (0..).map_while(together).collect();
         let root = self.root;
-        let (done, ()) = each(work, |_, entries| summed(root, entries), || ());
+        let (done, ()) = each(portions(ahead), |_, entries| summed(root, entries), || ());
         self.ready.extend(done.into_iter().flatten());
     }
 }
@@ -71,6 +69,24 @@ impl<E: Iterator<Item = Result<FileEntry>>> Iterator for Summed<'_, E> {
             None => self.error.take().map(Err),
         }
     }
+}
+
+/// The entries in their order, as many together as one thread takes.
+fn portions(entries: Vec<FileEntry>) -> Vec<Vec<FileEntry>> {
+    let mut portions: Vec<Vec<FileEntry>> = Vec::new();
+    let mut bytes = 0u64;
+    for entry in entries {
+        let size = entry.size;
+        match portions.last_mut() {
+            Some(last) if last.len() < TOGETHER && bytes < BYTES_TOGETHER => last.push(entry),
+            _ => {
+                bytes = 0;
+                portions.push(vec![entry]);
+            }
+        }
+        bytes = bytes.saturating_add(size);
+    }
+    portions
 }
 
 fn summed(root: &Root, entries: Vec<FileEntry>) -> vec::IntoIter<(FileEntry, Sum)> {
@@ -123,6 +139,22 @@ mod tests {
             link: None,
             database: None,
         }
+    }
+
+    #[test]
+    fn small_neighbours_are_one_threads_work_and_large_files_are_not() {
+        let of_size = |(number, size): (usize, u64)| FileEntry {
+            size,
+            ..entry(number, "")
+        };
+        let sizes = |sizes: &[u64]| -> Vec<usize> {
+            let entries = sizes.iter().copied().enumerate().map(of_size).collect();
+            portions(entries).iter().map(Vec::len).collect()
+        };
+        assert_eq!(sizes(&[]), [0; 0]);
+        assert_eq!(sizes(&[10; 40]), [16, 16, 8]);
+        assert_eq!(sizes(&[100 << 20; 5]), [1; 5]);
+        assert_eq!(sizes(&[10, 3 << 20, 3 << 20, 10, u64::MAX, 10]), [3, 2, 1]);
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub enum ManifestState {
 pub struct CheckedDatabase {
     /// The database, from the root of the volume.
     pub path: RelPath,
+    /// Whether its copy was looked at, and not the file in its place.
+    pub is_copy: bool,
     /// Bytes of its copy, or of its file where that was looked at.
     pub bytes: u64,
     /// Whether it is sound, and the one that was promised.

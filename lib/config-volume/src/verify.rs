@@ -331,6 +331,7 @@ impl Check<'_> {
         self.judged(bytes);
         let sound = self.problems == before && !damaged;
         self.verdict.databases.push(CheckedDatabase {
+            is_copy: true,
             path: entry.path.clone(),
             bytes,
             sound,
@@ -393,6 +394,7 @@ impl Check<'_> {
         };
         self.judged(bytes);
         self.verdict.databases.push(CheckedDatabase {
+            is_copy: false,
             path: path.clone(),
             bytes,
             sound: checked.is_some(),
@@ -440,6 +442,7 @@ impl Check<'_> {
             self.damage(path, found, was_before);
         }
         self.verdict.databases.push(CheckedDatabase {
+            is_copy: false,
             path: path.clone(),
             bytes: meta.size,
             sound: as_promised && checked.is_ok(),

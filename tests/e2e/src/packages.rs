@@ -25,7 +25,7 @@ const fn of_bed(name: &'static str, program: &'static str) -> Package {
     }
 }
 
-const PACKAGES: [Package; 7] = [
+const PACKAGES: [Package; 8] = [
     of_bed("etcd-server", "/usr/bin/etcd"),
     of_bed("containerd", "/usr/bin/containerd"),
     of_bed("runc", "/usr/sbin/runc"),
@@ -36,6 +36,11 @@ const PACKAGES: [Package; 7] = [
         name: "qbittorrent-nox",
         program: "/usr/bin/qbittorrent-nox",
         only_for: Some(Need::QBittorrent),
+    },
+    Package {
+        name: "e2fsprogs",
+        program: "/sbin/mkfs.ext4",
+        only_for: Some(Need::Disk),
     },
 ];
 

@@ -75,7 +75,7 @@ pub(super) fn check(
             proven: verdict
                 .databases
                 .iter()
-                .filter(|database| database.sound)
+                .filter(|database| database.sound && database.is_copy)
                 .map(|database| database.path.clone())
                 .collect(),
             ..PlaceOptions::default()

@@ -45,7 +45,7 @@ fn a_pod_is_ready_when_its_init_container_runs() {
 }
 
 #[test]
-fn a_pod_whose_node_is_lost_is_told_with_the_node() {
+fn a_pod_that_was_evicted_is_told_with_its_node_and_why() {
     let evicted = |status: &str| {
         json!({"phase": "Pending", "conditions": [
             {"type": "DisruptionTarget", "status": status, "reason": "DeletionByTaintManager",
@@ -55,7 +55,7 @@ fn a_pod_whose_node_is_lost_is_told_with_the_node() {
     let (is, text) = word(&judged(evicted("True")));
     assert_eq!(is, "hopeless");
     assert!(
-        text.contains("its node n1 does not answer any more") && text.contains("kubectl get nodes"),
+        text.contains("evicted from node n1: Taint manager") && text.contains("kubectl get nodes"),
         "{text}"
     );
     assert_eq!(word(&judged(evicted("False"))).0, "wait");

@@ -16,9 +16,11 @@ pub(super) const MOUNT: &str = "/restored";
 /// A pod that nobody removed ends by itself so long after it should have been read.
 const LEFT_ALONE_SECONDS: u64 = 3600;
 
-/// How much longer a pod stays on a node that Kubernetes takes for lost, which it does after 50 s. Its own 300 s are meant for apps,
+/// How much longer a pod stays on a node that does not answer, which Kubernetes finds after 50 s. Its own 300 s are meant for apps,
 /// which lose more by a move.
-const LOST_NODE_SECONDS: u64 = 0;
+const UNREACHABLE_SECONDS: u64 = 20;
+/// How long on one that answers and says that it is not ready, as while its container runtime is started again.
+const NOT_READY_SECONDS: u64 = 120;
 
 /// Waits until it is told to end, and ends at once then.
 const WAITS: &str = "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done";
@@ -62,10 +64,10 @@ pub(super) fn reader(namespace: &str, claim: &str, spec: &ScratchSpec, patience:
             "command": ["/bin/sh", "-c", WAITS],
         })
     };
-    let leaves = |taint: &str| {
+    let leaves = |taint: &str, seconds: u64| {
         json!({
             "key": format!("node.kubernetes.io/{taint}"), "operator": "Exists", "effect": "NoExecute",
-            "tolerationSeconds": LOST_NODE_SECONDS,
+            "tolerationSeconds": seconds,
         })
     };
     let mut waits = container(RESTORE_WAIT_CONTAINER);
@@ -78,7 +80,7 @@ pub(super) fn reader(namespace: &str, claim: &str, spec: &ScratchSpec, patience:
             "activeDeadlineSeconds": patience.saturating_add(LEFT_ALONE_SECONDS),
             // Files of every owner have to be read, whatever the image says of its user.
             "securityContext": {"runAsUser": 0, "runAsGroup": 0},
-            "tolerations": [leaves("not-ready"), leaves("unreachable")],
+            "tolerations": [leaves("not-ready", NOT_READY_SECONDS), leaves("unreachable", UNREACHABLE_SECONDS)],
             "initContainers": [waits],
             "containers": [container(READER)],
             "volumes": [{"name": CLAIM, "persistentVolumeClaim": {"claimName": claim}}],

@@ -267,8 +267,8 @@ impl Pourer {
 }
 
 /// Has the disk begin with a part of a file that was just written, and does not wait for it: that is what the kernel does
-/// with pages that are said to be of no more use and are not on the disk yet (`generic_fadvise` in its `mm/fadvise.c`). They
-/// stay in memory. Where it does nothing, the sync at the end has more to do.
+/// with pages that are said to be of no more use and are not on the disk yet (`generic_fadvise` in its `mm/fadvise.c`). Those
+/// that are on the disk by then have to be read again. Where it does nothing, the sync at the end has more to do.
 fn write_back(file: &File, from: u64, length: u64) {
     let _ = rustix::fs::fadvise(file, from, NonZeroU64::new(length), Advice::DontNeed);
 }

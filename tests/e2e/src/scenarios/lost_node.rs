@@ -102,7 +102,7 @@ async fn play(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
         format!("after {seconds:.1} s: {said} ({hint})"),
     );
     ensure!(
-        said.contains("does not answer any more") && hint.contains("kubectl get nodes"),
+        said.contains("evicted from node") && hint.contains("kubectl get nodes"),
         "{said} ({hint})"
     );
     let began = Instant::now();
@@ -113,7 +113,6 @@ async fn play(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
         format!("{seconds:.1}"),
     );
     is.leaves_nothing(ground).await?;
-
     drop(stopped);
     let nodes: Api<Node> = Api::all(ground.client.clone());
     wait::until("the node is ready again", Duration::from_secs(120), || {
