@@ -73,6 +73,7 @@ pub(crate) struct PodSpec {
 pub(crate) struct Container {
     pub(crate) name: String,
     pub(crate) image: Option<String>,
+    pub(crate) args: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::{Event, Namespace, Pod};
-use kube::api::{DeleteParams, ListParams, LogParams};
+use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
+use crate::bed::velero::Server;
 use crate::bed::{Bed, PRIVILEGED, images};
 use crate::{apply, disk, wait};
 
@@ -173,6 +174,36 @@ impl TestEnv {
         )
         .await?;
         Ok(name)
+    }
+
+    /// Puts a Velero like `server` beside the one of our own bed, with a namespace and a bucket of its own that are called
+    /// like `purpose`. What is asked of the cluster that is returned is asked of that Velero.
+    ///
+    /// # Errors
+    /// In a user's cluster, or when it does not get ready.
+    pub async fn with_another_velero(&self, purpose: &str, server: Server<'_>) -> Result<Self> {
+        let namespace = self.namespace(&format!("{purpose}-velero")).await?;
+        let server = Server {
+            namespace: &namespace,
+            bucket: purpose,
+            ..server
+        };
+        self.own_bed()?.install_velero(server).await?;
+        // What `velero install` makes takes no note of the run, and a failure's evidence is found by it.
+        let labels = json!({"metadata": {"labels": {RUN_LABEL: self.run}}});
+        apply::api(&self.client, "v1", "Namespace", "")
+            .patch(&namespace, &PatchParams::default(), &Patch::Merge(labels))
+            .await?;
+        Ok(Self {
+            client: self.client.clone(),
+            velero_namespace: namespace,
+            location: "default".to_owned(),
+            shell_image: self.shell_image.clone(),
+            lacks: BTreeMap::new(),
+            bed: None,
+            thorough: self.thorough,
+            run: self.run.clone(),
+        })
     }
 
     /// Access to the pods of a namespace.

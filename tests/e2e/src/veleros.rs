@@ -14,6 +14,11 @@ pub struct Velero {
     pub kubernetes: &'static str,
     /// Which image waits in restored pods.
     pub restore_helper: RestoreHelper,
+    /// Whether each restore of a volume has a pod of its own, so that the node agent works on several at once where it is told
+    /// so: since 1.17, by `loadConcurrency`.
+    pub restores_in_pods: bool,
+    /// Whether the server makes several backups at once when it is told so: since 1.18, by `--concurrent-backups`.
+    pub concurrent_backups: bool,
 }
 
 /// Where the program is that waits in a restored pod until its volumes are filled.
@@ -33,18 +38,24 @@ pub const ALL: [Velero; 4] = [
         plugin: "1.14.2",
         kubernetes: "1.34.3",
         restore_helper: RestoreHelper::InVelero,
+        restores_in_pods: false,
+        concurrent_backups: false,
     },
     Velero {
         version: "1.17.2",
         plugin: "1.14.2",
         kubernetes: "1.34.3",
         restore_helper: RestoreHelper::InVelero,
+        restores_in_pods: true,
+        concurrent_backups: false,
     },
     Velero {
         version: "1.18.0",
         plugin: "1.14.2",
         kubernetes: "1.34.3",
         restore_helper: RestoreHelper::InVelero,
+        restores_in_pods: true,
+        concurrent_backups: true,
     },
 ];
 
@@ -54,6 +65,8 @@ pub const DEFAULT: Velero = Velero {
     plugin: "1.14.2",
     kubernetes: "1.34.3",
     restore_helper: RestoreHelper::OwnImage("docker.io/velero/velero-restore-helper"),
+    restores_in_pods: false,
+    concurrent_backups: false,
 };
 
 impl Velero {

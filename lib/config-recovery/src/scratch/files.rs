@@ -4,6 +4,8 @@
 //! that one are back (`pkg/controller/restore_controller.go`), so that seven apps would take seven times as long as one.
 //! The node agent needs no Restore: it works on PodVolumeRestores.
 
+use std::cell::RefCell;
+
 use futures_util::future::{Either, select};
 use jiff::Timestamp;
 use kube::api::{ListParams, Patch, PatchParams};
@@ -13,12 +15,13 @@ use tokio::sync::mpsc;
 use velero_api::{Meaning, PodVolumePhase, PodVolumeRestore, PodVolumeRestoreSpec};
 
 use super::ensure::ensured;
+use super::turn::Turn;
 use super::{Scratch, ScratchSpec, Worked, judge, names, objects, place};
 use crate::api::{AnyObject, Api, Object, ObjectMeta, Resource};
 use crate::backups::FilesBackup;
 use crate::cluster::{Cluster, ClusterError};
 use crate::journal::Step;
-use crate::kinds::{PersistentVolumeClaim, Pod};
+use crate::kinds::{Container, PersistentVolumeClaim, Pod};
 use crate::report::Silent;
 use crate::wait::{Doubt, Poll, Wait, Which, for_object, for_objects};
 use crate::{Result, definitions, velero};
@@ -83,18 +86,24 @@ async fn restic_repository(cluster: &Cluster, spec: &ScratchSpec, files: &FilesB
 
 /// Waits until the files are there.
 pub(super) async fn arrive(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<Worked> {
-    let came = std::pin::pin!(came(scratch, cluster, wait));
+    let turn = &RefCell::default();
+    let came = std::pin::pin!(came(scratch, cluster, wait, turn));
     let trouble = std::pin::pin!(async {
-        tokio::try_join!(trouble(scratch, cluster, wait), nudge(scratch, cluster, wait)).map(drop)
+        let nudge = nudge(scratch, cluster, wait, turn);
+        tokio::try_join!(trouble(scratch, cluster, wait, turn), nudge).map(drop)
     });
-    match select(came, trouble).await {
-        Either::Left((came, _)) => came,
-        Either::Right((Err(trouble), _)) => Err(trouble),
-        Either::Right((Ok(()), came)) => came.await,
+    let worked = match select(came, trouble).await {
+        Either::Left((came, _)) => came?,
+        Either::Right((Err(trouble), _)) => return Err(trouble),
+        Either::Right((Ok(()), came)) => came.await?,
+    };
+    if let Some(hint) = turn.borrow().hint(&scratch.velero_namespace, worked.copied()) {
+        wait.reporter.note(&hint);
     }
+    Ok(worked)
 }
 
-async fn came(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<Worked> {
+async fn came(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>, turn: &RefCell<Turn>) -> Result<Worked> {
     let (place, name) = (&scratch.velero_namespace, &scratch.restore);
     let api = velero::api::<PodVolumeRestoreSpec>(cluster, Some(place));
     let what = format!("PodVolumeRestore {place}/{name}");
@@ -105,6 +114,8 @@ async fn came(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<Wo
             Err(error) => return Poll::Hopeless(error),
         };
         if let Some(status) = restore.as_ref().and_then(|is| is.status.as_ref()) {
+            turn.borrow_mut()
+                .is(status.phase.as_ref().unwrap_or(&PodVolumePhase::New));
             let (done, total) = (status.progress.bytes_done, status.progress.total_bytes);
             if total > 0 || status.phase == Some(PodVolumePhase::InProgress) {
                 let total = (total > 0).then_some(total).or(scratch.stored);
@@ -132,7 +143,7 @@ fn worked(restore: &PodVolumeRestore) -> Worked {
 ///
 /// It works on one at a time unless it is told otherwise (`loadConcurrency`), and looks at one that it could not begin
 /// again after five seconds only, but at once when the object changes (`pkg/controller/pod_volume_restore_controller.go`).
-async fn nudge(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<()> {
+async fn nudge(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>, turn: &RefCell<Turn>) -> Result<()> {
     let (place, name) = (&scratch.velero_namespace, &scratch.restore);
     let api = velero::api::<PodVolumeRestoreSpec>(cluster, Some(place));
     let (ended, mut ends) = mpsc::unbounded_channel();
@@ -155,6 +166,8 @@ async fn nudge(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<(
             return Poll::Done(());
         }
         let under_way = all.values().filter(|is| means(is) == Meaning::Works).count();
+        turn.borrow_mut()
+            .among(under_way + all.values().filter(is_waiting).count());
         if known.is_some_and(|before| under_way < before) {
             let _ = ended.send(());
         }
@@ -181,9 +194,12 @@ async fn nudge(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<(
 }
 
 /// Ends only when there is no hope any more: as long as there is, the restore itself is what counts.
-async fn trouble(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result<()> {
+async fn trouble(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>, turn: &RefCell<Turn>) -> Result<()> {
     let node = place::runs(scratch, &scratch.claim, cluster, wait).await?;
-    let image = agent_runs(scratch, cluster, &node, wait).await?;
+    let agent = agent_runs(scratch, cluster, &node, wait).await?;
+    turn.borrow_mut().agent_has(&agent.args.unwrap_or_default());
+    turn.borrow_mut().pod_runs();
+    let image = agent.image.unwrap_or_default();
     // Who gets no answer here has no reason to give up.
     let too_old = definitions::too_old(cluster, definitions::OF_RESTORES, &image).await;
     if let Ok(Some(reason)) = too_old {
@@ -196,8 +212,8 @@ async fn trouble(scratch: &Scratch, cluster: &Cluster, wait: Wait<'_>) -> Result
     place::ends(scratch, cluster, wait).await
 }
 
-/// Waits until a node agent runs on the node. Tells its image.
-async fn agent_runs(scratch: &Scratch, cluster: &Cluster, node: &str, wait: Wait<'_>) -> Result<String> {
+/// Waits until a node agent runs on the node. Tells its container.
+async fn agent_runs(scratch: &Scratch, cluster: &Cluster, node: &str, wait: Wait<'_>) -> Result<Container> {
     let place = &scratch.velero_namespace;
     let api: Api<Pod> = Api::namespaced(cluster.client(), place);
     let what = format!("Velero's node agent on node {node}");
@@ -216,8 +232,7 @@ async fn agent_runs(scratch: &Scratch, cluster: &Cluster, node: &str, wait: Wait
             let containers = agent.spec.as_ref().and_then(|is| is.containers.as_ref());
             let mut containers = containers.into_iter().flatten();
             let agent = containers.find(|is| is.name == definitions::AGENT_CONTAINER);
-            let image = agent.and_then(|is| is.image.clone());
-            return Poll::Done(image.unwrap_or_default());
+            return Poll::Done(agent.cloned().unwrap_or_default());
         }
         let text = format!("none runs in namespace {place}");
         let hint = "let Velero's daemon set node-agent run on that node too: velero-operator's option use-node-agent";

@@ -13,6 +13,7 @@ mod objects;
 mod place;
 mod remove;
 mod snapshot;
+mod turn;
 
 pub(crate) use commands::commands;
 
@@ -105,6 +106,12 @@ impl Worked {
     /// From the order to the end.
     pub fn took(&self) -> Option<Duration> {
         let took = self.completed?.duration_since(self.ordered?);
+        took.try_into().ok()
+    }
+
+    /// From the beginning to the end.
+    fn copied(&self) -> Option<Duration> {
+        let took = self.completed?.duration_since(self.started?);
         took.try_into().ok()
     }
 }

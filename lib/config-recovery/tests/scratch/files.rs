@@ -319,6 +319,48 @@ async fn the_files_are_awaited_and_the_node_agent_nudged_whenever_it_gets_free()
     server.done();
 }
 
+/// What a person hears of a restore whose pod runs at once, that begins after 30 s and is done after so many more.
+async fn heard_of_a_queue(arguments: &[&str], copied_in: u64) -> Vec<String> {
+    let mut agent = agent("Running");
+    agent["spec"] = json!({"containers": [{"name": "node-agent", "args": arguments}]});
+    let others = vec![
+        restore(OURS, None),
+        restore("a", Some("InProgress")),
+        restore("b", Some("New")),
+        restore("c", Some("Completed")),
+    ];
+    let begins = (30, changed(VOLUME_RESTORE, restore(OURS, Some("InProgress"))));
+    let done = (copied_in, changed(VOLUME_RESTORE, completed()));
+    let ours = vec![restore(OURS, None)];
+    let server = runs(Server::new().follows(VOLUME_RESTORES, OUR_RESTORE, ours, vec![begins.clone(), done]))
+        .follows(VOLUME_RESTORES, "", others, vec![begins])
+        .lists(&list(AGENTS, ON_BED), vec![agent])
+        .follows(PODS, READER, vec![mounted("bed")], Vec::new());
+    let server = bound(server);
+    let (scratch, heard) = (made().await, Heard::default());
+    scratch.bring_back(&server.cluster(), &heard).await.unwrap();
+    heard.lines()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_was_longer_than_the_copying_is_told_with_the_command_that_shortens_it() {
+    let heard = heard_of_a_queue(&["node-agent", "server"], 29).await;
+    let hint = heard.last().unwrap();
+    for part in [
+        "it waited 30 s for its turn and was copied in 29 s",
+        "For 3,",
+        "kubectl -n velero create configmap node-agent-config ",
+        "kubectl -n velero patch daemonset node-agent ",
+    ] {
+        assert!(hint.contains(part), "{part} in {hint}");
+    }
+    let heard = heard_of_a_queue(&["server", "--node-agent-configmap=mine"], 29).await;
+    let hint = heard.last().unwrap();
+    assert!(hint.contains("kubectl -n velero edit configmap mine "), "{hint}");
+    let heard = heard_of_a_queue(&["node-agent", "server"], 30).await;
+    assert!(heard.iter().all(|line| !line.contains("turn")), "{heard:?}");
+}
+
 /// A cluster in which the restore is not begun with, and no other is there.
 fn not_begun() -> Server {
     Server::new()

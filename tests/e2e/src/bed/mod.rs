@@ -14,11 +14,13 @@ pub mod velero;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use kube::Client;
+use tokio::process::Command;
 use tokio::sync::OnceCell;
 
 use crate::parts::Parts;
@@ -105,6 +107,31 @@ impl Bed {
     pub async fn install_velero(&self, server: velero::Server<'_>) -> Result<()> {
         velero::install(&self.client, &self.parts, self.velero, &self.folder, server).await?;
         velero::wait_until_available(&self.client, server).await
+    }
+
+    /// Runs commands as a person would who has pasted them: with `kubectl` at hand.
+    ///
+    /// # Errors
+    /// When they fail; the text has what they printed.
+    pub async fn by_bash(&self, commands: &str) -> Result<()> {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let output = Command::new("bash")
+            .args(["-c", commands])
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("PATH", format!("{}:{path}", self.parts.folder().display()))
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .context("cannot run bash")?;
+        ensure!(
+            output.status.success(),
+            "the commands ended with {}:\n{}{}\nThey were:\n{commands}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
     }
 
     /// Where the API server notes what applications ask it, a line of JSON each.

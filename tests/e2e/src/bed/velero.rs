@@ -31,6 +31,8 @@ pub struct Server<'a> {
     pub features: &'a str,
     /// Whether there is an agent that copies files.
     pub node_agent: bool,
+    /// How many backups it may make at once, where it can make several.
+    pub concurrent_backups: u32,
 }
 
 /// The installation that every bed has.
@@ -39,6 +41,7 @@ pub const DEFAULT: Server<'static> = Server {
     bucket: s3::BUCKET,
     features: "",
     node_agent: true,
+    concurrent_backups: 1,
 };
 
 /// Applies Velero's objects. They get ready while other things are done; see [`wait_until_available`].
@@ -177,6 +180,10 @@ fn objects(parts: &Parts, velero: &Velero, folder: &Path, server: Server<'_>) ->
     }
     if !server.features.is_empty() {
         arguments.extend(["--features", server.features]);
+    }
+    let concurrent_backups = server.concurrent_backups.to_string();
+    if velero.concurrent_backups {
+        arguments.extend(["--concurrent-backups", &concurrent_backups]);
     }
     let text = run(program, &arguments)?;
     let list: Value = serde_json::from_str(&text).context("cannot read what velero install prints")?;

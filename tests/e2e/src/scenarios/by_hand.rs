@@ -1,12 +1,10 @@
 //! A restore by hand, with the commands that a dry run shows.
 
-use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use config_recovery::backups::{BackupContents, BackupSummary};
 use futures::FutureExt;
-use tokio::process::Command;
 use velero_backup_config::Method;
 
 use super::disaster::nothing_is_left;
@@ -17,7 +15,6 @@ use super::scratch::back_up;
 use super::scratch_snapshot::nothing_of_snapshots_is_left;
 use super::snapshot::with_feature;
 use super::{Beside, Scenario, ScenarioReport};
-use crate::bed::Bed;
 use crate::bed::csi::{CLASS, Snapshots};
 use crate::ground::{Need, TestEnv};
 use crate::pods::Running;
@@ -95,7 +92,7 @@ async fn comes_back(
     let commands = plan["commands"].as_str().context("a dry run shows no commands")?;
     let controller = Controller::of(running).await?;
     let began = Instant::now();
-    by_bash(ground.own_bed()?, commands).await?;
+    ground.own_bed()?.by_bash(commands).await?;
     let lines = commands.lines().filter(|line| !line.starts_with('#')).count();
     story.figure(&format!("seconds of {lines} lines of commands"), seconds(began));
     controller.meets_new_pod(running).await?;
@@ -116,26 +113,4 @@ fn without_owners_of_links(mut held: Held) -> Held {
         .collect();
     held.owners = lines.join("\n");
     held
-}
-
-/// Runs them as a person would who has pasted them.
-async fn by_bash(bed: &Bed, commands: &str) -> Result<()> {
-    let path = std::env::var("PATH").unwrap_or_default();
-    let output = Command::new("bash")
-        .args(["-c", commands])
-        .env("KUBECONFIG", &bed.kubeconfig)
-        .env("PATH", format!("{}:{path}", bed.parts.folder().display()))
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .context("cannot run bash")?;
-    ensure!(
-        output.status.success(),
-        "the commands ended with {}:\n{}{}\nThey were:\n{commands}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
 }

@@ -7,16 +7,15 @@ use anyhow::{Context, Result, ensure};
 use futures::FutureExt;
 use futures::future::{join_all, try_join_all};
 use kube::api::{DeleteParams, DynamicObject, ListParams};
-use serde_json::Value;
 
 use super::exactly::seconds;
 use super::fleet::{self, FLEET, Held};
-use super::{Beside, Scenario, ScenarioReport};
+use super::{Beside, Scenario, ScenarioReport, in_parallel};
 use crate::bed::csi::CLASS;
 use crate::ground::{Need, TestEnv};
 use crate::juju::Programs;
 use crate::pods::Running;
-use crate::{apply, node_agent, wait};
+use crate::{apply, wait};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "seven-apps-come-back",
@@ -33,11 +32,6 @@ pub const SCENARIO: Scenario = Scenario {
 /// makes seven volumes one after the other, and starts a pod for each.
 const VOLUMES: Option<&str> = Some(CLASS);
 
-/// What the engine may add to Velero's own part of a restore, in seconds.
-const ADDED: f64 = 5.0;
-/// How many times as long as one app seven may take at once, beyond what Velero's node agent does one after the other.
-const TIMES: f64 = 1.5;
-
 async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let bed = ground.own_bed()?;
     bed.snapshots().await?;
@@ -51,7 +45,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
 
     ground.namespace(SCENARIO.name).await?;
     let apps = fleet::deploy(ground, &model, &images, VOLUMES, &[]).await?;
-    by_action(ground, &apps, story).await?;
+    in_parallel::measure(ground, &apps, story).await?;
     compare(&apps, &before, true).await?;
     delete_model(ground, &model).await?;
 
@@ -116,115 +110,6 @@ async fn held(apps: &[Running<'_>]) -> Result<Vec<Held>> {
         .zip(apps)
         .map(|(member, running)| member.held(running));
     try_join_all(held).await
-}
-
-/// Restores one app alone, three times, then all seven at once, and tells what they waited for.
-///
-/// The node agent opens its repository twice for each restore, in a loop that works on one restore at a time
-/// (`pkg/controller/pod_volume_restore_controller.go` and `pkg/datapath/file_system.go` of Velero 1.15.2), and each opening
-/// derives a key by scrypt: half a second of work at least, which no `loadConcurrency` shortens. Apart from that queue
-/// seven are to come back beside each other.
-async fn by_action(ground: &TestEnv, apps: &[Running<'_>], story: &mut ScenarioReport) -> Result<()> {
-    let mut alone = Vec::new();
-    for running in apps.iter().take(3) {
-        alone.push(restored(ground, std::slice::from_ref(running)).await?);
-    }
-    alone.sort_by(|one, other| one.took.total_cmp(&other.took));
-    let told: Vec<String> = alone
-        .iter()
-        .map(|is| {
-            format!(
-                "{:.1} (node agent {:.1}, beside Velero {:.1})",
-                is.took, is.agent, is.added
-            )
-        })
-        .collect();
-    story.figure("seconds of one, three times", told.join(", "));
-    let one = alone.get(1).context("there is no middle one")?;
-    // Their namespaces take some seconds to end, and the same app would wait for that.
-    nothing_is_left(ground).await?;
-
-    let seven = restored(ground, apps).await?;
-    for (running, results) in apps.iter().zip(&seven.results) {
-        story.figure(&format!("results, {}", running.app.name), results);
-    }
-    let queue = seven.agent - one.agent;
-    let beyond = seven.took - queue;
-    story.figure(
-        "seconds of seven in parallel",
-        format!(
-            "{:.1}, {:.2} times one, the node agent {:.1} of them; without its queue {beyond:.1}, {:.2} times one; the engine \
-             at most {:.1} beside Velero for one of them",
-            seven.took,
-            seven.took / one.took,
-            seven.agent,
-            beyond / one.took,
-            seven.added
-        ),
-    );
-    ensure!(
-        beyond <= TIMES * one.took,
-        "seven in parallel took {beyond:.1} s beside the node agent's queue of {queue:.1} s, more than {TIMES} times the \
-         {:.1} s of one",
-        one.took
-    );
-    let most = alone.iter().map(|is| is.added).fold(seven.added, f64::max);
-    ensure!(
-        most <= ADDED,
-        "the engine added {most:.1} s to Velero's own time, more than {ADDED}"
-    );
-    Ok(())
-}
-
-/// How restores went that were begun at the same time. All in seconds.
-struct Restored {
-    /// Until the last one was done.
-    took: f64,
-    /// Time in which the node agent worked on any of them.
-    agent: f64,
-    /// The most that one of them took beyond Velero's own time.
-    added: f64,
-    results: Vec<Value>,
-}
-
-async fn restored(ground: &TestEnv, apps: &[Running<'_>]) -> Result<Restored> {
-    let actions = async {
-        let began = Instant::now();
-        let restores = apps
-            .iter()
-            .map(|running| fleet::action(running, "restore-from-backup backup-uid=latest"));
-        let results: Result<Vec<Value>> = join_all(restores).await.into_iter().collect();
-        results.map(|results| (results, began.elapsed().as_secs_f64()))
-    };
-    let (results, worked) = node_agent::during(&ground.velero("PodVolumeRestore"), actions).await?;
-    let (results, took) = results?;
-    ensure!(
-        worked.restores() == apps.len(),
-        "the node agent should have worked on {} restores, not on {}",
-        apps.len(),
-        worked.restores()
-    );
-    let mut most: f64 = 0.0;
-    for result in &results {
-        most = most.max(added(result)?);
-    }
-    Ok(Restored {
-        took,
-        agent: worked.busy().as_secs_f64(),
-        added: most,
-        results,
-    })
-}
-
-/// Seconds of a restore that were not Velero's own.
-fn added(results: &Value) -> Result<f64> {
-    let number = |key: &str| -> Result<f64> {
-        let text = results[key]
-            .as_str()
-            .with_context(|| format!("no {key} in {results}"))?;
-        Ok(text.parse()?)
-    };
-    Ok(number("seconds")? - number("velero-seconds")?)
 }
 
 /// Compares every file and row. After an action the key in the app's file is the one of the secret, which is newer than the

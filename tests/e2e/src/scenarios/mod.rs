@@ -10,6 +10,7 @@ mod disaster;
 mod exactly;
 mod failed_restore;
 mod fleet;
+mod in_parallel;
 mod killed_action;
 mod killed_restore;
 mod large_volume;
@@ -36,6 +37,7 @@ mod snapshot;
 mod spoilt;
 mod stale_copies;
 mod steady_event;
+mod three_backups;
 mod told_by_bytes;
 mod two_apps;
 mod untouched;
@@ -121,6 +123,7 @@ pub const ALL: &[Scenario] = &[
     snapshot::SCENARIO,
     scratch_snapshot::SCENARIO,
     by_hand::SCENARIO,
+    three_backups::SCENARIO,
 ];
 
 /// What a scenario tells beside success or failure.

@@ -175,8 +175,7 @@ impl<'a> Protected<'a> {
     /// As [`Protected::without_hooks`].
     pub async fn hold_first_hook(&self) -> Result<()> {
         let key = format!("{}command", HOOKS[0]);
-        let command = self.pod["metadata"]["annotations"][&key].as_str();
-        let command: Vec<String> = serde_json::from_str(command.context("there is no hook to hold")?)?;
+        let [command, _] = self.hooks()?;
         let script = format!("\"$@\"; touch {HELD}; until test -e {GO}; do sleep 0.1; done; rm {HELD} {GO}");
         let mut holding = ["/bin/sh", "-ec", &script, "hook"].map(str::to_owned).to_vec();
         holding.extend(command);
@@ -252,6 +251,19 @@ impl<'a> Protected<'a> {
         backups::ask(self.ground, name, self.request(false)).await
     }
 
+    /// The commands that the charm has Velero run before and after a backup.
+    ///
+    /// # Errors
+    /// When the pod has none.
+    pub fn hooks(&self) -> Result<[Vec<String>; 2]> {
+        let command = |hook: &str| -> Result<Vec<String>> {
+            let key = format!("{hook}command");
+            let command = self.pod["metadata"]["annotations"][&key].as_str();
+            Ok(serde_json::from_str(command.context("there is no hook")?)?)
+        };
+        Ok([command(HOOKS[0])?, command(HOOKS[1])?])
+    }
+
     fn request(&self, all_by_default: bool) -> BackupSpec {
         BackupSpec {
             // What velero-operator's option default-volumes-to-fs-backup becomes.
@@ -266,8 +278,16 @@ impl<'a> Protected<'a> {
     /// # Errors
     /// When it does not come back.
     pub async fn restore(&self, backup: &str, purpose: &str) -> Result<Restored<'a>> {
+        self.restore_by(self.ground, backup, purpose).await
+    }
+
+    /// As [`Protected::restore`], by another Velero: the one that made the backup.
+    ///
+    /// # Errors
+    /// As [`Protected::restore`].
+    pub async fn restore_by(&self, velero: &TestEnv, backup: &str, purpose: &str) -> Result<Restored<'a>> {
         let namespace = self.ground.namespace(purpose).await?;
-        self.restore_into(backup, namespace).await
+        self.restored(velero, backup, namespace).await
     }
 
     /// Restores a backup into `namespace`, and waits until its volume can be read.
@@ -275,6 +295,10 @@ impl<'a> Protected<'a> {
     /// # Errors
     /// When it does not come back.
     pub async fn restore_into(&self, backup: &str, namespace: String) -> Result<Restored<'a>> {
+        self.restored(self.ground, backup, namespace).await
+    }
+
+    async fn restored(&self, velero: &TestEnv, backup: &str, namespace: String) -> Result<Restored<'a>> {
         let app = &self.running.app;
         let volume = self.volume();
         let place = Scratch {
@@ -284,7 +308,7 @@ impl<'a> Protected<'a> {
             volume: &volume,
             container: &app.name,
         };
-        backups::restore(self.ground, &self.pod, place).await?;
+        backups::restore(velero, &self.pod, place).await?;
         let restored = self
             .ground
             .ready_pod(&namespace, &app.pod(), Duration::from_secs(120))

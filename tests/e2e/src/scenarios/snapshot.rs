@@ -13,9 +13,9 @@ use velero_backup_config::{BackupSpec, Method};
 
 use super::{Beside, Scenario, ScenarioReport};
 use crate::bed::csi::{CLASS, Snapshots};
-use crate::bed::velero::Server;
+use crate::bed::velero::{self, Server};
 use crate::exec::{self, Container};
-use crate::ground::{Need, RUN_LABEL, TestEnv};
+use crate::ground::{Need, TestEnv};
 use crate::juju::{App, Programs, of_class};
 use crate::{apply, backups, wait};
 
@@ -150,29 +150,12 @@ async fn play(ground: &TestEnv, snapshots: &Snapshots, story: &mut ScenarioRepor
 
 /// A Velero that takes CSI snapshots, beside the one that the other scenarios use.
 pub async fn with_feature(ground: &TestEnv, scenario: &str) -> Result<TestEnv> {
-    let namespace = ground.namespace(&format!("{scenario}-velero")).await?;
     let server = Server {
-        namespace: &namespace,
-        bucket: scenario,
         features: "EnableCSI",
         node_agent: false,
+        ..velero::DEFAULT
     };
-    ground.own_bed()?.install_velero(server).await?;
-    // What `velero install` makes takes no note of the run, and a failure's evidence is found by it.
-    let labels = json!({"metadata": {"labels": {RUN_LABEL: ground.run}}});
-    apply::api(&ground.client, "v1", "Namespace", "")
-        .patch(&namespace, &PatchParams::default(), &Patch::Merge(labels))
-        .await?;
-    Ok(TestEnv {
-        client: ground.client.clone(),
-        velero_namespace: namespace,
-        location: "default".to_owned(),
-        shell_image: ground.shell_image.clone(),
-        lacks: BTreeMap::new(),
-        bed: None,
-        thorough: ground.thorough,
-        run: ground.run.clone(),
-    })
+    ground.with_another_velero(scenario, server).await
 }
 
 impl<'a> Stage<'a> {
