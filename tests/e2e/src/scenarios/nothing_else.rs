@@ -1,7 +1,7 @@
 //! A restore and all that is none of its business.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -32,7 +32,8 @@ pub const SCENARIO: Scenario = Scenario {
     name: "restore-touches-nothing-else",
     says: "while one app is brought back from a backup that holds another app's volume too, no other object of the cluster \
            changes its version, no byte of the other app, of the media on a static volume and of a third namespace, and by \
-           the API server's own record no pod or claim appears but in the engine's namespace, which is gone in the end; a \
+           the API server's own record no pod or claim appears but in the engine's namespace, which is gone in the end, and \
+           since 1.17 the pod that Velero makes for the engine's restore; a \
            restore that fails leaves the app's objects alone as well",
     beside: Beside::None,
     depends_on_velero: true,
@@ -440,8 +441,20 @@ impl Bystanders<'_> {
         let mut events = 0;
         let mut appeared = Vec::new();
         let mut removed = Vec::new();
-        for (verb, key, object) in try_join_all(kinds).await?.into_iter().flatten() {
+        let record: Vec<_> = try_join_all(kinds).await?.into_iter().flatten().collect();
+        // Since 1.17 Velero makes a pod of its own for each restore of a volume.
+        let restores = record.iter().filter(|(_, key, object)| {
+            key.0 == "PodVolumeRestore" && object.data["spec"]["pod"]["namespace"] == scratch.as_str()
+        });
+        let restores: BTreeSet<String> = restores
+            .filter_map(|(_, _, object)| object.metadata.uid.clone())
+            .collect();
+        for (verb, key, object) in record {
             events += 1;
+            let mut owners = object.metadata.owner_references.iter().flatten();
+            let is_movers = key.0 == "Pod"
+                && key.1 == self.ground.velero_namespace
+                && owners.any(|owner| restores.contains(&owner.uid));
             let is_engines = key.1 == scratch
                 || (key.0 == "Namespace" && key.2 == scratch)
                 || object.data["spec"]["claimRef"]["namespace"] == scratch.as_str()
@@ -454,7 +467,7 @@ impl Bystanders<'_> {
                 _ => false,
             };
             ensure!(
-                is_engines || is_helper || reports,
+                is_engines || is_movers || is_helper || reports,
                 "{} was {verb}: {}",
                 shown(&key),
                 serde_json::to_string(&object)?
