@@ -101,7 +101,7 @@ fn asked(env: Env<'_>, about: Subjects) -> InCluster {
         HealthLookup::Read(_) | HealthLookup::Unknown => {
             let holder = juju.context().unit().to_string();
             env.recovery.left(&own_id(juju), &holder).unwrap_or_else(|error| {
-                log::info!("cannot look for what a killed restore left: {error}");
+                log::debug!("cannot look for what a killed restore left: {error}");
                 Vec::new()
             })
         }
