@@ -9,6 +9,7 @@ use common::unit::{BREAKS, CONTENT, PEERS, Unit, writes};
 use common::{app, radarr};
 use config_recovery::backups::{BackupContents, BackupSummary};
 use config_recovery::{ClusterError, Error};
+use jiff::{SignedDuration, Timestamp};
 use juju_charm::testing::{Event, RelationState};
 use serde_json::{Value, json};
 use velero_api::BackupPhase;
@@ -308,6 +309,54 @@ fn a_verification_touches_nothing_of_the_app() {
     );
 }
 
+/// As an action says it: by uid under either name, or as of a time.
+#[test]
+fn a_backup_is_named_by_uid_or_by_time_and_by_one_of_them_only() {
+    let days_ago = |uid: &str, days: i64| BackupSummary {
+        started: Some(Timestamp::now() - SignedDuration::from_hours(24 * days)),
+        ..good(uid, "radarr")
+    };
+    let mut unit = settled();
+    unit.recovery.backups = Some(vec![
+        days_ago("new-1", 1),
+        days_ago("mid-2", 5),
+        days_ago("old-3", 9),
+    ]);
+    for (parameters, chosen) in [
+        (json!({"backup-uid": "mid-2"}), "mid-2"),
+        (json!({"backup-id": "old-3"}), "old-3"),
+        (
+            json!({"backup-uid": "", "backup-id": "latest", "at": " "}),
+            "new-1",
+        ),
+        (json!({"at": "3 days ago"}), "mid-2"),
+        (json!({"at": "1 hour ago"}), "new-1"),
+    ] {
+        let mut parameters = parameters;
+        parameters["dry-run"] = json!(true);
+        let results = unit.act("restore-from-backup", parameters.clone()).unwrap();
+        assert_eq!(results["backup-uid"], chosen, "{parameters}");
+    }
+    for (parameters, said) in [
+        (json!({"at": "10 days ago"}), "or before; the nearest ones began"),
+        (
+            json!({"at": "soon"}),
+            "cannot be understood; say 2026-11-20T03:00 (UTC)",
+        ),
+        (
+            json!({"at": "1 day ago", "backup-id": "latest"}),
+            "say only one of backup-id, at",
+        ),
+        (json!({}), "say which backup"),
+    ] {
+        unit.recovery.calls.take();
+        let message = unit.act("restore-from-backup", parameters.clone()).unwrap_err();
+        assert!(message.contains(said), "{parameters}: {message}");
+    }
+    let mistaken = unit.act("verify-backup", json!({"at": "soon"})).unwrap_err();
+    assert!(mistaken.contains("cannot be understood"), "{mistaken}");
+}
+
 #[test]
 fn a_restore_stops_the_app_and_ends_when_it_is_well() {
     let mut unit = settled();
@@ -319,7 +368,11 @@ fn a_restore_stops_the_app_and_ends_when_it_is_well() {
         .act("restore-from-backup", json!({"backup-uid": "aaaa-1"}))
         .unwrap();
     assert_eq!(results["result"], "restored");
-    assert_eq!(*unit.recovery.image.borrow(), unit.profile.workload.image);
+    // The charm's own image, which has a shell and tar, and needs no credentials of the app's.
+    assert_eq!(
+        *unit.recovery.image.borrow(),
+        "ghcr.io/juju/charm-base:ubuntu-24.04"
+    );
     assert_eq!(results["backup-name"], "radarr-aaaa-1");
     assert_eq!(results["files"], "3");
     let operations = unit.pebble_writes(calls);
@@ -415,7 +468,7 @@ fn a_restore_is_refused_before_anything_when_the_app_could_not_be_started_again(
     let message = unit
         .act("restore-from-backup", json!({"backup-uid": " "}))
         .unwrap_err();
-    assert!(message.contains("backup-uid must be"), "{message}");
+    assert!(message.contains("say which backup"), "{message}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! backup, that the cluster cannot be reached and that something is not allowed are three different texts.
 
 mod backup_now;
+mod choice;
 mod list_backups;
 mod restore;
 mod restored_app;

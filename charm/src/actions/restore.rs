@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use config_recovery::backups::{AppId, Choice};
+use config_recovery::backups::AppId;
 use config_recovery::engine::{RestorePlan, RestoreRequest, UnitPod};
 use juju_charm::{Juju, Status};
 use serde_json::{Map, Value, json};
 
+use super::choice::{choice, with_choice};
 use super::restored_app::RestoredApp;
 use super::{Call, Results, Stopped, declared, named, of_check};
 use crate::backup::CHARM_CONTAINER;
@@ -37,40 +38,39 @@ pub fn declaration() -> Value {
          to do the same by hand; `backup-name`, `backup-uid`, `backup-time`; `files` and `bytes` restored; `databases` found \
          sound; `manifest`: whether a manifest was available to compare against; `seconds` in all, `velero-seconds` of them by \
          Velero; `notes`, if any.",
-        json!({
-            "backup-uid": {
-                "type": "string",
-                "description": "Uid or name of the backup from list-backups, or latest for the newest good one.",
-            },
-            "dry-run": {
-                "type": "boolean",
-                "default": false,
-                "description": "Check what can be checked beforehand, show the plan, change nothing.",
-            },
-            "from-app": {
-                "type": "string",
-                "default": "",
-                "description": "Application that was backed up, if not this one.",
-            },
-            "from-model": {
-                "type": "string",
-                "default": "",
-                "description": "Model of the application that was backed up, if not this one.",
-            },
-            "keep-old": {
-                "type": "boolean",
-                "default": true,
-                "description": "Keep the previous content until the app is healthy with the new one. If false and space is \
-                    short, the previous content is deleted first; no rollback.",
-            },
-            "patience": {
-                "type": "string",
-                "default": "",
-                "description": "How long the app may take to become healthy with the new content: 10m, 1h30m. Empty: 2 minutes, \
-                    and more for a large database, which an app may have to convert.",
-            },
-        }),
-        &["backup-uid"],
+        with_choice(
+            json!({
+                "dry-run": {
+                    "type": "boolean",
+                    "default": false,
+                    "description": "Check what can be checked beforehand, show the plan, change nothing.",
+                },
+                "from-app": {
+                    "type": "string",
+                    "default": "",
+                    "description": "Application that was backed up, if not this one.",
+                },
+                "from-model": {
+                    "type": "string",
+                    "default": "",
+                    "description": "Model of the application that was backed up, if not this one.",
+                },
+                "keep-old": {
+                    "type": "boolean",
+                    "default": true,
+                    "description": "Keep the previous content until the app is healthy with the new one. If false and space is \
+                        short, the previous content is deleted first; no rollback.",
+                },
+                "patience": {
+                    "type": "string",
+                    "default": "",
+                    "description": "How long the app may take to become healthy with the new content: 10m, 1h30m. Empty: 2 minutes, \
+                        and more for a large database, which an app may have to convert.",
+                },
+            }),
+            false,
+        ),
+        &[],
     )
 }
 
@@ -83,8 +83,12 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         ..
     } = call.env;
     let parameters = juju.action_parameters()?;
-    let Some(uid) = call.text(&parameters, "backup-uid") else {
-        return Err("backup-uid must be a uid, a name, or latest".to_owned().into());
+    let Some(choice) = choice(call, &parameters)? else {
+        return Err(
+            "say which backup: backup-uid= a uid, a name or latest, or at= a time"
+                .to_owned()
+                .into(),
+        );
     };
     let patience = call.text(&parameters, "patience");
     let patience = patience.as_deref().map(patience_of).transpose()?;
@@ -99,7 +103,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     let wanted = RestoreRequest {
         from: from(call, &parameters, &target),
         target,
-        choice: Choice::from(uid.as_str()),
+        choice,
         holder: juju.context().unit().to_string(),
         image: image(call.env)?,
         patience,

@@ -4,6 +4,7 @@ use config_recovery::backups::Choice;
 use config_recovery::engine::RestoreRequest;
 use serde_json::{Value, json};
 
+use super::choice::{choice, with_choice};
 use super::{Call, Results, Stopped, declared, of_check};
 use crate::env::Env;
 use crate::recovery::{Lines, NotYet, folder, image, own_id};
@@ -16,13 +17,7 @@ pub fn declaration() -> Value {
          needs trust. Results: `backup-name`, `backup-uid`, `backup-time`; `files` and `bytes` restored; `databases` found sound; \
          `manifest`: whether a manifest was available to compare against; `seconds` in all, `velero-seconds` of them by Velero; \
          `notes`, if any.",
-        json!({
-            "backup-uid": {
-                "type": "string",
-                "default": "latest",
-                "description": "Uid or name of the backup, or latest for the newest good one.",
-            },
-        }),
+        with_choice(json!({}), true),
         &[],
     )
 }
@@ -36,11 +31,11 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         ..
     } = call.env;
     let parameters = juju.action_parameters()?;
-    let choice = call.text(&parameters, "backup-uid");
+    let choice = choice(call, &parameters)?.unwrap_or(Choice::Latest);
     let wanted = RestoreRequest {
         target: own_id(juju),
         from: None,
-        choice: Choice::from(choice.as_deref().unwrap_or("latest")),
+        choice,
         holder: juju.context().unit().to_string(),
         image: image(call.env)?,
         patience: None,

@@ -7,6 +7,7 @@
 mod examine;
 pub mod health;
 mod kube;
+pub mod moment;
 mod progress;
 pub mod standing;
 pub mod texts;
@@ -27,6 +28,7 @@ pub use kube::KubeRecovery;
 pub use progress::Lines;
 
 use self::health::Unwell;
+use crate::backup::CHARM_CONTAINER;
 use crate::env::Env;
 use crate::names::pod_name;
 
@@ -136,16 +138,16 @@ pub fn elsewhere(juju: &Juju) -> PathBuf {
     folder(juju, "restore-from-backup")
 }
 
-/// The image that the workload runs from: it is in the node's store already.
+/// The image that the charm itself runs from: it is in the node's store already, has a shell and tar whatever the app's image
+/// has, and is public where the app's image may need credentials that a scratch namespace lacks.
 ///
 /// # Errors
 /// When the pod cannot be read.
 pub fn image(env: Env<'_>) -> Result<String> {
     let name = pod_name(env.juju);
     let pod = env.cluster.pod(&name)?;
-    let container = &env.profile.name;
-    pod.images.get(container).cloned().ok_or_else(|| {
-        let reason = format!("it has no container {container}");
+    pod.images.get(CHARM_CONTAINER).cloned().ok_or_else(|| {
+        let reason = format!("it has no container {CHARM_CONTAINER}");
         ClusterError::refused(format!("read pod {name}"), reason).into()
     })
 }

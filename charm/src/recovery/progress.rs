@@ -34,9 +34,13 @@ impl<'a> Lines<'a> {
     }
 
     fn now_and_then(&self, line: &str) {
-        if self.last.get().is_none_or(|last| last.elapsed() >= PAUSE) {
+        if self.is_due() {
             self.now(line);
         }
+    }
+
+    fn is_due(&self) -> bool {
+        self.last.get().is_none_or(|last| last.elapsed() >= PAUSE)
     }
 }
 
@@ -46,11 +50,17 @@ impl Reporter for Lines<'_> {
     }
 
     fn bytes(&self, step: Step, done: u64, total: Option<u64>) {
-        let line = match total {
-            Some(total) => format!("{step}: {} of {}", size(done), size(total)),
+        if !self.is_due() {
+            return;
+        }
+        self.now(&match total.filter(|total| *total > 0) {
+            Some(total) => {
+                // What was stored is counted a little differently from what comes.
+                let percent = (u128::from(done) * 100 / u128::from(total)).min(100);
+                format!("{step}: {} of {}, {percent} %", size(done), size(total))
+            }
             None => format!("{step}: {}", size(done)),
-        };
-        self.now_and_then(&line);
+        });
     }
 
     fn waits(&self, what: &str) {
@@ -87,6 +97,30 @@ mod tests {
             "creating a scratch namespace",
             "something",
             "checking them",
+        ];
+        assert_eq!(*said.borrow(), expected);
+    }
+
+    #[test]
+    fn bytes_are_told_with_their_part_of_all() {
+        let said = RefCell::new(Vec::new());
+        let say = |line: &str| said.borrow_mut().push(line.to_owned());
+        let lines = Lines::to(&say);
+        for (done, total) in [
+            (0, 3_000_000),
+            (1_999_999, 3_000_000),
+            (3_000_001, 3_000_000),
+            (0, 0),
+        ] {
+            // As if nobody had read a line for long.
+            lines.last.set(None);
+            lines.bytes(Step::Check, done, Some(total));
+        }
+        let expected = [
+            "checking them: 0 B of 3 MB, 0 %",
+            "checking them: 2 MB of 3 MB, 66 %",
+            "checking them: 3 MB of 3 MB, 100 %",
+            "checking them: 0 B",
         ];
         assert_eq!(*said.borrow(), expected);
     }

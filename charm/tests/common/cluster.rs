@@ -54,8 +54,12 @@ impl PodCluster {
                 &volume,
             );
             mount(&profile.name, &storage.location, &volume);
+            let images = [
+                ("charm", "ghcr.io/juju/charm-base:ubuntu-24.04"),
+                (profile.name.as_str(), profile.workload.image.as_str()),
+            ];
             pod.images
-                .insert(profile.name.clone(), profile.workload.image.clone());
+                .extend(images.map(|(container, image)| (container.to_owned(), image.to_owned())));
             let claim = PodVolume::Claim(format!("{volume}-{}-0", profile.name));
             pod.volumes.insert(volume, claim);
         }

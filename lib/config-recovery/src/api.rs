@@ -224,6 +224,15 @@ impl<K> Api<K> {
         self.text(request).await.map(drop)
     }
 
+    /// Deletes one without asking the node that it runs on.
+    ///
+    /// # Errors
+    /// As [`Api::get_metadata`].
+    pub async fn delete_at_once(&self, name: &str) -> Result<()> {
+        let request = self.at.delete(name, &DeleteParams::default().grace_period(0));
+        self.text(request).await.map(drop)
+    }
+
     /// Deletes all.
     ///
     /// # Errors

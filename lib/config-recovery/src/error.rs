@@ -5,7 +5,16 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::cluster::ClusterError;
+use crate::shown::shown;
+
+fn nearest_ones(nearest: &[(Timestamp, String)]) -> String {
+    let one = |(began, uid): &(Timestamp, String)| format!("{began} (uid {})", shown(uid));
+    let all: Vec<String> = nearest.iter().map(one).collect();
+    all.join(" and ")
+}
 
 /// Results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -35,6 +44,21 @@ pub enum Error {
         app: String,
         /// Its model.
         model: String,
+    },
+    /// The app has good backups, and all of them are of a later time.
+    #[error(
+        "there is no good backup of {app} in model {model} from {moment} or before; the nearest ones began {}",
+        nearest_ones(.nearest)
+    )]
+    NoneAsOf {
+        /// The application.
+        app: String,
+        /// Its model.
+        model: String,
+        /// The moment that was asked for.
+        moment: Timestamp,
+        /// When the nearest ones began, and their uids, the nearest first; two at most.
+        nearest: Vec<(Timestamp, String)>,
     },
     /// No backup has this uid or name.
     #[error("there is no backup {0:?}")]
@@ -250,6 +274,7 @@ impl Error {
             Self::Cluster(ClusterError::NotAllowed { .. }) => "grant it, or use an account that may",
             Self::Cluster(ClusterError::Quota { .. }) => "raise the quota, or remove what is not needed",
             Self::NoVelero(_) => "install Velero in this cluster, or point to the cluster that has it",
+            Self::NoneAsOf { .. } => "name a later time, or the uid of one of these",
             Self::NoBackup { .. } | Self::NoGoodBackup { .. } => {
                 "make a backup, or name another app or model"
             }

@@ -15,6 +15,7 @@ kind!(Namespace, "v1", "namespaces");
 kind!(ServiceAccount, "v1", "serviceaccounts");
 kind!(StorageClass, "storage.k8s.io/v1", "storageclasses");
 kind!(Event, "v1", "events");
+kind!(Node, "v1", "nodes");
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -22,6 +23,41 @@ pub(crate) struct Pod {
     pub(crate) metadata: ObjectMeta,
     pub(crate) spec: Option<PodSpec>,
     pub(crate) status: Option<PodStatus>,
+}
+
+impl Pod {
+    /// Why Kubernetes has sent it away from its node, if it has (`pkg/controller/tainteviction/taint_eviction.go`): because the
+    /// node does not answer, or because somebody wants it empty.
+    pub(crate) fn evicted(&self) -> Option<&str> {
+        let mut conditions = self.status.iter().flat_map(|is| is.conditions.iter().flatten());
+        let evicted = conditions.find(|is| {
+            is.r#type == "DisruptionTarget"
+                && is.status == "True"
+                && is.reason.as_deref() == Some("DeletionByTaintManager")
+        });
+        evicted.map(|is| is.message.as_deref().unwrap_or_default())
+    }
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Node {
+    pub(crate) metadata: ObjectMeta,
+    pub(crate) status: Option<NodeStatus>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct NodeStatus {
+    pub(crate) conditions: Option<Vec<Condition>>,
+}
+
+impl Node {
+    /// Whether it has not been heard of for so long that nobody knows how it is.
+    pub(crate) fn is_lost(&self) -> bool {
+        let mut conditions = self.status.iter().flat_map(|is| is.conditions.iter().flatten());
+        conditions.any(|is| is.r#type == "Ready" && is.status == "Unknown")
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -48,10 +48,12 @@ mod place;
 mod prepare;
 mod rules;
 mod sets;
+mod sums;
 mod swap;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod tree;
+mod verdict;
 mod verify;
 mod walk;
 
@@ -75,6 +77,5 @@ pub use swap::{
     UnpackLimits, Unpacked, bytes_of, room, unpack,
 };
 pub use tree::RelPath;
-pub use verify::{
-    CheckedDatabase, ManifestState, Problem, ProblemKind, Verdict, VerifyOptions, verify, verify_with,
-};
+pub use verdict::{CheckedDatabase, ManifestState, Problem, ProblemKind, Verdict};
+pub use verify::{VerifyOptions, verify, verify_watched, verify_with};

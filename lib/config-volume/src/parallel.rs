@@ -1,4 +1,4 @@
-//! Work on several databases at once.
+//! Work on several databases or files at once.
 
 use std::{
     sync::{Mutex, PoisonError},

@@ -39,6 +39,9 @@ pub struct PlaceOptions {
     /// Where the volume comes from; `None` finds out. Whoever restores says so: [`Origin::Velero`] for an upload file by file,
     /// [`Origin::Here`] for a snapshot.
     pub origin: Option<Origin>,
+    /// Databases whose copies [`crate::verify`] has just found sound in this volume, which nobody else writes to: they are not
+    /// read a second time.
+    pub proven: Vec<RelPath>,
     /// Is told of each step.
     pub watcher: Watcher,
 }
@@ -227,7 +230,7 @@ pub(crate) fn put_in_place_locked(
                 root,
                 folder: &folder,
                 set: newest,
-                watcher: &options.watcher,
+                options,
                 origin,
             }
             .all(&manifest, &mut report)?,
@@ -272,7 +275,7 @@ struct Placing<'a> {
     root: &'a Root,
     folder: &'a Folder<'a>,
     set: &'a Set,
-    watcher: &'a Watcher,
+    options: &'a PlaceOptions,
     origin: Origin,
 }
 
@@ -286,6 +289,7 @@ impl Placing<'_> {
         // All are judged before the first is moved.
         for (database, fate) in &fates {
             if matches!(fate, Fate::Place | Fate::Replace | Fate::KeepAside)
+                && !self.options.proven.contains(&database.path)
                 && let Some(damage) = self.check(database)?
             {
                 report.damaged.push(format!("{}: {damage}", database.path));
@@ -389,7 +393,7 @@ impl Placing<'_> {
             database: live.clone(),
             aside,
         });
-        self.watcher.at(Step::SetAside)
+        self.options.watcher.at(Step::SetAside)
     }
 
     fn place(&self, database: &DatabaseEntry, manifest: &Manifest, report: &mut PutInPlace) -> Result<()> {
@@ -416,7 +420,7 @@ impl Placing<'_> {
                 report.siblings_moved.push(aside);
             }
         }
-        self.watcher.at(Step::SiblingsMoved)?;
+        self.options.watcher.at(Step::SiblingsMoved)?;
         let owner = (database.uid, database.gid);
         let live = self.root.full(&database.path);
         self.root
@@ -434,7 +438,7 @@ impl Placing<'_> {
             .sync(database.path.parent().as_ref())
             .map_err(Error::io("sync the folder of", &live))?;
         report.placed.push(database.path.clone());
-        self.watcher.at(Step::Placed)
+        self.options.watcher.at(Step::Placed)
     }
 
     /// Another one of a copy that a backup may be reading.
@@ -459,7 +463,7 @@ impl Placing<'_> {
         self.root
             .sync(name.parent().as_ref())
             .map_err(Error::io("sync the folder of", &full))?;
-        self.watcher.at(Step::KeptAside)?;
+        self.options.watcher.at(Step::KeptAside)?;
         Ok(name)
     }
 

@@ -59,8 +59,8 @@ pub fn prepare(volume: &Path, options: &Options) -> Result<Prepared> {
     // database is what an upload tore. Without it the app may be running, and a live database stays whatever it is worth.
     if folder.is_foreign()? {
         let options = PlaceOptions {
-            origin: None,
             watcher: options.watcher.clone(),
+            ..PlaceOptions::default()
         };
         put_in_place_locked(folder, &options, InUse::Leave)?;
         folder = lock()?;

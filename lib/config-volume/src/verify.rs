@@ -2,14 +2,16 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
-    fmt, io,
+    io,
     os::unix::fs::MetadataExt,
     path::Path,
+    thread,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use crate::{
-    DatabaseCheck, DatabaseEntry, Error, FOLDER, FileEntry, Manifest, Result, Warning,
+    CheckedDatabase, DatabaseEntry, Error, FOLDER, FileEntry, Manifest, ManifestState, Problem, ProblemKind,
+    Result, Verdict,
     database::{check_copy, check_live},
     files::Files,
     hash::blake3,
@@ -17,6 +19,7 @@ use crate::{
     own::OwnDatabases,
     rules::RootRules,
     sets::{Set, newest},
+    sums::{Sum, Summed},
     tree::{Kind, LastFolder, RelPath, Root},
     walk::walk,
 };
@@ -37,105 +40,6 @@ pub struct VerifyOptions {
     /// Whether a live database counts for more than its copy: the volume was brought by something that copies it as one
     /// whole. After a file-by-file backup it is torn, and the copy counts.
     pub prefers_live: bool,
-}
-
-/// What [`verify`] found.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Verdict {
-    /// Whether there is a manifest, and when it was made (seconds since 1970).
-    pub manifest: ManifestState,
-    /// Each database that was looked at.
-    pub databases: Vec<CheckedDatabase>,
-    /// Ordinary files that were compared with what was promised.
-    pub files: u64,
-    /// Bytes of the databases and files that were read.
-    pub bytes: u64,
-    /// What is wrong; the first thousand.
-    pub problems: Vec<Problem>,
-    /// What differs and may; the first thousand.
-    pub notes: Vec<Problem>,
-    /// Problems and notes that are not listed.
-    pub unlisted: u64,
-    /// What the manifest says that a person should know, such as a database of the app's that was missing.
-    pub warnings: Vec<Warning>,
-}
-
-impl Verdict {
-    /// Whether everything that was promised is there.
-    #[must_use]
-    pub fn is_as_promised(&self) -> bool {
-        matches!(self.manifest, ManifestState::Read { .. }) && self.problems.is_empty()
-    }
-}
-
-/// Whether a volume has a manifest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ManifestState {
-    /// It has one.
-    Read {
-        /// When it was made: seconds since 1970.
-        made: u64,
-    },
-    /// It has none: it was not backed up by this program, or is in use already.
-    Absent,
-    /// There is one that cannot be used; `problems` says why.
-    Unusable,
-}
-
-/// One database that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheckedDatabase {
-    /// The database, from the root of the volume.
-    pub path: RelPath,
-    /// Bytes of its copy, or of its file where that was looked at.
-    pub bytes: u64,
-    /// Whether it is sound, and the one that was promised.
-    pub sound: bool,
-    /// How far it was checked; `None` where the check found something or could not be run.
-    pub checked: Option<DatabaseCheck>,
-}
-
-/// One thing that is wrong or different.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Which file; a database's copy goes by the database.
-    pub path: RelPath,
-    /// What kind of problem.
-    pub kind: ProblemKind,
-    /// The particulars, in words.
-    pub text: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.path, self.text)
-    }
-}
-
-/// Kinds of problems.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ProblemKind {
-    /// It is not there.
-    Missing,
-    /// It is shorter than promised.
-    Truncated,
-    /// Size, checksum or target differ.
-    Changed,
-    /// SQLite finds it damaged.
-    Corrupt,
-    /// Another kind of thing is at its place: a folder, a link.
-    WrongKind,
-    /// It cannot be read.
-    Unreadable,
-    /// The manifest is of another format or version, or damaged.
-    ForeignManifest,
-    /// Owner, group or mode differ.
-    OwnerOrMode,
-    /// It was made for another backup.
-    Stale,
-    /// It was written to after the manifest was made, and may differ.
-    Written,
 }
 
 /// Compares a volume, as a restore brought it, with what its manifest promises.
@@ -166,10 +70,23 @@ pub fn verify(volume: &Path) -> Result<Verdict> {
 /// # Errors
 /// As [`verify`].
 pub fn verify_with(volume: &Path, options: &VerifyOptions) -> Result<Verdict> {
+    verify_watched(volume, options, &mut |_| {})
+}
+
+/// [`verify_with`], and `progress` is told how many bytes of databases and files are judged.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_watched(
+    volume: &Path,
+    options: &VerifyOptions,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Verdict> {
     let root = Root::open(volume)?;
     let mut check = Check {
         root: &root,
         options,
+        progress,
         made: 0,
         ended: options.backup_ended.and_then(seconds),
         folder: LastFolder::new(&root),
@@ -216,6 +133,7 @@ fn seconds(time: SystemTime) -> Option<u64> {
 struct Check<'a> {
     root: &'a Root,
     options: &'a VerifyOptions,
+    progress: &'a mut dyn FnMut(u64),
     made: u64,
     ended: Option<u64>,
     folder: LastFolder<'a>,
@@ -240,6 +158,11 @@ impl Check<'_> {
             kind,
             text,
         });
+    }
+
+    fn judged(&mut self, bytes: u64) {
+        self.verdict.bytes += bytes;
+        (self.progress)(self.verdict.bytes);
     }
 
     fn problem(&mut self, path: &RelPath, kind: ProblemKind, text: impl Into<String>) {
@@ -277,12 +200,12 @@ impl Check<'_> {
                 return Ok(());
             }
         };
-        for entry in entries {
+        for entry in Summed::of(self.root, entries) {
             match entry {
-                Ok(entry) => {
+                Ok((entry, sum)) => {
                     listed += 1;
                     let is_known_file = !entry.stable && self.is_warned_of(manifest, &entry.path);
-                    if self.file(&entry) || is_known_file || entry.database.is_some() {
+                    if self.file(&entry, sum) || is_known_file || entry.database.is_some() {
                         unlisted.remove(&entry.path);
                     }
                 }
@@ -385,8 +308,18 @@ impl Check<'_> {
             }
             Ok(Some(meta)) => {
                 bytes = meta.size();
-                let as_made = self.copy(entry, &copy, bytes);
-                match check_copy(&self.root.full(&copy)) {
+                // Both read all of it: the second one out of the page cache.
+                let full = self.root.full(&copy);
+                let (as_made, found) = thread::scope(|scope| {
+                    let checking = scope.spawn(|| check_copy(&full));
+                    let as_made = self.copy(entry, &copy, bytes);
+                    let found = checking.join();
+                    (
+                        as_made,
+                        found.unwrap_or_else(|_| Err("the check ended early".to_owned())),
+                    )
+                });
+                match found {
                     Ok(how_far) => checked = Some(how_far),
                     Err(found) => {
                         damaged = true;
@@ -395,9 +328,10 @@ impl Check<'_> {
                 }
             }
         }
-        self.verdict.bytes += bytes;
+        self.judged(bytes);
         let sound = self.problems == before && !damaged;
         self.verdict.databases.push(CheckedDatabase {
+            is_copy: true,
             path: entry.path.clone(),
             bytes,
             sound,
@@ -458,8 +392,9 @@ impl Check<'_> {
                 None
             }
         };
-        self.verdict.bytes += bytes;
+        self.judged(bytes);
         self.verdict.databases.push(CheckedDatabase {
+            is_copy: false,
             path: path.clone(),
             bytes,
             sound: checked.is_some(),
@@ -468,12 +403,12 @@ impl Check<'_> {
     }
 
     /// Says whether a file is the one that was promised.
-    fn file(&mut self, entry: &FileEntry) -> bool {
+    fn file(&mut self, entry: &FileEntry, sum: Sum) -> bool {
         if entry.database.is_none() {
-            return entry.stable && self.is_as_promised(entry);
+            return entry.stable && self.is_as_promised(entry, sum);
         }
         // It was to stay the same for as long as the backup runs, and under its name.
-        let as_promised = !entry.path.is_utf8() || self.is_as_promised(entry);
+        let as_promised = !entry.path.is_utf8() || self.is_as_promised(entry, sum);
         self.database_file(entry, as_promised);
         as_promised
     }
@@ -507,6 +442,7 @@ impl Check<'_> {
             self.damage(path, found, was_before);
         }
         self.verdict.databases.push(CheckedDatabase {
+            is_copy: false,
             path: path.clone(),
             bytes: meta.size,
             sound: as_promised && checked.is_ok(),
@@ -515,7 +451,7 @@ impl Check<'_> {
     }
 
     /// Compares a file that is promised; says whether nothing but owner and mode differ.
-    fn is_as_promised(&mut self, entry: &FileEntry) -> bool {
+    fn is_as_promised(&mut self, entry: &FileEntry, sum: Sum) -> bool {
         let path = &entry.path;
         let name = path.name().as_encoded_bytes();
         let meta = match self.folder.of(path).and_then(|folder| folder.stat(name)) {
@@ -552,7 +488,7 @@ impl Check<'_> {
             self.problem(path, ProblemKind::WrongKind, "is no file");
             return false;
         }
-        self.verdict.bytes += meta.size;
+        self.judged(meta.size);
         if (meta.uid, meta.gid, meta.mode) != (entry.uid, entry.gid, entry.mode) {
             let text = format!(
                 "has owner {}:{} and mode {:o} instead of {}:{} and {:o}",
@@ -560,7 +496,7 @@ impl Check<'_> {
             );
             self.note(path, ProblemKind::OwnerOrMode, text);
         }
-        let Some((kind, text)) = self.difference(entry, meta.size) else {
+        let Some((kind, text)) = difference(entry, meta.size, sum) else {
             return true;
         };
         let written = u64::try_from(meta.modified.0).unwrap_or(0);
@@ -575,31 +511,6 @@ impl Check<'_> {
         false
     }
 
-    fn difference(&mut self, entry: &FileEntry, size: u64) -> Option<(ProblemKind, String)> {
-        let resized = format!("has {size} bytes instead of {}", entry.size);
-        if size < entry.size {
-            return Some((ProblemKind::Truncated, resized));
-        }
-        let Some(wanted) = &entry.blake3 else {
-            return (size != entry.size).then_some((ProblemKind::Changed, resized));
-        };
-        let sum = self
-            .folder
-            .of(&entry.path)
-            .and_then(|folder| folder.read(entry.path.name().as_encoded_bytes()))
-            .and_then(|mut file| blake3(&mut file, entry.size));
-        match sum {
-            Err(error) => Some((ProblemKind::Unreadable, format!("cannot be read: {error}"))),
-            Ok((_, sum)) if sum != *wanted => Some((ProblemKind::Changed, "has another content".to_owned())),
-            // A promise of nothing is no beginning.
-            Ok(_) if size > entry.size && entry.size == 0 => Some((ProblemKind::Changed, resized)),
-            Ok(_) if size > entry.size => {
-                Some((ProblemKind::Written, format!("was written to: it {resized}")))
-            }
-            Ok(_) => None,
-        }
-    }
-
     fn without_manifest(&mut self) -> Result<()> {
         let own = OwnDatabases::default();
         let found = walk(self.root, &RootRules::everything(), &own, &mut |_| Ok(()))?;
@@ -607,6 +518,28 @@ impl Check<'_> {
             self.live(&database.path);
         }
         Ok(())
+    }
+}
+
+fn difference(entry: &FileEntry, size: u64, sum: Sum) -> Option<(ProblemKind, String)> {
+    let resized = format!("has {size} bytes instead of {}", entry.size);
+    if size < entry.size {
+        return Some((ProblemKind::Truncated, resized));
+    }
+    let Some(wanted) = &entry.blake3 else {
+        return (size != entry.size).then_some((ProblemKind::Changed, resized));
+    };
+    match sum {
+        // It was not there, or too short, when it was to be read.
+        None => Some((ProblemKind::Unreadable, "changed while it was read".to_owned())),
+        Some(Err(error)) => Some((ProblemKind::Unreadable, format!("cannot be read: {error}"))),
+        Some(Ok(sum)) if sum != *wanted => Some((ProblemKind::Changed, "has another content".to_owned())),
+        // A promise of nothing is no beginning.
+        Some(Ok(_)) if size > entry.size && entry.size == 0 => Some((ProblemKind::Changed, resized)),
+        Some(Ok(_)) if size > entry.size => {
+            Some((ProblemKind::Written, format!("was written to: it {resized}")))
+        }
+        Some(Ok(_)) => None,
     }
 }
 

@@ -12,8 +12,8 @@ use std::{
 
 use common::{Writer, back_up_and_restore, copy_everything, damage, judge, make_database, own, watched};
 use config_volume::{
-    Aside, Error, Options, Origin, PlaceOptions, Step, Watcher, finish, open_sets, prepare, put_in_place,
-    put_in_place_with, verify, withdraw,
+    Aside, Error, Options, Origin, PlaceOptions, RelPath, Step, Watcher, finish, open_sets, prepare,
+    put_in_place, put_in_place_with, verify, withdraw,
 };
 use rusqlite::Connection;
 
@@ -427,4 +427,33 @@ fn another_file_in_the_place_of_a_database_is_the_truth_on_its_own_volume() {
     let report = put_in_place(volume).unwrap();
     assert_eq!((report.origin, report.dropped.len()), (Some(Origin::Here), 1));
     assert_eq!(names(volume), ["radarr.db"]);
+}
+
+#[test]
+fn a_copy_is_read_before_it_is_placed_unless_it_was_just_proven() {
+    for (proven, is_placed) in [(&[][..], false), (&["other.db"], false), (&["radarr.db"], true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (volume, restored) = (folder.path().join("config"), folder.path().join("restored"));
+        fs::create_dir(&volume).unwrap();
+        write_row(&volume, "first");
+        prepare(&volume, &own()).unwrap();
+        back_up_and_restore(&volume, &restored);
+        assert!(verify(&restored).unwrap().is_as_promised());
+        let mut sets = fs::read_dir(restored.join(".config-backup/sets")).unwrap();
+        let copy = sets.next().unwrap().unwrap().path().join("databases/0.sqlite");
+        let mut damaged = fs::read(&copy).unwrap();
+        *damaged.last_mut().unwrap() ^= 1;
+        fs::write(&copy, &damaged).unwrap();
+        let options = PlaceOptions {
+            proven: proven.iter().map(|path| RelPath::new(*path).unwrap()).collect(),
+            ..PlaceOptions::default()
+        };
+        let placed = put_in_place_with(&restored, &options);
+        let live = fs::read(restored.join("radarr.db")).ok();
+        match placed {
+            Ok(_) => assert!(is_placed && live == Some(damaged), "{proven:?}"),
+            Err(Error::DamagedCopy { .. }) => assert!(!is_placed && live.is_none(), "{proven:?}"),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
 }

@@ -12,8 +12,8 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::bed::velero::Server;
-use crate::bed::{Bed, images};
-use crate::{apply, wait};
+use crate::bed::{Bed, PRIVILEGED, images};
+use crate::{apply, disk, wait};
 
 /// On everything that a run makes; the value tells runs apart.
 pub const RUN_LABEL: &str = "configuratarr.test/run";
@@ -31,6 +31,10 @@ pub enum Need {
     OwnImages,
     /// Volumes that can be snapshotted, by the driver made here: only a node of our own runs it.
     Snapshots,
+    /// This machine's qBittorrent, a Debian package: it goes into an image made here.
+    QBittorrent,
+    /// A file system of the scenario's own on this machine's disk: only our own node has its volumes there.
+    Disk,
 }
 
 /// A cluster.
@@ -61,7 +65,7 @@ impl TestEnv {
             velero_namespace: crate::bed::VELERO_NAMESPACE.to_owned(),
             location: "default".to_owned(),
             shell_image: images::BUSYBOX.to_owned(),
-            lacks: BTreeMap::new(),
+            lacks: lacks_of_bed(),
             bed: Some(bed),
             thorough: false,
             run: new_run(),
@@ -81,6 +85,14 @@ impl TestEnv {
         lacks.insert(
             Need::OwnImages,
             "images made here cannot be put into a cluster of yours".to_owned(),
+        );
+        lacks.insert(
+            Need::QBittorrent,
+            "an image with this machine's qBittorrent cannot be put into a cluster of yours".to_owned(),
+        );
+        lacks.insert(
+            Need::Disk,
+            "a disk made here cannot be put into a node of yours".to_owned(),
         );
         lacks.insert(
             Need::Snapshots,
@@ -146,7 +158,7 @@ impl TestEnv {
     /// When the API server refuses it.
     pub async fn namespace(&self, purpose: &str) -> Result<String> {
         let name = format!("{purpose}-{}", self.run);
-        let labels = json!({RUN_LABEL: self.run});
+        let labels = json!({RUN_LABEL: self.run, PRIVILEGED.0: PRIVILEGED.1});
         let namespace =
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
         apply::one(&self.client, &namespace).await?;
@@ -389,6 +401,16 @@ impl TestEnv {
             None => bail!("this needs the cluster that cargo e2e brings up"),
         }
     }
+}
+
+/// What a bed lacks because its machine does.
+fn lacks_of_bed() -> BTreeMap<Need, String> {
+    let has_loop = std::path::Path::new(disk::LOOP_CONTROL).exists();
+    let lack = (!has_loop).then(|| {
+        let reason = format!("there is no {} to mount a file by", disk::LOOP_CONTROL);
+        (Need::Disk, reason)
+    });
+    lack.into_iter().collect()
 }
 
 /// A pod's status in one line: phase, and for each container what it does or why it does not.

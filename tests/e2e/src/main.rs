@@ -7,6 +7,7 @@ mod apply;
 mod arguments;
 mod backups;
 mod bed;
+mod disk;
 mod engine_process;
 mod exec;
 mod ground;
@@ -23,6 +24,7 @@ mod processors;
 mod report;
 mod run;
 mod scenarios;
+mod spoken;
 mod veleros;
 mod wait;
 

@@ -1,55 +1,55 @@
 //! Debian packages that the bed takes from the machine.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// A program that a package brings.
-struct Need {
-    package: &'static str,
+use crate::ground::Need;
+
+/// A package that the bed, or a scenario, takes a program from.
+struct Package {
+    name: &'static str,
     program: &'static str,
+    /// What asks for it; the bed itself if nothing.
+    only_for: Option<Need>,
 }
 
-const NEEDS: [Need; 7] = [
-    Need {
-        package: "etcd-server",
-        program: "/usr/bin/etcd",
-    },
-    Need {
-        package: "containerd",
-        program: "/usr/bin/containerd",
-    },
-    Need {
-        package: "runc",
-        program: "/usr/sbin/runc",
-    },
-    Need {
-        package: "containernetworking-plugins",
-        program: "/usr/lib/cni/bridge",
-    },
-    Need {
-        package: "iptables",
-        program: "/usr/sbin/iptables",
-    },
-    Need {
-        package: "busybox-static",
-        program: "/bin/busybox",
-    },
-    Need {
-        package: "qbittorrent-nox",
+const fn of_bed(name: &'static str, program: &'static str) -> Package {
+    Package {
+        name,
+        program,
+        only_for: None,
+    }
+}
+
+const PACKAGES: [Package; 8] = [
+    of_bed("etcd-server", "/usr/bin/etcd"),
+    of_bed("containerd", "/usr/bin/containerd"),
+    of_bed("runc", "/usr/sbin/runc"),
+    of_bed("containernetworking-plugins", "/usr/lib/cni/bridge"),
+    of_bed("iptables", "/usr/sbin/iptables"),
+    of_bed("busybox-static", "/bin/busybox"),
+    Package {
+        name: "qbittorrent-nox",
         program: "/usr/bin/qbittorrent-nox",
+        only_for: Some(Need::QBittorrent),
+    },
+    Package {
+        name: "e2fsprogs",
+        program: "/sbin/mkfs.ext4",
+        only_for: Some(Need::Disk),
     },
 ];
 
-/// The packages that are not there.
-pub fn missing() -> Vec<&'static str> {
-    NEEDS
-        .iter()
-        .filter(|need| !Path::new(need.program).exists())
-        .map(|need| need.package)
-        .collect()
+/// The packages that are not there, of those that scenarios with these needs take.
+pub fn missing(needs: &BTreeSet<Need>) -> Vec<&'static str> {
+    let is_wanted = |package: &&Package| package.only_for.is_none_or(|need| needs.contains(&need));
+    let is_missing = |package: &&Package| !Path::new(package.program).exists();
+    let missing = PACKAGES.iter().filter(is_wanted).filter(is_missing);
+    missing.map(|package| package.name).collect()
 }
 
 /// The command that installs `packages`.

@@ -3,13 +3,15 @@
 //! The cache's key is the content of the module files and the build flags, so a changed pin builds anew and nothing
 //! else does.
 
+mod compile;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
+use self::compile::Job;
 use crate::veleros::Velero;
 
 /// Programs that one Go module gives.
@@ -127,12 +129,42 @@ impl Parts {
         &self.folder
     }
 
-    /// Builds what a bed with this Velero is made of and the cache lacks.
+    /// Builds all that the cache lacks of what beds with these Veleros are made of, and, if they take some, of what snapshots need.
+    ///
+    /// # Errors
+    /// When Go is missing or a module does not build.
+    pub fn build_missing(veleros: &[&Velero], snapshots: bool) -> Result<()> {
+        let cache = cache_folder()?.join("parts");
+        let mut jobs: Vec<Job> = Vec::new();
+        let of_all = veleros.iter().flat_map(|velero| modules(velero));
+        let of_snapshots = snapshots.then(snapshot_modules).into_iter().flatten();
+        for module in of_all.chain(of_snapshots) {
+            for job in missing(&module, &cache)? {
+                if !jobs.contains(&job) {
+                    jobs.push(job);
+                }
+            }
+        }
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        std::fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;
+        let log = cache.join("build.log");
+        eprintln!(
+            "parts to build with Go, once for this machine: {}; what Go says goes to {}",
+            jobs.len(),
+            log.display()
+        );
+        compile::compile(&jobs, &log)
+    }
+
+    /// What a bed with this Velero is made of, built where the cache lacks it.
     ///
     /// # Errors
     /// When Go is missing or a module does not build.
     pub fn build(velero: &Velero) -> Result<Self> {
-        Self::build_all(&modules(velero))
+        Self::build_missing(&[velero], false)?;
+        Self::gather(&modules(velero))
     }
 
     /// Builds what snapshots need and the cache lacks: programs, and the definitions of snapshots beside them.
@@ -140,7 +172,8 @@ impl Parts {
     /// # Errors
     /// As [`Parts::build`].
     pub fn build_for_snapshots() -> Result<Self> {
-        let parts = Self::build_all(&snapshot_modules())?;
+        Self::build_missing(&[], true)?;
+        let parts = Self::gather(&snapshot_modules())?;
         let missing = |name: &&&str| !parts.program(name).exists();
         let missing: Vec<_> = SNAPSHOT_DEFINITIONS.iter().filter(missing).collect();
         if !missing.is_empty() {
@@ -153,7 +186,8 @@ impl Parts {
         Ok(parts)
     }
 
-    fn build_all(modules: &[Module]) -> Result<Self> {
+    /// A folder with the programs of these modules, all of them built.
+    fn gather(modules: &[Module]) -> Result<Self> {
         let cache = cache_folder()?.join("parts");
         let mut parts = Self {
             folder: cache.join("bin"),
@@ -164,7 +198,7 @@ impl Parts {
         }
         parts.folder = cache.join(hex(&keys.finalize()));
         for module in modules {
-            build(module, &cache, &parts.folder)?;
+            link(module, &cache, &parts.folder)?;
         }
         Ok(parts)
     }
@@ -234,51 +268,34 @@ fn module_folder(folder: &'static str, module: &str) -> Result<PathBuf> {
     Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
 }
 
-fn build(module: &Module, cache: &Path, folder: &Path) -> Result<()> {
+/// Where the programs of a module are kept, each with its package.
+fn programs(module: &Module, cache: &Path) -> Result<Vec<(&'static str, PathBuf)>> {
     let kept = cache.join("modules").join(hex(&key(module)?));
-    for package in module.packages {
-        let name = package.rsplit('/').next().unwrap_or(package);
-        let built = kept.join(name);
-        if !built.exists() {
-            compile(module, package, &kept, name)?;
-        }
-        std::fs::create_dir_all(folder)?;
-        let link = folder.join(name);
+    let named = |package: &&'static str| (*package, kept.join(package.rsplit('/').next().unwrap_or(package)));
+    Ok(module.packages.iter().map(named).collect())
+}
+
+/// What is to be compiled of a module.
+fn missing(module: &Module, cache: &Path) -> Result<Vec<Job>> {
+    let programs = programs(module, cache)?.into_iter();
+    let missing = programs.filter(|(_, built)| !built.exists());
+    let job = |(package, built)| Job {
+        tools: tools_folder(module),
+        package,
+        ldflags: module.ldflags.clone(),
+        built,
+    };
+    Ok(missing.map(job).collect())
+}
+
+fn link(module: &Module, cache: &Path, folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    for (_, built) in programs(module, cache)? {
+        let link = folder.join(built.file_name().unwrap_or_default());
         if !link.exists() {
             std::fs::hard_link(&built, &link).with_context(|| format!("cannot link {}", link.display()))?;
         }
     }
-    Ok(())
-}
-
-fn compile(module: &Module, package: &str, kept: &Path, name: &str) -> Result<()> {
-    eprintln!("building {name} from {package} …");
-    let began = Instant::now();
-    std::fs::create_dir_all(kept)?;
-    // Under another name until it is whole: a build that is cut off must not be taken for a built one.
-    let unfinished = kept.join(format!("{name}.unfinished"));
-    let status = Command::new("go")
-        .current_dir(tools_folder(module))
-        .args([
-            "build",
-            "-mod=mod",
-            "-trimpath",
-            "-ldflags",
-            &format!("-s -w {}", module.ldflags),
-            "-o",
-        ])
-        .arg(&unfinished)
-        .arg(package)
-        .env("CGO_ENABLED", "0")
-        // Velero pins a fork of kopia that the checksum database does not know; go.sum still holds its sum.
-        .env("GONOSUMDB", "github.com/project-velero")
-        .status()
-        .context("cannot start go: install Go 1.25.7 or newer (https://go.dev/dl)")?;
-    if !status.success() {
-        bail!("cannot build {name}: go build ended with {status}");
-    }
-    std::fs::rename(&unfinished, kept.join(name))?;
-    eprintln!("built {name} in {} s", began.elapsed().as_secs());
     Ok(())
 }
 

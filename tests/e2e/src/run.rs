@@ -1,5 +1,6 @@
 //! One run, from the command line to the report.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use crate::phases::Recorder;
 use crate::processors::Ticks;
 use crate::report::{self, Outcome, Report, Verdict};
 use crate::scenarios::{self, Beside, Scenario, ScenarioReport};
+use crate::spoken::spoken;
 use crate::veleros::{self, Velero};
 use crate::{CANNOT_TRY, matrix, namespaces, packages};
 
@@ -34,9 +36,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if arguments.build {
-        for velero in arguments.veleros() {
-            build_parts(velero, scenarios::ALL.iter())?;
-        }
+        Parts::build_missing(&arguments.veleros(), true)?;
         return Ok(ExitCode::SUCCESS);
     }
     let velero = namespaces::inside()?;
@@ -92,7 +92,13 @@ fn outside(arguments: &Arguments) -> Result<ExitCode> {
             "a cluster of its own needs root; become root, or name a cluster of yours by --kubeconfig",
         ));
     }
-    let missing = packages::missing();
+    let needs: BTreeSet<Need> = wanted
+        .iter()
+        .flat_map(|(_, scenarios)| scenarios)
+        .flat_map(|scenario| scenario.needs)
+        .copied()
+        .collect();
+    let missing = packages::missing(&needs);
     if arguments.install {
         packages::install(&missing)?;
     } else if !missing.is_empty() {
@@ -106,13 +112,15 @@ fn outside(arguments: &Arguments) -> Result<ExitCode> {
             "another run is under way on this machine; wait for its end",
         ));
     };
-    for (velero, scenarios) in &wanted {
-        build_parts(velero, scenarios.iter().copied())?;
-    }
+    Parts::build_missing(&veleros, needs.contains(&Need::Snapshots))?;
     // Inside, cargo has no network; there it finds everything built.
-    Binaries::build(Profile::Dev)?;
-    build_packed(None)?;
-    build_contract()?;
+    spoken("building the programs that play", || {
+        Binaries::build(Profile::Dev)?;
+        build_contract()
+    })?;
+    spoken("building the charm's binary as it is packed", || {
+        build_packed(None)
+    })?;
     if !arguments.all_veleros {
         return Ok(ExitCode::from(namespaces::enter(wanted[0].0)?));
     }
@@ -124,15 +132,6 @@ fn outside(arguments: &Arguments) -> Result<ExitCode> {
     played.write()?;
     print(&played.text())?;
     Ok(ExitCode::from(played.code()))
-}
-
-/// Builds what the cluster with this Velero is made of, as far as these scenarios need it.
-fn build_parts<'a>(velero: &Velero, mut wanted: impl Iterator<Item = &'a Scenario>) -> Result<()> {
-    Parts::build(velero)?;
-    if wanted.any(|scenario| scenario.needs.contains(&Need::Snapshots)) {
-        Parts::build_for_snapshots()?;
-    }
-    Ok(())
 }
 
 /// Compiles the tests that `pebble-contract` runs.

@@ -100,7 +100,10 @@ fn asked(env: Env<'_>, about: Subjects) -> InCluster {
     let left = match &standing {
         HealthLookup::Read(_) | HealthLookup::Unknown => {
             let holder = juju.context().unit().to_string();
-            env.recovery.left(&own_id(juju), &holder).unwrap_or_default()
+            env.recovery.left(&own_id(juju), &holder).unwrap_or_else(|error| {
+                log::debug!("cannot look for what a killed restore left: {error}");
+                Vec::new()
+            })
         }
         HealthLookup::NotAsked | HealthLookup::NotAllowed => Vec::new(),
     };

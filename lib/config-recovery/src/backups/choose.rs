@@ -13,6 +13,8 @@ pub enum Choice {
     Latest,
     /// The one of this uid or name.
     Named(String),
+    /// The newest good one that began at this moment or before: the app as it was then.
+    AsOf(Timestamp),
 }
 
 impl From<&str> for Choice {
@@ -30,7 +32,8 @@ impl From<&str> for Choice {
 /// none. A partial backup is taken only if it is named: what it holds is checked after it was read back.
 ///
 /// # Errors
-/// [`Error::NoBackup`], [`Error::NoGoodBackup`], [`Error::NoSuchBackup`], [`Error::Foreign`] or [`Error::Unfit`].
+/// [`Error::NoBackup`], [`Error::NoGoodBackup`], [`Error::NoneAsOf`], [`Error::NoSuchBackup`], [`Error::Foreign`] or
+/// [`Error::Unfit`].
 pub fn choose<'a>(
     list: &'a [BackupSummary],
     choice: &Choice,
@@ -38,13 +41,8 @@ pub fn choose<'a>(
     now: Timestamp,
 ) -> Result<&'a BackupSummary> {
     match choice {
-        Choice::Latest => latest(list, whose, now).ok_or_else(|| {
-            let (app, model) = (whose.app.clone(), whose.model.clone());
-            match of(list, whose).next() {
-                None => Error::NoBackup { app, model },
-                Some(_) => Error::NoGoodBackup { app, model },
-            }
-        }),
+        Choice::Latest => latest(list, whose, now).ok_or_else(|| none(list, whose)),
+        Choice::AsOf(moment) => as_of(list, whose, *moment, now),
         Choice::Named(name) => {
             let backup = named(list, name, whose)?;
             match backup.unfit(now) {
@@ -55,6 +53,47 @@ pub fn choose<'a>(
                 None => Ok(backup),
             }
         }
+    }
+}
+
+/// Why an app has no good backup.
+fn none(list: &[BackupSummary], whose: &AppId) -> Error {
+    let (app, model) = (whose.app.clone(), whose.model.clone());
+    match of(list, whose).next() {
+        None => Error::NoBackup { app, model },
+        Some(_) => Error::NoGoodBackup { app, model },
+    }
+}
+
+/// What a backup holds was committed when it began, so that counts and not when it ended.
+fn as_of<'a>(
+    list: &'a [BackupSummary],
+    whose: &AppId,
+    moment: Timestamp,
+    now: Timestamp,
+) -> Result<&'a BackupSummary> {
+    let mut good: Vec<_> = of(list, whose)
+        .filter(|backup| backup.is_good(now))
+        .filter_map(|backup| backup.started.map(|started| (started, backup)))
+        .collect();
+    good.sort_by_key(|(started, _)| *started);
+    let earlier = good.partition_point(|(started, _)| *started <= moment);
+    match (
+        earlier.checked_sub(1).and_then(|place| good.get(place)),
+        good.as_slice(),
+    ) {
+        (Some((_, backup)), _) => Ok(backup),
+        (None, []) => Err(none(list, whose)),
+        (None, later) => Err(Error::NoneAsOf {
+            app: whose.app.clone(),
+            model: whose.model.clone(),
+            moment,
+            nearest: later
+                .iter()
+                .take(2)
+                .map(|(started, backup)| (*started, backup.uid.clone()))
+                .collect(),
+        }),
     }
 }
 

@@ -9,6 +9,8 @@ use super::App;
 use jiff::Timestamp;
 
 use crate::backups::{BackupContents, BackupSummary};
+use crate::journal::Step;
+use crate::report::Reporter;
 use crate::{Error, Result};
 
 /// What the check of a folder found.
@@ -30,6 +32,7 @@ pub(super) fn check(
     backup: &BackupSummary,
     received: u64,
     app: &mut dyn App,
+    reporter: &dyn Reporter,
 ) -> Result<Soundness> {
     let volume = |action: &str| {
         let action = format!("{action} of backup {}", backup.name);
@@ -42,7 +45,10 @@ pub(super) fn check(
         backup_ended: backup.completed.and_then(system_time),
         prefers_live: is_snapshot,
     };
-    let verdict = config_volume::verify_with(folder, &options).map_err(volume("check the files"))?;
+    let verdict = config_volume::verify_watched(folder, &options, &mut |bytes| {
+        reporter.bytes(Step::Check, bytes, Some(received));
+    })
+    .map_err(volume("check the files"))?;
     let promised = matches!(verdict.manifest, ManifestState::Read { .. });
     let mut problems: Vec<String> = verdict.problems.iter().map(ToString::to_string).collect();
     let bytes = received.saturating_add(bytes_of_links(folder)?);
@@ -65,6 +71,13 @@ pub(super) fn check(
                 true => Origin::Here,
                 false => Origin::Velero,
             }),
+            // Nobody else knows this folder: what was sound a moment ago still is.
+            proven: verdict
+                .databases
+                .iter()
+                .filter(|database| database.sound && database.is_copy)
+                .map(|database| database.path.clone())
+                .collect(),
             ..PlaceOptions::default()
         };
         let placed = config_volume::put_in_place_with(folder, &options)

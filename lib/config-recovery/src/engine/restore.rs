@@ -125,7 +125,13 @@ impl<B: Beside> Run<'_, B> {
             Step::Check => {
                 let mut swap = self.begin_swap()?;
                 let received = self.received.as_ref().map_or(0, |unpacked| unpacked.bytes);
-                let found = check(swap.staged(), self.plan.backup(), received, self.app)?;
+                let found = check(
+                    swap.staged(),
+                    self.plan.backup(),
+                    received,
+                    self.app,
+                    self.reporter,
+                )?;
                 self.journal.holds_databases(found.database_bytes);
                 self.soundness = Some(found);
                 swap.seal()

@@ -80,7 +80,7 @@ async fn bring_and_check(
     beside.let_go().await?;
     reporter.ended(Step::Transfer);
     reporter.begins(Step::Check);
-    let soundness = check(&plan.folder, &plan.scratch.backup, unpacked.bytes, app)?;
+    let soundness = check(&plan.folder, &plan.scratch.backup, unpacked.bytes, app, reporter)?;
     reporter.ended(Step::Check);
     Ok(CheckedBackup {
         backup: plan.scratch.backup.clone(),

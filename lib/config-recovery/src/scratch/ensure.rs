@@ -133,7 +133,7 @@ pub(super) async fn namespace(
         };
         let mark = Mark::of(&found.metadata, &spec.target);
         if mark.ends {
-            remove::gone(cluster, &api, name, wait).await?;
+            remove::gone(cluster, name, wait).await?;
             // Velero puts its Restore away when it comes to it, and this run's would have the same name.
             remove::outside(cluster, name, wait).await?;
             continue;

@@ -22,6 +22,7 @@ const SCHEDULING_HINT: &str =
 const IMAGE_HINT: &str =
     "check the image's name, and that the cluster may pull it without credentials of the app's own namespace";
 const POD_HINT: &str = "see kubectl describe pod, then run it again";
+const EVICTED_HINT: &str = "see whether the node is ready: kubectl get nodes; run it again once one is ready that has a node agent of Velero";
 const CLAIM_HINT: &str =
     "check that the storage class has a provisioner that runs and room left: kubectl describe storageclass";
 
@@ -40,6 +41,11 @@ pub(super) fn pod(what: &str, pod: Option<&Pod>) -> Poll<String> {
     let Some(pod) = pod else {
         return none("somebody has deleted it".to_owned(), "run it again");
     };
+    if let Some(why) = pod.evicted() {
+        let node = pod.spec.as_ref().and_then(|is| is.node_name.as_deref());
+        let reason = format!("it was evicted from node {}: {why}", node.unwrap_or_default());
+        return none(reason, EVICTED_HINT);
+    }
     if pod.metadata.deletion_timestamp.is_some() {
         return none("it is being deleted".to_owned(), "run it again");
     }

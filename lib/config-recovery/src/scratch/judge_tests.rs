@@ -45,6 +45,23 @@ fn a_pod_is_ready_when_its_init_container_runs() {
 }
 
 #[test]
+fn a_pod_that_was_evicted_is_told_with_its_node_and_why() {
+    let evicted = |status: &str| {
+        json!({"phase": "Pending", "conditions": [
+            {"type": "DisruptionTarget", "status": status, "reason": "DeletionByTaintManager",
+             "message": "Taint manager: deleting due to NoExecute taint"},
+        ]})
+    };
+    let (is, text) = word(&judged(evicted("True")));
+    assert_eq!(is, "hopeless");
+    assert!(
+        text.contains("evicted from node n1: Taint manager") && text.contains("kubectl get nodes"),
+        "{text}"
+    );
+    assert_eq!(word(&judged(evicted("False"))).0, "wait");
+}
+
+#[test]
 fn a_pod_that_no_node_takes_is_doubted_but_not_while_its_volume_is_made() {
     let (is, text) = word(&judged(unschedulable(
         "0/1 nodes are available: 1 node(s) were unschedulable.",

@@ -16,6 +16,12 @@ pub(super) const MOUNT: &str = "/restored";
 /// A pod that nobody removed ends by itself so long after it should have been read.
 const LEFT_ALONE_SECONDS: u64 = 3600;
 
+/// How much longer a pod stays on a node that does not answer, which Kubernetes finds after 50 s. Its own 300 s are meant for apps,
+/// which lose more by a move.
+const UNREACHABLE_SECONDS: u64 = 20;
+/// How long on one that answers and says that it is not ready, as while its container runtime is started again.
+const NOT_READY_SECONDS: u64 = 120;
+
 /// Waits until it is told to end, and ends at once then.
 const WAITS: &str = "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done";
 
@@ -58,6 +64,12 @@ pub(super) fn reader(namespace: &str, claim: &str, spec: &ScratchSpec, patience:
             "command": ["/bin/sh", "-c", WAITS],
         })
     };
+    let leaves = |taint: &str, seconds: u64| {
+        json!({
+            "key": format!("node.kubernetes.io/{taint}"), "operator": "Exists", "effect": "NoExecute",
+            "tolerationSeconds": seconds,
+        })
+    };
     let mut waits = container(RESTORE_WAIT_CONTAINER);
     waits["volumeMounts"] = json!([{"name": CLAIM, "mountPath": MOUNT}]);
     json!({
@@ -68,6 +80,7 @@ pub(super) fn reader(namespace: &str, claim: &str, spec: &ScratchSpec, patience:
             "activeDeadlineSeconds": patience.saturating_add(LEFT_ALONE_SECONDS),
             // Files of every owner have to be read, whatever the image says of its user.
             "securityContext": {"runAsUser": 0, "runAsGroup": 0},
+            "tolerations": [leaves("not-ready", NOT_READY_SECONDS), leaves("unreachable", UNREACHABLE_SECONDS)],
             "initContainers": [waits],
             "containers": [container(READER)],
             "volumes": [{"name": CLAIM, "persistentVolumeClaim": {"claimName": claim}}],

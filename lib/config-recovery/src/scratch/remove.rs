@@ -1,6 +1,7 @@
 //! Removes the place, and nothing else.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
@@ -9,14 +10,17 @@ use velero_api::{Kind, PodVolumeRestoreSpec, RESTORE_NAME_LABEL, RestoreSpec};
 use super::names;
 use crate::api::{AnyObject, Api, Object, Resource};
 use crate::cluster::{Cluster, ClusterError};
-use crate::kinds::{Namespace, PersistentVolume, PersistentVolumeClaim, Pod};
+use crate::kinds::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use crate::wait::{Poll, Wait, Which, for_object, for_objects};
 use crate::{Error, Result, velero};
+
+/// How often it is looked whether a pod stays because of its node.
+const LOST: Duration = Duration::from_secs(60);
 
 /// Removes everything of a namespace that is ours, and waits until it is gone.
 pub(super) async fn everything(cluster: &Cluster, namespace: &str, wait: Wait<'_>) -> Result<()> {
     begin(cluster, namespace).await?;
-    gone(cluster, &Api::all(cluster.client()), namespace, wait).await?;
+    gone(cluster, namespace, wait).await?;
     outside(cluster, namespace, wait).await
 }
 
@@ -29,7 +33,12 @@ pub(super) async fn content(cluster: &Cluster, namespace: &str, wait: Wait<'_>) 
     let wait = Wait { what: &what, ..wait };
     let all = Which::default();
     // A claim stays until its pod is gone.
-    for_objects(cluster, &pods, &all, wait, none_left).await?;
+    without_lost_nodes(
+        cluster,
+        namespace,
+        for_objects(cluster, &pods, &all, wait, none_left),
+    )
+    .await?;
     for_objects(cluster, &claims, &all, wait, none_left).await?;
     outside(cluster, namespace, wait).await
 }
@@ -162,15 +171,60 @@ async fn pod_and_claim_go(cluster: &Cluster, namespace: &str) -> Result<()> {
     Ok(())
 }
 
+/// Waits for the end of pods. One whose node does not answer would stay, and its namespace with it, until the node is back: it is
+/// removed without the node. It holds nothing but a copy.
+async fn without_lost_nodes<T>(
+    cluster: &Cluster,
+    namespace: &str,
+    end: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let removed = async {
+        loop {
+            tokio::time::sleep(LOST).await;
+            if let Err(error) = lost_pods_go(cluster, namespace).await {
+                log::warn!("{error}");
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        ended = end => ended,
+        never = removed => never,
+    }
+}
+
+async fn lost_pods_go(cluster: &Cluster, namespace: &str) -> Result<()> {
+    let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);
+    let nodes: Api<Node> = Api::all(cluster.client());
+    let all = ListParams::default();
+    let action = format!("list the pods in namespace {namespace}");
+    let found = cluster.ask_opt(action, pods.list(&all)).await?;
+    let found = found.into_iter().flat_map(|list| list.items);
+    for pod in found.filter(|pod| pod.metadata.deletion_timestamp.is_some()) {
+        let (Some(name), Some(node)) = (pod.metadata.name, pod.spec.and_then(|spec| spec.node_name)) else {
+            continue;
+        };
+        let there = cluster
+            .ask_opt(format!("read node {node}"), nodes.get(&node))
+            .await?;
+        if there.is_none_or(|node| node.is_lost()) {
+            let action = format!("delete pod {namespace}/{name}, whose node does not answer");
+            cluster.ask_opt(action, pods.delete_at_once(&name)).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Waits until a namespace is gone.
-pub(super) async fn gone(cluster: &Cluster, api: &Api<Namespace>, name: &str, wait: Wait<'_>) -> Result<()> {
+pub(super) async fn gone(cluster: &Cluster, name: &str, wait: Wait<'_>) -> Result<()> {
+    let api: Api<Namespace> = Api::all(cluster.client());
     let what = format!("the end of namespace {name}");
     let wait = Wait { what: &what, ..wait };
-    for_object(cluster, api, name, wait, |namespace| match namespace {
+    let end = for_object(cluster, &api, name, wait, |namespace| match namespace {
         None => Poll::Done(()),
         Some(namespace) => Poll::Wait(why_it_stays(namespace)),
-    })
-    .await
+    });
+    without_lost_nodes(cluster, name, end).await
 }
 
 fn why_it_stays(namespace: &Namespace) -> String {

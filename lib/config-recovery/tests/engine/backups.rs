@@ -1,5 +1,6 @@
 //! Backups of the volume that run, and what a backup says of itself.
 
+use std::cell::RefCell;
 use std::fs;
 use std::rc::Rc;
 use std::time::SystemTime;
@@ -7,11 +8,11 @@ use std::time::SystemTime;
 use config_recovery::Error;
 use config_recovery::backups::BackupContents;
 use config_recovery::journal::Step;
-use config_recovery::report::Silent;
+use config_recovery::report::{Reporter, Silent};
 use config_volume::{Options, prepare};
 use jiff::{SignedDuration, Timestamp};
 
-use super::support::{KillAt, Stage, files};
+use super::support::{KillAt, Stage, files, kill};
 
 fn make_database(path: &std::path::Path) {
     rusqlite::Connection::open(path)
@@ -237,4 +238,59 @@ fn a_backup_without_a_manifest_and_without_the_apps_database_is_damaged() {
     );
     make_database(&stage.at("backup-a/radarr.db"));
     stage.restore("a").unwrap();
+}
+
+/// Hears how many bytes are checked, and kills the run when they are so many.
+#[derive(Default)]
+struct Checked {
+    kill_at: Option<usize>,
+    told: RefCell<Vec<(u64, Option<u64>)>>,
+}
+
+impl Reporter for Checked {
+    fn begins(&self, _: Step) {}
+
+    fn bytes(&self, step: Step, done: u64, total: Option<u64>) {
+        if step != Step::Check {
+            return;
+        }
+        let mut told = self.told.borrow_mut();
+        told.push((done, total));
+        if self.kill_at == Some(told.len()) {
+            kill();
+        }
+    }
+}
+
+#[test]
+fn the_check_tells_its_bytes_and_a_kill_in_it_leaves_the_app_alone() {
+    let mut stage = Stage::new();
+    stored_wholly(&stage, true);
+    let before = files(&stage.volume());
+    let mut plan = stage.plan("a", true).unwrap();
+    plan.scratch.backup.started = Some(Timestamp::now() - SignedDuration::from_secs(5));
+    plan.scratch.backup.completed = Some(Timestamp::now());
+    // The copy of the database, then each file.
+    for kill_at in [1, 2] {
+        let killer = Checked {
+            kill_at: Some(kill_at),
+            ..Checked::default()
+        };
+        assert!(stage.is_killed(&plan, &killer));
+        assert_eq!(files(&stage.volume()), before);
+        assert_eq!(stage.app.stops, 0);
+    }
+    let ears = Checked::default();
+    stage.carry_out(&plan, &ears).unwrap();
+    assert_eq!(stage.transfers.get(), 3);
+    let told = ears.told.take();
+    assert!(told.len() >= 4, "{told:?}");
+    assert!(told.is_sorted(), "{told:?}");
+    let total = told[0].1.unwrap();
+    assert!(
+        told.iter().all(|(done, of)| *done <= total && *of == Some(total)),
+        "{told:?}"
+    );
+    assert!(files(&stage.volume()).contains_key(std::path::Path::new("radarr.db")));
+    stage.assert_clean("restored");
 }

@@ -108,6 +108,45 @@ async fn no_backup_and_no_good_backup_are_told_apart() {
 }
 
 #[tokio::test]
+async fn as_of_a_moment_the_newest_good_one_that_had_begun_is_chosen() {
+    let good = |name, began| (Backup::scheduled("radarr", "media", name).at(began), Some(2_000));
+    let list = listed(vec![
+        good("first", "2026-11-15T03:00:00Z"),
+        good("second", "2026-11-16T03:00:00Z"),
+        (
+            Backup::scheduled("radarr", "media", "empty").at("2026-11-17T03:00:00Z"),
+            None,
+        ),
+        (
+            Backup::scheduled("sonarr", "media", "of-sonarr").at("2026-11-17T04:00:00Z"),
+            Some(5_000),
+        ),
+        good("third", "2026-11-18T03:00:00Z"),
+    ])
+    .await;
+    let as_of = |moment: &str| {
+        choose(&list, &Choice::AsOf(moment.parse().unwrap()), &radarr(), now())
+            .map(|backup| backup.name.as_str())
+    };
+    for (moment, name) in [
+        ("2026-11-15T03:00:00Z", "first"),
+        ("2026-11-16T02:59:59Z", "first"),
+        ("2026-11-17T12:00:00Z", "second"),
+        ("2026-11-23T00:00:00Z", "third"),
+    ] {
+        assert_eq!(as_of(moment).unwrap(), name, "{moment}");
+    }
+    assert_eq!(
+        as_of("2026-11-15T02:59:59Z").unwrap_err().to_string(),
+        "there is no good backup of radarr in model media from 2026-11-15T02:59:59Z or before; the nearest ones began \
+         2026-11-15T03:00:00Z (uid uid-first) and 2026-11-16T03:00:00Z (uid uid-second)"
+    );
+    let nobody = app("lidarr", "media");
+    let none = choose(&list, &Choice::AsOf(now()), &nobody, now()).unwrap_err();
+    assert!(matches!(none, Error::NoBackup { .. }), "{none}");
+}
+
+#[tokio::test]
 async fn a_named_one_is_found_by_uid_and_by_name() {
     let list = one_of_each().await;
     assert_eq!(pick(&list, "good-old").unwrap(), "good-old");

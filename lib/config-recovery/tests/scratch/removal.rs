@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::cluster::{
     ACCOUNTS, CLAIM, CLAIMS, Heard, NAMESPACE, NAMESPACES, PLACE, POD, PODS, RESTORE, RESTORES, SELECTOR,
-    VOLUME_RESTORES, claim, metadata, mine, pending, sound, with_nothing_left,
+    VOLUME_RESTORES, claim, metadata, mine, mounted, pending, sound, with_nothing_left,
 };
 use crate::sample::spec;
 use crate::server::{Server, event, list};
@@ -229,12 +229,50 @@ async fn until_it_is_gone_and_after_a_snapshot_the_namespace_is_waited_for_too()
     }
 }
 
+/// Kubernetes itself leaves such a pod, and its namespace, until the node is back.
+#[tokio::test(start_paused = true)]
+async fn a_pod_whose_node_does_not_answer_is_removed_without_it() {
+    let mut reader = mounted("n1");
+    reader["metadata"]["deletionTimestamp"] = json!("2026-11-24T12:00:00Z");
+    let node = |ready: &str| json!({"metadata": {"name": "n1"}, "status": {"conditions": [{"type": "Ready", "status": ready}]}});
+    let look = |server: Server, ready: &str| {
+        server
+            .lists(&format!("GET {PODS}"), vec![pending(), reader.clone()])
+            .answers("GET /api/v1/nodes/n1", node(ready))
+    };
+    // Not for long enough at first, and then nobody has heard of it.
+    let server = look(look(begun(held(Server::new())), "True"), "Unknown");
+    let server = outside_goes(
+        deleted(server, &format!("{PODS}/reader"))
+            .follows(NAMESPACES, THE_PLACE, vec![mine("r1")], Vec::new())
+            .follows(NAMESPACES, THE_PLACE, vec![mine("r1")], Vec::new())
+            .follows(
+                NAMESPACES,
+                THE_PLACE,
+                vec![mine("r1")],
+                vec![(7, event("DELETED", NAMESPACE, mine("r1")))],
+            ),
+    );
+    let began = Instant::now();
+    scratch::remove(&server.cluster(), &spec(), Until::Gone)
+        .await
+        .unwrap();
+    // Two watches that said nothing, of 75 s each.
+    assert_eq!(began.elapsed().as_secs(), 75 + 75 + 7 + 5);
+    let at_once = server.bodies(&format!("DELETE {PODS}/reader"));
+    assert_eq!(at_once[0]["gracePeriodSeconds"], 0);
+    server.done();
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_does_not_end_in_time_is_named() {
     let namespaces =
         |server: Server| server.follows(NAMESPACES, THE_PLACE, vec![kept("True", "busy")], Vec::new());
     // A silent watch is begun anew from a list.
-    let server = namespaces(namespaces(namespaces(begun(held(Server::new())))));
+    let looked = |server: Server| server.lists(&format!("GET {PODS}"), vec![pending()]);
+    let server = looked(looked(namespaces(namespaces(namespaces(begun(held(
+        Server::new(),
+    )))))));
     let error = scratch::remove(&server.cluster(), &spec(), Until::Gone)
         .await
         .unwrap_err();
@@ -245,7 +283,7 @@ async fn what_does_not_end_in_time_is_named() {
     server.done();
 
     let pods = |server: Server| server.follows(PODS, "", vec![pending()], Vec::new());
-    let server = pods(pods(pods(begun(held(Server::new())))));
+    let server = looked(looked(pods(pods(pods(begun(held(Server::new())))))));
     let error = scratch::remove(&server.cluster(), &spec(), Until::Empty)
         .await
         .unwrap_err();

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    build::{Attributes, Builder, pour},
+    build::{Attributes, Builder, Pourer},
     options::{SwapStep, SwapWatcher},
     room::WatchedRoom,
 };
@@ -42,6 +42,7 @@ pub(super) fn copy(
     let root = Root::open(from)?;
     let mut room = WatchedRoom::new(to, reserve, 0)?;
     let mut builder = Builder::open(to)?;
+    let mut pourer = Pourer::new();
     let mut known: HashMap<(u64, u64), RelPath> = HashMap::new();
     let mut bytes = 0u64;
     let mut folders = vec![None];
@@ -105,7 +106,7 @@ pub(super) fn copy(
                     |error| Error::io("read", root.full(&path))(error),
                     |error| Error::io("write", &shown)(error),
                 );
-                pour(source, &mut file, holes, told, errors)?;
+                pourer.pour(source, &mut file, holes, told, errors)?;
                 builder
                     .dress(&file, attributes)
                     .map_err(Error::io("set owner and mode of", &shown))?;

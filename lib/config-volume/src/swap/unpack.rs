@@ -9,7 +9,7 @@ use std::{
 use tar::{Archive, EntryType};
 
 use super::{
-    build::{Attributes, Builder, pour},
+    build::{Attributes, Builder, Pourer},
     room::WatchedRoom,
 };
 use crate::{
@@ -109,6 +109,7 @@ pub fn unpack(
         room: WatchedRoom::new(root.path(), limits.reserve_bytes, limits.reserve_inodes)?,
         root,
         limits,
+        pourer: Pourer::new(),
         done: Unpacked::default(),
     };
     let mut number = 0u64;
@@ -347,6 +348,7 @@ struct Unpacking<'a> {
     builder: Builder,
     room: WatchedRoom,
     limits: &'a UnpackLimits,
+    pourer: Pourer,
     done: Unpacked,
 }
 
@@ -398,7 +400,8 @@ impl Unpacking<'_> {
                     room.wrote(read, left)
                 };
                 let writing = |error| Error::io("write", &full)(error);
-                if pour(entry, &mut file, holes, told, (broken, writing))? != size {
+                let errors = (broken, writing);
+                if self.pourer.pour(entry, &mut file, holes, told, errors)? != size {
                     return Err(broken(io::ErrorKind::UnexpectedEof.into()));
                 }
                 self.builder

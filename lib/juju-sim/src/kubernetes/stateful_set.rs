@@ -14,7 +14,9 @@ impl Objects {
         let labels = json!({"app.kubernetes.io/name": app});
         let data = json!({"name": "charm-data", "mountPath": "/var/lib/juju", "subPath": "var/lib/juju"});
         let data_again = data.clone();
-        let mut containers = vec![json!({"name": "charm", "volumeMounts": [data]})];
+        // As recorded from Juju 4.0.15.
+        let base = "ghcr.io/juju/charm-base:ubuntu-24.04";
+        let mut containers = vec![json!({"name": "charm", "image": base, "volumeMounts": [data]})];
         for container in &parts.containers {
             let mounts = parts.storage.iter().flat_map(|storage| {
                 let mounted = storage.mounts.iter().filter(|(at, _)| at == container);

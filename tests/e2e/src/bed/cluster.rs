@@ -78,6 +78,8 @@ pub async fn start(parts: &Parts, folder: &Path, processes: &mut Processes) -> R
     let certificates = folder.join("certificates");
     let audit_policy = folder.join("audit-policy.json");
     std::fs::write(&audit_policy, audit_policy_text())?;
+    let admission = folder.join("admission.json");
+    std::fs::write(&admission, admission_text())?;
 
     processes.start(
         "etcd",
@@ -105,6 +107,7 @@ pub async fn start(parts: &Parts, folder: &Path, processes: &mut Processes) -> R
             // Without certificates of ours it signs its own, for the service address too.
             .arg(format!("--cert-dir={}", certificates.display()))
             .arg(format!("--token-auth-file={}", tokens.display()))
+            .arg(format!("--admission-control-config-file={}", admission.display()))
             .arg(format!("--audit-policy-file={}", audit_policy.display()))
             .arg(format!("--audit-log-path={}", folder.join(AUDIT_LOG).display()))
             // Written before the answer: who counts has not to wait.
@@ -150,6 +153,24 @@ pub async fn start(parts: &Parts, folder: &Path, processes: &mut Processes) -> R
             .arg("--leader-elect=false"),
     )?;
     Ok(kubeconfig)
+}
+
+/// In a namespace that says nothing of it, pods must be `restricted`
+/// (<https://kubernetes.io/docs/tasks/configure-pod-container/enforce-standards-admission-controller/>).
+fn admission_text() -> String {
+    serde_json::json!({
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "AdmissionConfiguration",
+        "plugins": [{
+            "name": "PodSecurity",
+            "configuration": {
+                "apiVersion": "pod-security.admission.config.k8s.io/v1",
+                "kind": "PodSecurityConfiguration",
+                "defaults": {"enforce": "restricted", "enforce-version": "latest"},
+            },
+        }],
+    })
+    .to_string()
 }
 
 /// What applications ask is noted, a line each, when it is answered. What Kubernetes and Velero ask is not.

@@ -34,8 +34,11 @@ pub const NODE_ADDRESS: &str = "10.97.0.1";
 const SERVICE_ADDRESS: &str = "10.96.0.1";
 /// Name of the StorageClass that makes volumes of type `local`.
 pub const STORAGE_CLASS: &str = "local";
-/// Namespace that Velero runs in.
-pub const VELERO_NAMESPACE: &str = "velero";
+/// Namespace that Velero runs in: not the one that it is often found in, as with velero-operator, where it is the operator's model.
+pub const VELERO_NAMESPACE: &str = "backup-system";
+/// Label that lets pods in a namespace do what they like. Where it lacks, the API server admits what is `restricted`: as strict
+/// as clusters come.
+pub const PRIVILEGED: (&str, &str) = ("pod-security.kubernetes.io/enforce", "privileged");
 
 /// A running bed.
 pub struct Bed {
@@ -142,6 +145,19 @@ impl Bed {
             .lock()
             .map(|mut processes| processes.ended())
             .unwrap_or_default()
+    }
+
+    /// Has one of the bed's own servers stand still, as if its machine did not answer.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn stop(&self, name: &str) -> Result<processes::Stopped> {
+        let id = self
+            .processes
+            .lock()
+            .ok()
+            .and_then(|processes| processes.id(name));
+        processes::Stopped::new(id.with_context(|| format!("there is no server {name}"))?)
     }
 
     /// Bytes that file-system backups of a namespace take in object storage, by the server's own files: nothing that Velero

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::images::BUSYBOX;
 use super::processes::Processes;
-use super::{NODE_ADDRESS, STORAGE_CLASS};
+use super::{NODE_ADDRESS, PRIVILEGED, STORAGE_CLASS};
 use crate::apply;
 use crate::namespaces::CGROUP;
 use crate::parts::Parts;
@@ -191,7 +191,7 @@ pub async fn storage(client: &Client) -> Result<()> {
     apply::all(
         client,
         &[
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}),
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {PRIVILEGED.0: PRIVILEGED.1}}}),
             json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account, "namespace": namespace}}),
             json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "local-path-provisioner"},
                    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},

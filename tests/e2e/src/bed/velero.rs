@@ -9,7 +9,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::processes::run;
-use super::{VELERO_NAMESPACE, cluster, node, s3};
+use super::{PRIVILEGED, VELERO_NAMESPACE, cluster, node, s3};
 use crate::parts::Parts;
 use crate::veleros::Velero;
 use crate::{apply, wait};
@@ -57,7 +57,7 @@ pub async fn install(
     apply::all(
         client,
         &[
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": server.namespace}}),
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": server.namespace, "labels": {PRIVILEGED.0: PRIVILEGED.1}}}),
             json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": REPOSITORIES, "namespace": server.namespace},
                    "data": {"kopia": json!({"cacheLimitMB": CACHE}).to_string()}}),
         ],

@@ -13,7 +13,9 @@ mod fleet;
 mod in_parallel;
 mod killed_action;
 mod killed_restore;
+mod large_volume;
 mod live_database;
+mod lost_node;
 mod media;
 mod nothing_else;
 pub mod pebble_contract;
@@ -113,8 +115,10 @@ pub const ALL: &[Scenario] = &[
     failed_restore::SCENARIO,
     refused_backups::SCENARIO,
     reattached::SCENARIO,
+    large_volume::SCENARIO,
     scratch::SCENARIO,
     scratch_stops::SCENARIO,
+    lost_node::SCENARIO,
     // From here on there is a second Velero: a charm that makes a backup would not know which one is meant.
     snapshot::SCENARIO,
     scratch_snapshot::SCENARIO,

@@ -23,7 +23,13 @@ pub const SCENARIO: Scenario = Scenario {
            secret, and its config volume comes back",
     beside: Beside::Any,
     depends_on_velero: false,
-    needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
+    needs: &[
+        Need::Velero,
+        Need::NodeAgent,
+        Need::Storage,
+        Need::OwnImages,
+        Need::QBittorrent,
+    ],
     run: |ground, story| run(ground, story).boxed_local(),
 };
 

@@ -152,7 +152,8 @@ async fn quota(is: &BackedUp, ground: &TestEnv, story: &mut ScenarioReport) -> R
     let name = scratch::namespace(&spec.target, spec.purpose);
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {
         "name": name,
-        "labels": {"app.kubernetes.io/managed-by": "configuratarr", "config-recovery/run": spec.run},
+        "labels": {"app.kubernetes.io/managed-by": "configuratarr", "config-recovery/run": spec.run,
+                   "pod-security.kubernetes.io/enforce": "baseline"},
         "annotations": {"config-recovery/holder": spec.holder,
                         "config-recovery/target": format!("{}/{}", spec.target.model, spec.target.app)},
     }});
