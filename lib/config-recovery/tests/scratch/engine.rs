@@ -7,6 +7,7 @@ use config_recovery::Error;
 use config_recovery::backups::Choice;
 use config_recovery::engine::{self, App, RestorePlan, RestoreRequest, VerifyPlan};
 use config_recovery::report::Silent;
+use config_volume::FileSystem;
 use serde_json::{Value, json};
 
 use crate::cluster::{NAMESPACE, NAMESPACES, PLACE, PODS, READER, VOLUME_RESTORES, mine, mounted};
@@ -64,6 +65,18 @@ fn unreadable() -> Server {
     ))
 }
 
+/// A folder on a disk that has more room than a restore leaves free on a node: where temporary files are, or in memory.
+fn roomy_folder() -> tempfile::TempDir {
+    let is_roomy = |folder: &&Path| {
+        FileSystem::of(folder).is_ok_and(|is| is.free_bytes > is.bytes / 100 * 15 + (1 << 30))
+    };
+    let usual = std::env::temp_dir();
+    let places = [usual.as_path(), Path::new("/dev/shm")];
+    let roomy = places.into_iter().find(is_roomy);
+    tempfile::tempdir_in(roomy.expect("neither the temporary folder nor /dev/shm has 15 % and 1 GiB free"))
+        .unwrap()
+}
+
 fn is_refused(error: &Error) {
     assert_eq!(
         error.to_string(),
@@ -73,7 +86,7 @@ fn is_refused(error: &Error) {
 
 #[tokio::test(start_paused = true)]
 async fn a_restore_that_cannot_read_the_pod_removes_the_place_and_touches_no_app() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = roomy_folder();
     let volume = folder.path().join("volume");
     std::fs::create_dir(&volume).unwrap();
     let plan = RestorePlan {
@@ -95,7 +108,7 @@ async fn a_restore_that_cannot_read_the_pod_removes_the_place_and_touches_no_app
 
 #[tokio::test(start_paused = true)]
 async fn a_test_restore_that_cannot_read_the_pod_removes_the_place() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = roomy_folder();
     let plan = VerifyPlan {
         scratch: spec(),
         folder: folder.path().join("verify"),
@@ -170,7 +183,7 @@ fn wanted() -> RestoreRequest {
 
 #[tokio::test]
 async fn a_plan_names_the_backup_and_a_claim_with_room_for_it() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = roomy_folder();
     let volume = folder.path().join("volume");
     std::fs::create_dir(&volume).unwrap();
     let elsewhere = folder.path().join("elsewhere");
@@ -201,7 +214,7 @@ async fn a_plan_names_the_backup_and_a_claim_with_room_for_it() {
 /// The node's disk holds the claim beside the app, or may, and the folder.
 #[tokio::test]
 async fn a_test_restore_without_room_on_the_node_is_not_planned() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = roomy_folder();
     let server = planned(None, 1 << 50);
     let plan = engine::plan_verify(&server.cluster(), &wanted(), folder.path()).await;
     match plan.unwrap_err() {

@@ -64,7 +64,7 @@ async fn stand_by(nodes: &Api<DynamicObject>, leases: &Api<DynamicObject>) -> Re
     nodes.patch(STANDBY, &parameters, &Patch::Apply(node)).await?;
     loop {
         let now = Timestamp::now();
-        let ready = json!({"apiVersion": "v1", "kind": "Node", "status": {"conditions": [
+        let ready = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": STANDBY}, "status": {"conditions": [
             {"type": "Ready", "status": "True", "reason": "StandsBy", "message": "", "lastHeartbeatTime": now.strftime("%FT%TZ").to_string(),
              "lastTransitionTime": now.strftime("%FT%TZ").to_string()},
         ]}});
@@ -72,7 +72,7 @@ async fn stand_by(nodes: &Api<DynamicObject>, leases: &Api<DynamicObject>) -> Re
             .patch_status(STANDBY, &parameters, &Patch::Apply(ready))
             .await?;
         let lease = json!({
-            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": STANDBY},
             "spec": {"holderIdentity": STANDBY, "leaseDurationSeconds": 40,
                      "renewTime": now.strftime("%FT%T.%6fZ").to_string()},
         });
