@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use futures::FutureExt;
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
 use super::disaster::nothing_is_left;
@@ -191,7 +192,11 @@ async fn measured(
     before.is_same(&Held::of(&library).await?)?;
 
     nothing_is_left(ground).await?;
-    // The volume beside the app is a folder that nobody else empties.
+    // The volume beside the app is nobody's who would remove it, or empty its folder.
+    let name = claimed["metadata"]["name"].as_str().unwrap_or_default();
+    apply::api(&ground.client, "v1", "PersistentVolume", "")
+        .delete(name, &DeleteParams::default())
+        .await?;
     fs::remove_dir_all(disk.folder(&beside)?)?;
     fs::remove_dir_all(&library)?;
     disk.sync().await.map(drop)
