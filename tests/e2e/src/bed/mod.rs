@@ -147,19 +147,6 @@ impl Bed {
             .unwrap_or_default()
     }
 
-    /// Has one of the bed's own servers stand still, as if its machine did not answer.
-    ///
-    /// # Errors
-    /// When there is none of this name.
-    pub fn stop(&self, name: &str) -> Result<processes::Stopped> {
-        let id = self
-            .processes
-            .lock()
-            .ok()
-            .and_then(|processes| processes.id(name));
-        processes::Stopped::new(id.with_context(|| format!("there is no server {name}"))?)
-    }
-
     /// Bytes that file-system backups of a namespace take in object storage, by the server's own files: nothing that Velero
     /// says. Data is stored once, so a second backup of the same files adds little.
     pub fn repository_bytes(&self, namespace: &str) -> u64 {

@@ -55,33 +55,8 @@ impl Processes {
         ended
     }
 
-    /// The process id of a server.
-    pub fn id(&self, name: &str) -> Option<u32> {
-        let found = self.children.iter().find(|(is, _)| is == name);
-        found.map(|(_, child)| child.id())
-    }
-
     fn log_path(&self, name: &str) -> PathBuf {
         self.log_folder.join(format!("{name}.log"))
-    }
-}
-
-/// A server that stands still until this is dropped.
-pub struct Stopped(u32);
-
-impl Stopped {
-    /// Stops the process of this id.
-    pub fn new(id: u32) -> Result<Self> {
-        run("kill", &["-STOP", &id.to_string()])?;
-        Ok(Self(id))
-    }
-}
-
-impl Drop for Stopped {
-    fn drop(&mut self) {
-        if let Err(error) = run("kill", &["-CONT", &self.0.to_string()]) {
-            eprintln!("{error:#}");
-        }
     }
 }
 

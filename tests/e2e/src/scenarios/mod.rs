@@ -15,7 +15,6 @@ mod killed_action;
 mod killed_restore;
 mod large_volume;
 mod live_database;
-mod lost_node;
 mod media;
 mod nothing_else;
 pub mod pebble_contract;
@@ -118,7 +117,6 @@ pub const ALL: &[Scenario] = &[
     large_volume::SCENARIO,
     scratch::SCENARIO,
     scratch_stops::SCENARIO,
-    lost_node::SCENARIO,
     // From here on there is a second Velero: a charm that makes a backup would not know which one is meant.
     snapshot::SCENARIO,
     scratch_snapshot::SCENARIO,
