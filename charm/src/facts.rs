@@ -120,6 +120,8 @@ pub struct ReadyContainer {
     pub health: Health,
     /// The app's config file, with its mode and owner.
     pub config_file: Option<FileFacts>,
+    /// What the app wrote last, where it ends again and again.
+    pub last_line: Option<String>,
     /// Whether the app has ended and left files that keep it from starting.
     pub has_stale_files: bool,
     /// A damaged config file that was put aside and that nobody has taken away yet.

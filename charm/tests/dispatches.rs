@@ -550,6 +550,6 @@ fn an_app_that_ends_again_and_again_is_not_active() {
     unit.run(Event::UpdateStatus);
     assert_eq!(
         unit.status(),
-        "waiting: Radarr: its process ends again and again; look at kubectl logs of container radarr"
+        "waiting: Radarr keeps ending: no database; see kubectl logs of container radarr"
     );
 }

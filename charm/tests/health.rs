@@ -10,7 +10,7 @@ use juju_charm::testing::{Event, FakePebble, PebbleFault};
 
 const CHECK: &str = "radarr-ready";
 const NO_ANSWER: &str =
-    "waiting: Radarr: no answer at http://localhost:7878/ping; look at kubectl logs of container radarr";
+    "waiting: Radarr: no answer at http://localhost:7878/ping; see kubectl logs of container radarr";
 
 fn fails(unit: &Unit, fails: bool) {
     unit.pebble
@@ -99,7 +99,7 @@ fn what_a_check_found_before_says_nothing_of_an_app_that_is_started_anew() {
     unit.run(Event::ConfigChanged);
     assert_eq!(
         unit.status(),
-        "waiting: Radarr: no answer at http://localhost:7878/films/ping; look at kubectl logs of container radarr"
+        "waiting: Radarr: no answer at http://localhost:7878/films/ping; see kubectl logs of container radarr"
     );
 }
 
@@ -108,12 +108,34 @@ fn an_app_whose_process_ends_tells_its_last_line() {
     let mut unit = Unit::new(&radarr());
     unit.pebble
         .change_state(|state| state.set_exiting_service("radarr", 1, "no database"));
+    let ends = "waiting: Radarr keeps ending: no database; see kubectl logs of container radarr";
     deployed(&mut unit);
-    let status = unit.status();
-    assert!(!status.starts_with("active"), "{status}");
+    assert_eq!(unit.status(), ends);
     unit.run(Event::UpdateStatus);
-    let status = unit.status();
-    assert!(!status.starts_with("active"), "{status}");
+    assert_eq!(unit.status(), ends);
+    // Whatever it writes, the line stays one that `juju status` shows whole.
+    let coloured = format!("\u{1b}[31mError\u{1b}[0m:\tbad\u{7} {}", "key ".repeat(100));
+    unit.pebble
+        .change_state(|state| state.set_exiting_service("radarr", 1, &coloured));
+    unit.pebble.restart(&["radarr"]).unwrap();
+    unit.run(Event::UpdateStatus);
+    assert_eq!(
+        unit.status(),
+        "waiting: Radarr keeps ending: Error: bad key key key key key key key k…; see kubectl logs of container radarr"
+    );
+}
+
+#[test]
+fn the_log_of_an_app_that_runs_is_not_read() {
+    let mut unit = Unit::settled(&radarr());
+    let before = unit.pebble.calls().len();
+    unit.run(Event::UpdateStatus);
+    unit.run(Event::ConfigChanged);
+    let calls = unit.pebble.calls();
+    assert!(
+        calls.iter().skip(before).all(|call| call.operation != "logs"),
+        "{calls:?}"
+    );
 }
 
 #[test]

@@ -510,7 +510,7 @@ fn an_app_whose_process_ends_is_not_waited_for() {
     let message = unit
         .act("restore-from-backup", json!({"backup-uid": "latest"}))
         .unwrap_err();
-    let expected = "cannot start the app: its process ended (Pebble: error): cannot migrate the database; ";
+    let expected = "cannot start the app: its process ended: cannot migrate the database; ";
     assert!(message.starts_with(expected), "{message}");
 }
 

@@ -20,7 +20,7 @@ use workload_charm::recovery::standing::HealthLookup;
 use workload_charm::steps::apply::{Applied, Failure, Outcome};
 use workload_charm::steps::planned;
 use workload_charm::steps::prepare_volume::Situation;
-use workload_charm::steps::status::{Decided, Told, decide};
+use workload_charm::steps::status::{Decided, LENGTH, Told, decide};
 use workload_charm::vpn::{Found, Vpn, VpnFacts};
 
 /// The status of facts and outcomes that `change` has changed, and what is known of the backups.
@@ -150,7 +150,7 @@ fn a_workload_that_failed_or_does_not_answer_is_told() {
         })
     };
     let no_answer =
-        "waiting: Radarr: no answer at http://localhost:7878/ping; look at kubectl logs of container radarr";
+        "waiting: Radarr: no answer at http://localhost:7878/ping; see kubectl logs of container radarr";
     let not_passed = Err(Unwell::NotPassed("non-2xx status code 500".to_owned()));
     for (health, workload, asked) in [
         (Health::Down, Applied::Unchanged, None),
@@ -159,12 +159,21 @@ fn a_workload_that_failed_or_does_not_answer_is_told() {
     ] {
         assert_eq!(checked(health, workload, asked), no_answer);
     }
-    let ended = Err(Unwell::Ended(
-        "its process ended (Pebble: backoff): no database".to_owned(),
-    ));
+    let ended = |line: &str| {
+        let ended = Err(Unwell::Ended(format!("its process ended: {line}")));
+        checked(Health::NotAsked, Applied::Changed, Some(ended))
+    };
     assert_eq!(
-        checked(Health::NotAsked, Applied::Changed, Some(ended)),
-        "waiting: Radarr: its process ended (Pebble: backoff): no database; look at kubectl logs of container radarr"
+        ended("no database"),
+        "waiting: Radarr: its process ended: no database; see kubectl logs of container radarr"
+    );
+    let long = ended(&"ü".repeat(200));
+    let message = long.strip_prefix("waiting: ").unwrap();
+    assert_eq!(message.chars().count(), LENGTH);
+    assert!(message.contains("its process ended: üüü"), "{message}");
+    assert!(
+        message.ends_with("ü…; see kubectl logs of container radarr"),
+        "{message}"
     );
     // What was found before it was started says nothing.
     for (health, workload, asked) in [

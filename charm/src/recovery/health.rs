@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use config_recovery::shown::shown;
 use juju_charm::pebble::{Pebble, ServiceStatus};
 
 use crate::env::Env;
@@ -139,16 +140,36 @@ fn ended(env: Env<'_>) -> Option<String> {
     if status == ServiceStatus::Active {
         return None;
     }
-    let lines = env.pebble.logs(&[name], LOG_LINES).unwrap_or_default();
-    let last = lines.iter().rev().map(|line| line.message.trim());
-    let last = last
-        .filter(|message| !message.is_empty())
-        .map(|message| format!(": {message}"))
-        .next();
-    Some(format!(
-        "its process ended (Pebble: {status}){}",
-        last.unwrap_or_default()
-    ))
+    Some(match last_line(env.pebble, env.profile) {
+        Some(line) => format!("its process ended: {line}"),
+        None => format!("its process ended (Pebble: {status})"),
+    })
+}
+
+/// What the app wrote last, without what a terminal would obey; `None` where it wrote nothing, or Pebble does not say.
+pub fn last_line(pebble: &dyn Pebble, profile: &AppProfile) -> Option<String> {
+    let lines = pebble.logs(&[&profile.name], LOG_LINES).ok()?;
+    let mut messages = lines.iter().rev().map(|line| plain(&line.message));
+    messages.find(|message| !message.is_empty())
+}
+
+/// A line of a log without colours and other commands of a terminal's.
+fn plain(line: &str) -> String {
+    let mut text = String::with_capacity(line.len());
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            // ESC [ parameters, and a letter at the end (ECMA-48, 5.4).
+            '\u{1b}' if characters.as_str().starts_with('[') => {
+                characters.next();
+                characters.find(|end| matches!(end, '@'..='~'));
+            }
+            '\t' => text.push(' '),
+            control if control.is_control() => {}
+            other => text.push(other),
+        }
+    }
+    shown(text.trim())
 }
 
 #[cfg(test)]
@@ -174,6 +195,14 @@ mod tests {
             .iter()
             .filter(|call| call.operation == "refresh_check")
             .count()
+    }
+
+    #[test]
+    fn a_line_of_a_log_commands_no_terminal() {
+        let coloured = "\u{1b}[1;31m[error]\u{1b}[39m:\tno\u{7}database\r\u{1b}";
+        assert_eq!(plain(coloured), "[error]: nodatabase");
+        assert_eq!(plain("\u{202e}x"), "\\u{202e}x");
+        assert_eq!(plain(" \u{1b}[2J \u{1b}["), "");
     }
 
     #[test]

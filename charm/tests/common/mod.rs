@@ -61,6 +61,7 @@ pub fn apps() -> Vec<(PathBuf, AppProfile)> {
 /// A container that was just made.
 pub fn new_container() -> ReadyContainer {
     ReadyContainer {
+        last_line: None,
         has_stale_files: false,
         plan: PebblePlan::default(),
         service: None,
@@ -166,6 +167,7 @@ pub fn kept(profile: &AppProfile) -> Option<Credentials> {
 pub fn running(profile: &AppProfile, layer: &Layer, content: Option<Vec<u8>>) -> ReadyContainer {
     let user = profile.workload.user;
     ReadyContainer {
+        last_line: None,
         has_stale_files: false,
         plan: PebblePlan {
             services: layer.services.clone(),

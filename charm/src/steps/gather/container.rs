@@ -5,6 +5,7 @@ use juju_charm::pebble::{CheckStatus, Error as PebbleError, Pebble, ServiceStatu
 use crate::facts::{Container, FileFacts, Health, ReadyContainer};
 use crate::names::check_name;
 use crate::profile::{AppProfile, VersionFile};
+use crate::recovery::health::last_line;
 
 /// Looks at the container. `put_aside` is where a damaged config file was put; the version is read of a `new_container`.
 pub(super) fn look(
@@ -74,6 +75,8 @@ fn ready_container(
             _ => Health::NotAsked,
         }),
         config_file,
+        // An app that runs is not asked: it would be one more call in each event.
+        last_line: has_ended.then(|| last_line(pebble, profile)).flatten(),
         has_stale_files,
         put_aside,
         version,

@@ -8,10 +8,14 @@
 //!
 //! Active claims that a backup exists only where the cluster showed one: the relation tells nothing back.
 
+mod fit;
+
 use jiff::Timestamp;
 use juju_charm::Status;
 use juju_charm::pebble::ServiceStatus;
 
+pub use self::fit::LENGTH;
+use self::fit::{cut, joined, quoted};
 use super::apply::{Applied, Outcome};
 use super::plan;
 use super::prepare_volume::{Start, last_to_stay};
@@ -29,15 +33,6 @@ use crate::recovery::health::Unwell;
 use crate::recovery::standing::{self, BackupStatus, ScheduleProblem};
 use crate::vpn;
 use crate::vpn::route::Routing;
-
-/// How many characters a status has at most where the charm alone words it.
-pub const LENGTH: usize = 100;
-
-/// How many characters of a status `juju status` shows.
-const SHOWN: usize = 120;
-
-/// How many of them a next step may have to be kept whole.
-const NEXT_STEP: usize = 90;
 
 /// What earlier steps have to say.
 #[derive(Debug, Clone, Copy)]
@@ -287,13 +282,13 @@ fn media_held_up(known: Known<'_>) -> Option<Status> {
 fn ends_again(known: Known<'_>) -> Option<Status> {
     let Known { profile, facts, .. } = known;
     let is_left_alone = matches!(known.outcome.workload, Applied::Unchanged | Applied::Left);
-    let in_back_off = matches!(&facts.container, Container::Ready(container)
-        if container.service == Some(ServiceStatus::Backoff));
+    let Container::Ready(container) = &facts.container else {
+        return None;
+    };
+    let in_back_off = container.service == Some(ServiceStatus::Backoff);
     (is_left_alone && in_back_off).then(|| {
-        Status::Waiting(format!(
-            "{}: its process ends again and again; look at kubectl logs of container {}",
-            profile.title, profile.name
-        ))
+        let said = container.last_line.as_deref().unwrap_or("it says nothing");
+        see_log(profile, " keeps ending: ", said)
     })
 }
 
@@ -333,10 +328,16 @@ fn no_answer(known: Known<'_>) -> Option<Status> {
         }
         None => return None,
     };
-    Some(Status::Waiting(format!(
-        "{}: {what}; look at kubectl logs of container {}",
-        profile.title, profile.name
-    )))
+    Some(see_log(profile, ": ", &what))
+}
+
+/// What is wrong with the app, and where to read more.
+fn see_log(profile: &AppProfile, is: &str, what: &str) -> Status {
+    Status::Waiting(quoted(
+        &format!("{}{is}", profile.title),
+        what,
+        &format!("see kubectl logs of container {}", profile.name),
+    ))
 }
 
 fn no_answer_at(profile: &AppProfile, settings: &WorkloadSettings) -> String {
@@ -527,20 +528,6 @@ fn active(known: Known<'_>) -> Status {
     Status::Active(joined(texts.into_iter().flatten()))
 }
 
-/// The texts that fit; the first is always among them.
-fn joined<'a>(texts: impl Iterator<Item = &'a str>) -> String {
-    let mut whole = String::new();
-    for text in texts {
-        if whole.is_empty() {
-            whole.push_str(text);
-        } else if whole.chars().count() + "; ".len() + text.chars().count() <= LENGTH {
-            whole.push_str("; ");
-            whole.push_str(text);
-        }
-    }
-    whole
-}
-
 /// That a scale-down takes this unit and its data.
 fn goes_first(facts: &Facts) -> Option<String> {
     let is_tracked = facts.data == DataUnit::Here && matches!(facts.peers, Peers::Related(_));
@@ -548,63 +535,4 @@ fn goes_first(facts: &Facts) -> Option<String> {
     Some(format!(
         "scaling down removes this unit's data: {BACKUP_NOW} before, {RESTORE_FROM_BACKUP} on {stays} after"
     ))
-}
-
-/// The text with as much of its middle as fits before the next step, which comes last.
-fn cut(text: &str) -> String {
-    let length = text.chars().count();
-    if length <= SHOWN {
-        return text.to_owned();
-    }
-    let end = match text.rsplit_once("; ") {
-        Some((_, next_step)) if next_step.chars().count() <= NEXT_STEP => format!("…; {next_step}"),
-        // A whole explanation: its begin says more than its end.
-        _ => "…".to_owned(),
-    };
-    let begin: String = text.chars().take(SHOWN - end.chars().count()).collect();
-    format!("{}{end}", begin.trim_end())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_text_keeps_its_begin_and_its_next_step() {
-        let reason = "x".repeat(200);
-        let text = cut(&format!(
-            "config volume: {reason}; juju trust radarr --scope=cluster"
-        ));
-        assert!(text.starts_with("config volume: xxx"), "{text}");
-        assert!(text.ends_with("x…; juju trust radarr --scope=cluster"), "{text}");
-        assert_eq!(text.chars().count(), SHOWN);
-        assert_eq!(cut(&reason).chars().count(), SHOWN);
-        let exact = "y".repeat(SHOWN);
-        assert_eq!(cut(&exact), exact);
-        let explained = cut(&format!(
-            "journal: {}; {}",
-            "a".repeat(60),
-            "z".repeat(NEXT_STEP + 1)
-        ));
-        assert!(
-            explained.starts_with("journal: aaa") && explained.ends_with("zz…"),
-            "{explained}"
-        );
-        assert_eq!(explained.chars().count(), SHOWN);
-        let command = "z".repeat(NEXT_STEP);
-        let kept = cut(&format!("journal: {}; {command}", "a".repeat(60)));
-        assert!(kept.ends_with(&format!("a…; {command}")), "{kept}");
-    }
-
-    #[test]
-    fn what_does_not_fit_beside_the_more_important_is_left_out() {
-        let long = "b".repeat(LENGTH);
-        assert_eq!(joined(["a", &long, "c"].into_iter()), "a; c");
-        assert_eq!(joined([long.as_str(), "c"].into_iter()), long);
-        assert_eq!(joined(std::iter::empty()), "");
-        let rest = "d".repeat(LENGTH - 3);
-        assert_eq!(joined(["a", &rest].into_iter()).len(), LENGTH);
-        let (first, second) = ("e".repeat(40), "f".repeat(LENGTH - 42));
-        assert_eq!(joined([first.as_str(), &second].into_iter()).len(), LENGTH);
-    }
 }

@@ -1,0 +1,94 @@
+//! Texts made to fit where `juju status` shows them.
+
+use crate::problem::short;
+
+/// How many characters a status has at most where the charm alone words it.
+pub const LENGTH: usize = 100;
+
+/// How many characters of a status `juju status` shows.
+const SHOWN: usize = 120;
+
+/// How many of them a next step may have to be kept whole.
+const NEXT_STEP: usize = 90;
+
+/// The texts that fit; the first is always among them.
+pub(super) fn joined<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    let mut whole = String::new();
+    for text in texts {
+        if whole.is_empty() {
+            whole.push_str(text);
+        } else if whole.chars().count() + "; ".len() + text.chars().count() <= LENGTH {
+            whole.push_str("; ");
+            whole.push_str(text);
+        }
+    }
+    whole
+}
+
+/// What others worded, with what the charm says around it, no longer than [`LENGTH`]: what does not fit of `said` is cut.
+pub(super) fn quoted(before: &str, said: &str, next_step: &str) -> String {
+    let around = before.chars().count() + "…; ".chars().count() + next_step.chars().count();
+    format!(
+        "{before}{}; {next_step}",
+        short(said, LENGTH.saturating_sub(around))
+    )
+}
+
+/// The text with as much of its middle as fits before the next step, which comes last.
+pub(super) fn cut(text: &str) -> String {
+    let length = text.chars().count();
+    if length <= SHOWN {
+        return text.to_owned();
+    }
+    let end = match text.rsplit_once("; ") {
+        Some((_, next_step)) if next_step.chars().count() <= NEXT_STEP => format!("…; {next_step}"),
+        // A whole explanation: its begin says more than its end.
+        _ => "…".to_owned(),
+    };
+    let begin: String = text.chars().take(SHOWN - end.chars().count()).collect();
+    format!("{}{end}", begin.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_keeps_its_begin_and_its_next_step() {
+        let reason = "x".repeat(200);
+        let text = cut(&format!(
+            "config volume: {reason}; juju trust radarr --scope=cluster"
+        ));
+        assert!(text.starts_with("config volume: xxx"), "{text}");
+        assert!(text.ends_with("x…; juju trust radarr --scope=cluster"), "{text}");
+        assert_eq!(text.chars().count(), SHOWN);
+        assert_eq!(cut(&reason).chars().count(), SHOWN);
+        let exact = "y".repeat(SHOWN);
+        assert_eq!(cut(&exact), exact);
+        let explained = cut(&format!(
+            "journal: {}; {}",
+            "a".repeat(60),
+            "z".repeat(NEXT_STEP + 1)
+        ));
+        assert!(
+            explained.starts_with("journal: aaa") && explained.ends_with("zz…"),
+            "{explained}"
+        );
+        assert_eq!(explained.chars().count(), SHOWN);
+        let command = "z".repeat(NEXT_STEP);
+        let kept = cut(&format!("journal: {}; {command}", "a".repeat(60)));
+        assert!(kept.ends_with(&format!("a…; {command}")), "{kept}");
+    }
+
+    #[test]
+    fn what_does_not_fit_beside_the_more_important_is_left_out() {
+        let long = "b".repeat(LENGTH);
+        assert_eq!(joined(["a", &long, "c"].into_iter()), "a; c");
+        assert_eq!(joined([long.as_str(), "c"].into_iter()), long);
+        assert_eq!(joined(std::iter::empty()), "");
+        let rest = "d".repeat(LENGTH - 3);
+        assert_eq!(joined(["a", &rest].into_iter()).len(), LENGTH);
+        let (first, second) = ("e".repeat(40), "f".repeat(LENGTH - 42));
+        assert_eq!(joined([first.as_str(), &second].into_iter()).len(), LENGTH);
+    }
+}
