@@ -3,7 +3,7 @@
 use juju_charm::Status;
 use juju_charm::pebble::ServiceStatus;
 
-use super::apply::{status_of, stop};
+use super::apply::{self, status_of};
 use super::prepare_volume::need_not_hide;
 use crate::CharmError;
 use crate::env::Env;
@@ -34,7 +34,7 @@ pub fn stop_in_doubt(env: Env<'_>) {
     if !profile.vpn || !runs() || may_be_seen().unwrap_or(false) {
         return;
     }
-    match stop(pebble, profile) {
+    match apply::stop(pebble, profile) {
         Ok(()) => {
             log::warn!("{} is stopped: it may show the user's address", profile.title);
             let status =
