@@ -12,31 +12,15 @@ pub const APP_FILE: &str = "app.yaml";
 /// Endpoint of the backup relation, as velero-operator knows it.
 pub const BACKUP_ENDPOINT: &str = endpoints::BACKUP.name;
 
-/// The action that shows what is asked for.
-pub const SHOW_BACKUP_SPEC: &str = "show-backup-spec";
 /// The action that lists backups.
 pub const LIST_BACKUPS: &str = "list-backups";
 /// The action that makes a backup.
 pub const BACKUP_NOW: &str = "backup-now";
-/// The action that reads a backup back and checks it.
-pub const VERIFY_BACKUP: &str = "verify-backup";
-/// The action that brings a backup back.
+/// The action that restores a backup.
 pub const RESTORE_FROM_BACKUP: &str = "restore-from-backup";
 
 /// The action that lets an app start on a volume that lost its content.
 pub const START_EMPTY: &str = "start-empty";
-
-/// Whether the action asks how the volume is backed up.
-pub fn is_about_backups(action: &str) -> bool {
-    [
-        SHOW_BACKUP_SPEC,
-        LIST_BACKUPS,
-        BACKUP_NOW,
-        VERIFY_BACKUP,
-        RESTORE_FROM_BACKUP,
-    ]
-    .contains(&action)
-}
 
 /// The name of a unit's pod: that of the unit, with a dash.
 pub fn pod_name_of(app: &str, unit: u64) -> String {

@@ -14,6 +14,7 @@ mod start_empty;
 mod verify;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use config_recovery::backups::BackupSummary;
 use config_recovery::engine::CheckedBackup;
@@ -22,10 +23,8 @@ use serde_json::{Map, Value, json};
 use crate::CharmError;
 use crate::data_unit::DataUnit;
 use crate::env::Env;
-use crate::facts::Facts;
-use crate::names::{
-    BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP, SHOW_BACKUP_SPEC, START_EMPTY, VERIFY_BACKUP,
-};
+use crate::facts::{Facts, Storage};
+use crate::names::{BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP, START_EMPTY};
 use crate::profile::AppProfile;
 use crate::recovery::texts::user_message;
 use crate::steps::gather::{Look, gather};
@@ -42,6 +41,18 @@ enum Place {
     Data,
 }
 
+/// What an action needs beside its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// Leave to ask Kubernetes and Velero. Only they know whether it was given; what they refuse is told with the command that
+    /// gives it.
+    Trust,
+    /// The config volume, mounted.
+    Volume,
+    /// What the cluster says of how the volume is saved, also without a relation.
+    Backups,
+}
+
 /// One action.
 pub struct Action {
     /// Its name; `None` for an app that does not have it.
@@ -52,6 +63,8 @@ pub struct Action {
     what: &'static str,
     /// Where it runs.
     place: Place,
+    /// What it needs there.
+    needs: &'static [Need],
     /// Runs it.
     run: fn(Call<'_>) -> Result<Results, Stopped>,
 }
@@ -70,13 +83,15 @@ pub const ACTIONS: [Action; 7] = [
         declaration: rotate::declaration,
         what: "rotate",
         place: Place::Leader,
+        needs: &[],
         run: rotate::run,
     },
     Action {
-        name: with_backups!(SHOW_BACKUP_SPEC),
+        name: with_backups!("show-backup-spec"),
         declaration: |_| show_backup_spec::declaration(),
         what: "show the backup spec",
         place: Place::Data,
+        needs: &[Need::Volume, Need::Backups],
         run: show_backup_spec::run,
     },
     Action {
@@ -84,6 +99,7 @@ pub const ACTIONS: [Action; 7] = [
         declaration: |_| list_backups::declaration(),
         what: "list backups",
         place: Place::Data,
+        needs: &[Need::Trust, Need::Backups],
         run: list_backups::run,
     },
     Action {
@@ -91,13 +107,15 @@ pub const ACTIONS: [Action; 7] = [
         declaration: |_| backup_now::declaration(),
         what: "make a backup",
         place: Place::Data,
+        needs: &[Need::Trust, Need::Backups],
         run: backup_now::run,
     },
     Action {
-        name: with_backups!(VERIFY_BACKUP),
+        name: with_backups!("verify-backup"),
         declaration: |_| verify::declaration(),
         what: "verify a backup",
         place: Place::Data,
+        needs: &[Need::Trust, Need::Backups],
         run: verify::run,
     },
     Action {
@@ -105,6 +123,7 @@ pub const ACTIONS: [Action; 7] = [
         declaration: |_| restore::declaration(),
         what: "restore",
         place: Place::Data,
+        needs: &[Need::Trust, Need::Volume, Need::Backups],
         run: restore::run,
     },
     Action {
@@ -112,6 +131,7 @@ pub const ACTIONS: [Action; 7] = [
         declaration: |_| start_empty::declaration(),
         what: "start empty",
         place: Place::Data,
+        needs: &[Need::Volume],
         run: start_empty::run,
     },
 ];
@@ -178,8 +198,13 @@ pub fn run(env: Env<'_>, name: &str) -> Result<(), CharmError> {
         return Ok(juju.action_fail(&message)?);
     };
     let what = action.what;
-    let facts = gather(env, Look::AllButBackups)?;
-    let done = match elsewhere(action.place, &facts) {
+    let look = match action.needs.contains(&Need::Backups) {
+        true => Look::HowItIsSaved,
+        false => Look::AllButBackups,
+    };
+    let facts = gather(env, look)?;
+    let lacks = elsewhere(action.place, &facts).or_else(|| missing(action.needs, &facts));
+    let done = match lacks {
         Some(reason) => Err(Stopped::Because(reason)),
         None => (action.run)(Call { env, facts: &facts }),
     };
@@ -206,6 +231,24 @@ fn elsewhere(place: Place, facts: &Facts) -> Option<String> {
         ) => Some(format!("{unit} has the data; run it there")),
         _ if facts.leader => None,
         _ => Some(format!("this unit does not lead; run it on {app}/leader")),
+    }
+}
+
+/// What it needs and is not there.
+fn missing(needs: &[Need], facts: &Facts) -> Option<String> {
+    needs.iter().find_map(|need| match need {
+        Need::Volume => volume(facts).err(),
+        Need::Trust | Need::Backups => None,
+    })
+}
+
+/// Where the config volume is.
+fn volume(facts: &Facts) -> Result<&Path, String> {
+    match &facts.storage {
+        Storage::Mounted { location, .. } => Ok(location),
+        Storage::NotRead | Storage::NotMounted => {
+            Err("the config volume is not mounted; look at juju storage".to_owned())
+        }
     }
 }
 
@@ -271,4 +314,49 @@ fn of_check(checked: &CheckedBackup) -> Results {
         results.insert("notes".to_owned(), checked.notes.join("\n"));
     }
     results
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn profiles() -> Vec<AppProfile> {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("apps");
+        let files = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        files
+            .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+            .map(|path| AppProfile::load(&path).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn what_an_action_needs_is_what_its_description_says() {
+        let profiles = profiles();
+        for action in &ACTIONS {
+            let mut seen = false;
+            for profile in profiles.iter().filter(|profile| (action.name)(profile).is_some()) {
+                let declaration = (action.declaration)(profile);
+                let text = declaration["description"].as_str().unwrap();
+                let says = text.contains("needs trust");
+                assert_eq!(
+                    says,
+                    action.needs.contains(&Need::Trust),
+                    "{}: {text}",
+                    action.what
+                );
+                assert_eq!(
+                    text.contains("Runs on the leader."),
+                    action.place == Place::Leader,
+                    "{}: {text}",
+                    action.what
+                );
+                seen = true;
+            }
+            assert!(seen, "{}", action.what);
+        }
+    }
 }

@@ -11,11 +11,11 @@ use serde_json::{Map, Value, json};
 
 use super::choice::{choice, with_choice};
 use super::restored_app::RestoredApp;
-use super::{Call, Results, Stopped, declared, named, of_check};
+use super::{Call, Results, Stopped, declared, named, of_check, volume};
 use crate::backup::CHARM_CONTAINER;
 use crate::data_unit::{self, DATA_UNIT};
 use crate::env::Env;
-use crate::facts::{Container, Facts, Storage};
+use crate::facts::{Container, Facts};
 use crate::names::{RESTORE_FROM_BACKUP, pod_name};
 use crate::profile::AppProfile;
 use crate::recovery::texts::{size, time};
@@ -185,10 +185,7 @@ fn ready<'a>(profile: &AppProfile, facts: &'a Facts) -> Result<&'a Path, String>
         Container::Ready(_) => {}
     }
     workload_settings(profile, facts).map_err(|problem| problem.to_string())?;
-    match &facts.storage {
-        Storage::Mounted { location, .. } => Ok(location),
-        _ => Err("the config volume is not mounted; look at juju storage".to_owned()),
-    }
+    volume(facts)
 }
 
 fn described(plan: &RestorePlan) -> String {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::backup_now::half_of_it;
-use super::{Call, Results, Stopped};
+use super::{Call, Results, Stopped, volume};
 use crate::backup::hooks;
-use crate::facts::{Facts, Storage};
+use crate::facts::Facts;
 use crate::media;
 use crate::profile::AppProfile;
 use crate::steps::judged;
@@ -38,11 +38,8 @@ fn results(profile: &AppProfile, facts: &Facts) -> Result<Results, String> {
         return Err(format!("{} has nothing to back up", profile.title));
     };
     let backup = backup.map_err(|problem| problem.to_string())?;
-    let Storage::Mounted { location, .. } = &facts.storage else {
-        return Err("the config volume is not mounted; look at juju storage".to_owned());
-    };
-    let contents =
-        config_volume::measure(location, &hooks::options(storage)).map_err(|error| crate::causes(&error))?;
+    let contents = config_volume::measure(volume(facts)?, &hooks::options(storage))
+        .map_err(|error| crate::causes(&error))?;
     let spec = backup
         .request
         .to_databag()

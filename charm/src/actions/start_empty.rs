@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Call, Results, Stopped, declared};
+use super::{Call, Results, Stopped, declared, volume};
 use crate::data_unit::{CONFIG_VOLUME, Contents, DATA_UNIT, Peers, Report};
 use crate::facts::{Exchange, Storage};
 use crate::steps::apply::Applied;
@@ -46,10 +46,8 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
                 .into());
         }
         Storage::Mounted { .. } => return Err("the config volume is not empty".to_owned().into()),
-        _ => {
-            return Err("the config volume is not mounted; look at juju storage"
-                .to_owned()
-                .into());
+        Storage::NotRead | Storage::NotMounted => {
+            volume(facts)?;
         }
     }
     if !was_emptied(facts) && !facts.data.is_gone() {

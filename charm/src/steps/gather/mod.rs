@@ -34,7 +34,7 @@ use crate::facts::{Container, Exchange, Facts, Obsolete, Storage};
 use crate::ingress::{self, Ingress, Related};
 use crate::media::{self, Media};
 use crate::metadata;
-use crate::names::{BACKUP_ENDPOINT, is_about_backups};
+use crate::names::BACKUP_ENDPOINT;
 use crate::options::RawOptions;
 use crate::profile::{AppProfile, CreatedBy};
 use crate::recovery::texts::user_message;
@@ -51,6 +51,8 @@ pub enum Look {
     Everything,
     /// Everything but how the app's backups stand, of which only the status tells.
     AllButBackups,
+    /// The same, with how the volume is saved even where there is no relation: an action asks about it.
+    HowItIsSaved,
 }
 
 /// Reads the world.
@@ -131,11 +133,11 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
     } else {
         VpnFacts::default()
     };
-    let about_backups = is_backed_up || has_to_do_with_backups(juju, profile)?;
+    let about_backups = is_backed_up || has_to_do_with_backups(juju, profile, look)?;
     let about_media = is_about_media(event, &media, &remembered);
     let about = Subjects {
         backups: about_backups,
-        standing: look != Look::AllButBackups && is_backed_up && runs_here,
+        standing: !matches!(look, Look::AllButBackups | Look::HowItIsSaved) && is_backed_up && runs_here,
         pod: matches!(vpn.vpn, Vpn::NotRelated | Vpn::Provided(_)) || leader && about_media,
         media_claim: leader,
     };
@@ -271,12 +273,12 @@ fn other_bag(juju: &Juju, id: &RelationId, unit: &UnitName) -> Result<BTreeMap<S
 
 /// Whether the pod may carry marks for backups, or somebody asks about them, though there is no relation: it goes, the hook
 /// that should have taken the marks away did not work, or an older charm left them.
-fn has_to_do_with_backups(juju: &Juju, profile: &AppProfile) -> Result<bool, CharmError> {
+fn has_to_do_with_backups(juju: &Juju, profile: &AppProfile, look: Look) -> Result<bool, CharmError> {
     let event = juju.context().event();
     let is_of_relation = event
         .relation()
         .is_some_and(|relation| relation.endpoint == BACKUP_ENDPOINT);
-    let is_asked = matches!(event, Event::Action(action) if is_about_backups(&action.name));
+    let is_asked = look == Look::HowItIsSaved;
     Ok(profile.is_backed_up()
         && (is_of_relation || is_asked || *event == Event::UpgradeCharm || !is_content(juju)?))
 }
