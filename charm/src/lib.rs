@@ -7,6 +7,7 @@
 pub mod actions;
 pub mod backup;
 pub mod backup_time;
+pub mod bag_config;
 pub mod cluster_seen;
 pub mod config_file;
 pub mod credentials;

@@ -17,10 +17,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use velero_backup_config::pod::BACKUP_VOLUMES_EXCLUDES;
 
+use crate::bag_config;
 use crate::endpoints;
 use crate::kubernetes::{ClusterError, Mount, MountChange, Pod, PodVolume};
 use crate::names::is_dns_name;
-use crate::problem::{Problem, short, shown};
+use crate::problem::{Problem, shown};
 use crate::profile::User;
 
 /// Name of the volume in the pods. Juju's own volumes have the application's name in front.
@@ -44,15 +45,21 @@ pub enum Media {
     Provided(MediaStorage),
 }
 
-/// Where the media are.
+/// Where the media are. Only [`Media::from_bag`] makes one: it holds no more than is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaStorage {
     /// Name of the PersistentVolumeClaim in the model's namespace.
-    pub claim: String,
+    claim: String,
     /// Where to mount it in the workload container.
-    pub mount_path: String,
+    mount_path: String,
+    user: User,
+}
+
+impl MediaStorage {
     /// Who owns the files.
-    pub user: User,
+    pub fn user(&self) -> User {
+        self.user
+    }
 }
 
 #[derive(Deserialize)]
@@ -77,10 +84,9 @@ fn default_id() -> u32 {
 impl Media {
     /// Reads the other side's application bag.
     pub fn from_bag(bag: &BTreeMap<String, String>) -> Self {
-        let Some(text) = bag.get("config").filter(|text| !text.is_empty()) else {
+        let Some(read) = bag_config::read::<Config>(bag) else {
             return Self::Waiting;
         };
-        let read = serde_json::from_str::<Config>(text).map_err(|error| short(&error.to_string(), 60));
         match read.and_then(Config::judged) {
             Ok(media) => Self::Provided(media),
             Err(reason) => Self::Faulty(problem(reason)),
@@ -233,7 +239,7 @@ fn change<'a>(
 fn problem(reason: String) -> Problem {
     Problem::new(
         format!("relation {ENDPOINT}"),
-        format!("its config: {reason}"),
+        reason,
         "look at the charm on the other side",
     )
 }
@@ -260,6 +266,21 @@ mod tests {
         assert_eq!(Media::from_bag(&BTreeMap::new()), Media::Waiting);
         for config in [
             "{",
+            "[]",
+            r#"["tank"]"#,
+            r#"["tank","/data",1000,1000]"#,
+            "null",
+            r#""tank""#,
+        ] {
+            let Media::Faulty(problem) = media(config) else {
+                panic!("{config} is taken");
+            };
+            assert_eq!(
+                problem.to_string(),
+                "relation media-storage: config is no JSON object; look at the charm on the other side"
+            );
+        }
+        for config in [
             "{}",
             r#"{"pvc_name":""}"#,
             r#"{"pvc_name":"x","puid":-1}"#,
@@ -277,11 +298,7 @@ mod tests {
             let Media::Faulty(problem) = media(config) else {
                 panic!("{config} is taken");
             };
-            assert!(
-                problem
-                    .to_string()
-                    .starts_with("relation media-storage: its config: ")
-            );
+            assert!(problem.to_string().starts_with("relation media-storage: "));
             assert!(!problem.to_string().contains('\n'), "{problem:?}");
         }
     }

@@ -24,16 +24,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::bag_config::{self, KEY};
 use crate::endpoints;
 use crate::kubernetes::{ClusterError, FoundObject, StatefulSet};
 use crate::names::is_dns_name;
-use crate::problem::{Problem, short, shown};
+use crate::problem::{Problem, shown};
 
 /// Name of the endpoint and of its interface.
 pub const ENDPOINT: &str = endpoints::VPN_GATEWAY.name;
-
-/// The one key of both application bags.
-const KEY: &str = "config";
 
 /// How the gateway routes; there is one way.
 const ROUTING_METHOD: &str = "pod-gateway";
@@ -136,10 +134,9 @@ fn default_vxlan_network() -> String {
 impl Vpn {
     /// Reads the gateway's application bag.
     pub fn from_bag(bag: &BTreeMap<String, String>) -> Self {
-        let Some(text) = bag.get(KEY).filter(|text| !text.is_empty()) else {
+        let Some(read) = bag_config::read::<Config>(bag) else {
             return Self::Waiting;
         };
-        let read = serde_json::from_str::<Config>(text).map_err(|error| short(&error.to_string(), 60));
         match read.and_then(Config::judged) {
             Ok(gateway) => Self::Provided(gateway),
             Err(reason) => Self::Faulty(Problem::new(

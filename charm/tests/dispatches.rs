@@ -316,7 +316,7 @@ fn media_decide_whom_the_app_runs_as_and_leave_no_trace() {
             remote_unit: None,
         });
         unit.run(Event::UpdateStatus);
-        unit.assert_says("blocked: relation media-storage: its config: ");
+        unit.assert_says("blocked: relation media-storage: config is no JSON object; ");
         assert!(unit.runs(), "{}", profile.name);
     }
 }

@@ -7,12 +7,12 @@ mod common;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use common::{applied, apps, fresh, kept, own_file, running, with_everything, without_secrets};
+use common::{applied, apps, fresh, kept, media_at, own_file, running, with_everything, without_secrets};
 use workload_charm::config_file::{self, Edit, Value, WantedSetting};
 use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers, Report};
 use workload_charm::facts::{Container, Facts, Storage};
 use workload_charm::kubernetes::{FoundObject, OwnObject, PodVolume, StatefulSet};
-use workload_charm::media::{Media, MediaStorage, VOLUME};
+use workload_charm::media::VOLUME;
 use workload_charm::options::{RawOptions, TIMEZONE, UNSAFE_MODE};
 use workload_charm::profile::{AppProfile, OptionValue, Setting};
 use workload_charm::steps::plan::{OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
@@ -131,11 +131,7 @@ fn follows_media(profile: &AppProfile) -> bool {
 }
 
 fn with_media(facts: Facts, profile: &AppProfile, mounted: bool) -> Facts {
-    let media = Media::Provided(MediaStorage {
-        claim: "media".to_owned(),
-        mount_path: "/data".to_owned(),
-        user: profile.workload.user.unwrap(),
-    });
+    let media = media_at("media", "/data", profile.workload.user.unwrap());
     let mut pod = facts.pod.unwrap().unwrap();
     if mounted {
         let claim = PodVolume::Claim("media".to_owned());

@@ -5,10 +5,10 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{fresh, radarr};
+use common::{fresh, media_at, radarr};
 use workload_charm::kubernetes::{Claim, ClusterError, Pod, PodVolume};
 use workload_charm::media::claim::{EXCLUDED, MountedClaim};
-use workload_charm::media::{Media, MediaStorage, VOLUME};
+use workload_charm::media::{Media, VOLUME};
 use workload_charm::profile::User;
 use workload_charm::steps::planned;
 use workload_charm::steps::prepare_volume::Situation;
@@ -28,11 +28,7 @@ fn mounted(name: &str, claim: Result<Claim, ClusterError>) -> (Pod, MountedClaim
 }
 
 fn provided(claim: &str, mount_path: &str) -> Media {
-    Media::Provided(MediaStorage {
-        claim: claim.to_owned(),
-        mount_path: mount_path.to_owned(),
-        user: User { uid: 2000, gid: 2001 },
-    })
+    media_at(claim, mount_path, User { uid: 2000, gid: 2001 })
 }
 
 fn labelled(value: &str) -> Claim {

@@ -6,12 +6,12 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{applied, fresh, new_container, radarr};
+use common::{applied, fresh, media_at, new_container, radarr};
 use workload_charm::data_unit::Peers;
 use workload_charm::facts::{Container, Facts, Health, Storage};
 use workload_charm::kubernetes::{Claim, ClusterError, PodVolume};
 use workload_charm::media::claim::MountedClaim;
-use workload_charm::media::{Media, MediaStorage, VOLUME};
+use workload_charm::media::{Media, VOLUME};
 use workload_charm::options::{self, RawOptions};
 use workload_charm::problem::Problem;
 use workload_charm::profile::User;
@@ -67,11 +67,7 @@ fn refused() -> ClusterError {
 
 /// The relation says which claim, and the pod mounts nothing.
 fn wants_media(facts: &mut Facts) {
-    facts.media = Media::Provided(MediaStorage {
-        claim: "tank".to_owned(),
-        mount_path: "/data".to_owned(),
-        user: User { uid: 2000, gid: 2001 },
-    });
+    facts.media = media_at("tank", "/data", User { uid: 2000, gid: 2001 });
 }
 
 /// The pod mounts a claim for the media.
@@ -234,16 +230,11 @@ fn media_that_are_not_where_they_should_be_are_told_with_what_to_do() {
         "waiting: relation media-storage: cannot do it: full; retrying at update-status"
     );
     let hides = |facts: &mut Facts| {
-        wants_media(facts);
-        if let Media::Provided(media) = &mut facts.media {
-            media.mount_path = "/config".to_owned();
-        }
+        facts.media = media_at("tank", "/config", User { uid: 2000, gid: 2001 });
     };
     let text = shown(&decided(hides, nothing));
     assert!(
-        text.starts_with(
-            "blocked: relation media-storage: its config: mounting at /config would hide /config; "
-        ),
+        text.starts_with("blocked: relation media-storage: mounting at /config would hide /config; "),
         "{text}"
     );
     let found = decided(nothing, nothing);
@@ -388,7 +379,7 @@ fn media_that_the_other_side_describes_wrongly_are_told_and_the_app_is_left() {
     let bag = [("config".to_owned(), "{".to_owned())].into();
     let text = status(|facts| facts.media = Media::from_bag(&bag), nothing);
     assert!(
-        text.starts_with("blocked: relation media-storage: its config: "),
+        text.starts_with("blocked: relation media-storage: config is no JSON object; "),
         "{text}"
     );
 }

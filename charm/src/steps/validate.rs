@@ -164,7 +164,7 @@ fn running(profile: &AppProfile, facts: &Facts) -> Option<juju_charm::pebble::Se
 /// to have media that are not related any more, whoever it runs as.
 fn user(profile: &AppProfile, facts: &Facts, media: Option<&MediaStorage>) -> Option<User> {
     if let Some(media) = media {
-        return Some(media.user);
+        return Some(media.user());
     }
     if profile.media
         && media::mounted_at(&profile.name, &facts.media, facts.pod.as_ref()).is_none()

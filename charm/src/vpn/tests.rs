@@ -137,8 +137,18 @@ fn settings_that_would_show_the_address_or_break_the_pods_are_refused() {
             "{text}"
         );
     }
-    let no_json = BTreeMap::from([(KEY.to_owned(), "{".to_owned())]);
-    assert!(matches!(Vpn::from_bag(&no_json), Vpn::Faulty(_)));
+    // The second has all that a gateway must say, in the order in which the charm holds it.
+    let listed = r#"["pod-gateway","gluetun",42,"172.16.0",null,"10.1.0.0/16","10.1.0.10",true]"#;
+    for no_object in ["{", listed, "[]", "null"] {
+        let Vpn::Faulty(problem) = Vpn::from_bag(&BTreeMap::from([(KEY.to_owned(), no_object.to_owned())]))
+        else {
+            panic!("{no_object} is taken");
+        };
+        assert_eq!(
+            problem.to_string(),
+            "relation vpn-gateway: config is no JSON object; look at the charm on the other side"
+        );
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use workload_charm::credentials::Credentials;
 use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers};
 use workload_charm::facts::{Container, Exchange, Facts, FileFacts, Health, ReadyContainer, Storage};
 use workload_charm::ingress::{Ingress, Related};
-use workload_charm::media::{Media, MediaStorage};
+use workload_charm::media::Media;
 use workload_charm::options::{self, RawOptions};
 use workload_charm::profile::{AppProfile, CreatedBy, Format, OptionValue, User};
 use workload_charm::recovery::standing::HealthLookup;
@@ -229,11 +229,7 @@ pub fn with_everything(profile: &AppProfile, facts: Facts) -> Facts {
     Facts {
         options,
         media: if profile.media {
-            Media::Provided(MediaStorage {
-                claim: "media".to_owned(),
-                mount_path: "/data".to_owned(),
-                user: User { uid: 2000, gid: 2001 },
-            })
+            media_at("media", "/data", User { uid: 2000, gid: 2001 })
         } else {
             Media::NotRead
         },
@@ -244,6 +240,17 @@ pub fn with_everything(profile: &AppProfile, facts: Facts) -> Facts {
         },
         ..facts
     }
+}
+
+/// What the relation media-storage says of a claim.
+pub fn media_at(claim: &str, mount_path: &str, user: User) -> Media {
+    let config = format!(
+        r#"{{"pvc_name":"{claim}","mount_path":"{mount_path}","puid":{},"pgid":{}}}"#,
+        user.uid, user.gid
+    );
+    let media = Media::from_bag(&BTreeMap::from([("config".to_owned(), config)]));
+    assert!(matches!(media, Media::Provided(_)), "{media:?}");
+    media
 }
 
 /// What applying it would say, if all goes well.

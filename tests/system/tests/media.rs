@@ -341,7 +341,7 @@ fn without_trust_the_app_runs_and_the_way_out_is_named_until_it_is_taken() {
 fn what_cannot_be_used_is_blocked_with_its_reason_and_the_mount_stays() {
     let mut house = house(true, &config("films", "/data"));
     let cases = [
-        ("{", "its config: EOF"),
+        ("{", "config is no JSON object"),
         (
             &config("films", "/config"),
             "mounting at /config would hide /config",
