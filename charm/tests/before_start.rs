@@ -19,9 +19,14 @@ use workload_charm::profile::User;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
-/// A Radarr before its first event, to be brought back from `backup`.
+/// A Radarr before its first event, to be restored from `backup`.
 fn new(backup: &str) -> Unit {
-    let mut unit = Unit::new(&radarr());
+    named("radarr", backup)
+}
+
+/// The same, deployed under this name.
+fn named(app: &str, backup: &str) -> Unit {
+    let mut unit = Unit::named(app, &radarr());
     unit.state = unit
         .state
         .clone()
@@ -52,6 +57,23 @@ fn start(unit: &mut Unit) {
     for event in unit.first_events() {
         unit.run(event);
     }
+}
+
+#[test]
+fn the_way_on_without_a_backup_is_a_whole_command_for_the_longest_name_too() {
+    let app = "a".repeat(60);
+    let mut unit = named(&app, "latest");
+    unit.recovery.error = Some(Box::new(|| Error::NoGoodBackup {
+        app: "a".repeat(60),
+        model: "homelab".to_owned(),
+    }));
+    start(&mut unit);
+    let status = unit.status();
+    assert!(status.starts_with("blocked: restore-on-deploy"), "{status}");
+    assert!(
+        status.ends_with(&format!("; juju config {app} restore-on-deploy=none")),
+        "{status}"
+    );
 }
 
 fn asked_for_backups(unit: &Unit) -> bool {

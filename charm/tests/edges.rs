@@ -410,3 +410,19 @@ fn an_app_that_could_not_be_stopped_is_not_told_to_be_stopped() {
         assert_eq!(says_so, operation != "stop", "{operation}: {}", unit.status());
     }
 }
+
+#[test]
+fn a_name_that_cannot_be_in_the_request_is_told_with_what_would_be_right_and_where_it_is() {
+    let mut unit = Unit::settled(&radarr());
+    unit.state = unit.state.clone().with_model_name("home_lab");
+    let error = unit.act("show-backup-spec", json!({})).unwrap_err();
+    assert!(
+        error.contains("backup request of radarr: ") && error.ends_with("; write it like media"),
+        "{error}"
+    );
+    let logged = unit.logs.join("\n");
+    assert!(
+        logged.contains("backup request: /spec/include_namespaces/0: "),
+        "{logged}"
+    );
+}

@@ -237,10 +237,13 @@ fn backup(facts: &Facts, method: Method) -> Result<BackupSettings, Problem> {
         .as_ref()
         .and_then(|schedule| too_short(facts, schedule, &retention));
     let refused = |error: velero_backup_config::Error| {
+        log::warn!("backup request: {}: {error}", error.pointer());
         Problem::new(
             format!("backup request of {}", facts.app),
             error.to_string(),
-            "deploy under names that Kubernetes takes as labels",
+            error
+                .hint()
+                .unwrap_or_else(|| "deploy it under another name".to_owned()),
         )
     };
     let spec = BackupSpec::config_volume(&facts.app, &facts.model, method)

@@ -118,6 +118,14 @@ impl PodCluster {
         change(&mut self.objects.borrow_mut());
     }
 
+    /// The same, for the first unit of an application of this name.
+    pub fn of(self, app: &str) -> Self {
+        Self {
+            name: format!("{app}-0"),
+            ..self
+        }
+    }
+
     fn changes(&self) -> Result<(), ClusterError> {
         self.with_trust((), "change it")?;
         self.patches.set(self.patches.get() + 1);

@@ -70,6 +70,11 @@ pub const BREAKS: [(&str, Break); 3] = [
 impl Unit {
     /// The leader, with its volume mounted and its container up, before its first event.
     pub fn new(profile: &AppProfile) -> Self {
+        Self::named(&profile.name, profile)
+    }
+
+    /// The same, deployed under this name.
+    pub fn named(app: &str, profile: &AppProfile) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut profile = profile.clone();
         // Tests that do not run as root cannot give files away.
@@ -88,9 +93,7 @@ impl Unit {
         })
         .unwrap()
         .with_charm_dir(charm);
-        let mut state = State::new(&profile.name, 0)
-            .with_leader(true)
-            .with_model_name("homelab");
+        let mut state = State::new(app, 0).with_leader(true).with_model_name("homelab");
         if let Some(storage) = &profile.storage {
             state = state.with_storage(&storage.name, 0, volume.to_str());
         }
@@ -102,7 +105,7 @@ impl Unit {
             state = state.with_config(UNSAFE_MODE.name(), true);
         }
         Self {
-            cluster: PodCluster::new(&profile),
+            cluster: PodCluster::new(&profile).of(app),
             recovery: FakeRecovery::default(),
             profile,
             state,

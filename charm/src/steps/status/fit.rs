@@ -11,6 +11,9 @@ const SHOWN: usize = 120;
 /// How many of them a next step may have to be kept whole.
 const NEXT_STEP: usize = 90;
 
+/// How many a command may have. An application's name has up to 60 of them.
+const COMMAND: usize = 102;
+
 /// The texts that fit; the first is always among them.
 pub(super) fn joined<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     let mut whole = String::new();
@@ -40,13 +43,28 @@ pub(super) fn cut(text: &str) -> String {
     if length <= SHOWN {
         return text.to_owned();
     }
-    let end = match text.rsplit_once("; ") {
-        Some((_, next_step)) if next_step.chars().count() <= NEXT_STEP => format!("…; {next_step}"),
+    let next_step = text.rsplit_once("; ").and_then(|(_, next_step)| kept(next_step));
+    let end = match next_step {
+        Some(next_step) => format!("…; {next_step}"),
         // A whole explanation: its begin says more than its end.
-        _ => "…".to_owned(),
+        None => "…".to_owned(),
     };
     let begin: String = text.chars().take(SHOWN - end.chars().count()).collect();
     format!("{}{end}", begin.trim_end())
+}
+
+/// What stays of a next step: all of it, or the command that follows its words.
+fn kept(next_step: &str) -> Option<&str> {
+    if next_step.chars().count() <= NEXT_STEP {
+        return Some(next_step);
+    }
+    let command = next_step
+        .rsplit_once(": ")
+        .map_or(next_step, |(_, command)| command);
+    let is_command = ["juju ", "kubectl ", "velero "]
+        .iter()
+        .any(|tool| command.starts_with(tool));
+    (is_command && command.chars().count() <= COMMAND).then_some(command)
 }
 
 #[cfg(test)]
@@ -78,6 +96,28 @@ mod tests {
         let command = "z".repeat(NEXT_STEP);
         let kept = cut(&format!("journal: {}; {command}", "a".repeat(60)));
         assert!(kept.ends_with(&format!("a…; {command}")), "{kept}");
+    }
+
+    #[test]
+    fn a_command_stays_whole_for_an_application_with_the_longest_name() {
+        let app = "a".repeat(60);
+        for (words, command) in [
+            (
+                "or start fresh: ",
+                format!("juju config {app} restore-on-deploy=none"),
+            ),
+            ("", format!("juju config {app} credential-rotation=monthly")),
+            ("", format!("juju trust {app} --scope=cluster")),
+        ] {
+            let text = cut(&format!("{}; {words}{command}", "x".repeat(60)));
+            assert!(
+                text.starts_with("xxxxxxxxxx") && text.ends_with(&format!("x…; {command}")),
+                "{text}"
+            );
+            assert_eq!(text.chars().count(), SHOWN);
+        }
+        let longer = format!("juju config {} url-base=/{}", app, "b".repeat(40));
+        assert!(cut(&format!("{}; {longer}", "x".repeat(60))).ends_with('…'));
     }
 
     #[test]
