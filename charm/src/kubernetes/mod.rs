@@ -293,8 +293,9 @@ pub fn brief(error: &ClusterError) -> String {
     match error {
         ClusterError::Unreachable { reason, .. } => format!("cannot reach Kubernetes: {reason}"),
         ClusterError::NotAllowed { action, .. } => format!("Kubernetes does not allow the charm to {action}"),
-        ClusterError::NotFound { .. } | ClusterError::Quota { .. } | ClusterError::Refused { .. } => {
-            error.to_string()
-        }
+        ClusterError::NotFound { .. }
+        | ClusterError::Quota { .. }
+        | ClusterError::Ending { .. }
+        | ClusterError::Refused { .. } => error.to_string(),
     }
 }

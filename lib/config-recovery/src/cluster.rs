@@ -46,6 +46,12 @@ pub enum ClusterError {
         /// What the API server said.
         reason: String,
     },
+    /// The namespace is being deleted, and takes nothing new.
+    #[error("cannot {action}: its namespace is being deleted")]
+    Ending {
+        /// What was tried.
+        action: String,
+    },
     /// The API server refused for another reason, or what it said cannot be understood.
     #[error("cannot {action}: {reason}")]
     Refused {
@@ -92,6 +98,10 @@ impl ClusterError {
             kube::Error::Api(status) => {
                 let reason = shown(&status.message);
                 match status.code {
+                    // In Kubernetes' words this is a lack of rights.
+                    _ if is_ending(&status) => Self::Ending {
+                        action: action.into(),
+                    },
                     401 | 403 if reason.contains("exceeded quota") => Self::Quota {
                         action: action.into(),
                         reason,
@@ -112,6 +122,15 @@ impl ClusterError {
             other => Self::unreachable(action, shown(&causes(&other))),
         }
     }
+}
+
+/// Whether an object was refused because its namespace is being deleted. The API server's admission says so as a cause
+/// (`NamespaceTerminatingCause`, kubernetes/kubernetes @04791b4: staging/src/k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle/admission.go);
+/// admissions of others that refuse for it have the same words at best.
+fn is_ending(status: &kube::core::Status) -> bool {
+    let mut causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.any(|cause| cause.reason == "NamespaceTerminating")
+        || status.code == 403 && status.message.contains("because it is being terminated")
 }
 
 /// Waits for the answer to one request, at most for `limit`. `action` completes "cannot …" and names the object.
@@ -175,5 +194,43 @@ impl Cluster {
             Err(ClusterError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn judged(status: serde_json::Value) -> ClusterError {
+        let status: kube::core::Status = serde_json::from_value(status).unwrap();
+        ClusterError::judged("create a pod", kube::Error::Api(Box::new(status)))
+    }
+
+    #[test]
+    fn a_namespace_that_is_being_deleted_is_no_lack_of_rights() {
+        let by_cause = json!({
+            "code": 403, "reason": "Forbidden", "message": "in other words",
+            "details": {"causes": [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}]},
+        });
+        let by_words = json!({
+            "code": 403, "reason": "Forbidden",
+            "message": "pods \"x\" is forbidden: unable to create new content in namespace x because it is being terminated",
+        });
+        for status in [by_cause, by_words] {
+            assert_eq!(
+                judged(status.clone()),
+                ClusterError::Ending {
+                    action: "create a pod".to_owned()
+                },
+                "{status}"
+            );
+        }
+        let of_others = json!({
+            "code": 403, "reason": "Forbidden", "message": "no",
+            "details": {"causes": [{"reason": "FieldValueForbidden"}]},
+        });
+        assert!(judged(of_others).is_forbidden());
     }
 }

@@ -110,7 +110,7 @@ pub enum Error {
         volume: String,
     },
     /// The data do not fit.
-    #[error("cannot bring back {needed} bytes: {place} has {free} free")]
+    #[error("cannot restore {needed} bytes: {place} has {free} free")]
     NoRoom {
         /// Where they should go.
         place: String,
@@ -308,7 +308,9 @@ impl Error {
             }
             Self::RolledBack { cause, .. } => return cause.hint(),
             Self::Incomplete { cause } => return Some(after_incomplete(cause.hint())),
-            Self::Cluster(ClusterError::NotFound { .. } | ClusterError::Refused { .. })
+            Self::Cluster(
+                ClusterError::NotFound { .. } | ClusterError::Ending { .. } | ClusterError::Refused { .. },
+            )
             | Self::Volume { .. } => return None,
         };
         Some(text.to_owned())

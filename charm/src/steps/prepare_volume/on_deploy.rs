@@ -1,4 +1,4 @@
-//! The option `restore-on-deploy`: an app that has never run and whose volume holds nothing is brought back from a backup
+//! The option `restore-on-deploy`: an app that has never run and whose volume holds nothing is restored from a backup
 //! before its workload first runs.
 //!
 //! [`wanted`] says whether that is to be done; [`run`] does it. Whatever keeps it from being done keeps the workload from
@@ -61,7 +61,7 @@ pub fn wanted(facts: &Facts) -> Option<Choice> {
     (is_empty && may_run && is_first).then_some(choice)
 }
 
-/// Brings the backup back, if that is to be done.
+/// Restores the backup, if that is to be done.
 pub fn run(env: Env<'_>, facts: &Facts) -> OnDeploy {
     let (Some(choice), Storage::Mounted { location, .. }) = (wanted(facts), &facts.storage) else {
         return OnDeploy::NotWanted;
@@ -143,8 +143,9 @@ fn failed(recovery: &dyn Recovery, what: &str, app: &str, error: Error) -> OnDep
     };
     let passes = matches!(
         error,
-        Error::Cluster(ClusterError::Unreachable { .. } | ClusterError::Refused { .. })
-            | Error::NoVelero(_)
+        Error::Cluster(
+            ClusterError::Unreachable { .. } | ClusterError::Ending { .. } | ClusterError::Refused { .. }
+        ) | Error::NoVelero(_)
             | Error::TimedOut { .. }
             | Error::Held { .. }
             | Error::Transfer(_)

@@ -89,24 +89,15 @@ where
     let create = async {
         match api.create(object).await {
             Err(kube::Error::Api(status)) if status.is_already_exists() => api.get(&name).await,
-            // In Kubernetes' words this is a lack of rights.
-            Err(kube::Error::Api(status)) if status.message.contains("because it is being terminated") => {
-                Err(kube::Error::Api(Box::new(kube::core::Status {
-                    code: 410,
-                    ..*status
-                })))
-            }
             answer => answer,
         }
     };
     match cluster.ask(format!("create {what}"), create).await {
-        Err(ClusterError::Refused { reason, .. }) if reason.contains("because it is being terminated") => {
-            Err(hopeless(
-                what,
-                "its namespace is being deleted",
-                "run it again when it is gone",
-            ))
-        }
+        Err(ClusterError::Ending { .. }) => Err(hopeless(
+            what,
+            "its namespace is being deleted",
+            "run it again when it is gone",
+        )),
         answer => Ok(answer?),
     }
 }
