@@ -122,3 +122,64 @@ pub fn fifo(path: &Path) -> io::Result<()> {
     rustix::fs::mknodat(rustix::fs::CWD, path, kind, 0o600.into(), 0)?;
     Ok(())
 }
+
+/// What becomes of a folder with content that was transferred, before the exchange takes it from there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// Nothing.
+    None,
+    /// It is not there any more.
+    Gone,
+    /// It is there, with nothing in it.
+    Emptied,
+    /// A file in it is shorter.
+    Truncated,
+    /// A byte of a file in it is another one.
+    OneByte,
+    /// Others may write a file in it.
+    Mode,
+}
+
+impl Loss {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::None,
+        Self::Gone,
+        Self::Emptied,
+        Self::Truncated,
+        Self::OneByte,
+        Self::Mode,
+    ];
+
+    /// Lets it befall the folder, by this file of it. A folder without that file holds no content yet, and stays as it is.
+    ///
+    /// # Errors
+    /// When folder or file cannot be changed.
+    pub fn befalls(self, folder: &Path, file: &str) -> io::Result<()> {
+        let path = folder.join(file);
+        if self == Self::None || !path.exists() {
+            return Ok(());
+        }
+        match self {
+            Self::None => Ok(()),
+            Self::Gone => fs::remove_dir_all(folder),
+            Self::Emptied => {
+                fs::remove_dir_all(folder)?;
+                fs::create_dir(folder)
+            }
+            Self::Truncated => {
+                let file = File::options().write(true).open(&path)?;
+                file.set_len(file.metadata()?.len() / 3)
+            }
+            Self::OneByte => {
+                let mut bytes = fs::read(&path)?;
+                let middle = bytes.len() / 2;
+                if let Some(byte) = bytes.get_mut(middle) {
+                    *byte ^= 1;
+                }
+                fs::write(&path, bytes)
+            }
+            Self::Mode => fs::set_permissions(&path, Permissions::from_mode(0o666)),
+        }
+    }
+}

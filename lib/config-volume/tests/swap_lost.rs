@@ -4,12 +4,9 @@
 
 mod swap_support;
 
-use std::{
-    fs::{self, File},
-    io::{Read, Seek, SeekFrom, Write},
-    path::Path,
-};
+use std::{fs, path::Path};
 
+use config_volume::testing::Loss;
 use config_volume::{
     Error, GivenUp, RESTORE_FOLDER, Swap, SwapOptions, SwapState, SwapStep, SwapWatcher, UnpackLimits, unpack,
 };
@@ -91,54 +88,6 @@ fn cut_off(at: At) -> Case {
     case
 }
 
-/// What becomes of the folder outside.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Loss {
-    None,
-    Gone,
-    Emptied,
-    Truncated,
-    OneByte,
-    Mode,
-}
-
-impl Loss {
-    const ALL: [Self; 6] = [
-        Self::None,
-        Self::Gone,
-        Self::Emptied,
-        Self::Truncated,
-        Self::OneByte,
-        Self::Mode,
-    ];
-
-    fn befalls(self, folder: &Path) {
-        let big = folder.join("data/big");
-        let file = || File::options().read(true).write(true).open(&big).unwrap();
-        match self {
-            Self::None => {}
-            Self::Gone => fs::remove_dir_all(folder).unwrap(),
-            Self::Emptied => {
-                fs::remove_dir_all(folder).unwrap();
-                fs::create_dir(folder).unwrap();
-            }
-            Self::Truncated => file().set_len(1000).unwrap(),
-            Self::OneByte => {
-                let mut file = file();
-                let mut byte = [0];
-                file.seek(SeekFrom::Start(300_000)).unwrap();
-                file.read_exact(&mut byte).unwrap();
-                file.seek(SeekFrom::Start(300_000)).unwrap();
-                file.write_all(&[byte[0] ^ 1]).unwrap();
-            }
-            Self::Mode => {
-                use std::os::unix::fs::PermissionsExt;
-                fs::set_permissions(folder.join("config.xml"), fs::Permissions::from_mode(0o666)).unwrap();
-            }
-        }
-    }
-}
-
 fn held(case: &Case) -> Tree {
     let ours = [RESTORE_FOLDER, FILLER, "lost+found"];
     in_whole_seconds(tree_without(&case.volume, &ours))
@@ -170,7 +119,7 @@ fn a_volume_is_restored_with_its_content_or_not_at_all() {
         for loss in Loss::ALL {
             for give_up in [false, true] {
                 let case = cut_off(at);
-                loss.befalls(&case.source);
+                loss.befalls(&case.source, "data/big").unwrap();
                 let what = format!("{at:?}, {loss:?}, given up: {give_up}");
                 let ended = if give_up {
                     given_up(&case.volume, &options(&case)).map(|is| is == Some(GivenUp::Old))
@@ -216,7 +165,7 @@ fn transferring_again_leads_on_from_everywhere() {
             for id in ["backup-1", "backup-2"] {
                 for outside in [false, true] {
                     let case = cut_off(at);
-                    loss.befalls(&case.source);
+                    loss.befalls(&case.source, "data/big").unwrap();
                     let what = format!("{at:?}, {loss:?}, {id}, outside: {outside}");
                     let again = tempfile::tempdir().unwrap();
                     transfer_again(&case, id, outside.then(|| again.path()))
@@ -313,7 +262,7 @@ fn another_backup_takes_over_where_the_old_content_is_gone() {
 #[test]
 fn a_folder_that_was_made_anew_is_not_taken_for_the_content() {
     let case = cut_off(At::HalfFilled);
-    Loss::Emptied.befalls(&case.source);
+    Loss::Emptied.befalls(&case.source, "data/big").unwrap();
     let mut swap = Swap::begin(&case.volume, "backup-1", &options(&case)).unwrap();
     let error = swap.commit().unwrap_err();
     assert!(matches!(error, Error::Incomplete { .. }), "{error:?}");
@@ -351,7 +300,7 @@ fn a_journal_without_an_inventory_is_gone_on_with() {
         journal["version"] = 1.into();
         journal.as_object_mut().unwrap().remove("inventory");
         fs::write(&path, journal.to_string()).unwrap();
-        loss.befalls(&case.source);
+        loss.befalls(&case.source, "data/big").unwrap();
         match given_up(&case.volume, &options(&case)) {
             Ok(ended) => {
                 assert_eq!((ended, loss), (Some(GivenUp::New), Loss::None));

@@ -1,62 +1,17 @@
 //! A restore that removes the previous content first, and what was transferred is lost.
 
 use std::cell::Cell;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::path::Path;
 use std::rc::Rc;
 
 use config_recovery::Error;
 use config_recovery::engine::{self, Settled};
 use config_recovery::report::Silent;
+use config_volume::testing::Loss;
 use config_volume::{Swap, SwapState, SwapStep, SwapWatcher};
 
 use super::support::{Stage, kill};
-
-/// What becomes of the folder outside the volume.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Loss {
-    None,
-    Gone,
-    Emptied,
-    Truncated,
-    OneByte,
-}
-
-impl Loss {
-    const ALL: [Self; 5] = [
-        Self::None,
-        Self::Gone,
-        Self::Emptied,
-        Self::Truncated,
-        Self::OneByte,
-    ];
-
-    fn befalls(self, folder: &Path) {
-        let list = folder.join("sub/list");
-        match self {
-            Self::None => {}
-            // A run that had not come so far has none.
-            _ if !list.exists() => {}
-            Self::Gone => fs::remove_dir_all(folder).unwrap(),
-            Self::Emptied => {
-                fs::remove_dir_all(folder).unwrap();
-                fs::create_dir(folder).unwrap();
-            }
-            Self::Truncated => File::options()
-                .write(true)
-                .open(&list)
-                .unwrap()
-                .set_len(10)
-                .unwrap(),
-            Self::OneByte => {
-                let mut bytes = fs::read(&list).unwrap();
-                bytes[700] ^= 1;
-                fs::write(&list, bytes).unwrap();
-            }
-        }
-    }
-}
 
 /// A watcher that kills at the first step that is one of this kind.
 fn kill_at(kind: fn(SwapStep) -> bool) -> SwapWatcher {
@@ -95,7 +50,7 @@ fn every_state_is_left_by_restoring_again() {
             assert!(stage.is_killed(&plan, &Silent), "{at}: there is no such step");
             stage.watcher = SwapWatcher::default();
             let what = format!("killed when {at}, {loss:?}, then {next}");
-            loss.befalls(&stage.elsewhere());
+            loss.befalls(&stage.elsewhere(), "sub/list").unwrap();
             // The charm starts in between, in half of the cases.
             if next == "b" {
                 match engine::settle(&stage.volume(), false) {
