@@ -9,7 +9,7 @@ use common::app;
 use workload_charm::backup::hooks::options;
 
 /// An app, what of its volume a backup has to hold beside its databases, and what it has to leave out.
-const VOLUMES: [(&str, &[&str], &[&str]); 7] = [
+const VOLUMES: [(&str, &[&str], &[&str]); 9] = [
     (
         "radarr",
         &["config.xml", "asp/key-1.xml"],
@@ -49,6 +49,16 @@ const VOLUMES: [(&str, &[&str], &[&str]); 7] = [
             "usenet/complete/film.mkv",
             "logs/sabnzbd.log",
         ],
+    ),
+    (
+        "overseerr",
+        &["settings.json", "db/settings.old.json"],
+        &["logs/overseerr.log", "cache/images/1"],
+    ),
+    (
+        "seerr",
+        &["settings.json", "anime-list.xml"],
+        &["logs/seerr.log", "cache/images/1"],
     ),
     (
         "jellyfin",
