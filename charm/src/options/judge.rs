@@ -18,7 +18,7 @@ pub enum Runs {
     By(Schedule),
 }
 
-/// What an app is brought back from before it first runs.
+/// What an app is restored from before it first runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RestoreOnDeploy {
     /// Nothing.

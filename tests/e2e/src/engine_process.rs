@@ -52,7 +52,7 @@ pub struct Task {
 pub enum KillAt {
     /// When this step has been written down and nothing of it was done.
     Begins(Step),
-    /// While Velero brings the bytes back.
+    /// While Velero restores the bytes.
     Waiting,
     /// When so many hundredths of the bytes are copied into the volume.
     Copied(u64),

@@ -1,4 +1,4 @@
-//! What a stored volume holds when it is brought back, and what may not be left in a live one.
+//! What a stored volume holds when it is restored, and what may not be left in a live one.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -118,7 +118,7 @@ pub enum BackupContents {
 }
 
 impl BackupContents {
-    /// Whether there is anything to bring back.
+    /// Whether there is anything to restore.
     pub fn is_something(&self) -> bool {
         match self {
             Self::Files(files) => files.bytes > 0,

@@ -1,4 +1,4 @@
-//! The files of a file-system backup, brought back by Velero's node agent.
+//! The files of a file-system backup, restored by Velero's node agent.
 //!
 //! Velero's server would do it too, by a Restore: but it works on one Restore at a time and blocks until the volumes of
 //! that one are back (`pkg/controller/restore_controller.go`), so that seven apps would take seven times as long as one.

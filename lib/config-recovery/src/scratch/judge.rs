@@ -158,7 +158,7 @@ pub(super) fn claim(what: &str, claim: Option<&PersistentVolumeClaim>) -> Poll<S
     }
 }
 
-/// Whether the node agent has brought the files back.
+/// Whether the node agent has restored the files.
 pub(super) fn volume_restore(what: &str, restore: Option<&PodVolumeRestore>) -> Poll<()> {
     let Some(restore) = restore else {
         let reason = "it is gone: somebody has deleted it, or its backup";

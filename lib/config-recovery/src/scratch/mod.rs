@@ -41,7 +41,7 @@ const RESTORE: Duration = Duration::from_secs(900);
 /// What the slowest storage that is of use copies in a second, in bytes.
 const SLOWEST: u64 = 1 << 20;
 
-/// What is brought back, and how its place looks.
+/// What is restored, and how its place looks.
 #[derive(Debug, Clone)]
 pub struct ScratchSpec {
     /// Whose data they will be; the namespace's name follows from it and from `purpose`.

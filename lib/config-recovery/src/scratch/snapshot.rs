@@ -1,4 +1,4 @@
-//! A snapshot, brought back by Velero's server as a claim of its own.
+//! A snapshot, restored by Velero's server as a claim of its own.
 //!
 //! Only the server knows how: it makes the snapshot known in the scratch namespace and a claim that is filled from it. That
 //! takes a second or some, so it does not matter that it works on one Restore at a time.
@@ -156,7 +156,7 @@ fn chosen(mut claims: Vec<PersistentVolumeClaim>) -> Result<PersistentVolumeClai
     // Of several units the first one's.
     claims.sort_by(|one, other| one.name().cmp(other.name()));
     let Some(claim) = claims.into_iter().next() else {
-        return Err("Velero brings no config volume back from it");
+        return Err("Velero restores no config volume from it");
     };
     let is = claim.spec.as_ref();
     // A snapshot of Velero's own plugins comes back as a volume; one of a CSI driver as the claim's source.
@@ -165,7 +165,7 @@ fn chosen(mut claims: Vec<PersistentVolumeClaim>) -> Result<PersistentVolumeClai
     });
     match is_filled {
         true => Ok(claim),
-        false => Err("Velero brings the config volume back empty: the backup holds no snapshot of it"),
+        false => Err("Velero restores an empty config volume: the backup holds no snapshot of it"),
     }
 }
 

@@ -381,7 +381,7 @@ async fn in_vain(server: Server) -> (u64, String) {
     (began.elapsed().as_secs(), why)
 }
 
-/// Why nothing was brought back.
+/// Why nothing was restored.
 async fn failed(server: &Server) -> String {
     let mut scratch = made().await;
     // Long enough for every doubt.

@@ -214,7 +214,7 @@ async fn a_restore_that_has_ended_has_to_have_made_the_claim() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "cannot restore backup b1: Velero brings no config volume back from it"
+        "cannot restore backup b1: Velero restores no config volume from it"
     );
     let mut failed = restore(Some("FailedValidation"));
     failed["status"]["validationErrors"] = json!(["no such backup"]);
@@ -237,7 +237,7 @@ async fn a_claim_that_will_be_empty_is_not_waited_for() {
         .await
         .unwrap_err();
     assert!(
-        error.to_string().contains("brings the config volume back empty"),
+        error.to_string().contains("restores an empty config volume"),
         "{error}"
     );
     server.done();

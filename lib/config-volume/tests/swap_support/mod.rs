@@ -21,7 +21,7 @@ use config_volume::{
     GivenUp, RESTORE_FOLDER, Swap, SwapOptions, SwapStep, SwapWatcher, UnpackLimits, unpack,
 };
 
-/// All that a backup brings back of one entry.
+/// All that a backup restores of one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     mode: u32,

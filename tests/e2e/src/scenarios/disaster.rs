@@ -20,7 +20,7 @@ use crate::{apply, wait};
 pub const SCENARIO: Scenario = Scenario {
     name: "seven-apps-come-back",
     says: "seven apps with data are backed up by their actions and their model's namespace is deleted; redeployed they are \
-           brought back in parallel, by action and by the option restore-on-deploy, with every file, owner, mode and row as \
+           restored in parallel, by action and by the option restore-on-deploy, with every file, owner, mode and row as \
            before",
     beside: Beside::None,
     depends_on_velero: true,
@@ -65,7 +65,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
         let log = running.in_charm("cat /var/lib/juju/sim/unit-*.log").await?;
         ensure!(
             log.contains("restore-on-deploy"),
-            "the log of {} should say what was brought back",
+            "the log of {} should say what was restored",
             running.app.name
         );
     }

@@ -30,7 +30,7 @@ use crate::{apply, wait};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "restore-touches-nothing-else",
-    says: "while one app is brought back from a backup that holds another app's volume too, no other object of the cluster \
+    says: "while one app is restored from a backup that holds another app's volume too, no other object of the cluster \
            changes its version, no byte of the other app, of the media on a static volume and of a third namespace, and by \
            the API server's own record no pod or claim appears but in the engine's namespace, which is gone in the end, and \
            since 1.17 the pod that Velero makes for the engine's restore; a \

@@ -475,7 +475,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// A good backup; then a partial, an empty and an expired one, all newer. `latest` brings back the good one.
+    /// A good backup; then a partial, an empty and an expired one, all newer. `latest` restores the good one.
     async fn latest_passes_over(&mut self, process: &str) -> Result<()> {
         let running = &self.protected.running;
         let change =
@@ -537,7 +537,7 @@ impl Bench<'_> {
         );
         wanted
             .is_same(&RADARR.held(running).await?, &[])
-            .context("latest should have brought back the good backup")?;
+            .context("latest should have restored the good backup")?;
         ensure!(
             !self.volume().join(config_volume::RESTORE_FOLDER).exists(),
             "the folder of the exchange is left in the volume"

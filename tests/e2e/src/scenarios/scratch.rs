@@ -1,4 +1,4 @@
-//! A backup brought back beside the app by the recovery engine's own way: one at a time, and seven at once.
+//! A backup restored beside the app by the recovery engine's own way: one at a time, and seven at once.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,7 +26,7 @@ use crate::{apply, backups, wait};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "scratch-brings-back",
-    says: "the engine brings the files of a backup back beside the app, with bytes, modes, owners, times and links, of one app \
+    says: "the engine restores the files of a backup beside the app, with bytes, modes, owners, times and links, of one app \
            and of seven at once; a run that was cut off is gone on with, and nothing is left of any",
     beside: Beside::NoEngine,
     depends_on_velero: true,

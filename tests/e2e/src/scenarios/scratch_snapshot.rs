@@ -1,4 +1,4 @@
-//! A snapshot brought back beside the app by the recovery engine.
+//! A snapshot restored beside the app by the recovery engine.
 
 use anyhow::{Result, anyhow, ensure};
 use config_recovery::backups::BackupContents;
@@ -16,7 +16,7 @@ use crate::ground::{Need, TestEnv};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "scratch-brings-snapshot-back",
-    says: "the engine brings a snapshot of the config volume back beside the app, byte for byte, three at once too; what \
+    says: "the engine restores a snapshot of the config volume beside the app, byte for byte, three at once too; what \
            Velero made for that is removed, inside and outside of the scratch namespace, and the snapshot stays",
     beside: Beside::NoEngine,
     depends_on_velero: true,
