@@ -417,7 +417,7 @@ fn a_name_that_cannot_be_in_the_request_is_told_with_what_would_be_right_and_whe
     unit.state = unit.state.clone().with_model_name("home_lab");
     let error = unit.act("show-backup-spec", json!({})).unwrap_err();
     assert!(
-        error.contains("backup request of radarr: ") && error.ends_with("; write it like media"),
+        error.contains("backup request of radarr: ") && error.ends_with("; write it like media or radarr-4k"),
         "{error}"
     );
     let logged = unit.logs.join("\n");
