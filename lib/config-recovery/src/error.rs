@@ -91,6 +91,14 @@ pub enum Error {
         /// "it holds no bytes of the config volume".
         why: String,
     },
+    /// The bytes came back, and the app, as it is now, cannot take them.
+    #[error("cannot restore backup {backup}: {why}")]
+    NotTaken {
+        /// The backup's name.
+        backup: String,
+        /// Why, and what to do first.
+        why: String,
+    },
     /// The bytes came back and are not what was backed up, or not sound.
     #[error("backup {backup} is damaged: {}", .problems.join("; "))]
     Damaged {
@@ -309,6 +317,7 @@ impl Error {
             Self::RolledBack { cause, .. } => return cause.hint(),
             Self::Incomplete { cause } => return Some(after_incomplete(cause.hint())),
             Self::Cluster(ClusterError::NotFound { .. } | ClusterError::Refused { .. })
+            | Self::NotTaken { .. }
             | Self::Volume { .. } => return None,
         };
         Some(text.to_owned())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use config_recovery::Error;
 use config_recovery::backups::Choice;
-use config_recovery::engine::{self, App, RestorePlan, RestoreRequest, VerifyPlan};
+use config_recovery::engine::{self, App, Examined, RestorePlan, RestoreRequest, Restored, VerifyPlan};
 use config_recovery::report::Silent;
 use config_volume::FileSystem;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ impl App for Untouched {
         panic!("the app is started")
     }
 
-    fn examine(&mut self, _: &Path, _: bool) -> Vec<String> {
+    fn examine(&mut self, _: &Restored<'_>) -> Examined {
         panic!("there is nothing to look at")
     }
 }
