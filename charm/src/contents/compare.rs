@@ -94,7 +94,7 @@ mod tests {
             [
                 "films 412 → 398",
                 "newest history 2026-11-29 03:04:05 → 2026-11-20 03:04:05, 9 d older",
-                "schema of radarr.db 218 → 215"
+                "schema of films.db 218 → 215"
             ]
         );
         assert_eq!(

@@ -21,7 +21,7 @@ fn short(database: &str) -> &str {
         .unwrap_or(database)
 }
 
-/// What was asked for, for people: `films`, `newest history`, `schema of radarr.db`.
+/// What was asked for, for people: `films`, `newest history`, `schema of films.db`.
 fn titled(answer: &Answer) -> String {
     match answer.kind {
         AnswerKind::Schema => format!("schema of {}", short(&answer.name)),
@@ -30,7 +30,7 @@ fn titled(answer: &Answer) -> String {
     }
 }
 
-/// Answers in one line: `films 398, indexers 4, newest history 2026-11-20 03:04:05, schema of radarr.db 218`.
+/// Answers in one line: `films 398, indexers 4, newest history 2026-11-20 03:04:05, schema of films.db 218`.
 pub fn in_one_line(answers: &[Answer]) -> String {
     let of = |kind| answers.iter().filter(move |answer| answer.kind == kind);
     let told = [AnswerKind::Count, AnswerKind::Newest, AnswerKind::Schema]
@@ -54,7 +54,7 @@ pub fn is_empty(answers: &Answers) -> bool {
 pub(crate) mod samples {
     use super::*;
 
-    /// Answers of Radarr's kind.
+    /// Answers of an app.
     pub fn answers(schema: &str, films: &str, newest: &str) -> Answers {
         let answer = |kind, name: &str, value: &str| Answer {
             kind,
@@ -62,7 +62,7 @@ pub(crate) mod samples {
             value: value.to_owned(),
         };
         let given = [
-            answer(AnswerKind::Schema, "data/radarr.db", schema),
+            answer(AnswerKind::Schema, "data/films.db", schema),
             answer(AnswerKind::Count, "films", films),
             answer(AnswerKind::Newest, "history", newest),
         ];
@@ -79,7 +79,7 @@ pub(crate) mod samples {
     fn a_line_begins_with_what_people_count() {
         assert_eq!(
             in_one_line(&answers("218", "398", "2026-11-20 03:04:05").given),
-            "films 398, newest history 2026-11-20 03:04:05, schema of radarr.db 218"
+            "films 398, newest history 2026-11-20 03:04:05, schema of films.db 218"
         );
         assert!(is_empty(&answers("218", "0", "")));
         assert!(!is_empty(&answers("218", "1", "")));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config_recovery::backups::Earlier;
-use config_recovery::engine::{App, Examined, Restored};
+use config_recovery::engine::{App, Examined, Restored, Unfit};
 use config_volume::Answers;
 
 use crate::config_file;
@@ -37,8 +37,10 @@ impl App for NotYet<'_> {
 /// What becomes of a backup that is of a later app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OfLater {
-    /// It is refused.
+    /// It is refused, unless somebody says `force`.
     Refused,
+    /// It is refused: the app has never run, and nobody is there to say anything.
+    RefusedAtStart,
     /// It is taken all the same, since somebody said so.
     Forced,
     /// Nothing is to be restored: it is told.
@@ -158,7 +160,7 @@ impl<'a> Examiner<'a> {
         backup: &Answers,
         now: Option<&Answers>,
         notes: &mut Vec<String>,
-    ) -> Option<String> {
+    ) -> Option<Unfit> {
         let nothing = Answers::default();
         let here = Side {
             about: &self.about,
@@ -173,22 +175,33 @@ impl<'a> Examiner<'a> {
             Fit::Migrates(text) | Fit::Unknown(text) => notes.push(text),
             Fit::Later(text) => match self.of_later {
                 OfLater::Refused => {
-                    let resource = image_resource(self.profile);
-                    return Some(format!(
-                        "{text}; {}",
-                        refresh(&self.app, &resource, restored.about)
-                    ));
+                    return Some(Unfit {
+                        why: format!("{text} (force=true restores it all the same)"),
+                        next: format!("{}, then restore again", self.refresh(restored)),
+                    });
+                }
+                OfLater::RefusedAtStart => {
+                    return Some(Unfit {
+                        why: text,
+                        next: self.refresh(restored),
+                    });
                 }
                 OfLater::Forced => notes.push(format!("restored by force: {text}")),
                 OfLater::Told => notes.push(format!("restore-from-backup would refuse it: {text}")),
             },
         }
         let (before, next) = self.instead.as_ref().filter(|_| is_empty(backup))?;
-        Some(format!(
-            "it holds nothing that {} counts: it was made after an accident, or before the app was used; the good backup before it is \
-             {before}; {next}",
-            self.profile.title
-        ))
+        Some(Unfit {
+            why: format!(
+                "it holds nothing that {} counts, as after an accident; the good backup before it is {before}",
+                self.profile.title
+            ),
+            next: next.clone(),
+        })
+    }
+
+    fn refresh(&self, restored: &Restored<'_>) -> String {
+        refresh(&self.app, &image_resource(self.profile), restored.about)
     }
 }
 

@@ -169,7 +169,7 @@ mod tests {
         fn examine(&mut self, restored: &Restored<'_>) -> Examined {
             let asked = self.asked(format!("examine {}", restored.folder.display()));
             Examined {
-                unfit: asked.err(),
+                notes: asked.err().into_iter().collect(),
                 ..Examined::default()
             }
         }
@@ -191,7 +191,7 @@ mod tests {
             made: None,
             about: &std::collections::BTreeMap::new(),
         };
-        assert_eq!(in_place.examine(&restored).unfit.as_deref(), Some("no 3"));
+        assert_eq!(in_place.examine(&restored).notes, ["no 3"]);
         assert_eq!(app.0, ["stop", "start 7s", "examine /volume"]);
     }
 }

@@ -9,7 +9,7 @@ use config_recovery::backups::{
     AppId, BackupContents, BackupHealth, BackupSummary, Earlier, FilesBackup, choose, earlier,
 };
 use config_recovery::engine::{
-    App, CheckedBackup, Examined, RestorePlan, RestoreRequest, Restored, VerifyPlan,
+    App, CheckedBackup, Examined, RestorePlan, RestoreRequest, Restored, Unfit, VerifyPlan,
 };
 use config_recovery::journal::Step;
 use config_recovery::make::MakeSpec;
@@ -156,8 +156,12 @@ impl FakeRecovery {
                 problems,
             });
         }
-        if let Some(why) = unfit {
-            return Err(Error::NotTaken { backup: name, why });
+        if let Some(Unfit { why, next }) = unfit {
+            return Err(Error::NotTaken {
+                backup: name,
+                why,
+                next,
+            });
         }
         Ok(CheckedBackup {
             backup: backup.clone(),

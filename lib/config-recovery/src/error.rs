@@ -96,8 +96,10 @@ pub enum Error {
     NotTaken {
         /// The backup's name.
         backup: String,
-        /// Why, and what to do first.
+        /// Why.
         why: String,
+        /// What to do first, in the words of whoever judged it.
+        next: String,
     },
     /// The bytes came back and are not what was backed up, or not sound.
     #[error("backup {backup} is damaged: {}", .problems.join("; "))]
@@ -300,6 +302,7 @@ impl Error {
             Self::NodeFull { .. } => {
                 "free space on the node's disk; the kubelet evicts pods when it is nearly full"
             }
+            Self::NotTaken { next, .. } => return Some(next.clone()),
             Self::NotApart { .. } => "name a folder outside of the volume",
             Self::BackupRunning { .. } => "wait until it has ended, then restore again",
             Self::NotMade { remedy, .. } | Self::Hopeless { remedy, .. } => remedy.text(),
@@ -317,7 +320,6 @@ impl Error {
             Self::RolledBack { cause, .. } => return cause.hint(),
             Self::Incomplete { cause } => return Some(after_incomplete(cause.hint())),
             Self::Cluster(ClusterError::NotFound { .. } | ClusterError::Refused { .. })
-            | Self::NotTaken { .. }
             | Self::Volume { .. } => return None,
         };
         Some(text.to_owned())

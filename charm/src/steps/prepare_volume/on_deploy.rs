@@ -113,13 +113,14 @@ fn restore(env: Env<'_>, facts: &Facts, choice: Choice, volume: &Path) -> config
     };
     let plan = recovery.plan_restore(&wanted, volume, true, &elsewhere(juju))?;
     let say = |line: &str| log::info!("{}: {line}", RESTORE_ON_DEPLOY.name());
-    let mut examiner = Examiner::new(env, facts, OfLater::Refused);
+    let mut examiner = Examiner::new(env, facts, OfLater::RefusedAtStart);
     if nobody_named_it {
         if let Some(why) = less_than_before(plan.backup(), &plan.earlier) {
             let backup = plan.backup().name.clone();
             return Err(Error::NotTaken {
                 backup,
-                why: format!("{why}; {}", name_it(&own_id(juju).app)),
+                why,
+                next: name_it(&own_id(juju).app),
             });
         }
         examiner = examiner.refusing_empty(&plan.earlier, name_it(&own_id(juju).app));

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config_volume::{ManifestState, Origin, PlaceOptions, PutInPlace, VerifyOptions};
 
-use super::{App, Examined, Restored};
+use super::{App, Examined, Restored, Unfit};
 use jiff::Timestamp;
 
 use crate::backups::{BackupContents, BackupSummary};
@@ -108,8 +108,8 @@ pub(super) fn check(
     if !problems.is_empty() {
         return Err(Error::Damaged { backup, problems });
     }
-    if let Some(why) = unfit {
-        return Err(Error::NotTaken { backup, why });
+    if let Some(Unfit { why, next }) = unfit {
+        return Err(Error::NotTaken { backup, why, next });
     }
     if !promised {
         notes.push(

@@ -70,13 +70,22 @@ pub struct Restored<'a> {
     pub about: &'a BTreeMap<String, String>,
 }
 
+/// Why an app cannot take a content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    /// Why, as the end of "cannot restore backup NAME: …".
+    pub why: String,
+    /// What to do first.
+    pub next: String,
+}
+
 /// What a look at a restored volume found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Examined {
     /// What is wrong with the content, a line each: the backup is damaged.
     pub problems: Vec<String>,
     /// Why this app cannot take the content, sound as it is.
-    pub unfit: Option<String>,
+    pub unfit: Option<Unfit>,
     /// What a person should know, a line each.
     pub notes: Vec<String>,
 }

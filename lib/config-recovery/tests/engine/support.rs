@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use config_recovery::backups::{AppId, Choice};
 use config_recovery::engine::{
-    self, App, Beside, CheckedBackup, Examined, RestorePlan, RestoreRequest, Restored,
+    self, App, Beside, CheckedBackup, Examined, RestorePlan, RestoreRequest, Restored, Unfit,
 };
 use config_recovery::journal::Step;
 use config_recovery::report::{Reporter, Silent};
@@ -102,7 +102,10 @@ impl App for Files {
             .collect();
         Examined {
             problems,
-            unfit: self.refuses.map(str::to_owned),
+            unfit: self.refuses.map(|why| Unfit {
+                why: why.to_owned(),
+                next: "refresh the app first".to_owned(),
+            }),
             notes: Vec::new(),
         }
     }

@@ -98,6 +98,7 @@ async fn a_restore_that_cannot_read_the_pod_removes_the_place_and_touches_no_app
         elsewhere: folder.path().join("elsewhere"),
         patience: None,
         sets_before: None,
+        earlier: config_recovery::backups::Earlier::default(),
     };
     let server = unreadable();
     let restored = engine::restore(&server.cluster(), &plan, &mut Untouched, &Silent).await;
@@ -112,6 +113,7 @@ async fn a_test_restore_that_cannot_read_the_pod_removes_the_place() {
     let plan = VerifyPlan {
         scratch: spec(),
         folder: folder.path().join("verify"),
+        earlier: config_recovery::backups::Earlier::default(),
     };
     let server = unreadable();
     let verified = engine::verify(&server.cluster(), &plan, &mut Untouched, &Silent).await;
