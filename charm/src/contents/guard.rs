@@ -255,8 +255,9 @@ mod tests {
         let mut backup = about("6.2.0");
         assert!(refresh("films", "radarr-image", &backup).contains("--resource radarr-image=IMAGE"));
         backup.insert(IMAGE.to_owned(), "lscr.io/linuxserver/radarr:6.2.0".to_owned());
-        assert!(refresh("films", "radarr-image", &backup).starts_with(
-            "juju refresh films --resource radarr-image=lscr.io/linuxserver/radarr:6.2.0"
-        ));
+        assert!(
+            refresh("films", "radarr-image", &backup)
+                .starts_with("juju refresh films --resource radarr-image=lscr.io/linuxserver/radarr:6.2.0")
+        );
     }
 }

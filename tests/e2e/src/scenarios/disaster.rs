@@ -129,7 +129,7 @@ async fn compare(apps: &[Running<'_>], before: &[Held], has_new_key: bool) -> Re
 }
 
 /// Deletes the namespace and waits until it and the volumes of its claims are gone.
-async fn delete_model(ground: &TestEnv, model: &str) -> Result<()> {
+pub async fn delete_model(ground: &TestEnv, model: &str) -> Result<()> {
     let pods = ground.pods(model);
     for pod in pods.list(&ListParams::default()).await?.items {
         let name = pod.metadata.name.unwrap_or_default();

@@ -146,7 +146,15 @@ impl Member {
             workload.port
         );
         let writer = &Binaries::for_tests()?.config_volume_writer;
-        let layer = Layer::new()
+        let version = workload.version.as_ref().map(|place| {
+            let version = workload.image.rsplit_once(':').map_or("1", |(_, tag)| tag);
+            (place.file.as_str(), format!("{}={version}\n", place.key))
+        });
+        let mut layer = Layer::new();
+        if let Some((path, text)) = &version {
+            layer = layer.text(path, text);
+        }
+        let layer = layer
             .script(program, &serve)
             .text(&format!("/opt/www/{page}"), "OK\n")
             .program(WRITER, writer);
