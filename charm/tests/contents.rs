@@ -200,6 +200,46 @@ fn an_earlier_app_is_migrated_and_that_is_said() {
     );
 }
 
+/// Radarr would go on asking with the old key, and nobody would know why nothing comes.
+#[test]
+fn keys_of_other_apps_that_were_replaced_since_are_named_and_not_shown() {
+    let clients = |folder: &Path, key: &str| {
+        Connection::open(folder.join(DATABASE))
+            .unwrap()
+            .execute_batch(&format!(
+                r#"CREATE TABLE "DownloadClients" ("Name", "Settings");
+                   INSERT INTO "DownloadClients" VALUES ('SABnzbd', '{{"apiKey": "{key}"}}'), ('qBittorrent', '{{"password": "same"}}');"#
+            ))
+            .unwrap();
+    };
+    let mut unit = settled();
+    clients(&unit.volume(), "in-use");
+    with_backup(&mut unit, Some("6.1.1"), 218, 9);
+    unit.recovery.content = Some(Box::new(move |folder| {
+        std::fs::write(folder.join("config.xml"), config("Theme")).unwrap();
+        database(folder, 218, 9);
+        clients(folder, "replaced");
+    }));
+    for action in ["verify-backup", "restore-from-backup"] {
+        let results = unit.act(action, latest()).unwrap();
+        let notes = results["notes"].as_str().unwrap();
+        assert!(
+            notes.contains("other keys or passwords than those in use of SABnzbd: "),
+            "{action}: {notes}"
+        );
+        let all = format!("{results:?} {:?}", unit.logs);
+        for secret in ["in-use", "replaced\"", "same"] {
+            assert!(!all.contains(secret), "{action}: {all}");
+        }
+    }
+    // What is restored is what is in use.
+    let again = unit.act("verify-backup", latest()).unwrap();
+    assert!(
+        !again["notes"].as_str().unwrap().contains("other keys"),
+        "{again:?}"
+    );
+}
+
 /// A backup that began so many days ago.
 fn days_ago(uid: &str, days: i64, bytes: u64) -> BackupSummary {
     let mut backup = BackupSummary {

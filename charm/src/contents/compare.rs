@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use config_volume::{Answer, AnswerKind, Answers};
+use config_volume::{Answer, AnswerKind, Answers, Secret};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -47,6 +47,25 @@ pub fn differences(now: &Answers, backup: &Answers) -> Vec<String> {
 
 /// The answer of now, and that of the backup.
 type Sides<'a> = (Option<&'a Answer>, Option<&'a Answer>);
+
+/// That a backup holds other keys of other apps than those in use, if it does: they were replaced since.
+pub fn stale_keys(
+    title: &str,
+    now: &BTreeMap<String, Secret>,
+    backup: &BTreeMap<String, Secret>,
+) -> Option<String> {
+    let differ = backup
+        .iter()
+        .filter(|(name, key)| now.get(*name).is_some_and(|now| now != *key));
+    let names: Vec<&str> = differ.map(|(name, _)| name.as_str()).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "the backup holds other keys or passwords than those in use of {}: where they were replaced since, set them again in {title} after the \
+             restore",
+            names.join(", ")
+        )
+    })
+}
 
 fn both(now: &Answer, backup: &Answer) -> String {
     let change = format!("{} {} → {}", titled(now), now.value, backup.value);

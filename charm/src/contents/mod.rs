@@ -40,12 +40,14 @@ pub fn in_one_line(answers: &[Answer]) -> String {
     told.collect::<Vec<_>>().join(", ")
 }
 
-/// Whether an app counts things, and has none of any kind: as one that was deployed anew, or emptied by an accident.
-pub fn is_empty(answers: &Answers) -> bool {
+/// Whether an app has none of what is `essential` in it (all that is counted, if that is empty): as one that was deployed anew, or
+/// emptied by an accident.
+pub fn is_empty(essential: &[String], answers: &Answers) -> bool {
+    let is_essential = |name: &String| essential.is_empty() || essential.contains(name);
     let mut counts = answers
         .given
         .iter()
-        .filter(|answer| answer.kind == AnswerKind::Count)
+        .filter(|answer| answer.kind == AnswerKind::Count && is_essential(&answer.name))
         .peekable();
     counts.peek().is_some() && counts.all(|count| count.value == "0")
 }
@@ -81,8 +83,15 @@ pub(crate) mod samples {
             in_one_line(&answers("218", "398", "2026-11-20 03:04:05").given),
             "films 398, newest history 2026-11-20 03:04:05, schema of films.db 218"
         );
-        assert!(is_empty(&answers("218", "0", "")));
-        assert!(!is_empty(&answers("218", "1", "")));
-        assert!(!is_empty(&answers("218", "", "")), "nothing was counted");
+        let films = ["films".to_owned()];
+        assert!(is_empty(&[], &answers("218", "0", "")));
+        assert!(is_empty(&films, &answers("218", "0", "")));
+        assert!(!is_empty(&films, &answers("218", "1", "")));
+        assert!(!is_empty(&[], &answers("218", "", "")), "nothing was counted");
+        let users = ["users".to_owned()];
+        assert!(
+            !is_empty(&users, &answers("218", "0", "")),
+            "nothing essential was counted"
+        );
     }
 }

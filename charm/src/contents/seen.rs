@@ -24,8 +24,6 @@ const FILE: &str = "contents-seen.json";
 const KEPT: &str = "contents-kept.json";
 /// So many are kept: a month of nights, and as many made by hand.
 const MOST: usize = 60;
-/// How far the clocks of the unit and of Velero's server may be apart, in seconds.
-const SLACK: i64 = 120;
 
 /// What one backup holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,10 +41,11 @@ pub struct Seen {
 /// What was seen, by the time at which it was made.
 pub type List = BTreeMap<u64, Seen>;
 
-/// What was seen of a backup, if anything was: what was made last while it ran.
+/// What was seen of a backup, if anything was: what was made last while it ran. Two backups may follow each other within seconds, so clocks
+/// that are apart are not allowed for: nothing is said then, and nothing wrong.
 pub fn of<'a>(list: &'a List, backup: &BackupSummary) -> Option<&'a Seen> {
-    let began = backup.started?.as_second() - SLACK;
-    let ended = backup.completed?.as_second() + SLACK;
+    let began = backup.started?.as_second();
+    let ended = backup.completed?.as_second();
     let second = |second: i64| u64::try_from(second).unwrap_or_default();
     list.range(second(began)..=second(ended.max(began)))
         .next_back()
@@ -155,9 +154,10 @@ mod tests {
         let began = u64::try_from(backup.started.unwrap().as_second()).unwrap();
         for (made, found) in [
             (vec![], None),
-            (vec![began - 121], None),
-            (vec![began - 120], Some(began - 120)),
-            (vec![began + 5, began + 600 + 121], Some(began + 5)),
+            (vec![began - 1], None),
+            (vec![began], Some(began)),
+            // The next one began as this one ended.
+            (vec![began + 5, began + 601], Some(began + 5)),
             (vec![began - 86_400, began + 5, began + 300], Some(began + 300)),
         ] {
             let list: List = made.into_iter().map(|made| (made, seen(made))).collect();

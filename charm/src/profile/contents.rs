@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use config_volume::{AnswerKind, Question, Source};
+use config_volume::{AnswerKind, Question, SecretsQuestion, Source};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -16,9 +16,13 @@ pub struct AppContents {
     /// What to ask which database, by its path in the volume. One that is not there is not asked.
     #[serde(default)]
     pub databases: BTreeMap<String, DatabaseContents>,
-    /// What is a file of its own, by its name for people: a folder in the volume, and behind it `*` and how the names end.
+    /// What is a file of its own, by its name for people: a folder in the volume, behind it `*` and how the names end, and for folders
+    /// perhaps the path of a file that is in each.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
+    /// The counts without any of which the app counts as empty: one that was deployed anew has a user, say. All of them if not given.
+    #[serde(default)]
+    pub essential: Vec<String>,
 }
 
 /// What to ask a database. Each is one `SELECT` over tables, with SQLite's own functions, that answers one value. A query that a
@@ -35,9 +39,26 @@ pub struct DatabaseContents {
     /// When the newest one was made, as `YYYY-MM-DD HH:MM:SS` in UTC: `datetime(max(...))`.
     #[serde(default)]
     pub newest: BTreeMap<String, String>,
+    /// The keys of other apps that it holds, by what they are for: `download-clients`. Each answers rows of a name for people and a
+    /// key. Keys are only compared, and shown nowhere.
+    #[serde(default)]
+    pub keys: BTreeMap<String, String>,
 }
 
 impl AppContents {
+    /// The questions for the keys of other apps.
+    pub fn keys(&self) -> Vec<SecretsQuestion> {
+        let databases = self.databases.iter();
+        databases
+            .flat_map(|(path, asked)| {
+                asked.keys.values().map(|query| SecretsQuestion {
+                    path: path.clone(),
+                    query: query.clone(),
+                })
+            })
+            .collect()
+    }
+
     /// All of it as questions: schemas first, then counts, then the newest ones.
     pub fn questions(&self) -> Vec<Question> {
         let mut questions = Vec::new();
@@ -63,13 +84,14 @@ impl AppContents {
             }
         }
         let files = self.files.iter().filter_map(|(name, place)| {
-            let (folder, suffix) = folder_and_suffix(place)?;
+            let (folder, suffix, within) = parts(place)?;
             Some(Question {
                 kind: AnswerKind::Count,
                 name: name.clone(),
                 source: Source::Files {
                     folder: folder.to_owned(),
                     suffix: suffix.to_owned(),
+                    within: within.map(str::to_owned),
                 },
             })
         });
@@ -79,10 +101,16 @@ impl AppContents {
     }
 }
 
-fn folder_and_suffix(place: &str) -> Option<(&str, &str)> {
-    let (folder, pattern) = place.rsplit_once('/')?;
-    let suffix = pattern.strip_prefix('*')?;
-    (!suffix.contains('*') && is_path_in_volume(folder)).then_some((folder, suffix))
+/// Folder, end of the names, and what is in each.
+fn parts(place: &str) -> Option<(&str, &str, Option<&str>)> {
+    let (folder, rest) = place.split_once("/*")?;
+    let (suffix, within) = match rest.split_once('/') {
+        Some((suffix, within)) => (suffix, Some(within)),
+        None => (rest, None),
+    };
+    let is_plain = !place.replacen('*', "", 1).contains('*');
+    (is_plain && is_path_in_volume(folder) && within.is_none_or(is_path_in_volume))
+        .then_some((folder, suffix, within))
 }
 
 pub(super) fn check(contents: &AppContents) -> Checked {
@@ -98,6 +126,10 @@ pub(super) fn check(contents: &AppContents) -> Checked {
             (AnswerKind::Schema, schema.collect::<Vec<_>>()),
             (AnswerKind::Count, asked.counts.iter().map(named).collect()),
             (AnswerKind::Newest, asked.newest.iter().map(named).collect()),
+            (
+                AnswerKind::Schema,
+                asked.keys.values().map(|query| (None, query)).collect(),
+            ),
         ] {
             for (name, query) in asked {
                 if let Some(name) = name {
@@ -111,13 +143,21 @@ pub(super) fn check(contents: &AppContents) -> Checked {
     }
     for (name, place) in &contents.files {
         let field = format!("storage.contents.files.{name}");
-        if folder_and_suffix(place).is_none() {
+        if parts(place).is_none() {
             return refuse(
                 field,
                 "must be a folder in the volume, then /* and how the names end",
             );
         }
         check_name(&field, AnswerKind::Count, name, &mut names)?;
+    }
+    for name in &contents.essential {
+        if !names.contains(&(AnswerKind::Count, name)) {
+            return refuse(
+                "storage.contents.essential",
+                format!("names {name}, which is not counted"),
+            );
+        }
     }
     Ok(())
 }
@@ -161,6 +201,7 @@ mod tests {
         let files = Source::Files {
             folder: "a/b".to_owned(),
             suffix: ".fastresume".to_owned(),
+            within: None,
         };
         assert_eq!(questions[3].source, files);
     }
@@ -181,6 +222,9 @@ mod tests {
             ("files: {torrents: '*.a'}", "must be a folder"),
             ("files: {torrents: 'a/x*.a'}", "must be a folder"),
             ("files: {torrents: '../*.a'}", "must be a folder"),
+            ("files: {torrents: 'a/*/*'}", "must be a folder"),
+            ("essential: [films]", "is not counted"),
+            ("files: {torrents: 'a/*/../b'}", "must be a folder"),
         ] {
             let Err(fault) = check(&contents(text)) else {
                 panic!("{text}")

@@ -130,6 +130,15 @@ impl<'a> Examiner<'a> {
         );
         let live = self.live.as_ref();
         let now = live.and_then(|volume| config_volume::ask(volume, &questions).ok());
+        let keys = storage.contents.keys();
+        if let (Some(volume), false) = (live, keys.is_empty())
+            && let (Ok(now), Ok(backup)) = (
+                config_volume::secrets(volume, &keys),
+                config_volume::secrets_restored(restored.folder, &keys),
+            )
+        {
+            notes.extend(compare::stale_keys(&self.profile.title, &now, &backup));
+        }
         let unfit = self.judge(restored, &backup, now.as_ref(), &mut notes);
         let settings = self.profile.config_file.as_ref().and_then(|file| {
             let read = |volume: &Path| settings(file, volume, &storage.location);
@@ -190,7 +199,7 @@ impl<'a> Examiner<'a> {
                 OfLater::Told => notes.push(format!("restore-from-backup would refuse it: {text}")),
             },
         }
-        let (before, next) = self.instead.as_ref().filter(|_| is_empty(backup))?;
+        let (before, next) = self.instead.as_ref().filter(|_| self.is_empty(backup))?;
         Some(Unfit {
             why: format!(
                 "it holds nothing that {} counts, as after an accident; the good backup before it is {before}",
@@ -198,6 +207,11 @@ impl<'a> Examiner<'a> {
             ),
             next: next.clone(),
         })
+    }
+
+    fn is_empty(&self, backup: &Answers) -> bool {
+        let storage = self.profile.storage.as_ref();
+        storage.is_some_and(|storage| is_empty(&storage.contents.essential, backup))
     }
 
     fn refresh(&self, restored: &Restored<'_>) -> String {

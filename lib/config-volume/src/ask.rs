@@ -36,6 +36,8 @@ const BUSY: Duration = Duration::from_secs(5);
 const INSTRUCTIONS: i32 = 10_000;
 /// The longest text or blob that SQLite may make on the way to an answer, in bytes.
 const LONGEST: i32 = 4 << 20;
+/// No more rows of secrets are compared.
+const SECRETS: usize = 1000;
 /// An answer has no more characters than this.
 const ANSWER: usize = 100;
 
@@ -72,12 +74,14 @@ pub enum Source {
         /// One `SELECT` that answers one value.
         query: String,
     },
-    /// The number of files in a folder.
+    /// The number of files in a folder, or of folders with a file in them.
     Files {
         /// Its path from the root of the volume.
         folder: String,
         /// How their names end.
         suffix: String,
+        /// A path that has to be in each, for folders.
+        within: Option<String>,
     },
 }
 
@@ -134,6 +138,83 @@ pub fn ask_restored(volume: &Path, questions: &[Question]) -> Result<Answers> {
     asked(volume, questions, &open_at_rest)
 }
 
+/// A secret that is only compared: it is shown nowhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// Rows of a name and a secret in a database: the keys of other programs, say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretsQuestion {
+    /// The database's path from the root of the volume.
+    pub path: String,
+    /// One `SELECT` that answers rows of a name and a secret. A row without one of them counts for nothing.
+    pub query: String,
+}
+
+/// The secrets in a volume that the app may be using, by name; as [`ask`]. What cannot be answered is left out.
+///
+/// # Errors
+/// The volume itself cannot be read.
+pub fn secrets(volume: &Path, questions: &[SecretsQuestion]) -> Result<BTreeMap<String, Secret>> {
+    secrets_in(volume, questions, &open_in_use)
+}
+
+/// The secrets in a volume that was restored and that nobody uses yet, by name; as [`ask_restored`].
+///
+/// # Errors
+/// The volume itself cannot be read.
+pub fn secrets_restored(volume: &Path, questions: &[SecretsQuestion]) -> Result<BTreeMap<String, Secret>> {
+    secrets_in(volume, questions, &open_at_rest)
+}
+
+fn secrets_in(
+    volume: &Path,
+    questions: &[SecretsQuestion],
+    open: &dyn Fn(&Root, &RelPath) -> Opened,
+) -> Result<BTreeMap<String, Secret>> {
+    let root = Root::open(volume)?;
+    let mut secrets = BTreeMap::new();
+    for SecretsQuestion { path, query } in questions {
+        let Ok(path) = RelPath::new(path.as_str()) else {
+            continue;
+        };
+        if !is_there(&root, &path) {
+            continue;
+        }
+        let asked = || -> std::result::Result<_, String> {
+            let mut asked = open(&root, &path)?;
+            begin(&mut asked.connection)?;
+            rows(&asked.connection, query)
+        };
+        // Nobody waits for them, and the reason could quote one.
+        secrets.extend(asked().unwrap_or_default());
+    }
+    Ok(secrets)
+}
+
+fn rows(connection: &Connection, query: &str) -> std::result::Result<Vec<(String, Secret)>, String> {
+    let mut statement = connection.prepare(query).map_err(told)?;
+    let row = |row: &rusqlite::Row<'_>| -> rusqlite::Result<(Option<String>, Option<String>)> {
+        Ok((row.get(0)?, row.get(1)?))
+    };
+    let rows = statement.query_map([], row).map_err(told)?;
+    let mut found = Vec::new();
+    for row in rows.take(SECRETS) {
+        if let (Some(name), Some(secret)) = row.map_err(told)?
+            && is_answer(&name)
+        {
+            found.push((name, Secret(secret)));
+        }
+    }
+    Ok(found)
+}
+
 /// Why a database cannot be asked, in words.
 type Opened = std::result::Result<Asked, String>;
 
@@ -149,18 +230,19 @@ fn asked(volume: &Path, questions: &[Question], open: &dyn Fn(&Root, &RelPath) -
     let mut answers = Answers::default();
     for (place, questions) in by_place(questions) {
         match place {
-            Place::Database(path) => {
-                let is_there = |path: &RelPath| matches!(root.look(path), Ok(Some(meta)) if meta.len() > 0);
-                match RelPath::new(path) {
-                    Ok(path) if !is_there(&path) => {}
-                    Ok(path) => answers.ask(&questions, || ask_one(&root, &path, &questions, open)),
-                    Err(reason) => answers.ask(&questions, || Err(reason)),
-                }
-            }
+            Place::Database(path) => match RelPath::new(path) {
+                Ok(path) if !is_there(&root, &path) => {}
+                Ok(path) => answers.ask(&questions, || ask_one(&root, &path, &questions, open)),
+                Err(reason) => answers.ask(&questions, || Err(reason)),
+            },
             Place::Folder(folder) => answers.count_files(&root, folder, &questions),
         }
     }
     Ok(answers)
+}
+
+fn is_there(root: &Root, path: &RelPath) -> bool {
+    matches!(root.look(path), Ok(Some(meta)) if meta.len() > 0)
 }
 
 /// Asks the copies of a backup: the path of each database, and where its copy is.
@@ -254,10 +336,10 @@ impl Answers {
 
     fn count_files(&mut self, root: &Root, folder: &str, questions: &[&Question]) {
         for question in questions {
-            let Source::Files { suffix, .. } = &question.source else {
+            let Source::Files { suffix, within, .. } = &question.source else {
                 continue;
             };
-            let answer = files_in(root, folder, suffix.as_bytes());
+            let answer = files_in(root, folder, suffix.as_bytes(), within.as_deref());
             self.add(question, answer);
         }
     }
@@ -266,7 +348,7 @@ impl Answers {
 /// A value, none, or why there is none.
 type OneAnswer = std::result::Result<Option<String>, String>;
 
-fn files_in(root: &Root, folder: &str, suffix: &[u8]) -> OneAnswer {
+fn files_in(root: &Root, folder: &str, suffix: &[u8], within: Option<&str>) -> OneAnswer {
     let path = RelPath::new(folder)?;
     let listing = match root.open_folder(Some(&path)) {
         Ok(folder) => folder.listing(),
@@ -276,7 +358,12 @@ fn files_in(root: &Root, folder: &str, suffix: &[u8]) -> OneAnswer {
     let cannot = |error: std::io::Error| format!("cannot read folder {path}: {error}");
     let mut count = 0_u64;
     for name in listing.map_err(cannot)? {
-        count += u64::from(name.map_err(cannot)?.ends_with(suffix));
+        let name = name.map_err(cannot)?;
+        let holds = |within: &str| {
+            let place = [path.as_bytes(), name.as_slice(), within.as_bytes()].join(&b'/');
+            RelPath::new(place).is_ok_and(|place| matches!(root.look(&place), Ok(Some(_))))
+        };
+        count += u64::from(name.ends_with(suffix) && within.is_none_or(holds));
     }
     Ok(Some(count.to_string()))
 }
@@ -347,26 +434,34 @@ fn answers_of(
     connection: &mut Connection,
     questions: &[&Question],
 ) -> std::result::Result<Vec<(usize, OneAnswer)>, String> {
-    limit(connection).map_err(told)?;
-    connection.execute_batch("BEGIN").map_err(told)?;
-    connection.authorizer(Some(reads_tables_only)).map_err(told)?;
+    begin(connection)?;
     let mut answers = Vec::new();
     for (number, question) in questions.iter().enumerate() {
         if let Source::Database { query, .. } = &question.source {
-            let began = Instant::now();
-            let is_over = move || began.elapsed() > LIMIT;
-            connection
-                .progress_handler(INSTRUCTIONS, Some(is_over))
-                .map_err(told)?;
+            end_in_time(connection)?;
             answers.push((number, one_answer(connection, query)));
         }
     }
     Ok(answers)
 }
 
-fn limit(connection: &Connection) -> rusqlite::Result<()> {
-    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST)?;
-    Ok(())
+/// From here on all is as of one moment, and nothing but reading is done.
+fn begin(connection: &mut Connection) -> std::result::Result<(), String> {
+    connection
+        .set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST)
+        .map_err(told)?;
+    connection.execute_batch("BEGIN").map_err(told)?;
+    connection.authorizer(Some(reads_tables_only)).map_err(told)?;
+    end_in_time(connection)
+}
+
+/// The next question may take its time from now on.
+fn end_in_time(connection: &mut Connection) -> std::result::Result<(), String> {
+    let began = Instant::now();
+    let is_over = move || began.elapsed() > LIMIT;
+    connection
+        .progress_handler(INSTRUCTIONS, Some(is_over))
+        .map_err(told)
 }
 
 /// A view is a query of whoever made the database.

@@ -58,7 +58,10 @@ mod verdict;
 mod verify;
 mod walk;
 
-pub use ask::{Answer, AnswerKind, Answers, Question, Source, Unanswered, ask, ask_restored};
+pub use ask::{
+    Answer, AnswerKind, Answers, Question, Secret, SecretsQuestion, Source, Unanswered, ask, ask_restored,
+    secrets, secrets_restored,
+};
 pub use database::DatabaseCheck;
 pub use error::{Error, Result, causes};
 pub use finish::{Finished, finish, finish_watched};

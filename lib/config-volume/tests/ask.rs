@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, fs, path::Path, time::Instant};
 
 use common::{back_up_and_restore, newest_set, own};
 use config_volume::{
-    AnswerKind, Answers, Manifest, Options, Question, Source, ask, ask_restored, prepare, put_in_place,
-    verify,
+    AnswerKind, Answers, Manifest, Options, Question, SecretsQuestion, Source, ask, ask_restored, prepare,
+    put_in_place, secrets, secrets_restored, verify,
 };
 use rusqlite::Connection;
 
@@ -43,6 +43,16 @@ fn questions() -> Vec<Question> {
             source: Source::Files {
                 folder: "BT_backup".to_owned(),
                 suffix: ".fastresume".to_owned(),
+                within: None,
+            },
+        },
+        Question {
+            kind: AnswerKind::Count,
+            name: "jobs".to_owned(),
+            source: Source::Files {
+                folder: "incomplete".to_owned(),
+                suffix: String::new(),
+                within: Some("__ADMIN__/attributes".to_owned()),
             },
         },
     ]
@@ -81,7 +91,8 @@ fn expected<'a>(films: &'a str, torrents: Option<&'a str>) -> BTreeMap<&'a str, 
         ("history", "2026-11-20 03:04:05"),
     ];
     let torrents = torrents.map(|torrents| ("torrents", torrents));
-    sure.into_iter().chain(torrents).collect()
+    let jobs = torrents.map(|_| ("jobs", "1"));
+    sure.into_iter().chain(torrents).chain(jobs).collect()
 }
 
 #[test]
@@ -98,6 +109,11 @@ fn a_live_volume_answers_as_of_now_and_nothing_is_left_beside_its_databases() {
         fs::create_dir(folder.path().join("BT_backup")).unwrap();
         fs::write(folder.path().join("BT_backup/a.fastresume"), "").unwrap();
         fs::write(folder.path().join("BT_backup/a.torrent"), "").unwrap();
+        for job in ["one", "two"] {
+            fs::create_dir_all(folder.path().join("incomplete").join(job).join("__ADMIN__")).unwrap();
+        }
+        fs::write(folder.path().join("incomplete/two/__ADMIN__/attributes"), "").unwrap();
+        fs::write(folder.path().join("incomplete/stray"), "").unwrap();
         let answers = ask(folder.path(), &questions()).unwrap();
         assert_eq!(values(&answers), expected("2", Some("1")), "{mode}");
         assert_eq!(answers.unanswered.len(), 1, "{answers:?}");
@@ -174,6 +190,37 @@ fn a_backup_says_what_its_copies_hold_and_a_restored_volume_answers_the_same() {
     put_in_place(&restored).unwrap();
     let answers = ask_restored(&restored, &questions()).unwrap();
     assert_eq!(values(&answers), values(&told));
+}
+
+#[test]
+fn secrets_are_compared_and_never_shown() {
+    let volume = |key: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        Connection::open(folder.path().join("radarr.db"))
+            .unwrap()
+            .execute_batch(&format!(
+                r#"CREATE TABLE "DownloadClients" ("Name", "Settings");
+                   INSERT INTO "DownloadClients" VALUES ('SABnzbd', '{{"apiKey": "{key}"}}'), ('other', '{{}}'), ('none', 'no JSON');"#
+            ))
+            .unwrap();
+        folder
+    };
+    let question = SecretsQuestion {
+        path: "radarr.db".to_owned(),
+        query: r#"SELECT "Name", json_extract("Settings", '$.apiKey') FROM "DownloadClients" WHERE json_valid("Settings")"#
+            .to_owned(),
+    };
+    let missing = SecretsQuestion {
+        query: "SELECT a, b FROM nothing".to_owned(),
+        ..question.clone()
+    };
+    let questions = [missing, question];
+    let (old, new) = (volume("abcdef"), volume("ghijkl"));
+    let found = secrets(old.path(), &questions).unwrap();
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["SABnzbd"]);
+    assert!(!format!("{found:?}").contains("abcdef"), "{found:?}");
+    assert_eq!(secrets_restored(old.path(), &questions).unwrap(), found);
+    assert_ne!(secrets_restored(new.path(), &questions).unwrap(), found);
 }
 
 #[test]

@@ -3,12 +3,13 @@
 -- VersionInfo: fluentmigrator/fluentmigrator, class DefaultVersionTableMetaData (Version, AppliedOn, Description; index UC_Version).
 --   Description is the migration's class name; AppliedOn is a time with a T and no zone.
 -- Movies: Radarr/Radarr src/NzbDrone.Core/Datastore/Migration/ 001_initial_setup, 104_add_moviefiles_table,
---   207_movie_metadata @4a52b93 (what moved to MovieMetadata), 230_rename_quality_profiles, 234_movie_last_searched_time
+--   207_movie_metadata @4a52b93 (what moved to MovieMetadata), 230_rename_quality_profiles @085ab63, 234_movie_last_searched_time @385b88b
 -- MovieFiles: 104, 165 (IndexerFlags), 167 (OriginalFilePath; Path gone)
--- Collections: 208_collections. History: 001 and class MovieHistory. Indexers, DownloadClients: 001,
+-- Collections: 208_collections @f80272a (a part of it was read). History: 001 and class MovieHistory. Indexers, DownloadClients: 001,
 --   Indexers/IndexerDefinition.cs @e8c9252, Download/DownloadClientDefinition.cs @9a395b5, ThingiProvider/ProviderDefinition.cs
 -- Newest migration seen: 242_add_movie_keywords @cb59ce8.
--- Times: System.Data.SQLite with DateTimeKind=Utc (Datastore/ConnectionStringFactory.cs @31f082e): a blank, up to seven decimals, a Z.
+-- Times: System.Data.SQLite with DateTimeKind=Utc (Datastore/ConnectionStringFactory.cs @31f082e): concluded from it, not seen in a file that
+--   Radarr made: a blank, up to seven decimals, a Z.
 -- Settings: JSON with lower camel names, defaults left out (Datastore/Converters/EmbeddedDocumentConverter.cs @26a04c9).
 CREATE TABLE "VersionInfo" ("Version" INTEGER NOT NULL, "AppliedOn" DATETIME, "Description" TEXT);
 CREATE UNIQUE INDEX "UC_Version" ON "VersionInfo" ("Version" ASC);
@@ -34,7 +35,7 @@ CREATE TABLE "DownloadClients" ("Id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
   "Implementation" TEXT NOT NULL, "Settings" TEXT NOT NULL, "ConfigContract" TEXT NOT NULL, "Priority" INTEGER NOT NULL DEFAULT 1,
   "RemoveCompletedDownloads" INTEGER NOT NULL DEFAULT 1, "RemoveFailedDownloads" INTEGER NOT NULL DEFAULT 1, "Tags" TEXT);
 
-INSERT INTO "VersionInfo" VALUES (1,'2026-01-02T03:04:05','InitialSetup'), (241,'2026-01-02T03:04:06','stevenlu_update_url'),
+INSERT INTO "VersionInfo" VALUES (1,'2026-01-02T03:04:05','InitialSetup'), (230,'2026-01-02T03:04:06','rename_quality_profiles'),
   (242,'2026-01-02T03:04:06','add_movie_keywords');
 INSERT INTO "Movies" VALUES (1,'/media/films/One (2001)',1,1,'2026-01-03 10:00:00.1234567Z','[]',NULL,1,3,1,NULL),
   (2,'/media/films/Two (2002)',1,1,'2026-01-04 10:00:00Z','[]',NULL,2,3,2,NULL),
