@@ -165,6 +165,13 @@ fn a_backup_of_a_later_app_is_refused_before_anything_is_stopped_and_taken_by_fo
         let verified = unit.act("verify-backup", json!({})).unwrap();
         let notes = verified["notes"].as_str().unwrap();
         assert!(notes.contains("restore-from-backup would refuse it: "), "{notes}");
+        let dry = json!({"backup-uid": "latest", "dry-run": true});
+        let foreseen = unit.act("restore-from-backup", dry).unwrap();
+        let notes = foreseen["notes"].as_str().unwrap();
+        assert!(
+            notes.starts_with("it will be refused: ") && notes.contains(reason),
+            "{notes}"
+        );
         let forced = json!({"backup-uid": "latest", "force": true});
         let restored = unit.act("restore-from-backup", forced).unwrap();
         let notes = restored["notes"].as_str().unwrap();

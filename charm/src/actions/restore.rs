@@ -21,7 +21,7 @@ use crate::facts::{Container, Facts, Storage};
 use crate::names::{RESTORE_FROM_BACKUP, pod_name};
 use crate::profile::AppProfile;
 use crate::recovery::texts::{size, time};
-use crate::recovery::{Examiner, Lines, OfLater, elsewhere, image, own_id};
+use crate::recovery::{Examiner, Lines, OfLater, elsewhere, foreseen, image, own_id};
 use crate::remembered::Remembered;
 use crate::steps::prepare_volume::{may_be_seen, takes_over};
 use crate::steps::validate::workload_settings;
@@ -128,8 +128,11 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         warn_of_less(call, &choice, plan.backup(), &plan.earlier);
         if dry_run {
             let seen = seen::read(juju)?;
+            let (seen, now) = (seen::of(&seen, plan.backup()), now(call));
             let mut results = shown(profile, juju, &plan);
-            results.extend(of_seen(seen::of(&seen, plan.backup()), now(call).as_ref()));
+            results.extend(of_seen(seen, now.as_ref()));
+            let text = seen.and_then(|seen| foreseen(call.env, call.facts, seen, now.as_ref()));
+            results.extend(text.map(|text| ("notes".to_owned(), text)));
             return Ok(results);
         }
         call.say(&format!("restoring {}", described(&plan)));

@@ -47,6 +47,35 @@ pub enum OfLater {
     Told,
 }
 
+/// What would become of a backup whose content was seen before, if it were restored now: for a person, where there is anything to say.
+/// What decides is the look at the restored volume.
+pub fn foreseen(env: Env<'_>, facts: &Facts, seen: &Seen, now: Option<&Answers>) -> Option<String> {
+    let about = record::read(env.juju.context().charm_dir(), record::known(env.profile, facts));
+    let (nothing, backup) = (
+        Answers::default(),
+        Answers {
+            given: seen.answers.clone(),
+            unanswered: Vec::new(),
+        },
+    );
+    let here = Side {
+        about: &about,
+        answers: now.unwrap_or(&nothing),
+    };
+    let there = Side {
+        about: &seen.about,
+        answers: &backup,
+    };
+    match judge(&env.profile.title, here, there) {
+        Fit::Same | Fit::Unknown(_) => None,
+        Fit::Migrates(text) => Some(text),
+        Fit::Later(text) => Some(format!(
+            "it will be refused: {text}; {}",
+            refresh(&facts.app, &image_resource(env.profile), &seen.about)
+        )),
+    }
+}
+
 /// Looks at a restored volume for an app.
 pub struct Examiner<'a> {
     profile: &'a AppProfile,
