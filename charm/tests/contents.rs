@@ -274,7 +274,7 @@ fn a_latest_backup_that_has_collapsed_is_said_and_not_deployed_by_itself() {
         begun(unit)
     };
     let collapsed = || vec![days_ago("aaaa-2", 1, 4_000_000), days_ago("aaaa-1", 2, 9_000_000)];
-    let unit = deployed("latest", collapsed(), 9);
+    let mut unit = deployed("latest", collapsed(), 9);
     assert!(!unit.runs());
     let status = unit.status();
     assert!(
@@ -286,6 +286,10 @@ fn a_latest_backup_that_has_collapsed_is_said_and_not_deployed_by_itself() {
         "{status}"
     );
     assert_eq!(unit.recovery.calls.take().last().unwrap(), "plan_restore");
+    // The status has no room for both.
+    let listed = unit.act("list-backups", json!({})).unwrap();
+    let told = listed["restore-on-deploy"].as_str().unwrap();
+    assert!(told.contains("aaaa-1") && told.contains("aaaa-2"), "{told}");
     // An empty app, however large its databases are.
     let even = || vec![days_ago("aaaa-2", 1, 9_000_000), days_ago("aaaa-1", 2, 9_000_000)];
     let mut unit = deployed("latest", even(), 0);

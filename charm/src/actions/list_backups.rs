@@ -34,7 +34,9 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     let backups = call.env.recovery.list(&whose)?;
     let seen = seen::read(call.env.juju)?;
     let mut results = results(&backups, &seen, &whose, Timestamp::now());
-    if let Some(news) = &call.facts.remembered.news {
+    let remembered = &call.facts.remembered;
+    // What holds the app back comes before what was done once.
+    if let Some(news) = remembered.damaged.as_ref().or(remembered.news.as_ref()) {
         let text = format!("{}: {}", time(news.at), news.text);
         results.insert(RESTORE_ON_DEPLOY.name().to_owned(), text);
     }
