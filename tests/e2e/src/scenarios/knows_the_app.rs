@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::disaster::{delete_model, nothing_is_left};
 use super::fleet::{self, FLEET, Held, Member};
 use super::killed_restore::answers;
-use super::protected::WRITER;
 use super::{Beside, Scenario, ScenarioReport};
 use crate::ground::{Need, TestEnv};
 use crate::pods::Running;
@@ -26,16 +25,14 @@ pub const SCENARIO: Scenario = Scenario {
 };
 
 const RADARR: &Member = &FLEET[0];
-const SCHEMA: &str = include_str!("../../../../charm/tests/data/schemas/radarr.sql");
-/// The newest migration in that file.
+/// The newest migration in the schema that the volume is filled with.
 const NEWEST: u32 = 242;
 
 async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let model = ground.namespace(SCENARIO.name).await?;
     let images = RADARR.images(ground.own_bed()?).await?;
     let running = fleet::deploy_one(ground, RADARR, &model, images.clone(), None, &[]).await?;
-    running.in_workload(&RADARR.fill()).await?;
-    sql(&running, SCHEMA).await?;
+    running.in_workload(&RADARR.fill()?).await?;
     running.sim("event settle").await?;
     let with_three = held(&running).await?;
     let first = fleet::action(&running, "backup-now").await?;
@@ -108,11 +105,10 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
 }
 
 async fn sql(running: &Running<'_>, statements: &str) -> Result<()> {
-    let script = format!(
-        "{WRITER} sql /config/radarr.db '{}'",
-        statements.replace('\'', "'\\''")
-    );
-    running.in_workload(&script).await.map(drop)
+    running
+        .in_workload(&fleet::sql("radarr.db", statements))
+        .await
+        .map(drop)
 }
 
 fn uid(made: &Value) -> Result<String> {
