@@ -16,10 +16,11 @@ const TOLD: usize = 50;
 pub fn declaration() -> Value {
     declared(
         "Lists the app's backups, newest first, with what each really holds. Changes nothing. Runs on the unit with the data; needs \
-         trust. Results: `table` to read; `count`; `latest-good`: uid of the newest good backup, if any; for each of the newest \
-         50, as `backups.UID.`: `name`, `started`, `age`, `phase` (Velero's word), `verdict` (good, running, EMPTY, PARTIAL, \
-         FAILED, expired), `bytes` of the config volume (absent for snapshots), `schedule` that made it, `expires`, and \
-         `velero-errors`, if any; `restore-on-deploy`: outcome of that option. EMPTY: Completed for Velero, but no content.",
+         trust. Results: `table` to read; `count`; `latest-good`: uid of the newest good backup that is no safety backup, if any; for \
+         each of the newest 50, as `backups.UID.`: `name`, `started`, `age`, `phase` (Velero's word), `verdict` (good, running, EMPTY, \
+         PARTIAL, FAILED, expired), `bytes` of the config volume (absent for snapshots), `schedule` that made it, `expires`, \
+         `before-restore` for a safety backup: uid of the backup whose restore it was made before, and `velero-errors`, if any; \
+         `restore-on-deploy`: outcome of that option. EMPTY: Completed for Velero, but no content.",
         json!({}),
         &[],
     )
@@ -63,6 +64,9 @@ fn results(backups: &[BackupSummary], whose: &AppId, now: Timestamp) -> Results 
         if let Some(schedule) = &backup.schedule {
             entry("schedule", schedule.clone());
         }
+        if let Some(restored) = &backup.before_restore {
+            entry("before-restore", restored.clone());
+        }
         if let Some(expires) = backup.expires {
             entry("expires", expires.to_string());
         }
@@ -74,7 +78,7 @@ fn results(backups: &[BackupSummary], whose: &AppId, now: Timestamp) -> Results 
 }
 
 /// Juju takes lower-case letters, digits and dashes in a key.
-fn is_key(uid: &str) -> bool {
+pub(super) fn is_key(uid: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     uid.bytes().all(|byte| is_plain(byte) || byte == b'-')
         && uid.bytes().next().is_some_and(is_plain)
@@ -85,7 +89,10 @@ fn table(backups: &[BackupSummary], whose: &AppId, now: Timestamp) -> String {
     if backups.is_empty() {
         return format!("there is no backup of {whose}; run backup-now");
     }
-    let mut rows = vec![["STARTED", "AGE", "VERDICT", "SIZE", "EXPIRES", "UID", "NAME"].map(str::to_owned)];
+    let header = [
+        "STARTED", "AGE", "VERDICT", "SIZE", "PURPOSE", "EXPIRES", "UID", "NAME",
+    ];
+    let mut rows = vec![header.map(str::to_owned)];
     rows.extend(backups.iter().take(TOLD).map(|backup| {
         [
             backup.started.map_or_else(|| "-".to_owned(), time),
@@ -94,6 +101,10 @@ fn table(backups: &[BackupSummary], whose: &AppId, now: Timestamp) -> String {
                 .map_or_else(|| "-".to_owned(), |started| age(started, now)),
             backup.verdict(now).to_string(),
             backup.holds.bytes().map_or_else(|| "snapshot".to_owned(), size),
+            match &backup.before_restore {
+                Some(_) => "safety".to_owned(),
+                None => "-".to_owned(),
+            },
             backup.expires.map_or_else(|| "-".to_owned(), time),
             backup.uid.clone(),
             backup.name.clone(),
@@ -105,7 +116,7 @@ fn table(backups: &[BackupSummary], whose: &AppId, now: Timestamp) -> String {
             .max()
             .unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..7).map(width).collect();
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
     let mut lines: Vec<String> = rows
         .iter()
         .map(|row| {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::choice::{choice, with_choice};
 use super::restored_app::RestoredApp;
+use super::safety::{self, WayBack};
 use super::{Call, Results, Stopped, declared, named, of_check};
 use crate::backup::CHARM_CONTAINER;
 use crate::data_unit::{self, DATA_UNIT};
@@ -37,7 +38,8 @@ pub fn declaration() -> Value {
          has them; needs trust. Results: `result` is `restored`, or `checked` for a dry run, with `steps` to read and `commands` \
          to do the same by hand; `backup-name`, `backup-uid`, `backup-time`; `files` and `bytes` restored; `databases` found \
          sound; `manifest`: whether a manifest was available to compare against; `seconds` in all, `velero-seconds` of them by \
-         Velero; `notes`, if any.",
+         Velero; `safety-backup`: uid of the backup of the previous content, and `undo`: the command that restores it; `notes`, \
+         if any.",
         with_choice(
             json!({
                 "dry-run": {
@@ -61,6 +63,7 @@ pub fn declaration() -> Value {
                     "description": "Keep the previous content until the app is healthy with the new one. If false and space is \
                         short, the previous content is deleted first; no rollback.",
                 },
+                safety::PARAMETER: safety::declaration(),
                 "patience": {
                     "type": "string",
                     "default": "",
@@ -109,11 +112,13 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         patience,
     };
     let carry_out = || -> Result<Results, Stopped> {
-        let plan = recovery.plan_restore(&wanted, volume, keep_old, &elsewhere(juju))?;
+        let mut plan = recovery.plan_restore(&wanted, volume, keep_old, &elsewhere(juju))?;
+        let way_back = safety::way_back(call, &parameters, &plan)?;
         if dry_run {
-            return Ok(shown(profile, juju, &plan));
+            return Ok(shown(profile, juju, &plan, &way_back));
         }
         call.say(&format!("restoring {}", described(&plan)));
+        let way_back = way_back.make(call, &mut plan)?;
         // Juju takes a status at once. If this process is killed it stays, and the next event looks at the volume, however well
         // the app seems to run.
         juju.set_status(&Status::Maintenance(format!(
@@ -128,6 +133,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         Remembered::read(juju)?.forget_on_deploy(juju)?;
         let mut results = of_check(&checked);
         results.insert("result".to_owned(), "restored".to_owned());
+        way_back.add_to(&mut results);
         Ok(results)
     };
     let done = carry_out();
@@ -208,10 +214,12 @@ fn described(plan: &RestorePlan) -> String {
 }
 
 /// What would be done.
-fn shown(profile: &AppProfile, juju: &Juju, plan: &RestorePlan) -> Results {
+fn shown(profile: &AppProfile, juju: &Juju, plan: &RestorePlan, way_back: &WayBack) -> Results {
     let namespace = config_recovery::scratch::namespace(&plan.target, plan.scratch.purpose);
     let title = &profile.title;
+    let (first, comment) = way_back.shown(juju);
     let mut steps = vec![
+        first,
         format!(
             "Velero restores {} into a claim of {} in namespace {namespace}",
             described(plan),
@@ -244,11 +252,7 @@ fn shown(profile: &AppProfile, juju: &Juju, plan: &RestorePlan) -> Results {
             "If {title} does not become healthy, the previous content is restored and started again."
         ));
     }
-    steps.push(format!(
-        "To do it: juju run {} {RESTORE_FROM_BACKUP} backup-uid={}",
-        juju.context().unit(),
-        plan.backup().uid
-    ));
+    steps.push(format!("To do it: {}", safety::command(juju, &plan.backup().uid)));
     let mut results = named(plan.backup());
     results.insert("result".to_owned(), "checked".to_owned());
     results.insert("steps".to_owned(), steps.join("\n"));
@@ -258,6 +262,6 @@ fn shown(profile: &AppProfile, juju: &Juju, plan: &RestorePlan) -> Results {
         workload: &profile.name,
         service: &profile.name,
     };
-    results.insert("commands".to_owned(), plan.commands(unit));
+    results.insert("commands".to_owned(), comment + &plan.commands(unit));
     results
 }

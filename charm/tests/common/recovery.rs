@@ -65,6 +65,7 @@ pub fn good(uid: &str, app: &str) -> BackupSummary {
             model: "homelab".to_owned(),
         },
         schedule: None,
+        before_restore: None,
         phase: Some(BackupPhase::Completed),
         started: Some(ended - SignedDuration::from_secs(30)),
         completed: Some(ended),
@@ -179,6 +180,7 @@ impl Recovery for FakeRecovery {
             patience: wanted.patience,
             elsewhere: elsewhere.to_owned(),
             sets_before: None,
+            safety_backup: None,
         })
     }
 

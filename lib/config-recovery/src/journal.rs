@@ -125,6 +125,9 @@ pub struct Record {
     /// Bytes of the databases that are put in place, from [`Step::Stop`] on. An app that migrates them takes its time.
     #[serde(default)]
     pub database_bytes: u64,
+    /// Uid of the backup of the previous content that was made before the run, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safety_backup: Option<String>,
 }
 
 impl Record {
@@ -138,7 +141,14 @@ impl Record {
             started: started.to_owned(),
             step: Step::MakeScratch,
             database_bytes: 0,
+            safety_backup: None,
         }
+    }
+
+    /// Whether the content in the volume is still the previous one, as far as the steps tell: the app was not stopped yet. Where the
+    /// volume lost its content and it is transferred again, the exchange tells otherwise.
+    pub fn is_before_the_stop(&self) -> bool {
+        self.step < Step::Stop
     }
 }
 

@@ -88,6 +88,7 @@ impl Stage {
             elsewhere: self.at("elsewhere"),
             patience: None,
             sets_before: None,
+            safety_backup: None,
         }
     }
 

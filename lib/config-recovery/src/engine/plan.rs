@@ -51,6 +51,9 @@ pub struct RestorePlan {
     pub patience: Option<Duration>,
     /// When it was seen that no backup is running: copies that the volume had for one by then are left over.
     pub sets_before: Option<SystemTime>,
+    /// Uid of the backup that was made of what the restore replaces, if there is one. The run's journal names it, so that whoever
+    /// goes on after a kill can.
+    pub safety_backup: Option<String>,
 }
 
 /// A test restore into a folder on this machine.
@@ -136,6 +139,7 @@ pub async fn plan_restore_beside(
         elsewhere: elsewhere.to_owned(),
         patience: wanted.patience,
         sets_before: Some(sets_before),
+        safety_backup: None,
     };
     // One that goes on has its content already.
     if begin::is_gone_on_with(&plan)? {
@@ -238,6 +242,7 @@ mod tests {
             elsewhere: "/elsewhere".into(),
             patience: None,
             sets_before: None,
+            safety_backup: None,
         };
         for (bytes, seconds) in [
             (0, 120),
