@@ -78,7 +78,7 @@ fn results(backups: &[BackupSummary], whose: &AppId, now: Timestamp) -> Results 
 }
 
 /// Juju takes lower-case letters, digits and dashes in a key.
-pub(super) fn is_key(uid: &str) -> bool {
+fn is_key(uid: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     uid.bytes().all(|byte| is_plain(byte) || byte == b'-')
         && uid.bytes().next().is_some_and(is_plain)

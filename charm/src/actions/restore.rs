@@ -17,7 +17,7 @@ use crate::backup::CHARM_CONTAINER;
 use crate::data_unit::{self, DATA_UNIT};
 use crate::env::Env;
 use crate::facts::{Container, Facts, Storage};
-use crate::names::{RESTORE_FROM_BACKUP, pod_name};
+use crate::names::{RESTORE_FROM_BACKUP, pod_name, restore_command};
 use crate::profile::AppProfile;
 use crate::recovery::texts::{size, time};
 use crate::recovery::{Lines, elsewhere, image, own_id};
@@ -252,7 +252,10 @@ fn shown(profile: &AppProfile, juju: &Juju, plan: &RestorePlan, way_back: &WayBa
             "If {title} does not become healthy, the previous content is restored and started again."
         ));
     }
-    steps.push(format!("To do it: {}", safety::command(juju, &plan.backup().uid)));
+    steps.push(format!(
+        "To do it: {}",
+        restore_command(juju.context().unit(), &plan.backup().uid)
+    ));
     let mut results = named(plan.backup());
     results.insert("result".to_owned(), "checked".to_owned());
     results.insert("steps".to_owned(), steps.join("\n"));

@@ -1,21 +1,21 @@
 //! A way back from a restore: a backup of what it is about to replace, made while the app still runs.
 //!
 //! It is a backup as `backup-now` makes it, with a label that keeps it from being taken for the newest good one: whoever runs a
-//! restore again means the same backup as before, and not the content that he wanted to be rid of.
+//! restore again means the same backup as before, and not the content that was to go.
 
 use config_recovery::backups::BackupSummary;
 use config_recovery::engine::{self, RestorePlan};
+use config_recovery::journal::Record;
 use config_recovery::make::MakeSpec;
 use jiff::Timestamp;
 use juju_charm::Juju;
 use serde_json::{Map, Value, json};
 
 use super::backup_now::{Settings, not_related};
-use super::list_backups::is_key;
 use super::{Call, Results, Stopped};
 use crate::data_unit::Contents;
 use crate::facts::{Exchange, Storage};
-use crate::names::RESTORE_FROM_BACKUP;
+use crate::names::{RESTORE_FROM_BACKUP, restore_command};
 use crate::recovery::own_id;
 use crate::recovery::texts::{time, user_message};
 
@@ -69,10 +69,8 @@ pub fn way_back(
         (None, exchange) => *exchange != Exchange::Leftovers,
     };
     if !is_untouched {
-        // The journal lies where the app can write, and the uid goes into a command.
-        let earlier = earlier.and_then(|record| record.safety_backup);
-        return Ok(match earlier.filter(|uid| is_key(uid)) {
-            Some(uid) => WayBack::Earlier(uid),
+        return Ok(match earlier.as_ref().and_then(Record::safety_backup) {
+            Some(uid) => WayBack::Earlier(uid.to_owned()),
             None => WayBack::None(
                 "an earlier restore is unfinished, and may have replaced the content in part".to_owned(),
             ),
@@ -135,7 +133,8 @@ impl WayBack {
                 .uid
             }
         };
-        let undo = command(juju, &uid);
+        // It makes a safety backup in turn, so that it can be undone as well.
+        let undo = restore_command(&call.facts.unit, &uid);
         // Now, since who waits may not hear anything else any more.
         call.say(&format!("safety backup {uid}; to undo the restore: {undo}"));
         let results = Results::from([(PARAMETER.to_owned(), uid.clone()), ("undo".to_owned(), undo)]);
@@ -193,12 +192,6 @@ fn refused(reason: &str) -> Stopped {
     Stopped::Because(format!(
         "no safety backup: {reason}; nothing was changed; to restore without a way back: {PARAMETER}=false"
     ))
-}
-
-/// The command that puts a backup in place. It makes a safety backup itself, so that it can be undone as well.
-pub fn command(juju: &Juju, uid: &str) -> String {
-    let unit = juju.context().unit();
-    format!("juju run {unit} {RESTORE_FROM_BACKUP} backup-uid={uid}")
 }
 
 /// Names the good safety backups of earlier restores of the same backup. One of them may be the way back from a restore that was

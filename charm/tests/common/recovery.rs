@@ -50,6 +50,8 @@ pub struct FakeRecovery {
     pub image: RefCell<String>,
     /// What the backup that was made was to hold.
     pub asked_for: RefCell<Option<MakeSpec>>,
+    /// The safety backup that the last restore was to name in its journal.
+    pub safety: RefCell<Option<String>>,
 }
 
 /// A good backup that ended an hour ago.
@@ -191,6 +193,7 @@ impl Recovery for FakeRecovery {
         reporter: &dyn Reporter,
     ) -> Result<CheckedBackup> {
         self.told("restore", &Some(()))?;
+        self.safety.borrow_mut().clone_from(&plan.safety_backup);
         reporter.begins(Step::Transfer);
         let staged = tempfile::tempdir().unwrap();
         let checked = self.bring("restore", staged.path(), plan.backup(), app)?;

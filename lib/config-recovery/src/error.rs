@@ -46,7 +46,7 @@ pub enum Error {
         model: String,
     },
     /// The app has good backups, and each of them was made before a restore, of what that was to replace.
-    #[error("the only good backups of {app} in model {model} are safety backups, made before a restore")]
+    #[error("only safety backups of {app} in model {model} are good")]
     OnlySafetyBackups {
         /// The application.
         app: String,

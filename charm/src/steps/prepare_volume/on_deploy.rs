@@ -153,7 +153,7 @@ fn failed(recovery: &dyn Recovery, what: &str, app: &str, error: Error) -> OnDep
     let next = match next_step(&error, app) {
         _ if matches!(error, Error::NoVelero(_)) => "deploy velero-operator".to_owned(),
         _ if matches!(error, Error::OnlySafetyBackups { .. }) => {
-            format!("name one in {option} (list-backups), or start fresh: juju config {app} {option}=none")
+            format!("name one: juju config {app} {option}=UID")
         }
         _ if passes => AGAIN.to_owned(),
         // There is nothing here to make a backup of, nor a parameter that names another app.

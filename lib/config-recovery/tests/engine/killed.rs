@@ -81,7 +81,7 @@ fn wherever_it_is_killed_the_journal_names_the_safety_backup() {
             plan.safety_backup = Some("before-a".to_owned());
             assert!(stage.is_killed(&plan, &KillAt(step)), "{step:?}");
             let left = engine::unfinished(&stage.volume()).unwrap().unwrap();
-            assert_eq!(left.safety_backup.as_deref(), Some("before-a"), "{step:?}");
+            assert_eq!(left.safety_backup(), Some("before-a"), "{step:?}");
             assert_eq!(left.is_before_the_stop(), step < Step::Stop, "{step:?}");
             // One that goes on keeps what the first has written; any other one writes its own.
             let again = stage.plan(next, true).unwrap();
@@ -89,7 +89,7 @@ fn wherever_it_is_killed_the_journal_names_the_safety_backup() {
             let goes_on = next == "a" && matches!(step, Step::Stop | Step::Swap | Step::Start);
             let left = engine::unfinished(&stage.volume()).unwrap().unwrap();
             let expected = goes_on.then_some("before-a");
-            assert_eq!(left.safety_backup.as_deref(), expected, "{step:?}, then {next}");
+            assert_eq!(left.safety_backup(), expected, "{step:?}, then {next}");
         }
     }
 }

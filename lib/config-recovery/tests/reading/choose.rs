@@ -186,7 +186,7 @@ async fn a_safety_backup_is_meant_only_if_it_is_named() {
     ] {
         assert_eq!(
             error.to_string(),
-            "the only good backups of radarr in model media are safety backups, made before a restore"
+            "only safety backups of radarr in model media are good"
         );
         assert_eq!(error.hint().unwrap(), "name one of them by its uid");
     }
