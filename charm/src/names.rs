@@ -1,6 +1,6 @@
 //! Names that several steps of a dispatch and the packing have to agree on.
 
-use juju_charm::Juju;
+use juju_charm::{Juju, UnitName};
 use velero_backup_config::names::{SUBDOMAIN_LENGTH, check_dns_label};
 
 use crate::endpoints;
@@ -25,6 +25,11 @@ pub const RESTORE_FROM_BACKUP: &str = "restore-from-backup";
 
 /// The action that lets an app start on a volume that lost its content.
 pub const START_EMPTY: &str = "start-empty";
+
+/// The command that restores the backup with this uid on a unit.
+pub fn restore_command(unit: &UnitName, uid: &str) -> String {
+    format!("juju run {unit} {RESTORE_FROM_BACKUP} backup-uid={uid}")
+}
 
 /// Whether the action asks how the volume is backed up.
 pub fn is_about_backups(action: &str) -> bool {

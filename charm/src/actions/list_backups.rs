@@ -19,10 +19,11 @@ const TOLD: usize = 50;
 pub fn declaration() -> Value {
     declared(
         "Lists the app's backups, newest first, with what each really holds. Changes nothing. Runs on the unit with the data; needs \
-         trust. Results: `table` to read; `count`; `latest-good`: uid of the newest good backup, if any; for each of the newest \
-         50, as `backups.UID.`: `name`, `started`, `age`, `phase` (Velero's word), `verdict` (good, running, EMPTY, PARTIAL, \
-         FAILED, expired), `bytes` of the config volume (absent for snapshots), `schedule` that made it, `expires`, `contents` in \
-         the app's terms and the app's `version`, where this unit has seen them, and `velero-errors`, if any; `restore-on-deploy`: outcome of that option. EMPTY: Completed for Velero, but no content.",
+         trust. Results: `table` to read; `count`; `latest-good`: uid of the newest good backup that is no safety backup, if any; for \
+         each of the newest 50, as `backups.UID.`: `name`, `started`, `age`, `phase` (Velero's word), `verdict` (good, running, EMPTY, \
+         PARTIAL, FAILED, expired), `bytes` of the config volume (absent for snapshots), `schedule` that made it, `expires`, \
+         `before-restore` for a safety backup: uid of the backup whose restore it was made before, `contents` in the app's terms and \
+         the app's `version`, where this unit has seen them, and `velero-errors`, if any; `restore-on-deploy`: outcome of that option. EMPTY: Completed for Velero, but no content.",
         json!({}),
         &[],
     )
@@ -69,6 +70,9 @@ fn results(backups: &[BackupSummary], seen: &List, whose: &AppId, now: Timestamp
         if let Some(schedule) = &backup.schedule {
             entry("schedule", schedule.clone());
         }
+        if let Some(restored) = &backup.before_restore {
+            entry("before-restore", restored.clone());
+        }
         if let Some(expires) = backup.expires {
             entry("expires", expires.to_string());
         }
@@ -103,13 +107,11 @@ fn table(backups: &[BackupSummary], seen: &List, whose: &AppId, now: Timestamp) 
         .iter()
         .take(TOLD)
         .any(|backup| seen::of(seen, backup).is_some());
-    let columns = if is_known { 8 } else { 7 };
-    let mut rows = vec![
-        [
-            "STARTED", "AGE", "VERDICT", "SIZE", "EXPIRES", "UID", "NAME", "CONTENTS",
-        ]
-        .map(str::to_owned),
+    let header = [
+        "STARTED", "AGE", "VERDICT", "SIZE", "PURPOSE", "EXPIRES", "UID", "NAME", "CONTENTS",
     ];
+    let columns = header.len() - usize::from(!is_known);
+    let mut rows = vec![header.map(str::to_owned)];
     rows.extend(backups.iter().take(TOLD).map(|backup| {
         [
             backup.started.map_or_else(|| "-".to_owned(), time),
@@ -118,6 +120,10 @@ fn table(backups: &[BackupSummary], seen: &List, whose: &AppId, now: Timestamp) 
                 .map_or_else(|| "-".to_owned(), |started| age(started, now)),
             backup.verdict(now).to_string(),
             backup.holds.bytes().map_or_else(|| "snapshot".to_owned(), size),
+            match &backup.before_restore {
+                Some(_) => "safety".to_owned(),
+                None => "-".to_owned(),
+            },
             backup.expires.map_or_else(|| "-".to_owned(), time),
             backup.uid.clone(),
             backup.name.clone(),

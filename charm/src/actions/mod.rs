@@ -10,6 +10,7 @@ mod list_backups;
 mod restore;
 mod restored_app;
 pub mod rotate;
+mod safety;
 mod show_backup_spec;
 mod start_empty;
 mod verify;

@@ -12,13 +12,14 @@ use serde_json::{Map, Value, json};
 use super::choice::{choice, with_choice};
 use super::contents::{found, now, of_seen, warn_of_less};
 use super::restored_app::RestoredApp;
+use super::safety::{self, WayBack};
 use super::{Call, Results, Stopped, declared, named, of_check};
 use crate::backup::CHARM_CONTAINER;
 use crate::contents::seen;
 use crate::data_unit::{self, DATA_UNIT};
 use crate::env::Env;
 use crate::facts::{Container, Facts, Storage};
-use crate::names::{RESTORE_FROM_BACKUP, pod_name};
+use crate::names::{RESTORE_FROM_BACKUP, pod_name, restore_command};
 use crate::profile::AppProfile;
 use crate::recovery::texts::{size, time};
 use crate::recovery::{Examiner, Lines, OfLater, elsewhere, foreseen, image, own_id};
@@ -41,7 +42,8 @@ pub fn declaration() -> Value {
          sound; `manifest`: whether a manifest was available to compare against; `seconds` in all, `velero-seconds` of them by \
          Velero; `contents`: what the backup holds in the app's terms, for a dry run as far as it was seen before; `contents-now`: \
          what the volume held when the action began; `differences`, one per line; `settings-that-differ` in the app's config file, by \
-         name; `notes`, if any.",
+         name; `safety-backup`: uid of the backup of the previous content, and `undo`: the command that restores \
+         it; `notes`, if any.",
         with_choice(
             json!({
                 "dry-run": {
@@ -72,6 +74,7 @@ pub fn declaration() -> Value {
                         same. The app may not start on it, or damage it; the previous content is restored if it does not become \
                         healthy.",
                 },
+                safety::PARAMETER: safety::declaration(),
                 "patience": {
                     "type": "string",
                     "default": "",
@@ -124,18 +127,20 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         patience,
     };
     let carry_out = || -> Result<Results, Stopped> {
-        let plan = recovery.plan_restore(&wanted, volume, keep_old, &elsewhere(juju))?;
+        let mut plan = recovery.plan_restore(&wanted, volume, keep_old, &elsewhere(juju))?;
         warn_of_less(call, &choice, plan.backup(), &plan.earlier);
+        let way_back = safety::way_back(call, &parameters, &plan)?;
         if dry_run {
             let seen = seen::read(juju)?;
             let (seen, now) = (seen::of(&seen, plan.backup()), now(call));
-            let mut results = shown(profile, juju, &plan);
+            let mut results = shown(profile, juju, &plan, &way_back);
             results.extend(of_seen(seen, now.as_ref()));
             let text = seen.and_then(|seen| foreseen(call.env, call.facts, seen, now.as_ref()));
             results.extend(text.map(|text| ("notes".to_owned(), text)));
             return Ok(results);
         }
         call.say(&format!("restoring {}", described(&plan)));
+        let way_back = way_back.make(call, &mut plan)?;
         // Juju takes a status at once. If this process is killed it stays, and the next event looks at the volume, however well
         // the app seems to run.
         juju.set_status(&Status::Maintenance(format!(
@@ -155,6 +160,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         let mut results = of_check(&checked);
         results.extend(found(call, app.examiner)?);
         results.insert("result".to_owned(), "restored".to_owned());
+        way_back.add_to(&mut results);
         Ok(results)
     };
     let done = carry_out();
@@ -235,10 +241,12 @@ fn described(plan: &RestorePlan) -> String {
 }
 
 /// What would be done.
-fn shown(profile: &AppProfile, juju: &Juju, plan: &RestorePlan) -> Results {
+fn shown(profile: &AppProfile, juju: &Juju, plan: &RestorePlan, way_back: &WayBack) -> Results {
     let namespace = config_recovery::scratch::namespace(&plan.target, plan.scratch.purpose);
     let title = &profile.title;
+    let (first, comment) = way_back.shown(juju);
     let mut steps = vec![
+        first,
         format!(
             "Velero restores {} into a claim of {} in namespace {namespace}",
             described(plan),
@@ -272,9 +280,8 @@ fn shown(profile: &AppProfile, juju: &Juju, plan: &RestorePlan) -> Results {
         ));
     }
     steps.push(format!(
-        "To do it: juju run {} {RESTORE_FROM_BACKUP} backup-uid={}",
-        juju.context().unit(),
-        plan.backup().uid
+        "To do it: {}",
+        restore_command(juju.context().unit(), &plan.backup().uid)
     ));
     let mut results = named(plan.backup());
     results.insert("result".to_owned(), "checked".to_owned());
@@ -285,6 +292,6 @@ fn shown(profile: &AppProfile, juju: &Juju, plan: &RestorePlan) -> Results {
         workload: &profile.name,
         service: &profile.name,
     };
-    results.insert("commands".to_owned(), plan.commands(unit));
+    results.insert("commands".to_owned(), comment + &plan.commands(unit));
     results
 }

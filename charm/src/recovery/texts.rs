@@ -81,6 +81,7 @@ pub fn next_step(error: &Error, app: &str) -> Option<String> {
         Error::NoBackup { .. } | Error::NoGoodBackup { .. } => {
             "run the action backup-now, or name another app or model with from-app and from-model"
         }
+        Error::OnlySafetyBackups { .. } => "list-backups shows them; name one with backup-uid",
         Error::NoneAsOf { .. } => "say a later time, or backup-uid= of one of these",
         Error::NoSuchBackup(_) => "list-backups shows the uids",
         Error::Foreign { .. } => "choose another backup, or say whose it is with from-app and from-model",

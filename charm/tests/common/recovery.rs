@@ -57,6 +57,8 @@ pub struct FakeRecovery {
     pub image: RefCell<String>,
     /// What the backup that was made was to hold.
     pub asked_for: RefCell<Option<MakeSpec>>,
+    /// The safety backup that the last restore was to name in its journal.
+    pub safety: RefCell<Option<String>>,
 }
 
 /// A good backup that ended an hour ago.
@@ -72,6 +74,7 @@ pub fn good(uid: &str, app: &str) -> BackupSummary {
             model: "homelab".to_owned(),
         },
         schedule: None,
+        before_restore: None,
         phase: Some(BackupPhase::Completed),
         started: Some(ended - SignedDuration::from_secs(30)),
         completed: Some(ended),
@@ -216,6 +219,7 @@ impl Recovery for FakeRecovery {
             patience: wanted.patience,
             elsewhere: elsewhere.to_owned(),
             sets_before: None,
+            safety_backup: None,
         })
     }
 
@@ -226,6 +230,7 @@ impl Recovery for FakeRecovery {
         reporter: &dyn Reporter,
     ) -> Result<CheckedBackup> {
         self.told("restore", &Some(()))?;
+        self.safety.borrow_mut().clone_from(&plan.safety_backup);
         reporter.begins(Step::Transfer);
         let staged = tempfile::tempdir().unwrap();
         let checked = self.bring("restore", staged.path(), plan.backup(), app)?;

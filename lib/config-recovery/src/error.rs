@@ -45,6 +45,14 @@ pub enum Error {
         /// Its model.
         model: String,
     },
+    /// The app has good backups, and each of them was made before a restore, of what that was to replace.
+    #[error("only safety backups of {app} in model {model} are good")]
+    OnlySafetyBackups {
+        /// The application.
+        app: String,
+        /// Its model.
+        model: String,
+    },
     /// The app has good backups, and all of them are of a later time.
     #[error(
         "there is no good backup of {app} in model {model} from {moment} or before; the nearest ones began {}",
@@ -288,6 +296,7 @@ impl Error {
             Self::NoBackup { .. } | Self::NoGoodBackup { .. } => {
                 "make a backup, or name another app or model"
             }
+            Self::OnlySafetyBackups { .. } => "name one of them by its uid",
             Self::NoSuchBackup(_) => "list the backups to see which there are",
             Self::Foreign { .. } => "choose another backup, or say whose it is",
             Self::NoClaim { model, .. } => {

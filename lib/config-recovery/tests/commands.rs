@@ -89,6 +89,7 @@ impl Stage {
             patience: None,
             sets_before: None,
             earlier: config_recovery::backups::Earlier::default(),
+            safety_backup: None,
         }
     }
 

@@ -165,6 +165,9 @@ fn failed(recovery: &dyn Recovery, what: &str, app: &str, error: Error) -> OnDep
     let option = RESTORE_ON_DEPLOY.name();
     let next = match next_step(&error, app) {
         _ if matches!(error, Error::NoVelero(_)) => "deploy velero-operator".to_owned(),
+        _ if matches!(error, Error::OnlySafetyBackups { .. }) => {
+            format!("name one: juju config {app} {option}=UID")
+        }
         _ if passes => AGAIN.to_owned(),
         // There is nothing here to make a backup of, nor a parameter that names another app.
         Some(next) if !matches!(error, Error::NoGoodBackup { .. } | Error::Foreign { .. }) => next,

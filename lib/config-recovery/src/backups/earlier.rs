@@ -21,7 +21,8 @@ pub fn earlier(list: &[BackupSummary], backup: &BackupSummary, now: Timestamp) -
     let mut before: Vec<&BackupSummary> = list
         .iter()
         .filter(|other| other.whose == backup.whose && other.uid != backup.uid && other.is_good(now))
-        .filter(|other| other.started < backup.started)
+        // What was to be replaced is nothing to compare with.
+        .filter(|other| other.started < backup.started && other.before_restore.is_none())
         .collect();
     before.sort_by_key(|other| std::cmp::Reverse((other.started, other.completed)));
     let newest = before.first().copied();
@@ -83,6 +84,8 @@ mod tests {
             "sonarr".clone_into(&mut other.whose.app);
             other
         };
+        let mut safety = night(19, 9000);
+        safety.before_restore = Some("of-1".to_owned());
         let mut snapshot = night(19, 0);
         snapshot.holds = BackupContents::Snapshot { count: 1 };
         for (before, bytes, newest, larger) in [
@@ -101,6 +104,7 @@ mod tests {
             // However long ago it was, when there is none between.
             (vec![night(2, 1000)], 400, Some("of-2"), Some("of-2")),
             (vec![other_app], 400, None, None),
+            (vec![safety], 400, None, None),
             (vec![snapshot], 400, Some("of-19"), None),
             // Later ones say nothing about it.
             (vec![night(21, 1000)], 400, None, None),

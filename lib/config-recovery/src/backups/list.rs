@@ -12,6 +12,7 @@ use velero_api::{
 };
 
 use super::holds::{Held, PodVolumes};
+use super::names::BEFORE_RESTORE;
 use super::owner;
 use super::{AppId, BackupSummary};
 use crate::cluster::Cluster;
@@ -228,6 +229,7 @@ impl Readable {
 
     fn summary_as(self, whose: AppId, volumes: &PodVolumes) -> BackupSummary {
         let schedule = self.schedule_name().cloned();
+        let before_restore = self.backup.metadata.labels.get(BEFORE_RESTORE).cloned();
         let Backup {
             metadata,
             spec,
@@ -276,6 +278,7 @@ impl Readable {
             storage_location: spec.storage_location.unwrap_or_else(|| "default".to_owned()),
             whose,
             schedule,
+            before_restore,
             phase,
             started,
             completed,

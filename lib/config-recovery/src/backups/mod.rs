@@ -53,6 +53,9 @@ pub struct BackupSummary {
     pub whose: AppId,
     /// The Schedule that made it.
     pub schedule: Option<String>,
+    /// Uid of the backup whose restore it was made before, as the way back: a safety backup. It may hold what somebody wanted to
+    /// be rid of, so it counts only when it is named.
+    pub before_restore: Option<String>,
     /// Where it stands, in Velero's words; `None` before Velero has seen it.
     pub phase: Option<BackupPhase>,
     /// When it began.

@@ -8,7 +8,7 @@ use velero_api::{
     SchedulePhase, ScheduleSpec,
 };
 
-use super::names::{APP_LABEL, ENDPOINT_LABEL};
+use super::names::{APP_LABEL, BEFORE_RESTORE, ENDPOINT_LABEL};
 use super::{AppId, LastGood, last_good, owner, summary_of};
 use crate::cluster::Cluster;
 use crate::shown::shown;
@@ -112,7 +112,9 @@ async fn newest_good(
         .filter_map(|object| Backup::deserialize(object).ok())
         .filter(|backup| {
             let status = backup.status.as_ref();
-            status.and_then(|status| status.phase.as_ref()) == Some(&BackupPhase::Completed)
+            // One from before a restore is not what a restore of the last good one brings.
+            !backup.metadata.labels.contains_key(BEFORE_RESTORE)
+                && status.and_then(|status| status.phase.as_ref()) == Some(&BackupPhase::Completed)
                 && owner::model(&backup.metadata, &backup.spec, &[]).as_ref() == Some(&whose.model)
         })
         .map(|backup| {

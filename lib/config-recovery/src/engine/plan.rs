@@ -53,6 +53,9 @@ pub struct RestorePlan {
     pub sets_before: Option<SystemTime>,
     /// The good backups before this one.
     pub earlier: Earlier,
+    /// Uid of the backup that was made of what the restore replaces, if there is one. The run's journal names it, so that whoever
+    /// goes on after a kill can.
+    pub safety_backup: Option<String>,
 }
 
 /// A test restore into a folder on this machine.
@@ -149,6 +152,7 @@ pub async fn plan_restore_beside(
         patience: wanted.patience,
         sets_before: Some(sets_before),
         earlier: Earlier::default(),
+        safety_backup: None,
     };
     // One that goes on has its content already.
     if begin::is_gone_on_with(&plan)? {
@@ -260,6 +264,7 @@ mod tests {
             patience: None,
             sets_before: None,
             earlier: Earlier::default(),
+            safety_backup: None,
         };
         for (bytes, seconds) in [
             (0, 120),

@@ -81,6 +81,27 @@ async fn the_newest_completed_one_that_holds_something_counts() {
     server.done();
 }
 
+/// The last good one is what `latest` brings, and tells when the next one is due. Six safety backups cost no request.
+#[tokio::test]
+async fn safety_backups_are_not_looked_into() {
+    let safety = |hour: usize| {
+        let name = format!("safety-{hour}");
+        of(&name, &format!("2026-11-21T1{hour}:00:00Z"))
+            .safety("uid-good")
+            .value()
+    };
+    let good = of("good", "2026-11-21T02:00:00Z");
+    let mut all: Vec<Value> = (0..6).map(safety).collect();
+    all.push(good.value());
+    let server = Server::new()
+        .lists(BACKUPS, all)
+        .lists(SCHEDULES, Vec::new())
+        .lists(&volumes("good"), vec![good.config(7)]);
+    let last = stands(&server, &radarr()).await.last_good.unwrap();
+    assert_eq!(last.name, "good");
+    server.done();
+}
+
 #[tokio::test]
 async fn a_schedule_that_makes_no_backups_says_why_unless_another_one_makes_them() {
     let made = "2026-11-02T00:00:00Z";

@@ -99,6 +99,7 @@ async fn a_restore_that_cannot_read_the_pod_removes_the_place_and_touches_no_app
         patience: None,
         sets_before: None,
         earlier: config_recovery::backups::Earlier::default(),
+        safety_backup: None,
     };
     let server = unreadable();
     let restored = engine::restore(&server.cluster(), &plan, &mut Untouched, &Silent).await;

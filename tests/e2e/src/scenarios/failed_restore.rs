@@ -107,7 +107,7 @@ async fn small_volume(ground: &TestEnv, app: &App) -> Result<PathBuf> {
 
 /// Restores a backup and kills the charm's process when the volume is being filled.
 async fn kill_while_filling(running: &Running<'_>, volume: &Path, backup: &str) -> Result<()> {
-    let restore = format!("restore-from-backup backup-uid={backup} keep-old=false");
+    let restore = format!("restore-from-backup backup-uid={backup} keep-old=false safety-backup=false");
     let pod = running.pod().await?;
     let pod = pod["metadata"]["uid"]
         .as_str()
@@ -174,7 +174,7 @@ async fn starts_nothing(running: &Running<'_>, story: &mut ScenarioReport) -> Re
         "backup-now",
         "list-backups",
         "show-backup-spec",
-        "restore-from-backup backup-uid=nothing keep-old=false",
+        "restore-from-backup backup-uid=nothing keep-old=false safety-backup=false",
     ];
     for event in events {
         running.sim(event).await?;
@@ -236,7 +236,7 @@ async fn lose_pod(ground: &TestEnv, running: &Running<'_>) -> Result<()> {
 }
 
 async fn ends_well(ground: &TestEnv, running: &Running<'_>, backup: &str, wanted: &Held) -> Result<()> {
-    let restore = format!("restore-from-backup backup-uid={backup} keep-old=false");
+    let restore = format!("restore-from-backup backup-uid={backup} keep-old=false safety-backup=false");
     fleet::action(running, &restore).await?;
     // The key in the app's own file is the one that it has now.
     let but: Vec<String> = RADARR.config_file()?.into_iter().collect();

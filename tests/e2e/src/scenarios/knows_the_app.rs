@@ -131,7 +131,11 @@ async fn is_same(running: &Running<'_>, before: &Held) -> Result<()> {
 }
 
 async fn restore(running: &Running<'_>, which: &str) -> Result<Value> {
-    let restored = fleet::action(running, &format!("restore-from-backup backup-uid={which}")).await?;
+    let restored = fleet::action(
+        running,
+        &format!("restore-from-backup backup-uid={which} safety-backup=false"),
+    )
+    .await?;
     says(&restored, "result", "restored")?;
     Ok(restored)
 }
@@ -167,7 +171,11 @@ async fn later_is_refused(running: &Running<'_>, first: &str, story: &mut Scenar
     .await?;
     let pid = "pidof Radarr httpd busybox | tr ' ' '\\n' | sort -n | head -n 1";
     let (before, process) = (held(running).await?, running.in_workload(pid).await?);
-    let task = fleet::task(running, &format!("restore-from-backup backup-uid={first}")).await?;
+    let task = fleet::task(
+        running,
+        &format!("restore-from-backup backup-uid={first} safety-backup=false"),
+    )
+    .await?;
     let message = task["message"].as_str().unwrap_or_default();
     story.figure("refused", message);
     ensure!(
