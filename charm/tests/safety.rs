@@ -30,6 +30,9 @@ fn unit(is_related: bool) -> Unit {
     unit.recovery.content = Some(Box::new(|folder| {
         std::fs::write(folder.join("config.xml"), "<Config><ApiKey>k</ApiKey></Config>").unwrap();
     }));
+    // Of the same version on both sides, so that there is nothing to say of it.
+    unit.is_of_version("6.1.1");
+    unit.recovery.about = [("version".to_owned(), "6.1.1".to_owned())].into();
     unit.recovery.calls.take();
     unit
 }

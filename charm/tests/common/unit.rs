@@ -272,6 +272,12 @@ impl Unit {
         std::fs::write(self._folder.path().join("remembered"), record).unwrap();
     }
 
+    /// What earlier dispatches have seen of the app's version is this.
+    pub fn is_of_version(&self, version: &str) {
+        let record = serde_json::json!({"version": version}).to_string();
+        std::fs::write(self._folder.path().join("app-record.json"), record).unwrap();
+    }
+
     /// The pod is another one: what the unit had beside its charm's folder is gone.
     pub fn loses_its_disk(&self) {
         for entry in std::fs::read_dir(self._folder.path()).unwrap() {

@@ -106,7 +106,10 @@ async fn undone(
     wanted: &Held,
     story: &mut ScenarioReport,
 ) -> Result<()> {
-    let damaged = damage(running).await?;
+    damage(running).await?;
+    // As files of the app: the charm gives it what is not its own when it starts on a restored volume.
+    running.in_workload("chown -R 1000:1000 /config/new").await?;
+    let damaged = RADARR.held(running).await?;
     let began = Instant::now();
     let restored = fleet::action(running, "restore-from-backup backup-uid=latest").await?;
     story.figure("seconds of a restore with its safety backup", seconds(began));
