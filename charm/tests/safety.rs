@@ -260,6 +260,8 @@ fn a_volume_that_holds_nothing_yet_is_not_backed_up() {
     for event in unit.first_events() {
         unit.run(event);
     }
+    unit.is_of_version("6.1.1");
+    unit.recovery.about = [("version".to_owned(), "6.1.1".to_owned())].into();
     unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
     unit.recovery.content = Some(Box::new(|folder| {
         std::fs::write(folder.join("config.xml"), "<Config><ApiKey>k</ApiKey></Config>").unwrap();
