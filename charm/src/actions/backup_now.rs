@@ -11,7 +11,7 @@ use super::{Call, Results, Stopped, declared, named};
 use crate::backup::Decision;
 use crate::env::Env;
 use crate::facts::Facts;
-use crate::names::{BACKUP_ENDPOINT, pod_name};
+use crate::names::pod_name;
 use crate::profile::AppProfile;
 use crate::recovery::texts::size;
 use crate::recovery::{Lines, own_id};
@@ -47,7 +47,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         profile,
         ..
     } = call.env;
-    let (backup, decision) = settings(profile, call.facts)?;
+    let (endpoint, backup, decision) = settings(profile, call.facts)?;
     // A pod that is new since the last event lacks them.
     if !decision.annotations.is_empty() || decision.labels.is_some() {
         apply::mark(cluster, &pod_name(juju), &decision.annotations, decision.labels)
@@ -58,7 +58,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     let parameters = juju.action_parameters()?;
     let make = MakeSpec {
         velero_namespace: call.text(&parameters, "velero-namespace"),
-        ..MakeSpec::on_demand(own_id(juju), BACKUP_ENDPOINT, spec)
+        ..MakeSpec::on_demand(own_id(juju), endpoint, spec)
     };
     let began = Instant::now();
     let say = |line: &str| call.say(line);
@@ -83,8 +83,11 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     Ok(results)
 }
 
-/// What is asked for, if a backup could hold anything.
-fn settings(profile: &AppProfile, facts: &Facts) -> Result<(BackupSettings, Decision), String> {
+/// What is asked for by which endpoint, if a backup could hold anything.
+fn settings(
+    profile: &AppProfile,
+    facts: &Facts,
+) -> Result<(&'static str, BackupSettings, Decision), String> {
     let (start, validated) = judged(profile, facts, Situation::Dispatch);
     match start {
         // What it holds is worth a backup, whether the app may run or not.
@@ -94,19 +97,20 @@ fn settings(profile: &AppProfile, facts: &Facts) -> Result<(BackupSettings, Deci
     if let Some(what) = &validated.elsewhere {
         return Err(half_of_it(what));
     }
-    let (Some(backup), Some(decision)) = (validated.backup, validated.decision) else {
+    let (Some(first), Some(decision)) = (validated.first_tier(), &validated.decision) else {
         return Err(format!("{} has nothing to back up", profile.title));
     };
-    let backup = backup.map_err(|problem| problem.to_string())?;
-    if !facts.is_backed_up {
+    let endpoint = first.tier.name();
+    let backup = first.settings.as_ref().map_err(ToString::to_string)?;
+    if !facts.is_backed_up() {
         return Err(format!(
-            "there is no relation {BACKUP_ENDPOINT}; juju integrate {} velero-operator",
+            "there is no relation {endpoint}; juju integrate {}:{endpoint} velero-operator",
             facts.app
         ));
     }
     match &decision.problem {
         Some(problem) => Err(problem.to_string()),
-        None => Ok((backup, decision)),
+        None => Ok((endpoint, backup.clone(), decision.clone())),
     }
 }
 

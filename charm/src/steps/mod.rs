@@ -133,10 +133,10 @@ impl<'a> Line<'a> {
         let known = recorded.as_ref().unwrap_or(&facts.remembered);
         let is_well = matches!(decided.status, Status::Active(_));
         apply::tell(env.juju, decided, &remembered, known)?;
-        let schedule = self.validated.schedule();
+        let asked = self.validated.asked();
         if is_seen
             && is_well
-            && let Some(seen) = ClusterSeen::of(facts, schedule)
+            && let Some(seen) = ClusterSeen::of(facts, &asked)
         {
             seen.keep(&facts.charm_dir);
         }

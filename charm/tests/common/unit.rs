@@ -15,7 +15,8 @@ use workload_charm::facts::Facts;
 use workload_charm::options::UNSAFE_MODE;
 use workload_charm::profile::{AppProfile, User};
 use workload_charm::steps::gather::{Look, gather};
-use workload_charm::{CharmError, credentials, endpoints, packaging};
+use workload_charm::tiers::NIGHTLY;
+use workload_charm::{CharmError, credentials, packaging};
 
 use super::cluster::PodCluster;
 use super::own_file;
@@ -129,7 +130,7 @@ impl Unit {
 
     /// The same, related to velero-operator.
     pub fn related_to_velero(mut self) -> Self {
-        let relation = RelationState::new(VELERO, endpoints::BACKUP.name, "velero-operator");
+        let relation = RelationState::new(VELERO, NIGHTLY.name(), "velero-operator");
         self.state = self.state.clone().with_relation(relation);
         self.run(Event::RelationChanged {
             relation: VELERO,

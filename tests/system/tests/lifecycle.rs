@@ -4,6 +4,7 @@
 use juju_sim::{Options, StartOrder};
 use system_tests::house::{ENDPOINT, SimulatedModel, UNIT};
 use system_tests::radarr;
+use workload_charm::backup_time::{Interval, slot};
 
 #[test]
 fn a_first_start_ends_well_in_every_order_of_events() {
@@ -22,7 +23,7 @@ fn a_first_start_ends_well_in_every_order_of_events() {
         .unwrap();
         let seen = house.seen().unwrap();
         assert_eq!(
-            seen.status, "active: no backups: juju integrate radarr velero-operator",
+            seen.status, "active: no backups: juju integrate radarr:velero-backup-config velero-operator",
             "{start_order:?}"
         );
         assert_eq!(seen.version, radarr::VERSION, "{start_order:?}");
@@ -42,8 +43,7 @@ fn the_databag_is_the_one_that_the_operator_reads() {
     assert_eq!(bag["app"], "radarr");
     assert_eq!(bag["relation_name"], ENDPOINT);
     assert_eq!(bag["model"], "homelab");
-    let minute = workload_charm::backup_time::daily_minute("homelab", "radarr");
-    let schedule = format!("{} {} * * *", minute % 60, minute / 60);
+    let (schedule, _) = slot(Interval::Day, "homelab", "radarr");
     let spec = format!(
         concat!(
             r#"{{"include_namespaces":["homelab"],"include_resources":["pods","persistentvolumeclaims","persistentvolumes"],"#,
@@ -59,13 +59,13 @@ fn the_databag_is_the_one_that_the_operator_reads() {
 fn the_schedule_goes_with_the_relation() {
     let mut house = SimulatedModel::with_backups().unwrap();
     assert_eq!(house.juju.schedules().len(), 1);
-    house.juju.remove_relation("radarr", "velero-operator").unwrap();
+    house.juju.remove_relation("radarr:velero-backup-config", "velero-operator").unwrap();
     assert_eq!(house.juju.schedules(), []);
     assert_eq!(
         house.status().unwrap(),
-        "active: no backups: juju integrate radarr velero-operator"
+        "active: no backups: juju integrate radarr:velero-backup-config velero-operator"
     );
-    house.juju.integrate("radarr", "velero-operator").unwrap();
+    house.juju.integrate("radarr:velero-backup-config", "velero-operator").unwrap();
     assert_eq!(
         house.juju.schedules().len(),
         1,
@@ -128,7 +128,7 @@ fn a_new_url_base_reaches_file_and_health_check() {
     house.juju.update_status(UNIT).unwrap();
     assert_eq!(
         house.status().unwrap(),
-        "active: no backups: juju integrate radarr velero-operator"
+        "active: no backups: juju integrate radarr:velero-backup-config velero-operator"
     );
 }
 

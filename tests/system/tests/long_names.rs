@@ -9,6 +9,7 @@
 use juju_sim::{ClusterOptions, OperatorOptions, Options};
 use serde_json::Value;
 use system_tests::house::{ENDPOINT, SimulatedModel};
+use workload_charm::backup_time::{Interval, slot};
 
 /// The longest namespace.
 const MODEL: &str = "the-home-lab-of-a-family-that-gives-its-models-very-long-names1";
@@ -42,13 +43,14 @@ fn is_complete_under(app: &str, cluster: ClusterOptions) {
     let first = status(&house);
     assert!(first.starts_with("active: "), "{first}");
     assert!(
-        first.ends_with(&format!("juju integrate {app} velero-operator")),
+        first.ends_with(&format!("juju integrate {app}:velero-backup-config velero-operator")),
         "{first}"
     );
 
     let operator = OperatorOptions::default();
     house.juju.deploy_velero_operator(operator).unwrap();
-    house.juju.integrate(app, "velero-operator").unwrap();
+    let own = format!("{app}:{ENDPOINT}");
+    house.juju.integrate(&own, "velero-operator").unwrap();
     let bag = house.juju.app_bag(app, ENDPOINT).unwrap();
     assert_eq!((bag["app"].as_str(), bag["model"].as_str()), (app, MODEL));
     let spec: Value = serde_json::from_str(&bag["spec"]).unwrap();
@@ -75,9 +77,8 @@ fn is_complete_under(app: &str, cluster: ClusterOptions) {
     assert!(command.contains(location.to_str().unwrap()), "{command}");
 
     let last = status(&house);
-    let minute = workload_charm::backup_time::daily_minute(MODEL, app);
-    let at = format!("{:02}:{:02}", minute / 60, minute % 60);
-    assert!(last.starts_with("active: ") && last.contains(&at), "{last}");
+    let (_, when) = slot(Interval::Day, MODEL, app);
+    assert!(last.starts_with("active: ") && last.contains(&when), "{last}");
 }
 
 #[test]

@@ -54,9 +54,9 @@ pub fn play(binaries: &Binaries, renderer: &mut Renderer) -> Result<()> {
         },
     )?;
 
-    renderer.step("Ask for backups", "juju integrate radarr velero-operator", || {
+    renderer.step("Ask for backups", "juju integrate radarr:velero-backup-config velero-operator", || {
         let mut juju = juju.borrow_mut();
-        juju.integrate("radarr", "velero-operator")?;
+        juju.integrate("radarr:velero-backup-config", "velero-operator")?;
         let schedule = only_schedule(&juju)?;
         let mut shows = vec![
             databag(&juju)?,
@@ -147,13 +147,13 @@ pub fn play(binaries: &Binaries, renderer: &mut Renderer) -> Result<()> {
 
     renderer.step(
         "Mend it, and end the backups",
-        "juju config radarr --reset backup-schedule && juju remove-relation radarr velero-operator",
+        "juju config radarr --reset backup-schedule && juju remove-relation radarr:velero-backup-config velero-operator",
         || {
             let mut juju = juju.borrow_mut();
             juju.reset_config("radarr", &["backup-schedule"])?;
             let mended = juju.status(UNIT)?.workload.current;
             ensure!(mended == "active", "radarr stays {mended} with a good schedule");
-            juju.remove_relation("radarr", "velero-operator")?;
+            juju.remove_relation("radarr:velero-backup-config", "velero-operator")?;
             ensure!(juju.schedules().is_empty(), "the Schedule is still there");
             Ok(vec![
                 shown("Schedules left", json!(juju.schedules().len().to_string())),
