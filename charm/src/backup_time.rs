@@ -103,10 +103,13 @@ mod tests {
         };
         let of = |schedule: &str, text: &str| (schedule.to_owned(), text.to_owned());
         assert_eq!(told(Interval::Day), of("28 1 * * *", "daily at 01:28 UTC"));
-        assert_eq!(told(Interval::Week), of("48 2 * * 0", "weekly on Sun at 02:48 UTC"));
+        assert_eq!(
+            told(Interval::Week),
+            of("48 2 * * 3", "weekly on Wed at 02:48 UTC")
+        );
         assert_eq!(
             told(Interval::Month),
-            of("8 4 1 * *", "monthly on day 1 at 04:08 UTC")
+            of("8 4 21 * *", "monthly on day 21 at 04:08 UTC")
         );
     }
 

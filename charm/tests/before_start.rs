@@ -6,9 +6,9 @@ mod common;
 
 use std::path::Path;
 
-use common::{nightly, radarr};
 use common::recovery::good;
 use common::unit::{Unit, writes};
+use common::{nightly, radarr};
 use config_recovery::backups::{LastGood, Rests, Scheduled};
 use config_recovery::journal::{Journal, Record, Step};
 use config_recovery::{ClusterError, Error};
@@ -514,7 +514,10 @@ fn no_unit_is_active_while_velero_makes_none_of_the_backups_that_were_asked_for(
     unit.remembers(r#"{"asked-at":"2026-11-01T00:00:00Z"}"#);
     let why = "bad cron".to_owned();
     let cases = [
-        (None, "waiting: velero-backup-config: velero-operator made no Schedule; "),
+        (
+            None,
+            "waiting: velero-backup-config: velero-operator made no Schedule; ",
+        ),
         (
             Some(Some(Rests::Refused { why })),
             "blocked: velero-backup-config: Schedule refused: bad cron; juju config radarr backup-schedule=daily",

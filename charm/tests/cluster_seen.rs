@@ -5,8 +5,8 @@ mod common;
 
 use std::path::PathBuf;
 
-use common::{nightly, radarr};
 use common::unit::{PEERS, Unit, VELERO, writes};
+use common::{nightly, radarr};
 use config_recovery::backups::{BackupHealth, EndpointHealth, LastGood, Rests, Scheduled};
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::pebble::Pebble as _;

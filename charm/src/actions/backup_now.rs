@@ -84,10 +84,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
 }
 
 /// What is asked for by which endpoint, if a backup could hold anything.
-fn settings(
-    profile: &AppProfile,
-    facts: &Facts,
-) -> Result<(&'static str, BackupSettings, Decision), String> {
+fn settings(profile: &AppProfile, facts: &Facts) -> Result<(&'static str, BackupSettings, Decision), String> {
     let (start, validated) = judged(profile, facts, Situation::Dispatch);
     match start {
         // What it holds is worth a backup, whether the app may run or not.

@@ -36,9 +36,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
 fn spec(backup: &TierBackup) -> Result<String, String> {
     let settings = backup.settings.as_ref().map_err(ToString::to_string)?;
     let mut databag = settings.request.to_databag();
-    Ok(databag
-        .remove(velero_backup_config::SPEC_KEY)
-        .unwrap_or_default())
+    Ok(databag.remove(velero_backup_config::SPEC_KEY).unwrap_or_default())
 }
 
 fn results(profile: &AppProfile, facts: &Facts) -> Result<Results, String> {
@@ -73,7 +71,10 @@ fn results(profile: &AppProfile, facts: &Facts) -> Result<Results, String> {
         ("left-out-bytes".to_owned(), left_out_bytes.to_string()),
         ("left-out".to_owned(), left_out.join(", ")),
     ]);
-    for other in validated.related().filter(|other| other.tier.name() != first.tier.name()) {
+    for other in validated
+        .related()
+        .filter(|other| other.tier.name() != first.tier.name())
+    {
         results.insert(format!("tiers.{}", other.tier.name()), self::spec(other)?);
     }
     if !contents.warnings.is_empty() {

@@ -216,9 +216,17 @@ mod tests {
             &["", "daily", "0 3 * * SUN"],
             &[("off", ""), ("sundays", "weekly")],
         );
-        holds(&WEEKLY.retention, &["336h"], &[("8w", "1344h"), ("long", "2016h")]);
+        holds(
+            &WEEKLY.retention,
+            &["336h"],
+            &[("8w", "1344h"), ("long", "2016h")],
+        );
         holds(&MONTHLY.schedule, &["weekly"], &[("0 3 L * *", "monthly")]);
-        holds(&MONTHLY.retention, &["17520h"], &[("365d", "8760h"), ("1y", "8760h")]);
+        holds(
+            &MONTHLY.retention,
+            &["17520h"],
+            &[("365d", "8760h"), ("1y", "8760h")],
+        );
         holds(
             &CREDENTIAL_ROTATION,
             &["", "none", "daily", "yearly"],

@@ -136,7 +136,9 @@ impl HealthLookup {
 
 /// The tiers that have a schedule, with it.
 fn scheduled<'a>(asked: &[Asked<'a>]) -> impl Iterator<Item = (&'static Tier, &'a Schedule)> {
-    asked.iter().filter_map(|asked| Some((asked.tier, asked.schedule?)))
+    asked
+        .iter()
+        .filter_map(|asked| Some((asked.tier, asked.schedule?)))
 }
 
 fn health_of<'a>(standing: &'a BackupHealth, tier: &Tier) -> Option<&'a EndpointHealth> {

@@ -134,11 +134,7 @@ fn each_tier_is_missed_by_its_own_schedule_and_named() {
         "warning: backup-weekly: no good backup yet, one was due 2026-11-01 04:00 UTC; run list-backups"
     );
     // That weekly ones are made does not hide that nightly ones are not, and the first is said first.
-    let nightly = told(
-        Some("2026-11-20T03:12:40Z"),
-        Some("2026-11-15T04:05:00Z"),
-        begin,
-    );
+    let nightly = told(Some("2026-11-20T03:12:40Z"), Some("2026-11-15T04:05:00Z"), begin);
     assert!(
         nightly.1.starts_with("warning: no good backup since 2026-11-20"),
         "{nightly:?}"
@@ -191,18 +187,33 @@ fn it_is_told_in_time_that_the_last_good_backup_goes() {
     let hours = SignedDuration::from_hours;
     let days = |days: i64| hours(24 * days);
     for (what, life, gap, expected) in [
-        ("nightly, 30 days: a tenth, three days and three runs", days(30), Some(days(1)), days(3)),
+        (
+            "nightly, 30 days: a tenth, three days and three runs",
+            days(30),
+            Some(days(1)),
+            days(3),
+        ),
         ("nightly, a year: a tenth", days(365), Some(days(1)), hours(876)),
         ("weekly, 12 weeks: three runs", days(84), Some(days(7)), days(21)),
         ("monthly, a year: three runs", days(365), Some(days(31)), days(93)),
         ("nightly, 10 days: three days", days(10), Some(days(1)), days(3)),
-        ("every 6 hours, 7 days: three days", days(7), Some(hours(6)), days(3)),
+        (
+            "every 6 hours, 7 days: three days",
+            days(7),
+            Some(hours(6)),
+            days(3),
+        ),
         ("by hand, 30 days", days(30), None, days(3)),
         // No more than half of what is left when the next one is overdue.
         ("by hand, 2 days", days(2), None, days(1)),
         ("nightly, 3 days", days(3), Some(days(1)), hours(47) / 2),
         ("nightly, 49 hours", hours(49), Some(days(1)), hours(12)),
-        ("nightly, 1 day: it is overdue when it goes", days(1), Some(days(1)), hours(0)),
+        (
+            "nightly, 1 day: it is overdue when it goes",
+            days(1),
+            Some(days(1)),
+            hours(0),
+        ),
         ("kept too short", hours(1), Some(days(1)), hours(0)),
     ] {
         assert_eq!(told_before(life, gap), expected, "{what}");
@@ -228,14 +239,12 @@ fn the_good_backup_that_is_kept_the_longest_decides_when_the_last_one_goes() {
     let asked = nightly(Some(&daily));
     let mut seen = standing(Some("2026-11-01T03:12:40Z"), Some("2026-10-01T00:00:00Z"));
     let warning = |seen: &BackupHealth, now: &str| said(seen, &asked, at(now)).1;
-    let missed = "warning: no good backup since 2026-11-01 03:12 UTC, due 2026-11-02 03:00 UTC; run list-backups";
+    let missed =
+        "warning: no good backup since 2026-11-01 03:12 UTC, due 2026-11-02 03:00 UTC; run list-backups";
     let goes = "warning: the last good backup expires 2026-12-01 03:12 UTC, in 3 d; run backup-now";
     assert_eq!(warning(&seen, "2026-11-28T03:12:39Z"), missed);
     assert_eq!(warning(&seen, "2026-11-28T03:12:40Z"), goes);
-    assert_eq!(
-        warning(&seen, "2026-12-01T02:12:40Z"),
-        goes.replace("3 d", "1 h")
-    );
+    assert_eq!(warning(&seen, "2026-12-01T02:12:40Z"), goes.replace("3 d", "1 h"));
     // A monthly one stays for long after it.
     let monthly = last_good("2026-10-15T04:05:00Z", SignedDuration::from_hours(8760));
     seen.kept_longest = Some(monthly);

@@ -512,7 +512,10 @@ fn about_backups(known: Known<'_>, first: &Tier) -> String {
         return format!("no backups: {} keeps its database elsewhere", short(what, 60));
     }
     if !known.facts.is_backed_up() {
-        return format!("no backups: juju integrate {app}:{} velero-operator", first.name());
+        return format!(
+            "no backups: juju integrate {app}:{} velero-operator",
+            first.name()
+        );
     }
     let scheduled: Vec<(&Tier, &BackupSettings, &str)> = known
         .validated

@@ -117,7 +117,10 @@ pub fn validate(profile: &AppProfile, facts: &Facts, start: &Start) -> Validated
     ValidatedApp {
         workload: workload_settings(profile, facts),
         backups: match &decision {
-            Some(decision) => TIERS.iter().map(|tier| backup(facts, tier, decision.method)).collect(),
+            Some(decision) => TIERS
+                .iter()
+                .map(|tier| backup(facts, tier, decision.method))
+                .collect(),
             None => Vec::new(),
         },
         decision,

@@ -25,7 +25,7 @@ use workload_charm::recovery::standing::HealthLookup;
 use workload_charm::remembered::Remembered;
 use workload_charm::steps::apply::{Applied, Outcome};
 use workload_charm::steps::plan::{Plan, WorkloadPlan};
-use workload_charm::tiers::{NIGHTLY, Tier};
+use workload_charm::tiers::{MONTHLY, NIGHTLY, Tier, WEEKLY};
 use workload_charm::vpn::{Vpn, VpnFacts};
 
 /// The folder of the app files.
@@ -171,11 +171,7 @@ pub fn related_by(tiers: &[&Tier]) -> BackupRelations {
 pub fn nightly(last_good: Option<LastGood>, schedule: Option<Scheduled>) -> BackupHealth {
     BackupHealth {
         kept_longest: last_good.clone(),
-        endpoints: [(
-            NIGHTLY.name().to_owned(),
-            EndpointHealth { last_good, schedule },
-        )]
-        .into(),
+        endpoints: [(NIGHTLY.name().to_owned(), EndpointHealth { last_good, schedule })].into(),
     }
 }
 
@@ -229,6 +225,9 @@ pub fn with_everything(profile: &AppProfile, facts: Facts) -> Facts {
         .with(&options::URL_BASE, "/not-this-one")
         .with(&NIGHTLY.schedule, "0 3 * * *")
         .with(&NIGHTLY.retention, "48h")
+        .with(&WEEKLY.schedule, "TZ=Europe/Berlin 0 4 * * SUN")
+        .with(&WEEKLY.retention, "672h")
+        .with(&MONTHLY.retention, "17520h")
         .with(&options::BACKUP_METHOD, "snapshot")
         .with(&options::CREDENTIAL_ROTATION, "monthly")
         .with(&options::UNSAFE_MODE, "true");
@@ -250,6 +249,10 @@ pub fn with_everything(profile: &AppProfile, facts: Facts) -> Facts {
     };
     Facts {
         options,
+        backup_relations: match &profile.storage {
+            Some(_) => related_by(&[&NIGHTLY, &WEEKLY, &MONTHLY]),
+            None => BackupRelations::new(),
+        },
         media: if profile.media {
             Media::Provided(MediaStorage {
                 claim: "media".to_owned(),

@@ -81,7 +81,9 @@ impl SimulatedModel {
     pub fn with_backups() -> Result<Self> {
         let mut house = Self::with_radarr(Options::default())?;
         house.juju.deploy_velero_operator(OperatorOptions::default())?;
-        house.juju.integrate("radarr:velero-backup-config", "velero-operator")?;
+        house
+            .juju
+            .integrate("radarr:velero-backup-config", "velero-operator")?;
         Ok(house)
     }
 

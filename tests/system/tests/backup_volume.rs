@@ -26,7 +26,10 @@ fn house(cluster: ClusterOptions, trust: bool) -> SimulatedModel {
         .juju
         .deploy_velero_operator(OperatorOptions::default())
         .unwrap();
-    house.juju.integrate("radarr:velero-backup-config", "velero-operator").unwrap();
+    house
+        .juju
+        .integrate("radarr:velero-backup-config", "velero-operator")
+        .unwrap();
     house
 }
 
@@ -94,11 +97,17 @@ fn the_marks_on_the_pod_go_with_the_relation() {
         ours.cloned().collect::<Vec<_>>()
     };
     assert!(!marks(&house).is_empty());
-    house.juju.remove_relation("radarr:velero-backup-config", "velero-operator").unwrap();
+    house
+        .juju
+        .remove_relation("radarr:velero-backup-config", "velero-operator")
+        .unwrap();
     assert_eq!(marks(&house), Vec::<String>::new());
     house.juju.churn_pod(UNIT, true).unwrap();
     assert_eq!(marks(&house), Vec::<String>::new());
-    house.juju.integrate("radarr:velero-backup-config", "velero-operator").unwrap();
+    house
+        .juju
+        .integrate("radarr:velero-backup-config", "velero-operator")
+        .unwrap();
     assert!(!marks(&house).is_empty());
 }
 

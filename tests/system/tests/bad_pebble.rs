@@ -35,7 +35,10 @@ fn deployed_over(socket: PathBuf) -> SimulatedModel {
         .juju
         .deploy_velero_operator(OperatorOptions::default())
         .unwrap();
-    house.juju.integrate("radarr:velero-backup-config", "velero-operator").unwrap();
+    house
+        .juju
+        .integrate("radarr:velero-backup-config", "velero-operator")
+        .unwrap();
     house
 }
 

@@ -123,7 +123,10 @@ fn data_on_the_second() -> SimulatedModel {
         .juju
         .deploy_velero_operator(OperatorOptions::default())
         .unwrap();
-    house.juju.integrate("radarr:velero-backup-config", "velero-operator").unwrap();
+    house
+        .juju
+        .integrate("radarr:velero-backup-config", "velero-operator")
+        .unwrap();
     let text = "<Config>\n  <ApiKey>0123456789abcdef0123456789abcdef</ApiKey>\n</Config>\n";
     std::fs::write(file(&house, OTHER), text).unwrap();
     std::fs::write(&metadata, whole).unwrap();

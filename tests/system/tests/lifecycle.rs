@@ -59,13 +59,19 @@ fn the_databag_is_the_one_that_the_operator_reads() {
 fn the_schedule_goes_with_the_relation() {
     let mut house = SimulatedModel::with_backups().unwrap();
     assert_eq!(house.juju.schedules().len(), 1);
-    house.juju.remove_relation("radarr:velero-backup-config", "velero-operator").unwrap();
+    house
+        .juju
+        .remove_relation("radarr:velero-backup-config", "velero-operator")
+        .unwrap();
     assert_eq!(house.juju.schedules(), []);
     assert_eq!(
         house.status().unwrap(),
         "active: no backups: juju integrate radarr:velero-backup-config velero-operator"
     );
-    house.juju.integrate("radarr:velero-backup-config", "velero-operator").unwrap();
+    house
+        .juju
+        .integrate("radarr:velero-backup-config", "velero-operator")
+        .unwrap();
     assert_eq!(
         house.juju.schedules().len(),
         1,

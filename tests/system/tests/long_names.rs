@@ -43,7 +43,9 @@ fn is_complete_under(app: &str, cluster: ClusterOptions) {
     let first = status(&house);
     assert!(first.starts_with("active: "), "{first}");
     assert!(
-        first.ends_with(&format!("juju integrate {app}:velero-backup-config velero-operator")),
+        first.ends_with(&format!(
+            "juju integrate {app}:velero-backup-config velero-operator"
+        )),
         "{first}"
     );
 

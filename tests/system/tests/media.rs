@@ -33,7 +33,10 @@ fn house(trust: bool, config: &str) -> SimulatedModel {
         .juju
         .deploy_velero_operator(OperatorOptions::default())
         .unwrap();
-    house.juju.integrate("radarr:velero-backup-config", "velero-operator").unwrap();
+    house
+        .juju
+        .integrate("radarr:velero-backup-config", "velero-operator")
+        .unwrap();
     let storage = storage_charm::deploy(&house.charm_dir().with_file_name("storage"), config).unwrap();
     house.juju.deploy(storage).unwrap();
     house.juju.integrate("radarr", "storage").unwrap();

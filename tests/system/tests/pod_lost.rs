@@ -124,7 +124,10 @@ fn changed_options_that_come_late_are_not_mixed_up_with_what_comes_before() {
     let options = [("backup-schedule", "@weekly"), ("url-base", "/radarr")];
     house.juju.set_config("radarr", &options[..1]).unwrap();
     house.juju.set_config("radarr", &options[1..]).unwrap();
-    house.juju.integrate("radarr:velero-backup-config", "velero-operator").unwrap();
+    house
+        .juju
+        .integrate("radarr:velero-backup-config", "velero-operator")
+        .unwrap();
     let paths: Vec<&str> = house
         .juju
         .dispatches()

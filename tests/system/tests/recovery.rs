@@ -35,7 +35,10 @@ fn add_radarr(house: &mut SimulatedModel, trust: bool, restore: &str) {
         .juju
         .deploy_velero_operator(OperatorOptions::default())
         .unwrap();
-    house.juju.integrate("radarr:velero-backup-config", "velero-operator").unwrap();
+    house
+        .juju
+        .integrate("radarr:velero-backup-config", "velero-operator")
+        .unwrap();
 }
 
 /// A Backup of the app that ended at `time` on 24 November, and what it holds of the config volume.

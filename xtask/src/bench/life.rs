@@ -147,7 +147,8 @@ impl Bed {
     /// When an event fails.
     pub fn integrate(&mut self) -> Result<Vec<Measured>> {
         self.juju.deploy_velero_operator(OperatorOptions::default())?;
-        self.juju.integrate("radarr:velero-backup-config", "velero-operator")?;
+        self.juju
+            .integrate("radarr:velero-backup-config", "velero-operator")?;
         self.measured("")
     }
 
@@ -268,7 +269,8 @@ pub fn whole(programs: &Programs, front: &Front, setup: Setup<'_>) -> Result<Vec
     for _ in 0..STEADY {
         all.extend(bed.update_status(", trusted")?);
     }
-    bed.juju.remove_relation("radarr:velero-backup-config", "velero-operator")?;
+    bed.juju
+        .remove_relation("radarr:velero-backup-config", "velero-operator")?;
     all.extend(bed.measured("")?);
     bed.juju.destroy()?;
     Ok(all)

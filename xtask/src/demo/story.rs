@@ -54,22 +54,26 @@ pub fn play(binaries: &Binaries, renderer: &mut Renderer) -> Result<()> {
         },
     )?;
 
-    renderer.step("Ask for backups", "juju integrate radarr:velero-backup-config velero-operator", || {
-        let mut juju = juju.borrow_mut();
-        juju.integrate("radarr:velero-backup-config", "velero-operator")?;
-        let schedule = only_schedule(&juju)?;
-        let mut shows = vec![
-            databag(&juju)?,
-            shown(
-                "the Schedule that velero-operator makes of it",
-                trimmed(&schedule),
-            ),
-        ];
-        shows.push(next_runs(&schedule)?);
-        shows.push(pod_marks(&juju)?);
-        shows.push(status_line(&juju)?);
-        Ok(shows)
-    })?;
+    renderer.step(
+        "Ask for backups",
+        "juju integrate radarr:velero-backup-config velero-operator",
+        || {
+            let mut juju = juju.borrow_mut();
+            juju.integrate("radarr:velero-backup-config", "velero-operator")?;
+            let schedule = only_schedule(&juju)?;
+            let mut shows = vec![
+                databag(&juju)?,
+                shown(
+                    "the Schedule that velero-operator makes of it",
+                    trimmed(&schedule),
+                ),
+            ];
+            shows.push(next_runs(&schedule)?);
+            shows.push(pod_marks(&juju)?);
+            shows.push(status_line(&juju)?);
+            Ok(shows)
+        },
+    )?;
 
     renderer.step(
         "Take one backup now",

@@ -12,8 +12,8 @@ use velero_api::{
     SchedulePhase, ScheduleSpec,
 };
 
-use super::names::{APP_LABEL, ENDPOINT_LABEL};
 use super::list::summaries_of;
+use super::names::{APP_LABEL, ENDPOINT_LABEL};
 use super::{AppId, BackupSummary, LastGood, last_good, owner, summary_of};
 use crate::cluster::Cluster;
 use crate::shown::shown;
@@ -101,7 +101,11 @@ pub async fn standing(cluster: &Cluster, whose: &AppId) -> Result<BackupHealth> 
         let found = scheduled(schedule);
         // One that makes backups counts before one that rests, and then the oldest.
         let rank = |schedule: &Scheduled| (schedule.rests.is_some(), schedule.since);
-        if known.schedule.as_ref().is_none_or(|known| rank(&found) < rank(known)) {
+        if known
+            .schedule
+            .as_ref()
+            .is_none_or(|known| rank(&found) < rank(known))
+        {
             known.schedule = Some(found);
         }
     }
@@ -121,7 +125,9 @@ pub async fn standing(cluster: &Cluster, whose: &AppId) -> Result<BackupHealth> 
         let last_good = first_good(cluster, whose, &newest_first, now, &mut hold_nothing).await?;
         endpoints.entry(endpoint).or_default().last_good = last_good;
     }
-    let newest = endpoints.values().filter_map(|endpoint| endpoint.last_good.clone());
+    let newest = endpoints
+        .values()
+        .filter_map(|endpoint| endpoint.last_good.clone());
     let mut kept_longest = newest.max_by_key(|last| kept_until(last.expires));
     // An older one is kept for longer where the retention was shortened.
     if let Some(longest) = &mut kept_longest {

@@ -62,7 +62,10 @@ impl Simulation {
             [] => return Err(Error::refused(format!("relation \"{one} {other}\" not found"))),
             [id] => *id,
             several => {
-                let text = format!("ambiguous relation: \"{one} {other}\" is {} relations", several.len());
+                let text = format!(
+                    "ambiguous relation: \"{one} {other}\" is {} relations",
+                    several.len()
+                );
                 return Err(Error::refused(text));
             }
         };

@@ -248,7 +248,10 @@ pub async fn deploy_one<'a>(
     let settled = async {
         running.settle().await?;
         running.sim("juju deploy velero-operator").await?;
-        let relate = format!("juju integrate {}:velero-backup-config velero-operator", member.name);
+        let relate = format!(
+            "juju integrate {}:velero-backup-config velero-operator",
+            member.name
+        );
         running.sim(&relate).await?;
         running.settle().await
     };

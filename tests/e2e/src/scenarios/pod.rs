@@ -89,7 +89,9 @@ async fn one(ground: &TestEnv, story: &mut ScenarioReport, app: App, word: &str)
     ensure!(ping.contains("OK"), "Radarr should answer: {ping}");
 
     running.sim("juju deploy velero-operator").await?;
-    running.sim("juju integrate radarr:velero-backup-config velero-operator").await?;
+    running
+        .sim("juju integrate radarr:velero-backup-config velero-operator")
+        .await?;
     running.settle().await?;
     let spec = running.requested_spec().await?;
 

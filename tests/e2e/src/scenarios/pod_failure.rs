@@ -121,7 +121,9 @@ pub async fn deploy<'a>(ground: &'a TestEnv, app: App) -> Result<Running<'a>> {
     running.deploy().await?;
     running.settle().await?;
     running.sim("juju deploy velero-operator").await?;
-    running.sim("juju integrate radarr:velero-backup-config velero-operator").await?;
+    running
+        .sim("juju integrate radarr:velero-backup-config velero-operator")
+        .await?;
     running.settle().await?;
     is_well(&running).await?;
     Ok(running)

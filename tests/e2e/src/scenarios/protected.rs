@@ -84,7 +84,9 @@ impl<'a> Protected<'a> {
         let name = running.app.name.clone();
         running.sim("juju deploy velero-operator").await?;
         running
-            .sim(&format!("juju integrate {name}:velero-backup-config velero-operator"))
+            .sim(&format!(
+                "juju integrate {name}:velero-backup-config velero-operator"
+            ))
             .await?;
         running.settle().await?;
         let spec = running.requested_spec().await?;

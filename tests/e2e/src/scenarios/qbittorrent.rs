@@ -74,7 +74,9 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     story.figure("version", version.trim());
 
     running.sim("juju deploy velero-operator").await?;
-    running.sim("juju integrate qbittorrent:velero-backup-config velero-operator").await?;
+    running
+        .sim("juju integrate qbittorrent:velero-backup-config velero-operator")
+        .await?;
     story.figure("status", running.settle().await?);
     let answer = web_answers(&running).await?;
     story.figure("first line of its web page", answer);

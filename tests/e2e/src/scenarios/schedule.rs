@@ -114,7 +114,9 @@ fn made_by_the_operator(model: &str) -> Result<(Value, Value)> {
     let deploy = house.radarr()?;
     house.juju.deploy(deploy)?;
     house.juju.deploy_velero_operator(OperatorOptions::default())?;
-    house.juju.integrate("radarr:velero-backup-config", "velero-operator")?;
+    house
+        .juju
+        .integrate("radarr:velero-backup-config", "velero-operator")?;
     let mut parameters = Map::new();
     parameters.insert("target".to_owned(), json!("radarr:velero-backup-config"));
     let result = house

@@ -26,7 +26,10 @@ fn with_backups(options: Options) -> SimulatedModel {
         .juju
         .deploy_velero_operator(OperatorOptions::default())
         .unwrap();
-    house.juju.integrate("radarr:velero-backup-config", "velero-operator").unwrap();
+    house
+        .juju
+        .integrate("radarr:velero-backup-config", "velero-operator")
+        .unwrap();
     house
 }
 
@@ -50,7 +53,10 @@ pub const HAPPENINGS: [Happening; 10] = [
             house
         },
         happen: |house| {
-            house.juju.integrate("radarr:velero-backup-config", "velero-operator").unwrap();
+            house
+                .juju
+                .integrate("radarr:velero-backup-config", "velero-operator")
+                .unwrap();
         },
     },
     Happening {
@@ -102,7 +108,10 @@ pub const HAPPENINGS: [Happening; 10] = [
                 .juju
                 .deploy_velero_operator(OperatorOptions::default())
                 .unwrap();
-            house.juju.integrate("radarr:velero-backup-config", "velero-operator").unwrap();
+            house
+                .juju
+                .integrate("radarr:velero-backup-config", "velero-operator")
+                .unwrap();
             house.juju.make_claim("films");
             let config = storage_charm::config("films", "/data").unwrap();
             let folder = house.charm_dir().with_file_name("storage");
@@ -122,7 +131,12 @@ pub const HAPPENINGS: [Happening; 10] = [
     Happening {
         name: "the relation goes",
         before: with_backups,
-        happen: |house| house.juju.remove_relation("radarr:velero-backup-config", "velero-operator").unwrap(),
+        happen: |house| {
+            house
+                .juju
+                .remove_relation("radarr:velero-backup-config", "velero-operator")
+                .unwrap()
+        },
     },
 ];
 
