@@ -546,7 +546,7 @@ fn a_retention_that_is_too_short_is_told_and_backups_are_made_all_the_same() {
     unit.run(Event::ConfigChanged);
     assert_eq!(
         unit.status(),
-        "blocked: backup-retention \"720h\": shorter than the 744 h from one backup to the next; \
+        "blocked: backup-retention \"720h\": below the 744 h between backups; \
          juju config radarr backup-retention=5208h"
     );
     assert!(asked_for_backups(&unit));

@@ -413,7 +413,7 @@ fn a_retention_that_leaves_a_time_without_any_backup_is_told() {
         status(|facts| facts.options = asked, nothing)
     };
     let short = text("167h");
-    let reason = "blocked: backup-retention \"167h\": shorter than the 168 h from one backup to the next";
+    let reason = "blocked: backup-retention \"167h\": below the 168 h between backups";
     assert!(short.starts_with(reason) && short.ends_with("=1176h"), "{short}");
     let enough = text("168h");
     assert!(enough.starts_with("active: "), "{enough}");

@@ -412,10 +412,11 @@ fn schedule_held_up(known: Known<'_>) -> Option<Status> {
         )),
         ScheduleProblem::Refused(why) => {
             let (option, word) = (tier.schedule.name(), tier.schedule.default());
-            Status::Blocked(format!(
-                "{endpoint}: Schedule refused: {}; juju config {app} {option}={word}",
-                short(why, 16)
-            ))
+            let refused = format!("{endpoint}: Schedule refused: ");
+            let next_step = format!("; juju config {app} {option}={word}");
+            let around = refused.chars().count() + next_step.chars().count() + "…".chars().count();
+            let room = LENGTH.saturating_sub(around);
+            Status::Blocked(format!("{refused}{}{next_step}", short(why, room.clamp(10, 20))))
         }
         ScheduleProblem::Paused(name) => Status::Blocked(format!(
             "{endpoint}: Schedule paused; velero schedule unpause {}",
@@ -543,7 +544,7 @@ fn about_backups(known: Known<'_>, first: &Tier) -> String {
         }
         [(_, _, when), others @ ..] => {
             let others: Vec<&str> = others.iter().map(|(tier, ..)| tier.schedule.default()).collect();
-            format!("scheduled backups: {}, {}", short(when, 24), others.join(", "))
+            format!("scheduled backups: {}, {}", short(when, 26), others.join(", "))
         }
     };
     match known.backups {

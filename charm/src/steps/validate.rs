@@ -310,7 +310,7 @@ fn too_short(facts: &Facts, tier: &Tier, schedule: &Schedule, retention: &Retent
         return None;
     }
     let hours = gap.as_secs().div_ceil(3600);
-    let reason = format!("shorter than the {hours} h from one backup to the next");
+    let reason = format!("below the {hours} h between backups");
     let instead = hours.saturating_mul(RUNS_KEPT).min(LONGEST_RETENTION_HOURS);
     let unfit = Unfit::new(reason, format!("{instead}h"));
     Some(unfit.of(&facts.app, tier.retention.name(), retention.as_str()))
