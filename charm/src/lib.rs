@@ -30,6 +30,7 @@ pub mod remembered;
 pub mod schema;
 pub mod steps;
 pub mod template;
+pub mod tiers;
 pub mod unit_file;
 pub mod volume;
 pub mod vpn;

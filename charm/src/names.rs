@@ -3,14 +3,10 @@
 use juju_charm::{Juju, UnitName};
 use velero_backup_config::names::{SUBDOMAIN_LENGTH, check_dns_label};
 
-use crate::endpoints;
 use crate::profile::AppProfile;
 
 /// Name of the app file inside a packed charm.
 pub const APP_FILE: &str = "app.yaml";
-
-/// Endpoint of the backup relation, as velero-operator knows it.
-pub const BACKUP_ENDPOINT: &str = endpoints::BACKUP.name;
 
 /// The action that shows what is asked for.
 pub const SHOW_BACKUP_SPEC: &str = "show-backup-spec";

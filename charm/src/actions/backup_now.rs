@@ -11,13 +11,14 @@ use super::{Call, Results, Stopped, declared, named};
 use crate::backup::Decision;
 use crate::env::Env;
 use crate::facts::Facts;
-use crate::names::{BACKUP_ENDPOINT, pod_name};
+use crate::names::pod_name;
 use crate::profile::AppProfile;
 use crate::recovery::texts::size;
 use crate::recovery::{Lines, own_id};
 use crate::steps::prepare_volume::{Reason, Situation};
 use crate::steps::validate::BackupSettings;
 use crate::steps::{apply, judged};
+use crate::tiers::NIGHTLY;
 
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
@@ -66,6 +67,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
 
 /// How the config volume is backed up on demand: as the Schedule would.
 pub(super) struct Settings {
+    endpoint: &'static str,
     backup: BackupSettings,
     decision: Decision,
 }
@@ -85,16 +87,21 @@ impl Settings {
         if let Some(what) = &validated.elsewhere {
             return Err(half_of_it(what));
         }
-        let (Some(backup), Some(decision)) = (validated.backup, validated.decision) else {
+        let (Some(first), Some(decision)) = (validated.first_tier(), &validated.decision) else {
             return Err(format!("{} has nothing to back up", profile.title));
         };
-        let backup = backup.map_err(|problem| problem.to_string())?;
-        if !facts.is_backed_up {
+        let endpoint = first.tier.name();
+        let backup = first.settings.as_ref().map_err(ToString::to_string)?;
+        if !facts.is_backed_up() {
             return Err(not_related(&facts.app));
         }
         match &decision.problem {
             Some(problem) => Err(problem.to_string()),
-            None => Ok(Self { backup, decision }),
+            None => Ok(Self {
+                endpoint,
+                backup: backup.clone(),
+                decision: decision.clone(),
+            }),
         }
     }
 
@@ -107,7 +114,11 @@ impl Settings {
         call: Call<'_>,
         changed: impl FnOnce(MakeSpec) -> MakeSpec,
     ) -> Result<BackupSummary, Stopped> {
-        let Self { backup, decision } = self;
+        let Self {
+            endpoint,
+            backup,
+            decision,
+        } = self;
         let Env {
             juju,
             cluster,
@@ -121,7 +132,7 @@ impl Settings {
         }
         // What the operator says about volumes that are not named does not matter: the pod names all of them.
         let spec = backup.request.spec().to_velero_backup_spec(false);
-        let make = changed(MakeSpec::on_demand(own_id(juju), BACKUP_ENDPOINT, spec));
+        let make = changed(MakeSpec::on_demand(own_id(juju), endpoint, spec));
         let say = |line: &str| call.say(line);
         let made = recovery.backup_now(&make, &Lines::to(&say))?;
         if let Some(reason) = shortcoming(&made, Timestamp::now()) {
@@ -136,7 +147,8 @@ impl Settings {
 
 /// Why there is no backup of an app that asks for none.
 pub(super) fn not_related(app: &str) -> String {
-    format!("there is no relation {BACKUP_ENDPOINT}; juju integrate {app} velero-operator")
+    let endpoint = NIGHTLY.name();
+    format!("there is no relation {endpoint}; juju integrate {app}:{endpoint} velero-operator")
 }
 
 /// Why no backup is made of a volume without its database.

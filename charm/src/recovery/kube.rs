@@ -19,7 +19,6 @@ use tokio::time::Instant;
 use super::Recovery;
 use super::health::{self, Unwell};
 use crate::kubernetes::KubeCluster;
-use crate::names::BACKUP_ENDPOINT;
 
 /// How long a backup on demand is waited for: two hours. Velero waits half an hour for the copies of the databases alone.
 const BACKUP: Duration = Duration::from_secs(7200);
@@ -75,7 +74,7 @@ impl Recovery for KubeRecovery<'_> {
     }
 
     fn standing(&self, whose: &AppId) -> Result<BackupHealth> {
-        self.run(|cluster| async move { backups::standing(&cluster, whose, BACKUP_ENDPOINT).await })
+        self.run(|cluster| async move { backups::standing(&cluster, whose).await })
     }
 
     fn backups_are_read(&self) -> Result<bool> {

@@ -40,7 +40,7 @@ pub trait Recovery {
     /// See [`config_recovery::backups::list`].
     fn list(&self, whose: &AppId) -> Result<Vec<BackupSummary>>;
 
-    /// The last good backup of an app, and since when it is backed up by schedule.
+    /// The last good backups of an app, and the Schedules by which they are made.
     ///
     /// # Errors
     /// See [`config_recovery::backups::standing`].

@@ -136,10 +136,10 @@ impl<'a> Line<'a> {
         apply::tell(env.juju, decided, &remembered, known)?;
         record::keep(&facts.charm_dir, record::known(profile, facts));
         seen::keep(env.juju)?;
-        let schedule = self.validated.schedule();
+        let asked = self.validated.asked();
         if is_seen
             && is_well
-            && let Some(seen) = ClusterSeen::of(facts, schedule)
+            && let Some(seen) = ClusterSeen::of(facts, &asked)
         {
             seen.keep(&facts.charm_dir);
         }

@@ -163,6 +163,8 @@ pub struct LastGood {
     pub uid: String,
     /// When it ended; when it began if Velero does not say.
     pub time: Option<Timestamp>,
+    /// When Velero deletes it; never if that is not known.
+    pub expires: Option<Timestamp>,
     /// Bytes that it holds; a snapshot does not tell.
     pub bytes: Option<u64>,
 }
@@ -173,6 +175,7 @@ pub fn last_good(list: &[BackupSummary], whose: &AppId, now: Timestamp) -> Optio
         name: backup.name.clone(),
         uid: backup.uid.clone(),
         time: backup.completed.or(backup.started),
+        expires: backup.expires,
         bytes: backup.holds.bytes(),
     })
 }

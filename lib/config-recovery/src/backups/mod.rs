@@ -21,7 +21,7 @@ pub use earlier::{Earlier, earlier};
 pub use list::list;
 pub(crate) use list::summary_of;
 pub use running::running;
-pub use standing::{BackupHealth, Rests, Scheduled, are_read, standing};
+pub use standing::{BackupHealth, EndpointHealth, Rests, Scheduled, are_read, standing};
 
 /// An application in a model.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -56,14 +56,19 @@ impl Simulation {
                         .is_some_and(|endpoint| end.is_none_or(|end| end == endpoint))
                 })
         };
-        let found = self
-            .state
-            .model
-            .relations
-            .values()
-            .find(is_meant)
-            .map(|relation| relation.id);
-        let id = found.ok_or_else(|| Error::refused(format!("relation \"{one} {other}\" not found")))?;
+        let all = self.state.model.relations.values();
+        let found: Vec<u32> = all.filter(is_meant).map(|relation| relation.id).collect();
+        let id = match found.as_slice() {
+            [] => return Err(Error::refused(format!("relation \"{one} {other}\" not found"))),
+            [id] => *id,
+            several => {
+                let text = format!(
+                    "ambiguous relation: \"{one} {other}\" is {} relations",
+                    several.len()
+                );
+                return Err(Error::refused(text));
+            }
+        };
         self.end_relation(id)?;
         self.settle()
     }
