@@ -25,6 +25,12 @@ impl Tier {
     pub const fn name(&self) -> &'static str {
         self.endpoint.name
     }
+
+    /// The same in one word, beside others: `weekly`.
+    pub fn word(&self) -> &'static str {
+        let name = self.name();
+        name.strip_prefix("backup-").unwrap_or(name)
+    }
 }
 
 macro_rules! tiers {

@@ -543,7 +543,7 @@ fn about_backups(known: Known<'_>, first: &Tier) -> String {
             )
         }
         [(_, _, when), others @ ..] => {
-            let others: Vec<&str> = others.iter().map(|(tier, ..)| tier.schedule.default()).collect();
+            let others: Vec<&str> = others.iter().map(|(tier, ..)| tier.word()).collect();
             format!("scheduled backups: {}, {}", short(when, 26), others.join(", "))
         }
     };
