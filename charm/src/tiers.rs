@@ -28,6 +28,12 @@ impl Tier {
     pub const fn name(&self) -> &'static str {
         self.endpoint.name
     }
+
+    /// The same in one word, beside others: `weekly`.
+    pub fn word(&self) -> &'static str {
+        let name = self.name();
+        name.strip_prefix("backup-").unwrap_or(name)
+    }
 }
 
 macro_rules! tiers {
@@ -109,6 +115,14 @@ backup-schedule. `monthly`: a fixed minute of a fixed night of the month, derive
 backup-retention: `8760h` is 365 days.";
         has_it: AppProfile::has_tiers;
     };
+}
+
+/// The command that relates an application by a tier's endpoint, which has to be named only where there are several.
+pub fn integrate(profile: &AppProfile, app: &str, tier: &Tier) -> String {
+    match profile.has_tiers() {
+        true => format!("juju integrate {app}:{} velero-operator", tier.name()),
+        false => format!("juju integrate {app} velero-operator"),
+    }
 }
 
 /// The tier of an endpoint.

@@ -189,7 +189,10 @@ fn asked(unit: &mut Unit, event: Event) -> String {
 #[test]
 fn what_each_event_asks_and_tells() {
     for name in ["radarr", "flaresolverr"] {
-        let profile = app(name);
+        let mut profile = app(name);
+        if let Some(storage) = &mut profile.storage {
+            storage.tiers = true;
+        }
         let mut text = String::new();
         for (situation, relations, make) in SITUATIONS {
             writeln!(text, "== {situation}").unwrap();

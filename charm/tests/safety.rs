@@ -200,7 +200,8 @@ fn a_restore_that_fails_later_has_named_it_too() {
 fn without_a_relation_there_is_none_unless_it_is_asked_for() {
     let mut unit = unit(false);
     let results = restore(&mut unit, json!({})).unwrap();
-    let none = "no safety backup: there is no relation velero-backup-config; juju integrate radarr:velero-backup-config velero-operator";
+    let none =
+        "no safety backup: there is no relation velero-backup-config; juju integrate radarr velero-operator";
     assert_eq!(results["notes"], none);
     assert_eq!(results.get("undo"), None);
     assert_eq!(unit.recovery.safety.take(), None);

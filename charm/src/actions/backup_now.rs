@@ -18,7 +18,7 @@ use crate::recovery::{Lines, own_id};
 use crate::steps::prepare_volume::{Reason, Situation};
 use crate::steps::validate::BackupSettings;
 use crate::steps::{apply, judged};
-use crate::tiers::NIGHTLY;
+use crate::tiers::{self, NIGHTLY};
 
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
@@ -93,7 +93,7 @@ impl Settings {
         let endpoint = first.tier.name();
         let backup = first.settings.as_ref().map_err(ToString::to_string)?;
         if !facts.is_backed_up() {
-            return Err(not_related(&facts.app));
+            return Err(not_related(profile, &facts.app));
         }
         match &decision.problem {
             Some(problem) => Err(problem.to_string()),
@@ -146,9 +146,10 @@ impl Settings {
 }
 
 /// Why there is no backup of an app that asks for none.
-pub(super) fn not_related(app: &str) -> String {
+pub(super) fn not_related(profile: &AppProfile, app: &str) -> String {
     let endpoint = NIGHTLY.name();
-    format!("there is no relation {endpoint}; juju integrate {app}:{endpoint} velero-operator")
+    let command = tiers::integrate(profile, app, &NIGHTLY);
+    format!("there is no relation {endpoint}; {command}")
 }
 
 /// Why no backup is made of a volume without its database.

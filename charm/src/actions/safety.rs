@@ -82,7 +82,7 @@ pub fn way_back(
     let asked = parameters.get(PARAMETER).and_then(Value::as_bool);
     match asked {
         Some(false) => Ok(WayBack::None(format!("{PARAMETER}=false"))),
-        None if !facts.is_backed_up() => Ok(WayBack::None(not_related(&facts.app))),
+        None if !facts.is_backed_up() => Ok(WayBack::None(not_related(call.env.profile, &facts.app))),
         Some(true) | None => match Settings::of(call.env.profile, facts) {
             Ok(settings) => Ok(WayBack::ToMake(Box::new(settings))),
             Err(reason) => Err(refused(&reason)),

@@ -19,8 +19,8 @@ use crate::steps::validate::TierBackup;
 pub fn declaration() -> Value {
     json!({
         "description": "Shows what is asked of velero-operator and what a backup would hold. Changes nothing. Runs on the unit \
-            with the data. Results: `spec`: the requested spec as JSON; `tiers.backup-weekly`, `tiers.backup-monthly`: those of further \
-            relations, if any; `method` and `reason`: how Velero saves the volume, and why; \
+            with the data. Results: `spec`: the requested spec as JSON; `tiers.ENDPOINT`: that of each further \
+            relation, such as backup-weekly; `method` and `reason`: how Velero saves the volume, and why; \
             `contents-now`: what the volume holds in the app's terms; `problem`: why a backup would be empty or incomplete, if so; `held-bytes`, `files`, `databases`: content of a backup; \
             `left-out-bytes`, `left-out`: what it excludes, by pattern; `warnings`: missing databases and other findings, one per \
             line, if any; `media`: whether Velero excludes the claim with the media, from your own backups too.",

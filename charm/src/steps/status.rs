@@ -27,7 +27,7 @@ use crate::problem::short;
 use crate::profile::AppProfile;
 use crate::recovery::health::Unwell;
 use crate::recovery::standing::{self, BackupStatus, ScheduleProblem};
-use crate::tiers::Tier;
+use crate::tiers::{self, Tier};
 use crate::vpn;
 use crate::vpn::route::Routing;
 
@@ -513,10 +513,7 @@ fn about_backups(known: Known<'_>, first: &Tier) -> String {
         return format!("no backups: {} keeps its database elsewhere", short(what, 60));
     }
     if !known.facts.is_backed_up() {
-        return format!(
-            "no backups: juju integrate {app}:{} velero-operator",
-            first.name()
-        );
+        return format!("no backups: {}", tiers::integrate(known.profile, app, first));
     }
     let scheduled: Vec<(&Tier, &BackupSettings, &str)> = known
         .validated
@@ -543,7 +540,7 @@ fn about_backups(known: Known<'_>, first: &Tier) -> String {
             )
         }
         [(_, _, when), others @ ..] => {
-            let others: Vec<&str> = others.iter().map(|(tier, ..)| tier.schedule.default()).collect();
+            let others: Vec<&str> = others.iter().map(|(tier, ..)| tier.word()).collect();
             format!("scheduled backups: {}, {}", short(when, 26), others.join(", "))
         }
     };

@@ -9,14 +9,19 @@ use std::{
     collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
 };
 
 use rusqlite::{
     Connection,
     hooks::{AuthAction, AuthContext, Authorization},
     limits::Limit,
-    types::ValueRef,
+    types::Value,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,12 +33,12 @@ use crate::{
     tree::{RelPath, Root},
 };
 
-/// How long one question may take. A count over all entries of a large library takes about a second on a slow disk.
+/// How long the questions about one database may take. A count over all entries of a large library takes about a second on a slow disk.
 const LIMIT: Duration = Duration::from_secs(5);
 /// How long a locked database is waited for.
-const BUSY: Duration = Duration::from_secs(5);
-/// After so many of SQLite's instructions the time is looked at.
-const INSTRUCTIONS: i32 = 10_000;
+const BUSY: Duration = Duration::from_secs(2);
+/// How often a question that takes too long is ended, until it has ended.
+const AGAIN: Duration = Duration::from_millis(50);
 /// The longest text or blob that SQLite may make on the way to an answer, in bytes.
 const LONGEST: i32 = 4 << 20;
 /// No more rows of secrets are compared.
@@ -121,7 +126,7 @@ impl fmt::Display for Unanswered {
     }
 }
 
-/// Asks a volume that the app may be using. Waits no longer than 5 s for a database that is locked. Writes nothing, but for what
+/// Asks a volume that the app may be using. No database takes more than 5 s. Writes nothing, but for what
 /// SQLite does on the next opening anyway: a transaction that a killed app left in a rollback journal is rolled back.
 ///
 /// # Errors
@@ -190,7 +195,7 @@ fn secrets_in(
         let asked = || -> std::result::Result<_, String> {
             let mut asked = open(&root, &path)?;
             begin(&mut asked.connection)?;
-            rows(&asked.connection, query)
+            in_time(&asked.connection, |connection, _| rows(connection, query))
         };
         // Nobody waits for them, and the reason could quote one.
         secrets.extend(asked().unwrap_or_default());
@@ -435,14 +440,34 @@ fn answers_of(
     questions: &[&Question],
 ) -> std::result::Result<Vec<(usize, OneAnswer)>, String> {
     begin(connection)?;
-    let mut answers = Vec::new();
-    for (number, question) in questions.iter().enumerate() {
-        if let Source::Database { query, .. } = &question.source {
-            end_in_time(connection)?;
-            answers.push((number, one_answer(connection, query)));
+    Ok(in_time(connection, |connection, is_over| {
+        let mut answers = Vec::new();
+        let mut is_locked = false;
+        for (number, question) in questions.iter().enumerate() {
+            let Source::Database { query, .. } = &question.source else {
+                continue;
+            };
+            let answer = match (is_over(), is_locked) {
+                (true, _) => Err(too_long()),
+                (_, true) => Err("the database is locked".to_owned()),
+                _ => one_answer(connection, query).map_err(|error| {
+                    is_locked = locked(&error);
+                    told(error)
+                }),
+            };
+            answers.push((number, answer.and_then(|answer| answer.map(shown).transpose())));
         }
-    }
-    Ok(answers)
+        answers
+    }))
+}
+
+fn too_long() -> String {
+    format!("it takes longer than {} s", LIMIT.as_secs())
+}
+
+fn locked(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+    matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked))
 }
 
 /// From here on all is as of one moment, and nothing but reading is done.
@@ -451,17 +476,30 @@ fn begin(connection: &mut Connection) -> std::result::Result<(), String> {
         .set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST)
         .map_err(told)?;
     connection.execute_batch("BEGIN").map_err(told)?;
-    connection.authorizer(Some(reads_tables_only)).map_err(told)?;
-    end_in_time(connection)
+    connection.authorizer(Some(reads_tables_only)).map_err(told)
 }
 
-/// The next question may take its time from now on.
-fn end_in_time(connection: &mut Connection) -> std::result::Result<(), String> {
-    let began = Instant::now();
-    let is_over = move || began.elapsed() > LIMIT;
-    connection
-        .progress_handler(INSTRUCTIONS, Some(is_over))
-        .map_err(told)
+/// Does something with a connection that is interrupted when the time is over. A handler of SQLite's own would not do: a count is one
+/// instruction, however many pages it reads, and a damaged database can have pages without end.
+fn in_time<T>(connection: &Connection, work: impl FnOnce(&Connection, &dyn Fn() -> bool) -> T) -> T {
+    let interrupt = connection.get_interrupt_handle();
+    let is_over = AtomicBool::new(false);
+    let (done, ended) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let over = &is_over;
+        scope.spawn(move || {
+            let mut patience = LIMIT;
+            // Between two statements an interruption has no effect.
+            while ended.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
+                over.store(true, Ordering::SeqCst);
+                interrupt.interrupt();
+                patience = AGAIN;
+            }
+        });
+        let worked = work(connection, &|| is_over.load(Ordering::SeqCst));
+        drop(done);
+        worked
+    })
 }
 
 /// A view is a query of whoever made the database.
@@ -481,28 +519,37 @@ fn reads_tables_only(context: AuthContext<'_>) -> Authorization {
     }
 }
 
-fn one_answer(connection: &Connection, query: &str) -> OneAnswer {
-    let mut statement = connection.prepare(query).map_err(told)?;
-    let mut rows = statement.query([]).map_err(told)?;
-    let Some(row) = rows.next().map_err(told)? else {
-        return Ok(None);
+fn one_answer(connection: &Connection, query: &str) -> rusqlite::Result<Option<Value>> {
+    let mut statement = connection.prepare(query)?;
+    let mut rows = statement.query([])?;
+    match rows.next()? {
+        Some(row) => Ok(Some(row.get(0)?).filter(|value| *value != Value::Null)),
+        None => Ok(None),
+    }
+}
+
+fn shown(value: Value) -> std::result::Result<String, String> {
+    let text = match value {
+        Value::Integer(number) => number.to_string(),
+        Value::Real(number) => number.to_string(),
+        Value::Text(text) => text,
+        Value::Null | Value::Blob(_) => return Err("the answer is no text".to_owned()),
     };
-    let value = match row.get_ref(0).map_err(told)? {
-        ValueRef::Null => return Ok(None),
-        ValueRef::Integer(number) => number.to_string(),
-        ValueRef::Real(number) => number.to_string(),
-        ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
-        ValueRef::Blob(_) => return Err("the answer is no text".to_owned()),
-    };
-    match is_answer(&value) {
-        true => Ok(Some(value)),
+    match is_answer(&text) {
+        true => Ok(text),
         false => Err("the answer is no short line of text".to_owned()),
     }
 }
 
 /// Whether a text may be shown to a person as it is.
 fn is_answer(text: &str) -> bool {
-    text.chars().count() <= ANSWER && !text.chars().any(char::is_control)
+    text.chars().count() <= ANSWER && text.chars().all(is_plain)
+}
+
+/// Whether a character stands for itself: no control, and nothing that hides or turns what is beside it.
+pub(crate) fn is_plain(c: char) -> bool {
+    let is_format = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}');
+    !c.is_control() && !is_format
 }
 
 /// What SQLite says, which may quote a hostile schema.
@@ -510,10 +557,10 @@ fn is_answer(text: &str) -> bool {
 fn told(error: rusqlite::Error) -> String {
     let text = match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::OperationInterrupted) => {
-            return format!("it takes longer than {} s", LIMIT.as_secs());
+            return too_long();
         }
         _ => error.to_string(),
     };
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let plain = |c: char| if is_plain(c) { c } else { ' ' };
     text.chars().map(plain).take(ANSWER).collect()
 }

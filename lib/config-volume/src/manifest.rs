@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Answer, Error, Result,
+    ask::is_plain,
     files::{FILES, Files},
     hash::hex,
     tree::RelPath,
@@ -29,7 +30,7 @@ pub(crate) const MANIFEST: &str = "manifest.json";
 /// version 1 with the files: a million of them took less.
 const SIZE_LIMIT: u64 = 512 << 20;
 /// A manifest says no more than so many things of the app and what it holds.
-const SAID: usize = 1000;
+const SAID: usize = 200;
 /// What it says has no more bytes than this, each.
 const SHOWN: usize = 500;
 
@@ -336,7 +337,7 @@ pub(crate) fn said(about: &BTreeMap<String, String>) -> BTreeMap<String, String>
 
 /// Whether a text is one that a person may be shown as it is.
 fn is_shown(text: &str) -> bool {
-    text.len() <= SHOWN && !text.chars().any(char::is_control)
+    text.len() <= SHOWN && text.chars().all(is_plain)
 }
 
 /// A link's target as text; hexadecimal when it is no UTF-8.

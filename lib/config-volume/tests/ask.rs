@@ -242,6 +242,10 @@ fn a_hostile_database_answers_nothing_and_costs_no_more_than_a_query() {
             "no short line of text",
         ),
         (
+            r#"CREATE TABLE "Movies" ("Id"); INSERT INTO "Movies" VALUES (char(0x202e) || 'gnp.exe')"#.to_owned(),
+            "no short line of text",
+        ),
+        (
             r#"CREATE TABLE "Movies" ("Id"); INSERT INTO "Movies" VALUES (printf('%.*c', 1000, 'x'))"#.to_owned(),
             "no short line of text",
         ),
@@ -283,11 +287,6 @@ fn a_hostile_database_answers_nothing_and_costs_no_more_than_a_query() {
     let asked = [
         question(
             AnswerKind::Count,
-            "endless",
-            r#"SELECT count(*) FROM "Many" a, "Many" b, "Many" c, "Many" d"#,
-        ),
-        question(
-            AnswerKind::Count,
             "recursive",
             &format!("SELECT max(x) FROM ({endless})"),
         ),
@@ -298,16 +297,21 @@ fn a_hostile_database_answers_nothing_and_costs_no_more_than_a_query() {
             "version",
             "SELECT user_version FROM pragma_user_version",
         ),
+        question(
+            AnswerKind::Count,
+            "endless",
+            r#"SELECT count(*) FROM "Many" a, "Many" b, "Many" c, "Many" d"#,
+        ),
     ];
     let answers = ask(folder.path(), &asked).unwrap();
     let reasons: Vec<String> = answers.unanswered.iter().map(ToString::to_string).collect();
     assert_eq!(
         reasons,
         [
-            "endless: it takes longer than 5 s",
             "recursive: not authorized",
             "gone: not authorized",
-            "attached: not authorized"
+            "attached: not authorized",
+            "endless: it takes longer than 5 s"
         ]
     );
     assert_eq!(answers.get(AnswerKind::Schema, "version"), Some("0"));
@@ -317,4 +321,80 @@ fn a_hostile_database_answers_nothing_and_costs_no_more_than_a_query() {
         let answers = ask(folder.path(), &questions()).unwrap();
         assert!(answers.given.is_empty(), "{answers:?}");
     }
+}
+
+/// A database of a few kilobytes in which each page of a tree names the next one sixty times: to count it takes years, in one instruction
+/// of SQLite's.
+fn endless(path: &Path) {
+    let connection = Connection::open(path).unwrap();
+    connection
+        .execute_batch(r#"PRAGMA page_size = 512; CREATE TABLE "Movies" ("Id" INTEGER PRIMARY KEY);"#)
+        .unwrap();
+    drop(connection);
+    let mut bytes = fs::read(path).unwrap();
+    assert_eq!(bytes.len(), 2 * 512, "the table is page 2");
+    bytes.truncate(512);
+    for page in 2_u32..9 {
+        let mut inner = vec![0x05, 0, 0, 0, 60, 0, 0, 0];
+        inner.extend((page + 1).to_be_bytes());
+        let cells = 512 - 60 * 5;
+        inner[5..7].copy_from_slice(&u16::try_from(cells).unwrap().to_be_bytes());
+        for cell in 0..60_u16 {
+            inner.extend((u16::try_from(cells).unwrap() + 5 * cell).to_be_bytes());
+        }
+        inner.resize(cells, 0);
+        for cell in 0..60_u8 {
+            inner.extend((page + 1).to_be_bytes());
+            inner.push(cell + 1);
+        }
+        bytes.extend(inner);
+    }
+    // One row.
+    let mut leaf = vec![0x0d, 0, 0, 0, 1, 1, 0xfc, 0, 1, 0xfc];
+    leaf.resize(508, 0);
+    leaf.extend([2, 1, 2, 0]);
+    bytes.extend(leaf);
+    bytes[28..32].copy_from_slice(&9_u32.to_be_bytes());
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_count_without_end_is_ended_and_holds_up_no_backup() {
+    let folder = tempfile::tempdir().unwrap();
+    endless(&folder.path().join("radarr.db"));
+    let count = question(AnswerKind::Count, "films", r#"SELECT count(*) FROM "Movies""#);
+    let again = question(AnswerKind::Count, "again", r#"SELECT count(*) FROM "Movies""#);
+    let options = Options {
+        questions: vec![count, again],
+        ..own()
+    };
+    let began = Instant::now();
+    let prepared = prepare(folder.path(), &options).unwrap();
+    let reasons: Vec<String> = prepared.unanswered.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        reasons,
+        [
+            "films: it takes longer than 5 s",
+            "again: it takes longer than 5 s"
+        ]
+    );
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_locked_database_is_waited_for_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = make(&folder.path().join("radarr.db"), "delete", 1);
+    app.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let began = Instant::now();
+    let answers = ask(folder.path(), &questions()).unwrap();
+    assert!(values(&answers).is_empty(), "{answers:?}");
+    assert!(
+        answers
+            .unanswered
+            .iter()
+            .all(|unanswered| unanswered.reason.contains("locked")),
+        "{answers:?}"
+    );
+    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
 }

@@ -100,8 +100,8 @@ async fn safety_backups_are_not_looked_into() {
         .lists(BACKUPS, all)
         .lists(SCHEDULES, Vec::new())
         .lists(&volumes("good"), vec![good.config(7)]);
-    let last = stands(&server, &radarr()).await.last_good.unwrap();
-    assert_eq!(last.name, "good");
+    let stands = stands(&server, &radarr()).await;
+    assert_eq!(stands.last_good().unwrap().name, "good");
     server.done();
 }
 

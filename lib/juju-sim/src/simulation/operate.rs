@@ -42,7 +42,7 @@ impl Simulation {
     /// `juju remove-relation A B`.
     ///
     /// # Errors
-    /// When there is no such relation.
+    /// When there is no such relation, or several of them.
     pub fn remove_relation(&mut self, one: &str, other: &str) -> Result<()> {
         let sides = [one, other].map(|side| {
             side.split_once(':')
@@ -57,14 +57,19 @@ impl Simulation {
                 })
         };
         let all = self.state.model.relations.values();
-        let found: Vec<u32> = all.filter(is_meant).map(|relation| relation.id).collect();
+        let found: Vec<&Relation> = all.filter(is_meant).collect();
         let id = match found.as_slice() {
             [] => return Err(Error::refused(format!("relation \"{one} {other}\" not found"))),
-            [id] => *id,
+            [only] => only.id,
+            // `InferActiveRelation` of Juju's `state/state.go`.
             several => {
+                let named: Vec<String> = several
+                    .iter()
+                    .map(|relation| format!("\"{}\"", relation.key()))
+                    .collect();
                 let text = format!(
-                    "ambiguous relation: \"{one} {other}\" is {} relations",
-                    several.len()
+                    "ambiguous relation: \"{one} {other}\" could refer to {}",
+                    named.join("; ")
                 );
                 return Err(Error::refused(text));
             }
