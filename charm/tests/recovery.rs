@@ -257,7 +257,7 @@ fn a_backup_now_is_what_the_schedule_makes_and_fails_if_it_holds_nothing() {
     let mut unrelated = Unit::settled(&radarr());
     let message = unrelated.act("backup-now", json!({})).unwrap_err();
     assert!(
-        message.ends_with("juju integrate radarr:velero-backup-config velero-operator"),
+        message.ends_with("juju integrate radarr velero-operator"),
         "{message}"
     );
     assert_eq!(unrelated.recovery.calls.take(), Vec::<String>::new());

@@ -5,10 +5,13 @@ use config_volume::Answers;
 
 use super::{Call, Results, Stopped};
 use crate::contents::seen::{self, Seen};
-use crate::contents::{compare, in_one_line};
+use crate::contents::{compare, in_one_line, is_empty};
 use crate::facts::Storage;
 use crate::recovery::texts::less_than_before;
-use crate::recovery::{Examiner, Found};
+use crate::recovery::{Examiner, Found, own_id};
+
+/// No more settings are named: Juju takes about 100 KB of results.
+const SETTINGS: usize = 100;
 
 /// What the volume of this unit holds now; `None` where it cannot be told.
 pub fn now(call: Call<'_>) -> Option<Answers> {
@@ -20,13 +23,14 @@ pub fn now(call: Call<'_>) -> Option<Answers> {
 }
 
 /// What the look at a restored volume found. It is remembered for `list-backups`.
-pub fn found(call: Call<'_>, examiner: Examiner<'_>) -> Result<Results, Stopped> {
+pub fn found(call: Call<'_>, examiner: Examiner<'_>, backup: &BackupSummary) -> Result<Results, Stopped> {
     let juju = call.env.juju;
     let Some(found) = examiner.found else {
         return Ok(Results::new());
     };
     let results = of_found(&found);
-    if let Some(seen) = found.seen {
+    // The list is of this application's backups.
+    if let Some(seen) = found.seen.filter(|_| backup.whose == own_id(juju)) {
         seen::add(juju.context().charm_dir(), seen);
         seen::keep(juju)?;
     }
@@ -35,7 +39,25 @@ pub fn found(call: Call<'_>, examiner: Examiner<'_>) -> Result<Results, Stopped>
 
 /// Tells the person who waits that the newest backup, which nobody has chosen by its uid, holds much less than another one.
 pub fn warn_of_less(call: Call<'_>, choice: &Choice, backup: &BackupSummary, earlier: &Earlier) {
-    if let (Choice::Latest | Choice::AsOf(_), Some(text)) = (choice, less_than_before(backup, earlier)) {
+    if let Choice::Named(_) = choice {
+        return;
+    }
+    let essential = call
+        .env
+        .profile
+        .storage
+        .iter()
+        .flat_map(|storage| &storage.contents.essential);
+    let essential: Vec<String> = essential.cloned().collect();
+    let list = seen::read(call.env.juju).unwrap_or_default();
+    let is_known_empty = seen::of(&list, backup).is_some_and(|seen| is_empty(&essential, &answers_of(seen)));
+    let empty = is_known_empty.then(|| {
+        format!(
+            "backup {} holds nothing that counts in {}, as after an accident",
+            backup.name, call.env.profile.title
+        )
+    });
+    for text in less_than_before(backup, earlier).into_iter().chain(empty) {
         call.say(&format!("warning: {text}"));
     }
 }
@@ -43,18 +65,27 @@ pub fn warn_of_less(call: Call<'_>, choice: &Choice, backup: &BackupSummary, ear
 fn of_found(found: &Found) -> Results {
     let mut results = side_by_side(Some(&found.backup), found.now.as_ref());
     if let Some(settings) = &found.settings {
-        results.insert("settings-that-differ".to_owned(), or_none(&settings.join(", ")));
+        let named: Vec<&str> = settings.iter().take(SETTINGS).map(String::as_str).collect();
+        let mut text = or_none(&named.join(", "));
+        if settings.len() > SETTINGS {
+            text.push_str(&format!(" and {} others", settings.len() - SETTINGS));
+        }
+        results.insert("settings-that-differ".to_owned(), text);
     }
     results
 }
 
 /// Of a backup that was not restored: as far as it was seen before.
 pub fn of_seen(seen: Option<&Seen>, now: Option<&Answers>) -> Results {
-    let backup = seen.map(|seen| Answers {
+    let backup = seen.map(answers_of);
+    side_by_side(backup.as_ref(), now)
+}
+
+fn answers_of(seen: &Seen) -> Answers {
+    Answers {
         given: seen.answers.clone(),
         unanswered: Vec::new(),
-    });
-    side_by_side(backup.as_ref(), now)
+    }
 }
 
 fn side_by_side(backup: Option<&Answers>, now: Option<&Answers>) -> Results {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use config_recovery::Error;
 use config_recovery::backups::AppId;
 use config_recovery::engine::{RestorePlan, RestoreRequest, UnitPod};
 use juju_charm::{Juju, Status};
@@ -151,14 +152,20 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
             env: call.env,
             examiner: Examiner::new(call.env, call.facts, of_later),
         };
-        let checked = recovery.restore(&plan, &mut app, &Lines::to(&say))?;
+        let checked = recovery
+            .restore(&plan, &mut app, &Lines::to(&say))
+            .inspect_err(|error| {
+                if matches!(error, Error::NotTaken { .. }) {
+                    call.say("nothing was replaced: there is nothing to undo");
+                }
+            })?;
         if takes_over(call.facts) {
             bind(call)?;
         }
         // Read again: what the restore put aside is in it.
         Remembered::read(juju)?.forget_on_deploy(juju)?;
         let mut results = of_check(&checked);
-        results.extend(found(call, app.examiner)?);
+        results.extend(found(call, app.examiner, plan.backup())?);
         results.insert("result".to_owned(), "restored".to_owned());
         way_back.add_to(&mut results);
         Ok(results)

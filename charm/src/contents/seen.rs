@@ -24,6 +24,8 @@ const FILE: &str = "contents-seen.json";
 const KEPT: &str = "contents-kept.json";
 /// So many are kept: a month of nights, and as many made by hand.
 const MOST: usize = 60;
+/// Juju takes no more than 64 KiB in one value (`MaxAllowedValueLength` in its `core/quota`).
+const BYTES: usize = 60_000;
 
 /// What one backup holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,15 +43,18 @@ pub struct Seen {
 /// What was seen, by the time at which it was made.
 pub type List = BTreeMap<u64, Seen>;
 
-/// What was seen of a backup, if anything was: what was made last while it ran. Two backups may follow each other within seconds, so clocks
+/// What was seen of a backup, if anything was: the one manifest that was made while it ran. Two backups may follow each other within seconds, so clocks
 /// that are apart are not allowed for: nothing is said then, and nothing wrong.
 pub fn of<'a>(list: &'a List, backup: &BackupSummary) -> Option<&'a Seen> {
     let began = backup.started?.as_second();
     let ended = backup.completed?.as_second();
     let second = |second: i64| u64::try_from(second).unwrap_or_default();
-    list.range(second(began)..=second(ended.max(began)))
-        .next_back()
-        .map(|(_, seen)| seen)
+    let mut made = list.range(second(began)..=second(ended.max(began)));
+    // Of two nobody knows which is this one's.
+    match (made.next(), made.next()) {
+        (Some((_, seen)), None) => Some(seen),
+        _ => None,
+    }
 }
 
 /// Adds one to the list of the unit with this charm folder. That it cannot be kept fails nothing.
@@ -85,7 +90,13 @@ pub fn keep(juju: &Juju) -> Result<(), CharmError> {
     }
     let list = newest(read(juju)?);
     let text = serde_json::to_string(&list).unwrap_or_default();
-    juju.state_set(&BTreeMap::from([(KEY.to_owned(), text)]))?;
+    if let Err(error) = juju.state_set(&BTreeMap::from([(KEY.to_owned(), text)])) {
+        // A dispatch has more important things to do.
+        log::warn!(
+            "Juju does not keep what was seen of backups: {}",
+            crate::causes(&error)
+        );
+    }
     write(charm_dir, FILE, &list);
     write(charm_dir, KEPT, &list);
     Ok(())
@@ -105,9 +116,14 @@ fn kept(juju: &Juju, charm_dir: &Path) -> Result<List, CharmError> {
     Ok(list)
 }
 
-fn newest(list: List) -> List {
-    let too_many = list.len().saturating_sub(MOST);
-    list.into_iter().skip(too_many).collect()
+/// As many of the newest as Juju takes.
+fn newest(mut list: List) -> List {
+    let is_too_much =
+        |list: &List| list.len() > MOST || serde_json::to_vec(list).is_ok_and(|text| text.len() > BYTES);
+    while is_too_much(&list) {
+        list.pop_first();
+    }
+    list
 }
 
 fn in_file(charm_dir: &Path, name: &str) -> List {
@@ -158,7 +174,8 @@ mod tests {
             (vec![began], Some(began)),
             // The next one began as this one ended.
             (vec![began + 5, began + 601], Some(began + 5)),
-            (vec![began - 86_400, began + 5, began + 300], Some(began + 300)),
+            (vec![began - 86_400, began + 5], Some(began + 5)),
+            (vec![began + 5, began + 300], None),
         ] {
             let list: List = made.into_iter().map(|made| (made, seen(made))).collect();
             assert_eq!(of(&list, &backup).map(|seen| seen.made), found);
@@ -173,6 +190,12 @@ mod tests {
         let list: List = (1..=61).map(|made| (made, seen(made))).collect();
         let newest = newest(list);
         assert_eq!((newest.len(), newest.keys().next()), (60, Some(&2)));
+        let large = |made| Seen {
+            about: [("image".to_owned(), "a".repeat(2000))].into(),
+            ..seen(made)
+        };
+        let newest = super::newest((1..=40).map(|made| (made, large(made))).collect());
+        assert!(newest.len() < 30 && newest.contains_key(&40), "{}", newest.len());
     }
 
     #[test]

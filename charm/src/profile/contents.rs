@@ -20,9 +20,13 @@ pub struct AppContents {
     /// perhaps the path of a file that is in each.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
-    /// The counts without any of which the app counts as empty: one that was deployed anew has a user, say. All of them if not given.
+    /// The counts without any of which the app counts as empty: one that was deployed anew has a user, say. If none is given it never
+    /// does.
     #[serde(default)]
     pub essential: Vec<String>,
+    /// Other apps whose data this one can read, by the names of their charms.
+    #[serde(default)]
+    pub takes_over: Vec<String>,
 }
 
 /// What to ask a database. Each is one `SELECT` over tables, with SQLite's own functions, that answers one value. A query that a

@@ -16,6 +16,7 @@ use crate::env::Env;
 use crate::facts::{Facts, Storage};
 use crate::names::image_resource;
 use crate::profile::{AppProfile, ConfigFile};
+use crate::volume::read_plain;
 
 /// The app before it has ever run: nothing is to be stopped, and it is started later.
 pub struct NotYet<'a>(pub Examiner<'a>);
@@ -34,7 +35,13 @@ impl App for NotYet<'_> {
     }
 }
 
-/// What becomes of a backup that is of a later app.
+/// Other apps whose data an app can read.
+fn takes_over(profile: &AppProfile) -> &[String] {
+    let storage = profile.storage.as_ref();
+    storage.map_or(&[], |storage| storage.contents.takes_over.as_slice())
+}
+
+/// What becomes of a backup that is of a later app, or of another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OfLater {
     /// It is refused, unless somebody says `force`.
@@ -66,9 +73,10 @@ pub fn foreseen(env: Env<'_>, facts: &Facts, seen: &Seen, now: Option<&Answers>)
         about: &seen.about,
         answers: &backup,
     };
-    match judge(&env.profile.title, here, there) {
+    match judge(&env.profile.title, takes_over(env.profile), here, there) {
         Fit::Same | Fit::Unknown(_) => None,
         Fit::Migrates(text) => Some(text),
+        Fit::Other(text) => Some(format!("it will be refused: {text}")),
         Fit::Later(text) => Some(format!(
             "it will be refused: {text}; {}",
             refresh(&facts.app, &image_resource(env.profile), &seen.about)
@@ -168,14 +176,15 @@ impl<'a> Examiner<'a> {
         {
             notes.extend(compare::stale_keys(&self.profile.title, &now, &backup));
         }
-        let unfit = self.judge(restored, &backup, now.as_ref(), &mut notes);
+        let about = record::trusted(restored.about);
+        let unfit = self.judge(restored, &about, &backup, now.as_ref(), &mut notes);
         let settings = self.profile.config_file.as_ref().and_then(|file| {
             let read = |volume: &Path| settings(file, volume, &storage.location);
             compare::settings(read(live?).as_ref(), read(restored.folder).as_ref())
         });
         let seen = restored.made.map(|made| Seen {
             made,
-            about: restored.about.clone(),
+            about,
             answers: backup.given.clone(),
         });
         self.found = Some(Found {
@@ -195,6 +204,7 @@ impl<'a> Examiner<'a> {
     fn judge(
         &self,
         restored: &Restored<'_>,
+        about: &About,
         backup: &Answers,
         now: Option<&Answers>,
         notes: &mut Vec<String>,
@@ -205,46 +215,65 @@ impl<'a> Examiner<'a> {
             answers: now.unwrap_or(&nothing),
         };
         let there = Side {
-            about: restored.about,
+            about,
             answers: backup,
         };
-        match judge(&self.profile.title, here, there) {
-            Fit::Same => {}
-            Fit::Migrates(text) | Fit::Unknown(text) => notes.push(text),
-            Fit::Later(text) => match self.of_later {
+        let title = &self.profile.title;
+        let refused = match judge(title, takes_over(self.profile), here, there) {
+            Fit::Later(text) => Some((text, refresh(&self.app, &image_resource(self.profile), about))),
+            Fit::Other(text) => Some((text, "choose a backup of this app: list-backups".to_owned())),
+            Fit::Same | Fit::Migrates(_) | Fit::Unknown(_) if self.lacks_its_databases(restored) => Some((
+                format!("it holds none of the databases of {title}"),
+                "choose another backup: list-backups".to_owned(),
+            )),
+            Fit::Migrates(text) | Fit::Unknown(text) => {
+                notes.push(text);
+                None
+            }
+            Fit::Same => None,
+        };
+        if let Some((why, next)) = refused {
+            match self.of_later {
                 OfLater::Refused => {
                     return Some(Unfit {
-                        why: format!("{text} (force=true restores it all the same)"),
-                        next: format!("{}, then restore again", self.refresh(restored)),
+                        why: format!("{why} (force=true restores it all the same)"),
+                        next: format!("{next}, then restore again"),
                     });
                 }
-                OfLater::RefusedAtStart => {
-                    return Some(Unfit {
-                        why: text,
-                        next: self.refresh(restored),
-                    });
-                }
-                OfLater::Forced => notes.push(format!("restored by force: {text}")),
-                OfLater::Told => notes.push(format!("restore-from-backup would refuse it: {text}")),
-            },
+                OfLater::RefusedAtStart => return Some(Unfit { why, next }),
+                OfLater::Forced => notes.push(format!("restored by force: {why}")),
+                OfLater::Told => notes.push(format!("restore-from-backup would refuse it: {why}")),
+            }
         }
-        let (before, next) = self.instead.as_ref().filter(|_| self.is_empty(backup))?;
-        Some(Unfit {
-            why: format!(
-                "it holds nothing that {} counts, as after an accident; the good backup before it is {before}",
-                self.profile.title
-            ),
-            next: next.clone(),
-        })
+        if !self.is_empty(backup) {
+            return None;
+        }
+        let empty = format!("it holds nothing that counts in {title}, as after an accident");
+        match &self.instead {
+            Some((before, next)) => Some(Unfit {
+                why: format!("{empty}, and an older good backup is {before}"),
+                next: next.clone(),
+            }),
+            None => {
+                notes.push(empty);
+                None
+            }
+        }
+    }
+
+    /// Whether it is another application's content, and the app has databases of its own of which none is there.
+    fn lacks_its_databases(&self, restored: &Restored<'_>) -> bool {
+        if restored.backup.whose.app == self.app {
+            return false;
+        }
+        let databases = self.profile.storage.iter().flat_map(|storage| &storage.databases);
+        let mut databases = databases.peekable();
+        databases.peek().is_some() && databases.all(|path| !restored.folder.join(path).is_file())
     }
 
     fn is_empty(&self, backup: &Answers) -> bool {
         let storage = self.profile.storage.as_ref();
         storage.is_some_and(|storage| is_empty(&storage.contents.essential, backup))
-    }
-
-    fn refresh(&self, restored: &Restored<'_>) -> String {
-        refresh(&self.app, &image_resource(self.profile), restored.about)
     }
 }
 
@@ -255,7 +284,7 @@ fn settings(
     location: &str,
 ) -> Option<std::collections::BTreeMap<String, String>> {
     let inside = Path::new(&file.path).strip_prefix(location).ok()?;
-    config_file::settings(file, &std::fs::read(volume.join(inside)).ok()?)
+    config_file::settings(file, &read_plain(&volume.join(inside)).ok()?)
 }
 
 /// Whether the app's own file reads as such, and, where no manifest says what was backed up (`promised`), whether the app's
@@ -275,7 +304,7 @@ fn examine(profile: &AppProfile, folder: &Path, promised: bool) -> Vec<String> {
         .and_then(|file| Some((file, Path::new(&file.path).strip_prefix(&storage.location).ok()?)));
     if let Some((file, inside)) = inside {
         let shown = inside.display();
-        problems.extend(match std::fs::read(folder.join(inside)) {
+        problems.extend(match read_plain(&folder.join(inside)) {
             Ok(content) => config_file::damage(file, &content).map(|damage| format!("{shown}: {damage}")),
             Err(error) => Some(format!("{shown} cannot be read: {error}")),
         });

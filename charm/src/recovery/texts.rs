@@ -89,7 +89,9 @@ pub fn next_step(error: &Error, app: &str) -> Option<String> {
         Error::OnlySafetyBackups { .. } => "list-backups shows them; name one with backup-uid",
         Error::NoneAsOf { .. } => "say a later time, or backup-uid= of one of these",
         Error::NoSuchBackup(_) => "list-backups shows the uids",
-        Error::Foreign { .. } => "choose another backup, or say whose it is with from-app and from-model",
+        Error::Foreign { .. } => {
+            "choose another backup: list-backups; from-app and from-model are for another application of the same app"
+        }
         Error::NoClaim { model, .. } => {
             return Some(format!(
                 "deploy the app: Juju makes its claim; kubectl get pvc -n {model} shows those that there are"
