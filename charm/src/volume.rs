@@ -36,6 +36,28 @@ fn holds_a_set(folder: &Path) -> bool {
     folder.join("set").exists() || has_entries(&folder.join("sets"))
 }
 
+/// A config file has no more bytes than this.
+const FILE: u64 = 16 << 20;
+
+/// Reads an ordinary file of a volume that may come from anywhere: no link is followed, and nothing is waited for.
+///
+/// # Errors
+/// When it is no ordinary file, is too large, or cannot be read.
+pub fn read_plain(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = fs::File::from(rustix::fs::open(path, flags, rustix::fs::Mode::empty())?);
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    if meta.len() > FILE {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    let mut content = Vec::new();
+    file.take(FILE).read_to_end(&mut content)?;
+    Ok(content)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,26 +86,4 @@ mod tests {
         }
         assert!(!holds_nothing(&volume.join("not-there")));
     }
-}
-
-/// A config file has no more bytes than this.
-const FILE: u64 = 16 << 20;
-
-/// Reads an ordinary file of a volume that may come from anywhere: no link is followed, and nothing is waited for.
-///
-/// # Errors
-/// When it is no ordinary file, is too large, or cannot be read.
-pub fn read_plain(path: &Path) -> io::Result<Vec<u8>> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = fs::File::from(rustix::fs::open(path, flags, rustix::fs::Mode::empty())?);
-    let meta = file.metadata()?;
-    if !meta.is_file() {
-        return Err(io::Error::other("it is no file"));
-    }
-    if meta.len() > FILE {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    let mut content = Vec::new();
-    file.take(FILE).read_to_end(&mut content)?;
-    Ok(content)
 }
