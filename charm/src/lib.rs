@@ -9,6 +9,7 @@ pub mod backup;
 pub mod backup_time;
 pub mod cluster_seen;
 pub mod config_file;
+pub mod contents;
 pub mod credentials;
 pub mod credentials_seen;
 pub mod data_unit;

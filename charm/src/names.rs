@@ -64,3 +64,8 @@ pub fn is_dns_name(name: &str) -> bool {
 pub fn check_name(profile: &AppProfile) -> String {
     format!("{}-ready", profile.name)
 }
+
+/// The resource that is the app's image, as in `juju refresh --resource`.
+pub fn image_resource(profile: &AppProfile) -> String {
+    format!("{}-image", profile.name)
+}

@@ -5,6 +5,7 @@
 
 mod backup_now;
 mod choice;
+mod contents;
 mod list_backups;
 mod restore;
 mod restored_app;

@@ -10,17 +10,19 @@ use juju_charm::{Juju, Status};
 use serde_json::{Map, Value, json};
 
 use super::choice::{choice, with_choice};
+use super::contents::{found, now, of_seen, warn_of_less};
 use super::restored_app::RestoredApp;
 use super::safety::{self, WayBack};
 use super::{Call, Results, Stopped, declared, named, of_check};
 use crate::backup::CHARM_CONTAINER;
+use crate::contents::seen;
 use crate::data_unit::{self, DATA_UNIT};
 use crate::env::Env;
 use crate::facts::{Container, Facts, Storage};
 use crate::names::{RESTORE_FROM_BACKUP, pod_name, restore_command};
 use crate::profile::AppProfile;
 use crate::recovery::texts::{size, time};
-use crate::recovery::{Lines, elsewhere, image, own_id};
+use crate::recovery::{Examiner, Lines, OfLater, elsewhere, foreseen, image, own_id};
 use crate::remembered::Remembered;
 use crate::steps::prepare_volume::{may_be_seen, takes_over};
 use crate::steps::validate::workload_settings;
@@ -38,8 +40,9 @@ pub fn declaration() -> Value {
          has them; needs trust. Results: `result` is `restored`, or `checked` for a dry run, with `steps` to read and `commands` \
          to do the same by hand; `backup-name`, `backup-uid`, `backup-time`; `files` and `bytes` restored; `databases` found \
          sound; `manifest`: whether a manifest was available to compare against; `seconds` in all, `velero-seconds` of them by \
-         Velero; `safety-backup`: uid of the backup of the previous content, and `undo`: the command that restores it; `notes`, \
-         if any.",
+         Velero; `contents`: what the backup holds in the app's terms, for a dry run as far as it was seen before; `contents-now`: \
+         what the volume held when the action began; `differences`, one per line; `settings-that-differ` in the app's config file, by \
+         name; `safety-backup`: uid of the backup of the previous content, and `undo`: the command that restores it; `notes`, if any.",
         with_choice(
             json!({
                 "dry-run": {
@@ -64,6 +67,13 @@ pub fn declaration() -> Value {
                         short, the previous content is deleted first; no rollback.",
                 },
                 safety::PARAMETER: safety::declaration(),
+                "force": {
+                    "type": "boolean",
+                    "default": false,
+                    "description": "Restore a backup of a later version of the app, or of a later schema of its databases, all the \
+                        same. The app may not start on it, or damage it; the previous content is restored if it does not become \
+                        healthy.",
+                },
                 "patience": {
                     "type": "string",
                     "default": "",
@@ -97,6 +107,10 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     let patience = patience.as_deref().map(patience_of).transpose()?;
     let flag = |name: &str, default: bool| parameters.get(name).and_then(Value::as_bool).unwrap_or(default);
     let (dry_run, keep_old) = (flag("dry-run", false), flag("keep-old", true));
+    let of_later = match flag("force", false) {
+        true => OfLater::Forced,
+        false => OfLater::Refused,
+    };
     let volume = ready(profile, call.facts)?;
     if !dry_run {
         // The app could not be started again: the restore would end in the way back.
@@ -106,16 +120,23 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     let wanted = RestoreRequest {
         from: from(call, &parameters, &target),
         target,
-        choice,
+        choice: choice.clone(),
         holder: juju.context().unit().to_string(),
         image: image(call.env)?,
         patience,
     };
     let carry_out = || -> Result<Results, Stopped> {
         let mut plan = recovery.plan_restore(&wanted, volume, keep_old, &elsewhere(juju))?;
+        warn_of_less(call, &choice, plan.backup(), &plan.earlier);
         let way_back = safety::way_back(call, &parameters, &plan)?;
         if dry_run {
-            return Ok(shown(profile, juju, &plan, &way_back));
+            let seen = seen::read(juju)?;
+            let (seen, now) = (seen::of(&seen, plan.backup()), now(call));
+            let mut results = shown(profile, juju, &plan, &way_back);
+            results.extend(of_seen(seen, now.as_ref()));
+            let text = seen.and_then(|seen| foreseen(call.env, call.facts, seen, now.as_ref()));
+            results.extend(text.map(|text| ("notes".to_owned(), text)));
+            return Ok(results);
         }
         call.say(&format!("restoring {}", described(&plan)));
         let way_back = way_back.make(call, &mut plan)?;
@@ -125,13 +146,18 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
             "{RESTORE_FROM_BACKUP} is under way; juju operations tells how it ends"
         )))?;
         let say = |line: &str| call.say(line);
-        let checked = recovery.restore(&plan, &mut RestoredApp(call.env), &Lines::to(&say))?;
+        let mut app = RestoredApp {
+            env: call.env,
+            examiner: Examiner::new(call.env, call.facts, of_later),
+        };
+        let checked = recovery.restore(&plan, &mut app, &Lines::to(&say))?;
         if takes_over(call.facts) {
             bind(call)?;
         }
         // Read again: what the restore put aside is in it.
         Remembered::read(juju)?.forget_on_deploy(juju)?;
         let mut results = of_check(&checked);
+        results.extend(found(call, app.examiner)?);
         results.insert("result".to_owned(), "restored".to_owned());
         way_back.add_to(&mut results);
         Ok(results)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::backup_now::half_of_it;
+use super::contents::{now, of_seen};
 use super::{Call, Results, Stopped};
 use crate::backup::hooks;
 use crate::facts::{Facts, Storage};
@@ -18,7 +19,7 @@ pub fn declaration() -> Value {
     json!({
         "description": "Shows what is asked of velero-operator and what a backup would hold. Changes nothing. Runs on the unit \
             with the data. Results: `spec`: the requested spec as JSON; `method` and `reason`: how Velero saves the volume, and why; \
-            `problem`: why a backup would be empty or incomplete, if so; `held-bytes`, `files`, `databases`: content of a backup; \
+            `contents-now`: what the volume holds in the app's terms; `problem`: why a backup would be empty or incomplete, if so; `held-bytes`, `files`, `databases`: content of a backup; \
             `left-out-bytes`, `left-out`: what it excludes, by pattern; `warnings`: missing databases and other findings, one per \
             line, if any; `media`: whether Velero excludes the claim with the media, from your own backups too.",
         "additionalProperties": false,
@@ -27,7 +28,9 @@ pub fn declaration() -> Value {
 
 /// Runs the action.
 pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
-    Ok(results(call.env.profile, call.facts)?)
+    let mut results = results(call.env.profile, call.facts)?;
+    results.extend(of_seen(None, now(call).as_ref()));
+    Ok(results)
 }
 
 fn results(profile: &AppProfile, facts: &Facts) -> Result<Results, String> {

@@ -5,6 +5,7 @@
 
 mod check;
 mod config_file;
+mod contents;
 pub(crate) mod credentials;
 mod options;
 mod read;
@@ -15,6 +16,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use config_file::{ConfigFile, CreatedBy, Format, Setting, Settings};
+pub use contents::{AppContents, DatabaseContents};
 pub use credentials::Credentials;
 pub use options::{AppOption, OptionType, OptionValue};
 pub use read::ProfileError;
@@ -163,6 +165,9 @@ pub struct ConfigStorage {
     /// stored as the file it is. So what the app can do without is not named: logs, copies of its own.
     #[serde(default)]
     pub databases: Vec<String>,
+    /// What the volume holds, in the app's own terms.
+    #[serde(default)]
+    pub contents: AppContents,
     /// Whether the content is worth a backup: the relation velero-backup-config, with its options and actions. Yes if not given.
     #[serde(default = "yes")]
     pub backup: bool,

@@ -1,5 +1,6 @@
 //! What a person reads of backups: sizes, times, ages, and what went wrong with what to do about it.
 
+use config_recovery::backups::{BackupSummary, Earlier};
 use config_recovery::error::after_incomplete;
 use config_recovery::{ClusterError, Error, Remedy};
 use config_volume::causes;
@@ -41,6 +42,24 @@ pub fn age(time: Timestamp, now: Timestamp) -> String {
         3600..172_800 => format!("{} h", seconds / 3600),
         _ => format!("{} d", seconds / 86_400),
     }
+}
+
+/// That a backup holds less than half of another one before it, if it does.
+pub fn less_than_before(backup: &BackupSummary, earlier: &Earlier) -> Option<String> {
+    let told = |backup: &BackupSummary| {
+        let when = backup
+            .started
+            .map(|when| format!(", {}", time(when)))
+            .unwrap_or_default();
+        let bytes = backup.holds.bytes().map(size).unwrap_or_default();
+        format!("{} ({bytes}{when}, uid {})", backup.name, backup.uid)
+    };
+    let larger = earlier.larger.as_ref()?;
+    Some(format!(
+        "backup {} holds less than half of {}",
+        told(backup),
+        told(larger)
+    ))
 }
 
 /// An error of the engine, and what to do about it in this charm.

@@ -1,11 +1,16 @@
 //! A recovery engine that does what it was told, and refuses everything else.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use config_recovery::backups::{AppId, BackupContents, BackupHealth, BackupSummary, FilesBackup, choose};
-use config_recovery::engine::{App, CheckedBackup, RestorePlan, RestoreRequest, VerifyPlan};
+use config_recovery::backups::{
+    AppId, BackupContents, BackupHealth, BackupSummary, Earlier, FilesBackup, choose, earlier,
+};
+use config_recovery::engine::{
+    App, CheckedBackup, Examined, RestorePlan, RestoreRequest, Restored, Unfit, VerifyPlan,
+};
 use config_recovery::journal::Step;
 use config_recovery::make::MakeSpec;
 use config_recovery::report::Reporter;
@@ -32,6 +37,8 @@ pub struct FakeRecovery {
     pub are_read: Option<bool>,
     /// The backup that is made.
     pub made: Option<BackupSummary>,
+    /// What the manifest of what comes back says of the app.
+    pub about: BTreeMap<String, String>,
     /// Puts what comes back into a folder.
     pub content: Option<PutsContent>,
     /// What its check finds after each start, if it is not what Pebble was told.
@@ -97,20 +104,29 @@ impl FakeRecovery {
         told.clone().ok_or_else(|| not_told(call))
     }
 
-    fn scratch(&self, call: &str, wanted: &RestoreRequest, purpose: Purpose) -> Result<ScratchSpec> {
+    fn scratch(
+        &self,
+        call: &str,
+        wanted: &RestoreRequest,
+        purpose: Purpose,
+    ) -> Result<(ScratchSpec, Earlier)> {
         let all = self.told(call, &self.backups)?;
         wanted.image.clone_into(&mut self.image.borrow_mut());
         let whose = wanted.from.as_ref().unwrap_or(&wanted.target);
-        Ok(ScratchSpec {
+        let now = Timestamp::now();
+        let backup = choose(&all, &wanted.choice, whose, now)?.clone();
+        let earlier = earlier(&all, &backup, now);
+        let scratch = ScratchSpec {
             target: wanted.target.clone(),
-            backup: choose(&all, &wanted.choice, whose, Timestamp::now())?.clone(),
+            backup,
             purpose,
             run: "run1".to_owned(),
             holder: wanted.holder.clone(),
             image: wanted.image.clone(),
             storage_class: None,
             size: 1 << 30,
-        })
+        };
+        Ok((scratch, earlier))
     }
 
     /// Brings the content into `folder` and lets the app look at it.
@@ -124,11 +140,30 @@ impl FakeRecovery {
         let content = self.content.as_ref().ok_or_else(|| not_told(call))?;
         std::fs::create_dir_all(folder).unwrap();
         content(folder);
-        let problems = app.examine(folder, true);
+        let Examined {
+            problems,
+            unfit,
+            notes,
+        } = app.examine(&Restored {
+            folder,
+            backup,
+            made: backup
+                .started
+                .map(|started| u64::try_from(started.as_second()).unwrap()),
+            about: &self.about,
+        });
+        let name = backup.name.clone();
         if !problems.is_empty() {
             return Err(Error::Damaged {
-                backup: backup.name.clone(),
+                backup: name,
                 problems,
+            });
+        }
+        if let Some(Unfit { why, next }) = unfit {
+            return Err(Error::NotTaken {
+                backup: name,
+                why,
+                next,
             });
         }
         Ok(CheckedBackup {
@@ -137,7 +172,7 @@ impl FakeRecovery {
             bytes: 20_000_000,
             databases: 2,
             promised: true,
-            notes: Vec::new(),
+            notes,
             velero_took: Some(Duration::from_secs(7)),
             took: Duration::from_millis(9500),
         })
@@ -173,9 +208,11 @@ impl Recovery for FakeRecovery {
         elsewhere: &Path,
     ) -> Result<RestorePlan> {
         assert!(elsewhere.is_absolute() && !elsewhere.starts_with(volume));
+        let (scratch, earlier) = self.scratch("plan_restore", wanted, Purpose::Restore)?;
         Ok(RestorePlan {
             target: wanted.target.clone(),
-            scratch: self.scratch("plan_restore", wanted, Purpose::Restore)?,
+            scratch,
+            earlier,
             volume: volume.to_owned(),
             keep_old,
             stage_elsewhere: None,
@@ -224,8 +261,10 @@ impl Recovery for FakeRecovery {
     }
 
     fn plan_verify(&self, wanted: &RestoreRequest, folder: &Path) -> Result<VerifyPlan> {
+        let (scratch, earlier) = self.scratch("plan_verify", wanted, Purpose::Verify)?;
         Ok(VerifyPlan {
-            scratch: self.scratch("plan_verify", wanted, Purpose::Verify)?,
+            scratch,
+            earlier,
             folder: folder.to_owned(),
         })
     }

@@ -99,6 +99,16 @@ pub enum Error {
         /// "it holds no bytes of the config volume".
         why: String,
     },
+    /// The bytes came back, and the app, as it is now, cannot take them.
+    #[error("cannot restore backup {backup}: {why}")]
+    NotTaken {
+        /// The backup's name.
+        backup: String,
+        /// Why.
+        why: String,
+        /// What to do first, in the words of whoever judged it.
+        next: String,
+    },
     /// The bytes came back and are not what was backed up, or not sound.
     #[error("backup {backup} is damaged: {}", .problems.join("; "))]
     Damaged {
@@ -301,6 +311,7 @@ impl Error {
             Self::NodeFull { .. } => {
                 "free space on the node's disk; the kubelet evicts pods when it is nearly full"
             }
+            Self::NotTaken { next, .. } => return Some(next.clone()),
             Self::NotApart { .. } => "name a folder outside of the volume",
             Self::BackupRunning { .. } => "wait until it has ended, then restore again",
             Self::NotMade { remedy, .. } | Self::Hopeless { remedy, .. } => remedy.text(),

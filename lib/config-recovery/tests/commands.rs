@@ -89,6 +89,7 @@ impl Stage {
             patience: None,
             sets_before: None,
             safety_backup: None,
+            earlier: config_recovery::backups::Earlier::default(),
         }
     }
 

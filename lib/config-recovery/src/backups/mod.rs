@@ -3,6 +3,7 @@
 //! [`list`] reads the cluster; [`choose()`] and [`last_good`] are pure.
 
 mod choose;
+mod earlier;
 mod holds;
 mod list;
 pub(crate) mod names;
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 use velero_api::{BackupPhase, Meaning};
 
 pub use choose::{Choice, LastGood, choose, last_good};
+pub use earlier::{Earlier, earlier};
 pub use list::list;
 pub(crate) use list::summary_of;
 pub use running::running;

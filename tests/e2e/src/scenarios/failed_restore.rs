@@ -42,7 +42,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let images = RADARR.images(bed).await?;
     let volume = small_volume(ground, &RADARR.app(&model, images.clone())).await?;
     let running = fleet::deploy_one(ground, RADARR, &model, images, None, &[]).await?;
-    running.in_workload(&RADARR.fill()).await?;
+    running.in_workload(&RADARR.fill()?).await?;
     let more = "dd if=/dev/urandom of=/config/Backups/manual/2.zip bs=1M count=22 2>/dev/null; chown 1000:1000 /config/Backups/manual/2.zip";
     running.in_workload(more).await?;
     running.sim("event settle").await?;

@@ -44,7 +44,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let model = ground.namespace(SCENARIO.name).await?;
     let images = RADARR.images(bed).await?;
     let running = fleet::deploy_one(ground, RADARR, &model, images, None, &[]).await?;
-    running.in_workload(&RADARR.fill()).await?;
+    running.in_workload(&RADARR.fill()?).await?;
     running.sim("event settle").await?;
     let wanted = RADARR.held(&running).await?;
     let began = Instant::now();

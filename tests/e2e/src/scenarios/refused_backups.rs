@@ -75,7 +75,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
         bail!("the app has no workload");
     };
     let protected = Protected::deploy(ground, RADARR.app(&model, programs)).await?;
-    protected.running.in_workload(&RADARR.fill()).await?;
+    protected.running.in_workload(&RADARR.fill()?).await?;
     protected.running.sim("event settle").await?;
     let task = Task {
         kubeconfig: bed.folder.join("kubeconfig"),
