@@ -72,6 +72,7 @@ fn config(setting: &str) -> String {
 /// The engine has a good backup of a Radarr of this version, schema and number of films.
 fn with_backup(unit: &mut Unit, version: Option<&str>, schema: u32, films: u32) {
     unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+    unit.recovery.made = Some(good("safety-1", "radarr"));
     unit.recovery.about = version
         .map(|version| ("version".to_owned(), version.to_owned()))
         .into_iter()
