@@ -237,7 +237,13 @@ async fn lose_pod(ground: &TestEnv, running: &Running<'_>) -> Result<()> {
 
 async fn ends_well(ground: &TestEnv, running: &Running<'_>, backup: &str, wanted: &Held) -> Result<()> {
     let restore = format!("restore-from-backup backup-uid={backup} keep-old=false");
-    fleet::action(running, &restore).await?;
+    let results = fleet::action(running, &restore).await?;
+    // What was there is in no other place any more.
+    let notes = results["notes"].as_str().unwrap_or_default();
+    ensure!(
+        results["safety-backup"].is_string() && notes.contains("the one of the restore that was cut off"),
+        "the safety backup of the killed run should be named: {results}"
+    );
     // The key in the app's own file is the one that it has now.
     let but: Vec<String> = RADARR.config_file()?.into_iter().collect();
     wanted.is_same(&RADARR.held(running).await?, &but)?;

@@ -184,7 +184,11 @@ async fn measured(
     let claimed = disk.volume(&beside, &ground.run, CLASS, None)?;
     apply::one(&ground.client, &claimed).await?;
     disk.sync().await?;
-    let action = fleet::action(running, "restore-from-backup backup-uid=latest");
+    // What is measured is the restore alone.
+    let action = fleet::action(
+        running,
+        "restore-from-backup backup-uid=latest safety-backup=false",
+    );
     let (results, seen) = watched(disk, &volume, action).await?;
     let results = results?;
     let again = disk.copy(&library).await?;

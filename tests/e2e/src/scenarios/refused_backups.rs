@@ -459,7 +459,10 @@ impl Bench<'_> {
         // The charm's own eyes see it too.
         let running = &self.protected.running;
         let before = Untouched::of(running).await?;
-        let action = format!("restore-from-backup backup-uid={}", task.backup);
+        let action = format!(
+            "restore-from-backup backup-uid={} safety-backup=false",
+            task.backup
+        );
         let said = match fleet::action(running, &action).await {
             Ok(results) => bail!("the action should have failed: {results}"),
             Err(error) => format!("{error:#}"),
