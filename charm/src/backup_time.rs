@@ -70,7 +70,9 @@ mod tests {
     const ALL: [Interval; 3] = [Interval::Day, Interval::Week, Interval::Month];
 
     /// The numbers of a schedule: minute of the day, day of the month, day of the week.
-    fn read(interval: Interval, app: &str) -> (u16, Option<u16>, Option<u16>) {
+    type Numbers = (u16, Option<u16>, Option<u16>);
+
+    fn read(interval: Interval, app: &str) -> Numbers {
         let (schedule, _) = slot(interval, "homelab", app);
         let fields: Vec<Option<u16>> = schedule
             .as_str()
@@ -139,8 +141,7 @@ mod tests {
 
     #[test]
     fn every_night_of_a_week_and_of_a_month_has_its_apps() {
-        type Read = (u16, Option<u16>, Option<u16>);
-        let days = |interval, of: fn(Read) -> Option<u16>| {
+        let days = |interval, of: fn(Numbers) -> Option<u16>| {
             let all = (0..2000).filter_map(|app| of(read(interval, &format!("app{app}"))));
             all.collect::<BTreeSet<u16>>()
         };

@@ -39,7 +39,7 @@ impl Tier {
 macro_rules! tiers {
     ($($(#[$about:meta])* $tier:ident = {
         endpoint: $endpoint:literal, $description:literal;
-        schedule: $schedule:literal, $every:literal, $when:expr;
+        schedule: $schedule:literal, $every:literal, like $like:literal, $when:expr;
         retention: $retention:literal, $kept:literal, $how_long:expr;
         has_it: $has_it:expr;
     };)*) => {
@@ -61,7 +61,7 @@ macro_rules! tiers {
                         description: $when,
                         has_it: $has_it,
                     },
-                    judge: |text| judge::schedule(text, $every),
+                    judge: |text| judge::schedule(text, $like),
                 },
                 retention: TextOption {
                     declaration: Declaration {
@@ -89,7 +89,7 @@ tiers! {
     /// What every app with a relation to velero-operator has first.
     NIGHTLY = {
         endpoint: "velero-backup-config", "Asks velero-operator to back up the config volume, every night unless configured otherwise";
-        schedule: "backup-schedule", "daily", "When backups are made, in UTC. `daily`: a fixed minute from 01:00 to 05:00, derived \
+        schedule: "backup-schedule", "daily", like "0 3 * * *", "When backups are made, in UTC. `daily`: a fixed minute from 01:00 to 05:00, derived \
 from model and app, so that apps do not all start at once; `weekly` and `monthly`: such a minute of a fixed day. Or what Velero takes: five cron \
 fields (`0 3 * * *`), `@daily`, `@every 6h`, optionally with a time zone in front (`TZ=Europe/Berlin 0 3 * * *`). At most one run \
 every ten minutes. Empty: no scheduled backups.";
@@ -100,7 +100,7 @@ there is no unit for days). Must not be shorter than the time between two backup
     /// Fewer, kept for longer.
     WEEKLY = {
         endpoint: "backup-weekly", "Asks velero-operator for weekly backups too, which are kept for longer";
-        schedule: "backup-weekly-schedule", "weekly", "When the backups of relation `backup-weekly` are made, as for backup-schedule. \
+        schedule: "backup-weekly-schedule", "weekly", like "0 3 * * SUN", "When the backups of relation `backup-weekly` are made, as for backup-schedule. \
 `weekly`: a fixed minute of a fixed night of the week, derived from model and app. Empty: none.";
         retention: "backup-weekly-retention", "2016h", "How long each backup of relation `backup-weekly` is kept, as for \
 backup-retention: `2016h` is 12 weeks.";
@@ -109,7 +109,7 @@ backup-retention: `2016h` is 12 weeks.";
     /// The fewest, kept the longest.
     MONTHLY = {
         endpoint: "backup-monthly", "Asks velero-operator for monthly backups too, which are kept the longest";
-        schedule: "backup-monthly-schedule", "monthly", "When the backups of relation `backup-monthly` are made, as for \
+        schedule: "backup-monthly-schedule", "monthly", like "0 3 1 * *", "When the backups of relation `backup-monthly` are made, as for \
 backup-schedule. `monthly`: a fixed minute of a fixed night of the month, derived from model and app. Empty: none.";
         retention: "backup-monthly-retention", "8760h", "How long each backup of relation `backup-monthly` is kept, as for \
 backup-retention: `8760h` is 365 days.";

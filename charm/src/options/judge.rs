@@ -207,21 +207,21 @@ mod tests {
             &[
                 ("off", ""),
                 ("none", ""),
-                ("* * * * *", "daily"),
-                ("nightly", "daily"),
+                ("* * * * *", "0 3 * * *"),
+                ("nightly", "0 3 * * *"),
             ],
         );
         holds(
             &WEEKLY.schedule,
             &["", "daily", "0 3 * * SUN"],
-            &[("off", ""), ("sundays", "weekly")],
+            &[("off", ""), ("sundays", "0 3 * * SUN")],
         );
         holds(
             &WEEKLY.retention,
             &["336h"],
             &[("8w", "1344h"), ("long", "2016h")],
         );
-        holds(&MONTHLY.schedule, &["weekly"], &[("0 3 L * *", "monthly")]);
+        holds(&MONTHLY.schedule, &["weekly"], &[("0 3 L * *", "0 3 1 * *")]);
         holds(
             &MONTHLY.retention,
             &["17520h"],

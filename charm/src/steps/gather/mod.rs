@@ -1,7 +1,8 @@
 //! Step 1. Reads what a dispatch needs to know, each thing once, and only what the event can have changed.
 //!
-//! A hook tool costs some milliseconds and update-status comes every five minutes for ever, so a steady one reads nine:
-//! is-leader, config-get, four about the peer relation, status-get, and two about the backup relation. The secret is
+//! A hook tool costs some milliseconds and update-status comes every five minutes for ever, so a steady one reads seven:
+//! is-leader, config-get, four about the peer relation, and status-get. The backup relations are remembered with what was seen of
+//! the cluster: see [`ClusterSeen`]. The secret is
 //! read only when the config file or an event says that it may be another: see [`CredentialsSeen`]. Ports, the storage's place and the relations that decide how the workload runs are read in events that can have changed
 //! them, or when it has to be started: in between, Pebble's plan remembers what they said. The version is read when there is
 //! a new container.
