@@ -2,7 +2,8 @@
 //!
 //! update-status comes every five minutes for ever, and to ask Kubernetes takes it more than everything else together: a
 //! connection with TLS, and with trust a list of the app's backups that grows with them. What it asks about changes by a new
-//! pod, by an event of Juju's, by a backup that was due, or by somebody's hand.
+//! pod, by an event of Juju's, by a backup that was due, or by somebody's hand. The relations that ask for backups are kept beside
+//! it: Juju tells of each change of theirs, and to ask is a hook tool for each tier, and one for each relation.
 //!
 //! So a steady event that found everything as it should be keeps what it saw in a file beside the charm's folder, for an hour
 //! at most, a quarter of one where the charm may not look, and as far as it may, not beyond the time of the next backup. A new
@@ -14,13 +15,12 @@ use std::{fs, io};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use velero_backup_config::Schedule;
 
 use crate::backup::{BackupFacts, Lookup, VolumeFacts};
-use crate::facts::Facts;
+use crate::facts::{BackupRelations, Facts};
 use crate::kubernetes::Claim;
 use crate::media::claim::MountedClaim;
-use crate::recovery::standing::HealthLookup;
+use crate::recovery::standing::{Asked, HealthLookup};
 use crate::unit_file;
 
 /// The file's name, in the folder of the unit's agent.
@@ -37,6 +37,10 @@ const REFUSAL_COUNTS_FOR: SignedDuration = SignedDuration::from_mins(15);
 pub struct ClusterSeen {
     at: Timestamp,
     until: Timestamp,
+    /// Whether the unit led.
+    pub leader: bool,
+    /// The relations that ask for backups. A new one, or the end of one, comes with an event that looks.
+    pub backup_relations: BackupRelations,
     /// The config volume, and the pod with it.
     pub volume: VolumeFacts,
     /// How the app's backups stood.
@@ -45,8 +49,8 @@ pub struct ClusterSeen {
 }
 
 impl ClusterSeen {
-    /// What was `seen`, if it may be kept: all of it is known, and by `schedule` nothing was due since.
-    pub fn of(seen: &Facts, schedule: Option<&Schedule>) -> Option<Self> {
+    /// What was `seen`, if it may be kept: all of it is known, and of what is `asked` for nothing was due since.
+    pub fn of(seen: &Facts, asked: &[Asked<'_>]) -> Option<Self> {
         let BackupFacts::Read(volume) = &seen.volume else {
             return None;
         };
@@ -60,7 +64,9 @@ impl ClusterSeen {
         };
         Some(Self {
             at: seen.now,
-            until: seen.standing.holds_until(schedule, seen.now)?.min(until),
+            leader: seen.leader,
+            backup_relations: seen.backup_relations.clone(),
+            until: seen.standing.holds_until(asked, seen.now)?.min(until),
             volume: (**volume).clone(),
             standing: seen.standing.clone(),
             media_claim,
@@ -89,6 +95,11 @@ impl ClusterSeen {
         if let Err(error) = unit_file::remove(&path(charm_dir)) {
             log::warn!("what was seen of the cluster cannot be removed: {error}");
         }
+    }
+
+    /// Whether the app's backups were looked at.
+    pub fn has_standing(&self) -> bool {
+        self.standing != HealthLookup::NotAsked
     }
 
     /// The claim of the media that the pod mounts.

@@ -1,10 +1,12 @@
-//! The charm's endpoints, an entry each: what the packed `metadata.yaml` says of one, and which apps have it.
+//! The charm's endpoints, an entry each: what the packed `metadata.yaml` says of one, and which apps have it. Those that ask for
+//! backups are entries of the table of [tiers].
 //!
 //! What goes over a relation is in the module that its entry names.
 
 use serde_json::{Value, json};
 
 use crate::profile::AppProfile;
+use crate::tiers;
 
 /// Which side of a relation the charm is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +45,7 @@ pub struct Endpoint {
     /// What `juju info` shows; empty for the peer relation, which nobody relates.
     pub description: &'static str,
     /// Whether the app has it.
-    has_it: fn(&AppProfile) -> bool,
+    pub(crate) has_it: fn(&AppProfile) -> bool,
 }
 
 macro_rules! endpoints {
@@ -64,14 +66,6 @@ endpoints! {
         role: Role::Peers,
         description: "",
         has_it: AppProfile::has_one_writer,
-    };
-    /// velero-operator, which is asked for backups: [`crate::backup`].
-    BACKUP = {
-        name: "velero-backup-config",
-        interface: "velero_backup_config",
-        role: Role::Provides,
-        description: "Asks velero-operator to back up the config volume",
-        has_it: AppProfile::is_backed_up,
     };
     /// The claim with the media: [`crate::media`].
     MEDIA_STORAGE = {
@@ -116,5 +110,6 @@ impl Endpoint {
 
 /// Those of an app.
 pub fn of(profile: &AppProfile) -> impl Iterator<Item = &'static Endpoint> {
-    ALL.iter().filter(move |endpoint| (endpoint.has_it)(profile))
+    let all = ALL.iter().chain(tiers::ENDPOINTS);
+    all.filter(move |endpoint| (endpoint.has_it)(profile))
 }

@@ -18,7 +18,12 @@ use crate::options::RawOptions;
 use crate::problem::Problem;
 use crate::recovery::standing::HealthLookup;
 use crate::remembered::Remembered;
+use crate::tiers::Tier;
 use crate::vpn::VpnFacts;
+
+/// Of each tier of backups that is related, by its endpoint: its relations by id, with what our own application bag says there.
+/// On units that do not lead without the relations.
+pub type BackupRelations = BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>;
 
 /// Everything that validate, plan and status may look at.
 #[derive(Debug)]
@@ -58,10 +63,8 @@ pub struct Facts {
     pub rotation_is_due: bool,
     /// A revision of the app's secret that nobody reads any more, as Juju has just said.
     pub obsolete: Option<Obsolete>,
-    /// Whether there is a backup relation.
-    pub is_backed_up: bool,
-    /// The backup relations: id, and what our own application bag says. Empty on units that do not lead.
-    pub backup_relations: BTreeMap<String, BTreeMap<String, String>>,
+    /// The relations that ask for backups, by endpoint.
+    pub backup_relations: BackupRelations,
     /// Whether the next four are what an earlier event saw: see [`ClusterSeen`](crate::cluster_seen::ClusterSeen).
     pub is_recalled: bool,
     /// The unit's pod; `None` in events in which nothing on it can differ.
@@ -84,6 +87,18 @@ pub struct Facts {
     pub vpn: VpnFacts,
     /// Ports that are open; `None` in events that cannot have changed them.
     pub opened_ports: Option<Vec<Port>>,
+}
+
+impl Facts {
+    /// Whether anybody is asked for backups.
+    pub fn is_backed_up(&self) -> bool {
+        !self.backup_relations.is_empty()
+    }
+
+    /// Whether velero-operator is asked for backups of this tier.
+    pub fn is_related(&self, tier: &Tier) -> bool {
+        self.backup_relations.contains_key(tier.name())
+    }
 }
 
 /// A revision of the own secret.

@@ -1,16 +1,12 @@
 //! Names that several steps of a dispatch and the packing have to agree on.
 
-use juju_charm::Juju;
+use juju_charm::{Juju, UnitName};
 use velero_backup_config::names::{SUBDOMAIN_LENGTH, check_dns_label};
 
-use crate::endpoints;
 use crate::profile::AppProfile;
 
 /// Name of the app file inside a packed charm.
 pub const APP_FILE: &str = "app.yaml";
-
-/// Endpoint of the backup relation, as velero-operator knows it.
-pub const BACKUP_ENDPOINT: &str = endpoints::BACKUP.name;
 
 /// The action that lists backups.
 pub const LIST_BACKUPS: &str = "list-backups";
@@ -21,6 +17,11 @@ pub const RESTORE_FROM_BACKUP: &str = "restore-from-backup";
 
 /// The action that lets an app start on a volume that lost its content.
 pub const START_EMPTY: &str = "start-empty";
+
+/// The command that restores the backup with this uid on a unit.
+pub fn restore_command(unit: &UnitName, uid: &str) -> String {
+    format!("juju run {unit} {RESTORE_FROM_BACKUP} backup-uid={uid}")
+}
 
 /// The name of a unit's pod: that of the unit, with a dash.
 pub fn pod_name_of(app: &str, unit: u64) -> String {
@@ -42,4 +43,9 @@ pub fn is_dns_name(name: &str) -> bool {
 /// Name of the app's health check.
 pub fn check_name(profile: &AppProfile) -> String {
     format!("{}-ready", profile.name)
+}
+
+/// The resource that is the app's image, as in `juju refresh --resource`.
+pub fn image_resource(profile: &AppProfile) -> String {
+    format!("{}-image", profile.name)
 }

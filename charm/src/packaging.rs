@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::endpoints::{self, Role};
-use crate::names::APP_FILE;
+use crate::names::{APP_FILE, image_resource};
 use crate::profile::{AppProfile, OptionType, OptionValue, ProfileError};
 use crate::{actions, options};
 
@@ -18,7 +18,7 @@ use crate::{actions, options};
 /// When the YAML library cannot write it.
 pub fn metadata(profile: &AppProfile) -> Result<String, serde_yaml::ser::Error> {
     let name = &profile.name;
-    let image = format!("{name}-image");
+    let image = image_resource(profile);
     let mut container = json!({"resource": image});
     let mut metadata = json!({
         "name": name,

@@ -6,10 +6,10 @@ mod common;
 
 use std::path::Path;
 
-use common::radarr;
 use common::recovery::good;
 use common::unit::{Unit, writes};
-use config_recovery::backups::{BackupHealth, LastGood, Rests, Scheduled};
+use common::{nightly, radarr};
+use config_recovery::backups::{LastGood, Rests, Scheduled};
 use config_recovery::journal::{Journal, Record, Step};
 use config_recovery::{ClusterError, Error};
 use config_volume::{RESTORE_FOLDER, Swap, SwapOptions};
@@ -472,36 +472,29 @@ fn the_status_says_when_the_last_good_backup_was_where_the_charm_may_look() {
             rests: None,
         })
     };
-    unit.recovery.standing = Some(BackupHealth {
-        last_good: None,
-        schedule: made(1),
-    });
+    unit.recovery.standing = Some(nightly(None, made(1)));
     unit.run(Event::UpdateStatus);
     let now = unit.status();
     assert!(
         now.contains("warning") || ends(&unit).unwrap() == "none yet: run backup-now",
         "{now}"
     );
-    unit.recovery.standing = Some(BackupHealth {
-        last_good: None,
-        schedule: made(49),
-    });
+    unit.recovery.standing = Some(nightly(None, made(49)));
     unit.run(Event::UpdateStatus);
     assert!(
         unit.status()
-            .starts_with("active: warning: no good backup yet, though one was due "),
+            .starts_with("active: warning: no good backup yet, one was due "),
         "{}",
         unit.status()
     );
-    unit.recovery.standing = Some(BackupHealth {
-        last_good: Some(LastGood {
-            name: "radarr-1".to_owned(),
-            uid: "aaaa-1".to_owned(),
-            time: Some(ago(0)),
-            bytes: Some(20_131_072),
-        }),
-        schedule: made(49),
-    });
+    let last = LastGood {
+        name: "radarr-1".to_owned(),
+        uid: "aaaa-1".to_owned(),
+        time: Some(ago(0)),
+        expires: Some(ago(-720)),
+        bytes: Some(20_131_072),
+    };
+    unit.recovery.standing = Some(nightly(Some(last), made(49)));
     unit.recovery.calls.take();
     unit.run(Event::UpdateStatus);
     assert_eq!(unit.recovery.calls.take(), ["standing"]);
@@ -522,13 +515,13 @@ fn no_unit_is_active_while_velero_makes_none_of_the_backups_that_were_asked_for(
     unit.cluster.trust();
     let relation = RelationState::new(3, "velero-backup-config", "velero-operator");
     unit.state = unit.state.clone().with_relation(relation);
-    let standing = |rests: Option<Option<Rests>>| BackupHealth {
-        last_good: None,
-        schedule: rests.map(|rests| Scheduled {
+    let standing = |rests: Option<Option<Rests>>| {
+        let schedule = rests.map(|rests| Scheduled {
             name: "radarr-s".to_owned(),
             since: Some(Timestamp::now()),
             rests,
-        }),
+        });
+        nightly(None, schedule)
     };
     unit.recovery.standing = Some(standing(None));
     for _ in 0..2 {
@@ -543,14 +536,17 @@ fn no_unit_is_active_while_velero_makes_none_of_the_backups_that_were_asked_for(
     unit.remembers(r#"{"asked-at":"2026-11-01T00:00:00Z"}"#);
     let why = "bad cron".to_owned();
     let cases = [
-        (None, "waiting: backups: velero-operator has made no Schedule; "),
+        (
+            None,
+            "waiting: velero-backup-config: velero-operator made no Schedule; ",
+        ),
         (
             Some(Some(Rests::Refused { why })),
-            "blocked: backups: Velero refuses the Schedule: bad cron; juju config radarr backup-schedule=daily",
+            "blocked: velero-backup-config: Schedule refused: bad cron; juju config radarr backup-schedule=daily",
         ),
         (
             Some(Some(Rests::Paused)),
-            "blocked: backups: the Schedule is paused; velero schedule unpause radarr-s",
+            "blocked: velero-backup-config: Schedule paused; velero schedule unpause radarr-s",
         ),
         (Some(None), "active: scheduled backups: "),
     ];
@@ -572,7 +568,7 @@ fn a_retention_that_is_too_short_is_told_and_backups_are_made_all_the_same() {
     unit.run(Event::ConfigChanged);
     assert_eq!(
         unit.status(),
-        "blocked: backup-retention \"720h\": shorter than the 744 h from one backup to the next; \
+        "blocked: backup-retention \"720h\": below the 744 h between backups; \
          juju config radarr backup-retention=5208h"
     );
     assert!(asked_for_backups(&unit));

@@ -5,14 +5,15 @@ mod common;
 
 use std::path::PathBuf;
 
-use common::radarr;
 use common::unit::{PEERS, Unit, VELERO, writes};
-use config_recovery::backups::{BackupHealth, LastGood, Rests, Scheduled};
+use common::{nightly, radarr};
+use config_recovery::backups::{BackupHealth, EndpointHealth, LastGood, Rests, Scheduled};
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::pebble::Pebble as _;
 use juju_charm::testing::{Event, RelationState};
 use serde_json::{Map, Value};
 use workload_charm::data_unit;
+use workload_charm::tiers::NIGHTLY;
 
 const LOOKS: &str = "pod";
 
@@ -35,19 +36,20 @@ fn looks(unit: &mut Unit, event: Event) -> bool {
 
 /// Backups as they should be: the last one has just ended.
 fn in_order() -> BackupHealth {
-    BackupHealth {
-        last_good: Some(LastGood {
-            name: "radarr-1".to_owned(),
-            uid: "aaaa-1".to_owned(),
-            time: Some(Timestamp::now()),
-            bytes: Some(20_131_072),
-        }),
-        schedule: Some(Scheduled {
-            name: "radarr-s".to_owned(),
-            since: Some(Timestamp::now() - SignedDuration::from_hours(48)),
-            rests: None,
-        }),
-    }
+    let ended = Timestamp::now();
+    let last = LastGood {
+        name: "radarr-1".to_owned(),
+        uid: "aaaa-1".to_owned(),
+        time: Some(ended),
+        expires: Some(ended + SignedDuration::from_hours(720)),
+        bytes: Some(20_131_072),
+    };
+    let schedule = Scheduled {
+        name: "radarr-s".to_owned(),
+        since: Some(ended - SignedDuration::from_hours(48)),
+        rests: None,
+    };
+    nightly(Some(last), Some(schedule))
 }
 
 /// A unit that is backed up, and an event after which nothing is left to do.
@@ -177,9 +179,14 @@ fn nothing_is_changed_on_the_strength_of_what_was_seen_before() {
 /// What is not as it should be, and how that comes.
 type Trouble = (&'static str, fn(&mut Unit));
 
-const TROUBLES: [Trouble; 7] = [
+fn of_nightly(unit: &mut Unit) -> &mut EndpointHealth {
+    let standing = unit.recovery.standing.as_mut().unwrap();
+    standing.endpoints.get_mut(NIGHTLY.name()).unwrap()
+}
+
+const TROUBLES: [Trouble; 8] = [
     ("there is no backup yet", |unit| {
-        unit.recovery.standing.as_mut().unwrap().last_good = None;
+        of_nightly(unit).last_good = None;
     }),
     ("Kubernetes does not answer", |unit| {
         unit.cluster.answers.set(false)
@@ -191,14 +198,19 @@ const TROUBLES: [Trouble; 7] = [
         unit.recovery.standing = None
     }),
     ("there is no Schedule", |unit| {
-        unit.recovery.standing.as_mut().unwrap().schedule = None;
+        of_nightly(unit).schedule = None;
     }),
     ("the Schedule is paused", |unit| {
+        of_nightly(unit).schedule.as_mut().unwrap().rests = Some(Rests::Paused);
+    }),
+    ("the last good backup is about to go", |unit| {
         let standing = unit.recovery.standing.as_mut().unwrap();
-        standing.schedule.as_mut().unwrap().rests = Some(Rests::Paused);
+        let last = standing.kept_longest.as_mut().unwrap();
+        last.time = Some(Timestamp::now() - SignedDuration::from_hours(649));
+        last.expires = Some(Timestamp::now() + SignedDuration::from_hours(71));
     }),
     ("a backup is due", |unit| {
-        let last = unit.recovery.standing.as_mut().unwrap().last_good.as_mut();
+        let last = of_nightly(unit).last_good.as_mut();
         last.unwrap().time = Some(Timestamp::now() - SignedDuration::from_hours(24));
     }),
 ];

@@ -10,6 +10,7 @@ use juju_charm::pebble::Pebble as _;
 use juju_charm::testing::{Event, FakePebble, Fault, PebbleState, RelationState};
 use workload_charm::credentials;
 use workload_charm::profile::{AppProfile, CreatedBy, User};
+use workload_charm::tiers::TIERS;
 
 fn profiles() -> Vec<AppProfile> {
     apps().into_iter().map(|(_, profile)| profile).collect()
@@ -71,21 +72,35 @@ fn every_app_settles_and_an_unchanged_event_writes_nothing() {
     }
 }
 
+/// The hook tools of an update-status, but for what is read of the peer relation.
+fn called_in_update_status(unit: &mut Unit) -> Vec<String> {
+    let outcome = unit.run(Event::UpdateStatus);
+    let calls = outcome.calls.iter().map(|call| call.tool.as_str().to_owned());
+    calls.filter(|tool| tool != "relation-get").collect()
+}
+
 #[test]
-fn a_steady_update_status_calls_no_more_than_nine_tools() {
+fn a_steady_update_status_calls_few_tools() {
     for profile in profiles() {
         let mut unit = Unit::settled(&profile);
-        let outcome = unit.run(Event::UpdateStatus);
-        let mut called: Vec<&str> = outcome.calls.iter().map(|call| call.tool.as_str()).collect();
         let mut expected = vec!["is-leader", "config-get"];
         if profile.storage.is_some() {
-            // The peer relation, with two bags, and after the status that of the backups.
-            expected.extend(["relation-ids", "relation-list", "status-get", "relation-ids"]);
-        } else {
-            expected.push("status-get");
+            expected.extend(["relation-ids", "relation-list"]);
         }
-        called.retain(|tool| *tool != "relation-get");
-        assert_eq!(called, expected, "{}", profile.name);
+        expected.push("status-get");
+        let steady = expected.clone();
+        if profile.is_backed_up() {
+            // Whether a relation asks for backups, of each tier.
+            expected.extend(["relation-ids"; TIERS.len()]);
+        }
+        assert_eq!(called_in_update_status(&mut unit), expected, "{}", profile.name);
+        if profile.is_backed_up() {
+            // Of the one that does what it says is remembered.
+            let mut unit = unit.related_to_velero();
+            unit.run(Event::UpdateStatus);
+            unit.run(Event::UpdateStatus);
+            assert_eq!(called_in_update_status(&mut unit), steady, "{}", profile.name);
+        }
     }
 }
 

@@ -220,7 +220,7 @@ fn an_app_with_its_database_elsewhere_is_not_told_to_integrate_for_backups() {
     unit.run(Event::UpdateStatus);
     let status = unit.status();
     assert!(
-        !status.contains("juju integrate radarr velero-operator"),
+        !status.contains("juju integrate radarr:velero-backup-config velero-operator"),
         "{status}"
     );
 }

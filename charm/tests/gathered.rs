@@ -135,7 +135,7 @@ fn without_a_relation_the_pod_is_read_when_backups_end_are_asked_about_or_the_ch
         RelationState::new(BACKUP, "velero-backup-config", "velero-operator"),
     );
     let facts = unit.gathered(broken(BACKUP));
-    assert!(!facts.is_backed_up && facts.pod.is_some());
+    assert!(!facts.is_backed_up() && facts.pod.is_some());
 }
 
 #[test]

@@ -19,6 +19,7 @@ use workload_charm::steps::plan::{OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
 use workload_charm::steps::prepare_volume::Situation;
 use workload_charm::steps::{planned, status};
 use workload_charm::template::Place;
+use workload_charm::tiers::NIGHTLY;
 use workload_charm::vpn::route::RouteChange;
 use workload_charm::vpn::{Found, OwnBag, Vpn, VpnFacts, objects};
 
@@ -224,7 +225,11 @@ fn non_leader(profile: &AppProfile) -> Facts {
             None => DataUnit::NotTracked,
         },
         credentials: None,
-        backup_relations: Default::default(),
+        // Only the leader may read the bags.
+        backup_relations: match profile.storage {
+            Some(_) => [(NIGHTLY.name().to_owned(), BTreeMap::new())].into(),
+            None => BTreeMap::new(),
+        },
         storage: Storage::NotRead,
         ..settled(profile)
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules that talk to Juju, Pebble, the cluster, the disk or the clock, with what for. All others are functions of what
 /// they are given.
-const WORLD: [(&str, &str); 39] = [
+const WORLD: [(&str, &str); 43] = [
     ("main.rs", "makes the Env"),
     ("lib.rs", "hands the event on"),
     ("env.rs", "is the world"),
@@ -44,12 +44,14 @@ const WORLD: [(&str, &str); 39] = [
         "marks the pod, asks for a backup, measures the time",
     ),
     ("actions/choice.rs", "reads what time it is"),
+    ("actions/contents.rs", "asks the volume what it holds"),
     ("actions/list_backups.rs", "lists the backups"),
     ("actions/restore.rs", "restores"),
     (
         "actions/restored_app.rs",
         "stops and starts the app for a restore",
     ),
+    ("actions/safety.rs", "makes a backup before a restore"),
     ("actions/rotate.rs", "runs the line, reads the secret's id"),
     ("actions/show_backup_spec.rs", "measures the volume"),
     (
@@ -71,6 +73,8 @@ const WORLD: [(&str, &str); 39] = [
     ("media/claim.rs", "reads for gather, changes for apply"),
     ("vpn/world.rs", "reads for gather, changes for apply"),
     ("remembered.rs", "is kept by Juju and on the disk"),
+    ("contents/record.rs", "is a file of the unit's"),
+    ("contents/seen.rs", "is kept by Juju and on the disk"),
     ("names.rs", "takes the unit's name from Juju"),
 ];
 
@@ -81,13 +85,16 @@ const DISK: [(&str, &str); 8] = [
     ("unit_file.rs", "is a file of the unit's"),
     ("metadata.rs", "reads the charm's own file for gather"),
     ("packaging.rs", "writes a charm's folder"),
-    ("volume.rs", "reads for gather"),
+    (
+        "volume.rs",
+        "reads for gather, and files that may come from anywhere",
+    ),
     ("profile/read.rs", "reads the app file"),
     ("backup/hooks.rs", "is run by Velero, outside of any dispatch"),
 ];
 
 /// By what a module that talks to the world is known.
-const SIGNS: [&str; 23] = [
+const SIGNS: [&str; 24] = [
     "Env<",
     "Env {",
     "&Juju",
@@ -102,6 +109,7 @@ const SIGNS: [&str; 23] = [
     "unix::fs",
     "std::env",
     "unit_file::",
+    "config_volume::ask",
     "config_volume::finish",
     "config_volume::measure",
     "config_volume::prepare",

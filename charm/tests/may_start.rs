@@ -71,6 +71,7 @@ fn after_a_restore_that_lost_both_contents_no_event_and_no_action_starts_the_app
     let mut unit = Unit::settled(&radarr());
     related(&mut unit);
     unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+    unit.recovery.made = Some(good("safety-1", "radarr"));
     unit.recovery.content = Some(Box::new(|folder| {
         std::fs::write(folder.join("config.xml"), "<Config><ApiKey>k</ApiKey></Config>").unwrap();
     }));

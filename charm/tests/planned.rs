@@ -24,6 +24,7 @@ use workload_charm::steps::planned;
 use workload_charm::steps::prepare_volume::{Situation, judge};
 use workload_charm::steps::rotation::Rotation;
 use workload_charm::steps::validate::validate;
+use workload_charm::tiers::NIGHTLY;
 
 fn unit_name(number: u64) -> UnitName {
     format!("radarr/{number}").parse().unwrap()
@@ -92,7 +93,7 @@ fn what_was_asked_of_the_operator_is_paused_only_where_somebody_has_to_do_someth
             change.relation_id.clone(),
             change.set.clone().into_iter().collect(),
         );
-        BTreeMap::from([relation])
+        BTreeMap::from([(NIGHTLY.name().to_owned(), BTreeMap::from([relation]))])
     };
     let paused = |break_it: fn(&mut Facts)| {
         let mut facts = Facts {
@@ -364,7 +365,8 @@ fn the_method_that_was_asked_for_stays_while_nothing_better_is_known() {
             .remove(0);
         let mut facts = fresh(&profile);
         let bag = change.set.into_iter().collect();
-        facts.backup_relations = [(change.relation_id, bag)].into();
+        let bags = BTreeMap::from([(change.relation_id, bag)]);
+        facts.backup_relations = [(NIGHTLY.name().to_owned(), bags)].into();
         let BackupFacts::Read(volume) = &mut facts.volume else {
             panic!("{:?}", facts.volume);
         };
@@ -429,7 +431,7 @@ fn a_backup_prepares_the_volume_only_where_it_would_hold_the_data() {
     // Juju is about to mount it.
     assert!(prepares(|facts| facts.storage = Storage::NotMounted));
     assert!(!prepares(|facts| peers(facts).own = Some(Report::Data)));
-    assert!(!prepares(|facts| facts.is_backed_up = false));
+    assert!(!prepares(|facts| facts.backup_relations.clear()));
     let standby = |facts: &mut Facts| {
         facts.data = DataUnit::Elsewhere {
             unit: unit_name(1),

@@ -13,6 +13,8 @@ use juju_charm::testing::{Event, RelationState};
 use workload_charm::profile::AppProfile;
 
 const BACKUP: u32 = 3;
+const WEEKLY: u32 = 4;
+const MONTHLY: u32 = 5;
 const MEDIA: u32 = 7;
 const INGRESS: u32 = 9;
 
@@ -21,7 +23,7 @@ const EVERY: [u32; 3] = [BACKUP, MEDIA, INGRESS];
 /// What the unit is, its relations, and how it comes there.
 type Situation = (&'static str, &'static [u32], fn(&AppProfile, &[u32]) -> Unit);
 
-const SITUATIONS: [Situation; 7] = [
+const SITUATIONS: [Situation; 8] = [
     ("the leader, without relations", &[], |profile, relations| {
         settled(profile, relations, true)
     }),
@@ -38,6 +40,11 @@ const SITUATIONS: [Situation; 7] = [
             unit.run(Event::ConfigChanged);
             unit
         },
+    ),
+    (
+        "the leader, with every tier of backups",
+        &[BACKUP, WEEKLY, MONTHLY],
+        |profile, relations| settled(profile, relations, true),
     ),
     (
         "the unit with the data, when another one leads",
@@ -67,7 +74,7 @@ const SITUATIONS: [Situation; 7] = [
 
 fn has(profile: &AppProfile, relation: u32) -> bool {
     match relation {
-        BACKUP => profile.storage.is_some(),
+        BACKUP | WEEKLY | MONTHLY => profile.storage.is_some(),
         MEDIA => profile.media,
         _ => profile.ingress,
     }
@@ -80,6 +87,8 @@ fn relate(unit: &mut Unit, relations: &[u32]) {
         }
         let (endpoint, other) = match *relation {
             BACKUP => ("velero-backup-config", "velero-operator"),
+            WEEKLY => ("backup-weekly", "velero-operator"),
+            MONTHLY => ("backup-monthly", "velero-operator"),
             MEDIA => ("media-storage", "storage"),
             _ => ("ingress", "traefik"),
         };
@@ -180,7 +189,10 @@ fn asked(unit: &mut Unit, event: Event) -> String {
 #[test]
 fn what_each_event_asks_and_tells() {
     for name in ["radarr", "flaresolverr"] {
-        let profile = app(name);
+        let mut profile = app(name);
+        if let Some(storage) = &mut profile.storage {
+            storage.tiers = true;
+        }
         let mut text = String::new();
         for (situation, relations, make) in SITUATIONS {
             writeln!(text, "== {situation}").unwrap();

@@ -21,6 +21,7 @@ use workload_charm::steps::apply::{Applied, Failure, Outcome};
 use workload_charm::steps::planned;
 use workload_charm::steps::prepare_volume::Situation;
 use workload_charm::steps::status::{Decided, LENGTH, Told, decide};
+use workload_charm::tiers::NIGHTLY;
 use workload_charm::vpn::{Found, Vpn, VpnFacts};
 
 /// The status of facts and outcomes that `change` has changed, and what is known of the backups.
@@ -296,10 +297,12 @@ fn media_that_get_into_backups_are_told() {
 
 #[test]
 fn backups_that_would_hold_nothing_are_told_while_they_are_asked_for() {
-    let no_pod = |error: ClusterError, is_backed_up| {
+    let no_pod = |error: ClusterError, is_backed_up: bool| {
         move |facts: &mut Facts| {
             facts.volume = workload_charm::backup::BackupFacts::Failed(error);
-            facts.is_backed_up = is_backed_up;
+            if !is_backed_up {
+                facts.backup_relations.clear();
+            }
         }
     };
     assert_eq!(
@@ -337,7 +340,7 @@ fn options_that_cannot_be_used_are_told() {
             "blocked: credential-rotation \"hourly\": ",
         ),
         (
-            RawOptions::default().with(&options::BACKUP_SCHEDULE, "sometimes"),
+            RawOptions::default().with(&NIGHTLY.schedule, "sometimes"),
             "blocked: backup-schedule ",
         ),
         (
@@ -354,7 +357,7 @@ fn options_that_cannot_be_used_are_told() {
 fn an_active_unit_says_how_its_backups_stand() {
     let text = |seen: HealthLookup| {
         let daily = |facts: &mut Facts| {
-            facts.options = RawOptions::default().with(&options::BACKUP_SCHEDULE, "0 3 * * *");
+            facts.options = RawOptions::default().with(&NIGHTLY.schedule, "0 3 * * *");
             facts.standing = seen;
         };
         status(daily, nothing)
@@ -405,12 +408,12 @@ fn only_a_unit_that_the_others_know_as_the_one_with_the_data_warns_of_a_scale_do
 fn a_retention_that_leaves_a_time_without_any_backup_is_told() {
     let text = |retention: &str| {
         let asked = RawOptions::default()
-            .with(&options::BACKUP_SCHEDULE, "0 3 * * 0")
-            .with(&options::BACKUP_RETENTION, retention);
+            .with(&NIGHTLY.schedule, "0 3 * * 0")
+            .with(&NIGHTLY.retention, retention);
         status(|facts| facts.options = asked, nothing)
     };
     let short = text("167h");
-    let reason = "blocked: backup-retention \"167h\": shorter than the 168 h from one backup to the next";
+    let reason = "blocked: backup-retention \"167h\": below the 168 h between backups";
     assert!(short.starts_with(reason) && short.ends_with("=1176h"), "{short}");
     let enough = text("168h");
     assert!(enough.starts_with("active: "), "{enough}");

@@ -11,13 +11,14 @@ use super::{Call, Results, Stopped, declared, named};
 use crate::backup::Decision;
 use crate::env::Env;
 use crate::facts::Facts;
-use crate::names::{BACKUP_ENDPOINT, pod_name};
+use crate::names::pod_name;
 use crate::profile::AppProfile;
 use crate::recovery::texts::size;
 use crate::recovery::{Lines, own_id};
 use crate::steps::prepare_volume::{Reason, Situation};
 use crate::steps::validate::BackupSettings;
 use crate::steps::{apply, judged};
+use crate::tiers::{self, NIGHTLY};
 
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
@@ -40,32 +41,14 @@ pub fn declaration() -> Value {
 
 /// Runs the action.
 pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
-    let Env {
-        juju,
-        cluster,
-        recovery,
-        profile,
-        ..
-    } = call.env;
-    let (backup, decision) = settings(profile, call.facts)?;
-    // A pod that is new since the last event lacks them.
-    if !decision.annotations.is_empty() || decision.labels.is_some() {
-        apply::mark(cluster, &pod_name(juju), &decision.annotations, decision.labels)
-            .map_err(config_recovery::Error::from)?;
-    }
-    // What the operator says about volumes that are not named does not matter: the pod names all of them.
-    let spec = backup.request.spec().to_velero_backup_spec(false);
+    let juju = call.env.juju;
+    let settings = Settings::of(call.env.profile, call.facts)?;
     let parameters = juju.action_parameters()?;
-    let make = MakeSpec {
-        velero_namespace: call.text(&parameters, "velero-namespace"),
-        ..MakeSpec::on_demand(own_id(juju), BACKUP_ENDPOINT, spec)
-    };
     let began = Instant::now();
-    let say = |line: &str| call.say(line);
-    let made = recovery.backup_now(&make, &Lines::to(&say))?;
-    if let Some(reason) = shortcoming(&made, Timestamp::now()) {
-        return Err(Stopped::Because(reason));
-    }
+    let made = settings.make(call, |make| MakeSpec {
+        velero_namespace: call.text(&parameters, "velero-namespace"),
+        ..make
+    })?;
     let mut results = named(&made);
     let took = made
         .started
@@ -74,7 +57,6 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     let seconds = took.map_or(began.elapsed().as_secs_f64(), |took| took.as_secs_f64());
     results.insert("seconds".to_owned(), format!("{seconds:.0}"));
     if let Some(bytes) = made.holds.bytes() {
-        call.say(&format!("backup {} holds {}", made.name, size(bytes)));
         results.insert("bytes".to_owned(), bytes.to_string());
     }
     if !made.complaints.is_empty() {
@@ -83,31 +65,91 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     Ok(results)
 }
 
-/// What is asked for, if a backup could hold anything.
-fn settings(profile: &AppProfile, facts: &Facts) -> Result<(BackupSettings, Decision), String> {
-    let (start, validated) = judged(profile, facts, Situation::Dispatch);
-    match start {
-        // What it holds is worth a backup, whether the app may run or not.
-        Err(blocker) if blocker.reason != Reason::NoVpn => return Err(blocker.text),
-        Err(_) | Ok(_) => {}
+/// How the config volume is backed up on demand: as the Schedule would.
+pub(super) struct Settings {
+    endpoint: &'static str,
+    backup: BackupSettings,
+    decision: Decision,
+}
+
+impl Settings {
+    /// What is asked for, if a backup could hold anything.
+    ///
+    /// # Errors
+    /// Why it could not, and what to do.
+    pub(super) fn of(profile: &AppProfile, facts: &Facts) -> Result<Self, String> {
+        let (start, validated) = judged(profile, facts, Situation::Dispatch);
+        match start {
+            // What it holds is worth a backup, whether the app may run or not.
+            Err(blocker) if blocker.reason != Reason::NoVpn => return Err(blocker.text),
+            Err(_) | Ok(_) => {}
+        }
+        if let Some(what) = &validated.elsewhere {
+            return Err(half_of_it(what));
+        }
+        let (Some(first), Some(decision)) = (validated.first_tier(), &validated.decision) else {
+            return Err(format!("{} has nothing to back up", profile.title));
+        };
+        let endpoint = first.tier.name();
+        let backup = first.settings.as_ref().map_err(ToString::to_string)?;
+        if !facts.is_backed_up() {
+            return Err(not_related(profile, &facts.app));
+        }
+        match &decision.problem {
+            Some(problem) => Err(problem.to_string()),
+            None => Ok(Self {
+                endpoint,
+                backup: backup.clone(),
+                decision: decision.clone(),
+            }),
+        }
     }
-    if let Some(what) = &validated.elsewhere {
-        return Err(half_of_it(what));
+
+    /// Makes a backup, as `changed` from what the Schedule makes, waits for its end and sees that it holds something.
+    ///
+    /// # Errors
+    /// It could not be made, or is not good.
+    pub(super) fn make(
+        self,
+        call: Call<'_>,
+        changed: impl FnOnce(MakeSpec) -> MakeSpec,
+    ) -> Result<BackupSummary, Stopped> {
+        let Self {
+            endpoint,
+            backup,
+            decision,
+        } = self;
+        let Env {
+            juju,
+            cluster,
+            recovery,
+            ..
+        } = call.env;
+        // A pod that is new since the last event lacks them.
+        if !decision.annotations.is_empty() || decision.labels.is_some() {
+            apply::mark(cluster, &pod_name(juju), &decision.annotations, decision.labels)
+                .map_err(config_recovery::Error::from)?;
+        }
+        // What the operator says about volumes that are not named does not matter: the pod names all of them.
+        let spec = backup.request.spec().to_velero_backup_spec(false);
+        let make = changed(MakeSpec::on_demand(own_id(juju), endpoint, spec));
+        let say = |line: &str| call.say(line);
+        let made = recovery.backup_now(&make, &Lines::to(&say))?;
+        if let Some(reason) = shortcoming(&made, Timestamp::now()) {
+            return Err(Stopped::Because(reason));
+        }
+        if let Some(bytes) = made.holds.bytes() {
+            call.say(&format!("backup {} holds {}", made.name, size(bytes)));
+        }
+        Ok(made)
     }
-    let (Some(backup), Some(decision)) = (validated.backup, validated.decision) else {
-        return Err(format!("{} has nothing to back up", profile.title));
-    };
-    let backup = backup.map_err(|problem| problem.to_string())?;
-    if !facts.is_backed_up {
-        return Err(format!(
-            "there is no relation {BACKUP_ENDPOINT}; juju integrate {} velero-operator",
-            facts.app
-        ));
-    }
-    match &decision.problem {
-        Some(problem) => Err(problem.to_string()),
-        None => Ok((backup, decision)),
-    }
+}
+
+/// Why there is no backup of an app that asks for none.
+pub(super) fn not_related(profile: &AppProfile, app: &str) -> String {
+    let endpoint = NIGHTLY.name();
+    let command = tiers::integrate(profile, app, &NIGHTLY);
+    format!("there is no relation {endpoint}; {command}")
 }
 
 /// Why no backup is made of a volume without its database.

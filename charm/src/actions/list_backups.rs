@@ -5,6 +5,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Call, Results, Stopped, declared};
+use crate::contents::in_one_line;
+use crate::contents::record::VERSION;
+use crate::contents::seen::{self, List};
 use crate::options::RESTORE_ON_DEPLOY;
 use crate::recovery::own_id;
 use crate::recovery::texts::{age, size, time};
@@ -16,10 +19,11 @@ const TOLD: usize = 50;
 pub fn declaration() -> Value {
     declared(
         "Lists the app's backups, newest first, with what each really holds. Changes nothing. Runs on the unit with the data; needs \
-         trust. Results: `table` to read; `count`; `latest-good`: uid of the newest good backup, if any; for each of the newest \
-         50, as `backups.UID.`: `name`, `started`, `age`, `phase` (Velero's word), `verdict` (good, running, EMPTY, PARTIAL, \
-         FAILED, expired), `bytes` of the config volume (absent for snapshots), `schedule` that made it, `expires`, and \
-         `velero-errors`, if any; `restore-on-deploy`: outcome of that option. EMPTY: Completed for Velero, but no content.",
+         trust. Results: `table` to read; `count`; `latest-good`: uid of the newest good backup that is no safety backup, if any; for \
+         each of the newest 50, as `backups.UID.`: `name`, `started`, `age`, `phase` (Velero's word), `verdict` (good, running, EMPTY, \
+         PARTIAL, FAILED, expired), `bytes` of the config volume (absent for snapshots), `schedule` that made it, `expires`, \
+         `before-restore` for a safety backup: uid of the backup whose restore it was made before, `contents` in the app's terms and \
+         the app's `version`, where this unit has seen them, and `velero-errors`, if any; `restore-on-deploy`: outcome of that option. EMPTY: Completed for Velero, but no content.",
         json!({}),
         &[],
     )
@@ -29,8 +33,11 @@ pub fn declaration() -> Value {
 pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     let whose = own_id(call.env.juju);
     let backups = call.env.recovery.list(&whose)?;
-    let mut results = results(&backups, &whose, Timestamp::now());
-    if let Some(news) = &call.facts.remembered.news {
+    let seen = seen::read(call.env.juju)?;
+    let mut results = results(&backups, &seen, &whose, Timestamp::now());
+    let remembered = &call.facts.remembered;
+    // What holds the app back comes before what was done once.
+    if let Some(news) = remembered.damaged.as_ref().or(remembered.news.as_ref()) {
         let text = format!("{}: {}", time(news.at), news.text);
         results.insert(RESTORE_ON_DEPLOY.name().to_owned(), text);
     }
@@ -38,10 +45,10 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
 }
 
 /// The results of the action.
-fn results(backups: &[BackupSummary], whose: &AppId, now: Timestamp) -> Results {
+fn results(backups: &[BackupSummary], seen: &List, whose: &AppId, now: Timestamp) -> Results {
     let mut results = Results::from([
         ("count".to_owned(), backups.len().to_string()),
-        ("table".to_owned(), table(backups, whose, now)),
+        ("table".to_owned(), table(backups, seen, whose, now)),
     ]);
     if let Some(good) = last_good(backups, whose, now) {
         results.insert("latest-good".to_owned(), good.uid);
@@ -63,8 +70,19 @@ fn results(backups: &[BackupSummary], whose: &AppId, now: Timestamp) -> Results 
         if let Some(schedule) = &backup.schedule {
             entry("schedule", schedule.clone());
         }
+        if let Some(restored) = &backup.before_restore {
+            entry("before-restore", restored.clone());
+        }
         if let Some(expires) = backup.expires {
             entry("expires", expires.to_string());
+        }
+        if let Some(seen) = seen::of(seen, backup) {
+            if !seen.answers.is_empty() {
+                entry("contents", in_one_line(&seen.answers));
+            }
+            if let Some(version) = seen.about.get(VERSION) {
+                entry("version", version.clone());
+            }
         }
         if !backup.complaints.is_empty() {
             entry("velero-errors", backup.complaints.join("; "));
@@ -81,11 +99,19 @@ fn is_key(uid: &str) -> bool {
         && uid.bytes().last().is_some_and(is_plain)
 }
 
-fn table(backups: &[BackupSummary], whose: &AppId, now: Timestamp) -> String {
+fn table(backups: &[BackupSummary], seen: &List, whose: &AppId, now: Timestamp) -> String {
     if backups.is_empty() {
         return format!("there is no backup of {whose}; run backup-now");
     }
-    let mut rows = vec![["STARTED", "AGE", "VERDICT", "SIZE", "EXPIRES", "UID", "NAME"].map(str::to_owned)];
+    let is_known = backups
+        .iter()
+        .take(TOLD)
+        .any(|backup| seen::of(seen, backup).is_some());
+    let header = [
+        "STARTED", "AGE", "VERDICT", "SIZE", "PURPOSE", "EXPIRES", "UID", "NAME", "CONTENTS",
+    ];
+    let columns = header.len() - usize::from(!is_known);
+    let mut rows = vec![header.map(str::to_owned)];
     rows.extend(backups.iter().take(TOLD).map(|backup| {
         [
             backup.started.map_or_else(|| "-".to_owned(), time),
@@ -94,9 +120,14 @@ fn table(backups: &[BackupSummary], whose: &AppId, now: Timestamp) -> String {
                 .map_or_else(|| "-".to_owned(), |started| age(started, now)),
             backup.verdict(now).to_string(),
             backup.holds.bytes().map_or_else(|| "snapshot".to_owned(), size),
+            match &backup.before_restore {
+                Some(_) => "safety".to_owned(),
+                None => "-".to_owned(),
+            },
             backup.expires.map_or_else(|| "-".to_owned(), time),
             backup.uid.clone(),
             backup.name.clone(),
+            seen::of(seen, backup).map_or_else(String::new, |seen| in_one_line(&seen.answers)),
         ]
     }));
     let width = |column: usize| {
@@ -105,7 +136,7 @@ fn table(backups: &[BackupSummary], whose: &AppId, now: Timestamp) -> String {
             .max()
             .unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..7).map(width).collect();
+    let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut lines: Vec<String> = rows
         .iter()
         .map(|row| {

@@ -5,10 +5,12 @@
 
 mod backup_now;
 mod choice;
+mod contents;
 mod list_backups;
 mod restore;
 mod restored_app;
 pub mod rotate;
+mod safety;
 mod show_backup_spec;
 mod start_empty;
 mod verify;

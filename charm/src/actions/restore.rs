@@ -4,22 +4,26 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use config_recovery::Error;
 use config_recovery::backups::AppId;
 use config_recovery::engine::{RestorePlan, RestoreRequest, UnitPod};
 use juju_charm::{Juju, Status};
 use serde_json::{Map, Value, json};
 
 use super::choice::{choice, with_choice};
+use super::contents::{found, now, of_seen, warn_of_less};
 use super::restored_app::RestoredApp;
+use super::safety::{self, WayBack};
 use super::{Call, Results, Stopped, declared, named, of_check, volume};
 use crate::backup::CHARM_CONTAINER;
+use crate::contents::seen;
 use crate::data_unit::{self, DATA_UNIT};
 use crate::env::Env;
 use crate::facts::{Container, Facts};
-use crate::names::{RESTORE_FROM_BACKUP, pod_name};
+use crate::names::{RESTORE_FROM_BACKUP, pod_name, restore_command};
 use crate::profile::AppProfile;
 use crate::recovery::texts::{size, time};
-use crate::recovery::{Lines, elsewhere, image, own_id};
+use crate::recovery::{Examiner, Lines, OfLater, elsewhere, foreseen, image, own_id};
 use crate::remembered::Remembered;
 use crate::steps::prepare_volume::{may_be_seen, takes_over};
 use crate::steps::validate::workload_settings;
@@ -37,7 +41,10 @@ pub fn declaration() -> Value {
          has them; needs trust. Results: `result` is `restored`, or `checked` for a dry run, with `steps` to read and `commands` \
          to do the same by hand; `backup-name`, `backup-uid`, `backup-time`; `files` and `bytes` restored; `databases` found \
          sound; `manifest`: whether a manifest was available to compare against; `seconds` in all, `velero-seconds` of them by \
-         Velero; `notes`, if any.",
+         Velero; `contents`: what the backup holds in the app's terms, for a dry run as far as it was seen before; `contents-now`: \
+         what the volume held when the action began; `differences`, one per line; `settings-that-differ` in the app's config file, by \
+         name; `safety-backup`: uid of the backup of the previous content, and `undo`: the command that restores \
+         it; `notes`, if any.",
         with_choice(
             json!({
                 "dry-run": {
@@ -61,6 +68,14 @@ pub fn declaration() -> Value {
                     "description": "Keep the previous content until the app is healthy with the new one. If false and space is \
                         short, the previous content is deleted first; no rollback.",
                 },
+                "force": {
+                    "type": "boolean",
+                    "default": false,
+                    "description": "Restore a backup of a later version of the app, or of a later schema of its databases, all the \
+                        same. The app may not start on it, or damage it; the previous content is restored if it does not become \
+                        healthy.",
+                },
+                safety::PARAMETER: safety::declaration(),
                 "patience": {
                     "type": "string",
                     "default": "",
@@ -94,6 +109,10 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     let patience = patience.as_deref().map(patience_of).transpose()?;
     let flag = |name: &str, default: bool| parameters.get(name).and_then(Value::as_bool).unwrap_or(default);
     let (dry_run, keep_old) = (flag("dry-run", false), flag("keep-old", true));
+    let of_later = match flag("force", false) {
+        true => OfLater::Forced,
+        false => OfLater::Refused,
+    };
     let volume = ready(profile, call.facts)?;
     if !dry_run {
         // The app could not be started again: the restore would end in the way back.
@@ -103,31 +122,52 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     let wanted = RestoreRequest {
         from: from(call, &parameters, &target),
         target,
-        choice,
+        choice: choice.clone(),
         holder: juju.context().unit().to_string(),
         image: image(call.env)?,
         patience,
     };
     let carry_out = || -> Result<Results, Stopped> {
-        let plan = recovery.plan_restore(&wanted, volume, keep_old, &elsewhere(juju))?;
+        let mut plan = recovery.plan_restore(&wanted, volume, keep_old, &elsewhere(juju))?;
+        warn_of_less(call, &choice, plan.backup(), &plan.earlier);
+        let way_back = safety::way_back(call, &parameters, &plan)?;
         if dry_run {
-            return Ok(shown(profile, juju, &plan));
+            let seen = seen::read(juju)?;
+            let (seen, now) = (seen::of(&seen, plan.backup()), now(call));
+            let mut results = shown(profile, juju, &plan, &way_back);
+            results.extend(of_seen(seen, now.as_ref()));
+            let text = seen.and_then(|seen| foreseen(call.env, call.facts, seen, now.as_ref()));
+            results.extend(text.map(|text| ("notes".to_owned(), text)));
+            return Ok(results);
         }
         call.say(&format!("restoring {}", described(&plan)));
+        let way_back = way_back.make(call, &mut plan)?;
         // Juju takes a status at once. If this process is killed it stays, and the next event looks at the volume, however well
         // the app seems to run.
         juju.set_status(&Status::Maintenance(format!(
             "{RESTORE_FROM_BACKUP} is under way; juju operations tells how it ends"
         )))?;
         let say = |line: &str| call.say(line);
-        let checked = recovery.restore(&plan, &mut RestoredApp(call.env), &Lines::to(&say))?;
+        let mut app = RestoredApp {
+            env: call.env,
+            examiner: Examiner::new(call.env, call.facts, of_later),
+        };
+        let checked = recovery
+            .restore(&plan, &mut app, &Lines::to(&say))
+            .inspect_err(|error| {
+                if matches!(error, Error::NotTaken { .. }) {
+                    call.say("nothing was replaced: there is nothing to undo");
+                }
+            })?;
         if takes_over(call.facts) {
             bind(call)?;
         }
         // Read again: what the restore put aside is in it.
         Remembered::read(juju)?.forget_on_deploy(juju)?;
         let mut results = of_check(&checked);
+        results.extend(found(call, app.examiner, plan.backup())?);
         results.insert("result".to_owned(), "restored".to_owned());
+        way_back.add_to(&mut results);
         Ok(results)
     };
     let done = carry_out();
@@ -205,10 +245,12 @@ fn described(plan: &RestorePlan) -> String {
 }
 
 /// What would be done.
-fn shown(profile: &AppProfile, juju: &Juju, plan: &RestorePlan) -> Results {
+fn shown(profile: &AppProfile, juju: &Juju, plan: &RestorePlan, way_back: &WayBack) -> Results {
     let namespace = config_recovery::scratch::namespace(&plan.target, plan.scratch.purpose);
     let title = &profile.title;
+    let (first, comment) = way_back.shown(juju);
     let mut steps = vec![
+        first,
         format!(
             "Velero restores {} into a claim of {} in namespace {namespace}",
             described(plan),
@@ -242,9 +284,8 @@ fn shown(profile: &AppProfile, juju: &Juju, plan: &RestorePlan) -> Results {
         ));
     }
     steps.push(format!(
-        "To do it: juju run {} {RESTORE_FROM_BACKUP} backup-uid={}",
-        juju.context().unit(),
-        plan.backup().uid
+        "To do it: {}",
+        restore_command(juju.context().unit(), &plan.backup().uid)
     ));
     let mut results = named(plan.backup());
     results.insert("result".to_owned(), "checked".to_owned());
@@ -255,6 +296,6 @@ fn shown(profile: &AppProfile, juju: &Juju, plan: &RestorePlan) -> Results {
         workload: &profile.name,
         service: &profile.name,
     };
-    results.insert("commands".to_owned(), plan.commands(unit));
+    results.insert("commands".to_owned(), comment + &plan.commands(unit));
     results
 }

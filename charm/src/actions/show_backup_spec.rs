@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::backup_now::half_of_it;
+use super::contents::{now, of_seen};
 use super::{Call, Results, Stopped, volume};
 use crate::backup::hooks;
 use crate::facts::Facts;
@@ -12,13 +13,15 @@ use crate::media;
 use crate::profile::AppProfile;
 use crate::steps::judged;
 use crate::steps::prepare_volume::Situation;
+use crate::steps::validate::TierBackup;
 
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
     json!({
         "description": "Shows what is asked of velero-operator and what a backup would hold. Changes nothing. Runs on the unit \
-            with the data. Results: `spec`: the requested spec as JSON; `method` and `reason`: how Velero saves the volume, and why; \
-            `problem`: why a backup would be empty or incomplete, if so; `held-bytes`, `files`, `databases`: content of a backup; \
+            with the data. Results: `spec`: the requested spec as JSON; `tiers.ENDPOINT`: that of each further \
+            relation, such as backup-weekly; `method` and `reason`: how Velero saves the volume, and why; \
+            `contents-now`: what the volume holds in the app's terms; `problem`: why a backup would be empty or incomplete, if so; `held-bytes`, `files`, `databases`: content of a backup; \
             `left-out-bytes`, `left-out`: what it excludes, by pattern; `warnings`: missing databases and other findings, one per \
             line, if any; `media`: whether Velero excludes the claim with the media, from your own backups too.",
         "additionalProperties": false,
@@ -27,24 +30,28 @@ pub fn declaration() -> Value {
 
 /// Runs the action.
 pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
-    Ok(results(call.env.profile, call.facts)?)
+    let mut results = results(call.env.profile, call.facts)?;
+    results.extend(of_seen(None, now(call).as_ref()));
+    Ok(results)
+}
+
+/// What is asked for in a tier, as it goes to velero-operator.
+fn spec(backup: &TierBackup) -> Result<String, String> {
+    let settings = backup.settings.as_ref().map_err(ToString::to_string)?;
+    let mut databag = settings.request.to_databag();
+    Ok(databag.remove(velero_backup_config::SPEC_KEY).unwrap_or_default())
 }
 
 fn results(profile: &AppProfile, facts: &Facts) -> Result<Results, String> {
     let (start, validated) = judged(profile, facts, Situation::Dispatch);
-    let (Some(storage), Some(backup), Some(decision)) =
-        (&profile.storage, validated.backup, validated.decision)
+    let (Some(storage), Some(first), Some(decision)) =
+        (&profile.storage, validated.first_tier(), &validated.decision)
     else {
         return Err(format!("{} has nothing to back up", profile.title));
     };
-    let backup = backup.map_err(|problem| problem.to_string())?;
+    let spec = spec(first)?;
     let contents = config_volume::measure(volume(facts)?, &hooks::options(storage))
         .map_err(|error| crate::causes(&error))?;
-    let spec = backup
-        .request
-        .to_databag()
-        .remove(velero_backup_config::SPEC_KEY)
-        .unwrap_or_default();
     // A live database is left out because its copy is stored instead: that is no loss to tell of.
     let lost = |part: &&config_volume::LeftOut| part.reason != config_volume::Reason::LiveDatabase;
     let left_out: Vec<String> = contents
@@ -57,13 +64,19 @@ fn results(profile: &AppProfile, facts: &Facts) -> Result<Results, String> {
     let mut results = BTreeMap::from([
         ("spec".to_owned(), spec),
         ("method".to_owned(), decision.method.to_string()),
-        ("reason".to_owned(), decision.why),
+        ("reason".to_owned(), decision.why.clone()),
         ("held-bytes".to_owned(), contents.held_bytes.to_string()),
         ("files".to_owned(), contents.files.to_string()),
         ("databases".to_owned(), contents.databases.len().to_string()),
         ("left-out-bytes".to_owned(), left_out_bytes.to_string()),
         ("left-out".to_owned(), left_out.join(", ")),
     ]);
+    for other in validated
+        .related()
+        .filter(|other| other.tier.name() != first.tier.name())
+    {
+        results.insert(format!("tiers.{}", other.tier.name()), self::spec(other)?);
+    }
     if !contents.warnings.is_empty() {
         let lines: Vec<String> = contents.warnings.iter().map(hooks::line).collect();
         results.insert("warnings".to_owned(), lines.join("\n"));
@@ -84,7 +97,7 @@ fn results(profile: &AppProfile, facts: &Facts) -> Result<Results, String> {
     let problem = match &start {
         Err(blocker) => Some(blocker.text.clone()),
         Ok(_) if validated.elsewhere.is_some() => validated.elsewhere.as_deref().map(half_of_it),
-        Ok(_) => decision.problem.map(|problem| problem.to_string()),
+        Ok(_) => decision.problem.as_ref().map(ToString::to_string),
     };
     results.extend(problem.map(|problem| ("problem".to_owned(), problem)));
     Ok(results)

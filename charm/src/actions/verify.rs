@@ -5,9 +5,10 @@ use config_recovery::engine::RestoreRequest;
 use serde_json::{Value, json};
 
 use super::choice::{choice, with_choice};
+use super::contents::{found, warn_of_less};
 use super::{Call, Results, Stopped, declared, of_check};
 use crate::env::Env;
-use crate::recovery::{Lines, NotYet, folder, image, own_id};
+use crate::recovery::{Examiner, Lines, NotYet, OfLater, folder, image, own_id};
 
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
@@ -16,7 +17,8 @@ pub fn declaration() -> Value {
          database by an integrity check, the app's own config file. The app is not touched. Runs on the unit with the data; \
          needs trust. Results: `backup-name`, `backup-uid`, `backup-time`; `files` and `bytes` restored; `databases` found sound; \
          `manifest`: whether a manifest was available to compare against; `seconds` in all, `velero-seconds` of them by Velero; \
-         `notes`, if any.",
+         `contents`: what the backup holds in the app's terms; `contents-now`: what the volume holds; `differences`, one per line; \
+         `settings-that-differ` in the app's config file, by name; `notes`, if any.",
         with_choice(json!({}), true),
         &[],
     )
@@ -24,25 +26,24 @@ pub fn declaration() -> Value {
 
 /// Runs the action.
 pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
-    let Env {
-        juju,
-        recovery,
-        profile,
-        ..
-    } = call.env;
+    let Env { juju, recovery, .. } = call.env;
     let parameters = juju.action_parameters()?;
     let choice = choice(call, &parameters)?.unwrap_or(Choice::Latest);
     let wanted = RestoreRequest {
         target: own_id(juju),
         from: None,
-        choice,
+        choice: choice.clone(),
         holder: juju.context().unit().to_string(),
         image: image(call.env)?,
         patience: None,
     };
     let plan = recovery.plan_verify(&wanted, &folder(juju, "verify-backup"))?;
-    call.say(&format!("checking backup {}", plan.scratch.backup.name));
+    call.say(&format!("checking backup {}", plan.backup().name));
     let say = |line: &str| call.say(line);
-    let checked = recovery.verify(&plan, &mut NotYet { profile }, &Lines::to(&say))?;
-    Ok(of_check(&checked))
+    warn_of_less(call, &choice, plan.backup(), &plan.earlier);
+    let mut app = NotYet(Examiner::new(call.env, call.facts, OfLater::Told));
+    let checked = recovery.verify(&plan, &mut app, &Lines::to(&say))?;
+    let mut results = of_check(&checked);
+    results.extend(found(call, app.0, plan.backup())?);
+    Ok(results)
 }

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use config_volume::{Prepared, Warning};
 
 use crate::backup::{AFTER, BEFORE};
+use crate::contents::in_one_line;
+use crate::contents::record::{self, About};
+use crate::contents::seen::{self, Seen};
 use crate::names::APP_FILE;
 use crate::profile::{AppProfile, ConfigStorage, ProfileError};
 
@@ -86,7 +89,21 @@ impl HookCommand {
             action: "copy the databases",
             source,
         };
-        let prepared = config_volume::prepare(&self.volume, &options(storage)).map_err(failed)?;
+        let asked = config_volume::Options {
+            about: record::read(charm_dir, About::new()),
+            questions: storage.contents.questions(),
+            ..options(storage)
+        };
+        let prepared = config_volume::prepare(&self.volume, &asked).map_err(failed)?;
+        let manifest = &prepared.manifest;
+        seen::add(
+            charm_dir,
+            Seen {
+                made: manifest.made,
+                about: manifest.about.clone(),
+                answers: manifest.answers.clone(),
+            },
+        );
         Ok(report(storage, &prepared))
     }
 
@@ -126,6 +143,12 @@ fn report(storage: &ConfigStorage, prepared: &Prepared) -> String {
         manifest.file_count,
         storage.caches.join(", ")
     );
+    if !manifest.answers.is_empty() {
+        text.push_str(&format!("\n{BEFORE}: {}", in_one_line(&manifest.answers)));
+    }
+    for unanswered in &prepared.unanswered {
+        text.push_str(&format!("\n{BEFORE}: not told: {unanswered}"));
+    }
     for warning in &manifest.warnings {
         text.push_str(&format!("\n{BEFORE}: warning: {}", line(warning)));
     }

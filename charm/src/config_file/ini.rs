@@ -111,6 +111,21 @@ pub fn value(current: &str, path: &[String]) -> Option<String> {
     Some(unquoted(text.get(entry.value.clone())?))
 }
 
+/// The texts of all settings, by section and key.
+pub fn settings(current: &str) -> Option<BTreeMap<String, String>> {
+    let (_, text) = without_mark(current);
+    let mut settings = BTreeMap::new();
+    for section in parse(text).ok()? {
+        for entry in section.entries {
+            let mut place = section.path.clone();
+            place.push(entry.key);
+            let value = text.get(entry.value).map(unquoted).unwrap_or_default();
+            settings.insert(place.join("/"), value);
+        }
+    }
+    Some(settings)
+}
+
 /// Behind the last line of the section at `path` and of all that is nested in it.
 fn end_of(sections: &[Section], path: &[String]) -> usize {
     sections

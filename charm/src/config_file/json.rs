@@ -3,6 +3,7 @@
 //! serde_json says whether the document is sound; after that, finding things in it takes a few lines, and order,
 //! indentation and numbers keep their bytes.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde_json::Value as Json;
@@ -55,6 +56,29 @@ pub fn value(current: &str, path: &[String]) -> Option<String> {
         Json::Number(_) | Json::Bool(_) => Some(found.to_string()),
         _ => None,
     }
+}
+
+/// All texts, numbers and lists, by the names of the objects around them and their own.
+pub fn settings(current: &str) -> Option<BTreeMap<String, String>> {
+    let (_, text) = without_mark(current);
+    let document: Json = serde_json::from_str(text).ok()?;
+    let mut settings = BTreeMap::new();
+    let mut open = vec![(String::new(), document)];
+    while let Some((place, value)) = open.pop() {
+        match value {
+            Json::Object(members) => open.extend(members.into_iter().map(|(name, value)| {
+                let place = match place.as_str() {
+                    "" => name,
+                    place => format!("{place}/{name}"),
+                };
+                (place, value)
+            })),
+            value => {
+                settings.insert(place, value.to_string());
+            }
+        }
+    }
+    Some(settings)
 }
 
 fn set(text: &str, path: &[String], value: &Value) -> Result<String, Damage> {

@@ -9,6 +9,7 @@ mod salvage;
 mod xml;
 mod xml_attributes;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::profile::{ConfigFile, CreatedBy, Format};
@@ -94,6 +95,17 @@ pub fn value(file: &ConfigFile, current: &[u8], path: &[String]) -> Option<Strin
         Format::XmlAttributes => xml_attributes::value(file.root(), text, name),
         Format::Ini => ini::value(text, path),
         Format::Json => json::value(text, path),
+    }
+}
+
+/// All texts in `current`, each by its place; `None` if it cannot be read.
+pub fn settings(file: &ConfigFile, current: &[u8]) -> Option<BTreeMap<String, String>> {
+    let text = std::str::from_utf8(current).ok()?;
+    match file.format {
+        Format::XmlElements => xml::settings(file.root(), text),
+        Format::XmlAttributes => xml_attributes::settings(file.root(), text),
+        Format::Ini => ini::settings(text),
+        Format::Json => json::settings(text),
     }
 }
 

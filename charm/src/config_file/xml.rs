@@ -4,6 +4,7 @@
 //! keeps its bytes.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use quick_xml::Reader;
@@ -95,6 +96,22 @@ pub fn value(root: &str, current: &[u8], name: &str) -> Option<String> {
     let outline = outline(root, text).ok()?;
     let setting = outline.settings.iter().find(|setting| setting.name == name)?;
     content_text(text, setting).map(Cow::into_owned)
+}
+
+/// The texts of all settings, by name.
+pub fn settings(root: &str, current: &str) -> Option<BTreeMap<String, String>> {
+    let (_, text) = without_mark(current);
+    let settings = outline(root, text).ok()?.settings.into_iter();
+    Some(
+        settings
+            .map(|setting| {
+                let raw = || setting.content.clone().and_then(|range| text.get(range));
+                let content = content_text(text, &setting).map(Cow::into_owned);
+                let content = content.unwrap_or_else(|| raw().unwrap_or_default().to_owned());
+                (setting.name, content)
+            })
+            .collect(),
+    )
 }
 
 /// Tells whether `text` is a sound document with this root.

@@ -1,6 +1,7 @@
 //! Edits settings that are attributes of an XML document's root, by splicing bytes.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use quick_xml::Reader;
@@ -50,6 +51,20 @@ pub fn value(root: &str, current: &str, name: &str) -> Option<String> {
     let found = parse(root, text).ok()?;
     let attribute = found.attributes.iter().find(|attribute| attribute.name == name)?;
     decoded(text, attribute).map(Cow::into_owned)
+}
+
+/// The texts of all attributes, by name.
+pub fn settings(root: &str, current: &str) -> Option<BTreeMap<String, String>> {
+    let (_, text) = without_mark(current);
+    let attributes = parse(root, text).ok()?.attributes.into_iter();
+    Some(
+        attributes
+            .map(|attribute| {
+                let value = decoded(text, &attribute).map(Cow::into_owned);
+                (attribute.name, value.unwrap_or_default())
+            })
+            .collect(),
+    )
 }
 
 fn attribute(name: &str, text: &str) -> String {

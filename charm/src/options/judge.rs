@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use velero_backup_config::{DurationError, Retention, RetentionError, Schedule};
 
 use crate::backup::MethodOption;
+use crate::backup_time::Interval;
 use crate::problem::Unfit;
 
 /// When backups are made.
@@ -12,8 +13,8 @@ use crate::problem::Unfit;
 pub enum Runs {
     /// Only when somebody asks.
     Never,
-    /// Once a night, at a minute that follows from model and app.
-    Daily,
+    /// This often, at a time that follows from model and app.
+    Every(Interval),
     /// By this schedule.
     By(Schedule),
 }
@@ -46,41 +47,48 @@ pub(super) fn backup_method(text: &str) -> Result<MethodOption, Unfit> {
     }
 }
 
-pub(super) fn retention(text: &str) -> Result<Retention, Unfit> {
+/// `instead` is a retention that can be used.
+pub(crate) fn retention(text: &str, instead: &str) -> Result<Retention, Unfit> {
     Retention::parse(text).or_else(|error| match error {
         RetentionError::Duration(DurationError::UnknownUnit(unit)) => {
             let hours = match unit.as_str() {
                 "d" | "D" | "day" | "days" => 24,
                 "w" | "W" | "week" | "weeks" => 7 * 24,
-                _ => return unfit(format!("has no unit {unit:?}; units are h, m, s"), "720h"),
+                _ => return unfit(format!("has no unit {unit:?}; units are h, m, s"), instead),
             };
             let count = text
                 .strip_suffix(&unit)
                 .and_then(|count| count.parse::<u32>().ok());
-            let instead = count.map_or(720, |count| u64::from(count.max(1)) * hours);
-            unfit("days and weeks are written in hours", format!("{instead}h"))
+            let in_hours = count.map(|count| format!("{}h", u64::from(count.max(1)) * hours));
+            unfit(
+                "days and weeks are written in hours",
+                in_hours.unwrap_or_else(|| instead.to_owned()),
+            )
         }
         RetentionError::Duration(DurationError::NoUnit) => {
             unfit("its last number has no unit", format!("{text}h"))
         }
-        RetentionError::Duration(DurationError::Overflow) => unfit("must be shorter than 292 years", "720h"),
+        RetentionError::Duration(DurationError::Overflow) => unfit("must be shorter than 292 years", instead),
         RetentionError::Duration(DurationError::Empty | DurationError::NoNumber(_)) => {
-            unfit("must be a duration of hours", "720h")
+            unfit("must be a duration of hours", instead)
         }
-        RetentionError::Zero | RetentionError::Negative => unfit("must be longer than nothing", "720h"),
+        RetentionError::Zero | RetentionError::Negative => unfit("must be longer than nothing", instead),
     })
 }
 
-pub(super) fn schedule(text: &str) -> Result<Runs, Unfit> {
+/// `instead` is a schedule that can be used.
+pub(crate) fn schedule(text: &str, instead: &str) -> Result<Runs, Unfit> {
     match text {
         "" => Ok(Runs::Never),
-        "daily" => Ok(Runs::Daily),
+        "daily" => Ok(Runs::Every(Interval::Day)),
+        "weekly" => Ok(Runs::Every(Interval::Week)),
+        "monthly" => Ok(Runs::Every(Interval::Month)),
         "off" | "none" | "never" | "no" | "false" | "disabled" => {
             unfit("to make no scheduled backups, leave it empty", "")
         }
         _ => Schedule::parse(text).map(Runs::By).or_else(|error| {
             let reason = error.to_string();
-            unfit(reason.strip_prefix("it ").unwrap_or(&reason), "0 3 * * *")
+            unfit(reason.strip_prefix("it ").unwrap_or(&reason), instead)
         }),
     }
 }
@@ -143,10 +151,10 @@ mod tests {
     use std::fmt::Debug;
 
     use super::super::{
-        BACKUP_METHOD, BACKUP_RETENTION, BACKUP_SCHEDULE, CREDENTIAL_ROTATION, RESTORE_ON_DEPLOY, TIMEZONE,
-        TextOption, URL_BASE,
+        BACKUP_METHOD, CREDENTIAL_ROTATION, RESTORE_ON_DEPLOY, TIMEZONE, TextOption, URL_BASE,
     };
     use super::*;
+    use crate::tiers::{MONTHLY, NIGHTLY, WEEKLY};
 
     /// The first of `refused` is what somebody may write, the second what to write in its place, and that can be used.
     fn holds<T: Debug>(option: &TextOption<T>, taken: &[&str], refused: &[(&str, &str)]) {
@@ -179,7 +187,7 @@ mod tests {
             &[("Auto", "auto"), ("", "auto")],
         );
         holds(
-            &BACKUP_RETENTION,
+            &NIGHTLY.retention,
             &["48h", "1h30m"],
             &[
                 ("30d", "720h"),
@@ -194,7 +202,7 @@ mod tests {
             ],
         );
         holds(
-            &BACKUP_SCHEDULE,
+            &NIGHTLY.schedule,
             &["", "0 3 * * *", "@every 6h", "TZ=Europe/Berlin 0 3 * * *"],
             &[
                 ("off", ""),
@@ -202,6 +210,22 @@ mod tests {
                 ("* * * * *", "0 3 * * *"),
                 ("nightly", "0 3 * * *"),
             ],
+        );
+        holds(
+            &WEEKLY.schedule,
+            &["", "daily", "0 3 * * SUN"],
+            &[("off", ""), ("sundays", "0 3 * * SUN")],
+        );
+        holds(
+            &WEEKLY.retention,
+            &["336h"],
+            &[("8w", "1344h"), ("long", "2016h")],
+        );
+        holds(&MONTHLY.schedule, &["weekly"], &[("0 3 L * *", "0 3 1 * *")]);
+        holds(
+            &MONTHLY.retention,
+            &["17520h"],
+            &[("365d", "8760h"), ("1y", "8760h")],
         );
         holds(
             &CREDENTIAL_ROTATION,
@@ -234,8 +258,8 @@ mod tests {
 
     #[test]
     fn what_is_switched_off_has_a_word_for_it() {
-        assert_eq!(schedule(""), Ok(Runs::Never));
-        assert_eq!(schedule("daily"), Ok(Runs::Daily));
+        assert_eq!(schedule("", "daily"), Ok(Runs::Never));
+        assert_eq!(schedule("weekly", "daily"), Ok(Runs::Every(Interval::Week)));
         assert_eq!(rotation("none"), rotation(""));
         assert_eq!(timezone("europe/berlin").as_deref(), Ok("Europe/Berlin"));
         assert_eq!(timezone("etc/utc").as_deref(), Ok("Etc/UTC"));

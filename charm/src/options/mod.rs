@@ -1,16 +1,17 @@
 //! The charm's options. Those that every app has which has what they are about stand in the table below, an entry each: what
-//! `juju config` shows and what a value means are one thing. An app's own stand in its app file.
+//! `juju config` shows and what a value means are one thing. When backups are made and how long they are kept stands in the table of
+//! [tiers]. An app's own options stand in its app file.
 
-mod judge;
+pub(crate) mod judge;
 
 use std::collections::BTreeMap;
 
 use juju_charm::{Config, Error};
-use velero_backup_config::Retention;
 
 use crate::backup::MethodOption;
 use crate::problem::Unfit;
 use crate::profile::{AppProfile, OptionType, OptionValue};
+use crate::tiers;
 pub use judge::{RestoreOnDeploy, Runs};
 
 /// What `config.yaml` says of an option.
@@ -25,20 +26,25 @@ pub struct Declaration {
     /// What `juju config` shows.
     pub description: &'static str,
     /// Whether the app has it.
-    has_it: fn(&AppProfile) -> bool,
+    pub(crate) has_it: fn(&AppProfile) -> bool,
 }
 
 /// An option that does not come from the app file: its text says a `T`.
 #[derive(Debug, Clone, Copy)]
 pub struct TextOption<T: 'static> {
-    declaration: Declaration,
-    judge: fn(&str) -> Result<T, Unfit>,
+    pub(crate) declaration: Declaration,
+    pub(crate) judge: fn(&str) -> Result<T, Unfit>,
 }
 
 impl<T> TextOption<T> {
     /// Its name.
     pub const fn name(&self) -> &'static str {
         self.declaration.name
+    }
+
+    /// Its value when the user sets none.
+    pub const fn default(&self) -> &'static str {
+        self.declaration.default
     }
 
     /// Whether `text` can be used.
@@ -70,27 +76,6 @@ options! {
         description: "How Velero saves the config volume. `filesystem`: its node agent copies the files. `snapshot`: the \
 volume's CSI driver makes a snapshot. `auto`: a snapshot if the charm can see, with --trust, that Velero makes snapshots of this \
 volume, otherwise `filesystem`.",
-        has_it: AppProfile::is_backed_up,
-    };
-    /// How long backups are kept.
-    BACKUP_RETENTION: Retention = {
-        judge: judge::retention,
-        name: "backup-retention",
-        r#type: OptionType::String,
-        default: "720h",
-        description: "How long each backup is kept, in hours, minutes and seconds (`720h` is 30 days; there is no unit for \
-days). Must not be shorter than the time between two backups.",
-        has_it: AppProfile::is_backed_up,
-    };
-    /// When backups are made.
-    BACKUP_SCHEDULE: Runs = {
-        judge: judge::schedule,
-        name: "backup-schedule",
-        r#type: OptionType::String,
-        default: "daily",
-        description: "When backups are made, in UTC. `daily`: a fixed minute from 01:00 to 05:00, derived from model and app, so that \
-apps do not all start at once. Or what Velero takes: five cron fields (`0 3 * * *`), `@daily`, `@every 6h`, optionally with a \
-time zone in front (`TZ=Europe/Berlin 0 3 * * *`). At most one run every ten minutes. Empty: no scheduled backups.",
         has_it: AppProfile::is_backed_up,
     };
     /// How often new credentials are made, in Juju's words for a secret's rotation.
@@ -146,14 +131,16 @@ whose VPN is connected: whoever it downloads from sees the address that it comes
 
 /// The options of an app that do not come from its app file.
 pub fn common(profile: &AppProfile) -> impl Iterator<Item = &'static Declaration> {
-    DECLARATIONS
-        .iter()
-        .filter(move |declared| (declared.has_it)(profile))
+    all().filter(move |declared| (declared.has_it)(profile))
+}
+
+fn all() -> impl Iterator<Item = &'static Declaration> {
+    DECLARATIONS.iter().chain(tiers::OPTIONS)
 }
 
 /// Whether some app has an option of this name without saying so in its app file.
 pub fn is_common(name: &str) -> bool {
-    DECLARATIONS.iter().any(|declared| declared.name == name)
+    all().any(|declared| declared.name == name)
 }
 
 fn value(config: &Config, name: &str, kind: OptionType) -> Result<Option<OptionValue>, Error> {

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::{AppProfile, ConfigFile, ConfigStorage, ExternalDatabase, Format, OptionType, Setting, Settings};
+use super::{
+    AppProfile, ConfigFile, ConfigStorage, ExternalDatabase, Format, OptionType, Setting, Settings, contents,
+};
 use crate::options;
 use crate::problem::Unfit;
 use crate::template::{Place, Template};
@@ -13,9 +15,9 @@ pub(super) struct Fault {
     pub reason: String,
 }
 
-type Checked = Result<(), Fault>;
+pub(super) type Checked = Result<(), Fault>;
 
-fn refuse<T>(field: impl Into<String>, reason: impl Into<String>) -> Result<T, Fault> {
+pub(super) fn refuse<T>(field: impl Into<String>, reason: impl Into<String>) -> Result<T, Fault> {
     Err(Fault {
         field: field.into(),
         reason: reason.into(),
@@ -159,7 +161,7 @@ fn storage(profile: &AppProfile) -> Checked {
             return refuse(field, "is named twice");
         }
     }
-    Ok(())
+    contents::check(&storage.contents)
 }
 
 fn external_database(profile: &AppProfile, storage: &ConfigStorage) -> Checked {
@@ -179,7 +181,7 @@ fn external_database(profile: &AppProfile, storage: &ConfigStorage) -> Checked {
     Ok(())
 }
 
-fn is_path_in_volume(path: &str) -> bool {
+pub(super) fn is_path_in_volume(path: &str) -> bool {
     path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
@@ -351,7 +353,7 @@ fn places(profile: &AppProfile, field: &str, template: &Template) -> Checked {
     Ok(())
 }
 
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.chars().all(plain)

@@ -5,6 +5,7 @@
 
 mod check;
 mod config_file;
+mod contents;
 pub(crate) mod credentials;
 mod options;
 mod read;
@@ -15,6 +16,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use config_file::{ConfigFile, CreatedBy, Format, Setting, Settings};
+pub use contents::{AppContents, DatabaseContents};
 pub use credentials::Credentials;
 pub use options::{AppOption, OptionType, OptionValue};
 pub use read::ProfileError;
@@ -163,9 +165,16 @@ pub struct ConfigStorage {
     /// stored as the file it is. So what the app can do without is not named: logs, copies of its own.
     #[serde(default)]
     pub databases: Vec<String>,
+    /// What the volume holds, in the app's own terms.
+    #[serde(default)]
+    pub contents: AppContents,
     /// Whether the content is worth a backup: the relation velero-backup-config, with its options and actions. Yes if not given.
     #[serde(default = "yes")]
     pub backup: bool,
+    /// Whether the app can ask for weekly and monthly backups too, by endpoints of their own. No if not given: with them Juju
+    /// has to be told which one is meant, `juju integrate APP:velero-backup-config velero-operator`.
+    #[serde(default)]
+    pub tiers: bool,
     /// Whether only one unit may run the app, since what it writes is one thing. Yes if not given; `false` is for an app whose
     /// units each have a volume of their own that can be made again, and then there is no backup.
     #[serde(default = "yes")]
@@ -213,6 +222,13 @@ impl AppProfile {
     /// Whether there is a volume whose content backups are made of.
     pub fn is_backed_up(&self) -> bool {
         self.storage.as_ref().is_some_and(|storage| storage.backup)
+    }
+
+    /// Whether weekly and monthly backups can be asked for besides.
+    pub fn has_tiers(&self) -> bool {
+        self.storage
+            .as_ref()
+            .is_some_and(|storage| storage.backup && storage.tiers)
     }
 
     /// Whether only one unit runs the app: the one with the data.

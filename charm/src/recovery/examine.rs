@@ -1,18 +1,25 @@
-//! Whether a restored volume is the app's: its own config file reads as such, and its databases are there.
+//! Whether a restored volume is the app's: its own config file reads as such, its databases are there, and this app can take it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use config_recovery::engine::App;
+use config_recovery::backups::Earlier;
+use config_recovery::engine::{App, Examined, Restored, Unfit};
+use config_volume::Answers;
 
 use crate::config_file;
-use crate::profile::AppProfile;
+use crate::contents::guard::{Fit, Side, judge, refresh};
+use crate::contents::record::{self, About};
+use crate::contents::seen::Seen;
+use crate::contents::{compare, is_empty};
+use crate::env::Env;
+use crate::facts::{Facts, Storage};
+use crate::names::image_resource;
+use crate::profile::{AppProfile, ConfigFile};
+use crate::volume::read_plain;
 
 /// The app before it has ever run: nothing is to be stopped, and it is started later.
-pub struct NotYet<'a> {
-    /// The app.
-    pub profile: &'a AppProfile,
-}
+pub struct NotYet<'a>(pub Examiner<'a>);
 
 impl App for NotYet<'_> {
     fn stop(&mut self) -> Result<(), String> {
@@ -23,14 +30,266 @@ impl App for NotYet<'_> {
         Ok(())
     }
 
-    fn examine(&mut self, folder: &Path, promised: bool) -> Vec<String> {
-        examine(self.profile, folder, promised)
+    fn examine(&mut self, restored: &Restored<'_>) -> Examined {
+        self.0.examine(restored)
     }
+}
+
+/// Other apps whose data an app can read.
+fn takes_over(profile: &AppProfile) -> &[String] {
+    let storage = profile.storage.as_ref();
+    storage.map_or(&[], |storage| storage.contents.takes_over.as_slice())
+}
+
+/// What becomes of a backup that is of a later app, or of another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OfLater {
+    /// It is refused, unless somebody says `force`.
+    Refused,
+    /// It is refused: the app has never run, and nobody is there to say anything.
+    RefusedAtStart,
+    /// It is taken all the same, since somebody said so.
+    Forced,
+    /// Nothing is to be restored: it is told.
+    Told,
+}
+
+/// What would become of a backup whose content was seen before, if it were restored now: for a person, where there is anything to say.
+/// What decides is the look at the restored volume.
+pub fn foreseen(env: Env<'_>, facts: &Facts, seen: &Seen, now: Option<&Answers>) -> Option<String> {
+    let about = record::read(env.juju.context().charm_dir(), record::known(env.profile, facts));
+    let (nothing, backup) = (
+        Answers::default(),
+        Answers {
+            given: seen.answers.clone(),
+            unanswered: Vec::new(),
+        },
+    );
+    let here = Side {
+        about: &about,
+        answers: now.unwrap_or(&nothing),
+    };
+    let there = Side {
+        about: &seen.about,
+        answers: &backup,
+    };
+    match judge(&env.profile.title, takes_over(env.profile), here, there) {
+        Fit::Same | Fit::Unknown(_) => None,
+        Fit::Migrates(text) => Some(text),
+        Fit::Other(text) => Some(format!("it will be refused: {text}")),
+        Fit::Later(text) => Some(format!(
+            "it will be refused: {text}; {}",
+            refresh(&facts.app, &image_resource(env.profile), &seen.about)
+        )),
+    }
+}
+
+/// Looks at a restored volume for an app.
+pub struct Examiner<'a> {
+    profile: &'a AppProfile,
+    /// The application's name in Juju.
+    app: String,
+    /// What is known of the app as it is.
+    about: About,
+    /// The volume in use.
+    live: Option<PathBuf>,
+    of_later: OfLater,
+    /// Uid of the good backup before, where an empty app is not what was meant, and how to name the one that is.
+    instead: Option<(String, String)>,
+    /// What the look found.
+    pub found: Option<Found>,
+}
+
+/// What a look at a restored volume found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The backup's content, for later.
+    pub seen: Option<Seen>,
+    /// What the restored databases answered.
+    pub backup: Answers,
+    /// What those in use answered; `None` for an app without a volume in use.
+    pub now: Option<Answers>,
+    /// The settings of the config file that differ; `None` where one of the two cannot be read.
+    pub settings: Option<Vec<String>>,
+}
+
+impl<'a> Examiner<'a> {
+    /// For the app of this unit.
+    pub fn new(env: Env<'a>, facts: &Facts, of_later: OfLater) -> Self {
+        let context = env.juju.context();
+        Self {
+            profile: env.profile,
+            app: context.app().to_owned(),
+            about: record::read(context.charm_dir(), record::known(env.profile, facts)),
+            live: match &facts.storage {
+                Storage::Mounted { location, .. } => Some(location.clone()),
+                Storage::NotRead | Storage::NotMounted => None,
+            },
+            of_later,
+            instead: None,
+            found: None,
+        }
+    }
+
+    /// Refuses an empty app where there is a good backup before the one that is restored. `next` says how to name one.
+    #[must_use]
+    pub fn refusing_empty(mut self, earlier: &Earlier, next: String) -> Self {
+        self.instead = earlier.newest.as_ref().map(|before| (before.uid.clone(), next));
+        self
+    }
+
+    /// See [`App::examine`].
+    pub fn examine(&mut self, restored: &Restored<'_>) -> Examined {
+        let problems = examine(self.profile, restored.folder, restored.made.is_some());
+        let Some(storage) = self.profile.storage.as_ref().filter(|_| problems.is_empty()) else {
+            return Examined {
+                problems,
+                ..Examined::default()
+            };
+        };
+        let questions = storage.contents.questions();
+        let mut notes = Vec::new();
+        let backup = match config_volume::ask_restored(restored.folder, &questions) {
+            Ok(answers) => answers,
+            Err(error) => {
+                notes.push(format!(
+                    "the backup's content was not counted: {}",
+                    crate::causes(&error)
+                ));
+                Answers::default()
+            }
+        };
+        notes.extend(
+            backup
+                .unanswered
+                .iter()
+                .map(|reason| format!("not told by the backup: {reason}")),
+        );
+        let live = self.live.as_ref();
+        let now = live.and_then(|volume| config_volume::ask(volume, &questions).ok());
+        let keys = storage.contents.keys();
+        if let (Some(volume), false) = (live, keys.is_empty())
+            && let (Ok(now), Ok(backup)) = (
+                config_volume::secrets(volume, &keys),
+                config_volume::secrets_restored(restored.folder, &keys),
+            )
+        {
+            notes.extend(compare::stale_keys(&self.profile.title, &now, &backup));
+        }
+        let about = record::trusted(restored.about);
+        let unfit = self.judge(restored, &about, &backup, now.as_ref(), &mut notes);
+        let settings = self.profile.config_file.as_ref().and_then(|file| {
+            let read = |volume: &Path| settings(file, volume, &storage.location);
+            compare::settings(read(live?).as_ref(), read(restored.folder).as_ref())
+        });
+        let seen = restored.made.map(|made| Seen {
+            made,
+            about,
+            answers: backup.given.clone(),
+        });
+        self.found = Some(Found {
+            seen,
+            backup,
+            now,
+            settings,
+        });
+        Examined {
+            problems,
+            unfit,
+            notes,
+        }
+    }
+
+    /// Why the app cannot take the content. What a person should know is added to `notes`.
+    fn judge(
+        &self,
+        restored: &Restored<'_>,
+        about: &About,
+        backup: &Answers,
+        now: Option<&Answers>,
+        notes: &mut Vec<String>,
+    ) -> Option<Unfit> {
+        let nothing = Answers::default();
+        let here = Side {
+            about: &self.about,
+            answers: now.unwrap_or(&nothing),
+        };
+        let there = Side {
+            about,
+            answers: backup,
+        };
+        let title = &self.profile.title;
+        let refused = match judge(title, takes_over(self.profile), here, there) {
+            Fit::Later(text) => Some((text, refresh(&self.app, &image_resource(self.profile), about))),
+            Fit::Other(text) => Some((text, "choose a backup of this app: list-backups".to_owned())),
+            Fit::Same | Fit::Migrates(_) | Fit::Unknown(_) if self.lacks_its_databases(restored) => Some((
+                format!("it holds none of the databases of {title}"),
+                "choose another backup: list-backups".to_owned(),
+            )),
+            Fit::Migrates(text) | Fit::Unknown(text) => {
+                notes.push(text);
+                None
+            }
+            Fit::Same => None,
+        };
+        if let Some((why, next)) = refused {
+            match self.of_later {
+                OfLater::Refused => {
+                    return Some(Unfit {
+                        why: format!("{why} (force=true restores it all the same)"),
+                        next: format!("{next}, then restore again"),
+                    });
+                }
+                OfLater::RefusedAtStart => return Some(Unfit { why, next }),
+                OfLater::Forced => notes.push(format!("restored by force: {why}")),
+                OfLater::Told => notes.push(format!("restore-from-backup would refuse it: {why}")),
+            }
+        }
+        if !self.is_empty(backup) {
+            return None;
+        }
+        let empty = format!("it holds nothing that counts in {title}, as after an accident");
+        match &self.instead {
+            Some((before, next)) => Some(Unfit {
+                why: format!("{empty}, and an older good backup is {before}"),
+                next: next.clone(),
+            }),
+            None => {
+                notes.push(empty);
+                None
+            }
+        }
+    }
+
+    /// Whether it is another application's content, and the app has databases of its own of which none is there.
+    fn lacks_its_databases(&self, restored: &Restored<'_>) -> bool {
+        if restored.backup.whose.app == self.app {
+            return false;
+        }
+        let databases = self.profile.storage.iter().flat_map(|storage| &storage.databases);
+        let mut databases = databases.peekable();
+        databases.peek().is_some() && databases.all(|path| !restored.folder.join(path).is_file())
+    }
+
+    fn is_empty(&self, backup: &Answers) -> bool {
+        let storage = self.profile.storage.as_ref();
+        storage.is_some_and(|storage| is_empty(&storage.contents.essential, backup))
+    }
+}
+
+/// The settings of the config file in a volume that the app has at `location`.
+fn settings(
+    file: &ConfigFile,
+    volume: &Path,
+    location: &str,
+) -> Option<std::collections::BTreeMap<String, String>> {
+    let inside = Path::new(&file.path).strip_prefix(location).ok()?;
+    config_file::settings(file, &read_plain(&volume.join(inside)).ok()?)
 }
 
 /// Whether the app's own file reads as such, and, where no manifest says what was backed up (`promised`), whether the app's
 /// databases are there. What is wrong, a line each.
-pub fn examine(profile: &AppProfile, folder: &Path, promised: bool) -> Vec<String> {
+fn examine(profile: &AppProfile, folder: &Path, promised: bool) -> Vec<String> {
     let Some(storage) = &profile.storage else {
         return Vec::new();
     };
@@ -45,7 +304,7 @@ pub fn examine(profile: &AppProfile, folder: &Path, promised: bool) -> Vec<Strin
         .and_then(|file| Some((file, Path::new(&file.path).strip_prefix(&storage.location).ok()?)));
     if let Some((file, inside)) = inside {
         let shown = inside.display();
-        problems.extend(match std::fs::read(folder.join(inside)) {
+        problems.extend(match read_plain(&folder.join(inside)) {
             Ok(content) => config_file::damage(file, &content).map(|damage| format!("{shown}: {damage}")),
             Err(error) => Some(format!("{shown} cannot be read: {error}")),
         });

@@ -7,7 +7,9 @@ use std::time::Duration;
 use config_recovery::Result;
 use config_recovery::backups::{self, AppId, BackupHealth, BackupSummary};
 use config_recovery::cluster::Cluster;
-use config_recovery::engine::{self, App, CheckedBackup, RestorePlan, RestoreRequest, VerifyPlan};
+use config_recovery::engine::{
+    self, App, CheckedBackup, Examined, RestorePlan, RestoreRequest, Restored, VerifyPlan,
+};
 use config_recovery::make::{self, MakeSpec};
 use config_recovery::report::Reporter;
 use config_recovery::scratch;
@@ -17,7 +19,6 @@ use tokio::time::Instant;
 use super::Recovery;
 use super::health::{self, Unwell};
 use crate::kubernetes::KubeCluster;
-use crate::names::BACKUP_ENDPOINT;
 
 /// How long a backup on demand is waited for: two hours. Velero waits half an hour for the copies of the databases alone.
 const BACKUP: Duration = Duration::from_secs(7200);
@@ -62,8 +63,8 @@ impl App for InPlace<'_> {
         tokio::task::block_in_place(|| self.0.start(patience))
     }
 
-    fn examine(&mut self, folder: &Path, promised: bool) -> Vec<String> {
-        tokio::task::block_in_place(|| self.0.examine(folder, promised))
+    fn examine(&mut self, restored: &Restored<'_>) -> Examined {
+        tokio::task::block_in_place(|| self.0.examine(restored))
     }
 }
 
@@ -73,7 +74,7 @@ impl Recovery for KubeRecovery<'_> {
     }
 
     fn standing(&self, whose: &AppId) -> Result<BackupHealth> {
-        self.run(|cluster| async move { backups::standing(&cluster, whose, BACKUP_ENDPOINT).await })
+        self.run(|cluster| async move { backups::standing(&cluster, whose).await })
     }
 
     fn backups_are_read(&self) -> Result<bool> {
@@ -164,9 +165,12 @@ mod tests {
             self.asked(format!("start {patience:?}"))
         }
 
-        fn examine(&mut self, folder: &Path, promised: bool) -> Vec<String> {
-            let asked = self.asked(format!("examine {} {promised}", folder.display()));
-            asked.err().into_iter().collect()
+        fn examine(&mut self, restored: &Restored<'_>) -> Examined {
+            let asked = self.asked(format!("examine {}", restored.folder.display()));
+            Examined {
+                notes: asked.err().into_iter().collect(),
+                ..Examined::default()
+            }
         }
     }
 
@@ -176,7 +180,17 @@ mod tests {
         let mut in_place = InPlace(&mut app);
         assert_eq!(in_place.stop(), Err("no 1".to_owned()));
         assert_eq!(in_place.start(Duration::from_secs(7)), Err("no 2".to_owned()));
-        assert_eq!(in_place.examine(Path::new("/volume"), true), ["no 3"]);
-        assert_eq!(app.0, ["stop", "start 7s", "examine /volume true"]);
+        let whose = AppId {
+            app: "radarr".to_owned(),
+            model: "media".to_owned(),
+        };
+        let restored = Restored {
+            folder: Path::new("/volume"),
+            backup: &config_recovery::testing::backup("a", &whose, 1),
+            made: None,
+            about: &std::collections::BTreeMap::new(),
+        };
+        assert_eq!(in_place.examine(&restored).notes, ["no 3"]);
+        assert_eq!(app.0, ["stop", "start 7s", "examine /volume"]);
     }
 }

@@ -23,7 +23,7 @@ use config_recovery::{ClusterError, Result};
 use juju_charm::Juju;
 use juju_charm::pebble::Pebble;
 
-pub use examine::{NotYet, examine};
+pub use examine::{Examiner, Found, NotYet, OfLater, foreseen};
 pub use kube::KubeRecovery;
 pub use progress::Lines;
 
@@ -40,7 +40,7 @@ pub trait Recovery {
     /// See [`config_recovery::backups::list`].
     fn list(&self, whose: &AppId) -> Result<Vec<BackupSummary>>;
 
-    /// The last good backup of an app, and since when it is backed up by schedule.
+    /// The last good backups of an app, and the Schedules by which they are made.
     ///
     /// # Errors
     /// See [`config_recovery::backups::standing`].

@@ -1,16 +1,16 @@
-//! How the app's backups stand: when the last good one was, and whether one is overdue.
+//! How the app's backups stand: when the last good one was, whether one is overdue, and whether the last good one is about to go.
 
-use config_recovery::backups::{BackupHealth, LastGood, Rests, Scheduled};
+use config_recovery::backups::{BackupHealth, EndpointHealth, LastGood, Rests, Scheduled};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use velero_backup_config::Schedule;
 
 use super::own_id;
-use super::texts::{size, time};
+use super::texts::{age, day, size, time};
 use crate::backup::{self, BackupFacts};
 use crate::env::Env;
-use crate::names::LIST_BACKUPS;
-use crate::steps::validate::BackupSettings;
+use crate::names::{BACKUP_NOW, LIST_BACKUPS};
+use crate::tiers::{NIGHTLY, Tier};
 
 /// How long after its time a backup may end before it is missed. Many apps may be backed up at once.
 const GRACE: SignedDuration = SignedDuration::from_hours(1);
@@ -30,7 +30,7 @@ pub enum HealthLookup {
 }
 
 /// What the status says of the app's backups.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum BackupStatus {
     /// Nothing: they were not looked at.
     NotAsked,
@@ -42,11 +42,20 @@ pub enum BackupStatus {
     Seen {
         /// The last good one, if there is one.
         last: Option<String>,
-        /// That one is overdue.
+        /// That the last good one is about to go, or that one is overdue.
         warning: Option<String>,
-        /// Why none are made, though they are asked for.
-        held_up: Option<ScheduleProblem>,
+        /// Why none of this tier are made, though they are asked for.
+        held_up: Option<(&'static Tier, ScheduleProblem)>,
     },
+}
+
+/// A tier of backups that is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The tier.
+    pub tier: &'static Tier,
+    /// When they are to be made; `None` if only by hand.
+    pub schedule: Option<&'a Schedule>,
 }
 
 /// Why no backups are made.
@@ -83,10 +92,10 @@ pub fn look(env: Env<'_>, volume: &BackupFacts) -> HealthLookup {
     }
 }
 
-/// What the status says of what was `seen`, where `backup` is asked for, since `asked_at`.
+/// What the status says of what was `seen`, where these are `asked` for, since `asked_at`.
 pub fn told(
     seen: &HealthLookup,
-    backup: &BackupSettings,
+    asked: &[Asked<'_>],
     asked_at: Option<Timestamp>,
     now: Timestamp,
 ) -> BackupStatus {
@@ -96,7 +105,7 @@ pub fn told(
         HealthLookup::Unknown => return BackupStatus::Unknown,
         HealthLookup::Read(standing) => standing,
     };
-    let mut told = of(standing, backup.request.spec().schedule(), now);
+    let mut told = of(standing, asked, now);
     if let BackupStatus::Seen { held_up, .. } = &mut told
         && asked_at.is_some_and(|asked| now.duration_since(asked) < PATIENCE)
     {
@@ -107,56 +116,120 @@ pub fn told(
 
 impl HealthLookup {
     /// Until when nothing that was seen can have changed but by somebody's hand; `None` if something is missing yet, wrong or due.
-    pub fn holds_until(&self, schedule: Option<&Schedule>, now: Timestamp) -> Option<Timestamp> {
+    pub fn holds_until(&self, asked: &[Asked<'_>], now: Timestamp) -> Option<Timestamp> {
         let standing = match self {
             Self::NotAsked | Self::NotAllowed => return Some(Timestamp::MAX),
             Self::Unknown => return None,
             Self::Read(standing) => standing,
         };
         // Somebody waits for the first one.
-        standing.last_good.as_ref()?;
-        if schedule.is_some() && held_up(standing.schedule.as_ref()).is_some() {
+        standing.last_good()?;
+        if held_up(standing, asked).is_some() {
             return None;
         }
-        let due = due(standing, schedule).unwrap_or(Timestamp::MAX);
-        (now < due).then_some(due)
+        let due = scheduled(asked).filter_map(|(tier, schedule)| due(standing, tier, schedule));
+        let until = due.chain(told_from(standing, asked)).min();
+        let until = until.unwrap_or(Timestamp::MAX);
+        (now < until).then_some(until)
     }
 }
 
-/// When the next good backup is due.
-fn due(standing: &BackupHealth, schedule: Option<&Schedule>) -> Option<Timestamp> {
-    let last = standing.last_good.as_ref().and_then(|last| last.time);
-    let since = last.or_else(|| standing.schedule.as_ref()?.since)?;
-    schedule?.next_after(since)
+/// The tiers that have a schedule, with it.
+fn scheduled<'a>(asked: &[Asked<'a>]) -> impl Iterator<Item = (&'static Tier, &'a Schedule)> {
+    asked
+        .iter()
+        .filter_map(|asked| Some((asked.tier, asked.schedule?)))
+}
+
+fn health_of<'a>(standing: &'a BackupHealth, tier: &Tier) -> Option<&'a EndpointHealth> {
+    standing.endpoints.get(tier.name())
+}
+
+/// When the next good backup of a tier is due.
+fn due(standing: &BackupHealth, tier: &Tier, schedule: &Schedule) -> Option<Timestamp> {
+    let health = health_of(standing, tier)?;
+    let last = health.last_good.as_ref().and_then(|last| last.time);
+    schedule.next_after(last.or_else(|| health.schedule.as_ref()?.since)?)
+}
+
+/// From when on it is said that the good backup that is kept the longest is about to go.
+fn told_from(standing: &BackupHealth, asked: &[Asked<'_>]) -> Option<Timestamp> {
+    let last = standing.kept_longest.as_ref()?;
+    let (ended, expires) = last.time.zip(last.expires)?;
+    let gaps = scheduled(asked).filter_map(|(_, schedule)| schedule.longest_gap().try_into().ok());
+    expires
+        .checked_sub(told_before(expires.duration_since(ended), gaps.min()))
+        .ok()
+}
+
+/// How long before the last good backup expires somebody is told, where backups are kept for `life`, and the tier that is made most
+/// often makes one after `gap`: a tenth of its life, but at least three days, and at least three more tries.
+///
+/// A backup that is kept for a short time would always be about to go by that. So it is at most half of the time that is left
+/// when its successor is overdue: as long as good ones are made nothing is said.
+fn told_before(life: SignedDuration, gap: Option<SignedDuration>) -> SignedDuration {
+    let overdue = gap.map_or(SignedDuration::ZERO, |gap| gap.saturating_add(GRACE));
+    let tries = gap.map_or(SignedDuration::ZERO, |gap| gap.saturating_mul(3));
+    let at_most = life.saturating_sub(overdue).max(SignedDuration::ZERO) / 2;
+    (life / 10)
+        .max(SignedDuration::from_hours(3 * 24))
+        .max(tries)
+        .min(at_most)
 }
 
 /// What the status says of a standing.
-fn of(standing: &BackupHealth, schedule: Option<&Schedule>, now: Timestamp) -> BackupStatus {
-    let last = standing.last_good.as_ref();
-    let made = standing.schedule.as_ref();
-    let missed = due(standing, schedule).filter(|due| now.duration_since(*due) > GRACE);
-    let when = |backup: &LastGood| backup.time.map(time).unwrap_or_default();
+fn of(standing: &BackupHealth, asked: &[Asked<'_>], now: Timestamp) -> BackupStatus {
+    let last = standing.last_good();
     BackupStatus::Seen {
-        held_up: schedule.and_then(|_| held_up(made)),
+        held_up: held_up(standing, asked),
         last: last.map(|last| {
             let bytes = last.bytes.map(|bytes| format!(", {}", size(bytes)));
-            format!("last good {}{}", when(last), bytes.unwrap_or_default())
+            let when = last.time.map(time).unwrap_or_default();
+            format!("last good {when}{}", bytes.unwrap_or_default())
         }),
-        warning: missed.map(|due| match last {
-            Some(last) => format!(
-                "warning: no good backup since {}, due {}; run {LIST_BACKUPS}",
-                when(last),
-                time(due)
-            ),
-            None => format!(
-                "warning: no good backup yet, though one was due {}; run {LIST_BACKUPS}",
-                time(due)
-            ),
-        }),
+        warning: goes(standing, asked, now).or_else(|| missed(standing, asked, now)),
     }
 }
 
-fn held_up(made: Option<&Scheduled>) -> Option<ScheduleProblem> {
+/// That there will be no good backup soon.
+fn goes(standing: &BackupHealth, asked: &[Asked<'_>], now: Timestamp) -> Option<String> {
+    let expires = standing.kept_longest.as_ref()?.expires?;
+    told_from(standing, asked).filter(|from| *from <= now)?;
+    Some(format!(
+        "warning: the last good backup expires {}, in {}; run {BACKUP_NOW}",
+        time(expires),
+        age(now, expires)
+    ))
+}
+
+/// That a tier has none, though one was due.
+fn missed(standing: &BackupHealth, asked: &[Asked<'_>], now: Timestamp) -> Option<String> {
+    let (tier, due) = scheduled(asked)
+        .filter_map(|(tier, schedule)| Some((tier, due(standing, tier, schedule)?)))
+        .find(|(_, due)| now.duration_since(*due) > GRACE)?;
+    let last: Option<&LastGood> = health_of(standing, tier)?.last_good.as_ref();
+    let since = last.map(|last| last.time);
+    // The first tier is what a backup is without more words, and theirs leave no room for the time.
+    let (which, since) = match tier.name() == NIGHTLY.name() {
+        true => (String::new(), since.map(|since| since.map(time))),
+        false => (format!("{}: ", tier.name()), since.map(|since| since.map(day))),
+    };
+    let (due, since) = (time(due), since.map(Option::unwrap_or_default));
+    Some(match since {
+        Some(since) => format!("warning: {which}no good backup since {since}, due {due}; run {LIST_BACKUPS}"),
+        None => format!("warning: {which}no good backup yet, one was due {due}; run {LIST_BACKUPS}"),
+    })
+}
+
+/// The first tier that asks for backups by a schedule, and is not given any.
+fn held_up(standing: &BackupHealth, asked: &[Asked<'_>]) -> Option<(&'static Tier, ScheduleProblem)> {
+    scheduled(asked).find_map(|(tier, _)| {
+        let made = health_of(standing, tier).and_then(|health| health.schedule.as_ref());
+        Some((tier, problem_of(made)?))
+    })
+}
+
+fn problem_of(made: Option<&Scheduled>) -> Option<ScheduleProblem> {
     let Some(made) = made else {
         return Some(ScheduleProblem::NoSchedule);
     };
@@ -167,103 +240,5 @@ fn held_up(made: Option<&Scheduled>) -> Option<ScheduleProblem> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    fn standing(last: Option<&str>, since: Option<&str>) -> BackupHealth {
-        BackupHealth {
-            last_good: last.map(|time| LastGood {
-                name: "radarr-1".to_owned(),
-                uid: "u".to_owned(),
-                time: Some(at(time)),
-                bytes: Some(20_131_072),
-            }),
-            schedule: since.map(|since| Scheduled {
-                name: "radarr-s".to_owned(),
-                since: Some(at(since)),
-                rests: None,
-            }),
-        }
-    }
-
-    #[test]
-    fn a_backup_that_takes_the_whole_hour_is_not_missed_yet() {
-        let nightly = Schedule::daily_at(3 * 60);
-        for (now, is_missed) in [("2026-11-24T04:00:00Z", false), ("2026-11-24T04:00:01Z", true)] {
-            let standing = standing(None, Some("2026-11-24T02:10:00Z"));
-            let BackupStatus::Seen { warning, .. } = of(&standing, Some(&nightly), at(now)) else {
-                panic!("it was seen");
-            };
-            assert_eq!(warning.is_some(), is_missed, "{now}");
-        }
-    }
-
-    #[test]
-    fn a_backup_is_missed_when_its_time_has_passed_by_an_hour() {
-        let nightly = Schedule::daily_at(3 * 60);
-        let now = at("2026-11-24T12:00:00Z");
-        let seen = |standing: &BackupHealth, schedule| match of(standing, schedule, now) {
-            BackupStatus::Seen { last, warning, .. } => {
-                (last.unwrap_or_default(), warning.unwrap_or_default())
-            }
-            other => panic!("{other:?}"),
-        };
-        let told = |last, since| seen(&standing(last, since), Some(&nightly));
-        let nothing = || (String::new(), String::new());
-        assert_eq!(told(None, None), nothing());
-        assert_eq!(told(None, Some("2026-11-24T03:10:00Z")), nothing());
-        assert_eq!(
-            told(None, Some("2026-11-24T02:10:00Z")).1,
-            "warning: no good backup yet, though one was due 2026-11-24 03:00 UTC; run list-backups"
-        );
-        let begin = Some("2026-11-01T00:00:00Z");
-        assert_eq!(
-            told(Some("2026-11-24T03:12:40Z"), begin),
-            ("last good 2026-11-24 03:12 UTC, 20 MB".to_owned(), String::new())
-        );
-        assert_eq!(
-            told(Some("2026-11-22T03:12:40Z"), begin).1,
-            "warning: no good backup since 2026-11-22 03:12 UTC, due 2026-11-23 03:00 UTC; run list-backups"
-        );
-        let by_hand = seen(&standing(Some("2026-11-22T03:12:40Z"), None), None);
-        assert_eq!(
-            by_hand,
-            ("last good 2026-11-22 03:12 UTC, 20 MB".to_owned(), String::new())
-        );
-    }
-
-    #[test]
-    fn a_schedule_that_is_asked_for_has_to_be_there_and_to_make_backups() {
-        let nightly = Schedule::daily_at(3 * 60);
-        let now = at("2026-11-24T12:00:00Z");
-        let held_up = |rests: Option<Rests>, is_there: bool, schedule| {
-            let mut standing = standing(None, is_there.then_some("2026-11-24T10:00:00Z"));
-            if let Some(made) = &mut standing.schedule {
-                made.rests = rests;
-            }
-            match of(&standing, schedule, now) {
-                BackupStatus::Seen { held_up, .. } => held_up,
-                other => panic!("{other:?}"),
-            }
-        };
-        assert_eq!(held_up(None, true, Some(&nightly)), None);
-        assert_eq!(
-            held_up(None, false, Some(&nightly)),
-            Some(ScheduleProblem::NoSchedule)
-        );
-        assert_eq!(held_up(None, false, None), None);
-        let why = || "no cron".to_owned();
-        assert_eq!(
-            held_up(Some(Rests::Refused { why: why() }), true, Some(&nightly)),
-            Some(ScheduleProblem::Refused(why()))
-        );
-        assert_eq!(
-            held_up(Some(Rests::Paused), true, Some(&nightly)),
-            Some(ScheduleProblem::Paused("radarr-s".to_owned()))
-        );
-    }
-}
+#[path = "standing_tests.rs"]
+mod tests;

@@ -1,5 +1,6 @@
 //! What a person reads of backups: sizes, times, ages, and what went wrong with what to do about it.
 
+use config_recovery::backups::{BackupSummary, Earlier};
 use config_recovery::error::after_incomplete;
 use config_recovery::{ClusterError, Error, Remedy};
 use config_volume::causes;
@@ -32,6 +33,11 @@ pub fn time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
+/// A day: `2026-11-24`, by UTC.
+pub fn day(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d").to_string()
+}
+
 /// How long ago it was, in one unit: `3 h`.
 pub fn age(time: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(time).as_secs().max(0);
@@ -41,6 +47,24 @@ pub fn age(time: Timestamp, now: Timestamp) -> String {
         3600..172_800 => format!("{} h", seconds / 3600),
         _ => format!("{} d", seconds / 86_400),
     }
+}
+
+/// That a backup holds less than half of another one before it, if it does.
+pub fn less_than_before(backup: &BackupSummary, earlier: &Earlier) -> Option<String> {
+    let told = |backup: &BackupSummary| {
+        let when = backup
+            .started
+            .map(|when| format!(", {}", time(when)))
+            .unwrap_or_default();
+        let bytes = backup.holds.bytes().map(size).unwrap_or_default();
+        format!("{} ({bytes}{when}, uid {})", backup.name, backup.uid)
+    };
+    let larger = earlier.larger.as_ref()?;
+    Some(format!(
+        "backup {} holds less than half of {}",
+        told(backup),
+        told(larger)
+    ))
 }
 
 /// An error of the engine, and what to do about it in this charm.
@@ -62,9 +86,12 @@ pub fn next_step(error: &Error, app: &str) -> Option<String> {
         Error::NoBackup { .. } | Error::NoGoodBackup { .. } => {
             "run the action backup-now, or name another app or model with from-app and from-model"
         }
+        Error::OnlySafetyBackups { .. } => "list-backups shows them; name one with backup-uid",
         Error::NoneAsOf { .. } => "say a later time, or backup-uid= of one of these",
         Error::NoSuchBackup(_) => "list-backups shows the uids",
-        Error::Foreign { .. } => "choose another backup, or say whose it is with from-app and from-model",
+        Error::Foreign { .. } => {
+            "choose another backup: list-backups; from-app and from-model are for another application of the same app"
+        }
         Error::NoClaim { model, .. } => {
             return Some(format!(
                 "deploy the app: Juju makes its claim; kubectl get pvc -n {model} shows those that there are"

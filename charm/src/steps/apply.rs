@@ -21,10 +21,11 @@ use crate::facts::Obsolete;
 use crate::ingress;
 use crate::kubernetes::{Cluster, ClusterError, Marks, MountChange};
 use crate::media::{self, claim};
-use crate::names::{BACKUP_ENDPOINT, check_name, pod_name};
+use crate::names::{check_name, pod_name};
 use crate::profile::{AppProfile, User};
 use crate::recovery::health::{self, Unwell};
 use crate::remembered::Remembered;
+use crate::tiers::TIERS;
 use crate::vpn;
 
 use super::plan::{Command, FileWrite, OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
@@ -139,8 +140,10 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         hook_tools::secret_remove(juju.runner(), &secret, Some(revision))?;
     }
     for change in databags {
-        if let Some(id) = relation(juju, BACKUP_ENDPOINT, &change.relation_id)? {
-            juju.set_own_app_data(&id, &change.set)?;
+        for tier in &TIERS {
+            if let Some(id) = relation(juju, tier.name(), &change.relation_id)? {
+                juju.set_own_app_data(&id, &change.set)?;
+            }
         }
     }
     for (endpoint, bags) in [

@@ -36,6 +36,7 @@ use self::rotation::Rotation;
 use self::validate::ValidatedApp;
 use crate::CharmError;
 use crate::cluster_seen::ClusterSeen;
+use crate::contents::{record, seen};
 use crate::env::Env;
 use crate::facts::{Container, Facts};
 use crate::ingress::{self, Ingress};
@@ -133,10 +134,12 @@ impl<'a> Line<'a> {
         let known = recorded.as_ref().unwrap_or(&facts.remembered);
         let is_well = matches!(decided.status, Status::Active(_));
         apply::tell(env.juju, decided, &remembered, known)?;
-        let schedule = self.validated.schedule();
+        record::keep(&facts.charm_dir, record::known(profile, facts));
+        seen::keep(env.juju)?;
+        let asked = self.validated.asked();
         if is_seen
             && is_well
-            && let Some(seen) = ClusterSeen::of(facts, schedule)
+            && let Some(seen) = ClusterSeen::of(facts, &asked)
         {
             seen.keep(&facts.charm_dir);
         }

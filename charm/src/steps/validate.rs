@@ -7,17 +7,19 @@ use velero_backup_config::pod::{BACKUP_VOLUMES, BACKUP_VOLUMES_EXCLUDES};
 use velero_backup_config::{BackupRequest, BackupSpec, Method, Retention, Schedule};
 
 use crate::backup::{self, BackupInputs, Decision, MethodOption};
-use crate::backup_time::daily_minute;
+use crate::backup_time::slot;
 use crate::config_file;
 use crate::data_unit::Peers;
 use crate::facts::{Container, Facts};
 use crate::ingress::{self, Ingress, IngressUrl};
 use crate::media::{self, Media, MediaStorage, Mounting};
-use crate::names::{BACKUP_ENDPOINT, pod_name_of};
+use crate::names::pod_name_of;
 use crate::options::{self, Runs, TextOption};
 use crate::problem::{Problem, Unfit, shown};
 use crate::profile::{AppProfile, ConfigStorage, ExternalDatabase, OptionValue, User};
+use crate::recovery::standing::Asked;
 use crate::steps::prepare_volume::{Reason, Start};
+use crate::tiers::{TIERS, Tier};
 use crate::vpn::route::{self, Routing};
 
 /// What the user wants, judged. The parts are independent: a bad schedule does not touch the running app, and a bad time
@@ -28,8 +30,8 @@ pub struct ValidatedApp {
     pub workload: Result<WorkloadSettings, Problem>,
     /// How backups are made, also where the options cannot be used; `None` for an app that has nothing to back up.
     pub decision: Option<Decision>,
-    /// What is asked for; `None` for an app that has nothing to back up.
-    pub backup: Option<Result<BackupSettings, Problem>>,
+    /// What is asked for, tier by tier; nothing for an app that has nothing to back up.
+    pub backups: Vec<TierBackup>,
     /// What says that the app keeps its state in a database outside of the volume. Backups rest then, since the volume is half of
     /// the app.
     pub elsewhere: Option<String>,
@@ -56,6 +58,17 @@ pub struct WorkloadSettings {
     pub options: BTreeMap<String, String>,
 }
 
+/// What is asked for in one tier.
+#[derive(Debug)]
+pub struct TierBackup {
+    /// The tier.
+    pub tier: &'static Tier,
+    /// Whether velero-operator is related by the tier's endpoint.
+    pub is_related: bool,
+    /// What is asked for, or would be.
+    pub settings: Result<BackupSettings, Problem>,
+}
+
 /// What is asked of velero-operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupSettings {
@@ -72,10 +85,27 @@ pub struct BackupSettings {
 }
 
 impl ValidatedApp {
-    /// By which schedule backups are asked for.
-    pub fn schedule(&self) -> Option<&Schedule> {
-        let backup = self.backup.as_ref()?.as_ref().ok()?;
-        backup.request.spec().schedule()
+    /// The tiers that are related.
+    pub fn related(&self) -> impl Iterator<Item = &TierBackup> {
+        self.backups.iter().filter(|backup| backup.is_related)
+    }
+
+    /// The tier that stands for the others, in a backup by hand for example: the first that is related, or else the first.
+    pub fn first_tier(&self) -> Option<&TierBackup> {
+        self.related().next().or_else(|| self.backups.first())
+    }
+
+    /// By which schedules backups are asked for.
+    pub fn asked(&self) -> Vec<Asked<'_>> {
+        self.related()
+            .filter_map(|backup| {
+                let settings = backup.settings.as_ref().ok()?;
+                Some(Asked {
+                    tier: backup.tier,
+                    schedule: settings.request.spec().schedule(),
+                })
+            })
+            .collect()
     }
 }
 
@@ -86,7 +116,13 @@ pub fn validate(profile: &AppProfile, facts: &Facts, start: &Start) -> Validated
     let decision = storage.map(|storage| decided(facts, &storage.name, start, elsewhere.is_some()));
     ValidatedApp {
         workload: workload_settings(profile, facts),
-        backup: decision.as_ref().map(|decision| backup(facts, decision.method)),
+        backups: match &decision {
+            Some(decision) => TIERS
+                .iter()
+                .map(|tier| backup(facts, tier, decision.method))
+                .collect(),
+            None => Vec::new(),
+        },
         decision,
         elsewhere,
         // The pods of all units are of one StatefulSet: the leader changes it for all.
@@ -208,8 +244,8 @@ fn decided(facts: &Facts, storage: &str, start: &Start, elsewhere: bool) -> Deci
     let question = BackupInputs {
         app: &facts.app,
         pod: &pod_name_of(&facts.app, facts.unit.number()),
-        is_stored: facts.is_backed_up && stores(start) && !elsewhere,
-        is_related: facts.is_backed_up,
+        is_stored: facts.is_backed_up() && stores(start) && !elsewhere,
+        is_related: facts.is_backed_up(),
         storage,
         charm_dir: &facts.charm_dir,
         option: option(facts, &options::BACKUP_METHOD).unwrap_or(as_it_is),
@@ -218,13 +254,20 @@ fn decided(facts: &Facts, storage: &str, start: &Start, elsewhere: bool) -> Deci
     backup::decide(&question, &facts.volume)
 }
 
-fn backup(facts: &Facts, method: Method) -> Result<BackupSettings, Problem> {
-    let (schedule, when) = match option(facts, &options::BACKUP_SCHEDULE)? {
+fn backup(facts: &Facts, tier: &'static Tier, method: Method) -> TierBackup {
+    TierBackup {
+        tier,
+        is_related: facts.is_related(tier),
+        settings: settings(facts, tier, method),
+    }
+}
+
+fn settings(facts: &Facts, tier: &Tier, method: Method) -> Result<BackupSettings, Problem> {
+    let (schedule, when) = match option(facts, &tier.schedule)? {
         Runs::Never => (None, None),
-        Runs::Daily => {
-            let minute = daily_minute(&facts.model, &facts.app);
-            let when = format!("daily at {:02}:{:02} UTC", minute / 60, minute % 60);
-            (Some(Schedule::daily_at(minute)), Some(when))
+        Runs::Every(interval) => {
+            let (schedule, when) = slot(interval, &facts.model, &facts.app);
+            (Some(schedule), Some(when))
         }
         Runs::By(schedule) => {
             let when = schedule.as_str().to_owned();
@@ -232,10 +275,10 @@ fn backup(facts: &Facts, method: Method) -> Result<BackupSettings, Problem> {
         }
     };
     option(facts, &options::BACKUP_METHOD)?;
-    let retention = option(facts, &options::BACKUP_RETENTION)?;
+    let retention = option(facts, &tier.retention)?;
     let too_short = schedule
         .as_ref()
-        .and_then(|schedule| too_short(facts, schedule, &retention));
+        .and_then(|schedule| too_short(facts, tier, schedule, &retention));
     let refused = |error: velero_backup_config::Error| {
         log::warn!("backup request: {}: {error}", error.pointer());
         Problem::new(
@@ -250,7 +293,7 @@ fn backup(facts: &Facts, method: Method) -> Result<BackupSettings, Problem> {
         .map_err(refused)?
         .with_schedule(schedule)
         .with_retention(retention.clone());
-    let request = |spec| BackupRequest::new(&facts.app, BACKUP_ENDPOINT, &facts.model, spec).map_err(refused);
+    let request = |spec| BackupRequest::new(&facts.app, tier.name(), &facts.model, spec).map_err(refused);
     Ok(BackupSettings {
         paused: match &when {
             Some(_) => Some(request(spec.clone().with_paused(true))?),
@@ -264,16 +307,16 @@ fn backup(facts: &Facts, method: Method) -> Result<BackupSettings, Problem> {
 }
 
 /// A backup that is gone before the next one is made leaves a time without any.
-fn too_short(facts: &Facts, schedule: &Schedule, retention: &Retention) -> Option<Problem> {
+fn too_short(facts: &Facts, tier: &Tier, schedule: &Schedule, retention: &Retention) -> Option<Problem> {
     let gap = schedule.longest_gap();
     if retention.duration() >= gap {
         return None;
     }
     let hours = gap.as_secs().div_ceil(3600);
-    let reason = format!("shorter than the {hours} h from one backup to the next");
+    let reason = format!("below the {hours} h between backups");
     let instead = hours.saturating_mul(RUNS_KEPT).min(LONGEST_RETENTION_HOURS);
     let unfit = Unfit::new(reason, format!("{instead}h"));
-    Some(unfit.of(&facts.app, options::BACKUP_RETENTION.name(), retention.as_str()))
+    Some(unfit.of(&facts.app, tier.retention.name(), retention.as_str()))
 }
 
 /// What Go can count.
@@ -332,7 +375,7 @@ fn marked_method(facts: &Facts) -> Option<Method> {
 
 /// The method of the request that is in the databag now.
 fn current_method(facts: &Facts) -> Option<Method> {
-    let mut bags = facts.backup_relations.values();
+    let mut bags = facts.backup_relations.values().flat_map(BTreeMap::values);
     let request = bags.find_map(|bag| BackupRequest::from_databag(bag).ok())?;
     Some(backup::method_of(request.spec()))
 }

@@ -9,11 +9,14 @@ pub mod unit;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use config_recovery::backups::{BackupHealth, EndpointHealth, LastGood, Scheduled};
 use jiff::Timestamp;
 use juju_charm::pebble::{Layer, Plan as PebblePlan, ServiceStatus};
 use workload_charm::credentials::Credentials;
 use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers};
-use workload_charm::facts::{Container, Exchange, Facts, FileFacts, Health, ReadyContainer, Storage};
+use workload_charm::facts::{
+    BackupRelations, Container, Exchange, Facts, FileFacts, Health, ReadyContainer, Storage,
+};
 use workload_charm::ingress::{Ingress, Related};
 use workload_charm::media::Media;
 use workload_charm::options::{self, RawOptions};
@@ -22,6 +25,7 @@ use workload_charm::recovery::standing::HealthLookup;
 use workload_charm::remembered::Remembered;
 use workload_charm::steps::apply::{Applied, Outcome};
 use workload_charm::steps::plan::{Plan, WorkloadPlan};
+use workload_charm::tiers::{MONTHLY, NIGHTLY, Tier, WEEKLY};
 use workload_charm::vpn::{Vpn, VpnFacts};
 
 /// The folder of the app files.
@@ -123,12 +127,10 @@ pub fn fresh(profile: &AppProfile) -> Facts {
         rotation: None,
         rotation_is_due: false,
         obsolete: None,
-        is_backed_up: profile.storage.is_some(),
-        backup_relations: profile
-            .storage
-            .iter()
-            .map(|_| ("velero-backup-config:1".to_owned(), BTreeMap::new()))
-            .collect(),
+        backup_relations: match &profile.storage {
+            Some(_) => related_by(&[&NIGHTLY]),
+            None => BackupRelations::new(),
+        },
         standing: HealthLookup::NotAsked,
         media_go: false,
         media_claim: None,
@@ -153,6 +155,24 @@ pub fn fresh(profile: &AppProfile) -> Facts {
             ..VpnFacts::default()
         },
         opened_ports: Some(Vec::new()),
+    }
+}
+
+/// These tiers are related, and nothing was asked for yet.
+pub fn related_by(tiers: &[&Tier]) -> BackupRelations {
+    let numbered = tiers.iter().zip(1..).map(|(tier, number)| {
+        let name = tier.name();
+        let bags = BTreeMap::from([(format!("{name}:{number}"), BTreeMap::new())]);
+        (name.to_owned(), bags)
+    });
+    numbered.collect()
+}
+
+/// Backups of the first tier, made by this Schedule, the last good one of which is this.
+pub fn nightly(last_good: Option<LastGood>, schedule: Option<Scheduled>) -> BackupHealth {
+    BackupHealth {
+        kept_longest: last_good.clone(),
+        endpoints: [(NIGHTLY.name().to_owned(), EndpointHealth { last_good, schedule })].into(),
     }
 }
 
@@ -205,8 +225,11 @@ pub fn with_everything(profile: &AppProfile, facts: Facts) -> Facts {
     let mut options = RawOptions::default()
         .with(&options::TIMEZONE, "Europe/Berlin")
         .with(&options::URL_BASE, "/not-this-one")
-        .with(&options::BACKUP_SCHEDULE, "0 3 * * *")
-        .with(&options::BACKUP_RETENTION, "48h")
+        .with(&NIGHTLY.schedule, "0 3 * * *")
+        .with(&NIGHTLY.retention, "48h")
+        .with(&WEEKLY.schedule, "TZ=Europe/Berlin 0 4 * * SUN")
+        .with(&WEEKLY.retention, "672h")
+        .with(&MONTHLY.retention, "17520h")
         .with(&options::BACKUP_METHOD, "snapshot")
         .with(&options::CREDENTIAL_ROTATION, "monthly")
         .with(&options::UNSAFE_MODE, "true");
@@ -228,6 +251,10 @@ pub fn with_everything(profile: &AppProfile, facts: Facts) -> Facts {
     };
     Facts {
         options,
+        backup_relations: match &profile.storage {
+            Some(_) => related_by(&[&NIGHTLY, &WEEKLY, &MONTHLY]),
+            None => BackupRelations::new(),
+        },
         media: if profile.media {
             media_at("media", "/data", User { uid: 2000, gid: 2001 })
         } else {

@@ -1,11 +1,16 @@
 //! A recovery engine that does what it was told, and refuses everything else.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use config_recovery::backups::{AppId, BackupContents, BackupHealth, BackupSummary, FilesBackup, choose};
-use config_recovery::engine::{App, CheckedBackup, RestorePlan, RestoreRequest, VerifyPlan};
+use config_recovery::backups::{
+    AppId, BackupContents, BackupHealth, BackupSummary, Earlier, FilesBackup, choose, earlier,
+};
+use config_recovery::engine::{
+    App, CheckedBackup, Examined, RestorePlan, RestoreRequest, Restored, Unfit, VerifyPlan,
+};
 use config_recovery::journal::Step;
 use config_recovery::make::MakeSpec;
 use config_recovery::report::Reporter;
@@ -32,6 +37,8 @@ pub struct FakeRecovery {
     pub are_read: Option<bool>,
     /// The backup that is made.
     pub made: Option<BackupSummary>,
+    /// What the manifest of what comes back says of the app.
+    pub about: BTreeMap<String, String>,
     /// Puts what comes back into a folder.
     pub content: Option<PutsContent>,
     /// What its check finds after each start, if it is not what Pebble was told.
@@ -50,6 +57,8 @@ pub struct FakeRecovery {
     pub image: RefCell<String>,
     /// What the backup that was made was to hold.
     pub asked_for: RefCell<Option<MakeSpec>>,
+    /// The safety backup that the last restore was to name in its journal.
+    pub safety: RefCell<Option<String>>,
 }
 
 /// A good backup that ended an hour ago.
@@ -65,6 +74,7 @@ pub fn good(uid: &str, app: &str) -> BackupSummary {
             model: "homelab".to_owned(),
         },
         schedule: None,
+        before_restore: None,
         phase: Some(BackupPhase::Completed),
         started: Some(ended - SignedDuration::from_secs(30)),
         completed: Some(ended),
@@ -94,20 +104,29 @@ impl FakeRecovery {
         told.clone().ok_or_else(|| not_told(call))
     }
 
-    fn scratch(&self, call: &str, wanted: &RestoreRequest, purpose: Purpose) -> Result<ScratchSpec> {
+    fn scratch(
+        &self,
+        call: &str,
+        wanted: &RestoreRequest,
+        purpose: Purpose,
+    ) -> Result<(ScratchSpec, Earlier)> {
         let all = self.told(call, &self.backups)?;
         wanted.image.clone_into(&mut self.image.borrow_mut());
         let whose = wanted.from.as_ref().unwrap_or(&wanted.target);
-        Ok(ScratchSpec {
+        let now = Timestamp::now();
+        let backup = choose(&all, &wanted.choice, whose, now)?.clone();
+        let earlier = earlier(&all, &backup, now);
+        let scratch = ScratchSpec {
             target: wanted.target.clone(),
-            backup: choose(&all, &wanted.choice, whose, Timestamp::now())?.clone(),
+            backup,
             purpose,
             run: "run1".to_owned(),
             holder: wanted.holder.clone(),
             image: wanted.image.clone(),
             storage_class: None,
             size: 1 << 30,
-        })
+        };
+        Ok((scratch, earlier))
     }
 
     /// Brings the content into `folder` and lets the app look at it.
@@ -121,11 +140,30 @@ impl FakeRecovery {
         let content = self.content.as_ref().ok_or_else(|| not_told(call))?;
         std::fs::create_dir_all(folder).unwrap();
         content(folder);
-        let problems = app.examine(folder, true);
+        let Examined {
+            problems,
+            unfit,
+            notes,
+        } = app.examine(&Restored {
+            folder,
+            backup,
+            made: backup
+                .started
+                .map(|started| u64::try_from(started.as_second()).unwrap()),
+            about: &self.about,
+        });
+        let name = backup.name.clone();
         if !problems.is_empty() {
             return Err(Error::Damaged {
-                backup: backup.name.clone(),
+                backup: name,
                 problems,
+            });
+        }
+        if let Some(Unfit { why, next }) = unfit {
+            return Err(Error::NotTaken {
+                backup: name,
+                why,
+                next,
             });
         }
         Ok(CheckedBackup {
@@ -134,7 +172,7 @@ impl FakeRecovery {
             bytes: 20_000_000,
             databases: 2,
             promised: true,
-            notes: Vec::new(),
+            notes,
             velero_took: Some(Duration::from_secs(7)),
             took: Duration::from_millis(9500),
         })
@@ -170,15 +208,18 @@ impl Recovery for FakeRecovery {
         elsewhere: &Path,
     ) -> Result<RestorePlan> {
         assert!(elsewhere.is_absolute() && !elsewhere.starts_with(volume));
+        let (scratch, earlier) = self.scratch("plan_restore", wanted, Purpose::Restore)?;
         Ok(RestorePlan {
             target: wanted.target.clone(),
-            scratch: self.scratch("plan_restore", wanted, Purpose::Restore)?,
+            scratch,
+            earlier,
             volume: volume.to_owned(),
             keep_old,
             stage_elsewhere: None,
             patience: wanted.patience,
             elsewhere: elsewhere.to_owned(),
             sets_before: None,
+            safety_backup: None,
         })
     }
 
@@ -189,6 +230,7 @@ impl Recovery for FakeRecovery {
         reporter: &dyn Reporter,
     ) -> Result<CheckedBackup> {
         self.told("restore", &Some(()))?;
+        self.safety.borrow_mut().clone_from(&plan.safety_backup);
         reporter.begins(Step::Transfer);
         let staged = tempfile::tempdir().unwrap();
         let checked = self.bring("restore", staged.path(), plan.backup(), app)?;
@@ -219,8 +261,10 @@ impl Recovery for FakeRecovery {
     }
 
     fn plan_verify(&self, wanted: &RestoreRequest, folder: &Path) -> Result<VerifyPlan> {
+        let (scratch, earlier) = self.scratch("plan_verify", wanted, Purpose::Verify)?;
         Ok(VerifyPlan {
-            scratch: self.scratch("plan_verify", wanted, Purpose::Verify)?,
+            scratch,
+            earlier,
             folder: folder.to_owned(),
         })
     }

@@ -15,7 +15,8 @@ use workload_charm::facts::Facts;
 use workload_charm::options::UNSAFE_MODE;
 use workload_charm::profile::{AppProfile, User};
 use workload_charm::steps::gather::{Look, gather};
-use workload_charm::{CharmError, credentials, endpoints, packaging};
+use workload_charm::tiers::{NIGHTLY, Tier};
+use workload_charm::{CharmError, credentials, packaging};
 
 use super::cluster::PodCluster;
 use super::own_file;
@@ -131,21 +132,36 @@ impl Unit {
     }
 
     /// The same, related to velero-operator.
-    pub fn related_to_velero(mut self) -> Self {
-        let relation = RelationState::new(VELERO, endpoints::BACKUP.name, "velero-operator");
-        self.state = self.state.clone().with_relation(relation);
-        self.run(Event::RelationChanged {
-            relation: VELERO,
-            remote_unit: None,
-        });
+    pub fn related_to_velero(self) -> Self {
+        self.related_by(&NIGHTLY, VELERO)
+    }
+
+    /// The same, related to velero-operator by this tier's endpoint too.
+    pub fn related_by(mut self, tier: &Tier, relation: u32) -> Self {
+        let state = RelationState::new(relation, tier.name(), "velero-operator");
+        self.state = self.state.clone().with_relation(state);
+        for event in [
+            Event::RelationCreated { relation },
+            Event::RelationChanged {
+                relation,
+                remote_unit: None,
+            },
+        ] {
+            self.run(event);
+        }
         self
     }
 
     /// Whether the Schedule that is asked for rests; `None` if nothing is asked for.
     pub fn request_is_paused(&self) -> Option<bool> {
-        let bag = self.state.own_app_data(VELERO);
-        let spec: serde_json::Value = serde_json::from_str(bag.get("spec")?).unwrap();
+        let spec = self.asked_by(VELERO)?;
         Some(spec["paused"].as_bool().unwrap_or_default())
+    }
+
+    /// What is asked of velero-operator by this relation, if it is.
+    pub fn asked_by(&self, relation: u32) -> Option<serde_json::Value> {
+        let bag = self.state.own_app_data(relation);
+        Some(serde_json::from_str(bag.get("spec")?).unwrap())
     }
 
     /// Radarr's file names this host of a database.
@@ -273,6 +289,12 @@ impl Unit {
     /// What earlier dispatches left to know is this.
     pub fn remembers(&self, record: &str) {
         std::fs::write(self._folder.path().join("remembered"), record).unwrap();
+    }
+
+    /// What earlier dispatches have seen of the app's version is this.
+    pub fn is_of_version(&self, version: &str) {
+        let record = serde_json::json!({"version": version}).to_string();
+        std::fs::write(self._folder.path().join("app-record.json"), record).unwrap();
     }
 
     /// The pod is another one: what the unit had beside its charm's folder is gone.

@@ -45,6 +45,14 @@ pub enum Error {
         /// Its model.
         model: String,
     },
+    /// The app has good backups, and each of them was made before a restore, of what that was to replace.
+    #[error("only safety backups of {app} in model {model} are good")]
+    OnlySafetyBackups {
+        /// The application.
+        app: String,
+        /// Its model.
+        model: String,
+    },
     /// The app has good backups, and all of them are of a later time.
     #[error(
         "there is no good backup of {app} in model {model} from {moment} or before; the nearest ones began {}",
@@ -90,6 +98,16 @@ pub enum Error {
         backup: String,
         /// "it holds no bytes of the config volume".
         why: String,
+    },
+    /// The bytes came back, and the app, as it is now, cannot take them.
+    #[error("cannot restore backup {backup}: {why}")]
+    NotTaken {
+        /// The backup's name.
+        backup: String,
+        /// Why.
+        why: String,
+        /// What to do first, in the words of whoever judged it.
+        next: String,
     },
     /// The bytes came back and are not what was backed up, or not sound.
     #[error("backup {backup} is damaged: {}", .problems.join("; "))]
@@ -278,6 +296,7 @@ impl Error {
             Self::NoBackup { .. } | Self::NoGoodBackup { .. } => {
                 "make a backup, or name another app or model"
             }
+            Self::OnlySafetyBackups { .. } => "name one of them by its uid",
             Self::NoSuchBackup(_) => "list the backups to see which there are",
             Self::Foreign { .. } => "choose another backup, or say whose it is",
             Self::NoClaim { model, .. } => {
@@ -292,6 +311,7 @@ impl Error {
             Self::NodeFull { .. } => {
                 "free space on the node's disk; the kubelet evicts pods when it is nearly full"
             }
+            Self::NotTaken { next, .. } => return Some(next.clone()),
             Self::NotApart { .. } => "name a folder outside of the volume",
             Self::BackupRunning { .. } => "wait until it has ended, then restore again",
             Self::NotMade { remedy, .. } | Self::Hopeless { remedy, .. } => remedy.text(),

@@ -16,6 +16,9 @@ use crate::{Error, Result};
 /// Version of the journal's form, and the only one that is read.
 const VERSION: u32 = 1;
 
+/// A uid of Kubernetes has 36 characters, and the value of a label at most so many.
+const UID: usize = 63;
+
 /// What a run does, in this order. A run that only verifies goes from [`Step::Check`] to [`Step::Clean`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -125,6 +128,9 @@ pub struct Record {
     /// Bytes of the databases that are put in place, from [`Step::Stop`] on. An app that migrates them takes its time.
     #[serde(default)]
     pub database_bytes: u64,
+    /// See [`Record::safety_backup`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) safety_backup: Option<String>,
 }
 
 impl Record {
@@ -138,7 +144,23 @@ impl Record {
             started: started.to_owned(),
             step: Step::MakeScratch,
             database_bytes: 0,
+            safety_backup: None,
         }
+    }
+
+    /// Uid of the backup of the previous content that was made before the run, if there is one. It may become a part of a command,
+    /// and the app can write where the journal lies: what is no plain word is none.
+    pub fn safety_backup(&self) -> Option<&str> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let uid = self.safety_backup.as_deref()?;
+        (!uid.is_empty() && !uid.starts_with('-') && uid.len() <= UID && uid.bytes().all(is_plain))
+            .then_some(uid)
+    }
+
+    /// Whether the content in the volume is still the previous one, as far as the steps tell: the app was not stopped yet. Where the
+    /// volume lost its content and it is transferred again, the exchange tells otherwise.
+    pub fn is_before_the_stop(&self) -> bool {
+        self.step < Step::Stop
     }
 }
 
@@ -342,6 +364,36 @@ mod tests {
             assert_eq!(step.touches_the_app(), touches, "{step:?}");
             assert_eq!(step.may_lead_to(), followers, "{step:?}");
         }
+    }
+
+    #[test]
+    fn a_safety_backup_is_a_plain_uid_or_none() {
+        let named = |uid: &str| {
+            let record = Record {
+                safety_backup: Some(uid.to_owned()),
+                ..record()
+            };
+            record.safety_backup().map(str::to_owned)
+        };
+        assert_eq!(record().safety_backup(), None);
+        let longest = "a".repeat(UID);
+        for uid in ["0f3c5b1e-9d2a-4c07-8a61-3f1d2b4c5e6f", "A-1", longest.as_str()] {
+            assert_eq!(named(uid).as_deref(), Some(uid));
+        }
+        let longer = "a".repeat(UID + 1);
+        for uid in ["", "a b", "a\nb", "a;b", "$(b)", "-a", "ä", longer.as_str()] {
+            assert_eq!(named(uid), None, "{uid:?}");
+        }
+    }
+
+    #[test]
+    fn an_older_journal_names_no_safety_backup() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        Journal::begin(&path, record()).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("safety"), "{text}");
+        assert_eq!(Journal::open(&path).unwrap().unwrap().record(), &record());
     }
 
     #[test]

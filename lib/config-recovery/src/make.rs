@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use velero_api::{Backup, BackupPhase, BackupSpec, Meaning, ObjectMeta};
 
 use crate::api::AnyObject;
-use crate::backups::names::{APP_LABEL, ENDPOINT_LABEL, MODEL_LABEL};
+use crate::backups::names::{APP_LABEL, BEFORE_RESTORE, ENDPOINT_LABEL, MODEL_LABEL};
 use crate::backups::{self, AppId, BackupSummary};
 use crate::cluster::{Cluster, ClusterError};
 use crate::report::Reporter;
@@ -55,6 +55,13 @@ impl MakeSpec {
             whose,
             spec,
         }
+    }
+
+    /// The same as a safety backup: made before `backup` is restored, of what that replaces.
+    #[must_use]
+    pub fn before_restore_of(mut self, backup: &BackupSummary) -> Self {
+        self.labels.insert(BEFORE_RESTORE.to_owned(), backup.uid.clone());
+        self
     }
 }
 

@@ -99,6 +99,7 @@ pub fn backup(uid: &str, whose: &AppId, bytes: u64) -> BackupSummary {
         storage_location: "default".to_owned(),
         whose: whose.clone(),
         schedule: None,
+        before_restore: None,
         phase: Some(BackupPhase::Completed),
         started: Some(ended - SignedDuration::from_secs(30)),
         completed: Some(ended),

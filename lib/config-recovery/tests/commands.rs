@@ -88,6 +88,8 @@ impl Stage {
             elsewhere: self.at("elsewhere"),
             patience: None,
             sets_before: None,
+            earlier: config_recovery::backups::Earlier::default(),
+            safety_backup: None,
         }
     }
 

@@ -356,7 +356,7 @@ fn busy(path: &RelPath, since: Instant) -> Error {
 
 /// Whether the database is in the mode of a write-ahead log: the two version numbers at 18 (fileformat2.html, "File format
 /// version numbers").
-fn keeps_a_log(file: &File) -> io::Result<bool> {
+pub(crate) fn keeps_a_log(file: &File) -> io::Result<bool> {
     let mut versions = [0; 2];
     Ok(fill(file, &mut versions, 18)? == 2 && versions.contains(&2))
 }

@@ -136,7 +136,7 @@ pub(crate) fn length_of(copy: &Path) -> rusqlite::Result<u64> {
     Ok(pragma(&connection, "page_count")?.saturating_mul(pragma(&connection, "page_size")?))
 }
 
-fn open_copy(path: &Path) -> rusqlite::Result<Connection> {
+pub(crate) fn open_copy(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX

@@ -24,6 +24,7 @@
 //! # }
 //! ```
 
+mod ask;
 mod beside;
 mod check;
 mod copy;
@@ -57,6 +58,10 @@ mod verdict;
 mod verify;
 mod walk;
 
+pub use ask::{
+    Answer, AnswerKind, Answers, Question, Secret, SecretsQuestion, Source, Unanswered, ask, ask_restored,
+    secrets, secrets_restored,
+};
 pub use database::DatabaseCheck;
 pub use error::{Error, Result, causes};
 pub use finish::{Finished, finish, finish_watched};

@@ -2,7 +2,7 @@
 //! [`crate::files`].
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     io::Read,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
@@ -12,7 +12,8 @@ use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, Result,
+    Answer, Error, Result,
+    ask::is_plain,
     files::{FILES, Files},
     hash::hex,
     tree::RelPath,
@@ -20,13 +21,18 @@ use crate::{
 
 /// `format` of every manifest.
 pub const FORMAT: &str = "config-volume";
-/// `version` of the manifests that this crate writes. Version 1, which holds the list of files itself, is read too.
-pub const VERSION: u32 = 2;
+/// `version` of the manifests that this crate writes. Version 2, which says nothing about the app, and version 1, which holds the
+/// list of files itself, are read too.
+pub const VERSION: u32 = 3;
 /// The head's name in a set.
 pub(crate) const MANIFEST: &str = "manifest.json";
 /// Above this many bytes a head is not read. What is in it grows with the databases, of which a volume has a few; in
 /// version 1 with the files: a million of them took less.
 const SIZE_LIMIT: u64 = 512 << 20;
+/// A manifest says no more than so many things of the app and what it holds.
+const SAID: usize = 200;
+/// What it says has no more bytes than this, each.
+const SHOWN: usize = 500;
 
 /// The manifest of one set of copies: the file `manifest.json` of the set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +53,12 @@ pub struct Manifest {
     pub left_out: Vec<LeftOut>,
     /// What a person should know.
     pub warnings: Vec<Warning>,
+    /// What the caller wrote down of the app that uses the volume ([`crate::Options::about`]). Empty before version 3.
+    #[serde(default)]
+    pub about: BTreeMap<String, String>,
+    /// What the databases held ([`crate::Options::questions`]). Empty before version 3.
+    #[serde(default)]
+    pub answers: Vec<Answer>,
 }
 
 /// One database and its copy. The manifest is stored before the copy is checked, so it says nothing of that:
@@ -256,10 +268,12 @@ fn parse(text: &[u8]) -> std::result::Result<(Manifest, Option<Vec<FileEntry>>),
                 file_bytes: files.iter().map(|f| f.size).fold(0, u64::saturating_add),
                 left_out,
                 warnings,
+                about: BTreeMap::new(),
+                answers: Vec::new(),
             };
             (manifest, Some(files))
         }
-        VERSION => (serde_json::from_slice(text).map_err(damaged)?, None),
+        2 | VERSION => (serde_json::from_slice(text).map_err(damaged)?, None),
         other => {
             return Err(format!(
                 "its version is {other}, this program reads versions up to {VERSION}"
@@ -301,7 +315,29 @@ fn refuse_lies(manifest: &Manifest) -> std::result::Result<(), String> {
             ));
         }
     }
-    Ok(())
+    let about = manifest.about.iter().flat_map(|(key, value)| [key, value]);
+    let answers = manifest.answers.iter();
+    let mut shown = about.chain(answers.flat_map(|answer| [&answer.name, &answer.value]));
+    match shown.all(|text| is_shown(text)) && manifest.about.len() + manifest.answers.len() <= SAID {
+        true => Ok(()),
+        false => Err("what it says of the app is no list of short lines".to_owned()),
+    }
+}
+
+/// What may be written of the app: short lines.
+pub(crate) fn said(about: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let short = about
+        .iter()
+        .filter(|(key, value)| is_shown(key) && is_shown(value));
+    short
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .take(SAID / 2)
+        .collect()
+}
+
+/// Whether a text is one that a person may be shown as it is.
+fn is_shown(text: &str) -> bool {
+    text.len() <= SHOWN && text.chars().all(is_plain)
 }
 
 /// A link's target as text; hexadecimal when it is no UTF-8.
@@ -343,6 +379,32 @@ mod tests {
         assert_eq!(
             reason(),
             std::io::Error::from(std::io::ErrorKind::FileTooLarge).to_string()
+        );
+    }
+
+    #[test]
+    fn this_program_reads_version_2_and_one_of_before_refuses_3_by_its_number() {
+        let head = json!({
+            "format": FORMAT, "version": VERSION, "made": 1, "databases": [], "file_count": 0, "file_bytes": 0,
+            "left_out": [], "warnings": [], "about": {"version": "6.1.1"},
+            "answers": [{"kind": "count", "name": "films", "value": "3"}],
+        });
+        let manifest = Manifest::parse(head.to_string().as_bytes()).unwrap();
+        assert_eq!(manifest.about["version"], "6.1.1");
+        assert_eq!(manifest.answers[0].value, "3");
+        let mut before = head.clone();
+        before["version"] = 2.into();
+        for later in ["about", "answers"] {
+            before.as_object_mut().unwrap().remove(later);
+        }
+        let manifest = Manifest::parse(before.to_string().as_bytes()).unwrap();
+        assert!(manifest.about.is_empty() && manifest.answers.is_empty());
+        // The words that a program of version 2 has for 3, and this one for 4.
+        let mut later = head;
+        later["version"] = 4.into();
+        assert_eq!(
+            Manifest::parse(later.to_string().as_bytes()).unwrap_err(),
+            "its version is 4, this program reads versions up to 3"
         );
     }
 

@@ -1,12 +1,13 @@
 //! What the caller may choose.
 
 use std::{
+    collections::BTreeMap,
     fmt, io,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use crate::{Error, Result, pattern::Pattern};
+use crate::{Error, Question, Result, pattern::Pattern};
 
 /// How a backup is prepared. `Options::default()` leaves nothing out and suits a Velero pod hook.
 #[derive(Debug, Clone)]
@@ -39,6 +40,11 @@ pub struct Options {
     pub checksum_time_limit: Duration,
     /// The time to work with; `None` is the clock's.
     pub now: Option<SystemTime>,
+    /// What the caller writes down in the manifest of the app that uses the volume: its version, say. At most 500 bytes each, in one
+    /// line; what is longer or has control characters is left out.
+    pub about: BTreeMap<String, String>,
+    /// What the databases are asked once they are copied; the answers are in the manifest.
+    pub questions: Vec<Question>,
     /// Is told of each step.
     pub watcher: Watcher,
 }
@@ -57,6 +63,8 @@ impl Default for Options {
             checksum_total_limit: 1 << 30,
             checksum_time_limit: Duration::from_secs(60),
             now: None,
+            about: BTreeMap::new(),
+            questions: Vec::new(),
             watcher: Watcher::default(),
         }
     }

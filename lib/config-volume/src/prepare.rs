@@ -7,19 +7,21 @@ use std::{
 };
 
 use crate::{
-    DatabaseEntry, Error, LeftOut, Manifest, Options, PlaceOptions, Reason, Result, Step, Warning,
+    DatabaseEntry, Error, LeftOut, Manifest, Options, PlaceOptions, Reason, Result, Step, Unanswered,
+    Warning,
+    ask::ask_copies,
     copy::Source,
     database::settle,
     error::causes,
     files::FILES,
     folder::{Folder, remove_file, sync_folder},
     list::Listing,
-    manifest::{FORMAT, VERSION},
+    manifest::{FORMAT, VERSION, said},
     own::OwnDatabases,
     parallel::each,
     place::{InUse, put_in_place_locked},
     rules::RootRules,
-    tree::Root,
+    tree::{RelPath, Root},
     walk::{Found, Scan, live_line, walk},
 };
 
@@ -36,6 +38,8 @@ pub struct Prepared {
     pub open: u32,
     /// What the backup will hold and what it will not.
     pub manifest: Manifest,
+    /// What was asked and could not be answered.
+    pub unanswered: Vec<Unanswered>,
 }
 
 /// Makes a volume ready to be backed up file by file; to be run before each backup, with one [`crate::finish`] after it.
@@ -161,6 +165,10 @@ impl Job<'_> {
         for path in awaited {
             rules.push_awaited(&path)?;
         }
+        let copy_of = |path: &RelPath| entries.iter().find(|entry| entry.path == *path);
+        let answers = ask_copies(self.root, &self.options.questions, |path| {
+            Some(databases.join(&copy_of(path)?.copy))
+        });
         let manifest = Manifest {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -170,6 +178,8 @@ impl Job<'_> {
             file_bytes: count.bytes,
             left_out,
             warnings,
+            about: said(&self.options.about),
+            answers: answers.given,
         };
         folder.write_manifest(&folder.unfinished(), &manifest)?;
         folder.write_readme()?;
@@ -187,6 +197,7 @@ impl Job<'_> {
             set,
             open: u32::try_from(open).unwrap_or(u32::MAX),
             manifest,
+            unanswered: answers.unanswered,
         })
     }
 

@@ -1,6 +1,6 @@
 //! What the check of a restored volume finds.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use crate::{DatabaseCheck, Warning, tree::RelPath};
 
@@ -24,6 +24,8 @@ pub struct Verdict {
     pub unlisted: u64,
     /// What the manifest says that a person should know, such as a database of the app's that was missing.
     pub warnings: Vec<Warning>,
+    /// What the manifest says of the app that used the volume; empty before version 3.
+    pub about: BTreeMap<String, String>,
 }
 
 impl Verdict {

@@ -1,7 +1,7 @@
 //! Is a restored volume what was backed up?
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     io,
     os::unix::fs::MetadataExt,
     path::Path,
@@ -100,6 +100,7 @@ pub fn verify_watched(
             notes: Vec::new(),
             unlisted: 0,
             warnings: Vec::new(),
+            about: BTreeMap::new(),
         },
     };
     let Some(set) = newest(&root)? else {
@@ -188,6 +189,7 @@ impl Check<'_> {
         self.made = manifest.made;
         self.verdict.manifest = ManifestState::Read { made: manifest.made };
         self.verdict.warnings.clone_from(&manifest.warnings);
+        self.verdict.about.clone_from(&manifest.about);
         for database in &manifest.databases {
             self.database(set, database);
         }

@@ -260,7 +260,13 @@ fn a_manifest_that_lies_leads_nowhere_else() {
         // One copy for two databases, and one database with two copies.
         ("\"0.sqlite\"", "\"1.sqlite\""),
         ("\"radarr.db\"", "\"logs.db\""),
-        ("\"version\": 2", "\"version\": 3"),
+        ("\"version\": 3", "\"version\": 4"),
+        // What a person is shown of the app is short lines.
+        ("\"about\": {", "\"about\": {\"version\": \"\\u001b[2J\""),
+        (
+            "\"answers\": [",
+            "\"answers\": [{\"kind\": \"count\", \"name\": \"a\\nb\", \"value\": \"1\"}",
+        ),
         ("\"format\": \"config-volume\"", "\"format\": null"),
         ("\"size\":", "\"size\": -"),
         ("{", "["),

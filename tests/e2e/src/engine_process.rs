@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use config_recovery::backups::{AppId, Choice};
 use config_recovery::cluster::Cluster;
-use config_recovery::engine::{self, App, RestoreRequest};
+use config_recovery::engine::{self, App, Examined, RestoreRequest, Restored};
 use config_recovery::journal::Step;
 use config_recovery::report::Reporter;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -203,11 +203,15 @@ timeout 30 sh -c 'until wget -q -O /dev/null http://127.0.0.1:7878/ping; do slee
         self.in_workload(&start).map(drop)
     }
 
-    fn examine(&mut self, folder: &Path, _promised: bool) -> Vec<String> {
-        match std::fs::read_to_string(folder.join("config.xml")) {
+    fn examine(&mut self, restored: &Restored<'_>) -> Examined {
+        let problems = match std::fs::read_to_string(restored.folder.join("config.xml")) {
             Ok(text) if text.contains("</Config>") => Vec::new(),
             Ok(_) => vec!["config.xml is damaged".to_owned()],
             Err(error) => vec![format!("config.xml: {error}")],
+        };
+        Examined {
+            problems,
+            ..Examined::default()
         }
     }
 }

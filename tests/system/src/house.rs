@@ -93,6 +93,14 @@ impl SimulatedModel {
         radarr::deploy(&self.charm_dir(), Binaries::for_tests()?)
     }
 
+    /// The same, with an app file that asks for weekly and monthly backups too.
+    ///
+    /// # Errors
+    /// When its charm cannot be laid out.
+    pub fn radarr_with_tiers(&self) -> Result<Deploy> {
+        radarr::deploy_with_tiers(&self.charm_dir(), Binaries::for_tests()?)
+    }
+
     /// Where Radarr's charm is laid out before it is deployed.
     pub fn charm_dir(&self) -> PathBuf {
         self.folder.path().join("charm")

@@ -26,6 +26,19 @@ pub fn profile() -> Result<AppProfile> {
     Ok(AppProfile::load(&app_file())?)
 }
 
+/// [`deploy`], with an app file that asks for weekly and monthly backups too.
+///
+/// # Errors
+/// When the charm cannot be laid out.
+pub fn deploy_with_tiers(charm_dir: &Path, binaries: &Binaries) -> Result<Deploy> {
+    let text = std::fs::read_to_string(app_file())?;
+    let tiered = text.replacen("storage:\n", "storage:\n  tiers: true\n", 1);
+    let file = charm_dir.with_extension("yaml");
+    std::fs::write(&file, tiered)?;
+    packaging::write_folder(charm_dir, &file, &binaries.dispatch)?;
+    Ok(Deploy::new("radarr", charm_dir).workload("radarr", image(binaries)))
+}
+
 /// Lays out the charm in `dir`, as it is in a packed charm.
 ///
 /// # Errors

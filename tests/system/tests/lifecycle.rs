@@ -4,6 +4,7 @@
 use juju_sim::{Options, StartOrder};
 use system_tests::house::{ENDPOINT, SimulatedModel, UNIT};
 use system_tests::radarr;
+use workload_charm::backup_time::{Interval, slot};
 
 #[test]
 fn a_first_start_ends_well_in_every_order_of_events() {
@@ -42,8 +43,7 @@ fn the_databag_is_the_one_that_the_operator_reads() {
     assert_eq!(bag["app"], "radarr");
     assert_eq!(bag["relation_name"], ENDPOINT);
     assert_eq!(bag["model"], "homelab");
-    let minute = workload_charm::backup_time::daily_minute("homelab", "radarr");
-    let schedule = format!("{} {} * * *", minute % 60, minute / 60);
+    let (schedule, _) = slot(Interval::Day, "homelab", "radarr");
     let spec = format!(
         concat!(
             r#"{{"include_namespaces":["homelab"],"include_resources":["pods","persistentvolumeclaims","persistentvolumes"],"#,

@@ -40,14 +40,23 @@ fn add_radarr(house: &mut SimulatedModel, trust: bool, restore: &str) {
 
 /// A Backup of the app that ended at `time` on 24 November, and what it holds of the config volume.
 fn put_backup(house: &mut SimulatedModel, app: &str, uid: &str, time: &str, bytes: u64) {
+    put_labelled(house, app, uid, time, bytes, json!({}));
+}
+
+/// The same, with more labels.
+fn put_labelled(house: &mut SimulatedModel, app: &str, uid: &str, time: &str, bytes: u64, more: Value) {
     let name = format!("{app}-{uid}");
     let model = house.juju.model().name.clone();
+    let mut labels = json!({"app": app, "endpoint": ENDPOINT, "model": model});
+    labels
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
     house
         .juju
         .put_velero_object(json!({
             "apiVersion": "velero.io/v1", "kind": "Backup",
-            "metadata": {"name": name, "namespace": "velero", "uid": uid,
-                         "labels": {"app": app, "endpoint": ENDPOINT, "model": model}},
+            "metadata": {"name": name, "namespace": "velero", "uid": uid, "labels": labels},
             "spec": {"includedNamespaces": [model], "ttl": "720h0m0s",
                      "labelSelector": {"matchLabels": {"app.kubernetes.io/name": app}}},
             "status": {"phase": "Completed", "startTimestamp": format!("2026-11-24T{time}:00Z"),
@@ -214,6 +223,67 @@ fn what_cannot_be_restored_is_refused_before_the_app_is_stopped() {
             .iter()
             .all(|request| request.method != "POST" && request.method != "DELETE")
     );
+}
+
+#[test]
+fn without_a_safety_backup_nothing_is_touched_and_an_earlier_one_is_never_the_latest() {
+    let mut house = house(true, "none", true);
+    put_backup(&mut house, "radarr", "aaaa-1", "03:12", 20_131_072);
+    let mark = json!({"config-recovery/before-restore": "aaaa-1"});
+    put_labelled(&mut house, "radarr", "safe-1", "04:12", 20_131_072, mark);
+    let listed = act(&mut house, "list-backups", json!({}));
+    assert_eq!(listed.results["latest-good"], "aaaa-1", "{listed:?}");
+    assert_eq!(listed.results["backups"]["safe-1"]["before-restore"], "aaaa-1");
+    house.juju.update_status(UNIT).unwrap();
+    let status = house.status().unwrap();
+    assert!(status.contains("03:12 UTC"), "{status}");
+
+    let disk = config_volume::FileSystem::of(&std::env::temp_dir()).unwrap();
+    if disk.free_bytes / 16 < disk.bytes / 100 {
+        eprintln!("the restore is not tested: less than 16 % of the disk with the temporary folder are free");
+        return;
+    }
+    // The plan can be made, and no backup: the object storage does not answer.
+    house
+        .juju
+        .put_velero_object(json!({
+            "apiVersion": "velero.io/v1", "kind": "BackupStorageLocation",
+            "metadata": {"name": "default", "namespace": "velero", "creationTimestamp": "2026-11-01T00:00:00Z"},
+            "spec": {"provider": "aws", "default": true},
+            "status": {"phase": "Unavailable", "message": "no route to host"},
+        }))
+        .unwrap();
+    let (file, before) = (house.config_xml(), house.juju.cluster_requests().len());
+    let refused = act(&mut house, "restore-from-backup", json!({"backup-uid": "latest"}));
+    assert_eq!(refused.status, "failed");
+    for part in [
+        "cannot restore: no safety backup: cannot back up radarr",
+        "no route to host",
+        "; nothing was changed; to restore without a way back: safety-backup=false",
+    ] {
+        assert!(refused.message.contains(part), "{}", refused.message);
+    }
+    assert!(house.runs().unwrap());
+    assert_eq!(house.config_xml(), file);
+    let requests = house.juju.cluster_requests();
+    let writes = |requests: &[juju_sim::ClusterRequest]| {
+        let mut requests = requests.iter();
+        requests.any(|request| request.method == "POST" || request.method == "DELETE")
+    };
+    assert!(!writes(&requests[before..]), "{:?}", &requests[before..]);
+
+    // Without one it comes as far as this cluster can: to the namespace beside the app.
+    let parameters = json!({"backup-uid": "latest", "safety-backup": false});
+    let tried = act(&mut house, "restore-from-backup", parameters);
+    assert!(
+        tried.status == "failed" && !tried.message.contains("safety"),
+        "{}",
+        tried.message
+    );
+    let beside =
+        |request: &juju_sim::ClusterRequest| request.path.starts_with("/api/v1/namespaces/restore-radarr-");
+    assert!(house.juju.cluster_requests()[requests.len()..].iter().any(beside));
+    assert!(house.runs().unwrap());
 }
 
 #[test]

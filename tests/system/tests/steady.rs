@@ -25,8 +25,10 @@ const WRITES: [&str; 16] = [
 ];
 
 #[test]
-fn a_steady_update_status_calls_nine_tools() {
+fn a_steady_update_status_calls_seven_tools() {
     let mut house = SimulatedModel::with_backups().unwrap();
+    // The first one after an event that changed something looks once more.
+    house.juju.update_status(UNIT).unwrap();
     house.juju.update_status(UNIT).unwrap();
     let report = house.juju.dispatches().last().unwrap().clone();
     let called: Vec<&str> = report.tools.iter().map(|call| call.tool.as_str()).collect();
@@ -40,8 +42,6 @@ fn a_steady_update_status_calls_nine_tools() {
             "relation-list",
             "relation-get",
             "status-get",
-            "relation-ids",
-            "relation-get"
         ]
     );
 }

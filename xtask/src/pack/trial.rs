@@ -8,9 +8,9 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use juju_sim::{Deploy, OperatorOptions, Options, Simulation, Workload};
 use serde_json::Value;
-use workload_charm::names::BACKUP_ENDPOINT;
 use workload_charm::options::UNSAFE_MODE;
 use workload_charm::profile::AppProfile;
+use workload_charm::tiers::NIGHTLY;
 
 /// What stands for the app in the simulated container: here only the charm is on trial. It says that the server at `real` is the
 /// app's port, and answers nothing itself.
@@ -86,7 +86,7 @@ pub fn dispatch(folder: &Path, juju_sim: &Path) -> Result<String> {
         status.current == "active",
         "the packed charm does not become active: {text}"
     );
-    let asked = juju.app_bag(&app, BACKUP_ENDPOINT).unwrap_or_default();
+    let asked = juju.app_bag(&app, NIGHTLY.name()).unwrap_or_default();
     ensure!(
         asked.contains_key("spec") == has_backups,
         "what the packed charm asks velero-operator for is not a backup: {asked:?}"
@@ -101,7 +101,7 @@ fn offers_backups(folder: &Path) -> Result<bool> {
     let metadata: Value = serde_yaml::from_str(&text)?;
     Ok(metadata
         .get("provides")
-        .is_some_and(|provides| provides.get(BACKUP_ENDPOINT).is_some()))
+        .is_some_and(|provides| provides.get(NIGHTLY.name()).is_some()))
 }
 
 /// The file that Pebble starts, as a path in the container.

@@ -1,6 +1,5 @@
 //! What Kubernetes says of the pod, its volumes and the app's backups.
 
-use jiff::Timestamp;
 use juju_charm::Event;
 
 use crate::backup::{self, BackupFacts};
@@ -48,17 +47,10 @@ pub fn is_steady(event: &Event) -> bool {
     )
 }
 
-/// What an earlier event saw, where it `may_recall` that; else the cluster is asked, and what was seen before is forgotten first: who
+/// What an earlier event saw, where that is `recalled`; else the cluster is asked, and what was seen before is forgotten first: who
 /// looks may change something next, and be cut off.
-pub(super) fn look(env: Env<'_>, about: Subjects, may_recall: bool, now: Timestamp) -> InCluster {
-    let charm_dir = env.juju.context().charm_dir();
-    let only_backups = about.backups && !about.pod;
-    let kept = (may_recall && only_backups)
-        .then(|| ClusterSeen::recall(charm_dir, now))
-        .flatten()
-        // Another role asks another question.
-        .filter(|kept| about.standing != (kept.standing == HealthLookup::NotAsked));
-    if let Some(kept) = kept {
+pub(super) fn look(env: Env<'_>, about: Subjects, recalled: Option<ClusterSeen>) -> InCluster {
+    if let Some(kept) = recalled {
         return InCluster {
             is_recalled: true,
             pod: Some(Ok(kept.volume.pod.clone())),
@@ -69,7 +61,7 @@ pub(super) fn look(env: Env<'_>, about: Subjects, may_recall: bool, now: Timesta
             left: Vec::new(),
         };
     }
-    ClusterSeen::forget(charm_dir);
+    ClusterSeen::forget(env.juju.context().charm_dir());
     asked(env, about)
 }
 

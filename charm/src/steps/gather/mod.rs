@@ -1,7 +1,8 @@
 //! Step 1. Reads what a dispatch needs to know, each thing once, and only what the event can have changed.
 //!
-//! A hook tool costs some milliseconds and update-status comes every five minutes for ever, so a steady one reads nine:
-//! is-leader, config-get, four about the peer relation, status-get, and two about the backup relation. The secret is
+//! A hook tool costs some milliseconds and update-status comes every five minutes for ever, so a steady one reads seven:
+//! is-leader, config-get, four about the peer relation, and status-get. The backup relations are remembered with what was seen of
+//! the cluster: see [`ClusterSeen`]. The secret is
 //! read only when the config file or an event says that it may be another: see [`CredentialsSeen`]. Ports, the storage's place and the relations that decide how the workload runs are read in events that can have changed
 //! them, or when it has to be started: in between, Pebble's plan remembers what they said. The version is read when there is
 //! a new container.
@@ -23,6 +24,7 @@ use juju_charm::{ErrorKind, Event, Juju, RelationId, UnitName};
 pub use self::in_cluster::is_steady;
 use self::in_cluster::{InCluster, Subjects};
 use crate::CharmError;
+use crate::cluster_seen::ClusterSeen;
 use crate::config_file;
 use crate::credentials::{self, Credentials, MissingKey, Origin};
 use crate::credentials_seen::CredentialsSeen;
@@ -30,15 +32,15 @@ use crate::data_unit::{
     self, BACKUPS, Contents, DATA_UNIT, DataUnit, PAUSED, PeerFacts, Peers, ROTATIONS, Report,
 };
 use crate::env::Env;
-use crate::facts::{Container, Exchange, Facts, Obsolete, Storage};
+use crate::facts::{BackupRelations, Container, Exchange, Facts, Obsolete, Storage};
 use crate::ingress::{self, Ingress, Related};
 use crate::media::{self, Media};
 use crate::metadata;
-use crate::names::BACKUP_ENDPOINT;
 use crate::options::RawOptions;
 use crate::profile::{AppProfile, CreatedBy};
 use crate::recovery::texts::user_message;
 use crate::remembered::Remembered;
+use crate::tiers::{self, TIERS};
 use crate::volume::holds_nothing;
 use crate::vpn::{self, Vpn, VpnFacts};
 
@@ -112,12 +114,6 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         CredentialsSeen::forget(context.charm_dir());
     }
     let rotation = rotation(juju, profile, leader, credentials.as_ref())?;
-    let is_backed_up = profile.is_backed_up() && !juju.relations(BACKUP_ENDPOINT)?.is_empty();
-    let backup_relations = if leader && is_backed_up {
-        backup_relations(juju)?
-    } else {
-        BTreeMap::new()
-    };
     // What decides how the app runs: Pebble's plan remembers it in between.
     let is_to_be_read = |endpoint| -> Result<bool, CharmError> {
         let may_differ = starts || is_faulty || can_change(event, endpoint) || thorough;
@@ -133,16 +129,29 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
     } else {
         VpnFacts::default()
     };
-    let about_backups = is_backed_up || has_to_do_with_backups(juju, profile, look)?;
     let about_media = is_about_media(event, &media, &remembered);
-    let about = Subjects {
-        backups: about_backups,
-        standing: !matches!(look, Look::AllButBackups | Look::HowItIsSaved) && is_backed_up && runs_here,
-        pod: matches!(vpn.vpn, Vpn::NotRelated | Vpn::Provided(_)) || leader && about_media,
-        media_claim: leader,
-    };
+    let about_pod = matches!(vpn.vpn, Vpn::NotRelated | Vpn::Provided(_)) || leader && about_media;
+    let about_standing =
+        |is_backed_up| !matches!(look, Look::AllButBackups | Look::HowItIsSaved) && is_backed_up && runs_here;
     let may_recall = !thorough && !starts && !is_faulty && is_steady(event) && is_content(juju)?;
     let now = Timestamp::now();
+    let recalled = (may_recall && !about_pod)
+        .then(|| ClusterSeen::recall(context.charm_dir(), now))
+        .flatten()
+        .filter(|seen| !seen.backup_relations.is_empty())
+        // Another role asks another question.
+        .filter(|seen| seen.leader == leader && seen.has_standing() == about_standing(true));
+    let backup_relations = match &recalled {
+        Some(seen) => seen.backup_relations.clone(),
+        None => backup_relations(juju, profile, leader)?,
+    };
+    let is_backed_up = !backup_relations.is_empty();
+    let about = Subjects {
+        backups: is_backed_up || has_to_do_with_backups(juju, profile, look)?,
+        standing: about_standing(is_backed_up),
+        pod: about_pod,
+        media_claim: leader,
+    };
     let InCluster {
         is_recalled,
         pod,
@@ -150,7 +159,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         standing,
         media_claim,
         left,
-    } = in_cluster::look(env, about, may_recall, now);
+    } = in_cluster::look(env, about, recalled);
     let ingress =
         if profile.ingress && (starts && runs_here || can_change(event, ingress::ENDPOINT) || thorough) {
             ingress(juju, leader)?
@@ -180,7 +189,6 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         rotation,
         rotation_is_due: rotation_is_due(event, profile),
         obsolete: obsolete(event),
-        is_backed_up,
         backup_relations,
         is_recalled,
         pod,
@@ -277,7 +285,7 @@ fn has_to_do_with_backups(juju: &Juju, profile: &AppProfile, look: Look) -> Resu
     let event = juju.context().event();
     let is_of_relation = event
         .relation()
-        .is_some_and(|relation| relation.endpoint == BACKUP_ENDPOINT);
+        .is_some_and(|relation| tiers::of_endpoint(&relation.endpoint).is_some());
     let is_asked = look == Look::HowItIsSaved;
     Ok(profile.is_backed_up()
         && (is_of_relation || is_asked || *event == Event::UpgradeCharm || !is_content(juju)?))
@@ -455,13 +463,22 @@ fn ingress(juju: &Juju, leader: bool) -> Result<Ingress, CharmError> {
     }))
 }
 
-fn backup_relations(juju: &Juju) -> Result<BTreeMap<String, BTreeMap<String, String>>, CharmError> {
-    let mut relations = BTreeMap::new();
-    for id in juju.relations(BACKUP_ENDPOINT)? {
-        let bag = juju.own_app_data(&id)?;
-        relations.insert(id.to_string(), bag);
+/// The relations of all tiers, and what our own bags say there, which only the leader may read.
+fn backup_relations(juju: &Juju, profile: &AppProfile, leader: bool) -> Result<BackupRelations, CharmError> {
+    let mut all = BackupRelations::new();
+    for tier in TIERS.iter().filter(|_| profile.is_backed_up()) {
+        let ids = juju.relations(tier.name())?;
+        if ids.is_empty() {
+            continue;
+        }
+        let mut bags = BTreeMap::new();
+        for id in ids.into_iter().filter(|_| leader) {
+            let bag = juju.own_app_data(&id)?;
+            bags.insert(id.to_string(), bag);
+        }
+        all.insert(tier.name().to_owned(), bags);
     }
-    Ok(relations)
+    Ok(all)
 }
 
 fn storage(juju: &Juju, profile: &AppProfile) -> Result<Storage, CharmError> {

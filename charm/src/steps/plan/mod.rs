@@ -34,7 +34,7 @@ use crate::vpn::route::{RouteChange, Routing};
 
 use super::prepare_volume::{MayStart, Start};
 use super::rotation::Rotation;
-use super::validate::{BackupSettings, ValidatedApp};
+use super::validate::{BackupSettings, TierBackup, ValidatedApp};
 
 pub use workload::{health_url, is_running};
 use workload::{values, workload};
@@ -235,6 +235,9 @@ impl Plan {
     }
 }
 
+/// The relations of a tier, and what our own application bag says there.
+type Bags = BTreeMap<String, BTreeMap<String, String>>;
+
 /// What a plan is made from.
 #[derive(Clone, Copy)]
 struct Inputs<'a> {
@@ -254,7 +257,6 @@ pub fn plan(
     start: &Start,
     rotation: &Rotation,
 ) -> Plan {
-    let backup = validated.backup.as_ref().and_then(|backup| backup.as_ref().ok());
     let inputs = Inputs {
         profile,
         facts,
@@ -272,9 +274,10 @@ pub fn plan(
         patience: patience(facts, &workload),
         secret: secret(inputs),
         obsolete: facts.obsolete.clone().filter(|_| facts.leader),
-        databags: backup
-            .map(|backup| requests(facts, backup, start, validated.elsewhere.is_some()))
-            .unwrap_or_else(|| paused_as_they_are(facts, validated)),
+        databags: validated
+            .related()
+            .flat_map(|backup| databags(inputs, backup))
+            .collect(),
         peers: peer_bags(facts, pauses(validated, start), rotation),
         ingress: ingress_bags(profile, facts),
         vpn: vpn_bags(facts),
@@ -329,9 +332,31 @@ fn patience(facts: &Facts, workload: &WorkloadPlan) -> Option<Duration> {
     }
 }
 
+/// What is asked of velero-operator in a tier.
+fn databags(inputs: Inputs<'_>, backup: &TierBackup) -> Vec<Change> {
+    let Inputs {
+        facts,
+        validated,
+        start,
+        ..
+    } = inputs;
+    let none = Bags::new();
+    let bags = facts.backup_relations.get(backup.tier.name()).unwrap_or(&none);
+    match &backup.settings {
+        Ok(settings) => requests(facts, bags, settings, start, validated.elsewhere.is_some()),
+        Err(_) => paused_as_they_are(facts, bags, validated),
+    }
+}
+
 /// What is asked of velero-operator. Nothing while a backup would hold no data: it would be the newest one. What was asked
 /// before is paused then, until somebody has done what is needed.
-fn requests(facts: &Facts, backup: &BackupSettings, start: &Start, elsewhere: bool) -> Vec<Change> {
+fn requests(
+    facts: &Facts,
+    bags: &Bags,
+    backup: &BackupSettings,
+    start: &Start,
+    elsewhere: bool,
+) -> Vec<Change> {
     let spoilt = match (start, &facts.peers) {
         (Err(blocker), _) if blocker.reason.spoils_backups() => Some(blocker.needs_somebody),
         _ if elsewhere => Some(true),
@@ -344,19 +369,19 @@ fn requests(facts: &Facts, backup: &BackupSettings, start: &Start, elsewhere: bo
     };
     match spoilt {
         Some(needs_somebody) => {
-            let asked = facts.backup_relations.iter().filter(|(_, bag)| !bag.is_empty());
-            let asked: BTreeMap<_, _> = asked.map(|(id, bag)| (id.clone(), bag.clone())).collect();
+            let asked = bags.iter().filter(|(_, bag)| !bag.is_empty());
+            let asked: Bags = asked.map(|(id, bag)| (id.clone(), bag.clone())).collect();
             match &backup.paused {
                 Some(paused) if needs_somebody => provider::changes(&asked, paused),
                 _ => Vec::new(),
             }
         }
-        None => provider::changes(&facts.backup_relations, &backup.request),
+        None => provider::changes(bags, &backup.request),
     }
 }
 
 /// What is to rest though the options do not say what is to be asked for: the last request, paused.
-fn paused_as_they_are(facts: &Facts, validated: &ValidatedApp) -> Vec<Change> {
+fn paused_as_they_are(facts: &Facts, bags: &Bags, validated: &ValidatedApp) -> Vec<Change> {
     if validated.elsewhere.is_none() {
         return Vec::new();
     }
@@ -372,12 +397,7 @@ fn paused_as_they_are(facts: &Facts, validated: &ValidatedApp) -> Vec<Change> {
             &paused,
         ))
     };
-    facts
-        .backup_relations
-        .iter()
-        .filter_map(paused)
-        .flatten()
-        .collect()
+    bags.iter().filter_map(paused).flatten().collect()
 }
 
 /// Whether backups have to rest until somebody has done something.

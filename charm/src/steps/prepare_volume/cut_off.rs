@@ -9,7 +9,7 @@ use super::StartBlocker;
 use super::may_start::cut_off;
 use crate::env::Env;
 use crate::facts::{Container, Exchange, Facts, Storage};
-use crate::names::RESTORE_FROM_BACKUP;
+use crate::names::{LIST_BACKUPS, RESTORE_FROM_BACKUP, restore_command};
 use crate::recovery::health;
 use crate::recovery::texts::user_message;
 use crate::steps::apply;
@@ -71,10 +71,20 @@ pub fn mend(env: Env<'_>, facts: &Facts) -> Mended {
             "{} was cut off; previous content restored; run {RESTORE_FROM_BACKUP} again",
             which(record.as_ref())
         )),
-        Ok(Settled::NewContent(record)) => mended(&format!(
-            "{} was cut off with its content in place; it stays",
-            which(record.as_ref())
-        )),
+        Ok(Settled::NewContent(record)) => {
+            let text = format!(
+                "{} was cut off with its content in place; it stays",
+                which(record.as_ref())
+            );
+            // The run did not live to say it in its results.
+            match record.as_ref().and_then(Record::safety_backup) {
+                Some(uid) => {
+                    log::warn!("config volume: to undo it: {}", restore_command(&facts.unit, uid));
+                    mended(&format!("{text}; its safety backup: {LIST_BACKUPS}"))
+                }
+                None => mended(&text),
+            }
+        }
         Err(error) => Mended::Not(cut_off(&format!(
             "{}; run {RESTORE_FROM_BACKUP} again",
             user_message(&error, &facts.app)

@@ -13,12 +13,13 @@ use config_volume::causes;
 use juju_charm::{Event, Juju};
 
 use super::may_start::{Reason, StartBlocker, was_emptied};
+use crate::contents::seen;
 use crate::data_unit::{Contents, DataUnit};
 use crate::env::Env;
 use crate::facts::{Container, Exchange, Facts, Storage};
 use crate::options::{RESTORE_ON_DEPLOY, RestoreOnDeploy};
-use crate::recovery::texts::{next_step, size, time};
-use crate::recovery::{Lines, NotYet, Recovery, elsewhere, image, own_id};
+use crate::recovery::texts::{less_than_before, next_step, size, time};
+use crate::recovery::{Examiner, Lines, NotYet, OfLater, Recovery, elsewhere, image, own_id};
 use crate::steps::plan::is_running;
 
 const AGAIN: &str = "retrying at update-status";
@@ -32,7 +33,7 @@ pub enum OnDeploy {
     Restored(String),
     /// There is no backup: the app starts fresh.
     Fresh(String),
-    /// The backup is damaged, and would be again.
+    /// The backup is damaged, or not one for this app, and would be again.
     Damaged(StartBlocker),
     /// It could not be done.
     Not(StartBlocker),
@@ -74,7 +75,7 @@ pub fn run(env: Env<'_>, facts: &Facts) -> OnDeploy {
     if let Some(text) = known_damage(env.juju, facts) {
         return OnDeploy::Damaged(blocker(text, true));
     }
-    match restore(env, choice, location) {
+    match restore(env, facts, choice, location) {
         Ok(text) => {
             log::info!("{what}: {text}");
             OnDeploy::Restored(text)
@@ -99,13 +100,9 @@ fn known_damage(juju: &Juju, facts: &Facts) -> Option<String> {
     (found.asked == facts.options.text(&RESTORE_ON_DEPLOY)).then(|| found.text.clone())
 }
 
-fn restore(env: Env<'_>, choice: Choice, volume: &Path) -> config_recovery::Result<String> {
-    let Env {
-        juju,
-        recovery,
-        profile,
-        ..
-    } = env;
+fn restore(env: Env<'_>, facts: &Facts, choice: Choice, volume: &Path) -> config_recovery::Result<String> {
+    let Env { juju, recovery, .. } = env;
+    let nobody_named_it = choice == Choice::Latest;
     let wanted = RestoreRequest {
         target: own_id(juju),
         from: None,
@@ -116,7 +113,23 @@ fn restore(env: Env<'_>, choice: Choice, volume: &Path) -> config_recovery::Resu
     };
     let plan = recovery.plan_restore(&wanted, volume, true, &elsewhere(juju))?;
     let say = |line: &str| log::info!("{}: {line}", RESTORE_ON_DEPLOY.name());
-    let checked = recovery.restore(&plan, &mut NotYet { profile }, &Lines::to(&say))?;
+    let mut examiner = Examiner::new(env, facts, OfLater::RefusedAtStart);
+    if nobody_named_it {
+        if let Some(why) = less_than_before(plan.backup(), &plan.earlier) {
+            let backup = plan.backup().name.clone();
+            return Err(Error::NotTaken {
+                backup,
+                why,
+                next: name_it(&own_id(juju).app),
+            });
+        }
+        examiner = examiner.refusing_empty(&plan.earlier, name_it(&own_id(juju).app));
+    }
+    let mut app = NotYet(examiner);
+    let checked = recovery.restore(&plan, &mut app, &Lines::to(&say))?;
+    if let Some(seen) = app.0.found.and_then(|found| found.seen) {
+        seen::add(juju.context().charm_dir(), seen);
+    }
     let when = checked.backup.completed.or(checked.backup.started);
     Ok(format!(
         "the config volume comes from backup {}{}, {}",
@@ -153,6 +166,9 @@ fn failed(recovery: &dyn Recovery, what: &str, app: &str, error: Error) -> OnDep
     let option = RESTORE_ON_DEPLOY.name();
     let next = match next_step(&error, app) {
         _ if matches!(error, Error::NoVelero(_)) => "deploy velero-operator".to_owned(),
+        _ if matches!(error, Error::OnlySafetyBackups { .. }) => {
+            format!("name one: juju config {app} {option}=UID")
+        }
         _ if passes => AGAIN.to_owned(),
         // There is nothing here to make a backup of, nor a parameter that names another app.
         Some(next) if !matches!(error, Error::NoGoodBackup { .. } | Error::Foreign { .. }) => next,
@@ -161,9 +177,17 @@ fn failed(recovery: &dyn Recovery, what: &str, app: &str, error: Error) -> OnDep
     // The status says it, and Juju keeps a log of that: a line of our own would come every five minutes.
     let blocker = blocker(format!("{what}: {}; {next}", causes(&error)), !passes);
     match error {
-        Error::Damaged { .. } => OnDeploy::Damaged(blocker),
+        Error::Damaged { .. } | Error::NotTaken { .. } => OnDeploy::Damaged(blocker),
         _ => OnDeploy::Not(blocker),
     }
+}
+
+/// How a person says which backup is meant.
+fn name_it(app: &str) -> String {
+    format!(
+        "say which one is meant: juju config {app} {}=UID",
+        RESTORE_ON_DEPLOY.name()
+    )
 }
 
 fn blocker(text: String, needs_somebody: bool) -> StartBlocker {

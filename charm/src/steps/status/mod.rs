@@ -31,6 +31,7 @@ use crate::problem::short;
 use crate::profile::AppProfile;
 use crate::recovery::health::Unwell;
 use crate::recovery::standing::{self, BackupStatus, ScheduleProblem};
+use crate::tiers::{self, Tier};
 use crate::vpn;
 use crate::vpn::route::Routing;
 
@@ -112,11 +113,9 @@ pub fn decide(
     outcome: &Outcome,
     told: Told<'_>,
 ) -> Decided {
-    let backups = match &validated.backup {
-        Some(Ok(backup)) if validated.elsewhere.is_none() => {
-            standing::told(&facts.standing, backup, told.asked_at, facts.now)
-        }
-        _ => BackupStatus::NotAsked,
+    let backups = match validated.elsewhere {
+        None => standing::told(&facts.standing, &validated.asked(), told.asked_at, facts.now),
+        Some(_) => BackupStatus::NotAsked,
     };
     let known = Known {
         backups: &backups,
@@ -361,12 +360,15 @@ fn rotation_option(known: Known<'_>) -> Option<Status> {
 }
 
 fn backup_options(known: Known<'_>) -> Option<Status> {
-    let problem = known.validated.backup.as_ref()?.as_ref().err()?;
+    let mut backups = known.validated.backups.iter();
+    let problem = backups.find_map(|backup| backup.settings.as_ref().err())?;
     Some(Status::Blocked(problem.to_string()))
 }
 
 fn retention_too_short(known: Known<'_>) -> Option<Status> {
-    let problem = backup(known)?.too_short.as_ref()?;
+    let settings = known.validated.backups.iter();
+    let mut settings = settings.filter_map(|backup| backup.settings.as_ref().ok());
+    let problem = settings.find_map(|settings| settings.too_short.as_ref())?;
     Some(Status::Blocked(problem.to_string()))
 }
 
@@ -374,7 +376,7 @@ fn retention_too_short(known: Known<'_>) -> Option<Status> {
 fn backups_held_up(known: Known<'_>) -> Option<Status> {
     let facts = known.facts;
     let decision = known.validated.decision.as_ref()?;
-    if let (Some(problem), true) = (&decision.problem, facts.is_backed_up) {
+    if let (Some(problem), true) = (&decision.problem, facts.is_backed_up()) {
         let text = format!("backups: {problem}");
         return Some(match &facts.volume {
             // It may answer the next time.
@@ -397,24 +399,28 @@ fn backups_held_up(known: Known<'_>) -> Option<Status> {
 /// Why Velero makes no backups, though it was asked for them a while ago.
 fn schedule_held_up(known: Known<'_>) -> Option<Status> {
     let BackupStatus::Seen {
-        held_up: Some(held_up),
+        held_up: Some((tier, held_up)),
         ..
     } = known.backups
     else {
         return None;
     };
     let app = &known.facts.app;
+    let endpoint = tier.name();
     Some(match held_up {
-        ScheduleProblem::NoSchedule => Status::Waiting(
-            "backups: velero-operator has made no Schedule; juju status velero-operator, juju debug-log"
-                .to_owned(),
-        ),
-        ScheduleProblem::Refused(why) => Status::Blocked(format!(
-            "backups: Velero refuses the Schedule: {}; juju config {app} backup-schedule=daily",
-            short(why, 20)
+        ScheduleProblem::NoSchedule => Status::Waiting(format!(
+            "{endpoint}: velero-operator made no Schedule; juju status velero-operator, juju debug-log"
         )),
+        ScheduleProblem::Refused(why) => {
+            let (option, word) = (tier.schedule.name(), tier.schedule.default());
+            let refused = format!("{endpoint}: Schedule refused: ");
+            let next_step = format!("; juju config {app} {option}={word}");
+            let around = refused.chars().count() + next_step.chars().count() + "…".chars().count();
+            let room = LENGTH.saturating_sub(around);
+            Status::Blocked(format!("{refused}{}{next_step}", short(why, room.clamp(10, 20))))
+        }
         ScheduleProblem::Paused(name) => Status::Blocked(format!(
-            "backups: the Schedule is paused; velero schedule unpause {}",
+            "{endpoint}: Schedule paused; velero schedule unpause {}",
             short(name, 40)
         )),
     })
@@ -478,40 +484,13 @@ fn vpn_on_its_way(known: Known<'_>) -> Option<Status> {
     Some(Status::Waiting(format!("relation {}: {what}", vpn::ENDPOINT)))
 }
 
-/// What is asked for, where the options say something that can be.
-fn backup<'a>(known: Known<'a>) -> Option<&'a BackupSettings> {
-    known.validated.backup.as_ref()?.as_ref().ok()
-}
-
 /// What there is to say of an app that is as it should be: the more important first, as much as fits.
 fn active(known: Known<'_>) -> Status {
     let Known {
         profile, facts, told, ..
     } = known;
-    let app = &facts.app;
-    let about_backups = backup(known).map(|backup| {
-        if let Some(what) = &known.validated.elsewhere {
-            return format!("no backups: {} keeps its database elsewhere", short(what, 60));
-        }
-        if !facts.is_backed_up {
-            return format!("no backups: juju integrate {app} velero-operator");
-        }
-        let Some(when) = &backup.when else {
-            return format!("no scheduled backups: juju config {app} backup-schedule=daily");
-        };
-        let asked = format!(
-            "scheduled backups: {}, kept {}",
-            short(when, 30),
-            backup.retention
-        );
-        match known.backups {
-            BackupStatus::NotAllowed => format!("{asked}; unverified: juju trust {app} --scope=cluster"),
-            BackupStatus::Unknown => format!("{asked}; unverified: run {LIST_BACKUPS}"),
-            BackupStatus::Seen { last: Some(last), .. } => format!("{asked}; {last}"),
-            BackupStatus::Seen { last: None, .. } => format!("{asked}; none yet: run {BACKUP_NOW}"),
-            BackupStatus::NotAsked => asked,
-        }
-    });
+    let first = known.validated.first_tier();
+    let about_backups = first.map(|first| about_backups(known, first.tier));
     let warning = match known.backups {
         BackupStatus::Seen { warning, .. } => warning.as_deref(),
         _ => None,
@@ -526,6 +505,53 @@ fn active(known: Known<'_>) -> Status {
         about_backups.as_deref(),
     ];
     Status::Active(joined(texts.into_iter().flatten()))
+}
+
+/// Which backups are asked for, and what was seen of them. `first` is the tier that stands for the others.
+fn about_backups(known: Known<'_>, first: &Tier) -> String {
+    let app = &known.facts.app;
+    if let Some(what) = &known.validated.elsewhere {
+        return format!("no backups: {} keeps its database elsewhere", short(what, 60));
+    }
+    if !known.facts.is_backed_up() {
+        return format!("no backups: {}", tiers::integrate(known.profile, app, first));
+    }
+    let scheduled: Vec<(&Tier, &BackupSettings, &str)> = known
+        .validated
+        .related()
+        .filter_map(|backup| {
+            let settings = backup.settings.as_ref().ok()?;
+            Some((backup.tier, settings, settings.when.as_deref()?))
+        })
+        .collect();
+    let asked = match scheduled.as_slice() {
+        [] => {
+            let option = &first.schedule;
+            return format!(
+                "no scheduled backups: juju config {app} {}={}",
+                option.name(),
+                option.default()
+            );
+        }
+        [(_, settings, when)] => {
+            format!(
+                "scheduled backups: {}, kept {}",
+                short(when, 30),
+                settings.retention
+            )
+        }
+        [(_, _, when), others @ ..] => {
+            let others: Vec<&str> = others.iter().map(|(tier, ..)| tier.word()).collect();
+            format!("scheduled backups: {}, {}", short(when, 26), others.join(", "))
+        }
+    };
+    match known.backups {
+        BackupStatus::NotAllowed => format!("{asked}; unverified: juju trust {app} --scope=cluster"),
+        BackupStatus::Unknown => format!("{asked}; unverified: run {LIST_BACKUPS}"),
+        BackupStatus::Seen { last: Some(last), .. } => format!("{asked}; {last}"),
+        BackupStatus::Seen { last: None, .. } => format!("{asked}; none yet: run {BACKUP_NOW}"),
+        BackupStatus::NotAsked => asked,
+    }
 }
 
 /// That a scale-down takes this unit and its data.

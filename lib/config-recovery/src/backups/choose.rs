@@ -9,11 +9,11 @@ use crate::{Error, Result};
 /// Which backup of an app is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
-    /// The newest good one.
+    /// The newest good one; never a safety backup.
     Latest,
     /// The one of this uid or name.
     Named(String),
-    /// The newest good one that began at this moment or before: the app as it was then.
+    /// The newest good one that began at this moment or before: the app as it was then. Never a safety backup.
     AsOf(Timestamp),
 }
 
@@ -29,11 +29,12 @@ impl From<&str> for Choice {
 }
 
 /// Chooses among the backups of [`list`](super::list), which has to be of all apps for a foreign backup to be told from
-/// none. A partial backup is taken only if it is named: what it holds is checked after it was read back.
+/// none. A partial backup and a safety backup are taken only if they are named: what a partial one holds is checked after it was
+/// read back, and a safety backup is what a restore was to replace. Whoever runs the same restore again means the same backup.
 ///
 /// # Errors
-/// [`Error::NoBackup`], [`Error::NoGoodBackup`], [`Error::NoneAsOf`], [`Error::NoSuchBackup`], [`Error::Foreign`] or
-/// [`Error::Unfit`].
+/// [`Error::NoBackup`], [`Error::NoGoodBackup`], [`Error::OnlySafetyBackups`], [`Error::NoneAsOf`], [`Error::NoSuchBackup`],
+/// [`Error::Foreign`] or [`Error::Unfit`].
 pub fn choose<'a>(
     list: &'a [BackupSummary],
     choice: &Choice,
@@ -41,7 +42,7 @@ pub fn choose<'a>(
     now: Timestamp,
 ) -> Result<&'a BackupSummary> {
     match choice {
-        Choice::Latest => latest(list, whose, now).ok_or_else(|| none(list, whose)),
+        Choice::Latest => latest(list, whose, now).ok_or_else(|| none(list, whose, now)),
         Choice::AsOf(moment) => as_of(list, whose, *moment, now),
         Choice::Named(name) => {
             let backup = named(list, name, whose)?;
@@ -56,9 +57,12 @@ pub fn choose<'a>(
     }
 }
 
-/// Why an app has no good backup.
-fn none(list: &[BackupSummary], whose: &AppId) -> Error {
+/// Why an app has no good backup that need not be named.
+fn none(list: &[BackupSummary], whose: &AppId, now: Timestamp) -> Error {
     let (app, model) = (whose.app.clone(), whose.model.clone());
+    if of(list, whose).any(|backup| backup.is_good(now)) {
+        return Error::OnlySafetyBackups { app, model };
+    }
     match of(list, whose).next() {
         None => Error::NoBackup { app, model },
         Some(_) => Error::NoGoodBackup { app, model },
@@ -72,8 +76,7 @@ fn as_of<'a>(
     moment: Timestamp,
     now: Timestamp,
 ) -> Result<&'a BackupSummary> {
-    let mut good: Vec<_> = of(list, whose)
-        .filter(|backup| backup.is_good(now))
+    let mut good: Vec<_> = unnamed(list, whose, now)
         .filter_map(|backup| backup.started.map(|started| (started, backup)))
         .collect();
     good.sort_by_key(|(started, _)| *started);
@@ -83,7 +86,7 @@ fn as_of<'a>(
         good.as_slice(),
     ) {
         (Some((_, backup)), _) => Ok(backup),
-        (None, []) => Err(none(list, whose)),
+        (None, []) => Err(none(list, whose, now)),
         (None, later) => Err(Error::NoneAsOf {
             app: whose.app.clone(),
             model: whose.model.clone(),
@@ -101,11 +104,18 @@ fn of<'a>(list: &'a [BackupSummary], whose: &AppId) -> impl Iterator<Item = &'a 
     list.iter().filter(|backup| backup.whose == *whose)
 }
 
+/// Those that may be meant by whoever names none.
+fn unnamed<'a>(
+    list: &'a [BackupSummary],
+    whose: &AppId,
+    now: Timestamp,
+) -> impl Iterator<Item = &'a BackupSummary> {
+    of(list, whose).filter(move |backup| backup.before_restore.is_none() && backup.is_good(now))
+}
+
 /// The list is newest first, but a caller may have sorted it anew.
 fn latest<'a>(list: &'a [BackupSummary], whose: &AppId, now: Timestamp) -> Option<&'a BackupSummary> {
-    of(list, whose)
-        .filter(|backup| backup.is_good(now))
-        .max_by_key(|backup| (backup.started, backup.completed))
+    unnamed(list, whose, now).max_by_key(|backup| (backup.started, backup.completed))
 }
 
 fn named<'a>(list: &'a [BackupSummary], name: &str, whose: &AppId) -> Result<&'a BackupSummary> {
@@ -153,16 +163,19 @@ pub struct LastGood {
     pub uid: String,
     /// When it ended; when it began if Velero does not say.
     pub time: Option<Timestamp>,
+    /// When Velero deletes it; never if that is not known.
+    pub expires: Option<Timestamp>,
     /// Bytes that it holds; a snapshot does not tell.
     pub bytes: Option<u64>,
 }
 
-/// The newest good backup of an app, if it has any.
+/// The newest good backup of an app, if it has any: the one that [`Choice::Latest`] is.
 pub fn last_good(list: &[BackupSummary], whose: &AppId, now: Timestamp) -> Option<LastGood> {
     latest(list, whose, now).map(|backup| LastGood {
         name: backup.name.clone(),
         uid: backup.uid.clone(),
         time: backup.completed.or(backup.started),
+        expires: backup.expires,
         bytes: backup.holds.bytes(),
     })
 }

@@ -3,6 +3,7 @@
 //! [`list`] reads the cluster; [`choose()`] and [`last_good`] are pure.
 
 mod choose;
+mod earlier;
 mod holds;
 mod list;
 pub(crate) mod names;
@@ -16,10 +17,11 @@ use jiff::Timestamp;
 use velero_api::{BackupPhase, Meaning};
 
 pub use choose::{Choice, LastGood, choose, last_good};
+pub use earlier::{Earlier, earlier};
 pub use list::list;
 pub(crate) use list::summary_of;
 pub use running::running;
-pub use standing::{BackupHealth, Rests, Scheduled, are_read, standing};
+pub use standing::{BackupHealth, EndpointHealth, Rests, Scheduled, are_read, standing};
 
 /// An application in a model.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +53,9 @@ pub struct BackupSummary {
     pub whose: AppId,
     /// The Schedule that made it.
     pub schedule: Option<String>,
+    /// Uid of the backup whose restore it was made before, as the way back: a safety backup. It may hold what somebody wanted to
+    /// be rid of, so it counts only when it is named.
+    pub before_restore: Option<String>,
     /// Where it stands, in Velero's words; `None` before Velero has seen it.
     pub phase: Option<BackupPhase>,
     /// When it began.

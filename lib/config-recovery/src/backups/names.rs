@@ -8,6 +8,11 @@ pub(crate) const ENDPOINT_LABEL: &str = "endpoint";
 /// See [`APP_LABEL`].
 pub(crate) const MODEL_LABEL: &str = "model";
 
+/// Label of a backup that was made before a restore, of what that was about to replace: the uid of the backup that was to be
+/// restored. Velero keeps a Backup's labels in the object storage, and in a new cluster it reads them from there
+/// (`pkg/controller/backup_sync_controller.go` of Velero 1.15.2 and 1.18.0).
+pub(crate) const BEFORE_RESTORE: &str = "config-recovery/before-restore";
+
 /// Juju's label of pods and claims: the application.
 pub(crate) const JUJU_APP_LABEL: &str = "app.kubernetes.io/name";
 /// Juju's label of claims: the charm's storage.

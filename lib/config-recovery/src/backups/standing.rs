@@ -1,29 +1,53 @@
 //! How an app's backups stand, in few requests: for a status that is asked for every five minutes.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use kube::api::ListParams;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use velero_api::{
-    Backup, BackupPhase, BackupSpec, BackupStorageLocation, BackupStorageLocationSpec, Schedule,
+    Backup, BackupPhase, BackupSpec, BackupStorageLocation, BackupStorageLocationSpec, ObjectMeta, Schedule,
     SchedulePhase, ScheduleSpec,
 };
 
-use super::names::{APP_LABEL, ENDPOINT_LABEL};
-use super::{AppId, LastGood, last_good, owner, summary_of};
+use super::list::summaries_of;
+use super::names::{APP_LABEL, BEFORE_RESTORE, ENDPOINT_LABEL};
+use super::{AppId, BackupSummary, LastGood, last_good, owner, summary_of};
 use crate::cluster::Cluster;
 use crate::shown::shown;
 use crate::{Result, velero};
 
-/// So many completed backups are looked into for one that holds something.
+/// So many completed backups are looked into one by one for one that holds something. That is the first one, as a rule; where it is
+/// none of these, what all the others hold is read at once.
 const LOOKED_INTO: usize = 5;
 
 /// How an app's backups stand.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupHealth {
-    /// The last good one, if there is one among the newest.
+    /// Those of each endpoint of the app's that velero-operator knows.
+    pub endpoints: BTreeMap<String, EndpointHealth>,
+    /// The good one that is kept the longest, of whatever endpoint: until it expires, there is a good one.
+    pub kept_longest: Option<LastGood>,
+}
+
+/// How the backups of one endpoint stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointHealth {
+    /// The last good one.
     pub last_good: Option<LastGood>,
-    /// The Schedule by which the app is backed up.
+    /// The Schedule by which they are made.
     pub schedule: Option<Scheduled>,
+}
+
+impl BackupHealth {
+    /// The last good one of all endpoints.
+    pub fn last_good(&self) -> Option<&LastGood> {
+        let all = self.endpoints.values();
+        all.filter_map(|endpoint| endpoint.last_good.as_ref())
+            .max_by_key(|last| last.time)
+    }
 }
 
 /// A Schedule, as far as it tells whether backups are made.
@@ -49,35 +73,117 @@ pub enum Rests {
     Paused,
 }
 
-/// How the backups stand that velero-operator makes for an app's endpoint.
+/// How the backups stand that velero-operator makes for an app, endpoint by endpoint.
 ///
-/// Three requests, however many backups the cluster holds: the Backups and the Schedules with the operator's labels, and
-/// what the newest completed one holds. A completed one that holds nothing costs one more, up to five.
+/// Two requests, however many backups the cluster holds, for the Backups and the Schedules with the operator's labels, and one for
+/// each endpoint: what its newest completed one holds. A completed one that holds nothing costs one more, up to five, and then
+/// what all others hold is read. So does one that is kept for longer than the newest good ones.
 ///
 /// # Errors
 /// [`Error::NoVelero`](crate::Error::NoVelero) when the cluster does not know Velero's resources, otherwise as
 /// [`Cluster::ask`].
-pub async fn standing(cluster: &Cluster, whose: &AppId, endpoint: &str) -> Result<BackupHealth> {
-    let of_endpoint =
-        ListParams::default().labels(&format!("{APP_LABEL}={},{ENDPOINT_LABEL}={endpoint}", whose.app));
+pub async fn standing(cluster: &Cluster, whose: &AppId) -> Result<BackupHealth> {
+    let of_app = ListParams::default().labels(&format!("{APP_LABEL}={},{ENDPOINT_LABEL}", whose.app));
     let (backups, schedules) = tokio::join!(
-        velero::list::<BackupSpec>(cluster, "list backups", None, &of_endpoint),
-        velero::list::<ScheduleSpec>(cluster, "list schedules", None, &of_endpoint),
+        velero::list::<BackupSpec>(cluster, "list backups", None, &of_app),
+        velero::list::<ScheduleSpec>(cluster, "list schedules", None, &of_app),
     );
     let (backups, schedules) = (backups?, schedules?);
-    let schedule = schedules
-        .iter()
-        .filter_map(|object| Schedule::deserialize(object).ok())
-        .filter(|schedule| {
-            owner::model(&schedule.metadata, &schedule.spec.template, &[]).as_ref() == Some(&whose.model)
-        })
-        .map(scheduled)
+    let mut endpoints: BTreeMap<String, EndpointHealth> = BTreeMap::new();
+    for schedule in &schedules {
+        let Ok(schedule) = Schedule::deserialize(schedule) else {
+            continue;
+        };
+        if owner::model(&schedule.metadata, &schedule.spec.template, &[]).as_ref() != Some(&whose.model) {
+            continue;
+        }
+        let known = endpoints.entry(endpoint_of(&schedule.metadata)).or_default();
+        let found = scheduled(schedule);
         // One that makes backups counts before one that rests, and then the oldest.
-        .min_by_key(|schedule| (schedule.rests.is_some(), schedule.since));
+        let rank = |schedule: &Scheduled| (schedule.rests.is_some(), schedule.since);
+        if known
+            .schedule
+            .as_ref()
+            .is_none_or(|known| rank(&found) < rank(known))
+        {
+            known.schedule = Some(found);
+        }
+    }
+    let now = Timestamp::now();
+    let mut completed: Vec<Completed> = backups
+        .iter()
+        .filter_map(|object| Completed::of(object, whose, now))
+        .collect();
+    completed.sort_by_key(|backup| Reverse(backup.started));
+    let mut by_endpoint: BTreeMap<String, Vec<&Completed>> = BTreeMap::new();
+    for backup in &completed {
+        let endpoint = endpoint_of(&backup.object.metadata);
+        by_endpoint.entry(endpoint).or_default().push(backup);
+    }
+    let mut hold_nothing = BTreeSet::new();
+    for (endpoint, newest_first) in by_endpoint {
+        let last_good = first_good(cluster, whose, &newest_first, now, &mut hold_nothing).await?;
+        endpoints.entry(endpoint).or_default().last_good = last_good;
+    }
+    let newest = endpoints
+        .values()
+        .filter_map(|endpoint| endpoint.last_good.clone());
+    let mut kept_longest = newest.max_by_key(|last| kept_until(last.expires));
+    // An older one is kept for longer where the retention was shortened.
+    if let Some(longest) = &mut kept_longest {
+        let until = kept_until(longest.expires);
+        let mut longer: Vec<&Completed> = completed
+            .iter()
+            .filter(|backup| kept_until(backup.expires) > until)
+            .filter(|backup| !hold_nothing.contains(&backup.uid()))
+            .collect();
+        longer.sort_by_key(|backup| Reverse(kept_until(backup.expires)));
+        if let Some(found) = first_good(cluster, whose, &longer, now, &mut hold_nothing).await? {
+            *longest = found;
+        }
+    }
     Ok(BackupHealth {
-        last_good: newest_good(cluster, whose, &backups).await?,
-        schedule,
+        endpoints,
+        kept_longest,
     })
+}
+
+/// Velero keeps one without a time for ever.
+fn kept_until(expires: Option<Timestamp>) -> Timestamp {
+    expires.unwrap_or(Timestamp::MAX)
+}
+
+fn endpoint_of(metadata: &ObjectMeta) -> String {
+    metadata.labels.get(ENDPOINT_LABEL).cloned().unwrap_or_default()
+}
+
+/// A backup that Velero calls completed, and that has not expired.
+struct Completed {
+    object: Backup,
+    started: Option<Timestamp>,
+    expires: Option<Timestamp>,
+}
+
+impl Completed {
+    fn of(object: &Value, whose: &AppId, now: Timestamp) -> Option<Self> {
+        let object = Backup::deserialize(object).ok()?;
+        let status = object.status.as_ref()?;
+        let time = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
+        let (started, expires) = (time(&status.start_timestamp), time(&status.expiration));
+        let is_completed = status.phase == Some(BackupPhase::Completed);
+        let is_own = owner::model(&object.metadata, &object.spec, &[]).as_ref() == Some(&whose.model);
+        // One from before a restore is not what a restore of the last good one brings.
+        let is_safety = object.metadata.labels.contains_key(BEFORE_RESTORE);
+        (is_completed && is_own && !is_safety && kept_until(expires) > now).then_some(Self {
+            object,
+            started,
+            expires,
+        })
+    }
+
+    fn uid(&self) -> String {
+        self.object.metadata.uid.clone().unwrap_or_default()
+    }
 }
 
 fn scheduled(schedule: Schedule) -> Scheduled {
@@ -102,35 +208,33 @@ fn scheduled(schedule: Schedule) -> Scheduled {
     }
 }
 
-async fn newest_good(
+/// The first of them that holds something. The uids of those that do not are added.
+async fn first_good(
     cluster: &Cluster,
     whose: &AppId,
-    objects: &[serde_json::Value],
+    candidates: &[&Completed],
+    now: Timestamp,
+    hold_nothing: &mut BTreeSet<String>,
 ) -> Result<Option<LastGood>> {
-    let mut completed: Vec<(Option<Timestamp>, Backup)> = objects
-        .iter()
-        .filter_map(|object| Backup::deserialize(object).ok())
-        .filter(|backup| {
-            let status = backup.status.as_ref();
-            status.and_then(|status| status.phase.as_ref()) == Some(&BackupPhase::Completed)
-                && owner::model(&backup.metadata, &backup.spec, &[]).as_ref() == Some(&whose.model)
-        })
-        .map(|backup| {
-            let started = backup
-                .status
-                .as_ref()
-                .and_then(|status| status.start_timestamp.as_deref());
-            (started.and_then(|text| text.parse().ok()), backup)
-        })
-        .collect();
-    completed.sort_by_key(|(started, _)| std::cmp::Reverse(*started));
-    for (_, backup) in completed.iter().take(LOOKED_INTO) {
-        let summary = summary_of(cluster, backup, whose).await?;
-        if let Some(found) = last_good(&[summary], whose, Timestamp::now()) {
+    let mut good = |summary: BackupSummary| {
+        let found = last_good(std::slice::from_ref(&summary), whose, now);
+        if found.is_none() {
+            hold_nothing.insert(summary.uid);
+        }
+        found
+    };
+    let (one_by_one, rest) = candidates.split_at(candidates.len().min(LOOKED_INTO));
+    for backup in one_by_one {
+        if let Some(found) = good(summary_of(cluster, &backup.object, whose).await?) {
             return Ok(Some(found));
         }
     }
-    Ok(None)
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    let rest: Vec<&Backup> = rest.iter().map(|backup| &backup.object).collect();
+    let summaries = summaries_of(cluster, &rest, whose).await?;
+    Ok(summaries.into_iter().find_map(good))
 }
 
 /// Whether Velero has read each of its storage locations once. Before that it knows of no backup that an earlier cluster
@@ -146,7 +250,7 @@ pub async fn are_read(cluster: &Cluster) -> Result<bool> {
         &ListParams::default(),
     )
     .await?;
-    let is_read = |object: &serde_json::Value| {
+    let is_read = |object: &Value| {
         BackupStorageLocation::deserialize(object)
             .ok()
             .and_then(|location| location.status)

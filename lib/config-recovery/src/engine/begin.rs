@@ -112,8 +112,7 @@ fn new_journal(plan: &RestorePlan) -> Result<Journal> {
         .create(folder)
         .map_err(unwritable)?;
     let started = Timestamp::now().to_string();
-    Journal::begin(
-        &path,
-        Record::new(&plan.scratch.run, &backup.name, &backup.uid, &started),
-    )
+    let mut record = Record::new(&plan.scratch.run, &backup.name, &backup.uid, &started);
+    record.safety_backup.clone_from(&plan.safety_backup);
+    Journal::begin(&path, record)
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config_volume::{ManifestState, Origin, PlaceOptions, PutInPlace, VerifyOptions};
 
-use super::App;
+use super::{App, Examined, Restored, Unfit};
 use jiff::Timestamp;
 
 use crate::backups::{BackupContents, BackupSummary};
@@ -65,6 +65,7 @@ pub(super) fn check(
     // Such as a database of the app's that was missing when the backup was made.
     let warnings = verdict.warnings.iter();
     notes.extend(warnings.map(|warning| format!("{}: {}", warning.path, warning.text)));
+    let mut unfit = None;
     if problems.is_empty() {
         let options = PlaceOptions {
             origin: Some(match is_snapshot {
@@ -84,13 +85,31 @@ pub(super) fn check(
             .map_err(volume("put the databases in place"))?;
         problems = placed.problems();
         notes.extend(notes_of(&placed));
-        problems.extend(app.examine(folder, promised));
+        if problems.is_empty() {
+            let Examined {
+                problems: found,
+                unfit: refused,
+                notes: told,
+            } = app.examine(&Restored {
+                folder,
+                backup,
+                made: match verdict.manifest {
+                    ManifestState::Read { made } => Some(made),
+                    ManifestState::Absent | ManifestState::Unusable => None,
+                },
+                about: &verdict.about,
+            });
+            problems = found;
+            unfit = refused;
+            notes.extend(told);
+        }
     }
+    let backup = backup.name.clone();
     if !problems.is_empty() {
-        return Err(Error::Damaged {
-            backup: backup.name.clone(),
-            problems,
-        });
+        return Err(Error::Damaged { backup, problems });
+    }
+    if let Some(Unfit { why, next }) = unfit {
+        return Err(Error::NotTaken { backup, why, next });
     }
     if !promised {
         notes.push(

@@ -14,6 +14,7 @@ mod settle;
 mod undo;
 mod verify;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -51,9 +52,42 @@ pub trait App {
     /// Why it is not healthy, in words.
     fn start(&mut self, patience: Duration) -> Result<(), String>;
 
-    /// Looks at a restored volume in `folder`: does the app's own file read as such? `promised` says whether a manifest told
-    /// what has to be there; without one the app's databases are looked for here. What is wrong, a line each.
-    fn examine(&mut self, folder: &Path, promised: bool) -> Vec<String>;
+    /// Looks at a restored volume: does the app's own file read as such, and can this app take it? Without a manifest the app's
+    /// databases are looked for here.
+    fn examine(&mut self, restored: &Restored<'_>) -> Examined;
+}
+
+/// A volume as it came out of a backup: checked, its databases where the app looks for them, and used by nobody yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Restored<'a> {
+    /// Where it is.
+    pub folder: &'a Path,
+    /// The backup.
+    pub backup: &'a BackupSummary,
+    /// When its manifest was made, in seconds since 1970; `None` without one.
+    pub made: Option<u64>,
+    /// What the manifest says of the app: see [`config_volume::Manifest::about`].
+    pub about: &'a BTreeMap<String, String>,
+}
+
+/// Why an app cannot take a content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    /// Why, as the end of "cannot restore backup NAME: …".
+    pub why: String,
+    /// What to do first.
+    pub next: String,
+}
+
+/// What a look at a restored volume found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Examined {
+    /// What is wrong with the content, a line each: the backup is damaged.
+    pub problems: Vec<String>,
+    /// Why this app cannot take the content, sound as it is.
+    pub unfit: Option<Unfit>,
+    /// What a person should know, a line each.
+    pub notes: Vec<String>,
 }
 
 /// What came back and was checked.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::begin;
 use super::beside::{Beside, InCluster};
 use super::room::{self, Disk, Waiting};
-use crate::backups::{self, AppId, BackupSummary, Choice};
+use crate::backups::{self, AppId, BackupSummary, Choice, Earlier};
 use crate::cluster::Cluster;
 use crate::scratch::{Purpose, ScratchSpec};
 use crate::{Error, Result, claim};
@@ -51,6 +51,11 @@ pub struct RestorePlan {
     pub patience: Option<Duration>,
     /// When it was seen that no backup is running: copies that the volume had for one by then are left over.
     pub sets_before: Option<SystemTime>,
+    /// The good backups before this one.
+    pub earlier: Earlier,
+    /// Uid of the backup that was made of what the restore replaces, if there is one. The run's journal names it, so that whoever
+    /// goes on after a kill can.
+    pub safety_backup: Option<String>,
 }
 
 /// A test restore into a folder on this machine.
@@ -60,6 +65,15 @@ pub struct VerifyPlan {
     pub scratch: ScratchSpec,
     /// The folder, emptied before and after.
     pub folder: PathBuf,
+    /// The good backups before this one.
+    pub earlier: Earlier,
+}
+
+impl VerifyPlan {
+    /// The backup.
+    pub fn backup(&self) -> &BackupSummary {
+        &self.scratch.backup
+    }
 }
 
 /// How long an app may take to become healthy, whatever it has to do before.
@@ -110,9 +124,10 @@ pub async fn plan_restore(
     keep_old: bool,
     elsewhere: &Path,
 ) -> Result<RestorePlan> {
-    let scratch = place(cluster, wanted, Purpose::Restore).await?;
+    let (scratch, earlier) = place(cluster, wanted, Purpose::Restore).await?;
     let mut beside = InCluster::new(cluster, &scratch);
-    plan_restore_beside(&mut beside, wanted, scratch.clone(), volume, keep_old, elsewhere).await
+    let plan = plan_restore_beside(&mut beside, wanted, scratch.clone(), volume, keep_old, elsewhere).await?;
+    Ok(RestorePlan { earlier, ..plan })
 }
 
 /// The part of [`plan_restore`] that looks at the volume: the backup is chosen already.
@@ -136,6 +151,8 @@ pub async fn plan_restore_beside(
         elsewhere: elsewhere.to_owned(),
         patience: wanted.patience,
         sets_before: Some(sets_before),
+        earlier: Earlier::default(),
+        safety_backup: None,
     };
     // One that goes on has its content already.
     if begin::is_gone_on_with(&plan)? {
@@ -164,26 +181,33 @@ pub(super) async fn refuse_running_backup(beside: &mut impl Beside, volume: &Pat
 /// # Errors
 /// As [`plan_restore`].
 pub async fn plan_verify(cluster: &Cluster, wanted: &RestoreRequest, folder: &Path) -> Result<VerifyPlan> {
-    let scratch = place(cluster, wanted, Purpose::Verify).await?;
+    let (scratch, earlier) = place(cluster, wanted, Purpose::Verify).await?;
     // The claim beside the app may lie on the node's disk too.
     let bytes = scratch.backup.holds.bytes().unwrap_or_default().saturating_mul(2);
     Disk::Node.has_room(folder, bytes, 0)?;
     Ok(VerifyPlan {
         scratch,
         folder: folder.to_owned(),
+        earlier,
     })
 }
 
-async fn place(cluster: &Cluster, wanted: &RestoreRequest, purpose: Purpose) -> Result<ScratchSpec> {
+async fn place(
+    cluster: &Cluster,
+    wanted: &RestoreRequest,
+    purpose: Purpose,
+) -> Result<(ScratchSpec, Earlier)> {
     let whose = wanted.from.as_ref().unwrap_or(&wanted.target);
     // Of all apps: a backup of another one is to be told from one that is not there.
     let all = backups::list(cluster, None).await?;
-    let backup = backups::choose(&all, &wanted.choice, whose, Timestamp::now())?.clone();
+    let now = Timestamp::now();
+    let backup = backups::choose(&all, &wanted.choice, whose, now)?.clone();
+    let earlier = backups::earlier(&all, &backup, now);
     let claim = claim::find(cluster, &wanted.target).await?;
     let size = claim
         .requested
         .max(with_margin(backup.holds.bytes().unwrap_or_default()));
-    Ok(ScratchSpec {
+    let scratch = ScratchSpec {
         target: wanted.target.clone(),
         run: run_of(&backup),
         backup,
@@ -192,7 +216,8 @@ async fn place(cluster: &Cluster, wanted: &RestoreRequest, purpose: Purpose) -> 
         image: wanted.image.clone(),
         storage_class: claim.storage_class,
         size,
-    })
+    };
+    Ok((scratch, earlier))
 }
 
 /// A file system takes some of its room for itself.
@@ -238,6 +263,8 @@ mod tests {
             elsewhere: "/elsewhere".into(),
             patience: None,
             sets_before: None,
+            earlier: Earlier::default(),
+            safety_backup: None,
         };
         for (bytes, seconds) in [
             (0, 120),

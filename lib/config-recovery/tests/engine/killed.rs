@@ -71,6 +71,29 @@ fn the_next_run_ends_right_with_either_backup() {
     }
 }
 
+/// Whoever goes on, or undoes it, has to know the backup of what was there before.
+#[test]
+fn wherever_it_is_killed_the_journal_names_the_safety_backup() {
+    for step in FORWARD {
+        for next in ["a", "b"] {
+            let mut stage = Stage::new();
+            let mut plan = stage.plan("a", true).unwrap();
+            plan.safety_backup = Some("before-a".to_owned());
+            assert!(stage.is_killed(&plan, &KillAt(step)), "{step:?}");
+            let left = engine::unfinished(&stage.volume()).unwrap().unwrap();
+            assert_eq!(left.safety_backup(), Some("before-a"), "{step:?}");
+            assert_eq!(left.is_before_the_stop(), step < Step::Stop, "{step:?}");
+            // One that goes on keeps what the first has written; any other one writes its own.
+            let again = stage.plan(next, true).unwrap();
+            assert!(stage.is_killed(&again, &KillAt(Step::Clean)), "{step:?}");
+            let goes_on = next == "a" && matches!(step, Step::Stop | Step::Swap | Step::Start);
+            let left = engine::unfinished(&stage.volume()).unwrap().unwrap();
+            let expected = goes_on.then_some("before-a");
+            assert_eq!(left.safety_backup(), expected, "{step:?}, then {next}");
+        }
+    }
+}
+
 /// A run that failed is undone, and that is killed.
 #[test]
 fn a_kill_on_the_way_back_is_put_right() {

@@ -9,7 +9,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use config_recovery::backups::{AppId, Choice};
-use config_recovery::engine::{self, App, Beside, CheckedBackup, RestorePlan, RestoreRequest};
+use config_recovery::engine::{
+    self, App, Beside, CheckedBackup, Examined, RestorePlan, RestoreRequest, Restored, Unfit,
+};
 use config_recovery::journal::Step;
 use config_recovery::report::{Reporter, Silent};
 use config_recovery::scratch::{Purpose, Until};
@@ -58,6 +60,8 @@ pub struct Files {
     pub stops: u32,
     /// How long each start was to be waited for.
     pub starts: Vec<Duration>,
+    /// Why it takes no content, if it takes none.
+    pub refuses: Option<&'static str>,
     /// What it was told of a manifest.
     pub promised: Vec<bool>,
     /// Is to be in every content.
@@ -84,17 +88,26 @@ impl App for Files {
         Ok(())
     }
 
-    fn examine(&mut self, folder: &Path, promised: bool) -> Vec<String> {
+    fn examine(&mut self, restored: &Restored<'_>) -> Examined {
+        let promised = restored.made.is_some();
         self.promised.push(promised);
-        let is_missing = |name: &&str| !folder.join(name).exists();
+        let is_missing = |name: &&str| !restored.folder.join(name).exists();
         // A manifest says what is missing.
         let database = self.database.filter(|_| !promised);
-        ["config.xml"]
+        let problems = ["config.xml"]
             .into_iter()
             .chain(database)
             .filter(is_missing)
             .map(|name| format!("{name} is missing"))
-            .collect()
+            .collect();
+        Examined {
+            problems,
+            unfit: self.refuses.map(|why| Unfit {
+                why: why.to_owned(),
+                next: "refresh the app first".to_owned(),
+            }),
+            notes: Vec::new(),
+        }
     }
 }
 

@@ -52,6 +52,7 @@ fn a_test_restore_tells_its_steps_and_how_long_it_took() {
     let plan = VerifyPlan {
         scratch: testing::scratch(backup, Purpose::Verify),
         folder: stage.on_the_node("verify"),
+        earlier: config_recovery::backups::Earlier::default(),
     };
     let (place, ears) = (stage.place("a"), Ears::default());
     let checked = run(engine::verify_beside(place, &plan, &mut stage.app, &ears)).unwrap();

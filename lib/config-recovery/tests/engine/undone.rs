@@ -20,6 +20,7 @@ fn test_restore(stage: &Stage) -> VerifyPlan {
     VerifyPlan {
         scratch: testing::scratch(backup, Purpose::Verify),
         folder: stage.on_the_node("verify"),
+        earlier: config_recovery::backups::Earlier::default(),
     }
 }
 
@@ -68,6 +69,27 @@ fn a_run_that_fails_after_the_check_says_why_and_nothing_else() {
         [format!("{} did not work: {error}", Step::Check.words())]
     );
     stage.assert_clean("refused");
+}
+
+/// Sound as it is: nothing of the app was touched, and nothing of the run is left.
+#[test]
+fn what_the_app_cannot_take_is_refused_before_it_is_stopped() {
+    let mut stage = Stage::new();
+    let before = stage.files("volume");
+    stage.app.refuses = Some("it is of a later version");
+    let plan = stage.plan("a", true).unwrap();
+    let ears = Ears::default();
+    let error = stage.carry_out(&plan, &ears).unwrap_err();
+    assert!(matches!(error, Error::NotTaken { .. }), "{error}");
+    assert!(error.to_string().ends_with("it is of a later version"), "{error}");
+    assert_eq!(error.hint().as_deref(), Some("refresh the app first"));
+    assert_eq!((stage.app.stops, stage.app.runs), (0, true));
+    assert_eq!(stage.files("volume"), before);
+    stage.assert_clean("refused");
+    // A damaged one is damaged first of all.
+    fs::remove_file(stage.at("backup-a/config.xml")).unwrap();
+    let error = stage.carry_out(&plan, &ears).unwrap_err();
+    assert!(matches!(error, Error::Damaged { .. }), "{error}");
 }
 
 #[test]

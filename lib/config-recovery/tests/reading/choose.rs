@@ -146,6 +146,53 @@ async fn as_of_a_moment_the_newest_good_one_that_had_begun_is_chosen() {
     assert!(matches!(none, Error::NoBackup { .. }), "{none}");
 }
 
+/// It holds what somebody wanted to be rid of, and is the newest good one.
+#[tokio::test]
+async fn a_safety_backup_is_meant_only_if_it_is_named() {
+    let good = |name, began| Backup::of("radarr", "media", name).at(began);
+    let list = listed(vec![
+        (good("night", "2026-11-20T03:00:00Z"), Some(2_000)),
+        (
+            good("safety", "2026-11-20T12:00:00Z").safety("uid-night"),
+            Some(9_000),
+        ),
+    ])
+    .await;
+    let told: Vec<(&str, Option<&str>)> = list
+        .iter()
+        .map(|backup| (backup.name.as_str(), backup.before_restore.as_deref()))
+        .collect();
+    assert_eq!(told, [("safety", Some("uid-night")), ("night", None)]);
+    assert_eq!(pick(&list, "latest").unwrap(), "night");
+    let as_of = |moment: &str| {
+        choose(&list, &Choice::AsOf(moment.parse().unwrap()), &radarr(), now())
+            .map(|backup| backup.name.as_str())
+    };
+    assert_eq!(as_of("2026-11-24T00:00:00Z").unwrap(), "night");
+    let early = as_of("2026-11-20T02:00:00Z").unwrap_err().to_string();
+    assert!(
+        early.ends_with("the nearest ones began 2026-11-20T03:00:00Z (uid uid-night)"),
+        "{early}"
+    );
+    assert_eq!(last_good(&list, &radarr(), now()).unwrap().name, "night");
+    for name in ["safety", "uid-safety"] {
+        assert_eq!(pick(&list, name).unwrap(), "safety");
+    }
+    // Where there is no other one it is not taken either, and is not said to be missing.
+    let only = &list[..1];
+    for error in [
+        pick(only, "latest").unwrap_err(),
+        choose(only, &Choice::AsOf(now()), &radarr(), now()).unwrap_err(),
+    ] {
+        assert_eq!(
+            error.to_string(),
+            "only safety backups of radarr in model media are good"
+        );
+        assert_eq!(error.hint().unwrap(), "name one of them by its uid");
+    }
+    assert_eq!(last_good(only, &radarr(), now()), None);
+}
+
 #[tokio::test]
 async fn a_named_one_is_found_by_uid_and_by_name() {
     let list = one_of_each().await;

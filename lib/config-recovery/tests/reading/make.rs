@@ -557,3 +557,20 @@ fn a_backup_on_demand_has_the_operators_labels() {
         .into();
     assert_eq!(make.labels, labels);
 }
+
+#[tokio::test]
+async fn a_safety_backup_says_so_from_its_creation_on() {
+    let restored = config_recovery::testing::backup("uid-night", &radarr(), 1);
+    let done = made(Some("Completed")).safety("uid-night");
+    let server = ready()
+        .tells_and_stays(&watch("7"), vec![event("MODIFIED", at(&done, "9"))])
+        .lists(VOLUMES, vec![done.config(7)]);
+    let make = make().before_restore_of(&restored);
+    let backup = run(&server, &make, &Heard::default()).await.unwrap();
+    assert_eq!(backup.before_restore.as_deref(), Some("uid-night"));
+    assert_eq!(
+        server.bodies(CREATE)[0]["metadata"]["labels"],
+        json!({"app": "radarr", "endpoint": "b", "model": "media", "config-recovery/before-restore": "uid-night"})
+    );
+    server.done();
+}

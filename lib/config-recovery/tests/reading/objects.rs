@@ -80,6 +80,12 @@ impl Backup {
         self
     }
 
+    /// Made before the backup with this uid was restored.
+    pub fn safety(mut self, restored: &str) -> Self {
+        self.0["metadata"]["labels"]["config-recovery/before-restore"] = json!(restored);
+        self
+    }
+
     pub fn phase(self, phase: &str) -> Self {
         self.set("/status/phase", json!(phase))
     }

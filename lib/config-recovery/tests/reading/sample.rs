@@ -30,6 +30,7 @@ pub fn spec() -> ScratchSpec {
             storage_location: "default".to_owned(),
             whose: radarr(),
             schedule: None,
+            before_restore: None,
             phase: None,
             started: None,
             completed: None,

@@ -1,7 +1,8 @@
 //! How an app's backups stand, and what Velero is doing, in few requests.
 
 use config_recovery::backups::{
-    AppId, BackupContents, BackupHealth, FilesBackup, Rests, Scheduled, Verdict, are_read, running, standing,
+    AppId, BackupContents, BackupHealth, FilesBackup, LastGood, Rests, Scheduled, Verdict, are_read, running,
+    standing,
 };
 use serde_json::{Value, json};
 
@@ -9,10 +10,10 @@ use crate::objects::{Backup, app, radarr};
 use crate::server::Server;
 
 const ALL: &str = "GET /apis/velero.io/v1/backups?limit=500";
-const BACKUPS: &str =
-    "GET /apis/velero.io/v1/backups?labelSelector=app=radarr,endpoint=velero-backups&limit=500";
-const SCHEDULES: &str =
-    "GET /apis/velero.io/v1/schedules?labelSelector=app=radarr,endpoint=velero-backups&limit=500";
+const BACKUPS: &str = "GET /apis/velero.io/v1/backups?labelSelector=app=radarr,endpoint&limit=500";
+const SCHEDULES: &str = "GET /apis/velero.io/v1/schedules?labelSelector=app=radarr,endpoint&limit=500";
+const VOLUMES: &str = "GET /apis/velero.io/v1/podvolumebackups?limit=500";
+const ENDPOINT: &str = "velero-backups";
 const LOCATIONS: &str = "GET /apis/velero.io/v1/backupstoragelocations?limit=500";
 
 fn volumes(name: &str) -> String {
@@ -29,15 +30,16 @@ fn of(name: &str, at: &str) -> Backup {
 
 fn schedule(model: &str, made: &str) -> Value {
     json!({
-        "metadata": {"name": format!("s-{made}"), "namespace": "velero", "creationTimestamp": made},
+        "metadata": {
+            "name": format!("s-{made}"), "namespace": "velero", "creationTimestamp": made,
+            "labels": {"app": "radarr", "endpoint": ENDPOINT},
+        },
         "spec": {"schedule": "@daily", "template": {"includedNamespaces": [model]}},
     })
 }
 
 async fn stands(server: &Server, whose: &AppId) -> BackupHealth {
-    standing(&server.cluster(), whose, "velero-backups")
-        .await
-        .unwrap()
+    standing(&server.cluster(), whose).await.unwrap()
 }
 
 #[tokio::test]
@@ -69,7 +71,7 @@ async fn the_newest_completed_one_that_holds_something_counts() {
             vec![of("good", "2026-11-21T02:00:00Z").config(7)],
         );
     let stands = stands(&server, &radarr()).await;
-    let last = stands.last_good.unwrap();
+    let last = stands.last_good().unwrap();
     assert_eq!((last.name.as_str(), last.bytes), ("good", Some(7)));
     let since = "2026-11-02T00:00:00Z";
     let oldest = Scheduled {
@@ -77,7 +79,29 @@ async fn the_newest_completed_one_that_holds_something_counts() {
         since: Some(since.parse().unwrap()),
         rests: None,
     };
-    assert_eq!(stands.schedule, Some(oldest));
+    assert_eq!(stands.endpoints[ENDPOINT].schedule, Some(oldest));
+    assert_eq!(stands.kept_longest.as_ref(), Some(last));
+    server.done();
+}
+
+/// The last good one is what `latest` brings, and tells when the next one is due. Six safety backups cost no request.
+#[tokio::test]
+async fn safety_backups_are_not_looked_into() {
+    let safety = |hour: usize| {
+        let name = format!("safety-{hour}");
+        of(&name, &format!("2026-11-21T1{hour}:00:00Z"))
+            .safety("uid-good")
+            .value()
+    };
+    let good = of("good", "2026-11-21T02:00:00Z");
+    let mut all: Vec<Value> = (0..6).map(safety).collect();
+    all.push(good.value());
+    let server = Server::new()
+        .lists(BACKUPS, all)
+        .lists(SCHEDULES, Vec::new())
+        .lists(&volumes("good"), vec![good.config(7)]);
+    let stands = stands(&server, &radarr()).await;
+    assert_eq!(stands.last_good().unwrap().name, "good");
     server.done();
 }
 
@@ -94,7 +118,8 @@ async fn a_schedule_that_makes_no_backups_says_why_unless_another_one_makes_them
     let rests = async |all: &[&Value]| {
         let all = all.iter().map(|one| (*one).clone()).collect();
         let server = Server::new().lists(BACKUPS, Vec::new()).lists(SCHEDULES, all);
-        let found = stands(&server, &radarr()).await.schedule.unwrap();
+        let mut endpoints = stands(&server, &radarr()).await.endpoints;
+        let found = endpoints.remove(ENDPOINT).unwrap().schedule.unwrap();
         server.done();
         (found.name, found.rests)
     };
@@ -109,16 +134,113 @@ async fn a_schedule_that_makes_no_backups_says_why_unless_another_one_makes_them
 }
 
 #[tokio::test]
-async fn five_that_hold_nothing_are_enough() {
-    let all: Vec<Value> = (1..=6)
-        .map(|day| of(&format!("b{day}"), &format!("2026-11-0{day}T02:00:00Z")).value())
-        .collect();
-    let server = Server::new().lists(BACKUPS, all).lists(SCHEDULES, Vec::new());
-    let server = (2..=6).fold(server, |server, day| {
-        server.lists(&volumes(&format!("b{day}")), Vec::new())
-    });
-    assert_eq!(stands(&server, &radarr()).await, BackupHealth::default());
+async fn after_five_that_hold_nothing_all_others_are_looked_into_at_once() {
+    let backup = |day: u32| of(&format!("b{day}"), &format!("2026-11-{day:02}T02:00:00Z"));
+    let all: Vec<Value> = (1..=9).map(|day| backup(day).value()).collect();
+    let looked_into = |server: Server| {
+        (5..=9).fold(server, |server, day| {
+            server.lists(&volumes(&format!("b{day}")), Vec::new())
+        })
+    };
+    let server = Server::new()
+        .lists(BACKUPS, all.clone())
+        .lists(SCHEDULES, Vec::new());
+    let good = vec![
+        backup(1).config(1),
+        backup(3).config(3),
+        backup(2).config(2),
+        of("other", "2026-11-08T02:00:00Z").config(8),
+    ];
+    let server = looked_into(server).lists(VOLUMES, good);
+    let found = stands(&server, &radarr()).await;
+    assert_eq!(found.last_good().unwrap().name, "b3");
     server.done();
+
+    let server = Server::new().lists(BACKUPS, all).lists(SCHEDULES, Vec::new());
+    let server = looked_into(server).lists(VOLUMES, Vec::new());
+    let found = stands(&server, &radarr()).await;
+    assert_eq!((found.last_good(), &found.kept_longest), (None, &None));
+    server.done();
+
+    let few: Vec<Value> = (5..=9).map(|day| backup(day).value()).collect();
+    let server = Server::new().lists(BACKUPS, few).lists(SCHEDULES, Vec::new());
+    let server = looked_into(server);
+    assert_eq!(stands(&server, &radarr()).await.last_good(), None);
+    server.done();
+}
+
+/// The backup of this endpoint of the app's.
+fn by(endpoint: &str, name: &str, at: &str) -> Backup {
+    of(name, at).set("/metadata/labels/endpoint", json!(endpoint))
+}
+
+#[tokio::test]
+async fn each_endpoint_of_the_app_is_looked_at_and_what_it_left_counts() {
+    let mut weekly = schedule("media", "2026-11-03T00:00:00Z");
+    weekly["metadata"]["labels"]["endpoint"] = json!("backup-weekly");
+    let all = [
+        by(ENDPOINT, "night", "2026-11-24T02:00:00Z")
+            .set("/status/expiration", json!("2999-01-02T00:00:00Z")),
+        by("backup-weekly", "week", "2026-11-22T02:00:00Z")
+            .set("/status/expiration", json!("2999-01-03T00:00:00Z")),
+        by("backup-monthly", "empty", "2026-11-21T02:00:00Z")
+            .set("/status/expiration", json!("2999-01-05T00:00:00Z")),
+        by("backup-monthly", "month", "2026-10-21T02:00:00Z")
+            .set("/status/expiration", json!("2999-01-04T00:00:00Z")),
+        // Nobody looks into what is gone.
+        by("backup-monthly", "gone", "2026-11-24T03:00:00Z")
+            .set("/status/expiration", json!("2026-11-24T04:00:00Z")),
+    ];
+    let server = Server::new()
+        .lists(BACKUPS, all.iter().map(Backup::value).collect())
+        .lists(SCHEDULES, vec![schedule("media", "2026-11-02T00:00:00Z"), weekly])
+        .lists(&volumes("night"), vec![all[0].config(7)])
+        .lists(&volumes("week"), vec![all[1].config(7)])
+        .lists(&volumes("empty"), Vec::new())
+        .lists(&volumes("month"), vec![all[3].config(7)]);
+    let found = stands(&server, &radarr()).await;
+    server.done();
+    let name = |last: &Option<LastGood>| last.as_ref().map(|last| last.name.clone()).unwrap_or_default();
+    let of_each: Vec<(&str, String, bool)> = found
+        .endpoints
+        .iter()
+        .map(|(endpoint, health)| {
+            let last = name(&health.last_good);
+            (endpoint.as_str(), last, health.schedule.is_some())
+        })
+        .collect();
+    assert_eq!(
+        of_each,
+        [
+            ("backup-monthly", "month".to_owned(), false),
+            ("backup-weekly", "week".to_owned(), true),
+            (ENDPOINT, "night".to_owned(), true),
+        ]
+    );
+    assert_eq!(found.last_good().unwrap().name, "night");
+    let longest = found.kept_longest.unwrap();
+    assert_eq!(longest.name, "month");
+    assert_eq!(longest.expires, Some("2999-01-04T00:00:00Z".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn where_the_retention_was_shortened_an_older_good_one_is_kept_the_longest() {
+    let all = [
+        of("short", "2026-11-24T02:00:00Z").set("/status/expiration", json!("2999-01-01T00:00:00Z")),
+        of("empty", "2026-11-23T02:00:00Z").set("/status/expiration", json!("2999-01-04T00:00:00Z")),
+        of("long", "2026-11-22T02:00:00Z").set("/status/expiration", json!("2999-01-03T00:00:00Z")),
+        of("less", "2026-11-21T02:00:00Z").set("/status/expiration", json!("2999-01-02T00:00:00Z")),
+    ];
+    let server = Server::new()
+        .lists(BACKUPS, all.iter().map(Backup::value).collect())
+        .lists(SCHEDULES, Vec::new())
+        .lists(&volumes("short"), vec![all[0].config(7)])
+        .lists(&volumes("empty"), Vec::new())
+        .lists(&volumes("long"), vec![all[2].config(7)]);
+    let found = stands(&server, &radarr()).await;
+    server.done();
+    assert_eq!(found.last_good().unwrap().name, "short");
+    assert_eq!(found.kept_longest.unwrap().name, "long");
 }
 
 #[tokio::test]

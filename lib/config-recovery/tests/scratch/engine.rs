@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use config_recovery::Error;
 use config_recovery::backups::Choice;
-use config_recovery::engine::{self, App, RestorePlan, RestoreRequest, VerifyPlan};
+use config_recovery::engine::{self, App, Examined, RestorePlan, RestoreRequest, Restored, VerifyPlan};
 use config_recovery::report::Silent;
 use config_volume::FileSystem;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ impl App for Untouched {
         panic!("the app is started")
     }
 
-    fn examine(&mut self, _: &Path, _: bool) -> Vec<String> {
+    fn examine(&mut self, _: &Restored<'_>) -> Examined {
         panic!("there is nothing to look at")
     }
 }
@@ -98,6 +98,8 @@ async fn a_restore_that_cannot_read_the_pod_removes_the_place_and_touches_no_app
         elsewhere: folder.path().join("elsewhere"),
         patience: None,
         sets_before: None,
+        earlier: config_recovery::backups::Earlier::default(),
+        safety_backup: None,
     };
     let server = unreadable();
     let restored = engine::restore(&server.cluster(), &plan, &mut Untouched, &Silent).await;
@@ -112,6 +114,7 @@ async fn a_test_restore_that_cannot_read_the_pod_removes_the_place() {
     let plan = VerifyPlan {
         scratch: spec(),
         folder: folder.path().join("verify"),
+        earlier: config_recovery::backups::Earlier::default(),
     };
     let server = unreadable();
     let verified = engine::verify(&server.cluster(), &plan, &mut Untouched, &Silent).await;

@@ -5,6 +5,7 @@
 //!                            [--rough]
 //! config-volume-writer check PATH...
 //! config-volume-writer rows PATH...
+//! config-volume-writer sql PATH STATEMENTS
 //! ```
 //!
 //! `write` fills the database to its size, prints `ready`, and then commits transactions of 20 rows each, with the sum
@@ -15,6 +16,7 @@
 //! `check` prints for each database whether it is sound (`PRAGMA integrity_check`) and
 //! consistent (both tables agree), and exits with 1 when one is not. It opens a database as the app would, log and
 //! journal included. `rows` prints one BLAKE3 of all rows, to compare a database with what it was.
+//! `sql` runs statements, and makes the database if it is not there.
 
 use std::{
     io::{self, Read, Write},
@@ -32,7 +34,8 @@ use rusqlite::{Connection, OpenFlags, params};
 const USAGE: &str =
     "config-volume-writer write PATH [--mode wal|delete] [--megabytes N] [--transactions N] [--pause-us N] [--until eof|kill] [--rough]
 config-volume-writer check PATH...
-config-volume-writer rows PATH...";
+config-volume-writer rows PATH...
+config-volume-writer sql PATH STATEMENTS";
 /// Rows of one transaction.
 const ROWS: i64 = 20;
 
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
     let result = match arguments.split_first() {
         Some((verb, rest)) if verb == "write" => Load::parse(rest).and_then(|load| load.run()),
         Some((verb, paths)) if verb == "check" && !paths.is_empty() => check(paths),
+        Some((verb, [path, statements])) if verb == "sql" => sql(path, statements),
         Some((verb, paths)) if verb == "rows" && !paths.is_empty() => rows(paths),
         _ => Err(USAGE.to_owned()),
     };
@@ -51,6 +55,15 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn sql(path: &str, statements: &str) -> Result<ExitCode, String> {
+    let done = Connection::open(path).and_then(|connection| {
+        connection.busy_timeout(Duration::from_secs(10))?;
+        connection.execute_batch(statements)
+    });
+    done.map_err(|error| format!("{path}: {error}"))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 struct Load {

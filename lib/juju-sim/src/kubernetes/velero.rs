@@ -56,20 +56,25 @@ impl VeleroObjects {
 
 /// Whether an object has the labels that the query asks for.
 pub(super) fn matches_labels(object: &Value, query: &str) -> bool {
-    conditions(query, "labelSelector")
-        .iter()
-        .all(|(key, value)| object["metadata"]["labels"][key] == **value)
+    conditions(query, "labelSelector").iter().all(|(key, value)| {
+        match (&object["metadata"]["labels"][key], value) {
+            (found, Some(value)) => *found == **value,
+            (found, None) => !found.is_null(),
+        }
+    })
 }
 
 /// Whether an object has the name that the query asks for.
 pub(super) fn matches_name(object: &Value, query: &str) -> bool {
-    conditions(query, "fieldSelector")
-        .iter()
-        .all(|(key, value)| key == "metadata.name" && object["metadata"]["name"] == **value)
+    conditions(query, "fieldSelector").iter().all(|(key, value)| {
+        let name = object["metadata"]["name"].as_str();
+        key == "metadata.name" && value.is_some() && name == value.as_deref()
+    })
 }
 
-/// The `key=value` conditions of a selector in a query. Others than equality ask for a label that nothing has.
-fn conditions(query: &str, name: &str) -> Vec<(String, String)> {
+/// The conditions of a selector in a query: `key=value`, and `key` alone, which asks for a label of any value. Others ask for a
+/// label that nothing has.
+fn conditions(query: &str, name: &str) -> Vec<(String, Option<String>)> {
     let texts = query.split('&').filter_map(|part| part.split_once('='));
     let Some((_, text)) = texts.into_iter().find(|(key, _)| *key == name) else {
         return Vec::new();
@@ -77,8 +82,8 @@ fn conditions(query: &str, name: &str) -> Vec<(String, String)> {
     decoded(text)
         .split(',')
         .map(|condition| match condition.split_once('=') {
-            Some((key, value)) => (key.to_owned(), value.trim_start_matches('=').to_owned()),
-            None => (condition.to_owned(), String::new()),
+            Some((key, value)) => (key.to_owned(), Some(value.trim_start_matches('=').to_owned())),
+            None => (condition.to_owned(), None),
         })
         .collect()
 }
@@ -123,6 +128,8 @@ mod tests {
         assert_eq!(count("&limit=500&labelSelector=app%3Dradarr%2Ca.b%2Fc%3Dx+y"), 1);
         assert_eq!(count("labelSelector=app%3Dlidarr"), 0);
         assert_eq!(count("labelSelector=app+in+%28radarr%29"), 0);
+        assert_eq!(count("labelSelector=app%3Dradarr%2Ca.b%2Fc"), 1);
+        assert_eq!(count("labelSelector=app%3Dradarr%2Cendpoint"), 0);
         assert_eq!(
             objects.list("schedules", None, "").unwrap(),
             ("Schedule", Vec::new())

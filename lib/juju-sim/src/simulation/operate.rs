@@ -42,7 +42,7 @@ impl Simulation {
     /// `juju remove-relation A B`.
     ///
     /// # Errors
-    /// When there is no such relation.
+    /// When there is no such relation, or several of them.
     pub fn remove_relation(&mut self, one: &str, other: &str) -> Result<()> {
         let sides = [one, other].map(|side| {
             side.split_once(':')
@@ -56,14 +56,24 @@ impl Simulation {
                         .is_some_and(|endpoint| end.is_none_or(|end| end == endpoint))
                 })
         };
-        let found = self
-            .state
-            .model
-            .relations
-            .values()
-            .find(is_meant)
-            .map(|relation| relation.id);
-        let id = found.ok_or_else(|| Error::refused(format!("relation \"{one} {other}\" not found")))?;
+        let all = self.state.model.relations.values();
+        let found: Vec<&Relation> = all.filter(is_meant).collect();
+        let id = match found.as_slice() {
+            [] => return Err(Error::refused(format!("relation \"{one} {other}\" not found"))),
+            [only] => only.id,
+            // `InferActiveRelation` of Juju's `state/state.go`.
+            several => {
+                let named: Vec<String> = several
+                    .iter()
+                    .map(|relation| format!("\"{}\"", relation.key()))
+                    .collect();
+                let text = format!(
+                    "ambiguous relation: \"{one} {other}\" could refer to {}",
+                    named.join("; ")
+                );
+                return Err(Error::refused(text));
+            }
+        };
         self.end_relation(id)?;
         self.settle()
     }

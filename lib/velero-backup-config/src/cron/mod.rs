@@ -28,6 +28,12 @@ use syntax::Timing;
 /// Minutes of a day.
 const DAY_MINUTES: u16 = 24 * 60;
 
+/// Hour and minute of a minute of the day.
+const fn clock(minute_of_day: u16) -> (u16, u16) {
+    let minute_of_day = minute_of_day % DAY_MINUTES;
+    (minute_of_day / 60, minute_of_day % 60)
+}
+
 /// A schedule that Velero takes, and that this crate finds sensible. It keeps its text; two schedules are equal when their texts are.
 #[derive(Clone)]
 pub struct Schedule {
@@ -55,11 +61,31 @@ impl Schedule {
 
     /// Once a day, this many minutes after midnight. A day has 1440 minutes; more wrap around.
     pub fn daily_at(minute_of_day: u16) -> Self {
-        let minute_of_day = minute_of_day % DAY_MINUTES;
-        let (hour, minute) = (minute_of_day / 60, minute_of_day % 60);
+        let (hour, minute) = clock(minute_of_day);
         Self {
             text: format!("{minute} {hour} * * *"),
             timing: Timing::daily(hour, minute),
+        }
+    }
+
+    /// Once a week, this many minutes after midnight of this day. Sunday is 0; days from 7 on and minutes from 1440 on wrap around.
+    pub fn weekly_at(weekday: u16, minute_of_day: u16) -> Self {
+        let weekday = weekday % 7;
+        let (hour, minute) = clock(minute_of_day);
+        Self {
+            text: format!("{minute} {hour} * * {weekday}"),
+            timing: Timing::weekly(weekday, hour, minute),
+        }
+    }
+
+    /// Once a month, this many minutes after midnight of this day: 1 to 28, which every month has. Others are taken for the nearest of
+    /// these; minutes from 1440 on wrap around.
+    pub fn monthly_at(day: u16, minute_of_day: u16) -> Self {
+        let day = day.clamp(1, 28);
+        let (hour, minute) = clock(minute_of_day);
+        Self {
+            text: format!("{minute} {hour} {day} * *"),
+            timing: Timing::monthly(day, hour, minute),
         }
     }
 

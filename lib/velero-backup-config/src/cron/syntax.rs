@@ -77,12 +77,27 @@ impl Clock {
 impl Timing {
     /// Once a day.
     pub fn daily(hour: u16, minute: u16) -> Self {
+        Self::at(hour, minute, Field::all(&DAYS), Field::all(&WEEKDAYS))
+    }
+
+    /// Once a week.
+    pub fn weekly(weekday: u16, hour: u16, minute: u16) -> Self {
+        Self::at(hour, minute, Field::all(&DAYS), Field::one(weekday))
+    }
+
+    /// Once a month.
+    pub fn monthly(day: u16, hour: u16, minute: u16) -> Self {
+        Self::at(hour, minute, Field::one(day), Field::all(&WEEKDAYS))
+    }
+
+    /// At one minute of such days, by UTC.
+    fn at(hour: u16, minute: u16, days: Field, weekdays: Field) -> Self {
         Self::clock(
             Field::one(minute),
             Field::one(hour),
-            Field::all(&DAYS),
+            days,
             Field::all(&MONTHS),
-            Field::all(&WEEKDAYS),
+            weekdays,
             TimeZone::UTC,
         )
     }

@@ -46,7 +46,7 @@ async fn play(ground: &TestEnv, snapshots: &Snapshots, story: &mut ScenarioRepor
     let radarr = &FLEET[0];
     let images = radarr.images(bed).await?;
     let running = fleet::deploy_one(ground, radarr, &model, images, Some(CLASS), &[]).await?;
-    running.in_workload(&radarr.fill()).await?;
+    running.in_workload(&radarr.fill()?).await?;
     running.sim("event settle").await?;
     let before = radarr.held(&running).await?;
 

@@ -40,13 +40,22 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     for member in &FLEET {
         images.insert(member.name, member.images(bed).await?);
     }
-    let before = first_life(ground, &model, &images, story).await?;
+    let (before, counted) = first_life(ground, &model, &images, story).await?;
     delete_model(ground, &model).await?;
 
     ground.namespace(SCENARIO.name).await?;
     let apps = fleet::deploy(ground, &model, &images, VOLUMES, &[]).await?;
     in_parallel::measure(ground, &apps, story).await?;
     compare(&apps, &before, true).await?;
+    for ((member, running), before) in FLEET.iter().zip(&apps).zip(&counted) {
+        let now = member.contents(running).await?;
+        ensure!(
+            now == *before,
+            "{} counted {before:?}, and now {now:?}",
+            member.name
+        );
+        story.figure(&format!("counted before and after, {}", member.name), now);
+    }
     delete_model(ground, &model).await?;
 
     ground.namespace(SCENARIO.name).await?;
@@ -72,22 +81,27 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     nothing_is_left(ground).await
 }
 
-/// Deploys, fills and backs up. Returns what each volume holds.
+/// Deploys, fills and backs up. Returns what each volume holds, and what the charm counts in it.
 async fn first_life(
     ground: &TestEnv,
     model: &str,
     images: &BTreeMap<&str, Programs>,
     story: &mut ScenarioReport,
-) -> Result<Vec<Held>> {
+) -> Result<(Vec<Held>, Vec<String>)> {
     let apps = fleet::deploy(ground, model, images, VOLUMES, &[]).await?;
     let filled = FLEET.iter().zip(&apps).map(|(member, running)| async move {
-        running.in_workload(&member.fill()).await?;
+        running.in_workload(&member.fill()?).await?;
         // The configuration that an app keeps is what its charm has seen of it.
         running.sim("event settle").await?;
         Ok::<_, anyhow::Error>(())
     });
     try_join_all(filled).await?;
     let before = held(&apps).await?;
+    let counted = FLEET
+        .iter()
+        .zip(&apps)
+        .map(|(member, running)| member.contents(running));
+    let counted = try_join_all(counted).await?;
     let began = Instant::now();
     let made = join_all(apps.iter().map(|running| fleet::action(running, "backup-now"))).await;
     story.figure("seconds of seven backups", seconds(began));
@@ -101,7 +115,7 @@ async fn first_life(
         );
         story.figure(&format!("bytes stored, {}", running.app.name), bytes);
     }
-    Ok(before)
+    Ok((before, counted))
 }
 
 async fn held(apps: &[Running<'_>]) -> Result<Vec<Held>> {
@@ -129,7 +143,7 @@ async fn compare(apps: &[Running<'_>], before: &[Held], has_new_key: bool) -> Re
 }
 
 /// Deletes the namespace and waits until it and the volumes of its claims are gone.
-async fn delete_model(ground: &TestEnv, model: &str) -> Result<()> {
+pub async fn delete_model(ground: &TestEnv, model: &str) -> Result<()> {
     let pods = ground.pods(model);
     for pod in pods.list(&ListParams::default()).await?.items {
         let name = pod.metadata.name.unwrap_or_default();

@@ -42,7 +42,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let images = RADARR.images(bed).await?;
     let volume = small_volume(ground, &RADARR.app(&model, images.clone())).await?;
     let running = fleet::deploy_one(ground, RADARR, &model, images, None, &[]).await?;
-    running.in_workload(&RADARR.fill()).await?;
+    running.in_workload(&RADARR.fill()?).await?;
     let more = "dd if=/dev/urandom of=/config/Backups/manual/2.zip bs=1M count=22 2>/dev/null; chown 1000:1000 /config/Backups/manual/2.zip";
     running.in_workload(more).await?;
     running.sim("event settle").await?;
@@ -107,7 +107,7 @@ async fn small_volume(ground: &TestEnv, app: &App) -> Result<PathBuf> {
 
 /// Restores a backup and kills the charm's process when the volume is being filled.
 async fn kill_while_filling(running: &Running<'_>, volume: &Path, backup: &str) -> Result<()> {
-    let restore = format!("restore-from-backup backup-uid={backup} keep-old=false");
+    let restore = format!("restore-from-backup backup-uid={backup} keep-old=false safety-backup=false");
     let pod = running.pod().await?;
     let pod = pod["metadata"]["uid"]
         .as_str()
@@ -174,7 +174,7 @@ async fn starts_nothing(running: &Running<'_>, story: &mut ScenarioReport) -> Re
         "backup-now",
         "list-backups",
         "show-backup-spec",
-        "restore-from-backup backup-uid=nothing keep-old=false",
+        "restore-from-backup backup-uid=nothing keep-old=false safety-backup=false",
     ];
     for event in events {
         running.sim(event).await?;
@@ -236,7 +236,7 @@ async fn lose_pod(ground: &TestEnv, running: &Running<'_>) -> Result<()> {
 }
 
 async fn ends_well(ground: &TestEnv, running: &Running<'_>, backup: &str, wanted: &Held) -> Result<()> {
-    let restore = format!("restore-from-backup backup-uid={backup} keep-old=false");
+    let restore = format!("restore-from-backup backup-uid={backup} keep-old=false safety-backup=false");
     fleet::action(running, &restore).await?;
     // The key in the app's own file is the one that it has now.
     let but: Vec<String> = RADARR.config_file()?.into_iter().collect();

@@ -146,7 +146,15 @@ impl Member {
             workload.port
         );
         let writer = &Binaries::for_tests()?.config_volume_writer;
-        let layer = Layer::new()
+        let version = workload.version.as_ref().map(|place| {
+            let version = workload.image.rsplit_once(':').map_or("1", |(_, tag)| tag);
+            (place.file.as_str(), format!("{}={version}\n", place.key))
+        });
+        let mut layer = Layer::new();
+        if let Some((path, text)) = &version {
+            layer = layer.text(path, text);
+        }
+        let layer = layer
             .script(program, &serve)
             .text(&format!("/opt/www/{page}"), "OK\n")
             .program(WRITER, writer);
@@ -171,9 +179,12 @@ impl Member {
         }
     }
 
-    /// Fills the volume with about 20 MB: databases, files of several owners and modes, a link, an empty file. Every app's
-    /// bytes are its own.
-    pub fn fill(&self) -> String {
+    /// Fills the volume with about 20 MB: databases, what the app file counts in them, files of several owners and modes, a link, an
+    /// empty file. Every app's bytes are its own.
+    ///
+    /// # Errors
+    /// When the app file or the app's schema cannot be read.
+    pub fn fill(&self) -> Result<String> {
         let mut script = String::from("cd /config\n");
         for (number, database) in self.databases.iter().enumerate() {
             script.push_str(&format!(
@@ -181,6 +192,27 @@ impl Member {
 {WRITER} write '{database}' --megabytes 4 --transactions {} --until kill > /dev/null\n",
                 20 + number
             ));
+        }
+        let contents = self.profile()?.storage.map(|storage| storage.contents);
+        let contents = contents.unwrap_or_default();
+        let schema = pods::app_file(self.name)
+            .with_file_name("../tests/data/schemas")
+            .join(format!("{}.sql", self.name));
+        let schema =
+            std::fs::read_to_string(&schema).with_context(|| format!("cannot read {}", schema.display()))?;
+        for database in contents.databases.keys() {
+            script.push_str(&format!(
+                "mkdir -p \"$(dirname '{database}')\"\n{}",
+                sql(database, &schema)
+            ));
+        }
+        for place in contents.files.values() {
+            for one in ["one", "two"] {
+                let place = place.replace('*', one);
+                script.push_str(&format!(
+                    "mkdir -p \"$(dirname '{place}')\"; echo {one} > '{place}'\n"
+                ));
+            }
         }
         let prefs = match self.name {
             // Plex makes its file itself.
@@ -203,7 +235,17 @@ chmod 0604 Backups/manual/1.zip
 chmod 0750 lists\n",
             self.name
         ));
-        script
+        Ok(script)
+    }
+
+    /// What the charm counts in the volume.
+    ///
+    /// # Errors
+    /// When the action does not complete.
+    pub async fn contents(&self, running: &Running<'_>) -> Result<String> {
+        let spec = action(running, "show-backup-spec").await?;
+        let counted = spec["contents-now"].as_str();
+        Ok(counted.context("nothing is counted")?.to_owned())
     }
 
     /// What the volume of the running app holds.
@@ -229,6 +271,12 @@ chmod 0750 lists\n",
         files.retain(|path, _| !is_database(path) && !path.starts_with(".velero/"));
         Ok(Held { files, rows, owners })
     }
+}
+
+/// A line of a script that runs statements on a database, given from the root of the volume.
+pub fn sql(database: &str, statements: &str) -> String {
+    let quoted = statements.replace('\'', "'\\''");
+    format!("{WRITER} sql '/config/{database}' '{quoted}'\n")
 }
 
 /// Puts a member into `model`, lets its charm deploy with these options, and relates it to the stand-in velero-operator.

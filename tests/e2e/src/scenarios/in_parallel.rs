@@ -151,9 +151,12 @@ impl Restored {
 async fn restored(ground: &TestEnv, apps: &[Running<'_>]) -> Result<Restored> {
     let actions = async {
         let began = Instant::now();
-        let restores = apps
-            .iter()
-            .map(|running| fleet::task(running, "restore-from-backup backup-uid=latest"));
+        let restores = apps.iter().map(|running| {
+            fleet::task(
+                running,
+                "restore-from-backup backup-uid=latest safety-backup=false",
+            )
+        });
         let tasks: Result<Vec<Value>> = join_all(restores).await.into_iter().collect();
         tasks.map(|tasks| (tasks, began.elapsed().as_secs_f64()))
     };

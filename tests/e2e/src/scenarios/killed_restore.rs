@@ -55,7 +55,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     };
     let protected = Protected::deploy(ground, RADARR.app(&model, programs)).await?;
     let running = &protected.running;
-    running.in_workload(&RADARR.fill()).await?;
+    running.in_workload(&RADARR.fill()?).await?;
     running.sim("event settle").await?;
     let wanted = RADARR.held(running).await?;
     let stored = protected

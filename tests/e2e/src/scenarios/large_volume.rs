@@ -184,7 +184,10 @@ async fn measured(
     let claimed = disk.volume(&beside, &ground.run, CLASS, None)?;
     apply::one(&ground.client, &claimed).await?;
     disk.sync().await?;
-    let action = fleet::action(running, "restore-from-backup backup-uid=latest");
+    let action = fleet::action(
+        running,
+        "restore-from-backup backup-uid=latest safety-backup=false",
+    );
     let (results, seen) = watched(disk, &volume, action).await?;
     let results = results?;
     let again = disk.copy(&library).await?;

@@ -13,6 +13,7 @@ mod fleet;
 mod in_parallel;
 mod killed_action;
 mod killed_restore;
+mod knows_the_app;
 mod large_volume;
 mod live_database;
 mod media;
@@ -114,6 +115,7 @@ pub const ALL: &[Scenario] = &[
     failed_restore::SCENARIO,
     refused_backups::SCENARIO,
     reattached::SCENARIO,
+    knows_the_app::SCENARIO,
     large_volume::SCENARIO,
     scratch::SCENARIO,
     scratch_stops::SCENARIO,

@@ -110,7 +110,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     };
     let protected = Protected::deploy(ground, app).await?;
     let running = &protected.running;
-    running.in_workload(&RADARR.fill()).await?;
+    running.in_workload(&RADARR.fill()?).await?;
     running.sim("event settle").await?;
     let sonarr = App {
         name: "sonarr".to_owned(),

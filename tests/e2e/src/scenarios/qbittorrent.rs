@@ -8,6 +8,7 @@ use futures::FutureExt;
 use serde_json::{Value, json};
 
 use super::config_volume::comes_back;
+use super::fleet;
 use super::{Beside, Scenario, ScenarioReport};
 use crate::backups::{self, Scratch};
 use crate::bed::Bed;
@@ -78,7 +79,8 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     story.figure("status", running.settle().await?);
     let answer = web_answers(&running).await?;
     story.figure("first line of its web page", answer);
-    log_in(&running).await?;
+    let form = log_in(&running).await?;
+    story.figure("counted in its files", counted(&running, &form).await?);
     let spec = running.requested_spec().await?;
 
     // What it has in memory it writes when it is told to end.
@@ -139,8 +141,30 @@ async fn web_answers(running: &Running<'_>) -> Result<String> {
     waited.with_context(|| format!("last answer: {}", last.borrow()))
 }
 
-/// Logs in with the name and password that are in the charm's secret, as another app would. A wrong one is refused.
-async fn log_in(running: &Running<'_>) -> Result<()> {
+/// Gives it a torrent to keep, and lets the charm count.
+async fn counted(running: &Running<'_>, form: &str) -> Result<String> {
+    let magnet = "magnet%3A%3Fxt%3Durn%3Abtih%3A0123456789abcdef0123456789abcdef01234567";
+    let api = "http://127.0.0.1:8080/api/v2";
+    running
+        .in_workload(&format!(
+            "cookie=$(wget -S -O /dev/null --post-data '{form}' {api}/auth/login 2>&1 | grep -o 'SID=[^;]*' | head -n 1)
+wget -q -O - --header \"Cookie: $cookie\" --post-data 'urls={magnet}&paused=true' {api}/torrents/add"
+        ))
+        .await?;
+    wait::until(
+        "the charm counts the torrent",
+        Duration::from_secs(30),
+        || async {
+            let spec = fleet::action(running, "show-backup-spec").await?;
+            let counted = spec["contents-now"].as_str().unwrap_or_default().to_owned();
+            Ok(counted.contains("torrents 1").then_some(counted))
+        },
+    )
+    .await
+}
+
+/// Logs in with the name and password that are in the charm's secret, as another app would. A wrong one is refused. Answers the form.
+async fn log_in(running: &Running<'_>) -> Result<String> {
     let text = running
         .sim("juju show-secret credentials --reveal --format json")
         .await?;
@@ -173,5 +197,5 @@ async fn log_in(running: &Running<'_>) -> Result<()> {
         taken.contains("Ok"),
         "qBittorrent does not take the password of the charm's secret: {taken}"
     );
-    Ok(())
+    Ok(format!("username={username}&password={password}"))
 }

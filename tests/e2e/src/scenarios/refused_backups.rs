@@ -75,7 +75,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
         bail!("the app has no workload");
     };
     let protected = Protected::deploy(ground, RADARR.app(&model, programs)).await?;
-    protected.running.in_workload(&RADARR.fill()).await?;
+    protected.running.in_workload(&RADARR.fill()?).await?;
     protected.running.sim("event settle").await?;
     let task = Task {
         kubeconfig: bed.folder.join("kubeconfig"),
@@ -459,7 +459,10 @@ impl Bench<'_> {
         // The charm's own eyes see it too.
         let running = &self.protected.running;
         let before = Untouched::of(running).await?;
-        let action = format!("restore-from-backup backup-uid={}", task.backup);
+        let action = format!(
+            "restore-from-backup backup-uid={} safety-backup=false",
+            task.backup
+        );
         let said = match fleet::action(running, &action).await {
             Ok(results) => bail!("the action should have failed: {results}"),
             Err(error) => format!("{error:#}"),

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use config_recovery::backups::{self as listed, AppId};
+use config_recovery::cluster::Cluster;
 use futures::FutureExt;
 use juju_sim::{OperatorOptions, Options};
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
@@ -10,6 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use system_tests::house::SimulatedModel;
 use velero_api::{SCHEDULE_NAME_LABEL, Schedule, SchedulePhase};
+use workload_charm::tiers::{NIGHTLY, TIERS};
 
 use super::config_volume::{annotate, comes_back};
 use super::{Beside, Scenario, ScenarioReport};
@@ -21,8 +24,8 @@ use crate::{apply, wait};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "schedule-fires",
-    says: "the Backup and the Schedule that follow from the charm's databag are admitted by Velero, and a Schedule of \
-           every minute fires and holds the bytes",
+    says: "the Backup and the Schedules of all tiers that follow from the charm's databags are admitted by Velero, a Schedule \
+           of every minute fires and holds the bytes, and what Velero made is told by tier",
     beside: Beside::Any,
     depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage],
@@ -36,7 +39,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let model = ground.namespace(SCENARIO.name).await?;
     let app = App::waiting(ground, &model);
     apply::all(&ground.client, &app.objects(ground)).await?;
-    let (schedule, backup) = {
+    let (schedules, backup) = {
         let model = model.clone();
         // Simulated Juju blocks, so it runs beside the client's tasks while the pod starts.
         tokio::task::spawn_blocking(move || made_by_the_operator(&model)).await??
@@ -56,37 +59,48 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let config = app.volume("config");
     let pod = annotate(ground, &model, &pod_name, &config).await?;
 
-    let schedule_name = admit(ground, &schedule).await?;
+    let mut names = Vec::new();
+    for schedule in &schedules {
+        names.push(admit(ground, schedule).await?);
+    }
+    let [schedule_name, ..] = names.as_slice() else {
+        bail!("the stand-in operator made no Schedule");
+    };
     let fired = async {
         let backup_name = admit(ground, &backup).await?;
         let bytes = backups::finish(ground, &backup_name).await?.only(&config)?;
         story.figure("bytes stored by the action's Backup", bytes);
         let schedules = ground.velero("Schedule");
-        wait::until("Velero has enabled the Schedule", Duration::from_secs(60), || {
-            let schedules = schedules.clone();
-            let name = schedule_name.as_str();
-            async move { enabled(&schedules.get(name).await?) }
-        })
-        .await?;
+        for name in &names {
+            let what = format!("Velero has enabled Schedule {name}");
+            wait::until(&what, Duration::from_secs(60), || {
+                let schedules = schedules.clone();
+                async move { enabled(&schedules.get(name).await?) }
+            })
+            .await?;
+        }
         // As the charm asked for it, it would fire at night. The charm itself refuses so many backups.
         let often = json!({"spec": {"schedule": "* * * * *"}});
         schedules
-            .patch(&schedule_name, &PatchParams::default(), &Patch::Merge(often))
+            .patch(schedule_name, &PatchParams::default(), &Patch::Merge(often))
             .await?;
-        let name = first_backup(ground, &schedule_name).await?;
+        let name = first_backup(ground, schedule_name).await?;
         let stored = backups::finish(ground, &name).await?;
         story.figure(
             "bytes stored by the Schedule's first backup",
             stored.only(&config)?,
         );
+        told_by_tier(ground, &model, schedule_name).await?;
         Ok::<_, anyhow::Error>(name)
     }
     .await;
-    // It would go on every minute.
-    ground
-        .velero("Schedule")
-        .delete(&schedule_name, &DeleteParams::default())
-        .await?;
+    // One would go on every minute.
+    for name in &names {
+        ground
+            .velero("Schedule")
+            .delete(name, &DeleteParams::default())
+            .await?;
+    }
     let name = fired?;
 
     let scratch = ground.namespace(&format!("{}-back", SCENARIO.name)).await?;
@@ -105,16 +119,53 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     Ok(())
 }
 
-/// Deploys the charm on simulated Juju, integrates it with the stand-in operator, and asks for a backup by its action.
-fn made_by_the_operator(model: &str) -> Result<(Value, Value)> {
+/// What the charm's status is made from: a working Schedule for each tier, and the last good backup where it belongs.
+async fn told_by_tier(ground: &TestEnv, model: &str, fired: &str) -> Result<()> {
+    let whose = AppId {
+        app: "radarr".to_owned(),
+        model: model.to_owned(),
+    };
+    let found = listed::standing(&Cluster::new(ground.client.clone()), &whose).await?;
+    for tier in &TIERS {
+        let health = found.endpoints.get(tier.name());
+        let works = health
+            .and_then(|health| health.schedule.as_ref())
+            .is_some_and(|schedule| schedule.rests.is_none());
+        ensure!(works, "tier {}: {found:?}", tier.name());
+        let good = health.and_then(|health| health.last_good.as_ref());
+        let is_first = tier.name() == NIGHTLY.name();
+        ensure!(good.is_some() == is_first, "tier {}: {found:?}", tier.name());
+    }
+    let newest = found.last_good().map(|last| last.name.as_str());
+    // Velero names it after the Schedule.
+    ensure!(
+        newest.is_some_and(|newest| newest.starts_with(fired)),
+        "not of Schedule {fired}: {found:?}"
+    );
+    let longest = found
+        .kept_longest
+        .as_ref()
+        .and_then(|last| last.expires.zip(last.time));
+    let (expires, time) = longest.with_context(|| format!("nothing is kept: {found:?}"))?;
+    let kept = expires.duration_since(time).as_hours();
+    ensure!((719..=720).contains(&kept), "kept {kept} h: {found:?}");
+    Ok(())
+}
+
+/// Deploys the charm on simulated Juju, integrates it with the stand-in operator by each of its endpoints, and asks for a backup
+/// by its action. Gives the Schedules, the nightly one first, and the Backup.
+fn made_by_the_operator(model: &str) -> Result<(Vec<Value>, Value)> {
     let mut house = SimulatedModel::empty(Options {
         model: model.to_owned(),
         ..Options::default()
     })?;
-    let deploy = house.radarr()?;
+    let deploy = house.radarr_with_tiers()?;
     house.juju.deploy(deploy)?;
     house.juju.deploy_velero_operator(OperatorOptions::default())?;
-    house.juju.integrate("radarr", "velero-operator")?;
+    for tier in &TIERS {
+        let own = format!("radarr:{}", tier.name());
+        house.juju.integrate(&own, "velero-operator")?;
+    }
     let mut parameters = Map::new();
     parameters.insert("target".to_owned(), json!("radarr:velero-backup-config"));
     let result = house
@@ -129,11 +180,15 @@ fn made_by_the_operator(model: &str) -> Result<(Value, Value)> {
         house.juju.app_bag("radarr", "velero-backup-config")
     );
     let schedules = house.juju.schedules();
+    ensure!(
+        schedules.len() == TIERS.len(),
+        "a tier has no Schedule: {schedules:?}"
+    );
     let backups = house.juju.backups();
-    let only = |found: Option<Value>| found.context("the stand-in operator made nothing");
+    let backup = backups.first().context("the stand-in operator made no Backup")?;
     Ok((
-        only(schedules.first().map(to_json).transpose()?)?,
-        only(backups.first().map(to_json).transpose()?)?,
+        schedules.iter().map(to_json).collect::<Result<_>>()?,
+        to_json(backup)?,
     ))
 }
 

@@ -1,0 +1,274 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::tiers::{MONTHLY, TIERS, WEEKLY};
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn tier(wanted: &Tier) -> &'static Tier {
+    TIERS.iter().find(|tier| tier.name() == wanted.name()).unwrap()
+}
+
+/// The first tier, asked for by this schedule.
+fn nightly(schedule: Option<&Schedule>) -> [Asked<'_>; 1] {
+    let tier = tier(&NIGHTLY);
+    [Asked { tier, schedule }]
+}
+
+fn last_good(time: &str, kept: SignedDuration) -> LastGood {
+    LastGood {
+        name: "radarr-1".to_owned(),
+        uid: "u".to_owned(),
+        time: Some(at(time)),
+        expires: Some(at(time) + kept),
+        bytes: Some(20_131_072),
+    }
+}
+
+fn made(since: &str) -> Scheduled {
+    Scheduled {
+        name: "radarr-s".to_owned(),
+        since: Some(at(since)),
+        rests: None,
+    }
+}
+
+/// Of each tier its last good backup, which is kept 30 days, and when its Schedule was made.
+fn health(tiers: &[(&Tier, Option<&str>, Option<&str>)]) -> BackupHealth {
+    let of_tier = |(tier, last, since): &(&Tier, Option<&str>, Option<&str>)| {
+        let health = EndpointHealth {
+            last_good: last.map(|time| last_good(time, SignedDuration::from_hours(720))),
+            schedule: since.map(made),
+        };
+        (tier.name().to_owned(), health)
+    };
+    let endpoints: BTreeMap<_, _> = tiers.iter().map(of_tier).collect();
+    let newest = endpoints.values().filter_map(|health| health.last_good.clone());
+    BackupHealth {
+        kept_longest: newest.max_by_key(|last| last.expires),
+        endpoints,
+    }
+}
+
+fn standing(last: Option<&str>, since: Option<&str>) -> BackupHealth {
+    health(&[(&NIGHTLY, last, since)])
+}
+
+/// What is said of the last good one, and what is wrong.
+fn said(standing: &BackupHealth, asked: &[Asked<'_>], now: Timestamp) -> (String, String) {
+    match of(standing, asked, now) {
+        BackupStatus::Seen { last, warning, .. } => (last.unwrap_or_default(), warning.unwrap_or_default()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_backup_that_takes_the_whole_hour_is_not_missed_yet() {
+    let daily = Schedule::daily_at(3 * 60);
+    for (now, is_missed) in [("2026-11-24T04:00:00Z", false), ("2026-11-24T04:00:01Z", true)] {
+        let standing = standing(None, Some("2026-11-24T02:10:00Z"));
+        let (_, warning) = said(&standing, &nightly(Some(&daily)), at(now));
+        assert_eq!(!warning.is_empty(), is_missed, "{now}");
+    }
+}
+
+#[test]
+fn a_backup_is_missed_when_its_time_has_passed_by_an_hour() {
+    let daily = Schedule::daily_at(3 * 60);
+    let now = at("2026-11-24T12:00:00Z");
+    let told = |last, since| said(&standing(last, since), &nightly(Some(&daily)), now);
+    let nothing = || (String::new(), String::new());
+    assert_eq!(told(None, None), nothing());
+    assert_eq!(told(None, Some("2026-11-24T03:10:00Z")), nothing());
+    assert_eq!(
+        told(None, Some("2026-11-24T02:10:00Z")).1,
+        "warning: no good backup yet, one was due 2026-11-24 03:00 UTC; run list-backups"
+    );
+    let begin = Some("2026-11-01T00:00:00Z");
+    assert_eq!(
+        told(Some("2026-11-24T03:12:40Z"), begin),
+        ("last good 2026-11-24 03:12 UTC, 20 MB".to_owned(), String::new())
+    );
+    assert_eq!(
+        told(Some("2026-11-22T03:12:40Z"), begin).1,
+        "warning: no good backup since 2026-11-22 03:12 UTC, due 2026-11-23 03:00 UTC; run list-backups"
+    );
+    let by_hand = said(&standing(Some("2026-11-22T03:12:40Z"), None), &nightly(None), now);
+    assert_eq!(
+        by_hand,
+        ("last good 2026-11-22 03:12 UTC, 20 MB".to_owned(), String::new())
+    );
+}
+
+#[test]
+fn each_tier_is_missed_by_its_own_schedule_and_named() {
+    let (daily, weekly) = (Schedule::daily_at(3 * 60), Schedule::weekly_at(0, 4 * 60));
+    let asked = [(&NIGHTLY, &daily), (&WEEKLY, &weekly)].map(|(of, schedule)| Asked {
+        tier: tier(of),
+        schedule: Some(schedule),
+    });
+    let begin = Some("2026-11-01T00:00:00Z");
+    let now = at("2026-11-24T12:00:00Z");
+    let good = Some("2026-11-24T03:12:40Z");
+    let told = |nightly, weekly, since| {
+        let standing = health(&[(&NIGHTLY, nightly, begin), (&WEEKLY, weekly, since)]);
+        said(&standing, &asked, now)
+    };
+    // The 22nd is a Sunday.
+    assert_eq!(told(good, Some("2026-11-22T04:05:00Z"), begin).1, "");
+    let late = told(good, Some("2026-11-15T04:05:00Z"), begin);
+    assert_eq!(
+        late,
+        (
+            "last good 2026-11-24 03:12 UTC, 20 MB".to_owned(),
+            "warning: backup-weekly: no good backup since 2026-11-15, due 2026-11-22 04:00 UTC; run list-backups"
+                .to_owned()
+        )
+    );
+    // One that is related since Monday is not late on Tuesday.
+    assert_eq!(told(good, None, Some("2026-11-23T09:00:00Z")).1, "");
+    assert_eq!(
+        told(good, None, begin).1,
+        "warning: backup-weekly: no good backup yet, one was due 2026-11-01 04:00 UTC; run list-backups"
+    );
+    // That weekly ones are made does not hide that nightly ones are not, and the first is said first.
+    let nightly = told(Some("2026-11-20T03:12:40Z"), Some("2026-11-15T04:05:00Z"), begin);
+    assert!(
+        nightly.1.starts_with("warning: no good backup since 2026-11-20"),
+        "{nightly:?}"
+    );
+    // A tier that nobody asks for any more is not late, and what it made counts all the same.
+    let left = health(&[(&MONTHLY, Some("2026-11-10T04:05:00Z"), None)]);
+    assert_eq!(
+        said(&left, &asked, now),
+        ("last good 2026-11-10 04:05 UTC, 20 MB".to_owned(), String::new())
+    );
+}
+
+#[test]
+fn a_schedule_that_is_asked_for_has_to_be_there_and_to_make_backups() {
+    let daily = Schedule::daily_at(3 * 60);
+    let now = at("2026-11-24T12:00:00Z");
+    let held_up = |rests: Option<Rests>, is_there: bool, schedule| {
+        let mut standing = standing(None, is_there.then_some("2026-11-24T10:00:00Z"));
+        let health = standing.endpoints.get_mut(NIGHTLY.name()).unwrap();
+        if let Some(made) = &mut health.schedule {
+            made.rests = rests;
+        }
+        match of(&standing, &nightly(schedule), now) {
+            BackupStatus::Seen { held_up, .. } => held_up.map(|(tier, problem)| {
+                assert_eq!(tier.name(), NIGHTLY.name());
+                problem
+            }),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(held_up(None, true, Some(&daily)), None);
+    assert_eq!(
+        held_up(None, false, Some(&daily)),
+        Some(ScheduleProblem::NoSchedule)
+    );
+    assert_eq!(held_up(None, false, None), None);
+    let why = || "no cron".to_owned();
+    assert_eq!(
+        held_up(Some(Rests::Refused { why: why() }), true, Some(&daily)),
+        Some(ScheduleProblem::Refused(why()))
+    );
+    assert_eq!(
+        held_up(Some(Rests::Paused), true, Some(&daily)),
+        Some(ScheduleProblem::Paused("radarr-s".to_owned()))
+    );
+}
+
+#[test]
+fn it_is_told_in_time_that_the_last_good_backup_goes() {
+    let hours = SignedDuration::from_hours;
+    let days = |days: i64| hours(24 * days);
+    for (what, life, gap, expected) in [
+        (
+            "nightly, 30 days: a tenth, three days and three runs",
+            days(30),
+            Some(days(1)),
+            days(3),
+        ),
+        ("nightly, a year: a tenth", days(365), Some(days(1)), hours(876)),
+        ("weekly, 12 weeks: three runs", days(84), Some(days(7)), days(21)),
+        ("monthly, a year: three runs", days(365), Some(days(31)), days(93)),
+        ("nightly, 10 days: three days", days(10), Some(days(1)), days(3)),
+        (
+            "every 6 hours, 7 days: three days",
+            days(7),
+            Some(hours(6)),
+            days(3),
+        ),
+        ("by hand, 30 days", days(30), None, days(3)),
+        // No more than half of what is left when the next one is overdue.
+        ("by hand, 2 days", days(2), None, days(1)),
+        ("nightly, 3 days", days(3), Some(days(1)), hours(47) / 2),
+        ("nightly, 49 hours", hours(49), Some(days(1)), hours(12)),
+        (
+            "nightly, 1 day: it is overdue when it goes",
+            days(1),
+            Some(days(1)),
+            hours(0),
+        ),
+        ("kept too short", hours(1), Some(days(1)), hours(0)),
+    ] {
+        assert_eq!(told_before(life, gap), expected, "{what}");
+    }
+}
+
+#[test]
+fn as_long_as_good_backups_are_made_nothing_goes() {
+    for life in [24, 25, 26, 30, 48, 72, 96, 720, 8760_i64] {
+        for gap in [1, 6, 24, 168, 744] {
+            let (life, gap) = (SignedDuration::from_hours(life), SignedDuration::from_hours(gap));
+            // Its successor may be there as late as this.
+            let left = life - gap - GRACE;
+            let told = told_before(life, Some(gap));
+            assert!(told <= left.max(SignedDuration::ZERO), "{life} {gap}: {told}");
+        }
+    }
+}
+
+#[test]
+fn the_good_backup_that_is_kept_the_longest_decides_when_the_last_one_goes() {
+    let daily = Schedule::daily_at(3 * 60);
+    let asked = nightly(Some(&daily));
+    let mut seen = standing(Some("2026-11-01T03:12:40Z"), Some("2026-10-01T00:00:00Z"));
+    let warning = |seen: &BackupHealth, now: &str| said(seen, &asked, at(now)).1;
+    let missed =
+        "warning: no good backup since 2026-11-01 03:12 UTC, due 2026-11-02 03:00 UTC; run list-backups";
+    let goes = "warning: the last good backup expires 2026-12-01 03:12 UTC, in 3 d; run backup-now";
+    assert_eq!(warning(&seen, "2026-11-28T03:12:39Z"), missed);
+    assert_eq!(warning(&seen, "2026-11-28T03:12:40Z"), goes);
+    assert_eq!(warning(&seen, "2026-12-01T02:12:40Z"), goes.replace("3 d", "1 h"));
+    // A monthly one stays for long after it.
+    let monthly = last_good("2026-10-15T04:05:00Z", SignedDuration::from_hours(8760));
+    seen.kept_longest = Some(monthly);
+    assert_eq!(warning(&seen, "2026-11-30T03:12:40Z"), missed);
+    // One that Velero keeps for ever.
+    seen.kept_longest.as_mut().unwrap().expires = None;
+    assert_eq!(warning(&seen, "2026-11-30T03:12:40Z"), missed);
+}
+
+#[test]
+fn what_was_seen_does_not_hold_beyond_the_moment_from_which_it_is_told() {
+    let now = at("2026-11-10T12:00:00Z");
+    let by_hand = standing(Some("2026-11-01T03:12:40Z"), None);
+    let seen = HealthLookup::Read(by_hand);
+    assert_eq!(
+        seen.holds_until(&nightly(None), now),
+        Some(at("2026-11-28T03:12:40Z"))
+    );
+    assert_eq!(seen.holds_until(&nightly(None), at("2026-11-28T03:12:40Z")), None);
+    let daily = Schedule::daily_at(3 * 60);
+    let good = standing(Some("2026-11-10T03:12:40Z"), Some("2026-10-01T00:00:00Z"));
+    let seen = HealthLookup::Read(good);
+    assert_eq!(
+        seen.holds_until(&nightly(Some(&daily)), now),
+        Some(at("2026-11-11T03:00:00Z"))
+    );
+}
