@@ -9,6 +9,7 @@
 use juju_sim::{ClusterOptions, OperatorOptions, Options};
 use serde_json::Value;
 use system_tests::house::{ENDPOINT, SimulatedModel};
+use workload_charm::backup_time::{Interval, slot};
 
 /// The longest namespace.
 const MODEL: &str = "the-home-lab-of-a-family-that-gives-its-models-very-long-names1";
@@ -75,9 +76,8 @@ fn is_complete_under(app: &str, cluster: ClusterOptions) {
     assert!(command.contains(location.to_str().unwrap()), "{command}");
 
     let last = status(&house);
-    let minute = workload_charm::backup_time::daily_minute(MODEL, app);
-    let at = format!("{:02}:{:02}", minute / 60, minute % 60);
-    assert!(last.starts_with("active: ") && last.contains(&at), "{last}");
+    let (_, when) = slot(Interval::Day, MODEL, app);
+    assert!(last.starts_with("active: ") && last.contains(&when), "{last}");
 }
 
 #[test]
