@@ -13,6 +13,7 @@ use workload_charm::backup::BackupFacts;
 use workload_charm::data_unit::{DataUnit, PeerFacts, Peers};
 use workload_charm::facts::{Container, Exchange, Facts, Health, ReadyContainer, Storage};
 use workload_charm::media::Media;
+use workload_charm::steps::gather::Look;
 
 const BACKUP: u32 = 3;
 const MEDIA: u32 = 7;
@@ -123,13 +124,14 @@ fn without_a_relation_the_pod_is_read_when_backups_end_are_asked_about_or_the_ch
         (Event::UpdateStatus, false),
         (Event::ConfigChanged, false),
         (action("start-empty"), false),
-        (action("show-backup-spec"), true),
         (Event::UpgradeCharm, true),
     ] {
         let facts = unit.gathered(event.clone());
         assert_eq!(facts.pod.is_some(), is_read, "{event:?}");
         assert_eq!(facts.volume != BackupFacts::NotRead, is_read, "{event:?}");
     }
+    let asked = unit.looked(action("show-backup-spec"), Look::HowItIsSaved);
+    assert!(asked.pod.is_some() && asked.volume != BackupFacts::NotRead);
     with_relation(
         &mut unit,
         RelationState::new(BACKUP, "velero-backup-config", "velero-operator"),

@@ -231,8 +231,17 @@ impl Unit {
         self.try_gathered(event, None).unwrap()
     }
 
+    /// The same of a look that goes further than the event needs.
+    pub fn looked(&self, event: Event, look: Look) -> Facts {
+        self.look(event, None, look).unwrap()
+    }
+
     /// The same, perhaps with a hook tool that fails.
     pub fn try_gathered(&self, event: Event, fault: Option<Fault>) -> Result<Facts, CharmError> {
+        self.look(event, fault, Look::AsTheEventNeeds)
+    }
+
+    fn look(&self, event: Event, fault: Option<Fault>, how: Look) -> Result<Facts, CharmError> {
         let mut context = self.context.clone();
         if let Some(fault) = fault {
             context = context.with_fault(fault);
@@ -246,7 +255,7 @@ impl Unit {
                 recovery: &self.recovery,
                 profile: &self.profile,
             };
-            found = Some(gather(env, Look::AsTheEventNeeds));
+            found = Some(gather(env, how));
             Ok::<(), CharmError>(())
         };
         context.run(look, event, &self.state).unwrap();

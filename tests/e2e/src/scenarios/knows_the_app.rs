@@ -214,21 +214,24 @@ async fn as_of_a_change_of_clocks(
     first: &str,
     second: &str,
 ) -> Result<()> {
+    let backups = ground.velero("Backup");
+    let all = backups.list(&kube::api::ListParams::default()).await?.items;
+    let mut as_it_was = Vec::new();
     for (uid, began) in [(first, "2026-10-25T00:30:00Z"), (second, "2026-10-25T01:30:00Z")] {
-        let ended: Timestamp = began.parse::<Timestamp>()? + jiff::SignedDuration::from_secs(20);
-        let backups = ground.velero("Backup");
-        let all = backups.list(&kube::api::ListParams::default()).await?.items;
-        let mut named = all
-            .into_iter()
-            .filter(|backup| backup.metadata.uid.as_deref() == Some(uid));
-        let name = named.next().and_then(|backup| backup.metadata.name);
-        let times = json!({"status": {"startTimestamp": began, "completionTimestamp": ended.to_string()}});
+        let named = all
+            .iter()
+            .find(|backup| backup.metadata.uid.as_deref() == Some(uid));
+        let backup = named.context("no such backup")?;
+        let name = backup.metadata.name.clone().context("no name")?;
+        let status = &backup.data["status"];
+        as_it_was.push((
+            name.clone(),
+            times(&status["startTimestamp"], &status["completionTimestamp"]),
+        ));
+        let ended = began.parse::<Timestamp>()? + jiff::SignedDuration::from_secs(20);
+        let changed = times(&json!(began), &json!(ended.to_string()));
         backups
-            .patch(
-                &name.context("no such backup")?,
-                &PatchParams::default(),
-                &Patch::Merge(times),
-            )
+            .patch(&name, &PatchParams::default(), &Patch::Merge(changed))
             .await?;
     }
     for (at, found) in [
