@@ -132,6 +132,12 @@ fn without_a_relation_the_pod_is_read_when_backups_end_are_asked_about_or_the_ch
     }
     let asked = unit.looked(action("show-backup-spec"), Look::HowItIsSaved);
     assert!(asked.pod.is_some() && asked.volume != BackupFacts::NotRead);
+    // Which actions look like that is in their table.
+    for (name, asks) in [("show-backup-spec", true), ("start-empty", false)] {
+        unit.cluster.asked();
+        drop(unit.act(name, serde_json::json!({})));
+        assert_eq!(unit.cluster.asked().contains(&"pod"), asks, "{name}");
+    }
     with_relation(
         &mut unit,
         RelationState::new(BACKUP, "velero-backup-config", "velero-operator"),

@@ -17,7 +17,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "restore-knows-the-app",
     says: "what a backup holds in the app's terms is shown before a restore and is there after it; a backup of a later schema or \
            version is refused with the app running untouched, and one of an earlier schema is taken; the newest backup, made after \
-           an accident, is not brought back by restore-on-deploy by itself; at= finds the right one where clocks are put back",
+           an accident, is not restored by restore-on-deploy by itself; at= finds the right one where clocks are put back",
     beside: Beside::NoEngine,
     depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
@@ -140,7 +140,7 @@ async fn restore(running: &Running<'_>, which: &str) -> Result<Value> {
     Ok(restored)
 }
 
-/// What the dry run shows of the first backup, which it has not brought back.
+/// What the dry run shows of the first backup, which it has not restored.
 async fn preview(running: &Running<'_>, first: &str) -> Result<String> {
     let shown = fleet::action(
         running,
@@ -258,5 +258,15 @@ async fn as_of_a_change_of_clocks(
         task["status"] == "failed",
         "it was a quarter to three twice: {task}"
     );
+    // A manifest that was made at another time than its backup is none of it.
+    for (name, times) in as_it_was {
+        backups
+            .patch(&name, &PatchParams::default(), &Patch::Merge(times))
+            .await?;
+    }
     Ok(())
+}
+
+fn times(began: &Value, ended: &Value) -> Value {
+    json!({"status": {"startTimestamp": began, "completionTimestamp": ended}})
 }
