@@ -265,7 +265,7 @@ fn a_steady_event_asks_kubernetes_for_one_claim_more_than_without_media() {
     with.juju.remove_relation("radarr", "storage").unwrap();
     assert_eq!(requests(&mut with), asked);
     let tools = with.juju.dispatches().last().unwrap().tools.len();
-    assert_eq!(tools, 11);
+    assert_eq!(tools, 9);
 }
 
 #[test]

@@ -466,7 +466,7 @@ fn ingress(juju: &Juju, leader: bool) -> Result<Ingress, CharmError> {
 /// The relations of all tiers, and what our own bags say there, which only the leader may read.
 fn backup_relations(juju: &Juju, profile: &AppProfile, leader: bool) -> Result<BackupRelations, CharmError> {
     let mut all = BackupRelations::new();
-    for tier in TIERS.iter().filter(|_| profile.is_backed_up()) {
+    for tier in TIERS.iter().filter(|tier| (tier.endpoint.has_it)(profile)) {
         let ids = juju.relations(tier.name())?;
         if ids.is_empty() {
             continue;
