@@ -49,7 +49,9 @@ pub fn of<'a>(list: &'a List, backup: &BackupSummary) -> Option<&'a Seen> {
     let began = backup.started?.as_second();
     let ended = backup.completed?.as_second();
     let second = |second: i64| u64::try_from(second).unwrap_or_default();
-    let mut made = list.range(second(began)..=second(ended.max(began)));
+    // The next backup may make its own in the second in which this one ends.
+    let last = ended.max(began.saturating_add(1));
+    let mut made = list.range(second(began)..second(last));
     // Of two nobody knows which is this one's.
     match (made.next(), made.next()) {
         (Some((_, seen)), None) => Some(seen),
@@ -173,7 +175,7 @@ mod tests {
             (vec![began - 1], None),
             (vec![began], Some(began)),
             // The next one began as this one ended.
-            (vec![began + 5, began + 601], Some(began + 5)),
+            (vec![began + 5, began + 600], Some(began + 5)),
             (vec![began - 86_400, began + 5], Some(began + 5)),
             (vec![began + 5, began + 300], None),
         ] {
