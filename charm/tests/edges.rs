@@ -201,13 +201,7 @@ fn no_status_advises_a_backup_that_will_be_refused() {
         unit: "radarr/1".parse().unwrap(),
         ..unit.gathered(Event::UpdateStatus)
     };
-    let told = workload_charm::steps::status::Told {
-        start: &start,
-        news: None,
-        put_aside: None,
-        ingress_path: None,
-        asked_at: None,
-    };
+    let told = workload_charm::steps::status::Told::only(&start);
     let decided = workload_charm::steps::status::decide(&unit.profile, &facts, &validated, &outcome, told);
     let text = decided.status.message().to_owned();
     assert!(!text.contains("backup-now before"), "backup-now refuses: {text}");

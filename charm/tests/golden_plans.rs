@@ -416,13 +416,7 @@ fn database_elsewhere(profile: &AppProfile) -> Option<Facts> {
 
 fn described(profile: &AppProfile, facts: &Facts) -> String {
     let (start, validated, plan) = planned(profile, facts, Situation::Dispatch);
-    let told = status::Told {
-        start: &start,
-        news: None,
-        put_aside: None,
-        ingress_path: None,
-        asked_at: None,
-    };
+    let told = status::Told::only(&start);
     let status = status::decide(profile, facts, &validated, &applied(&plan), told).status;
     assert!(
         status.message().chars().count() <= status::LENGTH,

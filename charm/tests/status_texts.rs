@@ -32,13 +32,7 @@ fn decided(change: impl FnOnce(&mut Facts), ends: impl FnOnce(&mut Outcome)) -> 
     let (start, validated, plan) = planned(&profile, &facts, Situation::Dispatch);
     let mut outcome = applied(&plan);
     ends(&mut outcome);
-    let told = Told {
-        start: &start,
-        news: None,
-        put_aside: None,
-        ingress_path: None,
-        asked_at: None,
-    };
+    let told = Told::only(&start);
     decide(&profile, &facts, &validated, &outcome, told)
 }
 

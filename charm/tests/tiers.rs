@@ -273,13 +273,7 @@ fn says(seen: BackupHealth) -> String {
         ..fresh(&profile)
     };
     let (start, validated, plan) = planned(&profile, &facts, Situation::Dispatch);
-    let told = Told {
-        start: &start,
-        news: None,
-        put_aside: None,
-        ingress_path: None,
-        asked_at: None,
-    };
+    let told = Told::only(&start);
     let decided = decide(&profile, &facts, &validated, &applied(&plan), told);
     let text = decided.status.message();
     assert!(text.chars().count() <= LENGTH, "{}: {text}", text.chars().count());

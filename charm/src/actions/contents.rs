@@ -3,10 +3,9 @@
 use config_recovery::backups::{BackupSummary, Choice, Earlier};
 use config_volume::Answers;
 
-use super::{Call, Results, Stopped};
+use super::{Call, Results, Stopped, volume};
 use crate::contents::seen::{self, Seen};
 use crate::contents::{compare, in_one_line, is_empty};
-use crate::facts::Storage;
 use crate::recovery::texts::less_than_before;
 use crate::recovery::{Examiner, Found, own_id};
 
@@ -15,11 +14,8 @@ const SETTINGS: usize = 100;
 
 /// What the volume of this unit holds now; `None` where it cannot be told.
 pub fn now(call: Call<'_>) -> Option<Answers> {
-    let storage = call.env.profile.storage.as_ref()?;
-    let Storage::Mounted { location, .. } = &call.facts.storage else {
-        return None;
-    };
-    config_volume::ask(location, &storage.contents.questions()).ok()
+    let location = volume(call.facts).ok()?;
+    config_volume::ask(location, &call.env.profile.contents().questions()).ok()
 }
 
 /// What the look at a restored volume found. It is remembered for `list-backups`.
@@ -42,15 +38,9 @@ pub fn warn_of_less(call: Call<'_>, choice: &Choice, backup: &BackupSummary, ear
     if let Choice::Named(_) = choice {
         return;
     }
-    let essential = call
-        .env
-        .profile
-        .storage
-        .iter()
-        .flat_map(|storage| &storage.contents.essential);
-    let essential: Vec<String> = essential.cloned().collect();
+    let essential = &call.env.profile.contents().essential;
     let list = seen::read(call.env.juju).unwrap_or_default();
-    let is_known_empty = seen::of(&list, backup).is_some_and(|seen| is_empty(&essential, &answers_of(seen)));
+    let is_known_empty = seen::of(&list, backup).is_some_and(|seen| is_empty(essential, &seen.answers()));
     let empty = is_known_empty.then(|| {
         format!(
             "backup {} holds nothing that counts in {}, as after an accident",
@@ -77,15 +67,8 @@ fn of_found(found: &Found) -> Results {
 
 /// Of a backup that was not restored: as far as it was seen before.
 pub fn of_seen(seen: Option<&Seen>, now: Option<&Answers>) -> Results {
-    let backup = seen.map(answers_of);
+    let backup = seen.map(Seen::answers);
     side_by_side(backup.as_ref(), now)
-}
-
-fn answers_of(seen: &Seen) -> Answers {
-    Answers {
-        given: seen.answers.clone(),
-        unanswered: Vec::new(),
-    }
 }
 
 fn side_by_side(backup: Option<&Answers>, now: Option<&Answers>) -> Results {

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use config_recovery::backups::BackupSummary;
-use config_volume::Answer;
+use config_volume::{Answer, Answers};
 use juju_charm::Juju;
 use serde::{Deserialize, Serialize};
 
@@ -40,11 +40,21 @@ pub struct Seen {
     pub answers: Vec<Answer>,
 }
 
+impl Seen {
+    /// What the databases answered, as they answer it when they are asked.
+    pub fn answers(&self) -> Answers {
+        Answers {
+            given: self.answers.clone(),
+            unanswered: Vec::new(),
+        }
+    }
+}
+
 /// What was seen, by the time at which it was made.
 pub type List = BTreeMap<u64, Seen>;
 
-/// What was seen of a backup, if anything was: the one manifest that was made while it ran. Two backups may follow each other within seconds, so clocks
-/// that are apart are not allowed for: nothing is said then, and nothing wrong.
+/// What was seen of a backup, if anything was: the one manifest that was made while it ran. Two backups may follow each other within
+/// seconds, so clocks that are apart are not allowed for: nothing is said then, and nothing wrong.
 pub fn of<'a>(list: &'a List, backup: &BackupSummary) -> Option<&'a Seen> {
     let began = backup.started?.as_second();
     let ended = backup.completed?.as_second();

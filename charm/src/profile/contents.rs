@@ -50,6 +50,16 @@ pub struct DatabaseContents {
 }
 
 impl AppContents {
+    /// Of an app in which nothing is counted.
+    pub const fn nothing() -> Self {
+        Self {
+            databases: BTreeMap::new(),
+            files: BTreeMap::new(),
+            essential: Vec::new(),
+            takes_over: Vec::new(),
+        }
+    }
+
     /// The questions for the keys of other apps.
     pub fn keys(&self) -> Vec<SecretsQuestion> {
         let databases = self.databases.iter();

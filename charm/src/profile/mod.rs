@@ -11,6 +11,7 @@ mod options;
 mod read;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -222,6 +223,20 @@ impl AppProfile {
     /// Whether there is a volume whose content backups are made of.
     pub fn is_backed_up(&self) -> bool {
         self.storage.as_ref().is_some_and(|storage| storage.backup)
+    }
+
+    /// What the volume holds in the app's own terms; nothing for an app without one.
+    pub fn contents(&self) -> &AppContents {
+        static NOTHING: AppContents = AppContents::nothing();
+        self.storage
+            .as_ref()
+            .map_or(&NOTHING, |storage| &storage.contents)
+    }
+
+    /// The config file and its path in the volume; `None` for an app without one.
+    pub fn config_file_in_volume(&self) -> Option<(&ConfigFile, &Path)> {
+        let (file, storage) = self.config_file.as_ref().zip(self.storage.as_ref())?;
+        Some((file, Path::new(&file.path).strip_prefix(&storage.location).ok()?))
     }
 
     /// Whether weekly and monthly backups can be asked for besides.

@@ -1,5 +1,6 @@
 //! Whether a restored volume is the app's: its own config file reads as such, its databases are there, and this app can take it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::contents::{compare, is_empty};
 use crate::env::Env;
 use crate::facts::{Facts, Storage};
 use crate::names::image_resource;
-use crate::profile::{AppProfile, ConfigFile};
+use crate::profile::AppProfile;
 use crate::volume::read_plain;
 
 /// The app before it has ever run: nothing is to be stopped, and it is started later.
@@ -35,12 +36,6 @@ impl App for NotYet<'_> {
     }
 }
 
-/// Other apps whose data an app can read.
-fn takes_over(profile: &AppProfile) -> &[String] {
-    let storage = profile.storage.as_ref();
-    storage.map_or(&[], |storage| storage.contents.takes_over.as_slice())
-}
-
 /// What becomes of a backup that is of a later app, or of another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OfLater {
@@ -58,22 +53,7 @@ pub enum OfLater {
 /// What decides is the look at the restored volume.
 pub fn foreseen(env: Env<'_>, facts: &Facts, seen: &Seen, now: Option<&Answers>) -> Option<String> {
     let about = record::read(env.juju.context().charm_dir(), record::known(env.profile, facts));
-    let (nothing, backup) = (
-        Answers::default(),
-        Answers {
-            given: seen.answers.clone(),
-            unanswered: Vec::new(),
-        },
-    );
-    let here = Side {
-        about: &about,
-        answers: now.unwrap_or(&nothing),
-    };
-    let there = Side {
-        about: &seen.about,
-        answers: &backup,
-    };
-    match judge(&env.profile.title, takes_over(env.profile), here, there) {
+    match fit(env.profile, (&about, now), (&seen.about, &seen.answers())) {
         Fit::Same | Fit::Unknown(_) => None,
         Fit::Migrates(text) => Some(text),
         Fit::Other(text) => Some(format!("it will be refused: {text}")),
@@ -82,6 +62,20 @@ pub fn foreseen(env: Env<'_>, facts: &Facts, seen: &Seen, now: Option<&Answers>)
             refresh(&facts.app, &image_resource(env.profile), &seen.about)
         )),
     }
+}
+
+/// Compares the app as it is, and what its databases answer if it has any, with the app and the databases of a backup.
+fn fit(profile: &AppProfile, now: (&About, Option<&Answers>), backup: (&About, &Answers)) -> Fit {
+    let nothing = Answers::default();
+    let here = Side {
+        about: now.0,
+        answers: now.1.unwrap_or(&nothing),
+    };
+    let there = Side {
+        about: backup.0,
+        answers: backup.1,
+    };
+    judge(&profile.title, &profile.contents().takes_over, here, there)
 }
 
 /// Looks at a restored volume for an app.
@@ -141,13 +135,14 @@ impl<'a> Examiner<'a> {
     /// See [`App::examine`].
     pub fn examine(&mut self, restored: &Restored<'_>) -> Examined {
         let problems = examine(self.profile, restored.folder, restored.made.is_some());
-        let Some(storage) = self.profile.storage.as_ref().filter(|_| problems.is_empty()) else {
+        if self.profile.storage.is_none() || !problems.is_empty() {
             return Examined {
                 problems,
                 ..Examined::default()
             };
-        };
-        let questions = storage.contents.questions();
+        }
+        let contents = self.profile.contents();
+        let questions = contents.questions();
         let mut notes = Vec::new();
         let backup = match config_volume::ask_restored(restored.folder, &questions) {
             Ok(answers) => answers,
@@ -167,7 +162,7 @@ impl<'a> Examiner<'a> {
         );
         let live = self.live.as_ref();
         let now = live.and_then(|volume| config_volume::ask(volume, &questions).ok());
-        let keys = storage.contents.keys();
+        let keys = contents.keys();
         if let (Some(volume), false) = (live, keys.is_empty())
             && let (Ok(now), Ok(backup)) = (
                 config_volume::secrets(volume, &keys),
@@ -178,9 +173,9 @@ impl<'a> Examiner<'a> {
         }
         let about = record::trusted(restored.about);
         let unfit = self.judge(restored, &about, &backup, now.as_ref(), &mut notes);
-        let settings = self.profile.config_file.as_ref().and_then(|file| {
-            let read = |volume: &Path| settings(file, volume, &storage.location);
-            compare::settings(read(live?).as_ref(), read(restored.folder).as_ref())
+        let settings = live.and_then(|volume| {
+            let now = settings(self.profile, volume);
+            compare::settings(now.as_ref(), settings(self.profile, restored.folder).as_ref())
         });
         let seen = restored.made.map(|made| Seen {
             made,
@@ -209,17 +204,8 @@ impl<'a> Examiner<'a> {
         now: Option<&Answers>,
         notes: &mut Vec<String>,
     ) -> Option<Unfit> {
-        let nothing = Answers::default();
-        let here = Side {
-            about: &self.about,
-            answers: now.unwrap_or(&nothing),
-        };
-        let there = Side {
-            about,
-            answers: backup,
-        };
         let title = &self.profile.title;
-        let refused = match judge(title, takes_over(self.profile), here, there) {
+        let refused = match fit(self.profile, (&self.about, now), (about, backup)) {
             Fit::Later(text) => Some((text, refresh(&self.app, &image_resource(self.profile), about))),
             Fit::Other(text) => Some((text, "choose a backup of this app: list-backups".to_owned())),
             Fit::Same | Fit::Migrates(_) | Fit::Unknown(_) if self.lacks_its_databases(restored) => Some((
@@ -245,7 +231,7 @@ impl<'a> Examiner<'a> {
                 OfLater::Told => notes.push(format!("restore-from-backup would refuse it: {why}")),
             }
         }
-        if !self.is_empty(backup) {
+        if !is_empty(&self.profile.contents().essential, backup) {
             return None;
         }
         let empty = format!("it holds nothing that counts in {title}, as after an accident");
@@ -270,20 +256,11 @@ impl<'a> Examiner<'a> {
         let mut databases = databases.peekable();
         databases.peek().is_some() && databases.all(|path| !restored.folder.join(path).is_file())
     }
-
-    fn is_empty(&self, backup: &Answers) -> bool {
-        let storage = self.profile.storage.as_ref();
-        storage.is_some_and(|storage| is_empty(&storage.contents.essential, backup))
-    }
 }
 
-/// The settings of the config file in a volume that the app has at `location`.
-fn settings(
-    file: &ConfigFile,
-    volume: &Path,
-    location: &str,
-) -> Option<std::collections::BTreeMap<String, String>> {
-    let inside = Path::new(&file.path).strip_prefix(location).ok()?;
+/// The settings of the config file in a volume.
+fn settings(profile: &AppProfile, volume: &Path) -> Option<BTreeMap<String, String>> {
+    let (file, inside) = profile.config_file_in_volume()?;
     config_file::settings(file, &read_plain(&volume.join(inside)).ok()?)
 }
 
@@ -298,11 +275,7 @@ fn examine(profile: &AppProfile, folder: &Path, promised: bool) -> Vec<String> {
     let mut problems: Vec<String> = missing
         .map(|name| format!("{name} is missing, a database that {} needs", profile.title))
         .collect();
-    let inside = profile
-        .config_file
-        .as_ref()
-        .and_then(|file| Some((file, Path::new(&file.path).strip_prefix(&storage.location).ok()?)));
-    if let Some((file, inside)) = inside {
+    if let Some((file, inside)) = profile.config_file_in_volume() {
         let shown = inside.display();
         problems.extend(match read_plain(&folder.join(inside)) {
             Ok(content) => config_file::damage(file, &content).map(|damage| format!("{shown}: {damage}")),

@@ -30,13 +30,7 @@ pub fn start_restored(env: Env<'_>, patience: Duration) -> Result<(), String> {
         Some(healthy) => healthy.map_err(|unwell| unwell.to_string()),
         // It was not started: the status says why.
         None => {
-            let told = Told {
-                start: &start,
-                news: None,
-                put_aside: None,
-                ingress_path: None,
-                asked_at: None,
-            };
+            let told = Told::only(&start);
             let decided = status::decide(profile, &facts, &validated, &outcome, told);
             Err(decided.status.message().to_owned())
         }

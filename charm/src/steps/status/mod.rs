@@ -50,6 +50,19 @@ pub struct Told<'a> {
     pub asked_at: Option<Timestamp>,
 }
 
+impl<'a> Told<'a> {
+    /// That the app may start or not, and nothing besides.
+    pub fn only(start: &'a Start) -> Self {
+        Self {
+            start,
+            news: None,
+            put_aside: None,
+            ingress_path: None,
+            asked_at: None,
+        }
+    }
+}
+
 /// The status, and what it is about.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Decided {
