@@ -125,6 +125,11 @@ pub fn integrate(profile: &AppProfile, app: &str, tier: &Tier) -> String {
     }
 }
 
+/// The tiers that the app has. Of no other may Juju be asked: the charm does not declare their endpoints.
+pub fn of(profile: &AppProfile) -> impl Iterator<Item = &'static Tier> {
+    TIERS.iter().filter(|tier| (tier.endpoint.has_it)(profile))
+}
+
 /// The tier of an endpoint.
 pub fn of_endpoint(endpoint: &str) -> Option<&'static Tier> {
     TIERS.iter().find(|tier| tier.name() == endpoint)

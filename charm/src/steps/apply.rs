@@ -25,7 +25,7 @@ use crate::names::{check_name, pod_name};
 use crate::profile::{AppProfile, User};
 use crate::recovery::health::{self, Unwell};
 use crate::remembered::Remembered;
-use crate::tiers::TIERS;
+use crate::tiers;
 use crate::vpn;
 
 use super::plan::{Command, FileWrite, OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
@@ -140,7 +140,7 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         hook_tools::secret_remove(juju.runner(), &secret, Some(revision))?;
     }
     for change in databags {
-        for tier in &TIERS {
+        for tier in tiers::of(profile) {
             if let Some(id) = relation(juju, tier.name(), &change.relation_id)? {
                 juju.set_own_app_data(&id, &change.set)?;
             }

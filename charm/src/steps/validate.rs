@@ -19,7 +19,7 @@ use crate::problem::{Problem, Unfit, shown};
 use crate::profile::{AppProfile, ConfigStorage, ExternalDatabase, OptionValue, User};
 use crate::recovery::standing::Asked;
 use crate::steps::prepare_volume::{Reason, Start};
-use crate::tiers::{TIERS, Tier};
+use crate::tiers::{self, Tier};
 use crate::vpn::route::{self, Routing};
 
 /// What the user wants, judged. The parts are independent: a bad schedule does not touch the running app, and a bad time
@@ -117,8 +117,7 @@ pub fn validate(profile: &AppProfile, facts: &Facts, start: &Start) -> Validated
     ValidatedApp {
         workload: workload_settings(profile, facts),
         backups: match &decision {
-            Some(decision) => TIERS
-                .iter()
+            Some(decision) => tiers::of(profile)
                 .map(|tier| backup(facts, tier, decision.method))
                 .collect(),
             None => Vec::new(),

@@ -10,6 +10,7 @@ use juju_charm::testing::{
 use serde_json::Map;
 use tempfile::TempDir;
 use workload_charm::data_unit;
+use workload_charm::endpoints;
 use workload_charm::env::Env;
 use workload_charm::facts::Facts;
 use workload_charm::options::UNSAFE_MODE;
@@ -223,7 +224,17 @@ impl Unit {
             )
             .unwrap();
         self.state = outcome.state.clone();
+        self.assert_asks_for_own_endpoints(&outcome);
         outcome
+    }
+
+    /// Of an endpoint that the packed charm does not declare Juju knows nothing: to ask for it is a hook tool for nothing.
+    fn assert_asks_for_own_endpoints(&self, outcome: &Outcome<CharmError>) {
+        for call in outcome.calls.iter().filter(|call| call.tool == "relation-ids") {
+            let asked = call.args.last().unwrap();
+            let has_it = endpoints::of(&self.profile).any(|endpoint| endpoint.name == asked);
+            assert!(has_it, "{} has no endpoint {asked}", self.profile.name);
+        }
     }
 
     /// What the first step of a dispatch finds, and nothing after it.

@@ -40,7 +40,7 @@ use crate::options::RawOptions;
 use crate::profile::{AppProfile, CreatedBy};
 use crate::recovery::texts::user_message;
 use crate::remembered::Remembered;
-use crate::tiers::{self, TIERS};
+use crate::tiers;
 use crate::volume::holds_nothing;
 use crate::vpn::{self, Vpn, VpnFacts};
 
@@ -466,7 +466,7 @@ fn ingress(juju: &Juju, leader: bool) -> Result<Ingress, CharmError> {
 /// The relations of all tiers, and what our own bags say there, which only the leader may read.
 fn backup_relations(juju: &Juju, profile: &AppProfile, leader: bool) -> Result<BackupRelations, CharmError> {
     let mut all = BackupRelations::new();
-    for tier in TIERS.iter().filter(|tier| (tier.endpoint.has_it)(profile)) {
+    for tier in tiers::of(profile) {
         let ids = juju.relations(tier.name())?;
         if ids.is_empty() {
             continue;
