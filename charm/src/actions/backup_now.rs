@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use config_recovery::backups::{BackupSummary, Verdict};
 use config_recovery::make::MakeSpec;
+use config_recovery::words::size;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -13,7 +14,6 @@ use crate::env::Env;
 use crate::facts::Facts;
 use crate::names::pod_name;
 use crate::profile::AppProfile;
-use crate::recovery::texts::size;
 use crate::recovery::{Lines, own_id};
 use crate::steps::prepare_volume::{Reason, Situation};
 use crate::steps::validate::BackupSettings;

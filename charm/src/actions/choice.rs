@@ -1,11 +1,11 @@
 //! Which backup an action means: its parameters, the same for each action that takes a backup.
 
 use config_recovery::backups::Choice;
+use config_recovery::moment::moment;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::Call;
-use crate::recovery::moment::moment;
 
 const UID: &str = "backup-uid";
 /// What velero-operator's action and Canonical's data charms call it.

@@ -1,6 +1,7 @@
 //! The action `list-backups`.
 
 use config_recovery::backups::{AppId, BackupSummary, last_good};
+use config_recovery::words::{age, columns, size, time};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -10,7 +11,6 @@ use crate::contents::record::VERSION;
 use crate::contents::seen::{self, List};
 use crate::options::RESTORE_ON_DEPLOY;
 use crate::recovery::own_id;
-use crate::recovery::texts::{age, size, time};
 
 /// Juju takes about 100 KB of results.
 const TOLD: usize = 50;
@@ -110,7 +110,6 @@ fn table(backups: &[BackupSummary], seen: &List, whose: &AppId, now: Timestamp) 
     let header = [
         "STARTED", "AGE", "VERDICT", "SIZE", "PURPOSE", "EXPIRES", "UID", "NAME", "CONTENTS",
     ];
-    let columns = header.len() - usize::from(!is_known);
     let mut rows = vec![header.map(str::to_owned)];
     rows.extend(backups.iter().take(TOLD).map(|backup| {
         [
@@ -130,24 +129,10 @@ fn table(backups: &[BackupSummary], seen: &List, whose: &AppId, now: Timestamp) 
             seen::of(seen, backup).map_or_else(String::new, |seen| in_one_line(&seen.answers)),
         ]
     }));
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut lines: Vec<String> = rows
-        .iter()
-        .map(|row| {
-            let cells: Vec<String> = row
-                .iter()
-                .zip(&widths)
-                .map(|(cell, width)| format!("{cell:width$}"))
-                .collect();
-            cells.join("  ").trim_end().to_owned()
-        })
-        .collect();
+    if !is_known && let Some([.., contents]) = rows.first_mut() {
+        contents.clear();
+    }
+    let mut lines = columns(&rows);
     if backups.len() > TOLD {
         lines.push(format!("and {} older ones", backups.len() - TOLD));
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use config_recovery::Error;
 use config_recovery::backups::AppId;
 use config_recovery::engine::{RestorePlan, RestoreRequest, UnitPod};
+use config_recovery::words::{size, time};
 use juju_charm::{Juju, Status};
 use serde_json::{Map, Value, json};
 
@@ -22,7 +23,6 @@ use crate::env::Env;
 use crate::facts::{Container, Facts};
 use crate::names::{RESTORE_FROM_BACKUP, pod_name, restore_command};
 use crate::profile::AppProfile;
-use crate::recovery::texts::{size, time};
 use crate::recovery::{Examiner, Lines, OfLater, elsewhere, foreseen, image, own_id};
 use crate::remembered::Remembered;
 use crate::steps::prepare_volume::{may_be_seen, takes_over};

@@ -7,6 +7,7 @@ use config_recovery::backups::BackupSummary;
 use config_recovery::engine::{self, RestorePlan};
 use config_recovery::journal::Record;
 use config_recovery::make::MakeSpec;
+use config_recovery::words::time;
 use jiff::Timestamp;
 use juju_charm::Juju;
 use serde_json::{Map, Value, json};
@@ -17,7 +18,7 @@ use crate::data_unit::Contents;
 use crate::facts::{Exchange, Storage};
 use crate::names::{RESTORE_FROM_BACKUP, restore_command};
 use crate::recovery::own_id;
-use crate::recovery::texts::{time, user_message};
+use crate::recovery::texts::user_message;
 
 /// The parameter.
 pub const PARAMETER: &str = "safety-backup";

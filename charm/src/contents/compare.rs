@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use config_recovery::words::age;
 use config_volume::{Answer, AnswerKind, Answers, Secret};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::titled;
-use crate::recovery::texts::age;
 
 /// What differs between the content `now` and that of a `backup`, a line each: `films 412 → 398`. A thing that only one side can
 /// tell is told as that.

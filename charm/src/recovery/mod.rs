@@ -7,7 +7,6 @@
 mod examine;
 pub mod health;
 mod kube;
-pub mod moment;
 mod progress;
 pub mod standing;
 pub mod texts;

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use config_recovery::journal::Step;
 use config_recovery::report::Reporter;
-
-use super::texts::size;
+use config_recovery::words::{part, size};
 
 /// Not more often than this is told what is waited for, or how many bytes came.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -54,11 +53,7 @@ impl Reporter for Lines<'_> {
             return;
         }
         self.now(&match total.filter(|total| *total > 0) {
-            Some(total) => {
-                // What was stored is counted a little differently from what comes.
-                let percent = (u128::from(done) * 100 / u128::from(total)).min(100);
-                format!("{step}: {} of {}, {percent} %", size(done), size(total))
-            }
+            Some(total) => format!("{step}: {}", part(done, total)),
             None => format!("{step}: {}", size(done)),
         });
     }

@@ -1,19 +1,16 @@
 //! How the app's backups stand: when the last good one was, whether one is overdue, and whether the last good one is about to go.
 
-use config_recovery::backups::{BackupHealth, EndpointHealth, LastGood, Rests, Scheduled};
+use config_recovery::backups::{self, BackupHealth, EndpointHealth, LastGood, Rests, Scheduled};
+use config_recovery::words::{age, day, size, time};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use velero_backup_config::Schedule;
 
 use super::own_id;
-use super::texts::{age, day, size, time};
 use crate::backup::{self, BackupFacts};
 use crate::env::Env;
 use crate::names::{BACKUP_NOW, LIST_BACKUPS};
 use crate::tiers::{NIGHTLY, Tier};
-
-/// How long after its time a backup may end before it is missed. Many apps may be backed up at once.
-const GRACE: SignedDuration = SignedDuration::from_hours(1);
 
 /// What was seen of the app's backups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,34 +144,13 @@ fn health_of<'a>(standing: &'a BackupHealth, tier: &Tier) -> Option<&'a Endpoint
 
 /// When the next good backup of a tier is due.
 fn due(standing: &BackupHealth, tier: &Tier, schedule: &Schedule) -> Option<Timestamp> {
-    let health = health_of(standing, tier)?;
-    let last = health.last_good.as_ref().and_then(|last| last.time);
-    schedule.next_after(last.or_else(|| health.schedule.as_ref()?.since)?)
+    backups::due(health_of(standing, tier)?, schedule)
 }
 
 /// From when on it is said that the good backup that is kept the longest is about to go.
 fn told_from(standing: &BackupHealth, asked: &[Asked<'_>]) -> Option<Timestamp> {
-    let last = standing.kept_longest.as_ref()?;
-    let (ended, expires) = last.time.zip(last.expires)?;
     let gaps = scheduled(asked).filter_map(|(_, schedule)| schedule.longest_gap().try_into().ok());
-    expires
-        .checked_sub(told_before(expires.duration_since(ended), gaps.min()))
-        .ok()
-}
-
-/// How long before the last good backup expires somebody is told, where backups are kept for `life`, and the tier that is made most
-/// often makes one after `gap`: a tenth of its life, but at least three days, and at least three more tries.
-///
-/// A backup that is kept for a short time would always be about to go by that. So it is at most half of the time that is left
-/// when its successor is overdue: as long as good ones are made nothing is said.
-fn told_before(life: SignedDuration, gap: Option<SignedDuration>) -> SignedDuration {
-    let overdue = gap.map_or(SignedDuration::ZERO, |gap| gap.saturating_add(GRACE));
-    let tries = gap.map_or(SignedDuration::ZERO, |gap| gap.saturating_mul(3));
-    let at_most = life.saturating_sub(overdue).max(SignedDuration::ZERO) / 2;
-    (life / 10)
-        .max(SignedDuration::from_hours(3 * 24))
-        .max(tries)
-        .min(at_most)
+    backups::goes_from(standing.kept_longest.as_ref()?, gaps.min())
 }
 
 /// What the status says of a standing.
@@ -206,7 +182,7 @@ fn goes(standing: &BackupHealth, asked: &[Asked<'_>], now: Timestamp) -> Option<
 fn missed(standing: &BackupHealth, asked: &[Asked<'_>], now: Timestamp) -> Option<String> {
     let (tier, due) = scheduled(asked)
         .filter_map(|(tier, schedule)| Some((tier, due(standing, tier, schedule)?)))
-        .find(|(_, due)| now.duration_since(*due) > GRACE)?;
+        .find(|(_, due)| backups::is_missed(*due, now))?;
     let last: Option<&LastGood> = health_of(standing, tier)?.last_good.as_ref();
     let since = last.map(|last| last.time);
     // The first tier is what a backup is without more words, and theirs leave no room for the time.

@@ -183,57 +183,6 @@ fn a_schedule_that_is_asked_for_has_to_be_there_and_to_make_backups() {
 }
 
 #[test]
-fn it_is_told_in_time_that_the_last_good_backup_goes() {
-    let hours = SignedDuration::from_hours;
-    let days = |days: i64| hours(24 * days);
-    for (what, life, gap, expected) in [
-        (
-            "nightly, 30 days: a tenth, three days and three runs",
-            days(30),
-            Some(days(1)),
-            days(3),
-        ),
-        ("nightly, a year: a tenth", days(365), Some(days(1)), hours(876)),
-        ("weekly, 12 weeks: three runs", days(84), Some(days(7)), days(21)),
-        ("monthly, a year: three runs", days(365), Some(days(31)), days(93)),
-        ("nightly, 10 days: three days", days(10), Some(days(1)), days(3)),
-        (
-            "every 6 hours, 7 days: three days",
-            days(7),
-            Some(hours(6)),
-            days(3),
-        ),
-        ("by hand, 30 days", days(30), None, days(3)),
-        // No more than half of what is left when the next one is overdue.
-        ("by hand, 2 days", days(2), None, days(1)),
-        ("nightly, 3 days", days(3), Some(days(1)), hours(47) / 2),
-        ("nightly, 49 hours", hours(49), Some(days(1)), hours(12)),
-        (
-            "nightly, 1 day: it is overdue when it goes",
-            days(1),
-            Some(days(1)),
-            hours(0),
-        ),
-        ("kept too short", hours(1), Some(days(1)), hours(0)),
-    ] {
-        assert_eq!(told_before(life, gap), expected, "{what}");
-    }
-}
-
-#[test]
-fn as_long_as_good_backups_are_made_nothing_goes() {
-    for life in [24, 25, 26, 30, 48, 72, 96, 720, 8760_i64] {
-        for gap in [1, 6, 24, 168, 744] {
-            let (life, gap) = (SignedDuration::from_hours(life), SignedDuration::from_hours(gap));
-            // Its successor may be there as late as this.
-            let left = life - gap - GRACE;
-            let told = told_before(life, Some(gap));
-            assert!(told <= left.max(SignedDuration::ZERO), "{life} {gap}: {told}");
-        }
-    }
-}
-
-#[test]
 fn the_good_backup_that_is_kept_the_longest_decides_when_the_last_one_goes() {
     let daily = Schedule::daily_at(3 * 60);
     let asked = nightly(Some(&daily));

@@ -18,6 +18,8 @@ pub mod error;
 pub mod journal;
 mod kinds;
 pub mod make;
+pub mod moment;
+pub mod overview;
 mod quantity;
 pub mod report;
 pub mod scratch;
@@ -28,6 +30,7 @@ pub mod testing;
 mod transfer;
 mod velero;
 pub mod wait;
+pub mod words;
 
 pub use cluster::ClusterError;
 pub use error::{Error, Remedy, Result};

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use config_recovery::backups::Choice;
 use config_recovery::engine::RestoreRequest;
+use config_recovery::words::{size, time};
 use config_recovery::{ClusterError, Error};
 use config_volume::causes;
 use juju_charm::{Event, Juju};
@@ -18,7 +19,7 @@ use crate::data_unit::{Contents, DataUnit};
 use crate::env::Env;
 use crate::facts::{Container, Exchange, Facts, Storage};
 use crate::options::{RESTORE_ON_DEPLOY, RestoreOnDeploy};
-use crate::recovery::texts::{less_than_before, next_step, size, time};
+use crate::recovery::texts::{less_than_before, next_step};
 use crate::recovery::{Examiner, Lines, NotYet, OfLater, Recovery, elsewhere, image, own_id};
 use crate::steps::plan::is_running;
 

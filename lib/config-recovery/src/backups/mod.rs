@@ -3,6 +3,7 @@
 //! [`list`] reads the cluster; [`choose()`] and [`last_good`] are pure.
 
 mod choose;
+mod due;
 mod earlier;
 mod holds;
 mod list;
@@ -17,11 +18,13 @@ use jiff::Timestamp;
 use velero_api::{BackupPhase, Meaning};
 
 pub use choose::{Choice, LastGood, choose, last_good};
+pub use due::{due, goes_from, is_missed};
 pub use earlier::{Earlier, earlier};
 pub use list::list;
 pub(crate) use list::summary_of;
 pub use running::running;
 pub use standing::{BackupHealth, EndpointHealth, Rests, Scheduled, are_read, standing};
+pub(crate) use standing::{endpoint_of, scheduled, whose_schedule};
 
 /// An application in a model.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

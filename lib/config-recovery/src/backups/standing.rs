@@ -148,12 +148,21 @@ pub async fn standing(cluster: &Cluster, whose: &AppId) -> Result<BackupHealth> 
     })
 }
 
+/// The app that velero-operator made a Schedule for.
+pub(crate) fn whose_schedule(schedule: &Schedule) -> Option<AppId> {
+    Some(AppId {
+        app: owner::app(&schedule.metadata, &schedule.spec.template)?,
+        model: owner::model(&schedule.metadata, &schedule.spec.template, &[])?,
+    })
+}
+
 /// Velero keeps one without a time for ever.
 fn kept_until(expires: Option<Timestamp>) -> Timestamp {
     expires.unwrap_or(Timestamp::MAX)
 }
 
-fn endpoint_of(metadata: &ObjectMeta) -> String {
+/// The endpoint of the app that velero-operator made something for.
+pub(crate) fn endpoint_of(metadata: &ObjectMeta) -> String {
     metadata.labels.get(ENDPOINT_LABEL).cloned().unwrap_or_default()
 }
 
@@ -186,7 +195,8 @@ impl Completed {
     }
 }
 
-fn scheduled(schedule: Schedule) -> Scheduled {
+/// What a Schedule tells of whether backups are made.
+pub(crate) fn scheduled(schedule: Schedule) -> Scheduled {
     let Schedule {
         metadata,
         spec,

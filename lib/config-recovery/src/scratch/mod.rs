@@ -16,6 +16,7 @@ mod snapshot;
 mod turn;
 
 pub(crate) use commands::commands;
+pub(crate) use names::ours;
 
 use std::path::Path;
 use std::time::Duration;
@@ -264,7 +265,7 @@ pub async fn remove(cluster: &Cluster, spec: &ScratchSpec, until: Until) -> Resu
 pub async fn left(cluster: &Cluster, target: &AppId, holder: &str) -> Result<Vec<String>> {
     let api: Api<Namespace> = Api::all(cluster.client());
     let names = [Purpose::Verify, Purpose::Restore].map(|purpose| names::namespace(target, purpose));
-    let ours = ListParams::default().labels(&names::ours());
+    let ours = ListParams::default().labels(&ours());
     let found = cluster.ask("list scratch namespaces", api.list_metadata(&ours));
     let left = found.await?.into_iter().filter(|metadata| {
         let mark = names::Mark::of(metadata, target);

@@ -73,7 +73,7 @@ pub(super) fn labels(namespace: &str, run: &str) -> BTreeMap<String, String> {
 }
 
 /// Selects everything that is ours, of all apps.
-pub(super) fn ours() -> String {
+pub(crate) fn ours() -> String {
     format!("{}={}", MANAGED_BY.0, MANAGED_BY.1)
 }
 

@@ -29,7 +29,7 @@ pub fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     };
     match first > now {
         true => Err(cannot(
-            "is in the future; backup-uid=latest is the newest good backup".to_owned(),
+            "is in the future; latest is the newest good backup".to_owned(),
         )),
         false => Ok(last.min(now)),
     }
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_time_that_is_shown_is_understood() {
         let began: Timestamp = "2026-11-24T03:12:07Z".parse().unwrap();
-        let found = moment(&crate::recovery::texts::time(began), NOW.parse().unwrap()).unwrap();
+        let found = moment(&crate::words::time(began), NOW.parse().unwrap()).unwrap();
         let later = found.duration_since(began);
         assert!(
             !later.is_negative() && later < SignedDuration::from_secs(60),

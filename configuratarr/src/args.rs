@@ -1,0 +1,136 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Recovery of media apps on Kubernetes under Juju: what is backed up, whether it comes back, and getting it back.
+///
+/// It asks Juju by the `juju` command and Kubernetes by your kubeconfig. The charms restore; this plans over many apps, starts them,
+/// follows them and goes on after an interruption.
+#[derive(Debug, Parser)]
+#[command(name = "configuratarr", version, after_help = EXIT_CODES)]
+pub struct Arguments {
+    /// For every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 it failed, or something is not well; 2 what was typed cannot be understood; \
+3 Juju or the cluster could not be asked; 4 begun and not at its end: configuratarr resume.";
+
+/// For every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The model, as `juju -m` takes it; the current one, if none is named
+    #[arg(long, short, global = true, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// The kubeconfig; otherwise KUBECONFIG or ~/.kube/config
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The context in the kubeconfig; otherwise its current one
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+    /// How data are printed
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// No colours, as with NO_COLOR
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Data and errors only
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// What is asked of Juju and Kubernetes
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+}
+
+/// How data are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// One document, by a schema of this program.
+    Json,
+    /// The same as YAML.
+    Yaml,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show each app: protected or not, its last good backup, the next run, what is under way
+    Status,
+    /// List backups with what each really holds
+    Backups {
+        /// The apps; all of the model, if none is named
+        #[arg(value_name = "APP")]
+        apps: Vec<String>,
+        /// Of apps that are gone too, and of other models
+        #[arg(long, conflicts_with = "apps")]
+        all_models: bool,
+    },
+    /// Make backups now, and wait for them
+    Backup(Which),
+    /// Restore backups beside the apps, check them, and remove them again
+    Verify {
+        /// Which apps.
+        #[command(flatten)]
+        which: Which,
+        /// Which backups.
+        #[command(flatten)]
+        choice: Choice,
+    },
+    /// Restore backups
+    Restore {
+        /// Which apps.
+        #[command(flatten)]
+        which: Which,
+        /// Which backups.
+        #[command(flatten)]
+        choice: Choice,
+        /// Show the plan, and what each charm says of it; change nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+        /// Restore a backup of a later app version too, and what else the charm would hold back
+        #[arg(long)]
+        force: bool,
+        /// Make no backup of what there is now: there will be no way back
+        #[arg(long)]
+        no_safety_backup: bool,
+    },
+    /// Go on with a run that was interrupted
+    Resume {
+        /// The run; the last one that is not at its end, if none is named
+        run: Option<String>,
+    },
+}
+
+/// Which apps.
+#[derive(Debug, Clone, Args)]
+pub struct Which {
+    /// The apps
+    #[arg(value_name = "APP", required_unless_present = "all")]
+    pub apps: Vec<String>,
+    /// All apps of the model that have backups
+    #[arg(long, conflicts_with = "apps")]
+    pub all: bool,
+}
+
+/// Which backup of each app.
+#[derive(Debug, Clone, Args)]
+pub struct Choice {
+    /// Uid or name of the backup, of one app; the newest good one, if nothing is said
+    #[arg(long, value_name = "UID")]
+    pub backup: Option<String>,
+    /// The newest good backup that began then or before: 2026-11-20T03:00 (UTC), 2026-11-20, "3 days ago"
+    #[arg(long, value_name = "TIME", conflicts_with = "backup")]
+    pub at: Option<String>,
+}

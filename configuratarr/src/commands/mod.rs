@@ -1,0 +1,89 @@
+//! The commands, a module each.
+
+mod backups;
+mod status;
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use crate::args::{Arguments, Command, Global};
+use crate::juju::Juju;
+use crate::printer::Printer;
+use crate::problem::{Kind, Problem, Result};
+
+/// What a command needs.
+pub struct Call<'a> {
+    /// For every command.
+    pub global: &'a Global,
+    /// To print by.
+    pub printer: Printer,
+    /// The way to Juju.
+    pub juju: Juju,
+}
+
+impl Call<'_> {
+    /// The model's own name. A name that was given is enough; which one is the current one only Juju knows.
+    ///
+    /// # Errors
+    /// When Juju cannot be asked.
+    pub async fn model(&self) -> Result<String> {
+        match &self.global.model {
+            Some(model) => Ok(model.rsplit([':', '/']).next().unwrap_or(model).to_owned()),
+            None => Ok(self.juju.status().await?.model.name),
+        }
+    }
+}
+
+/// How a command ended that could be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// All is well.
+    Well,
+    /// It is told in the data what is not well.
+    NotWell,
+    /// It is not at its end, which was told.
+    Unfinished,
+    /// Something could not be asked, which is told in the data.
+    NotAsked,
+}
+
+impl Done {
+    fn code(self) -> ExitCode {
+        match self {
+            Self::Well => ExitCode::SUCCESS,
+            Self::NotWell => Kind::Failed.code().into(),
+            Self::Unfinished => Kind::Unfinished.code().into(),
+            Self::NotAsked => Kind::NotAsked.code().into(),
+        }
+    }
+}
+
+/// Runs what was typed.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let call = Call {
+        global: &arguments.global,
+        printer: Printer::new(&arguments.global),
+        juju: Juju::new(arguments.global.model.clone()),
+    };
+    match blocking(carry_out(&call, &arguments.command)) {
+        Ok(done) => done.code(),
+        Err(problem) => {
+            call.printer.problem(&problem);
+            problem.kind.code().into()
+        }
+    }
+}
+
+async fn carry_out(call: &Call<'_>, command: &Command) -> Result<Done> {
+    match command {
+        Command::Status => status::run(call).await,
+        Command::Backups { apps, all_models } => backups::run(call, apps, *all_models).await,
+        _ => Err(Problem::bare(Kind::Failed, "not there yet")),
+    }
+}
+
+fn blocking<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Problem::bare(Kind::Failed, format!("cannot begin: {error}")))?;
+    runtime.block_on(work)
+}

@@ -1,0 +1,130 @@
+//! Why Juju did not do it.
+
+use std::ffi::OsStr;
+use std::time::Duration;
+
+use config_recovery::shown::shown;
+
+use crate::problem::{Kind, Problem};
+
+/// A command of `juju` that came to nothing. Which of Juju's refusals it is, is told by its words: it has one exit code for
+/// several of them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JujuError {
+    /// There is no such program.
+    #[error("cannot run juju: there is no such program in PATH")]
+    Missing,
+    /// It is there and cannot be run.
+    #[error("cannot run juju: {0}")]
+    NotRun(String),
+    /// It is older than what is used here.
+    #[error("cannot use Juju {version}: its actions have no tasks")]
+    TooOld {
+        /// What it says of itself.
+        version: String,
+    },
+    /// No controller is known here.
+    #[error("cannot ask Juju: no controller is known on this machine")]
+    NoController,
+    /// No model is the current one, and none was named.
+    #[error("cannot ask Juju: no model is chosen")]
+    NoCurrentModel,
+    /// The login has ended, or was never made.
+    #[error("cannot ask Juju: you are logged out: {0}")]
+    LoggedOut(String),
+    /// The controller has no such model, or does not show it.
+    #[error("cannot find {0}")]
+    NoModel(String),
+    /// The controller does not answer.
+    #[error("cannot ask Juju: `{command}` gave no answer within {} s", .after.as_secs())]
+    NoAnswer {
+        /// What was run.
+        command: String,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// It printed something else than what is read here.
+    #[error("cannot understand what `{command}` printed: {reason}")]
+    NotUnderstood {
+        /// What was run.
+        command: String,
+        /// Why.
+        reason: String,
+    },
+    /// Any other refusal.
+    #[error("`{command}` failed: {reason}")]
+    Refused {
+        /// What was run.
+        command: String,
+        /// Juju's words.
+        reason: String,
+    },
+}
+
+impl JujuError {
+    pub(super) fn not_run(program: &OsStr, error: &std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::NotFound => Self::Missing,
+            _ => Self::NotRun(format!("{}: {error}", program.to_string_lossy())),
+        }
+    }
+
+    /// What Juju says on standard error, and what that means.
+    pub(super) fn refused(command: &str, said: &str) -> Self {
+        let line = said
+            .lines()
+            .map(|line| line.trim().trim_start_matches("ERROR ").trim())
+            .find(|line| !line.is_empty())
+            .unwrap_or("it says nothing");
+        let line = shown(line);
+        if line.starts_with("No controllers registered") || line.starts_with("no controllers registered") {
+            return Self::NoController;
+        }
+        if line.starts_with("No selected model") || line.starts_with("no model") {
+            return Self::NoCurrentModel;
+        }
+        if let Some(model) = line
+            .strip_suffix(" not found")
+            .filter(|what| what.starts_with("model "))
+        {
+            return Self::NoModel(model.to_owned());
+        }
+        let is_login = [
+            "not logged in",
+            "please log in",
+            "invalid entity name or password",
+            "cannot get discharge",
+        ];
+        if is_login.iter().any(|words| line.contains(words)) {
+            return Self::LoggedOut(line);
+        }
+        Self::Refused {
+            command: command.to_owned(),
+            reason: line,
+        }
+    }
+}
+
+impl From<JujuError> for Problem {
+    fn from(error: JujuError) -> Self {
+        let next = match &error {
+            JujuError::Missing => "sudo snap install juju --classic, or see https://juju.is/docs",
+            JujuError::NotRun(_) => "look at the program, and at PATH",
+            JujuError::TooOld { .. } => "sudo snap refresh juju --channel=3.6/stable",
+            JujuError::NoController => {
+                "juju register, or juju login, with what the controller's owner gave you"
+            }
+            JujuError::NoCurrentModel => "name it: --model MODEL; juju models shows them",
+            JujuError::LoggedOut(_) => "juju login",
+            JujuError::NoModel(_) => {
+                "juju models shows which there are; one of another controller is CONTROLLER:MODEL"
+            }
+            JujuError::NoAnswer { .. } => "see whether juju status answers, then do it again",
+            JujuError::NotUnderstood { .. } => {
+                "run it by hand and look; another Juju may be needed: juju version"
+            }
+            JujuError::Refused { .. } => "run it by hand and look",
+        };
+        Self::new(Kind::NotAsked, error.to_string(), next)
+    }
+}

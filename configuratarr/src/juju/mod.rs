@@ -1,0 +1,149 @@
+//! Juju, by its `juju` command: the only way to it that needs no credentials of our own.
+//!
+//! Everything is asked with `--format json`. What Juju says to people is read only where it says a thing nowhere else: which of its
+//! refusals it is, and the number of an operation that was started in the background.
+
+mod error;
+mod status;
+mod tasks;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+pub use error::JujuError;
+pub use status::{Application, ApplicationStatus, ModelInfo, Related, Status, Unit};
+pub use tasks::{Operation, Started, Task, TaskState};
+
+/// How long a command of `juju` may take. None of those that are used waits for an end.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The oldest Juju whose actions are what is used here: `juju run` with tasks.
+const OLDEST: (u32, u32) = (3, 6);
+
+/// A way to one model.
+#[derive(Debug, Clone)]
+pub struct Juju {
+    program: OsString,
+    model: Option<String>,
+    state: Option<PathBuf>,
+}
+
+/// What a command printed.
+struct Output {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Juju {
+    /// The `juju` of PATH, for a model as `juju -m` takes it; `None` for the current one.
+    pub fn new(model: Option<String>) -> Self {
+        Self {
+            program: "juju".into(),
+            model,
+            state: None,
+        }
+    }
+
+    /// Another program in its place, for tests: it gets the same arguments.
+    #[must_use]
+    pub fn with_program(mut self, program: impl Into<OsString>) -> Self {
+        self.program = program.into();
+        self
+    }
+
+    /// Another folder of Juju's own settings (JUJU_DATA).
+    #[must_use]
+    pub fn with_data(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.state = Some(folder.into());
+        self
+    }
+
+    /// Juju's version: `(3, 6)`.
+    ///
+    /// # Errors
+    /// When it cannot be run, or is too old.
+    pub async fn version(&self) -> Result<String, JujuError> {
+        let output = self.run(&["version".to_owned()]).await?;
+        let text = output.out.trim().to_owned();
+        let mut numbers = text.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+        match numbers.next().zip(numbers.next()) {
+            Some(version) if version < OLDEST => Err(JujuError::TooOld { version: text }),
+            Some(_) => Ok(text),
+            None => Err(JujuError::NotUnderstood {
+                command: "juju version".to_owned(),
+                reason: format!("{text:?} is no version"),
+            }),
+        }
+    }
+
+    /// The command as a person would type it, with the model.
+    pub fn command(&self, arguments: &[String]) -> String {
+        let mut words = vec!["juju".to_owned()];
+        words.extend(self.with_model(arguments));
+        shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+    }
+
+    fn with_model(&self, arguments: &[String]) -> Vec<String> {
+        let mut all = arguments.to_vec();
+        let takes_model = !matches!(
+            arguments.first().map(String::as_str),
+            Some("version" | "whoami" | "models" | "controllers")
+        );
+        if let (Some(model), true) = (&self.model, takes_model) {
+            all.extend(["-m".to_owned(), model.clone()]);
+        }
+        all
+    }
+
+    /// Runs it with `--format json` and reads what it prints.
+    async fn json<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<T, JujuError> {
+        let mut all: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        all.extend(["--format".to_owned(), "json".to_owned()]);
+        let output = self.run(&all).await?;
+        serde_json::from_str(&output.out).map_err(|error| JujuError::NotUnderstood {
+            command: self.command(&all),
+            reason: error.to_string(),
+        })
+    }
+
+    /// Runs it to its end. What exits with another code than 0 is an error.
+    async fn run(&self, arguments: &[String]) -> Result<Output, JujuError> {
+        let command = self.command(arguments);
+        log::debug!("{command}");
+        let mut process = tokio::process::Command::new(&self.program);
+        process
+            .args(self.with_model(arguments))
+            // It asks nobody: whoever waits here sees no question.
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        if let Some(folder) = &self.state {
+            process.env("JUJU_DATA", folder);
+        }
+        let child = process
+            .spawn()
+            .map_err(|error| JujuError::not_run(&self.program, &error))?;
+        let ended = tokio::time::timeout(LIMIT, child.wait_with_output()).await;
+        let ended = ended
+            .map_err(|_| JujuError::NoAnswer {
+                command: command.clone(),
+                after: LIMIT,
+            })?
+            .map_err(|error| JujuError::not_run(&self.program, &error))?;
+        let output = Output {
+            code: ended.status.code(),
+            out: String::from_utf8_lossy(&ended.stdout).into_owned(),
+            err: String::from_utf8_lossy(&ended.stderr).into_owned(),
+        };
+        match output.code {
+            Some(0) => Ok(output),
+            _ => Err(JujuError::refused(&command, &output.err)),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! `juju status`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{Juju, JujuError};
+
+/// What `juju status --format json` says of a model, as far as it is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Status {
+    /// The model.
+    pub model: ModelInfo,
+    /// Its applications by name.
+    pub applications: BTreeMap<String, Application>,
+}
+
+/// The model.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct ModelInfo {
+    /// Its name, which is its namespace.
+    pub name: String,
+    /// `caas` for Kubernetes.
+    pub r#type: String,
+    /// The controller's name.
+    pub controller: String,
+    /// Juju's version there.
+    pub version: String,
+}
+
+/// An application.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Application {
+    /// The charm's name.
+    pub charm_name: String,
+    /// Its revision.
+    pub charm_rev: i64,
+    /// The workload's version.
+    pub version: String,
+    /// `alive`, `dying` or `dead`.
+    pub life: String,
+    /// The application's status.
+    pub application_status: ApplicationStatus,
+    /// What it is related to, by its endpoint.
+    pub relations: BTreeMap<String, Vec<Related>>,
+    /// All endpoints that it has, and the space that each is bound to.
+    pub endpoint_bindings: BTreeMap<String, String>,
+    /// Its units by name.
+    pub units: BTreeMap<String, Unit>,
+}
+
+/// A status with its message.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ApplicationStatus {
+    /// `active`, `blocked`, `waiting`, `maintenance`, `error`, `unknown`.
+    pub current: String,
+    /// What it says.
+    pub message: String,
+}
+
+/// The other side of a relation.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Related {
+    /// Its application.
+    pub related_application: String,
+    /// What both speak.
+    #[serde(default)]
+    pub interface: String,
+}
+
+/// A unit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Unit {
+    /// The workload's status.
+    pub workload_status: ApplicationStatus,
+    /// The agent's: `idle`, `executing`, `allocating`, `lost`.
+    pub juju_status: ApplicationStatus,
+    /// Whether it leads.
+    pub leader: bool,
+}
+
+impl Juju {
+    /// The model as it is.
+    ///
+    /// # Errors
+    /// As any command of Juju's.
+    pub async fn status(&self) -> Result<Status, JujuError> {
+        self.json(&["status"]).await
+    }
+}

@@ -1,0 +1,159 @@
+//! What `configuratarr backups` prints.
+
+use config_recovery::backups::{BackupContents, BackupSummary, Verdict};
+use config_recovery::words::{age, size, time};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::printer::{Cell, Page, Tone};
+
+/// Backups, newest first.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupsReport {
+    /// `configuratarr/backups/v1`.
+    pub schema: &'static str,
+    /// When it was looked at.
+    pub time: String,
+    /// The backups.
+    pub backups: Vec<BackupReport>,
+}
+
+/// One backup.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupReport {
+    /// Whose it is.
+    pub app: String,
+    /// The model that the app was in.
+    pub model: String,
+    /// Its uid: what a restore names.
+    pub uid: String,
+    /// Its name. Names are used again.
+    pub name: String,
+    /// What to think of it: `good`, `running`, `EMPTY`, `PARTIAL`, `FAILED`, `expired`.
+    pub verdict: String,
+    /// Where it stands, in Velero's word.
+    pub phase: String,
+    /// When it began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started: Option<String>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed: Option<String>,
+    /// When Velero deletes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// How it holds the volume: `files`, `snapshot` or `nothing`.
+    pub holds: &'static str,
+    /// Bytes of the config volume; a snapshot does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// The Schedule that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// For a safety backup: uid of the backup whose restore it was made before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before_restore: Option<String>,
+    /// What Velero says against it.
+    pub complaints: Vec<String>,
+    /// The namespace of the Velero that has it.
+    pub velero_namespace: String,
+    /// The storage location that it is in.
+    pub storage_location: String,
+}
+
+impl BackupReport {
+    /// A backup as a report.
+    pub fn of(backup: &BackupSummary, now: Timestamp) -> Self {
+        let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        Self {
+            app: backup.whose.app.clone(),
+            model: backup.whose.model.clone(),
+            uid: backup.uid.clone(),
+            name: backup.name.clone(),
+            verdict: backup.verdict(now).to_string(),
+            phase: backup.phase_word(),
+            started: text(backup.started),
+            completed: text(backup.completed),
+            expires: text(backup.expires),
+            holds: match backup.holds {
+                BackupContents::Files(_) => "files",
+                BackupContents::Snapshot { .. } => "snapshot",
+                BackupContents::Nothing => "nothing",
+            },
+            bytes: backup.holds.bytes(),
+            schedule: backup.schedule.clone(),
+            before_restore: backup.before_restore.clone(),
+            complaints: backup.complaints.clone(),
+            velero_namespace: backup.velero_namespace.clone(),
+            storage_location: backup.storage_location.clone(),
+        }
+    }
+}
+
+/// How a verdict is meant.
+pub const fn tone(verdict: Verdict) -> Tone {
+    match verdict {
+        Verdict::Good => Tone::Good,
+        Verdict::Running => Tone::Plain,
+        Verdict::Expired => Tone::Faint,
+        Verdict::Partial => Tone::Warning,
+        Verdict::Empty | Verdict::Failed => Tone::Bad,
+    }
+}
+
+/// The same for people.
+pub fn page(backups: &[BackupSummary], several_models: bool, now: Timestamp) -> Page {
+    let mut header: Vec<Cell> = vec!["APP".into()];
+    if several_models {
+        header.push("MODEL".into());
+    }
+    header.extend(["STARTED", "AGE", "VERDICT", "SIZE", "PURPOSE", "EXPIRES", "UID"].map(Cell::from));
+    let mut rows = vec![header];
+    let mut complaints = Vec::new();
+    for backup in backups {
+        let verdict = backup.verdict(now);
+        let dash = || "-".to_owned();
+        let mut row: Vec<Cell> = vec![backup.whose.app.as_str().into()];
+        if several_models {
+            row.push(backup.whose.model.as_str().into());
+        }
+        row.extend([
+            Cell::from(backup.started.map_or_else(dash, time)),
+            backup
+                .started
+                .map_or_else(dash, |started| age(started, now))
+                .into(),
+            Cell::new(verdict.to_string(), tone(verdict)),
+            backup
+                .holds
+                .bytes()
+                .map_or_else(|| "snapshot".to_owned(), size)
+                .into(),
+            match (&backup.before_restore, &backup.schedule) {
+                (Some(_), _) => "safety",
+                (None, Some(_)) => "scheduled",
+                (None, None) => "by hand",
+            }
+            .into(),
+            backup.expires.map_or_else(dash, time).into(),
+            backup.uid.as_str().into(),
+        ]);
+        rows.push(row);
+        if !matches!(verdict, Verdict::Good | Verdict::Running | Verdict::Expired) {
+            let why = match backup.complaints.as_slice() {
+                [] => "Velero gives no reason".to_owned(),
+                all => all.join("; "),
+            };
+            complaints.push(Cell::new(
+                format!("{verdict} {}: {why}", backup.uid),
+                tone(verdict),
+            ));
+        }
+    }
+    complaints
+        .into_iter()
+        .fold(Page::default().rows(rows), |page, complaint| page.line(complaint))
+}

@@ -1,0 +1,24 @@
+//! The forms of what is printed with `--format json` and `yaml`: a contract, by a schema for each in `schemas/`.
+//!
+//! A field is added without another version; one that goes or means something else makes another `schema`. Times are RFC 3339 in UTC, sizes
+//! bytes, and what is not known is absent.
+
+mod backups;
+mod status;
+
+pub use backups::{BackupReport, BackupsReport, page as backups_page};
+pub use status::{
+    AppReport, AppState, AttentionReport, InFlightReport, LastGoodReport, LocationReport, StatusReport,
+};
+
+use std::collections::BTreeMap;
+
+use schemars::{Schema, schema_for};
+
+/// The schemas by the name of their file, for the repository.
+pub fn schemas() -> BTreeMap<&'static str, Schema> {
+    BTreeMap::from([
+        ("status.json", schema_for!(StatusReport)),
+        ("backups.json", schema_for!(BackupsReport)),
+    ])
+}

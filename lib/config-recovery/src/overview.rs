@@ -1,0 +1,225 @@
+//! What somebody who looks after many apps asks of a cluster: few requests, however many apps and backups there are.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use kube::api::ListParams;
+use serde::Deserialize;
+use serde_json::Value;
+use velero_api::{
+    BACKUP_UID_LABEL, BackupStorageLocation, BackupStorageLocationPhase, BackupStorageLocationSpec, Meaning,
+    PodVolumeBackup, PodVolumeBackupSpec, PodVolumeRestore, PodVolumeRestoreSpec, Schedule, ScheduleSpec,
+};
+
+use crate::backups::{self, AppId, BackupSummary, Scheduled};
+use crate::cluster::Cluster;
+use crate::scratch::{self, Purpose};
+use crate::shown::shown;
+use crate::{Result, velero};
+
+/// All of it.
+#[derive(Debug, Clone, Default)]
+pub struct Overview {
+    /// The backups of all apps, newest first.
+    pub backups: Vec<BackupSummary>,
+    /// The Schedules that velero-operator made for apps.
+    pub schedules: Vec<AppSchedule>,
+    /// Where Velero stores backups.
+    pub locations: Vec<Location>,
+    /// Restores into scratch namespaces that Velero is at work on.
+    pub restores: Vec<MovingRestore>,
+}
+
+/// A Schedule of an app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppSchedule {
+    /// Whose backups it makes.
+    pub whose: AppId,
+    /// The endpoint of the app's that asked for it.
+    pub endpoint: String,
+    /// Velero's namespace.
+    pub velero_namespace: String,
+    /// Its name, since when it is there, and why it makes no backups, if so.
+    pub scheduled: Scheduled,
+    /// When it makes them, in Velero's words.
+    pub cron: String,
+    /// When it made the last one.
+    pub last_run: Option<Timestamp>,
+}
+
+/// A backup storage location.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// Velero's namespace.
+    pub velero_namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Whether Velero can use it; `None` before it has looked.
+    pub is_available: Option<bool>,
+    /// Whether it is the one that is used where none is named.
+    pub is_default: bool,
+    /// What Velero says against it.
+    pub message: Option<String>,
+    /// When Velero read what it holds last.
+    pub synced: Option<Timestamp>,
+}
+
+/// How many bytes of a volume are there so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes so far.
+    pub done: u64,
+    /// Bytes in all; `None` while that is not known.
+    pub total: Option<u64>,
+}
+
+/// A restore into a scratch namespace that Velero is at work on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MovingRestore {
+    /// The scratch namespace, which tells whose it is: [`MovingRestore::is_of`].
+    pub namespace: String,
+    /// How far it is.
+    pub progress: Progress,
+}
+
+impl MovingRestore {
+    /// Whether it is one of the app's, for this purpose.
+    pub fn is_of(&self, whose: &AppId, purpose: Purpose) -> bool {
+        self.namespace == scratch::namespace(whose, purpose)
+    }
+}
+
+/// Reads it: one request each for the storage locations and the restores, and for every 500 backups, pod volume backups and Schedules.
+///
+/// # Errors
+/// [`Error::NoVelero`](crate::Error::NoVelero) when the cluster does not know Velero's resources, otherwise as [`Cluster::ask`].
+pub async fn overview(cluster: &Cluster) -> Result<Overview> {
+    let (backups, schedules, locations, restores) = tokio::join!(
+        backups::list(cluster, None),
+        schedules(cluster),
+        locations(cluster),
+        moving_restores(cluster),
+    );
+    // In this order: whichever answers first, the same refusal has the same text.
+    Ok(Overview {
+        backups: backups?,
+        schedules: schedules?,
+        locations: locations?,
+        restores: restores?,
+    })
+}
+
+async fn schedules(cluster: &Cluster) -> Result<Vec<AppSchedule>> {
+    let all = velero::list::<ScheduleSpec>(cluster, "list schedules", None, &ListParams::default()).await?;
+    Ok(all.iter().filter_map(of_app).collect())
+}
+
+fn of_app(object: &Value) -> Option<AppSchedule> {
+    let schedule = Schedule::deserialize(object).ok()?;
+    let whose = backups::whose_schedule(&schedule)?;
+    let time = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
+    Some(AppSchedule {
+        whose,
+        endpoint: shown(&backups::endpoint_of(&schedule.metadata)),
+        velero_namespace: shown(schedule.metadata.namespace.as_deref().unwrap_or_default()),
+        cron: shown(&schedule.spec.schedule),
+        last_run: time(
+            &schedule
+                .status
+                .as_ref()
+                .and_then(|status| status.last_backup.clone()),
+        ),
+        scheduled: backups::scheduled(schedule),
+    })
+}
+
+/// Where Velero stores backups.
+///
+/// # Errors
+/// As [`overview`].
+pub async fn locations(cluster: &Cluster) -> Result<Vec<Location>> {
+    let what = "list backup storage locations";
+    let all = velero::list::<BackupStorageLocationSpec>(cluster, what, None, &ListParams::default()).await?;
+    let read = |object: &Value| {
+        let location = BackupStorageLocation::deserialize(object).ok()?;
+        let status = location.status.unwrap_or_default();
+        Some(Location {
+            velero_namespace: shown(&location.metadata.namespace.unwrap_or_default()),
+            name: shown(&location.metadata.name.unwrap_or_default()),
+            is_available: status
+                .phase
+                .map(|phase| phase == BackupStorageLocationPhase::Available),
+            is_default: location.spec.default,
+            message: status
+                .message
+                .as_deref()
+                .filter(|text| !text.is_empty())
+                .map(shown),
+            synced: status.last_synced_time.and_then(|text| text.parse().ok()),
+        })
+    };
+    Ok(all.iter().filter_map(read).collect())
+}
+
+/// Restores into scratch namespaces that Velero is at work on: one request.
+///
+/// # Errors
+/// As [`overview`].
+pub async fn moving_restores(cluster: &Cluster) -> Result<Vec<MovingRestore>> {
+    let ours = ListParams::default().labels(&scratch::ours());
+    let all = velero::list::<PodVolumeRestoreSpec>(cluster, "list pod volume restores", None, &ours).await?;
+    let read = |object: &Value| {
+        let restore = PodVolumeRestore::deserialize(object).ok()?;
+        let status = restore.status.unwrap_or_default();
+        is_moving(status.phase.map(|phase| phase.meaning())).then(|| MovingRestore {
+            namespace: restore.spec.pod.namespace,
+            progress: Progress::of(status.progress.bytes_done, status.progress.total_bytes),
+        })
+    };
+    Ok(all.iter().filter_map(read).collect())
+}
+
+/// How far Velero is with the volumes of the backups that it is at work on, by the uid of the Backup: one request.
+///
+/// # Errors
+/// As [`overview`].
+pub async fn moving_backups(cluster: &Cluster) -> Result<BTreeMap<String, Progress>> {
+    let what = "list pod volume backups";
+    let all = velero::list::<PodVolumeBackupSpec>(cluster, what, None, &ListParams::default()).await?;
+    let mut moving: BTreeMap<String, Progress> = BTreeMap::new();
+    for volume in all
+        .iter()
+        .filter_map(|object| PodVolumeBackup::deserialize(object).ok())
+    {
+        let status = volume.status.unwrap_or_default();
+        let Some(uid) = volume.metadata.labels.get(BACKUP_UID_LABEL) else {
+            continue;
+        };
+        if is_moving(status.phase.map(|phase| phase.meaning())) {
+            let more = Progress::of(status.progress.bytes_done, status.progress.total_bytes);
+            let known = moving.entry(uid.clone()).or_default();
+            known.done = known.done.saturating_add(more.done);
+            known.total = match (known.total, more.total) {
+                (Some(one), Some(other)) => Some(one.saturating_add(other)),
+                (one, other) => one.or(other),
+            };
+        }
+    }
+    Ok(moving)
+}
+
+impl Progress {
+    fn of(done: u64, total: u64) -> Self {
+        Self {
+            done,
+            total: (total > 0).then_some(total),
+        }
+    }
+}
+
+fn is_moving(meaning: Option<Meaning>) -> bool {
+    matches!(
+        meaning,
+        None | Some(Meaning::Waits | Meaning::Works | Meaning::Unknown)
+    )
+}
