@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 pub use error::JujuError;
 pub use status::{Application, ApplicationStatus, ModelInfo, Related, Status, Unit};
-pub use tasks::{Operation, Started, Task, TaskState};
+pub use tasks::{Operation, Started, Task, TaskState, said, time};
 
 /// How long a command of `juju` may take. None of those that are used waits for an end.
 const LIMIT: Duration = Duration::from_secs(60);
