@@ -32,6 +32,15 @@ pub struct Juju {
     state: Option<PathBuf>,
 }
 
+/// A word as a shell takes it. `KEY=VALUE` needs no quotes behind a command's name, whatever the value is made of here.
+fn as_typed(word: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_./:=,@".contains(character);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => shlex::try_quote(word).map_or_else(|_| word.to_owned(), Into::into),
+    }
+}
+
 /// What a command printed.
 struct Output {
     code: Option<i32>,
@@ -85,7 +94,8 @@ impl Juju {
     pub fn command(&self, arguments: &[String]) -> String {
         let mut words = vec!["juju".to_owned()];
         words.extend(self.with_model(arguments));
-        shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+        let words: Vec<String> = words.iter().map(|word| as_typed(word)).collect();
+        words.join(" ")
     }
 
     fn with_model(&self, arguments: &[String]) -> Vec<String> {
