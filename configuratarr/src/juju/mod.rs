@@ -32,6 +32,11 @@ pub struct Juju {
     state: Option<PathBuf>,
 }
 
+fn to_json(arguments: &[&str]) -> Vec<String> {
+    let all = arguments.iter().chain(&["--format", "json"]);
+    all.map(|&argument| argument.to_owned()).collect()
+}
+
 /// A word as a shell takes it. `KEY=VALUE` needs no quotes behind a command's name, whatever the value is made of here.
 fn as_typed(word: &str) -> String {
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_./:=,@".contains(character);
@@ -112,10 +117,22 @@ impl Juju {
 
     /// Runs it with `--format json` and reads what it prints.
     async fn json<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<T, JujuError> {
-        let mut all: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        all.extend(["--format".to_owned(), "json".to_owned()]);
+        let found = self.json_if_any(arguments).await?;
+        found.ok_or_else(|| JujuError::NotUnderstood {
+            command: self.command(&to_json(arguments)),
+            reason: "it is empty".to_owned(),
+        })
+    }
+
+    /// The same of a command that prints nothing where there is nothing.
+    async fn json_if_any<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<Option<T>, JujuError> {
+        let all = to_json(arguments);
         let output = self.run(&all).await?;
-        serde_json::from_str(&output.out).map_err(|error| JujuError::NotUnderstood {
+        if output.out.trim().is_empty() {
+            return Ok(None);
+        }
+        let read = serde_json::from_str(&output.out);
+        read.map(Some).map_err(|error| JujuError::NotUnderstood {
             command: self.command(&all),
             reason: error.to_string(),
         })
