@@ -31,9 +31,9 @@ impl Rights {
 
 /// Persons who ask, by their tokens, and what there is for them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct People {
+pub(crate) struct People {
     accounts: BTreeMap<String, (String, Rights)>,
-    pub resources: Resources,
+    pub(super) resources: Resources,
 }
 
 impl People {
