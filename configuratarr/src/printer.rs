@@ -156,6 +156,16 @@ impl Printer {
         self.format == Format::Table
     }
 
+    /// Whether the terminal has colours, and nobody refused them.
+    pub fn colors(&self) -> bool {
+        self.colors
+    }
+
+    /// Whether bars are shown: a person looks at a terminal.
+    pub fn has_bars(&self) -> bool {
+        !self.is_quiet && console::Term::stderr().is_term()
+    }
+
     /// Prints data: the document, or for people the page.
     ///
     /// # Errors
@@ -237,7 +247,7 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "APP                              NAME",
+                "APP                            NAME",
                 "\\u{1b}[2Jradarr\\nsonarr  good  größe",
                 "設定"
             ]

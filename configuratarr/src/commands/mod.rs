@@ -1,7 +1,12 @@
 //! The commands, a module each.
 
+mod act;
+mod backup;
 mod backups;
+mod restore;
+mod resume;
 mod status;
+mod verify;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -80,7 +85,25 @@ async fn carry_out(call: &Call<'_>, command: &Command) -> Result<Done> {
     match command {
         Command::Status => status::run(call).await,
         Command::Backups { apps, all_models } => backups::run(call, apps, *all_models).await,
-        _ => Err(Problem::bare(Kind::Failed, "not there yet")),
+        Command::Backup(which) => backup::run(call, which).await,
+        Command::Verify { which, choice } => verify::run(call, which, choice).await,
+        Command::Restore {
+            which,
+            choice,
+            dry_run,
+            yes,
+            force,
+            no_safety_backup,
+        } => {
+            let how = restore::How {
+                dry_run: *dry_run,
+                yes: *yes,
+                force: *force,
+                no_safety_backup: *no_safety_backup,
+            };
+            restore::run(call, which, choice, how).await
+        }
+        Command::Resume { run } => resume::run(call, run.as_deref()).await,
     }
 }
 

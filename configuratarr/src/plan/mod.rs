@@ -1,1 +1,300 @@
-//! To come.
+//! What will be done, as a value: it is shown, confirmed, written down and carried out, and nothing is decided after it. Pure.
+
+use std::collections::BTreeMap;
+
+use config_recovery::backups::{self, Choice};
+use config_recovery::words::{age, size, time};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::fleet::{App, Work};
+use crate::juju::Juju;
+use crate::printer::{Cell, Page};
+use crate::problem::{Kind, Problem};
+
+/// What is done with each app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Job {
+    /// A backup is made.
+    Backup,
+    /// A backup is restored beside the app, checked and removed again.
+    Verify,
+    /// The charm says what a restore would do.
+    Preview,
+    /// A backup is restored.
+    Restore,
+}
+
+impl Job {
+    /// The charm's action.
+    pub const fn action(self) -> &'static str {
+        match self {
+            Self::Backup => "backup-now",
+            Self::Verify => "verify-backup",
+            Self::Preview | Self::Restore => "restore-from-backup",
+        }
+    }
+
+    /// In one word, for people.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Backup => "backup",
+            Self::Verify => "verify",
+            Self::Preview => "preview",
+            Self::Restore => "restore",
+        }
+    }
+}
+
+/// What will be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// When it was made.
+    pub made: String,
+    /// The model, by its own name.
+    pub model: String,
+    /// The controller's name; empty where Juju does not say.
+    pub controller: String,
+    /// What is done with each app.
+    pub job: Job,
+    /// The apps.
+    pub items: Vec<Item>,
+}
+
+/// What will be done with one app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Item {
+    /// The app.
+    pub app: String,
+    /// The unit that does it: the one with the data.
+    pub unit: String,
+    /// The backup that is meant; none where one is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Chosen>,
+    /// The action's parameters.
+    pub parameters: BTreeMap<String, String>,
+    /// The command that does the same by hand.
+    pub command: String,
+}
+
+/// The backup that is meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Chosen {
+    /// Its uid.
+    pub uid: String,
+    /// Its name.
+    pub name: String,
+    /// When it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<String>,
+    /// Bytes that it holds; a snapshot does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone)]
+pub struct Wanted<'a> {
+    /// What is to be done.
+    pub job: Job,
+    /// The apps by name; `None` for all.
+    pub apps: Option<&'a [String]>,
+    /// Which backup of each.
+    pub choice: Choice,
+    /// More parameters of the action.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// What is known.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The model, by its own name.
+    pub model: &'a str,
+    /// The controller's name.
+    pub controller: &'a str,
+    /// The apps.
+    pub apps: &'a [App],
+    /// The unit with the data of each app, by its number.
+    pub data_units: &'a BTreeMap<String, u32>,
+    /// The way to Juju, for the commands that are shown.
+    pub juju: &'a Juju,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// A plan, and the apps that it leaves out, with the reason of each.
+pub type Made = (Plan, Vec<(String, Problem)>);
+
+/// Plans it. An app that was named is planned, or there is no plan; of all apps those are left out that cannot be.
+///
+/// # Errors
+/// The first app that was named and cannot be planned; or that there is nothing to do.
+pub fn plan(wanted: &Wanted<'_>, known: Known<'_>) -> Result<Made, Problem> {
+    let mut items = Vec::new();
+    let mut left_out = Vec::new();
+    match wanted.apps {
+        Some(names) => {
+            for (number, name) in names.iter().enumerate() {
+                if names.iter().take(number).any(|before| before == name) {
+                    continue;
+                }
+                let app = known.apps.iter().find(|app| app.id.app == *name);
+                items.push(item(wanted, known, name, app)?);
+            }
+        }
+        None => {
+            for app in known.apps {
+                match item(wanted, known, &app.id.app, Some(app)) {
+                    Ok(item) => items.push(item),
+                    Err(problem) => left_out.push((app.id.app.clone(), problem)),
+                }
+            }
+        }
+    }
+    if items.is_empty() {
+        let Known { model, .. } = known;
+        return Err(match left_out.into_iter().next() {
+            Some((_, first)) => first,
+            None => Problem::new(
+                Kind::Failed,
+                format!("model {model} has no app that can be backed up"),
+                "configuratarr status; juju models shows the others",
+            ),
+        });
+    }
+    let plan = Plan {
+        made: known.now.to_string(),
+        model: known.model.to_owned(),
+        controller: known.controller.to_owned(),
+        job: wanted.job,
+        items,
+    };
+    Ok((plan, left_out))
+}
+
+fn item(wanted: &Wanted<'_>, known: Known<'_>, name: &str, app: Option<&App>) -> Result<Item, Problem> {
+    let Known { model, now, .. } = known;
+    let Some(app) = app else {
+        return Err(Problem::new(
+            Kind::Failed,
+            format!("model {model} has no app {name} that can be backed up, and there is no backup of one"),
+            "configuratarr status shows the apps; another model: --model",
+        ));
+    };
+    let Some(juju) = &app.juju else {
+        return Err(Problem::new(
+            Kind::Failed,
+            format!(
+                "{name} is not deployed in model {model}; there are {} backups of it",
+                app.backups.len()
+            ),
+            format!(
+                "deploy it again, and it comes with its content: juju deploy CHARM {name} --trust --config restore-on-deploy=latest"
+            ),
+        ));
+    };
+    let Some(leader) = juju.unit() else {
+        return Err(Problem::new(
+            Kind::Failed,
+            format!("{name} has no unit"),
+            format!("juju scale-application {name} 1"),
+        ));
+    };
+    let unit = match known.data_units.get(name) {
+        Some(number) => format!("{name}/{number}"),
+        None => leader.to_owned(),
+    };
+    let backup = match wanted.job {
+        Job::Backup => None,
+        Job::Verify | Job::Preview | Job::Restore => {
+            Some(backups::choose(&app.backups, &wanted.choice, &app.id, now)?)
+        }
+    };
+    // Two of one kind wait for each other in Juju; a restore beside a backup is refused by the charm, at its end or its beginning.
+    let in_the_way = match wanted.job {
+        Job::Backup | Job::Restore => app.in_flight.iter().find(|work| work.what != Work::Verify),
+        Job::Verify | Job::Preview => None,
+    };
+    if let Some(work) = in_the_way {
+        return Err(Problem::new(
+            Kind::Failed,
+            format!("a {} of {name} is under way", work.what.word()),
+            "configuratarr status shows how far it is; try again at its end",
+        ));
+    }
+    let mut parameters = wanted.parameters.clone();
+    if let Some(backup) = backup {
+        parameters.insert("backup-uid".to_owned(), backup.uid.clone());
+    }
+    let command = known
+        .juju
+        .command(&Juju::run_arguments(&unit, wanted.job.action(), &parameters));
+    Ok(Item {
+        app: name.to_owned(),
+        backup: backup.map(|backup| Chosen {
+            uid: backup.uid.clone(),
+            name: backup.name.clone(),
+            started: backup.started.map(|started| started.to_string()),
+            bytes: backup.holds.bytes(),
+        }),
+        unit,
+        parameters,
+        command,
+    })
+}
+
+impl Plan {
+    /// What a person types to say that it is meant: the app's name, or how many are meant.
+    pub fn password(&self) -> String {
+        match self.items.as_slice() {
+            [only] => only.app.clone(),
+            several => format!("{} {} apps", self.job.word(), several.len()),
+        }
+    }
+
+    /// For people, with the commands that it stands for.
+    pub fn page(&self, now: Timestamp) -> Page {
+        let dash = || "-".to_owned();
+        let mut rows: Vec<Vec<Cell>> = vec![
+            ["APP", "UNIT", "BACKUP OF", "AGE", "SIZE", "UID"]
+                .map(Cell::from)
+                .to_vec(),
+        ];
+        rows.extend(self.items.iter().map(|item| {
+            let backup = item.backup.as_ref();
+            let started = backup.and_then(|backup| backup.started.as_deref()?.parse::<Timestamp>().ok());
+            vec![
+                item.app.as_str().into(),
+                item.unit.as_str().into(),
+                started.map_or_else(dash, time).into(),
+                started.map_or_else(dash, |started| age(started, now)).into(),
+                match backup {
+                    Some(backup) => backup.bytes.map_or_else(|| "snapshot".to_owned(), size),
+                    None => dash(),
+                }
+                .into(),
+                backup.map_or_else(dash, |backup| backup.uid.clone()).into(),
+            ]
+        }));
+        if self.job == Job::Backup {
+            for row in &mut rows {
+                row.truncate(2);
+            }
+        }
+        let page = Page::default()
+            .line(format!("{} in model {}:", self.job.word(), self.model))
+            .rows(rows)
+            .line("By hand:");
+        self.items
+            .iter()
+            .fold(page, |page, item| page.line(format!("  {}", item.command)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

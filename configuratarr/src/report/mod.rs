@@ -4,9 +4,11 @@
 //! bytes, and what is not known is absent.
 
 mod backups;
+mod run;
 mod status;
 
 pub use backups::{BackupReport, BackupsReport, page as backups_page};
+pub use run::page as run_page;
 pub use status::{
     AppReport, AppState, AttentionReport, InFlightReport, LastGoodReport, LocationReport, StatusReport,
 };
@@ -15,11 +17,14 @@ use std::collections::BTreeMap;
 
 use schemars::{Schema, schema_for};
 
+use crate::run::Run;
+
 /// The schemas by the name of their file, for the repository.
 pub fn schemas() -> BTreeMap<&'static str, Schema> {
     BTreeMap::from([
         ("status.json", schema_for!(StatusReport)),
         ("backups.json", schema_for!(BackupsReport)),
+        ("run.json", schema_for!(Run)),
     ])
 }
 

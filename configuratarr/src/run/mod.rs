@@ -1,1 +1,142 @@
-//! To come.
+//! A plan that is carried out: by the charms, in Juju's tasks, which go on whatever becomes of this program.
+//!
+//! What is written down before each step ([`journal`]) is enough to go on: a run that was killed is run again by `configuratarr resume`, finds
+//! its tasks, and starts none twice. [`follow`] is the one loop; [`show`] shows what it sees.
+
+mod follow;
+mod journal;
+mod show;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use follow::{Ended, Follow, follow};
+pub use journal::{Journal, Store};
+pub use show::{Bars, Lines, Show};
+
+use crate::plan::{Job, Plan};
+
+/// A plan with how far it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// `configuratarr/run/v1`.
+    pub schema: String,
+    /// Its name: what `configuratarr resume` takes.
+    pub id: String,
+    /// What is done.
+    pub plan: Plan,
+    /// How far each item of the plan is, in its order.
+    pub progress: Vec<Progress>,
+}
+
+/// The form of [`Run`]: another one is refused.
+pub const SCHEMA: &str = "configuratarr/run/v1";
+
+/// How far an item is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "state", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Progress {
+    /// Nothing was done.
+    Planned,
+    /// It is about to be started. Whether it was, only Juju knows: an operation of a higher number than these, with the same
+    /// parameters, is it.
+    Starting {
+        /// The highest number of an operation of this action before; 0 if there was none.
+        after: u64,
+    },
+    /// Juju has it.
+    Started {
+        /// The task's number.
+        task: String,
+    },
+    /// It ended well: the charm said so.
+    Done {
+        /// The task's number.
+        task: String,
+        /// What the charm tells of it.
+        results: BTreeMap<String, String>,
+    },
+    /// It ended badly, or could not be started.
+    Failed {
+        /// The task's number, if there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<String>,
+        /// Why.
+        why: String,
+        /// What the charm tells of it: a safety backup, for example.
+        #[serde(default)]
+        results: BTreeMap<String, String>,
+    },
+}
+
+impl Progress {
+    /// Whether it is at its end.
+    pub const fn is_over(&self) -> bool {
+        matches!(self, Self::Done { .. } | Self::Failed { .. })
+    }
+
+    /// Whether this may be followed by `next`: the table of all that may.
+    pub const fn may_become(&self, next: &Self) -> bool {
+        matches!(
+            (self, next),
+            (Self::Planned, Self::Starting { .. } | Self::Failed { .. })
+                // Juju has none of that number, so it is tried again.
+                | (Self::Starting { .. }, Self::Starting { .. } | Self::Started { .. } | Self::Failed { .. })
+                | (Self::Started { .. }, Self::Done { .. } | Self::Failed { .. })
+        )
+    }
+}
+
+impl Run {
+    /// A run of this plan of which nothing was done yet. Its name is a time and what it does.
+    pub fn new(plan: Plan, now: Timestamp) -> Self {
+        let id = format!("{}-{}", now.strftime("%Y%m%d-%H%M%S"), plan.job.word());
+        Self {
+            schema: SCHEMA.to_owned(),
+            id,
+            progress: vec![Progress::Planned; plan.items.len()],
+            plan,
+        }
+    }
+
+    /// Whether each item is at its end.
+    pub fn is_over(&self) -> bool {
+        self.progress.iter().all(Progress::is_over)
+    }
+
+    /// Whether each item ended well.
+    pub fn is_done(&self) -> bool {
+        let is_done = |progress: &Progress| matches!(progress, Progress::Done { .. });
+        self.progress.iter().all(is_done)
+    }
+}
+
+/// What a task that ended tells, in text: Juju makes numbers of what looks like some.
+pub fn texts(results: &BTreeMap<String, serde_json::Value>) -> BTreeMap<String, String> {
+    let text = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    results
+        .iter()
+        .filter(|(key, _)| *key != "return-code")
+        .map(|(key, value)| (key.clone(), text(value)))
+        .collect()
+}
+
+/// Whether the charm's results say that it did what was asked: a completed task alone says only that nothing failed.
+pub fn says_done(job: Job, results: &BTreeMap<String, String>) -> bool {
+    let result = results.get("result").map(String::as_str);
+    match job {
+        Job::Restore => result == Some("restored"),
+        Job::Preview => result == Some("checked"),
+        Job::Backup | Job::Verify => results.contains_key("backup-uid"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -45,6 +45,32 @@ pub struct ClaimPod {
     pub volume: String,
 }
 
+/// The unit of each app of a model whose config volume is backed up, which is the unit with the data, by what the charms wrote on their pods.
+/// One request.
+///
+/// # Errors
+/// As [`Cluster::ask`].
+pub async fn marked_units(cluster: &Cluster, model: &str) -> Result<BTreeMap<String, u32>> {
+    let pods: Api<Pod> = Api::namespaced(cluster.client(), model);
+    let of_juju = ListParams::default().labels(JUJU_APP_LABEL);
+    let pods = cluster
+        .ask(
+            format!("list the pods of model {model}"),
+            pods.list_metadata(&of_juju),
+        )
+        .await?;
+    let marked = pods.into_iter().filter_map(|metadata| {
+        let app = metadata.labels.get(JUJU_APP_LABEL)?;
+        let is_marked = metadata
+            .annotations
+            .get(BACKED_UP)
+            .is_some_and(|volumes| !volumes.is_empty());
+        let unit = unit_of(app, metadata.name.as_deref()?)?;
+        is_marked.then(|| (app.clone(), unit))
+    });
+    Ok(marked.collect())
+}
+
 /// Finds the claim of an app's config volume. Of several units it is that of the one that is backed up, which is the
 /// leader's, else that of the lowest number.
 ///

@@ -7,8 +7,8 @@ use kube::api::ListParams;
 use serde::Deserialize;
 use serde_json::Value;
 use velero_api::{
-    BACKUP_UID_LABEL, BackupStorageLocation, BackupStorageLocationPhase, BackupStorageLocationSpec, Meaning,
-    PodVolumeBackup, PodVolumeBackupSpec, PodVolumeRestore, PodVolumeRestoreSpec, Schedule, ScheduleSpec,
+    BackupStorageLocation, BackupStorageLocationPhase, BackupStorageLocationSpec, Meaning, PodVolumeBackup,
+    PodVolumeBackupSpec, PodVolumeRestore, PodVolumeRestoreSpec, Schedule, ScheduleSpec,
 };
 
 use crate::backups::{self, AppId, BackupSummary, Scheduled};
@@ -179,25 +179,23 @@ pub async fn moving_restores(cluster: &Cluster) -> Result<Vec<MovingRestore>> {
     Ok(all.iter().filter_map(read).collect())
 }
 
-/// How far Velero is with the volumes of the backups that it is at work on, by the uid of the Backup: one request.
+/// How far Velero is with the volumes of each pod that it is at work on for a backup, by the pod's namespace and name: one request.
 ///
 /// # Errors
 /// As [`overview`].
-pub async fn moving_backups(cluster: &Cluster) -> Result<BTreeMap<String, Progress>> {
+pub async fn moving_backups(cluster: &Cluster) -> Result<BTreeMap<(String, String), Progress>> {
     let what = "list pod volume backups";
     let all = velero::list::<PodVolumeBackupSpec>(cluster, what, None, &ListParams::default()).await?;
-    let mut moving: BTreeMap<String, Progress> = BTreeMap::new();
-    for volume in all
+    let mut moving: BTreeMap<(String, String), Progress> = BTreeMap::new();
+    let volumes = all
         .iter()
-        .filter_map(|object| PodVolumeBackup::deserialize(object).ok())
-    {
+        .filter_map(|object| PodVolumeBackup::deserialize(object).ok());
+    for volume in volumes {
         let status = volume.status.unwrap_or_default();
-        let Some(uid) = volume.metadata.labels.get(BACKUP_UID_LABEL) else {
-            continue;
-        };
         if is_moving(status.phase.map(|phase| phase.meaning())) {
             let more = Progress::of(status.progress.bytes_done, status.progress.total_bytes);
-            let known = moving.entry(uid.clone()).or_default();
+            let pod = volume.spec.pod;
+            let known = moving.entry((pod.namespace, pod.name)).or_default();
             known.done = known.done.saturating_add(more.done);
             known.total = match (known.total, more.total) {
                 (Some(one), Some(other)) => Some(one.saturating_add(other)),

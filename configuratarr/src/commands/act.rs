@@ -1,0 +1,157 @@
+//! What `backup`, `verify`, `restore` and `resume` have in common: a plan is made, carried out and told.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use config_recovery::backups::Choice;
+use config_recovery::claim::marked_units;
+use config_recovery::cluster::Cluster;
+use config_recovery::moment::moment;
+use jiff::Timestamp;
+
+use super::{Call, Done};
+use crate::args::{Choice as ChoiceArguments, Which};
+use crate::cluster;
+use crate::fleet;
+use crate::plan::{self, Job, Known, Plan, Wanted};
+use crate::problem::{Kind, Problem, Result};
+use crate::report::run_page;
+use crate::run::{Bars, Ended, Follow, Journal, Lines, Run, Show, Store, follow};
+
+/// How often a run is looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// How long Juju may give no answer before it is not followed any more.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What was planned, and by what it is carried out.
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// The cluster.
+    pub cluster: Cluster,
+}
+
+/// Which backups the arguments mean.
+///
+/// # Errors
+/// A time that cannot be understood; a uid for several apps.
+pub fn choice(which: &Which, choice: &ChoiceArguments, now: Timestamp) -> Result<Choice> {
+    match (&choice.backup, &choice.at) {
+        (Some(_), _) if which.all || which.apps.len() != 1 => Err(Problem::new(
+            Kind::Usage,
+            "--backup names one backup, and so one app",
+            "name that app; for several: --at TIME, or the newest good ones without either",
+        )),
+        (Some(uid), _) => Ok(Choice::from(uid.as_str())),
+        (None, Some(time)) => moment(time, now)
+            .map(Choice::AsOf)
+            .map_err(|reason| Problem::bare(Kind::Usage, format!("--{reason}"))),
+        (None, None) => Ok(Choice::Latest),
+    }
+}
+
+/// Plans, and says which apps are left out.
+///
+/// # Errors
+/// When Juju or the cluster cannot be asked, or there is nothing to do.
+pub async fn plan(
+    call: &Call<'_>,
+    which: &Which,
+    job: Job,
+    choice: Choice,
+    parameters: BTreeMap<String, String>,
+) -> Result<Planned> {
+    call.juju.version().await?;
+    let (status, looked) = tokio::join!(call.juju.status(), cluster::look(call.global));
+    let status = status?;
+    let (cluster, overview) = looked?;
+    let model = status.model.name.clone();
+    let data_units = marked_units(&cluster, &model)
+        .await
+        .map_err(config_recovery::Error::from)?;
+    let now = Timestamp::now();
+    let apps = fleet::apps(&model, Some(&status), Some(&overview), now);
+    let wanted = Wanted {
+        job,
+        apps: (!which.all).then_some(which.apps.as_slice()),
+        choice,
+        parameters,
+    };
+    let known = Known {
+        model: &model,
+        controller: &status.model.controller,
+        apps: &apps,
+        data_units: &data_units,
+        juju: &call.juju,
+        now,
+    };
+    let (plan, left_out) = plan::plan(&wanted, known)?;
+    for (app, problem) in left_out {
+        let next = problem.next.map(|next| format!("; {next}")).unwrap_or_default();
+        call.printer
+            .say(&format!("left out: {app}: {}{next}", problem.text));
+    }
+    Ok(Planned { plan, cluster })
+}
+
+/// Carries a plan out from its beginning.
+///
+/// # Errors
+/// When it cannot be written down.
+pub async fn carry_out(call: &Call<'_>, planned: Planned) -> Result<Done> {
+    let run = Run::new(planned.plan, Timestamp::now());
+    let journal = Store::of_user()?.begin(run)?;
+    go_on(call, journal, Some(&planned.cluster)).await
+}
+
+/// Carries a run out from where it is, and tells what came of it.
+///
+/// # Errors
+/// When it cannot be written down.
+pub async fn go_on(call: &Call<'_>, mut journal: Journal, cluster: Option<&Cluster>) -> Result<Done> {
+    let how = Follow {
+        juju: &call.juju,
+        cluster,
+        tick: TICK,
+        patience: PATIENCE,
+    };
+    let plan = journal.run().plan.clone();
+    let mut show: Box<dyn Show + '_> = match call.printer.has_bars() {
+        true => Box::new(Bars::new(&plan)),
+        false => Box::new(Lines::new(&call.printer, &plan)),
+    };
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Then there is no way to interrupt it but to kill it, which is no worse.
+            std::future::pending::<()>().await;
+        }
+    };
+    let ended = follow(&mut journal, &how, show.as_mut(), interrupted).await?;
+    drop(show);
+    let run = journal.run();
+    call.printer.data(run, || run_page(run))?;
+    let resume = format!("configuratarr resume {}", run.id);
+    match ended {
+        Ended::Over if run.is_done() => Ok(Done::Well),
+        Ended::Over => Ok(Done::NotWell),
+        Ended::Interrupted => {
+            call.printer.problem(&Problem::new(
+                Kind::Unfinished,
+                "interrupted; what was started goes on in Juju",
+                resume,
+            ));
+            Ok(Done::Unfinished)
+        }
+        Ended::Lost(problem) => {
+            call.printer.problem(&Problem::new(
+                Kind::Unfinished,
+                format!("{}; what was started goes on in Juju", problem.text),
+                match problem.next {
+                    Some(next) => format!("{next}; then {resume}"),
+                    None => resume,
+                },
+            ));
+            Ok(Done::Unfinished)
+        }
+    }
+}

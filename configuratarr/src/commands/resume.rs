@@ -1,0 +1,36 @@
+//! `configuratarr resume`: goes on with a run that was interrupted.
+
+use super::{Call, Done, act};
+use crate::cluster;
+use crate::juju::Juju;
+use crate::problem::Result;
+use crate::run::Store;
+
+/// Runs it. The run names its model, whatever the current one is.
+pub async fn run(call: &Call<'_>, id: Option<&str>) -> Result<Done> {
+    let journal = Store::of_user()?.open(id)?;
+    let plan = &journal.run().plan;
+    let model = match plan.controller.is_empty() {
+        true => plan.model.clone(),
+        false => format!("{}:{}", plan.controller, plan.model),
+    };
+    call.printer.say(&format!(
+        "run {}: {} in model {model}",
+        journal.run().id,
+        plan.job.word()
+    ));
+    // Without the cluster it is followed all the same; it tells only bytes.
+    let cluster = match cluster::connect(call.global).await {
+        Ok(cluster) => Some(cluster),
+        Err(problem) => {
+            call.printer.say(&problem.text);
+            None
+        }
+    };
+    let call = Call {
+        global: call.global,
+        printer: call.printer.clone(),
+        juju: Juju::new(Some(model)),
+    };
+    act::go_on(&call, journal, cluster.as_ref()).await
+}

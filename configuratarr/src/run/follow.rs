@@ -1,0 +1,332 @@
+//! Starts what is planned, and follows it to its end.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use config_recovery::backups::AppId;
+use config_recovery::cluster::Cluster;
+use config_recovery::overview::{Progress as Bytes, moving_backups, moving_restores};
+use config_recovery::scratch::Purpose;
+use config_recovery::words::size;
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use super::{Journal, Progress, Show, says_done, texts};
+use crate::juju::{Juju, JujuError, Operation, Task, TaskState, said};
+use crate::plan::{Item, Job};
+use crate::problem::{Problem, Result};
+
+/// By what it is followed.
+pub struct Follow<'a> {
+    /// The way to Juju.
+    pub juju: &'a Juju,
+    /// The cluster, where it can be asked: it tells bytes.
+    pub cluster: Option<&'a Cluster>,
+    /// How often it is looked at.
+    pub tick: Duration,
+    /// How long Juju may give no answer before this program stops following.
+    pub patience: Duration,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// Each item is at its end.
+    Over,
+    /// Somebody interrupted it. What was started goes on.
+    Interrupted,
+    /// Juju cannot be asked any more. What was started goes on.
+    Lost(Problem),
+}
+
+/// Carries a run out from where it is.
+///
+/// # Errors
+/// When it cannot be written down.
+pub async fn follow(
+    journal: &mut Journal,
+    how: &Follow<'_>,
+    show: &mut dyn Show,
+    interrupted: impl Future<Output = ()>,
+) -> Result<Ended> {
+    tokio::pin!(interrupted);
+    for item in 0..journal.run().plan.items.len() {
+        // Between two of them nothing is half done.
+        let stop = tokio::select! {
+            biased;
+            () = &mut interrupted => true,
+            () = std::future::ready(()) => false,
+        };
+        if stop {
+            return Ok(Ended::Interrupted);
+        }
+        if let Some(problem) = begin(journal, item, how, show).await? {
+            return Ok(Ended::Lost(problem));
+        }
+    }
+    let mut seen = vec![0; journal.run().plan.items.len()];
+    let mut answered = Instant::now();
+    while !journal.run().is_over() {
+        match look(journal, how, show, &mut seen).await? {
+            None => answered = Instant::now(),
+            Some(error) if answered.elapsed() >= how.patience => return Ok(Ended::Lost(error.into())),
+            Some(error) => show.note(&format!("{error}; trying again")),
+        }
+        if journal.run().is_over() {
+            break;
+        }
+        tell_bytes(journal, how, show).await;
+        tokio::select! {
+            () = &mut interrupted => return Ok(Ended::Interrupted),
+            () = tokio::time::sleep(how.tick) => {}
+        }
+    }
+    Ok(Ended::Over)
+}
+
+/// Starts an item that was not started yet; `Some` when nobody can tell whether it was.
+async fn begin(
+    journal: &mut Journal,
+    number: usize,
+    how: &Follow<'_>,
+    show: &mut dyn Show,
+) -> Result<Option<Problem>> {
+    let run = journal.run();
+    let (Some(item), Some(progress)) = (run.plan.items.get(number), run.progress.get(number)) else {
+        return Ok(None);
+    };
+    let (item, job) = (item.clone(), run.plan.job);
+    let before = match progress {
+        Progress::Planned => None,
+        Progress::Starting { after } => Some(*after),
+        Progress::Started { .. } | Progress::Done { .. } | Progress::Failed { .. } => return Ok(None),
+    };
+    let known = match how.juju.operations(&item.unit, job.action()).await {
+        Ok(known) => known,
+        Err(error) => return Ok(Some(error.into())),
+    };
+    // An earlier process may have started it, and died before it knew the number.
+    if let Some(after) = before
+        && let Some(task) = started_after(&known, after, &item)
+    {
+        show.said(number, &format!("goes on as task {task}"));
+        journal.advance(number, Progress::Started { task })?;
+        return Ok(None);
+    }
+    if let Some((operation, task)) = under_way(&known, &item) {
+        let why = format!(
+            "another {} is under way on {}: operation {operation}; see juju show-task {task}",
+            job.action(),
+            item.unit
+        );
+        show.ended(number, &why);
+        journal.advance(number, failed(why))?;
+        return Ok(None);
+    }
+    let after = known.keys().filter_map(|number| number.parse::<u64>().ok()).max();
+    let after = after.unwrap_or(0);
+    journal.advance(number, Progress::Starting { after })?;
+    let started = match how.juju.start(&item.unit, job.action(), &item.parameters).await {
+        Ok(started) => Ok(started.task),
+        // It may have been taken all the same: what Juju has tells.
+        Err(error) => match how.juju.operations(&item.unit, job.action()).await {
+            Ok(known) => started_after(&known, after, &item).ok_or(error),
+            Err(_) => return Ok(Some(error.into())),
+        },
+    };
+    match started {
+        Ok(task) => {
+            show.said(number, &format!("{} on {}, task {task}", job.action(), item.unit));
+            journal.advance(number, Progress::Started { task })?;
+        }
+        Err(error) => {
+            show.ended(number, &error.to_string());
+            journal.advance(number, failed(error.to_string()))?;
+        }
+    }
+    Ok(None)
+}
+
+fn failed(why: String) -> Progress {
+    Progress::Failed {
+        task: None,
+        why,
+        results: BTreeMap::new(),
+    }
+}
+
+/// The task of an operation of a higher number, on the item's unit and with its parameters.
+fn started_after(known: &BTreeMap<String, Operation>, after: u64, item: &Item) -> Option<String> {
+    let is_later = |number: &str| number.parse::<u64>().is_ok_and(|number| number > after);
+    let mut later = known.iter().filter(|(number, _)| is_later(number));
+    later.find_map(|(_, operation)| {
+        let has_parameters = texts(&operation.action.parameters) == item.parameters;
+        let mut tasks = operation.tasks.iter();
+        let (task, _) = tasks.find(|(_, task)| task.host == item.unit)?;
+        has_parameters.then(|| task.clone())
+    })
+}
+
+/// An operation on the item's unit that is not over, and its task.
+fn under_way<'a>(known: &'a BTreeMap<String, Operation>, item: &Item) -> Option<(&'a str, &'a str)> {
+    known.iter().find_map(|(number, operation)| {
+        let mut tasks = operation.tasks.iter();
+        let (task, _) =
+            tasks.find(|(_, task)| task.host == item.unit && task.status.is_over() != Some(true))?;
+        Some((number.as_str(), task.as_str()))
+    })
+}
+
+/// Looks at each task once. Returns what Juju could not answer.
+async fn look(
+    journal: &mut Journal,
+    how: &Follow<'_>,
+    show: &mut dyn Show,
+    seen: &mut [usize],
+) -> Result<Option<JujuError>> {
+    let started: Vec<(usize, String)> = journal
+        .run()
+        .progress
+        .iter()
+        .enumerate()
+        .filter_map(|(number, progress)| match progress {
+            Progress::Started { task } => Some((number, task.clone())),
+            _ => None,
+        })
+        .collect();
+    let answers = join_all(started.iter().map(|(_, task)| how.juju.task(task))).await;
+    let mut unanswered = None;
+    for ((number, id), answer) in started.into_iter().zip(answers) {
+        let task = match answer {
+            Ok(task) => task,
+            Err(error) => {
+                unanswered = Some(error);
+                continue;
+            }
+        };
+        if let Some(seen) = seen.get_mut(number) {
+            for line in task.log.iter().skip(*seen) {
+                show.said(number, said(line));
+            }
+            *seen = task.log.len().max(*seen);
+        }
+        if task.status.is_over() == Some(true) {
+            let job = journal.run().plan.job;
+            let end = end(job, id, task);
+            show.ended(number, &told(job, &end));
+            journal.advance(number, end)?;
+        }
+    }
+    Ok(unanswered)
+}
+
+/// What a task that is over came to.
+fn end(job: Job, task: String, seen: Task) -> Progress {
+    let results = texts(&seen.results);
+    if seen.status == TaskState::Completed && says_done(job, &results) {
+        return Progress::Done { task, results };
+    }
+    let why = match (seen.status, seen.message.trim()) {
+        (TaskState::Completed, _) => format!(
+            "Juju calls task {task} completed, and the charm does not say that it was done; juju show-task {task}"
+        ),
+        (TaskState::Cancelled, "") => format!("task {task} was cancelled before it began"),
+        (TaskState::Aborted, "") => format!("task {task} was aborted"),
+        (_, "") => format!("task {task} failed and says nothing; juju show-task {task}, juju debug-log"),
+        (_, message) => message.to_owned(),
+    };
+    Progress::Failed {
+        task: Some(task),
+        why,
+        results,
+    }
+}
+
+/// How an item ended, in one line.
+pub(super) fn told(job: Job, end: &Progress) -> String {
+    let (results, why) = match end {
+        Progress::Done { results, .. } => (results, None),
+        Progress::Failed { why, results, .. } => (results, Some(why)),
+        _ => return String::new(),
+    };
+    if let Some(why) = why {
+        return match results.get("undo") {
+            Some(undo) => format!("FAILED: {why}; what was there is in a safety backup: {undo}"),
+            None => format!("FAILED: {why}"),
+        };
+    }
+    let bytes = results
+        .get("bytes")
+        .and_then(|bytes| bytes.parse().ok())
+        .map(size);
+    let count = |key: &str, what: &str| results.get(key).map(|count| format!("{count} {what}"));
+    let facts: Vec<String> = [
+        bytes,
+        count("files", "files"),
+        count("databases", "databases sound"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let done = match job {
+        Job::Backup => "backed up",
+        Job::Verify => "comes back",
+        Job::Preview => "can be restored",
+        Job::Restore => "restored",
+    };
+    match facts.is_empty() {
+        true => done.to_owned(),
+        false => format!("{done}: {}", facts.join(", ")),
+    }
+}
+
+/// Tells how many bytes are there. That the cluster does not answer is no news: Juju tells how it goes on.
+async fn tell_bytes(journal: &Journal, how: &Follow<'_>, show: &mut dyn Show) {
+    let Some(cluster) = how.cluster else {
+        return;
+    };
+    let plan = &journal.run().plan;
+    let moving: Vec<(usize, Bytes)> = match plan.job {
+        Job::Preview => return,
+        Job::Backup => {
+            let Ok(moving) = moving_backups(cluster).await else {
+                return;
+            };
+            let of = |item: &Item| {
+                let pod = item.unit.replace('/', "-");
+                moving.get(&(plan.model.clone(), pod)).copied()
+            };
+            let items = plan.items.iter().enumerate();
+            items
+                .filter_map(|(number, item)| Some((number, of(item)?)))
+                .collect()
+        }
+        Job::Verify | Job::Restore => {
+            let purpose = match plan.job {
+                Job::Verify => Purpose::Verify,
+                _ => Purpose::Restore,
+            };
+            let Ok(moving) = moving_restores(cluster).await else {
+                return;
+            };
+            let of = |item: &Item| {
+                let whose = AppId {
+                    app: item.app.clone(),
+                    model: plan.model.clone(),
+                };
+                let mut moving = moving.iter();
+                moving
+                    .find(|restore| restore.is_of(&whose, purpose))
+                    .map(|found| found.progress)
+            };
+            let items = plan.items.iter().enumerate();
+            items
+                .filter_map(|(number, item)| Some((number, of(item)?)))
+                .collect()
+        }
+    };
+    for (number, bytes) in moving {
+        show.bytes(number, bytes);
+    }
+}
