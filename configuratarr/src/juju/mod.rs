@@ -18,7 +18,7 @@ pub use error::JujuError;
 pub use status::{Application, ApplicationStatus, ModelInfo, Related, Status, Unit};
 pub use tasks::{Operation, Started, Task, TaskState, said, time};
 
-/// How long a command of `juju` may take. None of those that are used waits for an end.
+/// How long a command of `juju` may take, if nothing else is said. None of those that are used waits for an end.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The oldest Juju whose actions are what is used here: `juju run` with tasks.
@@ -30,6 +30,7 @@ pub struct Juju {
     program: OsString,
     model: Option<String>,
     state: Option<PathBuf>,
+    limit: Duration,
 }
 
 fn to_json(arguments: &[&str]) -> Vec<String> {
@@ -60,6 +61,7 @@ impl Juju {
             program: "juju".into(),
             model,
             state: None,
+            limit: LIMIT,
         }
     }
 
@@ -67,6 +69,13 @@ impl Juju {
     #[must_use]
     pub fn with_program(mut self, program: impl Into<OsString>) -> Self {
         self.program = program.into();
+        self
+    }
+
+    /// How long a command may take.
+    #[must_use]
+    pub fn with_limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
         self
     }
 
@@ -156,11 +165,11 @@ impl Juju {
         let child = process
             .spawn()
             .map_err(|error| JujuError::not_run(&self.program, &error))?;
-        let ended = tokio::time::timeout(LIMIT, child.wait_with_output()).await;
+        let ended = tokio::time::timeout(self.limit, child.wait_with_output()).await;
         let ended = ended
             .map_err(|_| JujuError::NoAnswer {
                 command: command.clone(),
-                after: LIMIT,
+                after: self.limit,
             })?
             .map_err(|error| JujuError::not_run(&self.program, &error))?;
         let output = Output {
