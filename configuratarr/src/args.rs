@@ -106,6 +106,16 @@ pub enum Command {
         #[arg(long)]
         no_safety_backup: bool,
     },
+    /// Check all that backups and restores need, and say what to do about what is missing
+    #[command(
+        after_help = "Exit code 1 only where a check says FAIL. What could not be checked is no failure; where Juju or the cluster could not \
+                      be asked at all it is 3."
+    )]
+    Doctor {
+        /// The apps; all of the model, if none is named
+        #[arg(value_name = "APP")]
+        apps: Vec<String>,
+    },
     /// Go on with a run that was interrupted
     Resume {
         /// The run; the last one that is not at its end, if none is named

@@ -5,6 +5,7 @@
 //!
 //! - [`juju`] is the one way to Juju, [`cluster`] the one way to Kubernetes.
 //! - [`fleet`] joins what both say into apps with a state: pure.
+//! - [`doctor`] says whether all is there that a backup and a restore need: a table of pure checks.
 //! - [`plan`] says what will be done, as a value that is shown, confirmed and carried out: pure.
 //! - [`run`] carries it out, by a journal.
 //! - [`report`] has the forms of what is printed; [`printer`] prints.
@@ -13,6 +14,7 @@
 pub mod args;
 pub mod cluster;
 pub mod commands;
+pub mod doctor;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod fleet;

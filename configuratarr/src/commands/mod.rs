@@ -3,6 +3,7 @@
 mod act;
 mod backup;
 mod backups;
+mod doctor;
 mod restore;
 mod resume;
 mod status;
@@ -101,6 +102,7 @@ async fn carry_out(call: &Call<'_>, command: &Command) -> Result<Done> {
             };
             restore::run(call, which, choice, how).await
         }
+        Command::Doctor { apps } => doctor::run(call, apps).await,
         Command::Resume { run } => resume::run(call, run.as_deref()).await,
     }
 }

@@ -4,10 +4,12 @@
 //! bytes, and what is not known is absent.
 
 mod backups;
+mod doctor;
 mod run;
 mod status;
 
 pub use backups::{BackupReport, BackupsReport, page as backups_page};
+pub use doctor::{CheckReport, CheckState, DoctorReport};
 pub use run::page as run_page;
 pub use status::{
     AppReport, AppState, AttentionReport, InFlightReport, LastGoodReport, LocationReport, StatusReport,
@@ -24,6 +26,7 @@ pub fn schemas() -> BTreeMap<&'static str, Schema> {
     BTreeMap::from([
         ("status.json", schema_for!(StatusReport)),
         ("backups.json", schema_for!(BackupsReport)),
+        ("doctor.json", schema_for!(DoctorReport)),
         ("run.json", schema_for!(Run)),
     ])
 }
