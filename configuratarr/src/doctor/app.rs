@@ -1,7 +1,9 @@
 //! Checks of each app.
 
 use config_recovery::backups::is_missed;
-use config_recovery::method::{Obstacle, Snapshots, VolumeSource, obstacle, of_velero_spec, snapshots};
+use config_recovery::method::{
+    Lookup, Obstacle, Snapshots, VolumeSource, obstacle, of_velero_spec, snapshots,
+};
 use config_recovery::overview::AppSchedule;
 use config_recovery::preview::{Stored, VolumePreview, preview_of};
 use config_recovery::survey::{Pod, PodVolume, PodVolumeSource, Survey};
@@ -9,8 +11,9 @@ use config_recovery::words::{size, time};
 use velero_backup_config::{Method, Schedule};
 
 use super::cluster::overview;
-use super::{Finding, InCluster, InJuju, Seen};
+use super::{Finding, InCluster, InJuju, Seen, counted};
 use crate::fleet::{About, App, ENDPOINT, Severity};
+use crate::spec::how;
 
 /// The annotation with the command that makes the databases fit for a backup (`velero-backup-config`, module `pod`).
 const BEFORE_BACKUP: &str = "pre.hook.backup.velero.io/command";
@@ -124,13 +127,13 @@ pub fn volume(seen: &Seen, cluster: &InCluster, app: &App) -> Vec<Finding> {
         // That is a check of its own.
         None | Some(Obstacle::NoNodeAgent | Obstacle::NodeAgentRefused(_)) => {
             match (method, survey.objects.source(pod, volume)) {
-                (_, config_recovery::method::Lookup::Unknown(error)) => (&error).into(),
-                (_, config_recovery::method::Lookup::NotAllowed) => Finding::not_checked(
+                (_, Lookup::Unknown(error)) => (&error).into(),
+                (_, Lookup::NotAllowed) => Finding::not_checked(
                     "whether file-system backup takes the volume may not be looked at",
                     None,
                 ),
                 (Method::Snapshot, _) => Finding::ok(format!("{claim} is backed up by snapshot")),
-                (Method::Filesystem, config_recovery::method::Lookup::Known(source)) => {
+                (Method::Filesystem, Lookup::Known(source)) => {
                     let kind = match source {
                         VolumeSource::Csi(driver) => format!("driver {driver}"),
                         VolumeSource::HostPath | VolumeSource::Other => "no CSI driver".to_owned(),
@@ -267,7 +270,14 @@ pub fn contents(seen: &Seen, cluster: &InCluster, app: &App) -> Vec<Finding> {
         {
             Finding::not_checked("whether Velero makes a snapshot of it is not known", None)
         }
-        Some(Stored::No(_)) | None => Finding::fail("a backup would not hold the config volume", look),
+        Some(stored @ Stored::No(_)) => Finding::fail(
+            format!("a backup would not hold the config volume: {}", how(stored)),
+            look,
+        ),
+        None => Finding::fail(
+            "a backup would not hold the config volume: its spec does not match it",
+            look,
+        ),
     }]
 }
 

@@ -9,8 +9,9 @@ use config_recovery::survey::{Password, SnapshotClass, VeleroPod};
 use config_recovery::{ClusterError, Error};
 use jiff::SignedDuration;
 
-use super::{Finding, InCluster, InJuju, Seen};
-use crate::juju::{Import, import};
+use super::{Finding, InCluster, InJuju, Seen, counted};
+use crate::juju::{Import, JujuError, import};
+use crate::problem::Problem;
 
 /// So far clocks may differ before ages and due times mislead. A header has whole seconds.
 const SKEW: SignedDuration = SignedDuration::from_secs(30);
@@ -32,12 +33,12 @@ pub fn juju(seen: &Seen, juju: &InJuju) -> Vec<Finding> {
     let model = juju.status.model.version.as_str();
     let client = match &juju.client {
         Ok(client) => client,
-        Err(problem) => {
-            return vec![match problem.kind {
-                _ if problem.text.starts_with("cannot use") => {
-                    Finding::fail(&problem.text, problem.next.clone().unwrap_or_default())
-                }
-                _ => Finding::not_checked(&problem.text, problem.next.clone()),
+        Err(error) => {
+            let is_too_old = matches!(error, JujuError::TooOld { .. });
+            let Problem { text, next, .. } = error.clone().into();
+            return vec![match is_too_old {
+                true => Finding::fail(text, next.unwrap_or_default()),
+                false => Finding::not_checked(text, next),
             }];
         }
     };
@@ -201,12 +202,13 @@ pub fn repository_password(_: &Seen, cluster: &InCluster) -> Vec<Finding> {
             ),
             Ok(Password::Public) => Finding::warn(
                 format!(
-                    "{namespace} encrypts with the password in Velero's source, which everybody knows; with another one its {count} backups could not be read"
+                    "{namespace} encrypts with the password in Velero's source, which everybody knows; with another one what is there ({}) could not be read",
+                    counted(count)
                 ),
                 format!("when you begin a new bucket or prefix, before its first backup: {command}"),
             ),
             Ok(Password::NotSet) => Finding::fail(
-                format!("{namespace} has {count} backups, and the secret with their password is gone"),
+                format!("{namespace} has {}, and the secret with the password is gone", counted(count)),
                 format!(
                     "kubectl -n {namespace} create secret generic velero-repo-credentials --from-file=repository-password=FILE, with the password that they were made with"
                 ),

@@ -171,3 +171,12 @@ pub fn examine(seen: &Seen) -> Vec<Checked> {
     }
     all
 }
+
+/// So many backups, in words.
+fn counted(backups: usize) -> String {
+    match backups {
+        0 => "no backup".to_owned(),
+        1 => "1 backup".to_owned(),
+        many => format!("{many} backups"),
+    }
+}

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::args::Global;
 use crate::cluster;
 use crate::fleet::{self, App};
-use crate::juju::{Juju, Status};
+use crate::juju::{Juju, JujuError, Status};
 use crate::problem::{Kind, Problem, Result};
 
 /// Everything that was seen.
@@ -34,7 +34,7 @@ pub struct InJuju {
     /// The model.
     pub status: Status,
     /// Version of the `juju` command.
-    pub client: Result<String>,
+    pub client: Result<String, JujuError>,
 }
 
 /// What the cluster says.
@@ -79,10 +79,9 @@ impl Seen {
 pub async fn look(global: &Global, juju: &Juju, now: Timestamp) -> Result<Seen> {
     let asked = async { tokio::join!(juju.status(), juju.version()) };
     let ((status, client), cluster) = tokio::join!(asked, cluster::connect(global));
-    let juju = status.map_err(Problem::from).map(|status| InJuju {
-        status,
-        client: client.map_err(Problem::from),
-    });
+    let juju = status
+        .map_err(Problem::from)
+        .map(|status| InJuju { status, client });
     let model = match (&juju, &global.model) {
         (Ok(juju), _) => juju.status.model.name.clone(),
         (Err(_), Some(model)) => model.rsplit([':', '/']).next().unwrap_or(model).to_owned(),

@@ -111,7 +111,11 @@ pub async fn overview(cluster: &Cluster) -> Result<Overview> {
     })
 }
 
-async fn schedules(cluster: &Cluster) -> Result<Vec<AppSchedule>> {
+/// The Schedules that velero-operator made for apps.
+///
+/// # Errors
+/// As [`overview`].
+pub async fn schedules(cluster: &Cluster) -> Result<Vec<AppSchedule>> {
     let all = velero::list::<ScheduleSpec>(cluster, "list schedules", None, &ListParams::default()).await?;
     Ok(all.iter().filter_map(of_app).collect())
 }

@@ -12,7 +12,7 @@ use crate::backups::AppId;
 use crate::backups::names::{is_config_volume, unit_of};
 use crate::cluster::ClusterError;
 use crate::method::{Lookup, NodeAgent, Volume, VolumeSource, has_csi_feature};
-pub use read::{objects, survey};
+pub use read::{objects, snapshot_drivers, survey};
 
 /// What a look gave, or why nothing.
 pub type Answer<T> = Result<T, ClusterError>;
@@ -274,19 +274,7 @@ impl Survey {
     /// # Errors
     /// What could not be looked at.
     pub fn snapshot_drivers(&self) -> Answer<Vec<String>> {
-        let marked: Vec<String> = self
-            .snapshot_classes
-            .clone()?
-            .into_iter()
-            .filter(|class| class.is_marked)
-            .map(|class| class.driver)
-            .collect();
-        if marked.is_empty() {
-            return Ok(marked);
-        }
-        let servers = self.servers.as_ref().map_err(Clone::clone)?;
-        let makes_them = servers.iter().any(|server| has_csi_feature(&server.arguments));
-        Ok(if makes_them { marked } else { Vec::new() })
+        drivers(&self.snapshot_classes, &self.servers)
     }
 
     /// The node agent of a node. Whether its definitions do is said for all nodes at once.
@@ -298,4 +286,17 @@ impl Survey {
         let runs = agents.iter().any(|agent| agent.is_running && agent.node == node);
         Ok(if runs { NodeAgent::Runs } else { NodeAgent::None })
     }
+}
+
+/// Drivers of which Velero makes snapshots: they have a class that is marked for it, and a server has the feature.
+fn drivers(classes: &Answer<Vec<SnapshotClass>>, servers: &Answer<Vec<VeleroPod>>) -> Answer<Vec<String>> {
+    let classes = classes.as_ref().map_err(Clone::clone)?;
+    let marked = classes.iter().filter(|class| class.is_marked);
+    let marked: Vec<String> = marked.map(|class| class.driver.clone()).collect();
+    if marked.is_empty() {
+        return Ok(marked);
+    }
+    let servers = servers.as_ref().map_err(Clone::clone)?;
+    let makes_them = servers.iter().any(|server| has_csi_feature(&server.arguments));
+    Ok(if makes_them { marked } else { Vec::new() })
 }

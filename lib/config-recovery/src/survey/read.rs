@@ -27,11 +27,12 @@ const PASSWORD_SECRET: &str = "velero-repo-credentials";
 const PASSWORD_KEY: &str = "repository-password";
 /// The password that Velero takes where nobody set one, in base64 as a Secret has it (`encryptionKey` there).
 const PUBLIC_PASSWORD: &str = "c3RhdGljLXBhc3N3MHJk";
+const LOOK_FOR_SERVER: &str = "look for Velero's server";
 /// Name of the container in the server's pods.
 const SERVER_CONTAINER: &str = "velero";
 
-/// Reads it: at most 10 requests, and 3 more for each Velero, and 2 for each image of its node agents from 1.17 on. None of these
-/// numbers grows with the apps.
+/// Reads it: 10 requests, at most 2 more for each Velero, and 2 for each image of node agents from 1.17 on. None of these numbers grows
+/// with the apps.
 pub async fn survey(cluster: &Cluster, model: &str) -> Survey {
     let (clock, objects, classes, nodes, trusted, snapshot_classes, servers, agents) = tokio::join!(
         clock(cluster),
@@ -40,7 +41,7 @@ pub async fn survey(cluster: &Cluster, model: &str) -> Survey {
         all::<kinds::Node>(cluster, "list nodes", ListParams::default()),
         trusted(cluster, model),
         snapshot_classes(cluster),
-        velero_pods(cluster, "look for Velero's server", SERVERS, SERVER_CONTAINER),
+        velero_pods(cluster, LOOK_FOR_SERVER, SERVERS, SERVER_CONTAINER),
         velero_pods(
             cluster,
             "look for Velero's node agent",
@@ -123,6 +124,18 @@ pub async fn objects<S: AsRef<str>>(cluster: &Cluster, namespaces: &[S]) -> Obje
         claims,
         volumes,
     }
+}
+
+/// Drivers of which Velero makes snapshots: two requests.
+///
+/// # Errors
+/// As [`Cluster::ask`].
+pub async fn snapshot_drivers(cluster: &Cluster) -> Answer<Vec<String>> {
+    let (classes, servers) = tokio::join!(
+        snapshot_classes(cluster),
+        velero_pods(cluster, LOOK_FOR_SERVER, SERVERS, SERVER_CONTAINER),
+    );
+    super::drivers(&classes, &servers)
 }
 
 /// The first refusal answers for all.
@@ -301,6 +314,26 @@ async fn clock(cluster: &Cluster) -> Answer<Option<SignedDuration>> {
         .headers()
         .get(http::header::DATE)
         .and_then(|date| date.to_str().ok());
-    let there = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
-    Ok(there.map(|there| there.timestamp().duration_since(before) - took / 2))
+    Ok(date.and_then(|date| skew(date, before, took)))
+}
+
+/// The clock of whoever wrote this header less the one here, by which it was asked then and answered so much later.
+fn skew(date: &str, asked: Timestamp, took: SignedDuration) -> Option<SignedDuration> {
+    let there = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
+    Some(there.duration_since(asked.checked_add(took / 2).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_are_compared_at_the_middle_of_a_request() {
+        let asked: Timestamp = "2026-11-29T10:00:00Z".parse().unwrap();
+        let skew = |date: &str| skew(date, asked, SignedDuration::from_secs(4)).map(|skew| skew.as_secs());
+        assert_eq!(skew("Sun, 29 Nov 2026 10:00:02 GMT"), Some(0));
+        assert_eq!(skew("Sun, 29 Nov 2026 10:01:02 GMT"), Some(60));
+        assert_eq!(skew("Sun, 29 Nov 2026 09:58:02 GMT"), Some(-120));
+        assert_eq!(skew("yesterday"), None);
+    }
 }
