@@ -48,9 +48,22 @@ pub enum Severity {
     Failure,
 }
 
+/// What it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// Whether anything makes backups.
+    Protection,
+    /// The backups that there are, or should be.
+    Backups,
+    /// How Juju says that the app is.
+    App,
+}
+
 /// Something that somebody should look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attention {
+    /// What it is about.
+    pub about: About,
     /// How bad it is.
     pub severity: Severity,
     /// What.
@@ -99,25 +112,36 @@ pub(super) fn of(juju: Option<&InJuju>, juju_is_known: bool, schedules: &[&AppSc
 pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
     let app = &seen.id.app;
     let mut all = Vec::new();
-    let mut say = |severity, text: String, next: String| all.push(Attention { severity, text, next });
+    let mut say = |about, severity, text: String, next: String| {
+        all.push(Attention {
+            about,
+            severity,
+            text,
+            next,
+        });
+    };
     match seen.protection {
         Protection::Scheduled | Protection::Gone => {}
         Protection::NotRelated => say(
+            About::Protection,
             Severity::Failure,
             "nothing asks for backups".to_owned(),
             format!("juju integrate {app} velero-operator"),
         ),
         Protection::NoSchedule => say(
+            About::Protection,
             Severity::Warning,
             "Velero has no Schedule for it, so backups are made by hand only".to_owned(),
             format!("juju config {app} backup-schedule; juju status {app} --relations"),
         ),
         Protection::Refused(why) => say(
+            About::Protection,
             Severity::Failure,
             format!("Velero refuses the Schedule: {why}"),
             format!("juju config {app} backup-schedule=daily"),
         ),
         Protection::Paused(name) => say(
+            About::Protection,
             Severity::Failure,
             format!("Schedule {name} is paused"),
             format!(
@@ -149,7 +173,12 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
             ),
             (Some(_), _) => (Severity::Failure, "there is no good backup".to_owned()),
         };
-        say(severity, text, format!("configuratarr backup {app}"));
+        say(
+            About::Backups,
+            severity,
+            text,
+            format!("configuratarr backup {app}"),
+        );
     }
     if let Some(newest) = newest.filter(|newest| !newest.is_good(now)) {
         let why = newest
@@ -158,6 +187,7 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
             .map(|why| format!(" ({why})"))
             .unwrap_or_default();
         say(
+            About::Backups,
             Severity::Failure,
             format!(
                 "the newest backup, {}, is {}{why}",
@@ -169,6 +199,7 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
     }
     if let Some(due) = missed.filter(|_| has_good && is_asked) {
         say(
+            About::Backups,
             Severity::Failure,
             format!("one was due {} and there is no good one of that time", time(due)),
             format!("configuratarr backups {app}; then configuratarr backup {app}"),
@@ -179,6 +210,7 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
         expires.filter(|_| expiry_is_told_from(seen.health, seen.schedules).is_some_and(|from| from <= now))
     {
         say(
+            About::Backups,
             Severity::Warning,
             format!(
                 "the last good backup expires {}, in {}",
@@ -195,6 +227,7 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
     }
     if let Some(juju) = seen.juju.filter(|juju| juju.status != "active") {
         say(
+            About::App,
             Severity::Warning,
             format!("juju status: {}: {}", juju.status, juju.message),
             format!("juju status {app}"),

@@ -7,8 +7,8 @@ use kube::api::ListParams;
 use serde::Deserialize;
 use serde_json::Value;
 use velero_api::{
-    BackupStorageLocation, BackupStorageLocationPhase, BackupStorageLocationSpec, Meaning, PodVolumeBackup,
-    PodVolumeBackupSpec, PodVolumeRestore, PodVolumeRestoreSpec, Schedule, ScheduleSpec,
+    BackupSpec, BackupStorageLocation, BackupStorageLocationPhase, BackupStorageLocationSpec, Meaning,
+    PodVolumeBackup, PodVolumeBackupSpec, PodVolumeRestore, PodVolumeRestoreSpec, Schedule, ScheduleSpec,
 };
 
 use crate::backups::{self, AppId, BackupSummary, Scheduled};
@@ -45,6 +45,8 @@ pub struct AppSchedule {
     pub cron: String,
     /// When it made the last one.
     pub last_run: Option<Timestamp>,
+    /// What each of its backups asks for.
+    pub template: BackupSpec,
 }
 
 /// A backup storage location.
@@ -109,7 +111,11 @@ pub async fn overview(cluster: &Cluster) -> Result<Overview> {
     })
 }
 
-async fn schedules(cluster: &Cluster) -> Result<Vec<AppSchedule>> {
+/// The Schedules that velero-operator made for apps.
+///
+/// # Errors
+/// As [`overview`].
+pub async fn schedules(cluster: &Cluster) -> Result<Vec<AppSchedule>> {
     let all = velero::list::<ScheduleSpec>(cluster, "list schedules", None, &ListParams::default()).await?;
     Ok(all.iter().filter_map(of_app).collect())
 }
@@ -129,6 +135,7 @@ fn of_app(object: &Value) -> Option<AppSchedule> {
                 .as_ref()
                 .and_then(|status| status.last_backup.clone()),
         ),
+        template: schedule.spec.template.clone(),
         scheduled: backups::scheduled(schedule),
     })
 }
