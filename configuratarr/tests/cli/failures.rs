@@ -79,7 +79,11 @@ fn juju_knows_no_controller_or_no_model() {
         "juju_no_current_model",
         with_juju(&Juju::new().fails(STATUS, 1, text))
     );
-    let juju = Juju::new().fails(&format!("{STATUS} -m nosuch"), 1, recorded("no-such-model.err"));
+    let juju = Juju::new().fails(
+        &format!("{STATUS} -m nosuch"),
+        1,
+        recorded("status-nosuch-model.err"),
+    );
     let test = home();
     test.juju(&juju);
     assert_snapshot!(

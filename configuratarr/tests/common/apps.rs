@@ -24,7 +24,7 @@ impl App {
 
     /// An app of another model.
     pub fn of(name: &str, model: &str) -> Self {
-        let mut recorded: Value = serde_json::from_slice(&recorded("status.json")).unwrap();
+        let mut recorded: Value = serde_json::from_slice(&recorded("status-json.out")).unwrap();
         let mut application = recorded["applications"]["radarr"].take();
         let unit = application["units"]["radarr/0"].take();
         application["units"] = json!({format!("{name}/0"): unit});
@@ -136,7 +136,7 @@ impl Apps {
 
     /// What `juju status` says of a model.
     pub fn status(&self, model: &str) -> Value {
-        let mut status: Value = serde_json::from_slice(&recorded("status.json")).unwrap();
+        let mut status: Value = serde_json::from_slice(&recorded("status-json.out")).unwrap();
         status["model"]["name"] = json!(model);
         status["applications"] = self
             .0
