@@ -18,10 +18,22 @@ pub async fn run(call: &Call<'_>) -> Result<Done> {
     let overview = found.map(|(_, overview)| overview);
     let model = match (&status, &call.global.model) {
         (Some(status), _) => status.model.name.clone(),
-        // Without Juju nobody says which model is the current one.
+        // Without Juju nobody says which model is the current one. What the cluster has is shown of one that is named.
         (None, Some(_)) => call.model().await?,
         (None, None) => {
-            return Err(juju_problem.unwrap_or_else(|| Problem::bare(Kind::NotAsked, "no model is known")));
+            let mut problem =
+                juju_problem.unwrap_or_else(|| Problem::bare(Kind::NotAsked, "no model is known"));
+            if overview.is_some()
+                && problem
+                    .next
+                    .as_ref()
+                    .is_some_and(|next| !next.contains("--model"))
+            {
+                problem.next = problem.next.map(|next| {
+                    format!("{next}; with --model NAME what the cluster has is shown without Juju")
+                });
+            }
+            return Err(problem);
         }
     };
     if let (Some(juju), Some(cluster)) = (&juju_problem, &cluster_problem) {
