@@ -8,6 +8,7 @@
 //! - [`plan`] says what will be done, as a value that is shown, confirmed and carried out: pure.
 //! - [`run`] carries it out, by a journal.
 //! - [`report`] has the forms of what is printed; [`printer`] prints.
+//! - [`wizard`] leads a person through it.
 //! - [`commands`] has one module for each command.
 
 pub mod args;
@@ -20,3 +21,4 @@ pub mod printer;
 pub mod problem;
 pub mod report;
 pub mod run;
+pub mod wizard;

@@ -7,7 +7,7 @@ mod backups;
 mod run;
 mod status;
 
-pub use backups::{BackupReport, BackupsReport, page as backups_page};
+pub use backups::{BackupReport, BackupsReport, page as backups_page, tone as verdict_tone};
 pub use run::page as run_page;
 pub use status::{
     AppReport, AppState, AttentionReport, InFlightReport, LastGoodReport, LocationReport, StatusReport,
