@@ -57,9 +57,7 @@ pub async fn ground(call: &Call<'_>) -> Result<Ground> {
     let (status, looked) = tokio::join!(call.juju.status(), cluster::look(call.global));
     let status = status?;
     let (cluster, overview) = looked?;
-    let data_units = marked_units(&cluster, &status.model.name)
-        .await
-        .map_err(config_recovery::Error::from)?;
+    let data_units = marked_units(&cluster, &status.model.name).await?;
     let now = Timestamp::now();
     Ok(Ground {
         apps: fleet::apps(&status.model.name, Some(&status), Some(&overview), now),

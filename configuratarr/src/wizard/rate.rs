@@ -66,16 +66,10 @@ fn seconds(from: Timestamp, to: Timestamp) -> f64 {
     to.duration_since(from).as_secs_f64()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a rate is shown with two digits")]
 fn as_float(bytes: u64) -> f64 {
     bytes as f64
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "it is neither negative nor larger than what it was made of"
-)]
 fn as_bytes(rate: f64) -> u64 {
     rate as u64
 }

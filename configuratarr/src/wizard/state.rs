@@ -20,8 +20,10 @@ const FRESH: i64 = 60;
 pub struct State {
     /// What the screens have in common.
     pub world: World,
-    /// The screens, each opened from the one before; the last one is seen. Never empty: the first is the overview.
-    screens: Vec<Box<dyn Screen>>,
+    /// From where all others are opened.
+    overview: Overview,
+    /// The screens that were opened, each from the one before; the last one is seen.
+    opened: Vec<Box<dyn Screen>>,
     /// Whether the keys are explained.
     pub has_help: bool,
     has_offered: bool,
@@ -102,7 +104,8 @@ impl State {
         let effects = world.look();
         let state = Self {
             world,
-            screens: vec![Box::new(Overview::default())],
+            overview: Overview::default(),
+            opened: Vec::new(),
             has_help: false,
             has_offered: false,
         };
@@ -110,9 +113,16 @@ impl State {
     }
 
     /// The screen that is seen.
-    #[expect(clippy::indexing_slicing, reason = "the first screen is never taken away")]
     pub fn screen(&self) -> &dyn Screen {
-        self.screens[self.screens.len() - 1].as_ref()
+        self.opened.last().map_or(&self.overview, Box::as_ref)
+    }
+
+    /// The same, to change it, beside what it may use.
+    fn screen_mut(&mut self) -> (&mut dyn Screen, &mut World) {
+        match self.opened.last_mut() {
+            Some(screen) => (screen.as_mut(), &mut self.world),
+            None => (&mut self.overview, &mut self.world),
+        }
     }
 
     /// How long nothing may happen until time itself is something that happens.
@@ -170,8 +180,8 @@ impl State {
         let unfinished = world.fleet.iter().flat_map(|fleet| &fleet.unfinished);
         let offered: Vec<Run> = unfinished.cloned().collect();
         // Once: whoever said no is not asked again.
-        if !offered.is_empty() && !self.has_offered && self.screens.len() == 1 {
-            self.screens.push(Box::new(Offer::new(offered)));
+        if !offered.is_empty() && !self.has_offered && self.opened.is_empty() {
+            self.opened.push(Box::new(Offer::new(offered)));
         }
         self.has_offered = true;
     }
@@ -218,26 +228,22 @@ impl State {
 
     /// Has the screen that is seen take something, and goes where it says.
     fn step(&mut self, take: impl FnOnce(&mut dyn Screen, &mut World) -> Step) -> Vec<Effect> {
-        let Some(screen) = self.screens.last_mut() else {
-            return Vec::new();
-        };
-        let Step { go, mut effects } = take(screen.as_mut(), &mut self.world);
+        let (screen, world) = self.screen_mut();
+        let Step { go, mut effects } = take(screen, world);
         match go {
             Go::Stay => {}
-            Go::Open(next) => self.screens.push(next),
+            Go::Open(next) => self.opened.push(next),
             Go::Replace(next) => {
                 self.back();
-                self.screens.push(next);
+                self.opened.push(next);
             }
             Go::Back => self.back(),
             Go::Picked(app, choice) => {
                 self.back();
-                if let Some(screen) = self.screens.last_mut() {
-                    screen.picked(&app, choice);
-                }
+                self.screen_mut().0.picked(&app, choice);
             }
             Go::Home => {
-                self.screens.truncate(1);
+                self.opened.clear();
                 effects.extend(self.world.look());
             }
         }
@@ -245,8 +251,6 @@ impl State {
     }
 
     fn back(&mut self) {
-        if self.screens.len() > 1 {
-            self.screens.pop();
-        }
+        self.opened.pop();
     }
 }
