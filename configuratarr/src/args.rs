@@ -49,6 +49,9 @@ pub struct Global {
     /// What is asked of Juju and Kubernetes
     #[arg(long, short, global = true)]
     pub verbose: bool,
+    /// How many seconds a command of juju may take
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60, hide = true, value_parser = clap::value_parser!(u64).range(1..))]
+    pub juju_limit: u64,
 }
 
 /// How data are printed.

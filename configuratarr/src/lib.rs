@@ -14,6 +14,8 @@
 pub mod args;
 pub mod cluster;
 pub mod commands;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub mod fleet;
 pub mod juju;
 pub mod plan;

@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "APP                              NAME",
+                "APP                            NAME",
                 "\\u{1b}[2Jradarr\\nsonarr  good  größe",
                 "設定"
             ]

@@ -103,6 +103,11 @@ fn differing(repository: &Path) -> Result<Vec<Generated>> {
         path: "charm/apps/app.schema.json".to_owned(),
         text: workload_charm::schema::schema_file_text(),
     });
+    let reports = configuratarr::report::schema_files();
+    files.extend(reports.into_iter().map(|(name, text)| Generated {
+        path: format!("configuratarr/schemas/{name}"),
+        text,
+    }));
     files.retain(|file| {
         let found = std::fs::read_to_string(repository.join(&file.path));
         !found.is_ok_and(|found| found == file.text)

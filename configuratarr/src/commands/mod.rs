@@ -12,6 +12,7 @@ mod wizard;
 
 use std::future::Future;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::args::{Arguments, Command, Global};
 use crate::juju::Juju;
@@ -70,7 +71,8 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let call = Call {
         global: &arguments.global,
         printer: Printer::new(&arguments.global),
-        juju: Juju::new(arguments.global.model.clone()),
+        juju: Juju::new(arguments.global.model.clone())
+            .with_limit(Duration::from_secs(arguments.global.juju_limit)),
     };
     match blocking(carry_out(&call, arguments.command.as_ref())) {
         Ok(done) => done.code(),

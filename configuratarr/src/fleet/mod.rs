@@ -278,3 +278,6 @@ fn in_flight(id: &AppId, backups: &[BackupSummary], overview: &Overview, now: Ti
         });
     running.chain(restoring).collect()
 }
+
+#[cfg(test)]
+mod tests;

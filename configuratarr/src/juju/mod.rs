@@ -18,7 +18,7 @@ pub use error::JujuError;
 pub use status::{Application, ApplicationStatus, ModelInfo, Related, Status, Unit};
 pub use tasks::{Operation, Started, Task, TaskState, said, time};
 
-/// How long a command of `juju` may take. None of those that are used waits for an end.
+/// How long a command of `juju` may take, if nothing else is said. None of those that are used waits for an end.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The oldest Juju whose actions are what is used here: `juju run` with tasks.
@@ -30,6 +30,21 @@ pub struct Juju {
     program: OsString,
     model: Option<String>,
     state: Option<PathBuf>,
+    limit: Duration,
+}
+
+fn to_json(arguments: &[&str]) -> Vec<String> {
+    let all = arguments.iter().chain(&["--format", "json"]);
+    all.map(|&argument| argument.to_owned()).collect()
+}
+
+/// A word as a shell takes it. `KEY=VALUE` needs no quotes behind a command's name, whatever the value is made of here.
+fn as_typed(word: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_./:=,@".contains(character);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => shlex::try_quote(word).map_or_else(|_| word.to_owned(), Into::into),
+    }
 }
 
 /// What a command printed.
@@ -46,6 +61,7 @@ impl Juju {
             program: "juju".into(),
             model,
             state: None,
+            limit: LIMIT,
         }
     }
 
@@ -62,6 +78,13 @@ impl Juju {
     #[must_use]
     pub fn with_program(mut self, program: impl Into<OsString>) -> Self {
         self.program = program.into();
+        self
+    }
+
+    /// How long a command may take.
+    #[must_use]
+    pub fn with_limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
         self
     }
 
@@ -94,7 +117,8 @@ impl Juju {
     pub fn command(&self, arguments: &[String]) -> String {
         let mut words = vec!["juju".to_owned()];
         words.extend(self.with_model(arguments));
-        shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+        let words: Vec<String> = words.iter().map(|word| as_typed(word)).collect();
+        words.join(" ")
     }
 
     fn with_model(&self, arguments: &[String]) -> Vec<String> {
@@ -111,10 +135,22 @@ impl Juju {
 
     /// Runs it with `--format json` and reads what it prints.
     async fn json<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<T, JujuError> {
-        let mut all: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        all.extend(["--format".to_owned(), "json".to_owned()]);
+        let found = self.json_if_any(arguments).await?;
+        found.ok_or_else(|| JujuError::NotUnderstood {
+            command: self.command(&to_json(arguments)),
+            reason: "it is empty".to_owned(),
+        })
+    }
+
+    /// The same of a command that prints nothing where there is nothing.
+    async fn json_if_any<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<Option<T>, JujuError> {
+        let all = to_json(arguments);
         let output = self.run(&all).await?;
-        serde_json::from_str(&output.out).map_err(|error| JujuError::NotUnderstood {
+        if output.out.trim().is_empty() {
+            return Ok(None);
+        }
+        let read = serde_json::from_str(&output.out);
+        read.map(Some).map_err(|error| JujuError::NotUnderstood {
             command: self.command(&all),
             reason: error.to_string(),
         })
@@ -138,11 +174,11 @@ impl Juju {
         let child = process
             .spawn()
             .map_err(|error| JujuError::not_run(&self.program, &error))?;
-        let ended = tokio::time::timeout(LIMIT, child.wait_with_output()).await;
+        let ended = tokio::time::timeout(self.limit, child.wait_with_output()).await;
         let ended = ended
             .map_err(|_| JujuError::NoAnswer {
                 command: command.clone(),
-                after: LIMIT,
+                after: self.limit,
             })?
             .map_err(|error| JujuError::not_run(&self.program, &error))?;
         let output = Output {

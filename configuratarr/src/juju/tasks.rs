@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use super::{Juju, JujuError};
 
+/// More operations of one action on one unit than Juju keeps: it removes those that are two weeks old.
+const MOST: &str = "100000";
+
 /// An action that was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Started {
@@ -166,18 +169,29 @@ impl Juju {
         self.json(&["show-task", task]).await
     }
 
-    /// The operations of an action on an application that Juju still knows, by number.
+    /// The operations of an action on a unit that Juju still knows, by number. Their tasks have no log.
+    ///
+    /// Juju sorts them as texts and leaves out what is beyond a limit of its own, 50 or 500 by version, so that the newest ones
+    /// may be missing where none is said. Where there are none it prints no document at all
+    /// (`cmd/juju/action/listoperations.go`, `state/operation.go` of juju/juju).
     ///
     /// # Errors
     /// As any command of Juju's.
     pub async fn operations(
         &self,
-        app: &str,
+        unit: &str,
         action: &str,
     ) -> Result<BTreeMap<String, Operation>, JujuError> {
-        let found: Option<BTreeMap<String, Operation>> = self
-            .json(&["operations", "--apps", app, "--actions", action])
-            .await?;
+        let query = [
+            "operations",
+            "--units",
+            unit,
+            "--actions",
+            action,
+            "--limit",
+            MOST,
+        ];
+        let found: Option<BTreeMap<String, Operation>> = self.json_if_any(&query).await?;
         Ok(found.unwrap_or_default())
     }
 

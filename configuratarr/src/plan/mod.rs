@@ -307,3 +307,6 @@ impl Plan {
             .fold(page, |page, item| page.line(format!("  {}", item.command)))
     }
 }
+
+#[cfg(test)]
+mod tests;

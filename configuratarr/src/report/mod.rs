@@ -27,3 +27,12 @@ pub fn schemas() -> BTreeMap<&'static str, Schema> {
         ("run.json", schema_for!(Run)),
     ])
 }
+
+/// The same as text, as it is in the repository's `configuratarr/schemas`.
+pub fn schema_files() -> BTreeMap<&'static str, String> {
+    let text = |schema: Schema| format!("{:#}\n", schema.as_value());
+    schemas()
+        .into_iter()
+        .map(|(name, schema)| (name, text(schema)))
+        .collect()
+}

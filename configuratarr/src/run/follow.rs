@@ -102,7 +102,7 @@ async fn begin(
         Progress::Starting { after } => Some(*after),
         Progress::Started { .. } | Progress::Done { .. } | Progress::Failed { .. } => return Ok(None),
     };
-    let known = match how.juju.operations(&item.app, job.action()).await {
+    let known = match how.juju.operations(&item.unit, job.action()).await {
         Ok(known) => known,
         Err(error) => return Ok(Some(error.into())),
     };
@@ -130,7 +130,7 @@ async fn begin(
     let started = match how.juju.start(&item.unit, job.action(), &item.parameters).await {
         Ok(started) => Ok(started.task),
         // It may have been taken all the same: what Juju has tells.
-        Err(error) => match how.juju.operations(&item.app, job.action()).await {
+        Err(error) => match how.juju.operations(&item.unit, job.action()).await {
             Ok(known) => started_after(&known, after, &item).ok_or(error),
             Err(_) => return Ok(Some(error.into())),
         },

@@ -137,3 +137,6 @@ pub fn says_done(job: Job, results: &BTreeMap<String, String>) -> bool {
         Job::Backup | Job::Verify => results.contains_key("backup-uid"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,7 @@
 //! | each dispatch: hook tools, exit, time, memory | [`DispatchReport`], [`ToolCall`], [`Exit`] |
 //! | accidents on order: a tool that fails, a hook that is killed at its n-th call | [`Fault`], [`At`], [`Effect`] |
 //! | the stand-in velero-operator | [`OperatorOptions`], [`Defects`], [`Simulation::schedules`], [`Simulation::operator_warnings`] |
-//! | the stand-in Kubernetes | [`ClusterOptions`], [`ClusterRequest`], [`Simulation::pod`] |
+//! | the stand-in Kubernetes | [`ClusterOptions`], [`ClusterRequest`], [`Simulation::pod`]; without a model [`StandInCluster`] |
 //! | where a unit's files are | [`Layout`], [`UnitPaths`] |
 //! | the commands `juju-sim` and `juju` | [`cli`] |
 //!
@@ -59,6 +59,6 @@ pub use agent::{At, DispatchReport, Effect, Exit, Fault, ToolCall};
 pub use error::{Error, Result};
 pub use juju_hook_tools::context::Event;
 pub use juju_hook_tools::model::Databag;
-pub use kubernetes::{ClusterOptions, ClusterRequest, VolumeKind};
+pub use kubernetes::{ClusterOptions, ClusterRequest, Rights, StandInCluster, VolumeKind};
 pub use layout::{Layout, UnitPaths};
 pub use simulation::*;

@@ -12,5 +12,5 @@ pub use fault::{At, Effect, Fault};
 pub(crate) use process::{Finished, run as run_process};
 pub use report::{DispatchReport, Exit, ToolCall};
 pub(crate) use resolver::next_event;
-pub(crate) use socket::{AgentSocket, Running, kill};
+pub(crate) use socket::{AfterCall, AgentSocket, Running, kill};
 pub(crate) use state::AgentState;

@@ -24,6 +24,9 @@ const CALL_DEADLINE: Duration = Duration::from_secs(10);
 /// zero byte; a call is the number of its arguments, the tool, what was piped into it, and the arguments.
 const CALLS_SO_FAR: &str = "calls-so-far";
 
+/// Told of each call of a hook tool once it took effect: the tool, the model, what the call logged.
+pub(crate) type AfterCall = Box<dyn FnMut(&str, &Model, &[LogLine]) + Send>;
+
 /// The hook that runs now.
 pub(crate) struct Running {
     pub model: Model,
@@ -33,6 +36,8 @@ pub(crate) struct Running {
     pub calls: Vec<ToolCall>,
     /// What `juju-log` and `action-log` said.
     pub log: Vec<LogLine>,
+    /// What is done after each call, with the tool's name, the model and what the call logged.
+    pub after_call: Option<AfterCall>,
     /// The process group of the dispatch; 0 until its process exists. A charm may call before that is noted here.
     pub group: Arc<AtomicI32>,
 }
@@ -208,6 +213,9 @@ fn call(hook: &mut Running, request: &Request) -> Reply {
         read_file: &read_file,
     };
     let output = hook.session.run(&mut hook.model, &invocation);
+    if let Some(after_call) = &mut hook.after_call {
+        after_call(&request.tool, &hook.model, &output.log);
+    }
     hook.log.extend(output.log);
     let mut reply = Reply {
         code: output.code,

@@ -8,10 +8,12 @@ use serde_json::{Map, Value, json};
 use super::output::{print, table, write};
 use super::pairs::pairs;
 use super::verbs::{Deploy, Format, Model, Output, Verb};
-use super::{Answer, Outcome, inspect, own_unit, run as action, secrets, state_folder, status};
+use super::{
+    Answer, Outcome, controller, inspect, operations, own_unit, run as action, secrets, state_folder, status,
+};
 use crate::error::{Error, Result};
 use crate::layout::app_of;
-use crate::simulation::{self, OperatorOptions, Options, Simulation, Workload};
+use crate::simulation::{self, Looked, OperatorOptions, Options, Simulation, Workload};
 
 /// What Juju 4.0.15 refuses on Kubernetes, with its exit code.
 fn not_on_kubernetes(command: &str) -> Answer {
@@ -24,8 +26,11 @@ pub(crate) fn run(verb: Verb) -> Answer {
     match verb {
         Verb::AddModel { name, agent_version } => add_model(&name, &agent_version)?,
         Verb::DestroyModel { name, .. } => open(&Model { model: name })?.destroy()?,
-        Verb::ShowModel { output } => show_model(&output)?,
-        Verb::Version { output, all } => show_version(&output, all)?,
+        Verb::ShowModel { name, output } => controller::show_model(name, &output)?,
+        Verb::Models { output } => controller::models(&output)?,
+        Verb::Controllers { output } => controller::controllers(&output)?,
+        Verb::Whoami { output } => controller::whoami(&output)?,
+        Verb::Version { output, all } => controller::version(&output, all)?,
         Verb::Deploy(deploy) => return run_deploy(deploy),
         Verb::Refresh {
             application,
@@ -59,7 +64,7 @@ pub(crate) fn run(verb: Verb) -> Answer {
             relations,
             output,
         } => {
-            let simulation = open(&output.model)?;
+            let simulation = look(&output.model)?;
             let status = status::status(&simulation, &selectors)?;
             match output.format.unwrap_or(Format::Tabular) {
                 Format::Tabular | Format::Plain => write(&status.tables(relations))?,
@@ -67,7 +72,7 @@ pub(crate) fn run(verb: Verb) -> Answer {
             }
         }
         Verb::ShowUnit { units, output } => {
-            let simulation = open(&output.model)?;
+            let simulation = look(&output.model)?;
             let mut shown = BTreeMap::new();
             for unit in units {
                 let found = inspect::unit(&simulation, &unit)?;
@@ -76,7 +81,7 @@ pub(crate) fn run(verb: Verb) -> Answer {
             print(&shown, output.format.unwrap_or(Format::Yaml))?;
         }
         Verb::Storage { output } => {
-            let storage = inspect::storage(&open(&output.model)?, false);
+            let storage = inspect::storage(&*look(&output.model)?, false);
             match output.format.unwrap_or(Format::Tabular) {
                 _ if storage.is_empty() => {}
                 Format::Tabular | Format::Plain => write(&storage.table())?,
@@ -92,20 +97,22 @@ pub(crate) fn run(verb: Verb) -> Answer {
             params,
             file,
             string_args,
-            wait: _,
+            wait,
+            background,
+            utc: _,
             output,
         } => {
-            let mut simulation = open(&output.model)?;
-            return action::run(
-                &mut simulation,
-                &unit,
-                &action,
-                &params,
-                file.as_deref(),
-                string_args,
-                &output,
-            );
+            if background && wait.is_some() {
+                let text = "cannot specify both --wait and --background";
+                return Err(Error::Usage(text.to_owned()));
+            }
+            let params = action::parameters(&params, file.as_deref(), string_args)?;
+            return action::run(&unit, &action, params, background, &output);
         }
+        Verb::Operations(asked) => operations::list(&asked)?,
+        Verb::ShowOperation { id, follow, output } => operations::show(&id, &follow, &output)?,
+        Verb::ShowTask { id, follow, output } => operations::show_task(&id, &follow, &output)?,
+        Verb::CancelTask { ids, output } => operations::cancel(&ids, &output)?,
         Verb::AddUnit {
             application,
             num_units,
@@ -157,13 +164,13 @@ pub(crate) fn run(verb: Verb) -> Answer {
                 .iter()
                 .try_for_each(|unit| simulation.resolved(unit, !no_retry))?;
         }
-        Verb::Secrets { output } => secrets::list(&open(&output.model)?, &output)?,
+        Verb::Secrets { output } => secrets::list(&*look(&output.model)?, &output)?,
         Verb::ShowSecret {
             secret,
             reveal,
             output,
         } => {
-            secrets::show(&open(&output.model)?, &secret, reveal, &output)?;
+            secrets::show(&*look(&output.model)?, &secret, reveal, &output)?;
         }
         Verb::AddSecret { name, content, model } => {
             let content = secrets::content(&content)?;
@@ -216,17 +223,18 @@ pub(crate) fn run(verb: Verb) -> Answer {
     Ok(Outcome::Done)
 }
 
-/// Opens the model of the state folder; a model that the user names must be that one.
+/// Opens the model of the state folder, to change it; a model that the user names must be that one.
 pub(crate) fn open(model: &Model) -> Result<Simulation> {
-    let simulation = Simulation::open_for(state_folder()?, own_unit())?;
-    let known = &simulation.model().name;
-    match &model.model {
-        // `ctl:admin/homelab` and `admin/homelab` name it too.
-        Some(named) if named.rsplit([':', '/']).next() != Some(known) => {
-            Err(Error::refused(format!("model {named:?} not found")))
-        }
-        _ => Ok(simulation),
-    }
+    // Who names another one does not wait.
+    look(model)?;
+    Simulation::open_for(state_folder()?, own_unit())
+}
+
+/// The model of the state folder as it was stored last, to look at; a model that the user names must be that one.
+pub(crate) fn look(model: &Model) -> Result<Looked> {
+    let simulation = Simulation::look(state_folder()?, own_unit())?;
+    controller::check_named(&simulation.model().name, model)?;
+    Ok(simulation)
 }
 
 fn add_model(name: &str, version: &str) -> Result<()> {
@@ -247,42 +255,6 @@ fn add_model(name: &str, version: &str) -> Result<()> {
     Simulation::create(&folder, options)?;
     eprintln!("Added '{name}' model on homek8s with credential 'homek8s' for user 'admin'");
     Ok(())
-}
-
-fn show_model(output: &Output) -> Result<()> {
-    let simulation = open(&output.model)?;
-    let model = simulation.model();
-    let version = model.juju_version.as_str();
-    let shown = json!({ &model.name: {
-        "name": format!("admin/{}", model.name), "short-name": model.name, "model-uuid": model.uuid,
-        "model-type": "caas", "controller-name": "ctl", "is-controller": false, "cloud": "homek8s",
-        "type": "kubernetes", "life": "alive", "status": { "current": "available", "since": "just now" },
-        "agent-version": version,
-        "supported-features": [
-            { "name": "juju", "description": "the version of Juju used by the model", "version": version },
-            { "name": "k8s-api", "version": model.cloud_api_version,
-              "description": "the Kubernetes API lets charms query and manipulate the state of API objects in a Kubernetes cluster" },
-        ],
-    }});
-    print(&shown, output.format.unwrap_or(Format::Yaml))
-}
-
-fn show_version(output: &Output, all: bool) -> Result<()> {
-    let version = match Simulation::open(state_folder()?) {
-        Ok(simulation) => simulation.model().juju_version.as_str().to_owned(),
-        Err(_) => Options::default().juju_version,
-    };
-    let version = format!(
-        "{version}-ubuntu-{}",
-        std::env::consts::ARCH
-            .replace("x86_64", "amd64")
-            .replace("aarch64", "arm64")
-    );
-    match (output.format.unwrap_or(Format::Plain), all) {
-        (format @ (Format::Json | Format::Yaml), true) => print(&json!({ "version": version }), format),
-        (Format::Json, false) => print(&version, Format::Json),
-        _ => write(&format!("{version}\n")),
-    }
 }
 
 fn run_deploy(deploy: Deploy) -> Answer {
@@ -377,19 +349,20 @@ fn integrate(one: &str, other: &str, model: &Model) -> Result<()> {
 }
 
 fn config(app: &str, settings: &[String], reset: &[String], output: &Output) -> Result<()> {
-    let mut simulation = open(&output.model)?;
-    if !reset.is_empty() {
-        simulation.reset_config(app, &reset.iter().map(String::as_str).collect::<Vec<_>>())?;
-    }
     let is_change = settings.iter().any(|setting| setting.contains('='));
+    if !reset.is_empty() {
+        let keys: Vec<&str> = reset.iter().map(String::as_str).collect();
+        open(&output.model)?.reset_config(app, &keys)?;
+    }
     if is_change {
         let values = pairs(settings)?;
         let values: Vec<(&str, &str)> = values
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
             .collect();
-        return simulation.set_config(app, &values);
+        return open(&output.model)?.set_config(app, &values);
     }
+    let simulation = look(&output.model)?;
     let application = simulation.model().applications.get(app);
     let application = application.ok_or_else(|| Error::refused(format!("application {app:?} not found")))?;
     if let [key] = settings {
@@ -439,7 +412,7 @@ fn config(app: &str, settings: &[String], reset: &[String], output: &Output) -> 
 }
 
 fn show_storage(ids: &[String], output: &Output) -> Answer {
-    let storage = inspect::storage(&open(&output.model)?, true);
+    let storage = inspect::storage(&*look(&output.model)?, true);
     let (mut shown, mut missing) = (BTreeMap::new(), Vec::new());
     for id in ids {
         match storage.instance(id) {
@@ -471,7 +444,7 @@ fn remove_storage(ids: &[String], model: &Model) -> Answer {
 }
 
 fn actions(app: &str, output: &Output) -> Result<()> {
-    let simulation = open(&output.model)?;
+    let simulation = look(&output.model)?;
     let application = simulation.model().applications.get(app);
     let application = application.ok_or_else(|| Error::refused(format!("application {app:?} not found")))?;
     let actions = &application.charm.actions;
@@ -496,7 +469,7 @@ fn actions(app: &str, output: &Output) -> Result<()> {
 }
 
 fn debug_log(include: &[String], lines: Option<usize>, model: &Model) -> Result<()> {
-    let simulation = open(model)?;
+    let simulation = look(model)?;
     let apps: Vec<String> = simulation.model().applications.keys().cloned().collect();
     let units = apps.iter().flat_map(|app| simulation.units(app));
     let wanted = units.filter(|unit| {

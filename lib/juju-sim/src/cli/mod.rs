@@ -2,8 +2,10 @@
 //!
 //! stdout is data, stderr is talk. Exit codes are Juju's: 1 refused, 2 wrong command line.
 
+mod controller;
 mod inspect;
 mod juju;
+mod operations;
 mod output;
 mod pairs;
 mod run;
@@ -45,7 +47,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         // `juju-sim juju status` is `juju status`.
         let skipped = if as_juju { 1 } else { 2 };
         let arguments = std::iter::once(OsString::from("juju")).chain(arguments.into_iter().skip(skipped));
-        parse::<verbs::Juju>(arguments).and_then(|juju| juju::run(juju.verb))
+        parse::<verbs::Juju>(arguments).and_then(|juju| as_juju_answers(juju.verb))
     } else {
         parse::<sim::Sim>(arguments).and_then(sim::run)
     };
@@ -58,6 +60,22 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+fn as_juju_answers(verb: verbs::Verb) -> Answer {
+    if let Some(answer) = controller::refusal(&verb) {
+        return answer;
+    }
+    let is_for_machines = verb.is_for_machines();
+    let answer = juju::run(verb);
+    if is_for_machines
+        && answer
+            .as_ref()
+            .is_err_and(|error| !matches!(error, Error::Usage(_)))
+    {
+        output::print_nothing()?;
+    }
+    answer
 }
 
 fn parse<Command: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Error> {

@@ -1,11 +1,23 @@
 //! How data is printed: JSON in one line as Juju does, YAML, or tables.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
 use super::verbs::Format;
 use crate::error::{Error, Result};
+
+/// Whether anything was printed.
+static PRINTED: AtomicBool = AtomicBool::new(false);
+
+/// Prints an empty object for a program that reads the answer of a command that failed, if nothing was printed yet.
+pub(crate) fn print_nothing() -> Result<()> {
+    match PRINTED.load(Ordering::Relaxed) {
+        true => Ok(()),
+        false => write("{}\n"),
+    }
+}
 
 /// Prints a value as JSON or YAML; tables are the commands' own affair.
 pub(crate) fn print(value: &impl Serialize, format: Format) -> Result<()> {
@@ -24,6 +36,7 @@ pub(crate) fn print(value: &impl Serialize, format: Format) -> Result<()> {
 
 /// Writes to standard output. A reader that went away is not our trouble.
 pub(crate) fn write(text: &str) -> Result<()> {
+    PRINTED.store(true, Ordering::Relaxed);
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Error::io("write", "stdout")(error))

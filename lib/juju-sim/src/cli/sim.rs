@@ -59,6 +59,12 @@ enum Verb {
     /// Be the unit agent of a pod.
     #[command(subcommand)]
     Agent(AgentVerb),
+    /// Run the actions that are pending. Started by `juju run --background`.
+    RunPending {
+        /// Leave the session of whoever started this.
+        #[arg(long)]
+        detached: bool,
+    },
     /// Be a simulated Pebble. Started by the simulation itself.
     Pebble {
         /// Socket to answer at.
@@ -187,6 +193,7 @@ pub(crate) fn run(sim: Sim) -> Answer {
             write(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
         }
         Verb::Agent(verb) => agent(verb)?,
+        Verb::RunPending { detached } => return super::run::run_pending(detached),
         Verb::Pebble {
             socket,
             root,

@@ -44,6 +44,25 @@ pub(crate) enum Verb {
     },
     /// Show the model.
     ShowModel {
+        /// The model; none: the one that there is.
+        name: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List the models; there is one.
+    #[command(visible_alias = "list-models")]
+    Models {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List the controllers; there is one.
+    #[command(visible_alias = "list-controllers")]
+    Controllers {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show controller, model and user.
+    Whoami {
         #[command(flatten)]
         output: Output,
     },
@@ -164,6 +183,38 @@ pub(crate) enum Verb {
         /// The simulated Juju always waits for the end.
         #[arg(long)]
         wait: Option<String>,
+        /// Do not wait; show-operation shows what becomes of it.
+        #[arg(long)]
+        background: bool,
+        /// The simulated Juju always shows times in UTC.
+        #[arg(long)]
+        utc: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List what was asked for with `juju run`.
+    #[command(visible_alias = "list-operations")]
+    Operations(Operations),
+    /// Show an operation.
+    ShowOperation {
+        id: String,
+        #[command(flatten)]
+        follow: Follow,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show a task and its results.
+    ShowTask {
+        id: String,
+        #[command(flatten)]
+        follow: Follow,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Cancel tasks that are pending.
+    CancelTask {
+        #[arg(required = true)]
+        ids: Vec<String>,
         #[command(flatten)]
         output: Output,
     },
@@ -326,6 +377,37 @@ pub(crate) struct Deploy {
     pub model: Model,
 }
 
+/// Which operations are listed.
+#[derive(Debug, Args)]
+pub(crate) struct Operations {
+    #[arg(long, alias = "applications", value_delimiter = ',')]
+    pub apps: Vec<String>,
+    #[arg(long, value_delimiter = ',')]
+    pub units: Vec<String>,
+    #[arg(long, value_delimiter = ',')]
+    pub actions: Vec<String>,
+    #[arg(long, value_delimiter = ',')]
+    pub status: Vec<String>,
+    /// The simulated Juju always shows times in UTC.
+    #[arg(long)]
+    pub utc: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Whether a command waits for the end of what it shows.
+#[derive(Debug, Args)]
+pub(crate) struct Follow {
+    /// How long, as a duration of Go's.
+    #[arg(long, conflicts_with = "watch")]
+    pub wait: Option<String>,
+    #[arg(long)]
+    pub watch: bool,
+    /// The simulated Juju always shows times in UTC.
+    #[arg(long)]
+    pub utc: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Model {
     /// The model; there is only one.
@@ -345,4 +427,34 @@ pub(crate) struct Output {
 pub(crate) struct Anything {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<String>,
+}
+
+impl Verb {
+    /// Whether the answer is for a program: then Juju prints an empty object where it fails (`handleErrorForMachineFormats` in
+    /// `internal/cmd/supercommand.go` of juju/juju).
+    pub fn is_for_machines(&self) -> bool {
+        // The second is the verb's own format.
+        let (output, default) = match self {
+            Verb::ShowModel { output, .. }
+            | Verb::Config { output, .. }
+            | Verb::ShowUnit { output, .. }
+            | Verb::ShowStorage { output, .. }
+            | Verb::ShowSecret { output, .. }
+            | Verb::ShowOperation { output, .. }
+            | Verb::CancelTask { output, .. } => (output, Format::Yaml),
+            Verb::Models { output }
+            | Verb::Controllers { output }
+            | Verb::Whoami { output }
+            | Verb::Version { output, .. }
+            | Verb::Status { output, .. }
+            | Verb::Storage { output }
+            | Verb::Actions { output, .. }
+            | Verb::Run { output, .. }
+            | Verb::Operations(Operations { output, .. })
+            | Verb::ShowTask { output, .. }
+            | Verb::Secrets { output } => (output, Format::Plain),
+            _ => return false,
+        };
+        matches!(output.format.unwrap_or(default), Format::Json | Format::Yaml)
+    }
 }

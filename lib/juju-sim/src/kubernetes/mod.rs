@@ -9,12 +9,14 @@
 //! juju/juju for the Role.
 
 mod accounts;
+mod alone;
 mod applied;
 mod kill;
 mod limits;
 mod names;
 mod objects;
 mod patch;
+mod resources;
 mod server;
 mod stateful_set;
 mod velero;
@@ -25,6 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+pub use alone::{Rights, StandInCluster};
 pub(crate) use kill::PlannedKill;
 pub(crate) use limits::{NoPods, no_namespace};
 pub(crate) use objects::{PodParts, StorageParts};
@@ -124,6 +127,9 @@ pub(crate) struct Objects {
     /// Applications with trust.
     pub trusted: BTreeSet<String>,
     pub requests: Vec<ClusterRequest>,
+    /// Persons, for a cluster without a model.
+    #[serde(skip)]
+    pub people: alone::People,
     /// The dispatch that is to be cut off at one of its writes.
     #[serde(skip)]
     pub kill: Option<PlannedKill>,

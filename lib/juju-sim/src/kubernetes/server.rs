@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use super::resources::Resources;
 use super::{ClusterRequest, Objects, SharedObjects, patch, velero};
 use crate::error::{Error, Result};
 use crate::layout::app_of;
@@ -64,13 +65,19 @@ impl Server {
 
     /// A kubeconfig with the token of `unit`.
     pub fn kubeconfig(&self, unit: &str, namespace: &str) -> String {
+        let token = format!("{TOKEN}{}", unit.replace('/', "-"));
+        self.kubeconfig_of("sim", unit, &token, namespace)
+    }
+
+    /// A kubeconfig with this token, in a context of this name.
+    pub fn kubeconfig_of(&self, context: &str, user: &str, token: &str, namespace: &str) -> String {
         json!({
             "apiVersion": "v1",
             "kind": "Config",
-            "current-context": "sim",
-            "clusters": [{"name": "sim", "cluster": {"server": format!("http://{}", self.address)}}],
-            "users": [{"name": unit, "user": {"token": format!("{TOKEN}{}", unit.replace('/', "-"))}}],
-            "contexts": [{"name": "sim", "context": {"cluster": "sim", "user": unit, "namespace": namespace}}],
+            "current-context": context,
+            "clusters": [{"name": context, "cluster": {"server": format!("http://{}", self.address)}}],
+            "users": [{"name": user, "user": {"token": token}}],
+            "contexts": [{"name": context, "context": {"cluster": context, "user": user, "namespace": namespace}}],
         })
         .to_string()
     }
@@ -118,14 +125,23 @@ async fn answer(objects: &SharedObjects, request: Request<Incoming>) -> Response
         value.unwrap_or_default().to_owned()
     };
     let token = header("authorization");
-    let dashed = token
-        .strip_prefix("Bearer ")
-        .and_then(|token| token.strip_prefix(TOKEN));
+    let token = token.strip_prefix("Bearer ").unwrap_or_default();
+    let dashed = token.strip_prefix(TOKEN);
     let unit = dashed
         .and_then(|name| name.rsplit_once('-'))
         .map(|(app, number)| format!("{app}/{number}"));
     let path = head.uri.path().to_owned();
     let mut objects = objects.lock();
+    let query = head.uri.query().unwrap_or_default();
+    if let Some((account, status, text)) = answer_person(&objects, token, &head.method, &path, query) {
+        objects.requests.push(ClusterRequest {
+            unit: account,
+            method: head.method.to_string(),
+            path,
+            status: status.as_u16(),
+        });
+        return response(status, text);
+    }
     let writer = unit.as_deref().filter(|_| head.method != Method::GET);
     let kill = writer.and_then(|unit| objects.kill.take_if(|kill| kill.is_due(unit)));
     if let Some(kill) = kill.as_ref().filter(|kill| !kill.after) {
@@ -144,7 +160,7 @@ async fn answer(objects: &SharedObjects, request: Request<Incoming>) -> Response
                 unit,
                 method: &head.method,
                 path: &path,
-                query: head.uri.query().unwrap_or_default(),
+                query,
             };
             asked.answer(&mut objects, &header("content-type"), &body)
         }
@@ -161,13 +177,48 @@ async fn answer(objects: &SharedObjects, request: Request<Incoming>) -> Response
     if header("accept").contains("as=PartialObjectMetadata") && status.is_success() {
         object = metadata_only(object);
     }
-    let mut response = Response::new(Full::new(Bytes::from(object.to_string())));
+    response(status, object.to_string())
+}
+
+fn response(status: StatusCode, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = status;
     response.headers_mut().insert(
         "content-type",
         hyper::header::HeaderValue::from_static("application/json"),
     );
     response
+}
+
+/// What a person is answered, with the name of the account; `None` for a token that is no person's.
+fn answer_person(
+    objects: &Objects,
+    token: &str,
+    method: &Method,
+    path: &str,
+    query: &str,
+) -> Option<(String, StatusCode, String)> {
+    let (plural, group) = Resources::about(path).unwrap_or_default();
+    let (account, may) = objects.people.account(token, plural)?;
+    let (status, text) = if !objects.options.answers {
+        let (status, object) = unavailable();
+        (status, object.to_string())
+    } else if !may {
+        // As the API server's authorizer says it.
+        let text = format!(
+            "{plural}.{group} is forbidden: User {account:?} cannot list resource {plural:?} in API group {group:?} at the cluster scope"
+        );
+        let (status, object) = refusal(StatusCode::FORBIDDEN, "Forbidden", text);
+        (status, object.to_string())
+    } else {
+        objects.people.resources.answer(method, path, query)
+    };
+    Some((account, status, text))
+}
+
+fn unavailable() -> (StatusCode, Value) {
+    let text = "the server is currently unable to handle the request".to_owned();
+    refusal(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", text)
 }
 
 /// One request.
@@ -181,8 +232,7 @@ struct Asked<'a> {
 impl Asked<'_> {
     fn answer(&self, objects: &mut Objects, content_type: &str, body: &[u8]) -> (StatusCode, Value) {
         if !objects.options.answers {
-            let text = "the server is currently unable to handle the request".to_owned();
-            return refusal(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", text);
+            return unavailable();
         }
         let parts: Vec<&str> = self.path.trim_matches('/').split('/').collect();
         let app = app_of(self.unit);
@@ -452,7 +502,7 @@ impl Asked<'_> {
     }
 }
 
-fn not_found(kind: &str, name: &str) -> (StatusCode, Value) {
+pub(super) fn not_found(kind: &str, name: &str) -> (StatusCode, Value) {
     refusal(
         StatusCode::NOT_FOUND,
         "NotFound",
@@ -460,7 +510,7 @@ fn not_found(kind: &str, name: &str) -> (StatusCode, Value) {
     )
 }
 
-fn refusal(status: StatusCode, reason: &str, message: String) -> (StatusCode, Value) {
+pub(super) fn refusal(status: StatusCode, reason: &str, message: String) -> (StatusCode, Value) {
     let object = json!({
         "apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure",
         "message": message, "reason": reason, "code": status.as_u16(),

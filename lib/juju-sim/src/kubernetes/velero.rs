@@ -89,7 +89,7 @@ fn conditions(query: &str, name: &str) -> Vec<(String, Option<String>)> {
 }
 
 /// A part of a query with its escapes resolved.
-fn decoded(text: &str) -> String {
+pub(super) fn decoded(text: &str) -> String {
     let mut bytes = text.bytes();
     let mut plain = Vec::new();
     while let Some(byte) = bytes.next() {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use juju_hook_tools::model::{Databag, SecretOwner, Status};
 
 use super::deploy::not_found;
-use super::{Simulation, StatusInfo, UnitStatus};
+use super::{Clock, Simulation, StatusInfo, UnitStatus};
 use crate::agent::DispatchReport;
 use crate::error::{Error, Result};
 use crate::kubernetes::NoPods;
@@ -33,13 +33,14 @@ impl Simulation {
             workload.message = format!("hook failed: {:?}", failed.name(&self.state.model, unit));
         }
         let since = workload.since;
+        let resting = StatusInfo {
+            current: if has_no_pod { "allocating" } else { "idle" }.to_owned(),
+            message: String::new(),
+            since,
+        };
         Ok(UnitStatus {
             workload,
-            agent: StatusInfo {
-                current: if has_no_pod { "allocating" } else { "idle" }.to_owned(),
-                message: String::new(),
-                since,
-            },
+            agent: self.executing(unit)?.unwrap_or(resting),
             leader: self.state.model.is_leader(unit),
             address: stored.address.clone().unwrap_or_default(),
             workload_version: stored.workload_version.clone(),
@@ -50,6 +51,22 @@ impl Simulation {
                 .map(ToString::to_string)
                 .collect(),
         })
+    }
+
+    /// What the agent is doing if it runs an action: `SetExecutingStatus` in `internal/worker/uniter/operation/runaction.go` of
+    /// juju/juju.
+    fn executing(&self, unit: &str) -> Result<Option<StatusInfo>> {
+        if self.store.is_locked() {
+            // Then no other process runs one.
+            return Ok(None);
+        }
+        let operations = self.operations.read()?.operations.into_values();
+        let mut running = operations.filter(|one| one.task.status == "running" && one.task.unit == unit);
+        Ok(running.next().map(|operation| StatusInfo {
+            current: "executing".to_owned(),
+            message: format!("running action {}", operation.action),
+            since: operation.task.started.unwrap_or(0) / 1_000_000_000,
+        }))
     }
 
     /// What `juju status` says of an application: what its leader set, else its unit that is worst off.
@@ -218,11 +235,35 @@ pub(crate) fn status_time(seconds: i64) -> String {
     timestamp(seconds).strftime("%d %b %Y %H:%M:%SZ").to_string()
 }
 
-/// `2026-11-23 09:25:04 +0000 UTC`, as `juju run` writes times.
-pub(crate) fn action_time(seconds: i64) -> String {
-    timestamp(seconds)
-        .strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
+/// `2026-11-23 09:25:04.901030446 +0000 UTC`, as `juju run` writes times: as Go does, without zeros at the end.
+pub(crate) fn action_time(nanoseconds: i64) -> String {
+    instant(nanoseconds)
+        .strftime("%Y-%m-%d %H:%M:%S%.f +0000 UTC")
         .to_string()
+}
+
+/// `2026-11-23T09:25:04`, as the table of `juju operations` has times.
+pub(crate) fn table_time(nanoseconds: i64) -> String {
+    instant(nanoseconds).strftime("%Y-%m-%dT%H:%M:%S").to_string()
+}
+
+/// `2026-11-23 09:25:04`, as `juju cancel-task` writes a time.
+pub(crate) fn plain_time(nanoseconds: i64) -> String {
+    instant(nanoseconds).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+fn instant(nanoseconds: i64) -> Timestamp {
+    Timestamp::from_nanosecond(nanoseconds.into()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// Nanoseconds since 1970, for a simulation with this clock that has seen so many dispatches.
+pub(crate) fn moment(clock: Clock, dispatches: u64) -> i64 {
+    match clock {
+        Clock::System => i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX),
+        Clock::From(start) => start
+            .saturating_add(i64::try_from(dispatches).unwrap_or(i64::MAX))
+            .saturating_mul(1_000_000_000),
+    }
 }
 
 /// `09:25:04`, as `juju debug-log` writes times.

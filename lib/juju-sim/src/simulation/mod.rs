@@ -7,6 +7,7 @@ mod containers;
 mod deploy;
 mod look;
 mod operate;
+mod operations;
 mod settle;
 mod store;
 mod types;
@@ -14,11 +15,13 @@ mod velero;
 
 pub use charm_folder::charm_name;
 pub use look::find_executable;
-pub(crate) use look::{action_time, clock_time, status_time};
+pub(crate) use look::{action_time, clock_time, plain_time, status_time, table_time};
+pub use operations::Operation;
 pub use types::*;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use juju_hook_tools::model::Model;
 
@@ -29,7 +32,11 @@ use crate::layout::{UnitPaths, app_of, short_root};
 use crate::names;
 use charm_folder::{link, remove_file, remove_folder};
 use containers::Children;
+use operations::Operations;
 use store::{State, Store};
+
+/// How long one command waits for another.
+const LOCK_DEADLINE: Duration = Duration::from_secs(60);
 
 /// A simulated Juju: one controller, one model, on one Kubernetes.
 ///
@@ -38,8 +45,8 @@ use store::{State, Store};
 /// stays until [`Simulation::destroy`].
 #[derive(Debug)]
 pub struct Simulation {
-    store: Store,
     state: State,
+    operations: Operations,
     executable: PathBuf,
     children: Children,
     sockets: BTreeMap<String, AgentSocket>,
@@ -47,6 +54,8 @@ pub struct Simulation {
     reports: Vec<DispatchReport>,
     /// The unit in whose pod this runs; none: all units are here.
     own: Option<String>,
+    /// The last one that goes: who waits for the folder makes sockets where ours are.
+    store: Store,
 }
 
 impl Simulation {
@@ -61,7 +70,7 @@ impl Simulation {
         if let Some(problem) = no_namespace(&options.model).filter(|_| !options.layout.is_pod()) {
             return Err(Error::refused(problem));
         }
-        let store = Store::lock(dir.as_ref())?;
+        let store = Store::lock(dir.as_ref(), Some(LOCK_DEADLINE))?;
         let executable = find_executable(options.executable.as_deref())?;
         let earlier = store.load()?;
         if earlier.is_none() && !store.is_empty()? {
@@ -99,17 +108,43 @@ impl Simulation {
     /// # Errors
     /// As [`Simulation::open`].
     pub fn open_for(dir: impl AsRef<Path>, own: Option<String>) -> Result<Simulation> {
+        Simulation::open_within(dir.as_ref(), own, Some(LOCK_DEADLINE))
+    }
+
+    /// [`Simulation::open_for`] that waits until nobody else has the model, however long that takes.
+    /// # Errors
+    /// When there is none.
+    pub fn open_in_turn(dir: impl AsRef<Path>, own: Option<String>) -> Result<Simulation> {
+        Simulation::open_within(dir.as_ref(), own, None)
+    }
+
+    /// The model that `dir` holds as it was stored last, to look at and to enqueue actions, while another process may have it.
+    /// # Errors
+    /// When there is none.
+    pub fn look(dir: impl AsRef<Path>, own: Option<String>) -> Result<Looked> {
         let dir = dir.as_ref();
         if !dir.is_dir() {
             return Err(no_model(dir));
         }
-        let store = Store::lock(dir)?;
+        let store = Store::look(dir)?;
+        let state = store.load()?.ok_or_else(|| no_model(dir))?;
+        let mut simulation = Simulation::assemble(store, state, PathBuf::new());
+        simulation.own = own;
+        Ok(Looked(simulation))
+    }
+
+    fn open_within(dir: &Path, own: Option<String>, deadline: Option<Duration>) -> Result<Simulation> {
+        if !dir.is_dir() {
+            return Err(no_model(dir));
+        }
+        let store = Store::lock(dir, deadline)?;
         let state = store.load()?.ok_or_else(|| no_model(dir))?;
         let executable = find_executable(state.options.executable.as_deref())?;
         let mut simulation = Simulation::assemble(store, state, executable);
         simulation.own = own;
         simulation.start_cluster()?;
         simulation.listen_for_all()?;
+        simulation.end_abandoned_tasks()?;
         Ok(simulation)
     }
 
@@ -165,9 +200,11 @@ impl Simulation {
 
     fn assemble(store: Store, state: State, executable: PathBuf) -> Simulation {
         let (children, sockets, reports) = (Children::default(), BTreeMap::new(), Vec::new());
+        let operations = Operations::of(store.dir());
         Simulation {
             store,
             state,
+            operations,
             executable,
             children,
             sockets,
@@ -188,9 +225,22 @@ impl Simulation {
     }
 }
 
+/// A simulation that is only looked at: what would change the model needs the simulation itself.
+#[derive(Debug)]
+pub struct Looked(Simulation);
+
+impl std::ops::Deref for Looked {
+    type Target = Simulation;
+
+    fn deref(&self) -> &Simulation {
+        &self.0
+    }
+}
+
 impl Drop for Simulation {
     fn drop(&mut self) {
-        if !self.state.options.keep_running && self.end_everything().is_ok() && self.store.dir().exists() {
+        let is_ours = self.store.is_locked() && !self.state.options.keep_running;
+        if is_ours && self.end_everything().is_ok() && self.store.dir().exists() {
             // Nobody is left to be told; the next process finds what was stored last.
             let _ = self.save();
         }

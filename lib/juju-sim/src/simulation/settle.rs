@@ -13,7 +13,7 @@ use juju_hook_tools::model::{Model, application_name};
 use juju_hook_tools::session::{ActionOutcome, Change, CommitError, HookSession, LogLine, LogTarget};
 
 use super::deploy::refusal;
-use super::{Clock, Simulation, StartOrder, charm_folder};
+use super::{Simulation, StartOrder, charm_folder};
 use crate::agent::{DispatchReport, Exit, Finished, Running, next_event, run_process};
 use crate::error::{Error, Result};
 use crate::pebble_news::PebbleNews;
@@ -229,6 +229,7 @@ impl Simulation {
         let begun = self.begin_writes(unit, fault.as_ref(), &group);
         self.tell_cluster_of_trust();
         let variables = self.variables(&before, &context);
+        let publish = self.publish(event)?;
         let socket = self
             .sockets
             .get(unit)
@@ -241,6 +242,7 @@ impl Simulation {
             calls: Vec::new(),
             log: Vec::new(),
             group: Arc::clone(&group),
+            after_call: publish,
         });
         let finished = run_process(&program, &paths.charm, &variables, |started| {
             group.store(started, Ordering::SeqCst)
@@ -470,12 +472,12 @@ impl Simulation {
 
     /// Seconds since 1970.
     pub(crate) fn now(&self) -> i64 {
-        match self.state.options.clock {
-            Clock::System => jiff::Timestamp::now().as_second(),
-            Clock::From(start) => {
-                start.saturating_add(i64::try_from(self.state.dispatches).unwrap_or(i64::MAX))
-            }
-        }
+        self.moment().div_euclid(1_000_000_000)
+    }
+
+    /// Nanoseconds since 1970.
+    pub(crate) fn moment(&self) -> i64 {
+        super::look::moment(self.state.options.clock, self.state.dispatches)
     }
 
     /// Writes the unit's log as `juju debug-log` shows it.

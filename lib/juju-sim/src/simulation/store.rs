@@ -19,8 +19,6 @@ use crate::kubernetes::SharedObjects;
 
 const FILE: &str = "model.json";
 const LOCK: &str = "lock";
-/// How long one command waits for another.
-const LOCK_DEADLINE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Everything that lasts.
@@ -81,16 +79,22 @@ impl State {
     }
 }
 
-/// The state folder, for as long as this value lives no other process's.
+/// The state folder, for as long as this value lives no other process's, unless it is only looked at.
 #[derive(Debug)]
 pub(crate) struct Store {
     dir: PathBuf,
-    _lock: File,
+    lock: Option<File>,
 }
 
 impl Store {
-    /// Makes the folder if it is not there, and waits until no other process uses it.
-    pub fn lock(dir: &Path) -> Result<Store> {
+    /// The folder, to read what is there.
+    pub fn look(dir: &Path) -> Result<Store> {
+        let dir = std::fs::canonicalize(dir).map_err(Error::io("find", dir))?;
+        Ok(Store { dir, lock: None })
+    }
+
+    /// Makes the folder if it is not there, and waits until no other process uses it, for ever without a deadline.
+    pub fn lock(dir: &Path, deadline: Option<Duration>) -> Result<Store> {
         std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
         let dir = std::fs::canonicalize(dir).map_err(Error::io("find", dir))?;
         let path = dir.join(LOCK);
@@ -100,7 +104,15 @@ impl Store {
             .write(true)
             .open(&path)
             .map_err(Error::io("open", &path))?;
-        let deadline = Instant::now() + LOCK_DEADLINE;
+        let Some(patience) = deadline else {
+            flock(&lock, FlockOperation::LockExclusive)
+                .map_err(|error| Error::io("lock", &path)(error.into()))?;
+            return Ok(Store {
+                dir,
+                lock: Some(lock),
+            });
+        };
+        let deadline = Instant::now() + patience;
         while let Err(error) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             if error != rustix::io::Errno::WOULDBLOCK {
                 return Err(Error::io("lock", &path)(error.into()));
@@ -108,12 +120,20 @@ impl Store {
             if Instant::now() > deadline {
                 return Err(Error::Locked {
                     path: dir,
-                    seconds: LOCK_DEADLINE.as_secs(),
+                    seconds: patience.as_secs(),
                 });
             }
             std::thread::sleep(PAUSE);
         }
-        Ok(Store { dir, _lock: lock })
+        Ok(Store {
+            dir,
+            lock: Some(lock),
+        })
+    }
+
+    /// Whether it is this process's alone.
+    pub fn is_locked(&self) -> bool {
+        self.lock.is_some()
     }
 
     /// The folder, as an absolute path without links.
@@ -162,14 +182,19 @@ impl Store {
 
     /// Stores the state: the old or the new one is there at any time.
     pub fn save(&self, state: &State) -> Result<()> {
-        let path = self.dir.join(FILE);
-        let text = serde_json::to_vec_pretty(state).map_err(|error| Error::Malformed {
-            path: path.clone(),
-            reason: error.to_string(),
-        })?;
-        let new = self.dir.join("model.json.new");
-        let mut file = File::create(&new).map_err(Error::io("write", &new))?;
-        file.write_all(&text).map_err(Error::io("write", &new))?;
-        std::fs::rename(&new, &path).map_err(Error::io("write", &path))
+        save(&self.dir, state)
     }
+}
+
+/// Stores the state in the folder `dir`, which is this process's.
+pub(crate) fn save(dir: &Path, state: &State) -> Result<()> {
+    let path = dir.join(FILE);
+    let text = serde_json::to_vec_pretty(state).map_err(|error| Error::Malformed {
+        path: path.clone(),
+        reason: error.to_string(),
+    })?;
+    let new = dir.join("model.json.new");
+    let mut file = File::create(&new).map_err(Error::io("write", &new))?;
+    file.write_all(&text).map_err(Error::io("write", &new))?;
+    std::fs::rename(&new, &path).map_err(Error::io("write", &path))
 }

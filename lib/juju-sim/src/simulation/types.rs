@@ -325,7 +325,7 @@ pub struct ActionResult {
     pub id: String,
     /// Unit that ran it.
     pub unit: String,
-    /// `completed`, `failed`, or `error` when it was refused before it started.
+    /// `pending`, `running`, `completed`, `failed`, `cancelled`, or `error` when it was refused before it started.
     pub status: String,
     /// Why it failed, else empty.
     pub message: String,
@@ -333,9 +333,9 @@ pub struct ActionResult {
     pub results: Map<String, Value>,
     /// `action-log` lines, each with its time before it.
     pub log: Vec<String>,
-    /// When it was asked for, seconds since 1970.
+    /// When it was asked for, in nanoseconds since 1970.
     pub enqueued: i64,
-    /// When it began; none if it was refused.
+    /// When it began; none if it did not yet, or was refused.
     pub started: Option<i64>,
 }
 

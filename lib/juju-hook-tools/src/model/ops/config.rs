@@ -107,30 +107,32 @@ impl Model {
         };
         let takes_unknown = spec.additional_properties.unwrap_or(self.juju_version.is_3());
         let shown = || Value::Object(given.clone());
-        for (name, value) in &given {
-            match spec.params.get(name) {
-                None if takes_unknown => {}
-                None => {
-                    return Err(refuse(format!(
-                        "(root) : additional property \"{name}\" is not allowed, given {}",
-                        shown()
-                    )));
-                }
-                Some(schema) => {
-                    let wanted = schema.get("type").and_then(Value::as_str).unwrap_or_default();
-                    if !is_of_type(value, wanted) {
-                        return Err(refuse(format!(
-                            "(root).{name} : must be of type {wanted}, given {value}"
-                        )));
-                    }
-                }
-            }
-        }
-        if let Some(missing) = spec.required.iter().find(|name| !given.contains_key(*name)) {
-            return Err(refuse(format!(
-                "(root) : \"{missing}\" property is missing and required, given {}",
+        let missing = spec.required.iter().filter(|name| !given.contains_key(*name));
+        let missing = missing.map(|name| {
+            format!(
+                "(root) : \"{name}\" property is missing and required, given {}",
                 shown()
-            )));
+            )
+        });
+        let unknown = given
+            .keys()
+            .filter(|name| !takes_unknown && !spec.params.contains_key(*name));
+        let unknown = unknown.map(|name| {
+            format!(
+                "(root) : additional property \"{name}\" is not allowed, given {}",
+                shown()
+            )
+        });
+        let mistyped = given.iter().filter_map(|(name, value)| {
+            let wanted = spec.params.get(name)?.get("type").and_then(Value::as_str);
+            let wanted = wanted.unwrap_or_default();
+            (!is_of_type(value, wanted))
+                .then(|| format!("(root).{name} : must be of type {wanted}, given {value}"))
+        });
+        // Juju names all of them; recorded on 4.0.14.
+        let problems: Vec<String> = missing.chain(unknown).chain(mistyped).collect();
+        if !problems.is_empty() {
+            return Err(refuse(problems.join("; ")));
         }
         let mut params = given;
         for (name, schema) in &spec.params {

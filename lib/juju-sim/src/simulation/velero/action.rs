@@ -92,7 +92,7 @@ impl Simulation {
             return;
         };
         let ended = operator.run(name, params, &around, &clients);
-        let time = action_time(now);
+        let time = action_time(self.moment());
         result.log = ended.log.iter().map(|line| format!("{time} {line}")).collect();
         result.results = ended.results;
         let code = i32::from(ended.crash.is_some());

@@ -1,0 +1,140 @@
+use super::*;
+use crate::plan::Item;
+use crate::problem::Kind;
+
+fn run() -> Run {
+    let item = |app: &str| Item {
+        app: app.to_owned(),
+        unit: format!("{app}/0"),
+        backup: None,
+        parameters: BTreeMap::new(),
+        command: String::new(),
+    };
+    let plan = Plan {
+        made: "2026-11-29T12:00:00Z".to_owned(),
+        model: "home".to_owned(),
+        controller: "ctl".to_owned(),
+        job: Job::Restore,
+        items: vec![item("radarr"), item("sonarr")],
+    };
+    Run::new(plan, "2026-11-29T12:00:00Z".parse().unwrap())
+}
+
+fn started(task: &str) -> Progress {
+    Progress::Started {
+        task: task.to_owned(),
+    }
+}
+
+fn done() -> Progress {
+    Progress::Done {
+        task: "1".to_owned(),
+        results: BTreeMap::new(),
+    }
+}
+
+fn failed() -> Progress {
+    Progress::Failed {
+        task: None,
+        why: "no".to_owned(),
+        results: BTreeMap::new(),
+    }
+}
+
+#[test]
+fn no_step_is_left_out_and_no_end_is_taken_back() {
+    let all = [
+        Progress::Planned,
+        Progress::Starting { after: 0 },
+        started("1"),
+        done(),
+        failed(),
+    ];
+    let may: Vec<Vec<bool>> = all
+        .iter()
+        .map(|from| all.iter().map(|to| from.may_become(to)).collect())
+        .collect();
+    assert_eq!(
+        may,
+        [
+            [false, true, false, false, true],
+            [false, true, true, false, true],
+            [false, false, false, true, true],
+            [false; 5],
+            [false; 5],
+        ]
+    );
+}
+
+#[test]
+fn what_was_written_down_is_there_for_the_next_process_and_nobody_else_has_it_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::at(folder.path().join("runs"));
+    let mut journal = store.begin(run()).unwrap();
+    assert_eq!(journal.run().id, "20261129-120000-restore");
+    journal.advance(0, Progress::Starting { after: 7 }).unwrap();
+    let problem = store.open(None).unwrap_err();
+    assert_eq!(
+        problem.text,
+        "another configuratarr carries out run 20261129-120000-restore"
+    );
+    let second = store.begin(run()).unwrap();
+    assert_eq!(second.run().id, "20261129-120000-restore-2");
+    drop((journal, second));
+    let mut journal = store.open(Some("20261129-120000-restore")).unwrap();
+    assert_eq!(journal.run().progress[0], Progress::Starting { after: 7 });
+    journal.advance(0, started("8")).unwrap();
+    journal.advance(0, done()).unwrap();
+    assert!(journal.advance(0, started("9")).is_err());
+    journal.advance(1, failed()).unwrap();
+    assert!(journal.run().is_over() && !journal.run().is_done());
+    drop(journal);
+    // The last one that is not at its end.
+    assert_eq!(store.open(None).unwrap().run().id, "20261129-120000-restore-2");
+}
+
+#[test]
+fn what_is_no_run_of_this_version_is_refused_with_the_way_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::at(folder.path());
+    let problem = store.open(None).unwrap_err();
+    assert_eq!(problem.text, "there is no run that is not at its end");
+    let problem = store.open(Some("../../etc/passwd\x1b[2J")).unwrap_err();
+    assert_eq!(problem.text, "there is no run ../../etc/passwd\\u{1b}[2J");
+    assert_eq!(problem.kind, Kind::Usage);
+    for (text, reason) in [
+        ("{", "EOF while parsing"),
+        (
+            &serde_json::to_string(&Run {
+                schema: "x/v9".to_owned(),
+                ..run()
+            })
+            .unwrap(),
+            "another version",
+        ),
+        (
+            &serde_json::to_string(&Run {
+                progress: vec![],
+                ..run()
+            })
+            .unwrap(),
+            "do not fit together",
+        ),
+    ] {
+        std::fs::write(folder.path().join("odd.json"), text).unwrap();
+        std::fs::write(folder.path().join("odd.lock"), "").unwrap();
+        let problem = store.open(Some("odd")).unwrap_err();
+        assert!(problem.text.contains(reason), "{}", problem.text);
+        assert!(problem.next.unwrap().contains("juju operations"));
+    }
+}
+
+#[test]
+fn done_is_what_the_charm_says_and_not_that_a_task_completed() {
+    let results = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.to_owned())]);
+    assert!(says_done(Job::Restore, &results("result", "restored")));
+    assert!(!says_done(Job::Restore, &results("result", "checked")));
+    assert!(!says_done(Job::Restore, &BTreeMap::new()));
+    assert!(says_done(Job::Verify, &results("backup-uid", "u")));
+    assert!(!says_done(Job::Verify, &BTreeMap::new()));
+}

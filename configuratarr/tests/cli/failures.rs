@@ -1,0 +1,216 @@
+//! What cannot be asked: what happened, to what, and what to do next.
+
+use std::net::TcpListener;
+
+use insta::assert_snapshot;
+use juju_sim::Rights;
+
+use crate::common::{App, Juju, Test, recorded};
+
+const STATUS: &str = "status --format json";
+
+fn home() -> Test {
+    Test::with([App::healthy("radarr", 5_243_046)])
+}
+
+/// What is said where `juju` is this one, of the current model.
+fn with_juju(juju: &Juju) -> String {
+    home().juju(juju).run(&["status"]).exits(3).shown()
+}
+
+#[test]
+fn juju_is_missing() {
+    let test = home();
+    std::fs::remove_file(test.bin().join("juju")).unwrap();
+    assert_snapshot!("juju_missing", test.run(&["status"]).exits(3).shown());
+    // What the cluster says is shown all the same where the model is named.
+    assert_snapshot!(
+        "juju_missing_model_named",
+        test.run(&["status", "-m", "home"]).exits(3).shown()
+    );
+    let all = test.run(&["backups", "--all-models"]).exits(0);
+    assert!(all.stdout.contains("radarr"), "{}", all.shown());
+}
+
+#[test]
+fn juju_cannot_be_run() {
+    let test = home();
+    std::fs::write(test.bin().join("juju"), "no program").unwrap();
+    assert_snapshot!("juju_not_executable", test.run(&["status"]).exits(3).shown());
+}
+
+#[test]
+fn juju_is_logged_out() {
+    let text = "ERROR current model for controller ctl not found\n";
+    assert_snapshot!("juju_logged_out", with_juju(&Juju::new().fails(STATUS, 1, text)));
+    let text = "please enter password for admin on ctl: \nERROR cannot read password: EOF\n";
+    assert_snapshot!(
+        "juju_password_wanted",
+        with_juju(&Juju::new().fails(STATUS, 1, text))
+    );
+    let text = "ERROR cannot log into controller \"ctl\": permission denied (unauthorized access)\n";
+    assert_snapshot!(
+        "juju_login_refused",
+        with_juju(&Juju::new().fails(STATUS, 1, text))
+    );
+}
+
+#[test]
+fn juju_knows_no_controller_or_no_model() {
+    let none = Juju::new().fails(STATUS, 2, recorded("no-controller.err"));
+    assert_snapshot!("juju_no_controller", with_juju(&none));
+    let text = "ERROR No selected controller.\n\nPlease use \"juju switch\" to select a controller.\n\n";
+    assert_snapshot!(
+        "juju_no_current_controller",
+        with_juju(&Juju::new().fails(STATUS, 1, text))
+    );
+    let text = "ERROR No model in focus.\n\nPlease use \"juju models\" to see models available to you.\n";
+    assert_snapshot!(
+        "juju_no_current_model",
+        with_juju(&Juju::new().fails(STATUS, 1, text))
+    );
+    let juju = Juju::new().fails(&format!("{STATUS} -m nosuch"), 1, recorded("no-such-model.err"));
+    let test = home();
+    test.juju(&juju);
+    assert_snapshot!(
+        "juju_no_such_model",
+        test.run(&["status", "-m", "nosuch"]).exits(3).shown()
+    );
+}
+
+#[test]
+fn juju_refuses_in_words_that_are_not_known() {
+    let text = "WARNING this client is old\nERROR cannot connect to API: unable to connect to API: dial tcp 10.96.0.103:17070: i/o timeout\n";
+    assert_snapshot!("juju_refused", with_juju(&Juju::new().fails(STATUS, 1, text)));
+    assert_snapshot!(
+        "juju_refused_silently",
+        with_juju(&Juju::new().fails(STATUS, 1, ""))
+    );
+}
+
+#[test]
+fn juju_prints_garbage() {
+    for (name, text) in [
+        ("juju_garbage", b"\x00\xff<html>not JSON</html>".as_slice()),
+        ("juju_prints_nothing", b""),
+        ("juju_other_json", b"[]"),
+    ] {
+        assert_snapshot!(name, with_juju(&Juju::new().prints(STATUS, text)));
+    }
+}
+
+#[test]
+fn juju_is_not_waited_for_for_ever() {
+    let test = home();
+    test.juju(&Juju::new().hangs(STATUS));
+    let ran = test.run(&["status", "--juju-limit", "1"]).exits(3);
+    assert_snapshot!("juju_hangs", ran.shown());
+    assert!(
+        !test.juju_process().exists(),
+        "the juju that gave no answer runs on"
+    );
+}
+
+#[test]
+fn the_kubeconfig_is_missing_or_cannot_be_read() {
+    let test = home();
+    std::fs::remove_file(test.path("kubeconfig")).unwrap();
+    assert_snapshot!("kubeconfig_missing", test.run(&["backups"]).exits(3).shown());
+    let named = test.run(&["backups", "--kubeconfig", "nosuch.yaml"]).exits(3);
+    assert_snapshot!("kubeconfig_named_missing", named.shown());
+    std::fs::create_dir(test.path("kubeconfig")).unwrap();
+    assert_snapshot!("kubeconfig_a_folder", test.run(&["backups"]).exits(3).shown());
+    let test = home();
+    test.env("KUBECONFIG", "");
+    assert_snapshot!(
+        "kubeconfig_of_home_missing",
+        test.run(&["backups"]).exits(3).shown()
+    );
+}
+
+#[test]
+fn the_kubeconfig_is_no_kubeconfig() {
+    let test = home();
+    test.kubeconfig("apiVersion: v1\nusers:\n- name: me\n  user: {token: s3cret-in-a-broken-file\n");
+    let ran = test.run(&["backups"]).exits(3);
+    assert!(!ran.stderr.contains("s3cret"), "{}", ran.shown());
+    assert_snapshot!("kubeconfig_garbage", ran.shown());
+    test.kubeconfig("");
+    assert_snapshot!("kubeconfig_empty", test.run(&["backups"]).exits(3).shown());
+}
+
+#[test]
+fn there_is_no_such_context() {
+    assert_snapshot!(
+        "no_such_context",
+        home().run(&["backups", "--context", "work"]).exits(3).shown()
+    );
+}
+
+#[test]
+fn the_server_refuses_the_connection() {
+    let test = home();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    let text = std::fs::read_to_string(test.path("kubeconfig")).unwrap();
+    test.kubeconfig(&text.replace(&test.server(), &address));
+    let backups = test
+        .run(&["backups"])
+        .exits(3)
+        .shown()
+        .replace(&address, "[CLOSED]");
+    assert_snapshot!("server_refuses", backups);
+    // Of the apps Juju's part is shown.
+    let status = test
+        .run(&["status"])
+        .exits(3)
+        .shown()
+        .replace(&address, "[CLOSED]");
+    assert_snapshot!("server_refuses_status", status);
+}
+
+#[test]
+fn the_server_cannot_answer() {
+    let test = home();
+    test.cluster.answers(false);
+    assert_snapshot!("server_unavailable", test.run(&["backups"]).exits(3).shown());
+}
+
+#[test]
+fn the_token_has_expired() {
+    let test = home();
+    test.kubeconfig(&test.cluster.kubeconfig("t0ken-of-last-year"));
+    let ran = test.run(&["backups"]).exits(3);
+    assert!(!ran.stderr.contains("t0ken"), "{}", ran.shown());
+    assert_snapshot!("token_expired", ran.shown());
+}
+
+#[test]
+fn the_account_has_no_rights() {
+    let test = home();
+    test.with_rights(Rights::Nothing);
+    assert_snapshot!("no_rights", test.run(&["backups"]).exits(3).shown());
+    assert_snapshot!("no_rights_status", test.run(&["status"]).exits(3).shown());
+    let test = home();
+    test.with_rights(Rights::AllBut(vec!["podvolumerestores".to_owned()]));
+    assert_snapshot!("no_rights_to_one", test.run(&["status"]).exits(3).shown());
+}
+
+#[test]
+fn the_cluster_has_no_velero() {
+    let test = home();
+    test.cluster.forget_group("velero.io");
+    assert_snapshot!("no_velero", test.run(&["backups"]).exits(3).shown());
+    assert_snapshot!("no_velero_status", test.run(&["status"]).exits(3).shown());
+}
+
+#[test]
+fn neither_can_be_asked() {
+    let test = home();
+    std::fs::remove_file(test.bin().join("juju")).unwrap();
+    std::fs::remove_file(test.path("kubeconfig")).unwrap();
+    assert_snapshot!("neither", test.run(&["status", "-m", "home"]).exits(3).shown());
+    let json = test.run(&["status", "-m", "home", "--format", "json"]).exits(3);
+    assert_eq!(json.stdout, "");
+}

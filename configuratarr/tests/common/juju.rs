@@ -1,0 +1,117 @@
+//! A `juju` in PATH: one that answers what it was told, for exactly those arguments, or the simulated one.
+
+use std::fmt::Write as _;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+/// What it answers to one command line.
+enum Answer {
+    Prints { out: Vec<u8>, err: Vec<u8>, code: i32 },
+    Hangs,
+}
+
+/// A stand-in for `juju`. Whatever it was not told of it refuses, with a code that Juju has not.
+#[derive(Default)]
+pub struct Juju {
+    answers: Vec<(String, Answer)>,
+}
+
+impl Juju {
+    /// Knows nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn tell(mut self, arguments: &str, answer: Answer) -> Self {
+        self.answers.retain(|(known, _)| known != arguments);
+        self.answers.push((arguments.to_owned(), answer));
+        self
+    }
+
+    /// Prints this to standard output, and exits with 0.
+    pub fn prints(self, arguments: &str, out: impl Into<Vec<u8>>) -> Self {
+        let (out, err, code) = (out.into(), Vec::new(), 0);
+        self.tell(arguments, Answer::Prints { out, err, code })
+    }
+
+    /// Prints this to standard error, and exits with this code.
+    pub fn fails(self, arguments: &str, code: i32, err: impl Into<Vec<u8>>) -> Self {
+        let (out, err) = (Vec::new(), err.into());
+        self.tell(arguments, Answer::Prints { out, err, code })
+    }
+
+    /// Does not come to an end.
+    pub fn hangs(self, arguments: &str) -> Self {
+        self.tell(arguments, Answer::Hangs)
+    }
+
+    /// Writes the program `juju` into a folder. It notes its process in `juju.pid`, and in `juju.calls` how it was called.
+    pub fn install(&self, folder: &Path) {
+        let path = |name: &str| quoted(&folder.join(name));
+        let mut script = format!(
+            "#!/bin/sh\necho \"$*\" >> {}\necho $$ > {}\ncase \"$*\" in\n",
+            path("juju.calls"),
+            path("juju.pid")
+        );
+        for (number, (arguments, answer)) in self.answers.iter().enumerate() {
+            let pattern = quoted(Path::new(arguments));
+            let act = match answer {
+                Answer::Prints { out, err, code } => {
+                    let (out_name, err_name) = (format!("juju.{number}.out"), format!("juju.{number}.err"));
+                    std::fs::write(folder.join(&out_name), out).unwrap();
+                    std::fs::write(folder.join(&err_name), err).unwrap();
+                    let (out, err) = (path(&out_name), path(&err_name));
+                    format!("/bin/cat {out}; /bin/cat {err} >&2; exit {code}")
+                }
+                Answer::Hangs => "exec /bin/sleep 1000".to_owned(),
+            };
+            writeln!(script, "{pattern}) {act};;").unwrap();
+        }
+        script.push_str("*) echo \"the stand-in juju was not told of: $*\" >&2; exit 99;;\nesac\n");
+        let program = folder.join("juju");
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+fn quoted(path: &Path) -> String {
+    shlex::try_quote(path.to_str().unwrap()).unwrap().into_owned()
+}
+
+/// A recorded file of a real Juju.
+pub fn recorded(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/juju-4.0.14")
+        .join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The simulated Juju, built where it is not up to date.
+pub fn simulated() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let output = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--package", "juju-sim", "--bin", "juju-sim"])
+            .arg("--message-format=json")
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stderr(Stdio::inherit())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "cargo cannot build juju-sim");
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let messages = lines
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mut programs = messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
+        programs.find(|path| path.ends_with("juju-sim")).unwrap()
+    })
+}
+
+/// Puts the simulated Juju into a folder as `juju`.
+pub fn install_simulated(folder: &Path) {
+    symlink(simulated(), folder.join("juju")).unwrap();
+}

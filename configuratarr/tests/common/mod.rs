@@ -1,0 +1,14 @@
+//! What tests of the program share: the program as a user starts it, a `juju`, a cluster, and apps with their backups.
+#![allow(dead_code, reason = "each test program uses its own part")]
+
+mod apps;
+mod backups;
+mod juju;
+mod output;
+mod program;
+
+pub use apps::{App, Apps, location};
+pub use backups::{Backup, ago, from_now};
+pub use juju::{Juju, recorded, simulated as simulated_juju};
+pub use output::Ran;
+pub use program::{TOKEN, Test};
