@@ -115,7 +115,7 @@ impl Screen for Choose {
             return vec![("Enter", "take it for all marked"), ("Esc", "do not")];
         }
         vec![
-            ("Enter", "on"),
+            ("Enter", "go on"),
             ("Space", "mark"),
             ("p", "pick its backup"),
             ("t", "a time for all marked"),
@@ -194,7 +194,7 @@ impl Screen for Choose {
         Paragraph::new(lines).render(top, buffer);
         let force = match self.force {
             true => "[x] force: what the charm would hold back is restored too",
-            false => "[ ] force: the charm holds back what does not fit, a later version's data for example",
+            false => "[ ] force: the charm holds back what does not fit, such as a later version",
         };
         let safety = match self.has_safety {
             true => "[x] safety backup: what there is now is backed up first",

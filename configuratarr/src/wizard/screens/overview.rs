@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use config_recovery::backups::Choice;
-use config_recovery::words::{age, part, size, time};
+use config_recovery::overview::Progress;
+use config_recovery::words::{age, size, time};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
@@ -158,7 +159,7 @@ impl Screen for Overview {
             .saturating_add(2);
         let [top, table, below] = Layout::vertical([
             Constraint::Length(height),
-            Constraint::Length(rows.min(area.height.saturating_sub(height + 8))),
+            Constraint::Length(rows.min(area.height.saturating_sub(height + 8).max(5))),
             Constraint::Fill(1),
         ])
         .areas(area);
@@ -176,14 +177,14 @@ impl Screen for Overview {
 
 impl Overview {
     fn table(&self, fleet: &Fleet, world: &World, height: u16) -> Vec<Line<'static>> {
-        let widths = (18, 8, 10, 8, 9, 9);
+        let widths = (16, 8, 10, 10, 9, 9);
         let theme = world.theme;
         let header = format!(
             "      {}{}{}{}{}{}NOW",
             column("APP", widths.0),
             column("STATE", widths.1),
             column("PROTECTED", widths.2),
-            column("AGE", widths.3),
+            column("LAST GOOD", widths.3),
             column("SIZE", widths.4),
             column("NEXT RUN", widths.5),
         );
@@ -216,7 +217,7 @@ impl Overview {
                 theme.text(column(report.state.word(), widths.1), report.state.tone()),
                 Span::raw(column(report.protected.unwrap_or("?"), widths.2)),
                 Span::raw(column(
-                    when.map_or_else(dash, |when| age(when, world.now)),
+                    when.map_or_else(dash, |when| format!("{} ago", age(when, world.now))),
                     widths.3,
                 )),
                 Span::raw(column(bytes, widths.4)),
@@ -230,14 +231,19 @@ impl Overview {
 
 /// What is under way, in a few words.
 fn in_flight(app: &App) -> String {
-    let words = app.in_flight.iter().map(|work| match work.progress {
-        Some(progress) => match progress.total {
-            Some(total) => format!("{} {}", work.what.word(), part(progress.done, total)),
-            None => work.what.word().to_owned(),
-        },
-        None => work.what.word().to_owned(),
+    let words = app.in_flight.iter().map(|work| {
+        let word = work.what.word();
+        match work.progress.and_then(percent) {
+            Some(percent) => format!("{word} {percent} %"),
+            None => word.to_owned(),
+        }
     });
     words.collect::<Vec<_>>().join(", ")
+}
+
+fn percent(progress: Progress) -> Option<u128> {
+    let (done, total) = (u128::from(progress.done), u128::from(progress.total?));
+    (done * 100).checked_div(total).map(|percent| percent.min(100))
 }
 
 fn detail(app: &App, world: &World) -> Vec<Line<'static>> {

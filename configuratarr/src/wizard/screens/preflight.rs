@@ -73,10 +73,19 @@ impl Preflight {
             one.progress = vec![run.progress.get(self.at)?.clone()];
             Some(one)
         });
-        match (one, self.items.get(self.at)) {
-            (Some(one), _) => theme.page(&run_page(&one)),
-            (None, Some(item)) => vec![Line::from(theme.text(&item.last, Tone::Plain))],
-            (None, None) => Vec::new(),
+        let left_out = self.at.checked_sub(self.items.len());
+        let left_out = left_out.and_then(|number| self.left_out.get(number));
+        match (one, self.items.get(self.at), left_out) {
+            (Some(one), _, _) => theme.page(&run_page(&one)),
+            (None, Some(item), _) => vec![Line::from(theme.text(&item.last, Tone::Plain))],
+            (None, None, Some((app, problem))) => {
+                let text = format!("{app} is left out: {}", problem.text);
+                let next = problem.next.as_ref().map(|next| format!("next: {next}"));
+                let next = next.map(|next| Line::from(theme.text(next, Tone::Plain)));
+                let text = Line::from(theme.text(text, Tone::Warning));
+                std::iter::once(text).chain(next).collect()
+            }
+            (None, None, None) => Vec::new(),
         }
     }
 }
@@ -134,7 +143,7 @@ impl Screen for Preflight {
                 ));
             }
             key => {
-                if let Some(at) = moved(key, self.at, self.items.len()) {
+                if let Some(at) = moved(key, self.at, self.items.len() + self.left_out.len()) {
                     self.at = at;
                     self.scroll = 0;
                 }
@@ -177,23 +186,34 @@ impl Screen for Preflight {
         };
         let mut lines = vec![Line::from(first)];
         let width = usize::from(area.width).saturating_sub(38);
-        for number in window(
-            self.items.len(),
-            self.at,
-            usize::from(top.height).saturating_sub(2),
-        ) {
+        let all = self.items.len() + self.left_out.len();
+        for number in window(all, self.at, usize::from(top.height).saturating_sub(2)) {
+            let is_pointed = number == self.at;
             let Some(item) = self.items.get(number) else {
+                let Some((app, problem)) = self.left_out.get(number - self.items.len()) else {
+                    continue;
+                };
+                lines.push(Line::from(vec![
+                    Span::styled(
+                        format!("{}{}", pointer(is_pointed), column(app, 18)),
+                        theme.pointed(is_pointed),
+                    ),
+                    theme.text(column("left out", 18), Tone::Warning),
+                    Span::raw(column(&problem.text, width).trim_end().to_owned()),
+                ]));
                 continue;
             };
-            let is_pointed = number == self.at;
             let (word, tone) = match item.end {
-                None => ("…", Tone::Plain),
+                None => ("asked", Tone::Plain),
                 Some((true, _)) => ("can be restored", Tone::Good),
                 Some((false, _)) => ("REFUSED", Tone::Bad),
             };
             let last = match item.end {
                 Some((true, _)) => String::new(),
-                _ => column(&item.last, width).trim_end().to_owned(),
+                // That it failed is said already.
+                _ => column(item.last.trim_start_matches("FAILED: "), width)
+                    .trim_end()
+                    .to_owned(),
             };
             lines.push(Line::from(vec![
                 Span::styled(
@@ -203,10 +223,6 @@ impl Screen for Preflight {
                 theme.text(column(word, 18), tone),
                 Span::raw(last),
             ]));
-        }
-        for (app, problem) in &self.left_out {
-            let text = format!("  {}left out: {}", column(app, 18), problem.text);
-            lines.push(Line::from(theme.text(text, Tone::Warning)));
         }
         Paragraph::new(lines).render(top, buffer);
         Paragraph::new(self.detail(world))

@@ -242,7 +242,7 @@ impl ProgressScreen {
         let theme = world.theme;
         let over = self.items.iter().filter(|item| item.end.is_some()).count();
         let mut lines = vec![Line::from(format!(
-            "{over} of {} at their end, {} since the beginning",
+            "{over} of {} ended, after {}",
             self.items.len(),
             age(self.since, world.now)
         ))];
@@ -255,7 +255,7 @@ impl ProgressScreen {
             let word = match item.end {
                 Some((true, _)) => "done",
                 Some((false, _)) => "FAILED",
-                None => "…",
+                None => "running",
             };
             let since = item.end.map_or(world.now, |(_, end)| end);
             lines.push(Line::from(vec![
@@ -265,13 +265,13 @@ impl ProgressScreen {
                 ),
                 theme.text(column(word, 8), tone(item.end)),
                 Span::raw(column(age(self.since, since), 8)),
-                Span::raw(moving(item, world.now)),
+                Span::raw(
+                    column(&item.last, usize::from(area.width).saturating_sub(36))
+                        .trim_end()
+                        .to_owned(),
+                ),
             ]));
-            let width = usize::from(area.width).saturating_sub(4);
-            lines.push(Line::from(format!(
-                "    {}",
-                column(&item.last, width).trim_end()
-            )));
+            lines.push(Line::from(format!("    {}", moving(item, world.now))));
         }
         lines
     }
@@ -293,7 +293,7 @@ fn moving(item: &Item, now: Timestamp) -> String {
         .unwrap_or_default();
     format!(
         "{} {}{rate}{left}",
-        bar(bytes.done, total, 10),
+        bar(bytes.done, total, 20),
         part(bytes.done, total)
     )
 }

@@ -214,7 +214,7 @@ fn strip(backups: &[BackupSummary], at: usize, width: usize, world: &World) -> V
         Line::from(line),
         Line::from(pointed.map_or_else(String::new, |place| format!("  {}^", " ".repeat(place)))),
         Line::from(theme.text(
-            "  o good  r running  E EMPTY  P PARTIAL  F FAILED  x expired; the worst of one place",
+            "  o good  r running  E EMPTY  P PARTIAL  F FAILED  x expired",
             Tone::Faint,
         )),
     ]
