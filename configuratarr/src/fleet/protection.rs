@@ -232,6 +232,6 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
             format!("juju status {app}"),
         );
     }
-    all.sort_by(|one, other| other.severity.cmp(&one.severity));
+    all.sort_by_key(|attention| std::cmp::Reverse(attention.severity));
     all
 }

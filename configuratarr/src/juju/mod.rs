@@ -67,6 +67,15 @@ impl Juju {
         }
     }
 
+    /// The same for another model.
+    #[must_use]
+    pub fn of_model(&self, model: String) -> Self {
+        Self {
+            model: Some(model),
+            ..self.clone()
+        }
+    }
+
     /// Another program in its place, for tests: it gets the same arguments.
     #[must_use]
     pub fn with_program(mut self, program: impl Into<OsString>) -> Self {
