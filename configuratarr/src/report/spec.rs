@@ -130,12 +130,15 @@ impl SpecReport {
             title.push(' ');
             title.push_str(part);
         }
-        let mut rows = vec![vec![Cell::from(title), "".into()]];
+        page = page.line(title);
+        let mut rows = vec![vec![Cell::from("FIELD"), "VALUE".into()]];
         let fields = self.spec.as_ref().and_then(Value::as_object);
         for (field, value) in fields.into_iter().flatten().filter(|(_, value)| !value.is_null()) {
             rows.push(vec![field.as_str().into(), in_words(value).into()]);
         }
-        page = page.rows(rows);
+        if rows.len() > 1 {
+            page = page.rows(rows);
+        }
         if let Some(volumes) = self.volumes.as_ref().filter(|volumes| !volumes.is_empty()) {
             let header = ["WOULD STORE", "POD", "HOW"].map(Cell::from).to_vec();
             let mut rows = vec![header];

@@ -19,7 +19,7 @@ fn schemas_are_those_of_the_program() {
 }
 
 #[track_caller]
-fn fits(name: &str, document: &Value) {
+pub fn fits(name: &str, document: &Value) {
     let schema: Value = serde_json::from_str(&checked_in(name)).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let errors: Vec<String> = validator

@@ -256,7 +256,7 @@ fn a_client_that_cannot_be_used_is_a_failure_and_one_that_does_not_answer_is_non
     let old = with(JujuError::TooOld {
         version: "2.9.1".to_owned(),
     });
-    assert_eq!(old.state, State::Fail);
+    assert_eq!(old.state, Fail);
     let silent = with(JujuError::NotRun("no".to_owned()));
-    assert_eq!(silent.state, State::NotChecked);
+    assert_eq!(silent.state, NotChecked);
 }
