@@ -90,7 +90,7 @@ impl JujuError {
             return Self::NoModel(model.to_owned());
         }
         let is_login = [
-            "not logged in",
+            "not logged",
             "please log in",
             "invalid entity name or password",
             "cannot get discharge",
