@@ -120,8 +120,10 @@ fn a_side_that_cannot_be_asked_is_exit_code_3_and_the_other_is_shown() {
     assert!(ran.stderr.contains("juju login"), "{}", ran.stderr);
 
     let test = home(1);
-    test.kubeconfig("nothing");
-    insta::assert_snapshot!(without_cron(&test.run(&["doctor"]).exits(3).shown()));
+    test.kubeconfig(&test.cluster.kubeconfig("t0ken-of-last-year"));
+    let ran = test.run(&["doctor"]).exits(3);
+    insta::assert_snapshot!("the_token_has_expired", ran.stdout);
+    assert!(ran.stderr.contains("--kubeconfig"), "{}", ran.stderr);
 }
 
 #[test]
