@@ -8,15 +8,17 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 ///
 /// It asks Juju by the `juju` command and Kubernetes by your kubeconfig. The charms restore; this plans over many apps, starts them,
 /// follows them and goes on after an interruption.
+///
+/// Without a command it is a wizard: it shows the apps and their backups, and leads through a restore.
 #[derive(Debug, Parser)]
 #[command(name = "configuratarr", version, after_help = EXIT_CODES)]
 pub struct Arguments {
     /// For every command.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
+    /// What to do; the wizard, if nothing is said.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 it failed, or something is not well; 2 what was typed cannot be understood; \

@@ -10,6 +10,7 @@
 //! - [`spec`] says what is wrong with a spec of backups, and what it would store: pure.
 //! - [`run`] carries it out, by a journal.
 //! - [`report`] has the forms of what is printed; [`printer`] prints.
+//! - [`wizard`] leads a person through it.
 //! - [`commands`] has one module for each command.
 
 pub mod args;
@@ -26,3 +27,4 @@ pub mod problem;
 pub mod report;
 pub mod run;
 pub mod spec;
+pub mod wizard;

@@ -260,9 +260,9 @@ fn in_flight(id: &AppId, backups: &[BackupSummary], overview: &Overview, now: Ti
     let running = backups
         .iter()
         .filter(|backup| backup.verdict(now) == Verdict::Running)
-        .map(|_| InFlight {
+        .map(|backup| InFlight {
             what: Work::Backup,
-            progress: None,
+            progress: overview.moving.get(&backup.uid).copied(),
         });
     let restoring = [(Purpose::Restore, Work::Restore), (Purpose::Verify, Work::Verify)]
         .into_iter()

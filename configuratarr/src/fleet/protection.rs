@@ -104,11 +104,10 @@ pub(super) fn of(juju: Option<&InJuju>, juju_is_known: bool, schedules: &[&AppSc
 
 /// What somebody should look at, in this order:
 /// 1. nothing makes backups;
-/// 2. there is no good one, though one should be there;
-/// 3. the newest one that ended is not good;
-/// 4. one was due and did not come;
-/// 5. the last good one is about to expire;
-/// 6. the app is not active.
+/// 2. the newest one that ended is not good, and whether there is a good one at all;
+/// 3. else one was due and did not come, or there is none yet;
+/// 4. the last good one is about to expire;
+/// 5. the app is not active.
 pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
     let app = &seen.id.app;
     let mut all = Vec::new();
@@ -164,46 +163,46 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
         due(health, &schedule.cron.parse::<Schedule>().ok()?).filter(|due| is_missed(*due, now))
     });
     let is_asked = !matches!(seen.protection, Protection::NotRelated | Protection::Gone);
-    if !has_good && is_asked {
-        let (severity, text) = match (newest, missed) {
-            (None, None) => (Severity::Warning, "there is no backup yet".to_owned()),
-            (None, Some(due)) => (
+    let bad = newest.filter(|newest| !newest.is_good(now)).map(|newest| {
+        let why = newest.complaints.first().map(|why| format!(" ({why})"));
+        format!(
+            "the newest backup, {}, is {}{}",
+            newest.started.map_or_else(|| newest.name.clone(), time),
+            newest.verdict(now),
+            why.unwrap_or_default()
+        )
+    });
+    let again = format!("configuratarr backups {app}; then configuratarr backup {app}");
+    match (bad, missed) {
+        (Some(bad), _) if !has_good => say(
+            About::Backups,
+            Severity::Failure,
+            format!("there is no good backup; {bad}"),
+            again,
+        ),
+        // One that ended badly is the one that is missing.
+        (Some(bad), _) => say(About::Backups, Severity::Failure, bad, again),
+        (None, Some(due)) if is_asked && has_good => {
+            say(
+                About::Backups,
                 Severity::Failure,
-                format!("there is no backup, one was due {}", time(due)),
-            ),
-            (Some(_), _) => (Severity::Failure, "there is no good backup".to_owned()),
-        };
-        say(
+                format!("the backup due {} is missing", time(due)),
+                again,
+            );
+        }
+        (None, Some(due)) if is_asked => say(
             About::Backups,
-            severity,
-            text,
+            Severity::Failure,
+            format!("there is no backup; the one due {} is missing", time(due)),
             format!("configuratarr backup {app}"),
-        );
-    }
-    if let Some(newest) = newest.filter(|newest| !newest.is_good(now)) {
-        let why = newest
-            .complaints
-            .first()
-            .map(|why| format!(" ({why})"))
-            .unwrap_or_default();
-        say(
+        ),
+        (None, None) if is_asked && !has_good => say(
             About::Backups,
-            Severity::Failure,
-            format!(
-                "the newest backup, {}, is {}{why}",
-                newest.started.map_or_else(|| newest.name.clone(), time),
-                newest.verdict(now)
-            ),
-            format!("configuratarr backups {app}; then configuratarr backup {app}"),
-        );
-    }
-    if let Some(due) = missed.filter(|_| has_good && is_asked) {
-        say(
-            About::Backups,
-            Severity::Failure,
-            format!("one was due {} and there is no good one of that time", time(due)),
-            format!("configuratarr backups {app}; then configuratarr backup {app}"),
-        );
+            Severity::Warning,
+            "there is no backup yet".to_owned(),
+            format!("configuratarr backup {app}"),
+        ),
+        (None, _) => {}
     }
     let expires = seen.health.kept_longest.as_ref().and_then(|last| last.expires);
     if let Some(expires) =
@@ -219,7 +218,7 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
             ),
             match seen.protection {
                 Protection::Gone => {
-                    "deploy it again with --trust --config restore-on-deploy=latest, or let it go".to_owned()
+                    format!("juju deploy CHARM {app} --trust --config restore-on-deploy=latest")
                 }
                 _ => format!("configuratarr backup {app}"),
             },
@@ -233,6 +232,6 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
             format!("juju status {app}"),
         );
     }
-    all.sort_by(|one, other| other.severity.cmp(&one.severity));
+    all.sort_by_key(|attention| std::cmp::Reverse(attention.severity));
     all
 }

@@ -10,7 +10,7 @@ mod run;
 mod spec;
 mod status;
 
-pub use backups::{BackupReport, BackupsReport, page as backups_page};
+pub use backups::{BackupReport, BackupsReport, page as backups_page, tone as verdict_tone};
 pub use claim::{ClaimReport, VolumeReport};
 pub use doctor::{CheckReport, CheckState, DoctorReport};
 pub use run::page as run_page;

@@ -120,7 +120,7 @@ async fn begin(
             job.action(),
             item.unit
         );
-        show.ended(number, &why);
+        show.ended(number, false, &why);
         journal.advance(number, failed(why))?;
         return Ok(None);
     }
@@ -140,7 +140,7 @@ async fn begin(
             journal.advance(number, Progress::Started { task })?;
         }
         Err(error) => {
-            show.ended(number, &error.to_string());
+            show.ended(number, false, &error.to_string());
             journal.advance(number, failed(error.to_string()))?;
         }
     }
@@ -213,7 +213,7 @@ async fn look(
         if task.status.is_over() == Some(true) {
             let job = journal.run().plan.job;
             let end = end(job, id, task);
-            show.ended(number, &told(job, &end));
+            show.ended(number, matches!(end, Progress::Done { .. }), &told(job, &end));
             journal.advance(number, end)?;
         }
     }
