@@ -11,7 +11,7 @@ use config_recovery::words::{size, time};
 use velero_backup_config::{Method, Schedule};
 
 use super::cluster::overview;
-use super::{Finding, InCluster, InJuju, Seen};
+use super::{Finding, InCluster, InJuju, Seen, counted};
 use crate::fleet::{About, App, ENDPOINT, Severity};
 use crate::spec::how;
 
