@@ -123,7 +123,16 @@ fn a_side_that_cannot_be_asked_is_exit_code_3_and_the_other_is_shown() {
     test.kubeconfig(&test.cluster.kubeconfig("t0ken-of-last-year"));
     let ran = test.run(&["doctor"]).exits(3);
     insta::assert_snapshot!("the_token_has_expired", ran.stdout);
-    assert!(ran.stderr.contains("--kubeconfig"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("does not accept your login"),
+        "{}",
+        ran.stderr
+    );
+
+    let test = home(1);
+    test.cluster.answers(false);
+    let ran = test.run(&["doctor"]).exits(3);
+    assert!(ran.stderr.contains("it answers 503"), "{}", ran.stderr);
 }
 
 #[test]
