@@ -133,7 +133,7 @@ pub enum Command {
     )]
     Spec {
         /// The file, or - for standard input; what the app asks for, if none is named
-        #[arg(value_name = "FILE", required_unless_present = "app")]
+        #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
         /// The app that it is for
         #[arg(long, value_name = "APP")]

@@ -135,6 +135,14 @@ impl Cell {
             tone,
         }
     }
+
+    /// A line with a command in it, which does something else, or nothing, when it is cut.
+    pub fn command(text: impl AsRef<str>, tone: Tone) -> Self {
+        Self {
+            text: cut(&shown(text.as_ref()), LONGEST_PROBLEM),
+            tone,
+        }
+    }
 }
 
 impl<T: AsRef<str>> From<T> for Cell {

@@ -11,7 +11,7 @@ use config_recovery::words::{size, time};
 use velero_backup_config::{Method, Schedule};
 
 use super::cluster::overview;
-use super::{Finding, InCluster, InJuju, Seen};
+use super::{Finding, InCluster, InJuju, Seen, counted};
 use crate::fleet::{About, App, ENDPOINT, Severity};
 use crate::spec::how;
 
@@ -24,9 +24,9 @@ pub fn status(seen: &Seen, _: &InJuju, app: &App) -> Vec<Finding> {
     let Some(juju) = &app.juju else {
         return vec![Finding::warn(
             format!(
-                "it is not in model {}, and has {} backups",
+                "it is not in model {}, and has {}",
                 seen.model,
-                app.backups.len()
+                counted(app.backups.len())
             ),
             "deploy it again with --trust --config restore-on-deploy=latest, or let its backups expire",
         )];
@@ -331,8 +331,8 @@ pub fn backups(_: &Seen, cluster: &InCluster, app: &App) -> Vec<Finding> {
     let how_large = last.bytes.map_or_else(|| "a snapshot".to_owned(), size);
     let when = last.time.map_or_else(|| "at an unknown time".to_owned(), time);
     vec![Finding::ok(format!(
-        "the last good one ended {when}, {how_large}, of {}",
-        app.backups.len()
+        "the last good one ended {when}, {how_large}; {} in all",
+        counted(app.backups.len())
     ))]
 }
 

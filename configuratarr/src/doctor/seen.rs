@@ -90,10 +90,12 @@ pub async fn look(global: &Global, juju: &Juju, now: Timestamp) -> Result<Seen> 
     let cluster = match cluster {
         Ok(cluster) => {
             let (overview, survey) = tokio::join!(overview::overview(&cluster), survey(&cluster, &model));
-            match survey.clock {
+            match (&survey.clock, overview) {
                 // The other answers can be no better.
-                Err(ref error) if !error.is_forbidden() => Err(Error::from(error.clone()).into()),
-                _ => Ok(InCluster { overview, survey }),
+                (Err(error), _) if !error.is_forbidden() => Err(Error::from(error.clone()).into()),
+                // Its version an API server tells every account that it knows.
+                (Err(_), Err(error)) => Err(error.into()),
+                (_, overview) => Ok(InCluster { overview, survey }),
             }
         }
         Err(problem) => Err(problem),

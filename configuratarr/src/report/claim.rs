@@ -15,8 +15,10 @@ use crate::printer::{Cell, Page, Tone};
 #[serde(rename_all = "camelCase")]
 pub struct ClaimReport {
     /// `configuratarr/claim/v1`.
+    #[schemars(extend("const" = "configuratarr/claim/v1"))]
     pub schema: &'static str,
     /// When it was looked at.
+    #[schemars(extend("format" = "date-time"))]
     pub time: String,
     /// The app.
     pub app: String,
@@ -62,6 +64,7 @@ pub struct ClaimReport {
 #[serde(rename_all = "camelCase")]
 pub struct VolumeReport {
     /// Where its bytes are: `csi`, `hostPath`, `local`, `nfs` or `other`.
+    #[schemars(extend("enum" = ["csi", "hostPath", "local", "nfs", "other"]))]
     pub kind: &'static str,
     /// The CSI driver.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,8 +11,10 @@ use crate::printer::{Cell, Page, Tone};
 #[serde(rename_all = "camelCase")]
 pub struct DoctorReport {
     /// `configuratarr/doctor/v1`.
+    #[schemars(extend("const" = "configuratarr/doctor/v1"))]
     pub schema: &'static str,
     /// When it was looked at.
+    #[schemars(extend("format" = "date-time"))]
     pub time: String,
     /// The model.
     pub model: String,
@@ -74,7 +76,7 @@ impl CheckState {
 
     const fn tone(self) -> Tone {
         match self {
-            Self::Ok => Tone::Good,
+            Self::Ok => Tone::Plain,
             Self::Warn | Self::NotChecked => Tone::Warning,
             Self::Fail => Tone::Bad,
         }
@@ -119,22 +121,15 @@ impl DoctorReport {
             let count = rest.iter().take_while(|check| check.app == first.app).count();
             let part = rest.get(..count).unwrap_or_default();
             let title = first.app.as_deref().unwrap_or("CLUSTER");
-            let mut rows = vec![vec![Cell::from(title), "STATE".into(), "WHY".into()]];
+            page = page.line(Cell::new(title, Tone::Faint));
             for check in part {
-                rows.push(vec![
-                    check.check.into(),
-                    Cell::new(check.state.word(), check.state.tone()),
-                    check.why.as_str().into(),
-                ]);
+                let line = format!("{:15}  {:19}  {}", check.state.word(), check.check, check.why);
+                page = page.line(Cell::new(line, check.state.tone()));
                 if let Some(fix) = &check.fix {
-                    rows.push(vec![
-                        "".into(),
-                        "".into(),
-                        Cell::new(format!("fix: {fix}"), Tone::Faint),
-                    ]);
+                    page = page.line(Cell::command(format!("    fix: {fix}"), Tone::Plain));
                 }
             }
-            page = page.rows(rows).line("");
+            page = page.line("");
             begin += count;
         }
         let (fail, warn, unknown, ok) = (

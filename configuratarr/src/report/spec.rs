@@ -14,8 +14,10 @@ use crate::spec::{Advice, Read, Severity, how, of_wire};
 #[serde(rename_all = "camelCase")]
 pub struct SpecsReport {
     /// `configuratarr/spec/v1`.
+    #[schemars(extend("const" = "configuratarr/spec/v1"))]
     pub schema: &'static str,
     /// When it was looked at.
+    #[schemars(extend("format" = "date-time"))]
     pub time: String,
     /// Why the cluster could not be asked; then nothing is known of what would be stored.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,6 +31,7 @@ pub struct SpecsReport {
 #[serde(rename_all = "camelCase")]
 pub struct SpecReport {
     /// What was read: `databag`, `spec` or `schedule`.
+    #[schemars(extend("enum" = ["databag", "spec", "schedule"]))]
     pub form: &'static str,
     /// Whose it is, where that is said.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,12 +133,11 @@ impl SpecReport {
             title.push(' ');
             title.push_str(part);
         }
-        let mut rows = vec![vec![Cell::from(title), "".into()]];
+        page = page.line(Cell::new(title, Tone::Faint));
         let fields = self.spec.as_ref().and_then(Value::as_object);
         for (field, value) in fields.into_iter().flatten().filter(|(_, value)| !value.is_null()) {
-            rows.push(vec![field.as_str().into(), in_words(value).into()]);
+            page = page.line(format!("{field:30}  {}", in_words(value)));
         }
-        page = page.rows(rows);
         if let Some(volumes) = self.volumes.as_ref().filter(|volumes| !volumes.is_empty()) {
             let header = ["WOULD STORE", "POD", "HOW"].map(Cell::from).to_vec();
             let mut rows = vec![header];
@@ -175,7 +177,7 @@ impl SpecReport {
                 tone,
             ));
             if let Some(next) = &finding.next {
-                page = page.line(format!("  fix: {next}"));
+                page = page.line(Cell::command(format!("  fix: {next}"), Tone::Plain));
             }
         }
         page

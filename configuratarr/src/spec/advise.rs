@@ -48,7 +48,7 @@ pub fn advise(
         }
         None => {}
     }
-    advice.sort_by(|one, other| other.severity.cmp(&one.severity));
+    advice.sort_by_key(|advice| std::cmp::Reverse(advice.severity));
     advice
 }
 

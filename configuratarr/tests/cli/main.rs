@@ -5,9 +5,11 @@
 mod common;
 
 mod backups;
+mod doctor;
 mod failures;
 mod hostile;
 mod load;
 mod schemas;
 mod shell;
+mod spec;
 mod status;

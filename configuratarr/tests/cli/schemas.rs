@@ -25,7 +25,7 @@ fn validator(schema: &Value) -> jsonschema::Validator {
 }
 
 #[track_caller]
-fn fits(name: &str, document: &Value) {
+pub fn fits(name: &str, document: &Value) {
     let schema: Value = serde_json::from_str(&checked_in(name)).unwrap();
     let validator = validator(&schema);
     let errors: Vec<String> = validator

@@ -3,12 +3,14 @@
 
 mod apps;
 mod backups;
+mod home;
 mod juju;
 mod output;
 mod program;
 
 pub use apps::{App, Apps, location};
 pub use backups::{Backup, ago, from_now};
+pub use home::{home, put, without_cron};
 pub use juju::{Juju, recorded, simulated as simulated_juju};
 pub use output::Ran;
 pub use program::{TOKEN, Test};

@@ -225,7 +225,8 @@ pub fn takes_volumes(spec: &BackupSpec) -> bool {
 }
 
 /// Whether the node agent would copy a pod's volume (`GetVolumesByPod` in `pkg/util/podvolume/pod_volume.go` of
-/// vmware-tanzu/velero).
+/// vmware-tanzu/velero @01a2d952). Whether a claim is snapshotted is asked of all pods that mount it, in the backup or not
+/// (`IsPVCDefaultToFSBackup` there).
 fn files(spec: &BackupSpec, pod: &Pod, volume: &PodVolume) -> Result<(), No> {
     if spec.default_volumes_to_fs_backup != Some(true) {
         return if pod.opts_in(&volume.name) {

@@ -228,9 +228,10 @@ impl Pod {
         self.lists(velero_backup_config::pod::BACKUP_VOLUMES_EXCLUDES, volume)
     }
 
+    /// As Velero reads it: a space makes another name.
     fn lists(&self, annotation: &str, volume: &str) -> bool {
         let listed = self.annotations.get(annotation);
-        listed.is_some_and(|listed| listed.split(',').any(|name| name.trim() == volume))
+        listed.is_some_and(|listed| listed.split(',').any(|name| name == volume))
     }
 }
 

@@ -310,6 +310,17 @@ async fn clock(cluster: &Cluster) -> Answer<Option<SignedDuration>> {
     let before = Timestamp::now();
     let answer = cluster.ask(action, cluster.client().send(request)).await?;
     let took = Timestamp::now().duration_since(before);
+    // The answer's text is not read, so its status has to be.
+    match answer.status() {
+        status if status.is_success() => {}
+        status @ (http::StatusCode::UNAUTHORIZED | http::StatusCode::FORBIDDEN) => {
+            return Err(ClusterError::not_allowed(
+                action,
+                status.canonical_reason().unwrap_or_default(),
+            ));
+        }
+        status => return Err(ClusterError::unreachable(action, format!("it answers {status}"))),
+    }
     let date = answer
         .headers()
         .get(http::header::DATE)

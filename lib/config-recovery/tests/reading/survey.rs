@@ -223,6 +223,16 @@ async fn a_refusal_of_one_part_leaves_the_others() {
     let seen = seen(&server).await;
     assert!(forbidden(seen.trusted.as_ref().err()));
     assert!(seen.nodes.is_ok());
+    let server = Server::new().refuses(VERSION, 401, "Unauthorized", "Unauthorized");
+    assert!(forbidden(
+        survey(&server.cluster(), "home").await.clock.as_ref().err()
+    ));
+    let server = Server::new().refuses(VERSION, 503, "ServiceUnavailable", "not now");
+    let unreachable = survey(&server.cluster(), "home").await.clock.unwrap_err();
+    assert!(
+        unreachable.to_string().contains("it answers 503"),
+        "{unreachable}"
+    );
     // What the cluster does not know at all is no refusal.
     let server = Server::new().knows_no(SNAPSHOT_CLASSES);
     assert!(

@@ -42,6 +42,7 @@ const KNOWN: &[Resource] = known! {
     "apps/v1" "Deployment" "deployments" true,
     "apps/v1" "StatefulSet" "statefulsets" true,
     "apiextensions.k8s.io/v1" "CustomResourceDefinition" "customresourcedefinitions" false,
+    "rbac.authorization.k8s.io/v1" "ClusterRole" "clusterroles" false,
     "rbac.authorization.k8s.io/v1" "ClusterRoleBinding" "clusterrolebindings" false,
     "snapshot.storage.k8s.io/v1" "VolumeSnapshotClass" "volumesnapshotclasses" false,
     "storage.k8s.io/v1" "StorageClass" "storageclasses" false,

@@ -23,6 +23,9 @@ use crate::layout::app_of;
 /// Tokens are this and the unit's name with a dash.
 const TOKEN: &str = "unit-";
 
+/// Where an API server tells its version.
+const VERSION: &str = "/version";
+
 /// The thread that answers. It ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -203,6 +206,12 @@ fn answer_person(
     let (status, text) = if !objects.options.answers {
         let (status, object) = unavailable();
         (status, object.to_string())
+    } else if path == VERSION {
+        // For everybody, as Kubernetes' role system:public-info-viewer has it.
+        (
+            StatusCode::OK,
+            json!({"major": "1", "minor": "34", "gitVersion": "v1.34.3"}).to_string(),
+        )
     } else if !may {
         // As the API server's authorizer says it.
         let text = format!(
