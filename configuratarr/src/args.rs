@@ -8,15 +8,17 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 ///
 /// It asks Juju by the `juju` command and Kubernetes by your kubeconfig. The charms restore; this plans over many apps, starts them,
 /// follows them and goes on after an interruption.
+///
+/// Without a command it is a wizard: it shows the apps and their backups, and leads through a restore.
 #[derive(Debug, Parser)]
 #[command(name = "configuratarr", version, after_help = EXIT_CODES)]
 pub struct Arguments {
     /// For every command.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
+    /// What to do; the wizard, if nothing is said.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 it failed, or something is not well; 2 what was typed cannot be understood; \
@@ -108,6 +110,34 @@ pub enum Command {
         /// Make no backup of what there is now: there will be no way back
         #[arg(long)]
         no_safety_backup: bool,
+    },
+    /// Check all that backups and restores need, and say what to do about what is missing
+    #[command(
+        after_help = "Exit code 1 only where a check says FAIL. What could not be checked is no failure; where Juju or the cluster could not \
+                      be asked at all it is 3."
+    )]
+    Doctor {
+        /// The apps; all of the model, if none is named
+        #[arg(value_name = "APP")]
+        apps: Vec<String>,
+    },
+    /// Show where the config volume of an app is: claim, volume, class, node
+    Claim {
+        /// The app
+        app: String,
+    },
+    /// Lint a spec of backups, or show the one that an app asks for, and what it would store in this cluster
+    #[command(
+        after_help = "A spec is YAML or JSON: a databag of the relation, the relation's own fields, Velero's fields, or a whole Backup or \
+                      Schedule. Exit code 1 where it is refused, or stores nothing."
+    )]
+    Spec {
+        /// The file, or - for standard input; what the app asks for, if none is named
+        #[arg(value_name = "FILE", required_unless_present = "app")]
+        file: Option<PathBuf>,
+        /// The app that it is for
+        #[arg(long, value_name = "APP")]
+        app: Option<String>,
     },
     /// Go on with a run that was interrupted
     Resume {

@@ -1,5 +1,6 @@
 //! The program: arguments in, exit code out.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -8,7 +9,10 @@ use configuratarr::commands;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let level = if arguments.global.verbose { "debug" } else { "off" };
+    // The wizard has the whole terminal: what is logged would be written into its screens.
+    let is_in_the_way = arguments.command.is_none() && std::io::stderr().is_terminal();
+    let is_verbose = arguments.global.verbose && !is_in_the_way;
+    let level = if is_verbose { "debug" } else { "off" };
     env_logger::Builder::new()
         .parse_filters(&format!("configuratarr={level},config_recovery={level}"))
         .init();

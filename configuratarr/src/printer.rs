@@ -175,17 +175,26 @@ impl Page {
 
     /// Its lines.
     pub fn lines(&self, colors: bool) -> Vec<String> {
+        let painted = |line: Vec<(String, Tone)>| -> String {
+            let pieces = line.iter().map(|(text, tone)| painted(text, *tone, colors));
+            pieces.collect()
+        };
+        self.pieces().into_iter().map(painted).collect()
+    }
+
+    /// Its lines in pieces, with how each is meant: for whoever paints in another way.
+    pub fn pieces(&self) -> Vec<Vec<(String, Tone)>> {
         self.parts
             .iter()
             .flat_map(|part| match part {
-                Part::Line(cell) => vec![painted(&cell.text, cell.tone, colors)],
-                Part::Rows(rows) => laid_out(rows, colors),
+                Part::Line(cell) => vec![vec![(cell.text.clone(), cell.tone)]],
+                Part::Rows(rows) => laid_out(rows),
             })
             .collect()
     }
 }
 
-fn laid_out(rows: &[Vec<Cell>], colors: bool) -> Vec<String> {
+fn laid_out(rows: &[Vec<Cell>]) -> Vec<Vec<(String, Tone)>> {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..count)
         .map(|column| {
@@ -205,15 +214,17 @@ fn laid_out(rows: &[Vec<Cell>], colors: bool) -> Vec<String> {
                 .zip(&widths)
                 .take(last.map_or(0, |last| last + 1))
                 .enumerate();
-            let cells: Vec<String> = cells
-                .map(|(column, (cell, width))| {
-                    let width = if Some(column) == last { 0 } else { *width };
-                    let text = console::pad_str(&cell.text, width, console::Alignment::Left, None);
-                    let tone = if number == 0 { Tone::Faint } else { cell.tone };
-                    painted(&text, tone, colors)
-                })
-                .collect();
-            cells.join("  ")
+            let mut pieces = Vec::new();
+            for (column, (cell, width)) in cells {
+                if column > 0 {
+                    pieces.push(("  ".to_owned(), Tone::Plain));
+                }
+                let width = if Some(column) == last { 0 } else { *width };
+                let text = console::pad_str(&cell.text, width, console::Alignment::Left, None);
+                let tone = if number == 0 { Tone::Faint } else { cell.tone };
+                pieces.push((text.into_owned(), tone));
+            }
+            pieces
         })
         .collect()
 }

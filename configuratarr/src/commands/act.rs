@@ -12,16 +12,61 @@ use jiff::Timestamp;
 use super::{Call, Done};
 use crate::args::{Choice as ChoiceArguments, Which};
 use crate::cluster;
-use crate::fleet;
+use crate::fleet::{self, App};
+use crate::juju::{Juju, Status};
 use crate::plan::{self, Job, Known, Plan, Wanted};
 use crate::problem::{Kind, Problem, Result};
 use crate::report::run_page;
 use crate::run::{Bars, Ended, Follow, Journal, Lines, Run, Show, Store, follow};
 
 /// How often a run is looked at.
-const TICK: Duration = Duration::from_secs(1);
+pub(crate) const TICK: Duration = Duration::from_secs(1);
 /// How long Juju may give no answer before it is not followed any more.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What is known before something is planned.
+pub struct Ground {
+    /// The cluster.
+    pub cluster: Cluster,
+    status: Status,
+    apps: Vec<App>,
+    data_units: BTreeMap<String, u32>,
+    now: Timestamp,
+}
+
+impl Ground {
+    /// The same for the planner, with the way to Juju that the shown commands name.
+    pub fn known<'a>(&'a self, juju: &'a Juju) -> Known<'a> {
+        Known {
+            model: &self.status.model.name,
+            controller: &self.status.model.controller,
+            apps: &self.apps,
+            data_units: &self.data_units,
+            juju,
+            now: self.now,
+        }
+    }
+}
+
+/// Reads what a plan is made from.
+///
+/// # Errors
+/// When Juju or the cluster cannot be asked.
+pub async fn ground(call: &Call<'_>) -> Result<Ground> {
+    call.juju.version().await?;
+    let (status, looked) = tokio::join!(call.juju.status(), cluster::look(call.global));
+    let status = status?;
+    let (cluster, overview) = looked?;
+    let data_units = marked_units(&cluster, &status.model.name).await?;
+    let now = Timestamp::now();
+    Ok(Ground {
+        apps: fleet::apps(&status.model.name, Some(&status), Some(&overview), now),
+        cluster,
+        status,
+        data_units,
+        now,
+    })
+}
 
 /// What was planned, and by what it is carried out.
 pub struct Planned {
@@ -61,37 +106,23 @@ pub async fn plan(
     choice: Choice,
     parameters: BTreeMap<String, String>,
 ) -> Result<Planned> {
-    call.juju.version().await?;
-    let (status, looked) = tokio::join!(call.juju.status(), cluster::look(call.global));
-    let status = status?;
-    let (cluster, overview) = looked?;
-    let model = status.model.name.clone();
-    let data_units = marked_units(&cluster, &model)
-        .await
-        .map_err(config_recovery::Error::from)?;
-    let now = Timestamp::now();
-    let apps = fleet::apps(&model, Some(&status), Some(&overview), now);
+    let ground = ground(call).await?;
     let wanted = Wanted {
         job,
         apps: (!which.all).then_some(which.apps.as_slice()),
         choice,
         parameters,
     };
-    let known = Known {
-        model: &model,
-        controller: &status.model.controller,
-        apps: &apps,
-        data_units: &data_units,
-        juju: &call.juju,
-        now,
-    };
-    let (plan, left_out) = plan::plan(&wanted, known)?;
+    let (plan, left_out) = plan::plan(&wanted, ground.known(&call.juju))?;
     for (app, problem) in left_out {
         let next = problem.next.map(|next| format!("; {next}")).unwrap_or_default();
         call.printer
             .say(&format!("left out: {app}: {}{next}", problem.text));
     }
-    Ok(Planned { plan, cluster })
+    Ok(Planned {
+        plan,
+        cluster: ground.cluster,
+    })
 }
 
 /// Carries a plan out from its beginning.

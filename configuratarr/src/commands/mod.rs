@@ -1,12 +1,17 @@
 //! The commands, a module each.
 
-mod act;
+pub(crate) mod act;
 mod backup;
 mod backups;
+mod claim;
+mod doctor;
+pub(crate) mod look;
 mod restore;
 mod resume;
+mod spec;
 mod status;
 mod verify;
+mod wizard;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -72,7 +77,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         juju: Juju::new(arguments.global.model.clone())
             .with_limit(Duration::from_secs(arguments.global.juju_limit)),
     };
-    match blocking(carry_out(&call, &arguments.command)) {
+    match blocking(carry_out(&call, arguments.command.as_ref())) {
         Ok(done) => done.code(),
         Err(problem) => {
             call.printer.problem(&problem);
@@ -81,7 +86,10 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-async fn carry_out(call: &Call<'_>, command: &Command) -> Result<Done> {
+async fn carry_out(call: &Call<'_>, command: Option<&Command>) -> Result<Done> {
+    let Some(command) = command else {
+        return wizard::run(call).await;
+    };
     match command {
         Command::Status => status::run(call).await,
         Command::Backups { apps, all_models } => backups::run(call, apps, *all_models).await,
@@ -103,6 +111,9 @@ async fn carry_out(call: &Call<'_>, command: &Command) -> Result<Done> {
             };
             restore::run(call, which, choice, how).await
         }
+        Command::Claim { app } => claim::run(call, app).await,
+        Command::Spec { file, app } => spec::run(call, file.as_deref(), app.as_deref()).await,
+        Command::Doctor { apps } => doctor::run(call, apps).await,
         Command::Resume { run } => resume::run(call, run.as_deref()).await,
     }
 }

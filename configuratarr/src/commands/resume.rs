@@ -10,10 +10,7 @@ use crate::run::Store;
 pub async fn run(call: &Call<'_>, id: Option<&str>) -> Result<Done> {
     let journal = Store::of_user()?.open(id)?;
     let plan = &journal.run().plan;
-    let model = match plan.controller.is_empty() {
-        true => plan.model.clone(),
-        false => format!("{}:{}", plan.controller, plan.model),
-    };
+    let model = plan.full_model();
     call.printer.say(&format!(
         "run {}: {} in model {model}",
         journal.run().id,

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use velero_backup_config::Schedule;
 
 use crate::juju::Status;
-pub use protection::{Attention, Protection, Severity};
+pub use protection::{About, Attention, Protection, Severity};
 
 /// What velero-operator is related to, in every charm of this project.
 pub const ENDPOINT: &str = "velero-backup-config";

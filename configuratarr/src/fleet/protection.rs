@@ -48,9 +48,22 @@ pub enum Severity {
     Failure,
 }
 
+/// What it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// Whether anything makes backups.
+    Protection,
+    /// The backups that there are, or should be.
+    Backups,
+    /// How Juju says that the app is.
+    App,
+}
+
 /// Something that somebody should look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attention {
+    /// What it is about.
+    pub about: About,
     /// How bad it is.
     pub severity: Severity,
     /// What.
@@ -98,25 +111,36 @@ pub(super) fn of(juju: Option<&InJuju>, juju_is_known: bool, schedules: &[&AppSc
 pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
     let app = &seen.id.app;
     let mut all = Vec::new();
-    let mut say = |severity, text: String, next: String| all.push(Attention { severity, text, next });
+    let mut say = |about, severity, text: String, next: String| {
+        all.push(Attention {
+            about,
+            severity,
+            text,
+            next,
+        });
+    };
     match seen.protection {
         Protection::Scheduled | Protection::Gone => {}
         Protection::NotRelated => say(
+            About::Protection,
             Severity::Failure,
             "nothing asks for backups".to_owned(),
             format!("juju integrate {app} velero-operator"),
         ),
         Protection::NoSchedule => say(
+            About::Protection,
             Severity::Warning,
             "Velero has no Schedule for it, so backups are made by hand only".to_owned(),
             format!("juju config {app} backup-schedule; juju status {app} --relations"),
         ),
         Protection::Refused(why) => say(
+            About::Protection,
             Severity::Failure,
             format!("Velero refuses the Schedule: {why}"),
             format!("juju config {app} backup-schedule=daily"),
         ),
         Protection::Paused(name) => say(
+            About::Protection,
             Severity::Failure,
             format!("Schedule {name} is paused"),
             format!(
@@ -151,25 +175,29 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
     let again = format!("configuratarr backups {app}; then configuratarr backup {app}");
     match (bad, missed) {
         (Some(bad), _) if !has_good => say(
+            About::Backups,
             Severity::Failure,
             format!("there is no good backup; {bad}"),
             again,
         ),
         // One that ended badly is the one that is missing.
-        (Some(bad), _) => say(Severity::Failure, bad, again),
+        (Some(bad), _) => say(About::Backups, Severity::Failure, bad, again),
         (None, Some(due)) if is_asked && has_good => {
             say(
+                About::Backups,
                 Severity::Failure,
                 format!("the backup due {} is missing", time(due)),
                 again,
             );
         }
         (None, Some(due)) if is_asked => say(
+            About::Backups,
             Severity::Failure,
             format!("there is no backup; the one due {} is missing", time(due)),
             format!("configuratarr backup {app}"),
         ),
         (None, None) if is_asked && !has_good => say(
+            About::Backups,
             Severity::Warning,
             "there is no backup yet".to_owned(),
             format!("configuratarr backup {app}"),
@@ -181,6 +209,7 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
         expires.filter(|_| expiry_is_told_from(seen.health, seen.schedules).is_some_and(|from| from <= now))
     {
         say(
+            About::Backups,
             Severity::Warning,
             format!(
                 "the last good backup expires {}, in {}",
@@ -197,11 +226,12 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
     }
     if let Some(juju) = seen.juju.filter(|juju| juju.status != "active") {
         say(
+            About::App,
             Severity::Warning,
             format!("juju status: {}: {}", juju.status, juju.message),
             format!("juju status {app}"),
         );
     }
-    all.sort_by(|one, other| other.severity.cmp(&one.severity));
+    all.sort_by_key(|attention| std::cmp::Reverse(attention.severity));
     all
 }

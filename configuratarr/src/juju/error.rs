@@ -100,7 +100,7 @@ impl JujuError {
         }
         // The last two are what a Juju says that has forgotten the account (canonical/jimm#1463).
         let is_login = [
-            "not logged in",
+            "not logged",
             "please log in",
             "invalid entity name or password",
             "cannot get discharge",

@@ -4,6 +4,7 @@
 //! refusals it is, and the number of an operation that was started in the background.
 
 mod error;
+mod import;
 mod status;
 mod tasks;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 pub use error::JujuError;
+pub use import::{Import, import};
 pub use status::{Application, ApplicationStatus, ModelInfo, Related, Status, Unit};
 pub use tasks::{Operation, Started, Task, TaskState, said, time};
 
@@ -62,6 +64,15 @@ impl Juju {
             model,
             state: None,
             limit: LIMIT,
+        }
+    }
+
+    /// The same for another model.
+    #[must_use]
+    pub fn of_model(&self, model: String) -> Self {
+        Self {
+            model: Some(model),
+            ..self.clone()
         }
     }
 

@@ -1,5 +1,7 @@
 //! What will be done, as a value: it is shown, confirmed, written down and carried out, and nothing is decided after it. Pure.
 
+mod each;
+
 use std::collections::BTreeMap;
 
 use config_recovery::backups::{self, Choice};
@@ -12,6 +14,8 @@ use crate::fleet::{App, Work};
 use crate::juju::Juju;
 use crate::printer::{Cell, Page};
 use crate::problem::{Kind, Problem};
+
+pub use each::Order;
 
 /// What is done with each app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -249,6 +253,14 @@ fn item(wanted: &Wanted<'_>, known: Known<'_>, name: &str, app: Option<&App>) ->
 }
 
 impl Plan {
+    /// The model as `juju -m` takes it, whatever the current controller is.
+    pub fn full_model(&self) -> String {
+        match self.controller.is_empty() {
+            true => self.model.clone(),
+            false => format!("{}:{}", self.controller, self.model),
+        }
+    }
+
     /// What a person types to say that it is meant: the app's name, or how many are meant.
     pub fn password(&self) -> String {
         match self.items.as_slice() {

@@ -120,12 +120,11 @@ async fn begin(
             job.action(),
             item.unit
         );
-        show.ended(number, &why);
+        show.ended(number, false, &why);
         journal.advance(number, failed(why))?;
         return Ok(None);
     }
     let after = known.keys().filter_map(|number| number.parse::<u64>().ok()).max();
-    let after = after.unwrap_or(0);
     journal.advance(number, Progress::Starting { after })?;
     let started = match how.juju.start(&item.unit, job.action(), &item.parameters).await {
         Ok(started) => Ok(started.task),
@@ -141,7 +140,7 @@ async fn begin(
             journal.advance(number, Progress::Started { task })?;
         }
         Err(error) => {
-            show.ended(number, &error.to_string());
+            show.ended(number, false, &error.to_string());
             journal.advance(number, failed(error.to_string()))?;
         }
     }
@@ -157,8 +156,8 @@ fn failed(why: String) -> Progress {
 }
 
 /// The task of an operation of a higher number, on the item's unit and with its parameters.
-fn started_after(known: &BTreeMap<String, Operation>, after: u64, item: &Item) -> Option<String> {
-    let is_later = |number: &str| number.parse::<u64>().is_ok_and(|number| number > after);
+fn started_after(known: &BTreeMap<String, Operation>, after: Option<u64>, item: &Item) -> Option<String> {
+    let is_later = |number: &str| number.parse::<u64>().is_ok_and(|number| Some(number) > after);
     let mut later = known.iter().filter(|(number, _)| is_later(number));
     later.find_map(|(_, operation)| {
         let has_parameters = texts(&operation.action.parameters) == item.parameters;
@@ -214,7 +213,7 @@ async fn look(
         if task.status.is_over() == Some(true) {
             let job = journal.run().plan.job;
             let end = end(job, id, task);
-            show.ended(number, &told(job, &end));
+            show.ended(number, matches!(end, Progress::Done { .. }), &told(job, &end));
             journal.advance(number, end)?;
         }
     }

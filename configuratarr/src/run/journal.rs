@@ -194,6 +194,12 @@ impl Journal {
         &self.run
     }
 
+    /// Removes what was written down. For a preview only: it changes nothing, so nobody needs to go on with it.
+    pub fn forget(self) {
+        // That it stays is no reason to stop.
+        let _ = fs::remove_file(&self.path).and_then(|()| fs::remove_file(lock_of(&self.path)));
+    }
+
     /// Writes down that an item is so far. After it has returned this outlives the process.
     ///
     /// # Errors

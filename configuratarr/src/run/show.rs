@@ -19,8 +19,8 @@ pub trait Show {
     fn said(&mut self, item: usize, text: &str);
     /// So much of the volume is there.
     fn bytes(&mut self, item: usize, bytes: Bytes);
-    /// It is at its end.
-    fn ended(&mut self, item: usize, text: &str);
+    /// It is at its end, well or not.
+    fn ended(&mut self, item: usize, is_well: bool, text: &str);
     /// Something that is about no single item.
     fn note(&mut self, text: &str);
 }
@@ -64,7 +64,7 @@ impl Show for Lines<'_> {
         }
     }
 
-    fn ended(&mut self, item: usize, text: &str) {
+    fn ended(&mut self, item: usize, _is_well: bool, text: &str) {
         self.line(item, text);
     }
 
@@ -138,7 +138,7 @@ impl Show for Bars {
         bar.set_position(bytes.done.min(total));
     }
 
-    fn ended(&mut self, item: usize, text: &str) {
+    fn ended(&mut self, item: usize, _is_well: bool, text: &str) {
         if let Some(bar) = self.bars.get(item) {
             bar.set_style(style(WAITS));
             bar.abandon_with_message(shown(text));

@@ -7,8 +7,9 @@ use kube::api::ListParams;
 use serde::Deserialize;
 use serde_json::Value;
 use velero_api::{
-    BACKUP_UID_LABEL, BackupStorageLocation, BackupStorageLocationPhase, BackupStorageLocationSpec, Meaning,
-    PodVolumeBackup, PodVolumeRestore, PodVolumeRestoreSpec, Schedule, ScheduleSpec,
+    BACKUP_UID_LABEL, BackupSpec, BackupStorageLocation, BackupStorageLocationPhase,
+    BackupStorageLocationSpec, Meaning, PodVolumeBackup, PodVolumeRestore, PodVolumeRestoreSpec, Schedule,
+    ScheduleSpec,
 };
 
 use crate::backups::{self, AppId, BackupSummary, Scheduled};
@@ -47,6 +48,8 @@ pub struct AppSchedule {
     pub cron: String,
     /// When it made the last one.
     pub last_run: Option<Timestamp>,
+    /// What each of its backups asks for.
+    pub template: BackupSpec,
 }
 
 /// A backup storage location.
@@ -119,7 +122,11 @@ pub async fn overview(cluster: &Cluster) -> Result<Overview> {
     })
 }
 
-async fn schedules(cluster: &Cluster) -> Result<Vec<AppSchedule>> {
+/// The Schedules that velero-operator made for apps.
+///
+/// # Errors
+/// As [`overview`].
+pub async fn schedules(cluster: &Cluster) -> Result<Vec<AppSchedule>> {
     let all = velero::list::<ScheduleSpec>(cluster, "list schedules", None, &ListParams::default()).await?;
     Ok(all.iter().filter_map(of_app).collect())
 }
@@ -139,6 +146,7 @@ fn of_app(object: &Value) -> Option<AppSchedule> {
                 .as_ref()
                 .and_then(|status| status.last_backup.clone()),
         ),
+        template: schedule.spec.template.clone(),
         scheduled: backups::scheduled(schedule),
     })
 }

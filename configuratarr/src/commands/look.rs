@@ -1,0 +1,72 @@
+//! How the apps of a model stand, by Juju and the cluster. What one of them does not tell is left open, and the rest is shown.
+
+use config_recovery::overview::Overview;
+use jiff::Timestamp;
+
+use super::Call;
+use crate::cluster;
+use crate::fleet::{self, App};
+use crate::problem::{Kind, Problem, Result};
+
+/// What was seen.
+#[derive(Debug)]
+pub struct Looked {
+    /// When.
+    pub now: Timestamp,
+    /// The model, by its own name.
+    pub model: String,
+    /// The apps, by name.
+    pub apps: Vec<App>,
+    /// All that is in the cluster, where it could be asked.
+    pub overview: Option<Overview>,
+    /// Why Juju could not be asked.
+    pub juju_problem: Option<Problem>,
+    /// Why the cluster could not be asked.
+    pub cluster_problem: Option<Problem>,
+}
+
+/// Looks.
+///
+/// # Errors
+/// Both problems, Juju's first, when neither could be asked; one when the model is not known without Juju.
+pub async fn look(call: &Call<'_>) -> Result<Looked, Vec<Problem>> {
+    let now = Timestamp::now();
+    let (status, found) = tokio::join!(call.juju.status(), cluster::look(call.global));
+    let (status, juju_problem) = apart(status.map_err(Problem::from));
+    let (found, cluster_problem) = apart(found);
+    let overview = found.map(|(_, overview)| overview);
+    let model = match (&status, &call.global.model) {
+        (Some(status), _) => status.model.name.clone(),
+        // Without Juju nobody says which model is the current one. What the cluster has is shown of one that is named.
+        (None, Some(_)) => call.model().await.map_err(|problem| vec![problem])?,
+        (None, None) => {
+            let unknown = || Problem::bare(Kind::NotAsked, "no model is known");
+            let mut problem = juju_problem.unwrap_or_else(unknown);
+            if overview.is_some() {
+                problem.next = problem.next.map(|next| match next.contains("--model") {
+                    true => next,
+                    false => format!("{next}; with --model NAME what the cluster has is shown without Juju"),
+                });
+            }
+            return Err(vec![problem]);
+        }
+    };
+    if let (Some(juju), Some(cluster)) = (&juju_problem, &cluster_problem) {
+        return Err(vec![juju.clone(), cluster.clone()]);
+    }
+    Ok(Looked {
+        apps: fleet::apps(&model, status.as_ref(), overview.as_ref(), now),
+        now,
+        model,
+        overview,
+        juju_problem,
+        cluster_problem,
+    })
+}
+
+fn apart<T>(result: Result<T>) -> (Option<T>, Option<Problem>) {
+    match result {
+        Ok(value) => (Some(value), None),
+        Err(problem) => (None, Some(problem)),
+    }
+}

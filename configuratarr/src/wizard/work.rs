@@ -1,0 +1,254 @@
+//! What is done beside the screens: Juju and the cluster are asked, runs are followed, reports are written.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use config_recovery::overview::Progress as Bytes;
+use config_recovery::shown::shown;
+use futures_util::FutureExt;
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesUnordered;
+use jiff::Timestamp;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+
+use super::event::{Effect, Event, Fleet, Followed, SaveError, Ticket};
+use crate::cluster;
+use crate::commands::Call;
+use crate::commands::act::{PATIENCE, TICK, ground};
+use crate::commands::look::look;
+use crate::juju::Juju;
+use crate::plan::{Job, Made, Order, Plan};
+use crate::problem::{Kind, Problem, Result};
+use crate::run::{Ended, Follow, Journal, Run, Show, Store, follow};
+
+/// All that is under way.
+pub struct Work<'a> {
+    call: &'a Call<'a>,
+    under_way: FuturesUnordered<LocalBoxFuture<'a, ()>>,
+    stops: BTreeMap<Ticket, oneshot::Sender<()>>,
+    sender: UnboundedSender<Event>,
+    events: UnboundedReceiver<Event>,
+}
+
+impl<'a> Work<'a> {
+    /// Nothing yet.
+    pub fn new(call: &'a Call<'a>) -> Self {
+        let (sender, events) = unbounded_channel();
+        Self {
+            call,
+            under_way: FuturesUnordered::new(),
+            stops: BTreeMap::new(),
+            sender,
+            events,
+        }
+    }
+
+    /// Begins what is to be done. What comes of it is an event.
+    pub fn begin(&mut self, effect: Effect) {
+        let call = self.call;
+        match effect {
+            Effect::Look => self.then(async move { Event::Looked(fleet(call).await.map(Box::new)) }),
+            Effect::Plan(ticket, order) => {
+                self.then(async move { Event::Planned(ticket, plan(call, &order).await) });
+            }
+            Effect::Preview(ticket, plan) => {
+                self.follow(ticket, &call.juju, begun(plan.preview(&call.juju)));
+            }
+            Effect::CarryOut(ticket, plan) => self.follow(ticket, &call.juju, begun(plan)),
+            Effect::Resume(ticket, id) => {
+                let opened = Store::of_user().and_then(|store| store.open(Some(&id)));
+                // The run names its model, whatever the current one is.
+                let juju = match &opened {
+                    Ok(journal) => call.juju.of_model(journal.run().plan.full_model()),
+                    Err(_) => call.juju.clone(),
+                };
+                self.follow(ticket, &juju, opened);
+            }
+            Effect::Stop(ticket) => {
+                if let Some(stop) = self.stops.remove(&ticket) {
+                    // Nobody hears it any more: then it is at its end already.
+                    let _ = stop.send(());
+                }
+            }
+            Effect::Save {
+                path,
+                text,
+                overwrite,
+            } => {
+                let saved = save(&path, &text, overwrite);
+                self.then(async move { Event::Saved(saved) });
+            }
+            // The loop's.
+            Effect::Quit => {}
+        }
+    }
+
+    /// What happens next.
+    pub async fn next(&mut self) -> Event {
+        loop {
+            tokio::select! {
+                biased;
+                Some(event) = self.events.recv() => return event,
+                Some(()) = self.under_way.next() => {}
+            }
+        }
+    }
+
+    fn then(&mut self, work: impl Future<Output = Event> + 'a) {
+        let sender = self.sender.clone();
+        let work = async move {
+            // Nobody hears it: the wizard has gone.
+            let _ = sender.send(work.await);
+        };
+        self.under_way.push(work.boxed_local());
+    }
+
+    fn follow(&mut self, ticket: Ticket, juju: &Juju, journal: Result<Journal>) {
+        let (stop, stopped) = oneshot::channel();
+        self.stops.insert(ticket, stop);
+        let told = Told {
+            ticket,
+            sender: self.sender.clone(),
+        };
+        let (call, juju) = (self.call, juju.clone());
+        self.then(async move {
+            let over = match journal {
+                Ok(journal) => followed(call, &juju, journal, told, stopped).await,
+                Err(problem) => Err(problem),
+            };
+            Event::Followed(ticket, Followed::Over(over))
+        });
+    }
+}
+
+/// How the apps stand, and which runs are not at their end.
+async fn fleet(call: &Call<'_>) -> Result<Fleet, Vec<Problem>> {
+    let looked = look(call).await?;
+    let store = Store::of_user();
+    // A preview changes nothing: nobody has to go on with it.
+    let is_open = |run: &Run| !run.is_over() && run.plan.job != Job::Preview;
+    let locations = looked
+        .overview
+        .map(|overview| overview.locations)
+        .unwrap_or_default();
+    Ok(Fleet {
+        model: looked.model,
+        apps: looked.apps,
+        unavailable: locations
+            .into_iter()
+            .filter(|location| location.is_available == Some(false))
+            .collect(),
+        problems: looked
+            .juju_problem
+            .into_iter()
+            .chain(looked.cluster_problem)
+            .collect(),
+        unfinished: store.map_or_else(
+            |_| Vec::new(),
+            |store| store.all().into_iter().filter(is_open).collect(),
+        ),
+    })
+}
+
+async fn plan(call: &Call<'_>, order: &Order) -> Result<Made> {
+    let ground = ground(call).await?;
+    order.plan(ground.known(&call.juju))
+}
+
+/// Writes a plan down, to be carried out.
+fn begun(plan: Plan) -> Result<Journal> {
+    Store::of_user()?.begin(Run::new(plan, Timestamp::now()))
+}
+
+async fn followed(
+    call: &Call<'_>,
+    juju: &Juju,
+    mut journal: Journal,
+    mut told: Told,
+    stopped: oneshot::Receiver<()>,
+) -> Result<(Box<Run>, Ended)> {
+    told.tell(Followed::Began(Box::new(journal.run().clone())));
+    // Without the cluster it is followed all the same; it tells only bytes.
+    let cluster = match cluster::connect(call.global).await {
+        Ok(cluster) => Some(cluster),
+        Err(problem) => {
+            told.note(&problem.text);
+            None
+        }
+    };
+    let how = Follow {
+        juju,
+        cluster: cluster.as_ref(),
+        tick: TICK,
+        patience: PATIENCE,
+    };
+    let ended = follow(&mut journal, &how, &mut told, stopped.map(drop)).await;
+    let run = Box::new(journal.run().clone());
+    if run.plan.job == Job::Preview {
+        journal.forget();
+    }
+    Ok((run, ended?))
+}
+
+/// Tells the wizard how a run goes on.
+struct Told {
+    ticket: Ticket,
+    sender: UnboundedSender<Event>,
+}
+
+impl Told {
+    fn tell(&self, what: Followed) {
+        // Nobody hears it: the wizard has gone.
+        let _ = self.sender.send(Event::Followed(self.ticket, what));
+    }
+}
+
+impl Show for Told {
+    fn said(&mut self, item: usize, text: &str) {
+        self.tell(Followed::Said(item, text.to_owned()));
+    }
+
+    fn bytes(&mut self, item: usize, bytes: Bytes) {
+        self.tell(Followed::Bytes(item, bytes));
+    }
+
+    fn ended(&mut self, item: usize, is_well: bool, text: &str) {
+        self.tell(Followed::Ended(item, is_well, text.to_owned()));
+    }
+
+    fn note(&mut self, text: &str) {
+        self.tell(Followed::Note(text.to_owned()));
+    }
+}
+
+/// Writes a report. What is there is replaced only when that was said.
+fn save(typed: &str, text: &str, overwrite: bool) -> Result<PathBuf, SaveError> {
+    let path = match (typed.strip_prefix("~/"), std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
+        _ => PathBuf::from(typed),
+    };
+    let mut options = OpenOptions::new();
+    options.write(true);
+    match overwrite {
+        true => options.create(true).truncate(true),
+        false => options.create_new(true),
+    };
+    let written = options
+        .open(&path)
+        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
+    match written {
+        Ok(()) => Ok(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !path.is_dir() => {
+            Err(SaveError::Exists(path))
+        }
+        Err(error) => Err(SaveError::Failed(Problem::new(
+            Kind::Failed,
+            format!("cannot write {}: {error}", shown(&path.display().to_string())),
+            "name another file",
+        ))),
+    }
+}
