@@ -269,11 +269,11 @@ impl Plan {
         }
     }
 
-    /// For people, with the commands that it stands for.
+    /// For people, with the commands that it stands for: they name the backups by uid.
     pub fn page(&self, now: Timestamp) -> Page {
         let dash = || "-".to_owned();
         let mut rows: Vec<Vec<Cell>> = vec![
-            ["APP", "UNIT", "BACKUP OF", "AGE", "SIZE", "UID"]
+            ["APP", "UNIT", "BACKUP OF", "AGE", "SIZE"]
                 .map(Cell::from)
                 .to_vec(),
         ];
@@ -290,7 +290,6 @@ impl Plan {
                     None => dash(),
                 }
                 .into(),
-                backup.map_or_else(dash, |backup| backup.uid.clone()).into(),
             ]
         }));
         if self.job == Job::Backup {

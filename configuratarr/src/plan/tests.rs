@@ -146,7 +146,7 @@ fn a_plan_shows_what_it_stands_for() {
     let (plan, _) = planned(&given, Job::Restore, None, Choice::Latest).unwrap();
     insta::assert_snapshot!(plan.page(now()).lines(false).join("\n"), @r"
     restore in model home:
-    APP     UNIT      BACKUP OF             AGE   SIZE   UID
+    APP     UNIT      BACKUP OF             AGE   SIZE 
     radarr  radarr/0  2026-11-29 02:00 UTC  10 h  20 MB  radarr-uid-10
     sonarr  sonarr/0  2026-11-28 02:00 UTC  34 h  20 MB  sonarr-uid-34
     By hand:
