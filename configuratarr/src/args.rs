@@ -111,6 +111,34 @@ pub enum Command {
         #[arg(long)]
         no_safety_backup: bool,
     },
+    /// Check all that backups and restores need, and say what to do about what is missing
+    #[command(
+        after_help = "Exit code 1 only where a check says FAIL. What could not be checked is no failure; where Juju or the cluster could not \
+                      be asked at all it is 3."
+    )]
+    Doctor {
+        /// The apps; all of the model, if none is named
+        #[arg(value_name = "APP")]
+        apps: Vec<String>,
+    },
+    /// Show where the config volume of an app is: claim, volume, class, node
+    Claim {
+        /// The app
+        app: String,
+    },
+    /// Lint a spec of backups, or show the one that an app asks for, and what it would store in this cluster
+    #[command(
+        after_help = "A spec is YAML or JSON: a databag of the relation, the relation's own fields, Velero's fields, or a whole Backup or \
+                      Schedule. Exit code 1 where it is refused, or stores nothing."
+    )]
+    Spec {
+        /// The file, or - for standard input; what the app asks for, if none is named
+        #[arg(value_name = "FILE", required_unless_present = "app")]
+        file: Option<PathBuf>,
+        /// The app that it is for
+        #[arg(long, value_name = "APP")]
+        app: Option<String>,
+    },
     /// Go on with a run that was interrupted
     Resume {
         /// The run; the last one that is not at its end, if none is named

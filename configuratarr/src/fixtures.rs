@@ -6,6 +6,7 @@ use config_recovery::backups::{AppId, BackupContents, BackupSummary, FilesBackup
 use config_recovery::overview::{AppSchedule, Overview};
 use jiff::{SignedDuration, Timestamp};
 use velero_api::BackupPhase;
+use velero_backup_config::{BackupSpec, Method};
 
 use crate::fleet::{App, ENDPOINT, apps};
 use crate::juju::{Application, ApplicationStatus, Related, Status, Unit};
@@ -88,7 +89,14 @@ pub fn schedule(app: &str) -> AppSchedule {
         },
         cron: "30 1 * * *".to_owned(),
         last_run: Some(ago(10)),
+        template: template(app),
     }
+}
+
+/// What the charm of an app asks for where its files are copied.
+pub fn template(app: &str) -> velero_api::BackupSpec {
+    let spec = BackupSpec::config_volume(app, MODEL, Method::Filesystem).unwrap();
+    spec.to_velero_backup_spec(false)
 }
 
 /// What Juju says of an active app with one unit that is related to velero-operator.

@@ -3,9 +3,10 @@
 
 use std::io::{self, Write};
 
-use config_recovery::shown::shown;
+use config_recovery::shown::{is_obeyed, shown};
 use console::Style;
 use serde::Serialize;
+use serde_json::ser::{CharEscape, Formatter, PrettyFormatter, Serializer};
 
 use crate::args::{Format, Global};
 use crate::problem::{Kind, Problem, Result};
@@ -16,6 +17,7 @@ pub struct Printer {
     format: Format,
     is_quiet: bool,
     colors: bool,
+    colors_of_talk: bool,
 }
 
 /// How a cell is meant.
@@ -40,11 +42,96 @@ pub struct Cell {
     tone: Tone,
 }
 
+/// The most characters of a cell or a line that a person is shown: a few lines of a terminal.
+const LONGEST: usize = 400;
+/// The same of a cell in a table, whose column is as wide for all rows. Names have up to 63 characters.
+const WIDEST: usize = 80;
+/// The same of what went wrong, which is said alone.
+const LONGEST_PROBLEM: usize = 1000;
+
+/// As much of a text as a person reads. What is too long loses its middle: what it is about stands at its begin, and what to
+/// do at its end.
+pub fn cut(text: &str, longest: usize) -> String {
+    const GAP: &str = " … ";
+    if text.len() <= longest || text.chars().count() <= longest {
+        return text.to_owned();
+    }
+    let kept = longest.saturating_sub(GAP.chars().count());
+    let (begin, end) = (kept - kept / 3, kept / 3);
+    let mut from_end: Vec<char> = text.chars().rev().take(end).collect();
+    from_end.reverse();
+    let begin: String = text.chars().take(begin).collect();
+    let end: String = from_end.into_iter().collect();
+    format!("{}{GAP}{}", begin.trim_end(), end.trim_start())
+}
+
+/// JSON in which no text has a character that a terminal obeys: JSON itself asks that of some of them only.
+#[derive(Default)]
+struct PlainJson<'a>(PrettyFormatter<'a>);
+
+impl Formatter for PlainJson<'_> {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut plain = 0;
+        for (at, character) in fragment.char_indices() {
+            if !is_obeyed(character) {
+                continue;
+            }
+            writer.write_all(fragment.get(plain..at).unwrap_or_default().as_bytes())?;
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            plain = at + character.len_utf8();
+        }
+        writer.write_all(fragment.get(plain..).unwrap_or_default().as_bytes())
+    }
+
+    fn write_char_escape<W: ?Sized + Write>(&mut self, writer: &mut W, escape: CharEscape) -> io::Result<()> {
+        self.0.write_char_escape(writer, escape)
+    }
+
+    fn begin_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_array(writer)
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array(writer)
+    }
+
+    fn begin_array_value<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_array_value(writer, first)
+    }
+
+    fn end_array_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array_value(writer)
+    }
+
+    fn begin_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object(writer)
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object(writer)
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_object_key(writer, first)
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object_value(writer)
+    }
+
+    fn end_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object_value(writer)
+    }
+}
+
 impl Cell {
     /// A cell that is meant so. What a terminal would obey is escaped here, whoever wrote it.
     pub fn new(text: impl AsRef<str>, tone: Tone) -> Self {
         Self {
-            text: shown(text.as_ref()),
+            text: cut(&shown(text.as_ref()), LONGEST),
             tone,
         }
     }
@@ -78,7 +165,10 @@ impl Page {
 
     /// Rows below each other, each column as wide as its widest cell. The first row is the header.
     #[must_use]
-    pub fn rows(mut self, rows: Vec<Vec<Cell>>) -> Self {
+    pub fn rows(mut self, mut rows: Vec<Vec<Cell>>) -> Self {
+        for cell in rows.iter_mut().flatten() {
+            cell.text = cut(&cell.text, WIDEST);
+        }
         self.parts.push(Part::Rows(rows));
         self
     }
@@ -155,10 +245,12 @@ impl Printer {
     /// As the arguments say, and as the terminal is.
     pub fn new(global: &Global) -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let wanted = !global.no_color && !refused;
         Self {
             format: global.format,
             is_quiet: global.quiet,
-            colors: !global.no_color && !refused && console::Term::stdout().features().colors_supported(),
+            colors: wanted && console::colors_enabled(),
+            colors_of_talk: wanted && console::colors_enabled_stderr(),
         }
     }
 
@@ -189,9 +281,13 @@ impl Printer {
                 text
             }
             Format::Json => {
-                let mut text = serde_json::to_string_pretty(document).map_err(|error| unwritten(&error))?;
-                text.push('\n');
-                text
+                let mut text = Vec::new();
+                let mut serializer = Serializer::with_formatter(&mut text, PlainJson::default());
+                document
+                    .serialize(&mut serializer)
+                    .map_err(|error| unwritten(&error))?;
+                text.push(b'\n');
+                String::from_utf8(text).map_err(|error| unwritten(&error))?
             }
             Format::Yaml => serde_yaml::to_string(document).map_err(|error| unwritten(&error))?,
         };
@@ -217,15 +313,11 @@ impl Printer {
         };
         tell(&format!(
             "{}: {}",
-            painted(
-                label,
-                Tone::Bad,
-                self.colors && console::Term::stderr().features().colors_supported()
-            ),
-            shown(&problem.text)
+            painted(label, Tone::Bad, self.colors_of_talk),
+            cut(&shown(&problem.text), LONGEST_PROBLEM)
         ));
         if let Some(next) = &problem.next {
-            tell(&format!("next: {}", shown(next)));
+            tell(&format!("next: {}", cut(&shown(next), LONGEST_PROBLEM)));
         }
     }
 }
@@ -246,6 +338,37 @@ fn unwritten(error: &dyn std::error::Error) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_too_long_loses_its_middle() {
+        assert_eq!(cut("größe", 5), "größe");
+        assert_eq!(cut("größere größe", 12), "größer … öße");
+        let long = format!("radarr {} juju status", "x".repeat(1_000_000));
+        let shown = cut(&long, 60);
+        assert_eq!(shown.chars().count(), 60);
+        assert!(
+            shown.starts_with("radarr xx") && shown.ends_with(" juju status"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn json_has_no_character_that_a_terminal_obeys() {
+        let text = "a\u{1b}[2J\"\\\n\u{9b}31m\u{202e}\u{7f}größe \u{e0001}";
+        let mut json = Vec::new();
+        let mut serializer = Serializer::with_formatter(&mut json, PlainJson::default());
+        serde_json::json!({"k\u{202e}": [text, {}, []]})
+            .serialize(&mut serializer)
+            .unwrap();
+        let json = String::from_utf8(json).unwrap();
+        let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(read["k\u{202e}"][0], text);
+        assert!(
+            !json.contains(|character| character != '\n' && is_obeyed(character)),
+            "{json:?}"
+        );
+        assert!(json.contains("größe"), "{json}");
+    }
 
     #[test]
     fn nothing_in_a_cell_moves_the_cursor_or_fakes_a_line() {

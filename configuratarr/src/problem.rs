@@ -63,9 +63,31 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let text = error.to_string();
         let (kind, next) = match &error {
+            // All that an API server says to a token that it does not take (`Unauthorized` in
+            // `staging/src/k8s.io/apiserver/pkg/endpoints/filters/authentication.go` of kubernetes/kubernetes).
+            Error::Cluster(ClusterError::NotAllowed { action, reason }) if reason == "Unauthorized" => {
+                return Self::new(
+                    Kind::NotAsked,
+                    format!("cannot {action}: Kubernetes does not accept your login; it may have expired"),
+                    "log in to the cluster again, or name another login: --kubeconfig, --context",
+                );
+            }
             Error::Cluster(ClusterError::NotAllowed { .. }) => (
                 Kind::NotAsked,
-                Some("use a kubeconfig whose account may do it: --kubeconfig, --context".to_owned()),
+                Some(
+                    "use an account that may: --kubeconfig, --context; kubectl auth can-i --list shows what yours may"
+                        .to_owned(),
+                ),
+            ),
+            Error::Cluster(ClusterError::Unreachable { .. }) => (
+                Kind::NotAsked,
+                Some(
+                    "kubectl cluster-info asks it too; another cluster: --kubeconfig, --context".to_owned(),
+                ),
+            ),
+            Error::Cluster(ClusterError::Refused { .. }) => (
+                Kind::NotAsked,
+                Some("run this again; kubectl get --raw /readyz?verbose tells how the API server is".to_owned()),
             ),
             Error::Cluster(_) => (Kind::NotAsked, error.hint()),
             Error::NoVelero(_) => (

@@ -1,5 +1,6 @@
 //! What is known of the config volume in the cluster.
 
+pub use config_recovery::method::Lookup;
 use serde::{Deserialize, Serialize};
 
 use crate::kubernetes::{Claim, Cluster, ClusterError, NodeAgent, Pod, PodVolume, VolumeSource};
@@ -39,37 +40,6 @@ pub struct VolumeFacts {
     pub snapshot_drivers: Lookup<Vec<String>>,
     /// Velero's node agent on the pod's node.
     pub node_agent: Lookup<NodeAgent>,
-}
-
-/// Something that may be seen with trust only.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Lookup<T> {
-    /// This is it.
-    Known(T),
-    /// The charm may not look.
-    NotAllowed,
-    /// It could not be looked at. Nothing keeps that: the next event looks.
-    #[serde(skip)]
-    Unknown(ClusterError),
-}
-
-impl<T> Lookup<T> {
-    fn from(result: Result<T, ClusterError>) -> Self {
-        match result {
-            Ok(value) => Self::Known(value),
-            Err(ClusterError::NotAllowed { .. }) => Self::NotAllowed,
-            Err(error) => Self::Unknown(error),
-        }
-    }
-
-    /// What follows from it, asked only where there is something to ask about.
-    fn and_then<U>(&self, ask: impl FnOnce(&T) -> Result<U, ClusterError>) -> Lookup<U> {
-        match self {
-            Self::Known(value) => Lookup::from(ask(value)),
-            Self::NotAllowed => Lookup::NotAllowed,
-            Self::Unknown(error) => Lookup::Unknown(error.clone()),
-        }
-    }
 }
 
 /// Reads what is behind the volume that `container` mounts at `mount_path` in `pod`.

@@ -13,11 +13,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use config_recovery::definitions;
-use velero_backup_config::{BackupSpec, Method, pod};
+use config_recovery::method::{self, Obstacle, Snapshots};
+use velero_backup_config::{Method, pod};
 
 pub use facts::{BackupFacts, CHARM_CONTAINER, Lookup, VolumeFacts, look};
 
-use crate::kubernetes::{NodeAgent, PodVolume, VolumeSource, brief};
+use crate::kubernetes::{PodVolume, brief};
 use crate::media;
 use crate::problem::{Problem, short};
 
@@ -80,14 +81,6 @@ pub struct Decision {
     pub problem: Option<Problem>,
 }
 
-/// The method that a spec asks for: a snapshot names the storage, copying files does not.
-pub fn method_of(spec: &BackupSpec) -> Method {
-    match spec.label_selector() {
-        Some(labels) if labels.contains_key(STORAGE_LABEL) => Method::Snapshot,
-        _ => Method::Filesystem,
-    }
-}
-
 /// Decides how the volume is backed up.
 pub fn decide(question: &BackupInputs<'_>, facts: &BackupFacts) -> Decision {
     let volume = match facts {
@@ -111,10 +104,7 @@ pub fn decide(question: &BackupInputs<'_>, facts: &BackupFacts) -> Decision {
         }
     };
     let (method, why) = choose(question, volume);
-    let problem = match method {
-        Method::Filesystem => files_problem(question, volume),
-        Method::Snapshot => snapshot_problem(question, volume),
-    };
+    let problem = problem(method, question, volume);
     let wanted = match method {
         _ if !question.is_related => without_relation(volume),
         Method::Filesystem => wanted_annotations(question, volume),
@@ -155,95 +145,80 @@ fn choose(question: &BackupInputs<'_>, volume: &VolumeFacts) -> (Method, String)
         return (method, format!("backup-method is {method}"));
     }
     let files = |why: String| (Method::Filesystem, why);
-    match (&volume.source, &volume.snapshot_drivers) {
-        (Lookup::Known(VolumeSource::Csi(driver)), Lookup::Known(drivers)) if drivers.contains(driver) => {
+    match method::snapshots(&seen(volume)) {
+        Snapshots::Made(driver) => {
             let why = format!(
                 "driver {driver} has a VolumeSnapshotClass that is marked for Velero, which makes snapshots"
             );
             (Method::Snapshot, why)
         }
-        (Lookup::Known(VolumeSource::Csi(driver)), Lookup::Known(_)) => files(format!(
+        Snapshots::NotSetUp(driver) => files(format!(
             "driver {driver} has no VolumeSnapshotClass that is marked for Velero, or Velero runs without the feature EnableCSI"
         )),
-        (Lookup::Known(VolumeSource::HostPath | VolumeSource::Other), _) => {
-            files("the volume has no driver that makes snapshots".to_owned())
-        }
-        (Lookup::NotAllowed, _) | (_, Lookup::NotAllowed) => files(format!(
+        Snapshots::NoDriver => files("the volume has no driver that makes snapshots".to_owned()),
+        Snapshots::NotAllowed => files(format!(
             "without trust the charm cannot look for snapshot classes; juju trust {} --scope=cluster allows it",
             question.app
         )),
-        (Lookup::Unknown(error), _) | (_, Lookup::Unknown(error)) => {
-            (question.current.unwrap_or(Method::Filesystem), brief(error))
-        }
+        Snapshots::Unknown(error) => (question.current.unwrap_or(Method::Filesystem), brief(&error)),
     }
 }
 
-/// What keeps Velero's node agent from copying the files.
-fn files_problem(question: &BackupInputs<'_>, volume: &VolumeFacts) -> Option<Problem> {
-    let is_host_path = matches!(volume.pod.volumes.get(&volume.name), Some(PodVolume::HostPath))
-        || volume.source == Lookup::Known(VolumeSource::HostPath);
-    if is_host_path {
-        return Some(Problem::new(
-            format!("storage {}", question.storage),
+/// The volume as the rules see it, which a doctor outside of the charm goes by too.
+fn seen(volume: &VolumeFacts) -> method::Volume<'_> {
+    let is_bound = match &volume.claim {
+        Lookup::Known(claim) => Some(claim.volume.is_some()),
+        Lookup::NotAllowed | Lookup::Unknown(_) => None,
+    };
+    method::Volume {
+        is_host_path_in_pod: matches!(volume.pod.volumes.get(&volume.name), Some(PodVolume::HostPath)),
+        is_bound,
+        source: &volume.source,
+        snapshot_drivers: &volume.snapshot_drivers,
+        node_agent: &volume.node_agent,
+    }
+}
+
+/// What keeps a backup by this method from holding the bytes.
+fn problem(method: Method, question: &BackupInputs<'_>, volume: &VolumeFacts) -> Option<Problem> {
+    let storage = || format!("storage {}", question.storage);
+    let way_out = || format!("juju config {} backup-method=filesystem", question.app);
+    Some(match method::obstacle(method, &seen(volume))? {
+        Obstacle::HostPath => Problem::new(
+            storage(),
             "is a hostPath, which file-system backup refuses",
             "take local or CSI volumes: juju storage-pools",
-        ));
-    }
-    if let Some(problem) = pending(question, volume) {
-        return Some(problem);
-    }
-    match &volume.node_agent {
-        Lookup::Known(NodeAgent::None) => Some(Problem::new(
+        ),
+        Obstacle::Unbound => Problem::new(
+            storage(),
+            "its claim is not bound to a volume",
+            format!(
+                "kubectl describe pvc {}",
+                volume.claim_name.as_deref().unwrap_or_default()
+            ),
+        ),
+        Obstacle::NoNodeAgent => Problem::new(
             "Velero's node agent",
             format!("is not on node {}", short(&volume.pod.node, 24)),
             "juju config velero-operator use-node-agent=true",
-        )),
-        Lookup::Known(NodeAgent::Refused(reason)) => {
-            Some(Problem::new("backups would hang", reason, definitions::REMEDY))
-        }
-        Lookup::Known(NodeAgent::Runs) | Lookup::NotAllowed | Lookup::Unknown(_) => None,
-    }
-}
-
-fn snapshot_problem(question: &BackupInputs<'_>, volume: &VolumeFacts) -> Option<Problem> {
-    if let Some(problem) = pending(question, volume) {
-        return Some(problem);
-    }
-    let way_out = format!("juju config {} backup-method=filesystem", question.app);
-    match (&volume.source, &volume.snapshot_drivers) {
-        (Lookup::Known(VolumeSource::Csi(driver)), Lookup::Known(drivers)) if !drivers.contains(driver) => {
-            Some(Problem::new(
-                "backup-method \"snapshot\"",
-                format!("Velero makes none with driver {}", short(driver, 24)),
-                way_out,
-            ))
-        }
-        (Lookup::Known(VolumeSource::HostPath | VolumeSource::Other), _) => Some(Problem::new(
+        ),
+        Obstacle::NodeAgentRefused(reason) => Problem::new("backups would hang", reason, definitions::REMEDY),
+        Obstacle::NoSnapshots(driver) => Problem::new(
+            "backup-method \"snapshot\"",
+            format!("Velero makes none with driver {}", short(&driver, 24)),
+            way_out(),
+        ),
+        Obstacle::NoDriver => Problem::new(
             "backup-method \"snapshot\"",
             "the volume has no CSI driver",
-            way_out,
-        )),
+            way_out(),
+        ),
         // Velero says Completed without a word where it makes none.
-        (Lookup::NotAllowed, _) | (_, Lookup::NotAllowed) => Some(Problem::new(
+        Obstacle::Unverified => Problem::new(
             "backup-method snapshot",
             "unverified, may be 0 bytes",
             format!("juju trust {} --scope=cluster", question.app),
-        )),
-        _ => None,
-    }
-}
-
-fn pending(question: &BackupInputs<'_>, volume: &VolumeFacts) -> Option<Problem> {
-    let Lookup::Known(claim) = &volume.claim else {
-        return None;
-    };
-    claim.volume.is_none().then(|| {
-        let name = volume.claim_name.as_deref().unwrap_or_default();
-        Problem::new(
-            format!("storage {}", question.storage),
-            "its claim is not bound to a volume",
-            format!("kubectl describe pvc {name}"),
-        )
+        ),
     })
 }
 

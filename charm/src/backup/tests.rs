@@ -11,7 +11,7 @@ use velero_backup_config::Method;
 use super::*;
 use crate::kubernetes::{
     Claim, Cluster, ClusterError, FoundObject, Marks, MountChange, NodeAgent, ObjectKind, OwnObject, Pod,
-    StatefulSet, annotate,
+    StatefulSet, VolumeSource, annotate,
 };
 
 /// A cluster as a value. What the charm changes in it can be seen.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use config_recovery::api::{AnyObject, Api, Resource};
 use config_recovery::cluster::{Cluster as Engine, ask_within};
 use config_recovery::definitions;
+use config_recovery::method::{SERVERS, SNAPSHOT_CLASS_LABEL, has_csi_feature};
 use config_volume::causes;
 use kube::Client;
 use kube::api::{ListParams, Patch, PatchParams};
@@ -29,14 +30,6 @@ use crate::backup::APP_LABEL;
 
 /// How long one request may take. A hook must end, and the API server is next door.
 const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Marks the class of snapshots that Velero uses (`pkg/apis/velero/v1/labels_annotations.go`).
-const VELERO_SNAPSHOT_CLASS: &str = "velero.io/csi-volumesnapshot-class=true";
-
-/// Label of the server's pods (`pkg/install/deployment.go` of vmware-tanzu/velero).
-const SERVER: &str = "deploy=velero";
-/// What the server's argument `--features` has to hold.
-const CSI_FEATURE: &str = "EnableCSI";
 
 /// Whose the fields are that the charm applies.
 const FIELD_MANAGER: &str = "configuratarr";
@@ -129,7 +122,7 @@ impl KubeCluster {
     fn velero_makes_snapshots(&self) -> Result<bool, ClusterError> {
         let servers = self.ask("look for Velero's server", |client| async move {
             Api::<KubePod>::all(client)
-                .list(&ListParams::default().labels(SERVER))
+                .list(&ListParams::default().labels(SERVERS))
                 .await
         })?;
         let mut containers = servers
@@ -137,13 +130,7 @@ impl KubeCluster {
             .into_iter()
             .filter_map(|pod| pod.spec?.containers)
             .flatten();
-        Ok(containers.any(|container| {
-            let arguments = container.args.unwrap_or_default();
-            arguments
-                .iter()
-                .filter_map(|argument| argument.strip_prefix("--features="))
-                .any(|features| features.split(',').any(|feature| feature == CSI_FEATURE))
-        }))
+        Ok(containers.any(|container| has_csi_feature(&container.args.unwrap_or_default())))
     }
 
     fn pods(&self, client: Client) -> Api<KubePod> {
@@ -321,9 +308,10 @@ impl Cluster for KubeCluster {
             kind: "VolumeSnapshotClass",
             plural: "volumesnapshotclasses",
         };
+        let marked = format!("{SNAPSHOT_CLASS_LABEL}=true");
         let listed = self.ask("list snapshot classes", |client| async move {
             Api::<AnyObject>::of(client, resource, None)
-                .list(&ListParams::default().labels(VELERO_SNAPSHOT_CLASS))
+                .list(&ListParams::default().labels(&marked))
                 .await
         });
         let drivers: Vec<String> = match listed {

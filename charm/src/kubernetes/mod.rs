@@ -14,6 +14,7 @@ use std::net::IpAddr;
 
 pub use client::KubeCluster;
 pub use config_recovery::ClusterError;
+pub use config_recovery::method::{NodeAgent, VolumeSource};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -255,28 +256,6 @@ pub struct Claim {
     pub annotations: BTreeMap<String, String>,
     /// The volume that it is bound to; `None` while it is pending.
     pub volume: Option<String>,
-}
-
-/// What is behind a PersistentVolume.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum VolumeSource {
-    /// A CSI driver, by name.
-    Csi(String),
-    /// A folder of the node. File-system backup refuses these.
-    HostPath,
-    /// Something else that has files: `local`, NFS, an older driver.
-    Other,
-}
-
-/// Velero's node agent, which copies files.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum NodeAgent {
-    /// None runs.
-    None,
-    /// One runs.
-    Runs,
-    /// One runs that can do nothing: for this reason Velero's definitions in the cluster do not do for it.
-    Refused(String),
 }
 
 /// Labels and annotations of an object that are to change; `None` removes one.

@@ -376,5 +376,5 @@ fn marked_method(facts: &Facts) -> Option<Method> {
 fn current_method(facts: &Facts) -> Option<Method> {
     let mut bags = facts.backup_relations.values().flat_map(BTreeMap::values);
     let request = bags.find_map(|bag| BackupRequest::from_databag(bag).ok())?;
-    Some(backup::method_of(request.spec()))
+    Some(config_recovery::method::of_spec(request.spec()))
 }

@@ -1,12 +1,15 @@
 //! Kubernetes, by the user's kubeconfig.
 
+mod asked;
+
 use std::path::Path;
 
 use config_recovery::cluster::Cluster;
 use config_recovery::overview::{self, Overview};
 use config_recovery::shown::shown;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::Config;
+use kube::client::ClientBuilder;
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 
 use crate::args::Global;
 use crate::problem::{Kind, Problem, Result};
@@ -17,13 +20,8 @@ use crate::problem::{Kind, Problem, Result};
 /// A kubeconfig that is not there, cannot be read or does not name the context.
 pub async fn connect(global: &Global) -> Result<Cluster> {
     let kubeconfig = match &global.kubeconfig {
-        Some(path) => read(path)?,
-        None => Kubeconfig::read().map_err(|error| {
-            cannot(
-                format!("cannot read the kubeconfig: {error}"),
-                "name one: --kubeconfig FILE, or set KUBECONFIG",
-            )
-        })?,
+        Some(path) => Kubeconfig::read_from(path).map_err(|error| unread(&error, Some(path)))?,
+        None => Kubeconfig::read().map_err(|error| unread(&error, None))?,
     };
     let options = KubeConfigOptions {
         context: global.context.clone(),
@@ -35,36 +33,58 @@ pub async fn connect(global: &Global) -> Result<Cluster> {
         .map(|context| shown(&context.name))
         .collect();
     let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-    let config = config.map_err(|error| {
-        let next = match contexts.as_slice() {
-            [] => "kubectl config view shows what is in it".to_owned(),
-            names => format!("its contexts: {}; --context NAME", names.join(", ")),
-        };
-        cannot(
-            format!("cannot use the kubeconfig: {}", shown(&error.to_string())),
-            next,
-        )
-    })?;
-    let client = Client::try_from(config).map_err(|error| {
+    let mut config = config.map_err(|error| unusable(&error, &contexts))?;
+    // A person waits. What is worth another try they see, and try again.
+    config.default_retry = false;
+    let asked = asked::Layer::of(&config.cluster_url);
+    let client = ClientBuilder::try_from(config).map_err(|error| {
         cannot(
             format!("cannot use the kubeconfig: {}", shown(&error.to_string())),
             "kubectl config view shows what is in it",
         )
     })?;
-    Ok(Cluster::new(client))
+    Ok(Cluster::new(client.with_layer(&asked).build()))
 }
 
-fn read(path: &Path) -> Result<Kubeconfig> {
-    Kubeconfig::read_from(path).map_err(|error| {
-        cannot(
-            format!(
-                "cannot read the kubeconfig {}: {}",
-                path.display(),
-                shown(&error.to_string())
-            ),
-            "name another one: --kubeconfig FILE",
-        )
-    })
+/// Why a kubeconfig could not be read. Of what is in it nothing is repeated: there are tokens in it.
+fn unread(error: &KubeconfigError, path: Option<&Path>) -> Problem {
+    let file = |path: &Path| shown(&path.display().to_string());
+    let named = std::env::var_os("KUBECONFIG").filter(|named| !named.is_empty());
+    let name = match (path, named) {
+        (Some(path), _) => format!("kubeconfig {}", file(path)),
+        (None, Some(named)) => format!("kubeconfig {} (KUBECONFIG)", shown(&named.to_string_lossy())),
+        (None, None) => "kubeconfig ~/.kube/config".to_owned(),
+    };
+    let text = match error {
+        KubeconfigError::ReadConfig(error, path) => {
+            format!("cannot read kubeconfig {}: {error}", file(path))
+        }
+        KubeconfigError::Parse(error) => {
+            let place = error.location().map(|place| (place.line(), place.column()));
+            let place = place.map_or_else(String::new, |(line, column)| {
+                format!(": see line {line}, column {column}")
+            });
+            format!("cannot read {name}: it is no kubeconfig{place}")
+        }
+        KubeconfigError::FindPath => "cannot find a kubeconfig: HOME is not set".to_owned(),
+        other => format!("cannot read {name}: {}", shown(&other.to_string())),
+    };
+    cannot(text, "name another one: --kubeconfig FILE, or set KUBECONFIG")
+}
+
+/// Why a kubeconfig leads to no cluster.
+fn unusable(error: &KubeconfigError, contexts: &[String]) -> Problem {
+    let text = match error {
+        KubeconfigError::CurrentContextNotSet => "it has no current context".to_owned(),
+        KubeconfigError::LoadContext(name) => format!("it has no context {}", shown(name)),
+        KubeconfigError::LoadClusterOfContext(name) => format!("it has no cluster {}", shown(name)),
+        other => shown(&other.to_string()),
+    };
+    let next = match contexts {
+        [] => "it has no contexts; name another one: --kubeconfig FILE".to_owned(),
+        names => format!("choose one of its contexts with --context: {}", names.join(", ")),
+    };
+    cannot(format!("cannot use the kubeconfig: {text}"), next)
 }
 
 fn cannot(text: impl Into<String>, next: impl Into<String>) -> Problem {

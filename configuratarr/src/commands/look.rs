@@ -37,11 +37,18 @@ pub async fn look(call: &Call<'_>) -> Result<Looked, Vec<Problem>> {
     let overview = found.map(|(_, overview)| overview);
     let model = match (&status, &call.global.model) {
         (Some(status), _) => status.model.name.clone(),
-        // Without Juju nobody says which model is the current one.
+        // Without Juju nobody says which model is the current one. What the cluster has is shown of one that is named.
         (None, Some(_)) => call.model().await.map_err(|problem| vec![problem])?,
         (None, None) => {
             let unknown = || Problem::bare(Kind::NotAsked, "no model is known");
-            return Err(vec![juju_problem.unwrap_or_else(unknown)]);
+            let mut problem = juju_problem.unwrap_or_else(unknown);
+            let names_one = |next: &String| next.contains("--model");
+            if overview.is_some() && !problem.next.as_ref().is_none_or(names_one) {
+                problem.next = problem.next.map(|next| {
+                    format!("{next}; with --model NAME what the cluster has is shown without Juju")
+                });
+            }
+            return Err(vec![problem]);
         }
     };
     if let (Some(juju), Some(cluster)) = (&juju_problem, &cluster_problem) {

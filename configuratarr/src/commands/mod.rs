@@ -3,9 +3,12 @@
 pub(crate) mod act;
 mod backup;
 mod backups;
+mod claim;
+mod doctor;
 pub(crate) mod look;
 mod restore;
 mod resume;
+mod spec;
 mod status;
 mod verify;
 mod wizard;
@@ -108,6 +111,9 @@ async fn carry_out(call: &Call<'_>, command: Option<&Command>) -> Result<Done> {
             };
             restore::run(call, which, choice, how).await
         }
+        Command::Claim { app } => claim::run(call, app).await,
+        Command::Spec { file, app } => spec::run(call, file.as_deref(), app.as_deref()).await,
+        Command::Doctor { apps } => doctor::run(call, apps).await,
         Command::Resume { run } => resume::run(call, run.as_deref()).await,
     }
 }

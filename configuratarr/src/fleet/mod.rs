@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use velero_backup_config::Schedule;
 
 use crate::juju::Status;
-pub use protection::{Attention, Protection, Severity};
+pub use protection::{About, Attention, Protection, Severity};
 
 /// What velero-operator is related to, in every charm of this project.
 pub const ENDPOINT: &str = "velero-backup-config";
@@ -260,9 +260,9 @@ fn in_flight(id: &AppId, backups: &[BackupSummary], overview: &Overview, now: Ti
     let running = backups
         .iter()
         .filter(|backup| backup.verdict(now) == Verdict::Running)
-        .map(|_| InFlight {
+        .map(|backup| InFlight {
             what: Work::Backup,
-            progress: None,
+            progress: overview.moving.get(&backup.uid).copied(),
         });
     let restoring = [(Purpose::Restore, Work::Restore), (Purpose::Verify, Work::Verify)]
         .into_iter()

@@ -48,9 +48,22 @@ pub enum Severity {
     Failure,
 }
 
+/// What it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// Whether anything makes backups.
+    Protection,
+    /// The backups that there are, or should be.
+    Backups,
+    /// How Juju says that the app is.
+    App,
+}
+
 /// Something that somebody should look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attention {
+    /// What it is about.
+    pub about: About,
     /// How bad it is.
     pub severity: Severity,
     /// What.
@@ -91,33 +104,43 @@ pub(super) fn of(juju: Option<&InJuju>, juju_is_known: bool, schedules: &[&AppSc
 
 /// What somebody should look at, in this order:
 /// 1. nothing makes backups;
-/// 2. there is no good one, though one should be there;
-/// 3. the newest one that ended is not good;
-/// 4. one was due and did not come;
-/// 5. the last good one is about to expire;
-/// 6. the app is not active.
+/// 2. the newest one that ended is not good, and whether there is a good one at all;
+/// 3. else one was due and did not come, or there is none yet;
+/// 4. the last good one is about to expire;
+/// 5. the app is not active.
 pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
     let app = &seen.id.app;
     let mut all = Vec::new();
-    let mut say = |severity, text: String, next: String| all.push(Attention { severity, text, next });
+    let mut say = |about, severity, text: String, next: String| {
+        all.push(Attention {
+            about,
+            severity,
+            text,
+            next,
+        });
+    };
     match seen.protection {
         Protection::Scheduled | Protection::Gone => {}
         Protection::NotRelated => say(
+            About::Protection,
             Severity::Failure,
             "nothing asks for backups".to_owned(),
             format!("juju integrate {app} velero-operator"),
         ),
         Protection::NoSchedule => say(
+            About::Protection,
             Severity::Warning,
             "Velero has no Schedule for it, so backups are made by hand only".to_owned(),
             format!("juju config {app} backup-schedule; juju status {app} --relations"),
         ),
         Protection::Refused(why) => say(
+            About::Protection,
             Severity::Failure,
             format!("Velero refuses the Schedule: {why}"),
             format!("juju config {app} backup-schedule=daily"),
         ),
         Protection::Paused(name) => say(
+            About::Protection,
             Severity::Failure,
             format!("Schedule {name} is paused"),
             format!(
@@ -140,45 +163,53 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
         due(health, &schedule.cron.parse::<Schedule>().ok()?).filter(|due| is_missed(*due, now))
     });
     let is_asked = !matches!(seen.protection, Protection::NotRelated | Protection::Gone);
-    if !has_good && is_asked {
-        let (severity, text) = match (newest, missed) {
-            (None, None) => (Severity::Warning, "there is no backup yet".to_owned()),
-            (None, Some(due)) => (
+    let bad = newest.filter(|newest| !newest.is_good(now)).map(|newest| {
+        let why = newest.complaints.first().map(|why| format!(" ({why})"));
+        format!(
+            "the newest backup, {}, is {}{}",
+            newest.started.map_or_else(|| newest.name.clone(), time),
+            newest.verdict(now),
+            why.unwrap_or_default()
+        )
+    });
+    let again = format!("configuratarr backups {app}; then configuratarr backup {app}");
+    match (bad, missed) {
+        (Some(bad), _) if !has_good => say(
+            About::Backups,
+            Severity::Failure,
+            format!("there is no good backup; {bad}"),
+            again,
+        ),
+        // One that ended badly is the one that is missing.
+        (Some(bad), _) => say(About::Backups, Severity::Failure, bad, again),
+        (None, Some(due)) if is_asked && has_good => {
+            say(
+                About::Backups,
                 Severity::Failure,
-                format!("there is no backup, one was due {}", time(due)),
-            ),
-            (Some(_), _) => (Severity::Failure, "there is no good backup".to_owned()),
-        };
-        say(severity, text, format!("configuratarr backup {app}"));
-    }
-    if let Some(newest) = newest.filter(|newest| !newest.is_good(now)) {
-        let why = newest
-            .complaints
-            .first()
-            .map(|why| format!(" ({why})"))
-            .unwrap_or_default();
-        say(
+                format!("the backup due {} is missing", time(due)),
+                again,
+            );
+        }
+        (None, Some(due)) if is_asked => say(
+            About::Backups,
             Severity::Failure,
-            format!(
-                "the newest backup, {}, is {}{why}",
-                newest.started.map_or_else(|| newest.name.clone(), time),
-                newest.verdict(now)
-            ),
-            format!("configuratarr backups {app}; then configuratarr backup {app}"),
-        );
-    }
-    if let Some(due) = missed.filter(|_| has_good && is_asked) {
-        say(
-            Severity::Failure,
-            format!("one was due {} and there is no good one of that time", time(due)),
-            format!("configuratarr backups {app}; then configuratarr backup {app}"),
-        );
+            format!("there is no backup; the one due {} is missing", time(due)),
+            format!("configuratarr backup {app}"),
+        ),
+        (None, None) if is_asked && !has_good => say(
+            About::Backups,
+            Severity::Warning,
+            "there is no backup yet".to_owned(),
+            format!("configuratarr backup {app}"),
+        ),
+        (None, _) => {}
     }
     let expires = seen.health.kept_longest.as_ref().and_then(|last| last.expires);
     if let Some(expires) =
         expires.filter(|_| expiry_is_told_from(seen.health, seen.schedules).is_some_and(|from| from <= now))
     {
         say(
+            About::Backups,
             Severity::Warning,
             format!(
                 "the last good backup expires {}, in {}",
@@ -187,7 +218,7 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
             ),
             match seen.protection {
                 Protection::Gone => {
-                    "deploy it again with --trust --config restore-on-deploy=latest, or let it go".to_owned()
+                    format!("juju deploy CHARM {app} --trust --config restore-on-deploy=latest")
                 }
                 _ => format!("configuratarr backup {app}"),
             },
@@ -195,6 +226,7 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
     }
     if let Some(juju) = seen.juju.filter(|juju| juju.status != "active") {
         say(
+            About::App,
             Severity::Warning,
             format!("juju status: {}: {}", juju.status, juju.message),
             format!("juju status {app}"),

@@ -104,13 +104,13 @@ fn what_is_not_well_is_said_with_the_worst_first() {
             "never made",
             &radarr(),
             none,
-            Some("Failure: there is no backup, one was due 2026-05-06 01:30 UTC"),
+            Some("Failure: there is no backup; the one due 2026-05-06 01:30 UTC is missing"),
         ),
         (
             "only empty ones",
             &radarr(),
             overview(vec![empty("radarr", 10)]),
-            Some("Failure: there is no good backup"),
+            Some("Failure: there is no good backup; the newest backup, 2026-11-29 02:00 UTC, is EMPTY"),
         ),
         (
             "the newest is empty",
@@ -122,7 +122,7 @@ fn what_is_not_well_is_said_with_the_worst_first() {
             "overdue",
             &radarr(),
             overview(vec![backup("radarr", 58)]),
-            Some("Failure: one was due 2026-11-28 01:30 UTC and there is no good one of that time"),
+            Some("Failure: the backup due 2026-11-28 01:30 UTC is missing"),
         ),
         (
             "about to expire",

@@ -26,6 +26,9 @@ pub enum JujuError {
     /// No controller is known here.
     #[error("cannot ask Juju: no controller is known on this machine")]
     NoController,
+    /// Several controllers are known, and none is the current one.
+    #[error("cannot ask Juju: no controller is chosen")]
+    NoCurrentController,
     /// No model is the current one, and none was named.
     #[error("cannot ask Juju: no model is chosen")]
     NoCurrentModel,
@@ -71,16 +74,22 @@ impl JujuError {
 
     /// What Juju says on standard error, and what that means.
     pub(super) fn refused(command: &str, said: &str) -> Self {
-        let line = said
-            .lines()
-            .map(|line| line.trim().trim_start_matches("ERROR ").trim())
-            .find(|line| !line.is_empty())
-            .unwrap_or("it says nothing");
-        let line = shown(line);
+        let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+        let first = lines.clone().next();
+        // Warnings and questions may come before it.
+        let line = lines.find(|line| line.starts_with("ERROR ")).or(first);
+        let line = shown(
+            line.unwrap_or("Juju gives no reason")
+                .trim_start_matches("ERROR "),
+        );
+        let line = line.trim_end_matches('.').to_owned();
         if line.starts_with("No controllers registered") || line.starts_with("no controllers registered") {
             return Self::NoController;
         }
-        if line.starts_with("No selected model") || line.starts_with("no model") {
+        if line.starts_with("No selected controller") {
+            return Self::NoCurrentController;
+        }
+        if line.starts_with("No selected model") || line.to_lowercase().starts_with("no model") {
             return Self::NoCurrentModel;
         }
         if let Some(model) = line
@@ -89,12 +98,21 @@ impl JujuError {
         {
             return Self::NoModel(model.to_owned());
         }
+        // The last two are what a Juju says that has forgotten the account (canonical/jimm#1463).
         let is_login = [
-            "not logged in",
+            "not logged",
             "please log in",
             "invalid entity name or password",
             "cannot get discharge",
+            "cannot log into controller",
+            "account details for controller",
+            "current model for controller",
         ];
+        // It asks for a password, and nobody is there to answer (`cmd/modelcmd/base.go` of juju/juju).
+        let asks = said.contains("please enter password");
+        if asks {
+            return Self::LoggedOut("Juju asks for a password".to_owned());
+        }
         if is_login.iter().any(|words| line.contains(words)) {
             return Self::LoggedOut(line);
         }
@@ -109,21 +127,22 @@ impl From<JujuError> for Problem {
     fn from(error: JujuError) -> Self {
         let next = match &error {
             JujuError::Missing => "sudo snap install juju --classic, or see https://juju.is/docs",
-            JujuError::NotRun(_) => "look at the program, and at PATH",
+            JujuError::NotRun(_) => "type -a juju shows which program that is; PATH decides",
             JujuError::TooOld { .. } => "sudo snap refresh juju --channel=3.6/stable",
             JujuError::NoController => {
                 "juju register, or juju login, with what the controller's owner gave you"
             }
-            JujuError::NoCurrentModel => "name it: --model MODEL; juju models shows them",
+            JujuError::NoCurrentController => "juju switch CONTROLLER; juju controllers shows them",
+            JujuError::NoCurrentModel => "name it with --model, or juju switch MODEL; juju models shows them",
             JujuError::LoggedOut(_) => "juju login",
             JujuError::NoModel(_) => {
                 "juju models shows which there are; one of another controller is CONTROLLER:MODEL"
             }
-            JujuError::NoAnswer { .. } => "see whether juju status answers, then do it again",
+            JujuError::NoAnswer { .. } => "run it by hand; when it answers, run this again",
             JujuError::NotUnderstood { .. } => {
-                "run it by hand and look; another Juju may be needed: juju version"
+                "run it by hand and see what it prints; juju version tells whether it is the one you mean"
             }
-            JujuError::Refused { .. } => "run it by hand and look",
+            JujuError::Refused { .. } => "run it by hand; when it answers, run this again",
         };
         Self::new(Kind::NotAsked, error.to_string(), next)
     }

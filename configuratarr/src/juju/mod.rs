@@ -4,6 +4,7 @@
 //! refusals it is, and the number of an operation that was started in the background.
 
 mod error;
+mod import;
 mod status;
 mod tasks;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 pub use error::JujuError;
+pub use import::{Import, import};
 pub use status::{Application, ApplicationStatus, ModelInfo, Related, Status, Unit};
 pub use tasks::{Operation, Started, Task, TaskState, said, time};
 
@@ -136,24 +138,25 @@ impl Juju {
     /// Runs it with `--format json` and reads what it prints.
     async fn json<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<T, JujuError> {
         let found = self.json_if_any(arguments).await?;
-        found.ok_or_else(|| JujuError::NotUnderstood {
+        found.ok_or_else(|| self.not_understood(arguments, "it is empty"))
+    }
+
+    fn not_understood(&self, arguments: &[&str], reason: &str) -> JujuError {
+        JujuError::NotUnderstood {
             command: self.command(&to_json(arguments)),
-            reason: "it is empty".to_owned(),
-        })
+            reason: reason.to_owned(),
+        }
     }
 
     /// The same of a command that prints nothing where there is nothing.
     async fn json_if_any<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<Option<T>, JujuError> {
-        let all = to_json(arguments);
-        let output = self.run(&all).await?;
+        let output = self.run(&to_json(arguments)).await?;
         if output.out.trim().is_empty() {
             return Ok(None);
         }
         let read = serde_json::from_str(&output.out);
-        read.map(Some).map_err(|error| JujuError::NotUnderstood {
-            command: self.command(&all),
-            reason: error.to_string(),
-        })
+        read.map(Some)
+            .map_err(|error: serde_json::Error| self.not_understood(arguments, &error.to_string()))
     }
 
     /// Runs it to its end. What exits with another code than 0 is an error.

@@ -91,6 +91,18 @@ impl Juju {
     /// # Errors
     /// As any command of Juju's.
     pub async fn status(&self) -> Result<Status, JujuError> {
-        self.json(&["status"]).await
+        let read: Result<Status, JujuError> = self.json(&["status"]).await;
+        let why = match read {
+            // Every field has a default, so that a Juju that leaves one out is understood. What has no model is no status.
+            Ok(status) if !status.model.name.is_empty() => return Ok(status),
+            Ok(_) => self.not_understood(&["status"], "it names no model"),
+            Err(error @ JujuError::NotUnderstood { .. }) => error,
+            Err(error) => return Err(error),
+        };
+        // An old Juju has another form: that it is old is what helps.
+        match self.version().await {
+            Err(old @ JujuError::TooOld { .. }) => Err(old),
+            _ => Err(why),
+        }
     }
 }

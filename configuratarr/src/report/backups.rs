@@ -13,8 +13,10 @@ use crate::printer::{Cell, Page, Tone};
 #[serde(rename_all = "camelCase")]
 pub struct BackupsReport {
     /// `configuratarr/backups/v1`.
+    #[schemars(extend("const" = "configuratarr/backups/v1"))]
     pub schema: &'static str,
     /// When it was looked at.
+    #[schemars(extend("format" = "date-time"))]
     pub time: String,
     /// The backups.
     pub backups: Vec<BackupReport>,
@@ -33,19 +35,24 @@ pub struct BackupReport {
     /// Its name. Names are used again.
     pub name: String,
     /// What to think of it: `good`, `running`, `EMPTY`, `PARTIAL`, `FAILED`, `expired`.
+    #[schemars(extend("enum" = ["good", "running", "EMPTY", "PARTIAL", "FAILED", "expired"]))]
     pub verdict: String,
     /// Where it stands, in Velero's word.
     pub phase: String,
     /// When it began.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     pub started: Option<String>,
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     pub completed: Option<String>,
     /// When Velero deletes it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     pub expires: Option<String>,
     /// How it holds the volume: `files`, `snapshot` or `nothing`.
+    #[schemars(extend("enum" = ["files", "snapshot", "nothing"]))]
     pub holds: &'static str,
     /// Bytes of the config volume; a snapshot does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,7 +117,18 @@ pub fn page(backups: &[BackupSummary], several_models: bool, now: Timestamp) -> 
     if several_models {
         header.push("MODEL".into());
     }
-    header.extend(["STARTED", "AGE", "VERDICT", "SIZE", "PURPOSE", "EXPIRES", "UID"].map(Cell::from));
+    header.extend(
+        [
+            "STARTED (UTC)",
+            "AGE",
+            "VERDICT",
+            "SIZE",
+            "PURPOSE",
+            "EXPIRES",
+            "UID",
+        ]
+        .map(Cell::from),
+    );
     let mut rows = vec![header];
     let mut complaints = Vec::new();
     for backup in backups {
@@ -121,29 +139,41 @@ pub fn page(backups: &[BackupSummary], several_models: bool, now: Timestamp) -> 
             row.push(backup.whose.model.as_str().into());
         }
         row.extend([
-            Cell::from(backup.started.map_or_else(dash, time)),
+            Cell::from(
+                backup
+                    .started
+                    .map_or_else(dash, |started| time(started).trim_end_matches(" UTC").to_owned()),
+            ),
             backup
                 .started
                 .map_or_else(dash, |started| age(started, now))
                 .into(),
             Cell::new(verdict.to_string(), tone(verdict)),
-            backup
-                .holds
-                .bytes()
-                .map_or_else(|| "snapshot".to_owned(), size)
-                .into(),
+            match verdict {
+                // What it will hold is known at its end.
+                Verdict::Running => dash(),
+                _ => backup.holds.bytes().map_or_else(|| "snapshot".to_owned(), size),
+            }
+            .into(),
             match (&backup.before_restore, &backup.schedule) {
                 (Some(_), _) => "safety",
                 (None, Some(_)) => "scheduled",
                 (None, None) => "by hand",
             }
             .into(),
-            backup.expires.map_or_else(dash, time).into(),
+            match backup.expires {
+                Some(expires) if expires > now => format!("in {}", age(now, expires)),
+                _ => dash(),
+            }
+            .into(),
             backup.uid.as_str().into(),
         ]);
         rows.push(row);
         if !matches!(verdict, Verdict::Good | Verdict::Running | Verdict::Expired) {
             let why = match backup.complaints.as_slice() {
+                [] if verdict == Verdict::Empty => {
+                    "Velero completed it, and it holds no byte of the config volume".to_owned()
+                }
                 [] => "Velero gives no reason".to_owned(),
                 all => all.join("; "),
             };
@@ -151,6 +181,10 @@ pub fn page(backups: &[BackupSummary], several_models: bool, now: Timestamp) -> 
                 format!("{verdict} {}: {why}", backup.uid),
                 tone(verdict),
             ));
+            complaints.push(Cell::from(format!(
+                "  next: kubectl -n {} describe backups.velero.io {}",
+                backup.velero_namespace, backup.name
+            )));
         }
     }
     complaints

@@ -4,11 +4,17 @@
 //! bytes, and what is not known is absent.
 
 mod backups;
+mod claim;
+mod doctor;
 mod run;
+mod spec;
 mod status;
 
 pub use backups::{BackupReport, BackupsReport, page as backups_page, tone as verdict_tone};
+pub use claim::{ClaimReport, VolumeReport};
+pub use doctor::{CheckReport, CheckState, DoctorReport};
 pub use run::page as run_page;
+pub use spec::{SpecFinding, SpecReport, SpecsReport, StoredReport};
 pub use status::{
     AppReport, AppState, AttentionReport, InFlightReport, LastGoodReport, LocationReport, StatusReport,
 };
@@ -24,6 +30,9 @@ pub fn schemas() -> BTreeMap<&'static str, Schema> {
     BTreeMap::from([
         ("status.json", schema_for!(StatusReport)),
         ("backups.json", schema_for!(BackupsReport)),
+        ("claim.json", schema_for!(ClaimReport)),
+        ("spec.json", schema_for!(SpecsReport)),
+        ("doctor.json", schema_for!(DoctorReport)),
         ("run.json", schema_for!(Run)),
     ])
 }

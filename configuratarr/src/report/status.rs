@@ -1,7 +1,7 @@
 //! What `configuratarr status` prints.
 
 use config_recovery::overview::Location;
-use config_recovery::words::{age, size, time};
+use config_recovery::words::{age, part, size, time};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,8 +14,10 @@ use crate::printer::{Cell, Page, Tone};
 #[serde(rename_all = "camelCase")]
 pub struct StatusReport {
     /// `configuratarr/status/v1`.
+    #[schemars(extend("const" = "configuratarr/status/v1"))]
     pub schema: &'static str,
     /// When it was looked at.
+    #[schemars(extend("format" = "date-time"))]
     pub time: String,
     /// The model.
     pub model: String,
@@ -95,6 +97,7 @@ pub struct AppReport {
     pub state: AppState,
     /// Whether backups are made: `yes`, `no`, `by hand`, `paused`, `refused`, `gone`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["yes", "no", "by hand", "paused", "refused", "gone"]))]
     pub protected: Option<&'static str>,
     /// The word of `juju status`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,6 +115,7 @@ pub struct AppReport {
     pub backups: usize,
     /// When the next one is due.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     pub next_run: Option<String>,
     /// What is under way.
     pub in_flight: Vec<InFlightReport>,
@@ -129,6 +133,7 @@ pub struct LastGoodReport {
     pub name: String,
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     pub time: Option<String>,
     /// How long ago that was, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,6 +143,7 @@ pub struct LastGoodReport {
     pub bytes: Option<u64>,
     /// When Velero deletes it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     pub expires: Option<String>,
 }
 
@@ -146,6 +152,7 @@ pub struct LastGoodReport {
 #[serde(rename_all = "camelCase")]
 pub struct InFlightReport {
     /// `backup`, `restore` or `verify`.
+    #[schemars(extend("enum" = ["backup", "restore", "verify"]))]
     pub what: &'static str,
     /// Bytes so far.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -168,18 +175,17 @@ pub struct AttentionReport {
 }
 
 impl StatusReport {
-    /// Whether each app is well, and all could be asked.
+    /// Whether each app is well, backups can be stored, and all could be asked.
     pub fn is_well(&self) -> bool {
         let is_fine = |app: &AppReport| matches!(app.state, AppState::Ok | AppState::Warn);
-        self.cluster_problem.is_none() && self.juju_problem.is_none() && self.apps.iter().all(is_fine)
+        let can_store = |location: &LocationReport| location.available != Some(false);
+        let could_ask = self.cluster_problem.is_none() && self.juju_problem.is_none();
+        could_ask && self.apps.iter().all(is_fine) && self.locations.iter().all(can_store)
     }
 
-    /// For people: one screen.
+    /// For people: one screen, as wide as a terminal usually is. Who could not be asked is said beside it.
     pub fn page(&self, now: Timestamp) -> Page {
         let mut page = Page::default();
-        for problem in self.juju_problem.iter().chain(&self.cluster_problem) {
-            page = page.line(Cell::new(format!("could not check: {problem}"), Tone::Warning));
-        }
         for location in self
             .locations
             .iter()
@@ -187,36 +193,61 @@ impl StatusReport {
         {
             let why = location.message.as_deref().unwrap_or("Velero does not say why");
             let text = format!("storage location {} is unavailable: {why}", location.name);
-            page = page.line(Cell::new(text, Tone::Bad));
+            page = page.line(Cell::new(text, Tone::Bad)).line(next(&format!(
+                "kubectl -n {} describe backupstoragelocations.velero.io {}",
+                location.velero_namespace, location.name
+            )));
         }
         if self.apps.is_empty() {
-            return page.line(format!(
-                "no app of model {} has backups or asks for them",
-                self.model
-            ));
+            let model = &self.model;
+            page = page.line(format!("no app of model {model} has backups or asks for them"));
+            return match (&self.juju_problem, &self.cluster_problem) {
+                (None, None) => page.line(next("juju integrate APP velero-operator; another model: --model")),
+                _ => page,
+            };
         }
         let header = [
             "APP",
             "STATE",
             "PROTECTED",
-            "LAST GOOD",
+            "LAST GOOD (UTC)",
             "AGE",
             "SIZE",
             "NEXT RUN",
-            "NOW",
         ];
         let mut rows = vec![header.map(Cell::from).to_vec()];
         rows.extend(self.apps.iter().map(|app| app.row(now)));
         page = page.rows(rows);
         for app in &self.apps {
+            for work in &app.in_flight {
+                page = page.line(format!("{}: {}", app.app, work.text()));
+            }
+        }
+        for app in &self.apps {
             for attention in &app.attention {
                 let text = format!("{}: {}: {}", app.app, attention.severity.word(), attention.text);
                 page = page
                     .line(Cell::new(text, attention.severity.tone()))
-                    .line(format!("  {}", attention.next));
+                    .line(next(&attention.next));
             }
         }
         page
+    }
+}
+
+/// What to do, below what it is about.
+fn next(step: &str) -> Cell {
+    Cell::new(format!("  next: {step}"), Tone::Plain)
+}
+
+impl InFlightReport {
+    fn text(&self) -> String {
+        let what = self.what;
+        match (self.bytes, self.total) {
+            (Some(done), Some(total)) => format!("{what} under way: {}", part(done, total)),
+            (Some(done), None) if done > 0 => format!("{what} under way: {} so far", size(done)),
+            _ => format!("{what} under way"),
+        }
     }
 }
 
@@ -275,28 +306,20 @@ impl AppReport {
         let dash = || "-".to_owned();
         let last = self.last_good.as_ref();
         let when = last.and_then(|last| moment(&last.time));
-        let work: Vec<String> = self
-            .in_flight
-            .iter()
-            .map(|work| match (work.bytes, work.total) {
-                (Some(done), Some(total)) => {
-                    format!("{} {}", work.what, config_recovery::words::part(done, total))
-                }
-                _ => work.what.to_owned(),
-            })
-            .collect();
         vec![
             self.app.as_str().into(),
             Cell::new(self.state.word(), self.state.tone()),
             self.protected.unwrap_or("?").into(),
-            when.map_or_else(dash, time).into(),
+            when.map_or_else(dash, |when| time(when).trim_end_matches(" UTC").to_owned())
+                .into(),
             when.map_or_else(dash, |when| age(when, now)).into(),
             match last {
                 Some(last) => last.bytes.map_or_else(|| "snapshot".to_owned(), size).into(),
                 None => dash().into(),
             },
-            moment(&self.next_run).map_or_else(dash, time).into(),
-            work.join(", ").into(),
+            moment(&self.next_run)
+                .map_or_else(dash, |next| format!("in {}", age(now, next)))
+                .into(),
         ]
     }
 }

@@ -125,7 +125,6 @@ async fn begin(
         return Ok(None);
     }
     let after = known.keys().filter_map(|number| number.parse::<u64>().ok()).max();
-    let after = after.unwrap_or(0);
     journal.advance(number, Progress::Starting { after })?;
     let started = match how.juju.start(&item.unit, job.action(), &item.parameters).await {
         Ok(started) => Ok(started.task),
@@ -157,8 +156,8 @@ fn failed(why: String) -> Progress {
 }
 
 /// The task of an operation of a higher number, on the item's unit and with its parameters.
-fn started_after(known: &BTreeMap<String, Operation>, after: u64, item: &Item) -> Option<String> {
-    let is_later = |number: &str| number.parse::<u64>().is_ok_and(|number| number > after);
+fn started_after(known: &BTreeMap<String, Operation>, after: Option<u64>, item: &Item) -> Option<String> {
+    let is_later = |number: &str| number.parse::<u64>().is_ok_and(|number| Some(number) > after);
     let mut later = known.iter().filter(|(number, _)| is_later(number));
     later.find_map(|(_, operation)| {
         let has_parameters = texts(&operation.action.parameters) == item.parameters;

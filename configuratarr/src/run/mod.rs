@@ -45,8 +45,9 @@ pub enum Progress {
     /// It is about to be started. Whether it was, only Juju knows: an operation of a higher number than these, with the same
     /// parameters, is it.
     Starting {
-        /// The highest number of an operation of this action before; 0 if there was none.
-        after: u64,
+        /// The highest number of an operation of this action before, if there was one. Juju's first one is 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<u64>,
     },
     /// Juju has it.
     Started {

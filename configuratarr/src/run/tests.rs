@@ -45,7 +45,7 @@ fn failed() -> Progress {
 fn no_step_is_left_out_and_no_end_is_taken_back() {
     let all = [
         Progress::Planned,
-        Progress::Starting { after: 0 },
+        Progress::Starting { after: None },
         started("1"),
         done(),
         failed(),
@@ -72,7 +72,7 @@ fn what_was_written_down_is_there_for_the_next_process_and_nobody_else_has_it_me
     let store = Store::at(folder.path().join("runs"));
     let mut journal = store.begin(run()).unwrap();
     assert_eq!(journal.run().id, "20261129-120000-restore");
-    journal.advance(0, Progress::Starting { after: 7 }).unwrap();
+    journal.advance(0, Progress::Starting { after: Some(7) }).unwrap();
     let problem = store.open(None).unwrap_err();
     assert_eq!(
         problem.text,
@@ -82,7 +82,7 @@ fn what_was_written_down_is_there_for_the_next_process_and_nobody_else_has_it_me
     assert_eq!(second.run().id, "20261129-120000-restore-2");
     drop((journal, second));
     let mut journal = store.open(Some("20261129-120000-restore")).unwrap();
-    assert_eq!(journal.run().progress[0], Progress::Starting { after: 7 });
+    assert_eq!(journal.run().progress[0], Progress::Starting { after: Some(7) });
     journal.advance(0, started("8")).unwrap();
     journal.advance(0, done()).unwrap();
     assert!(journal.advance(0, started("9")).is_err());

@@ -1,8 +1,9 @@
 //! `configuratarr backups`.
 
 use insta::assert_snapshot;
+use serde_json::Value;
 
-use crate::common::{App, Backup, Test, ago, from_now};
+use crate::common::{App, Backup, TOKEN, Test, ago, from_now};
 
 /// An app with a backup of every kind.
 fn every_kind() -> App {
@@ -99,4 +100,44 @@ fn json_tells_all_that_is_known_of_a_backup() {
         "0f3c2a71-5b1c-4c8e-9d2a-000000000006"
     );
     assert_eq!(backups[5]["complaints"][0], "error getting volume: i/o timeout");
+}
+
+#[test]
+fn the_named_cluster_is_asked() {
+    let (home, work) = (
+        Test::with([App::healthy("radarr", 1)]),
+        Test::with([App::healthy("sonarr", 2)]),
+    );
+    let both = home.cluster.kubeconfig(TOKEN);
+    let mut both: Value = serde_json::from_str(&both).unwrap();
+    let other: Value = serde_json::from_str(&work.cluster.kubeconfig(TOKEN)).unwrap();
+    for (list, key) in [("clusters", "cluster"), ("contexts", "context")] {
+        let mut entry = other[list][0].clone();
+        entry["name"] = "work".into();
+        if key == "context" {
+            entry["context"]["cluster"] = "work".into();
+        }
+        both[list].as_array_mut().unwrap().push(entry);
+    }
+    std::fs::write(home.path("both"), both.to_string()).unwrap();
+    let file = home.path("both").display().to_string();
+    // What is typed counts before KUBECONFIG, and a context before the current one.
+    home.kubeconfig("no kubeconfig");
+    for (arguments, app) in [
+        (vec!["backups", "--all-models", "--kubeconfig", &file], "radarr"),
+        (
+            vec![
+                "backups",
+                "--all-models",
+                "--kubeconfig",
+                &file,
+                "--context",
+                "work",
+            ],
+            "sonarr",
+        ),
+    ] {
+        let ran = home.run(&[arguments, vec!["--format", "json"]].concat()).exits(0);
+        assert_eq!(ran.json()["backups"][0]["app"], app);
+    }
 }

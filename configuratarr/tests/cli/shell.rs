@@ -104,7 +104,11 @@ fn verbose_tells_what_is_asked_and_no_secret() {
         "{}",
         ran.shown()
     );
-    assert!(ran.stderr.contains("list backups"), "{}", ran.shown());
+    assert!(
+        ran.stderr.contains("GET /apis/velero.io/v1/backups"),
+        "{}",
+        ran.shown()
+    );
     for text in [&ran.stdout, &ran.stderr] {
         assert!(!text.contains(TOKEN), "{text}");
     }

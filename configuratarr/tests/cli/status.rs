@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use juju_sim::{Deploy, Options, Simulation};
 use serde_json::{Value, json};
 
-use crate::common::{App, Backup, Test, ago, from_now, location};
+use crate::common::{App, Apps, Backup, Juju, Test, ago, from_now, location};
 
 /// The widest line of a table that a terminal of the usual width shows whole.
 const WIDTH: usize = 80;
@@ -194,6 +194,26 @@ fn each_model_has_its_own_apps() {
         bytes(&["status", "--format", "json", "-m", "attic"]),
         ("attic".to_owned(), attic)
     );
+}
+
+#[test]
+fn a_model_is_named_as_juju_names_it() {
+    let test = Test::new();
+    let apps = Apps::of([App::healthy("radarr", 1)]);
+    test.cluster.put_all(apps.objects()).unwrap();
+    let name = "ctl:admin/home";
+    let call = format!("status --format json -m {name}");
+    test.juju(&Juju::new().prints(&call, apps.status("home").to_string()));
+    let ran = test.run(&["status", "-m", name, "--format", "json"]).exits(0);
+    assert_eq!(ran.juju_calls, [call]);
+    assert_eq!(ran.json()["model"], "home");
+    std::fs::remove_file(test.bin().join("juju")).unwrap();
+    let without = test
+        .run(&["status", "-m", name, "--format", "json"])
+        .exits(3)
+        .json();
+    assert_eq!(without["model"], "home");
+    assert_eq!(without["apps"][0]["app"], "radarr");
 }
 
 #[test]

@@ -24,9 +24,11 @@ impl App {
 
     /// An app of another model.
     pub fn of(name: &str, model: &str) -> Self {
-        let recorded: Value = serde_json::from_slice(&recorded("status.json")).unwrap();
-        let radarr = recorded["applications"]["radarr"].to_string();
-        let application: Value = serde_json::from_str(&radarr.replace("radarr", name)).unwrap();
+        let mut recorded: Value = serde_json::from_slice(&recorded("status-json.out")).unwrap();
+        let mut application = recorded["applications"]["radarr"].take();
+        let unit = application["units"]["radarr/0"].take();
+        application["units"] = json!({format!("{name}/0"): unit});
+        application["charm-name"] = json!(name);
         let app = Self {
             name: name.to_owned(),
             model: model.to_owned(),
@@ -134,7 +136,7 @@ impl Apps {
 
     /// What `juju status` says of a model.
     pub fn status(&self, model: &str) -> Value {
-        let mut status: Value = serde_json::from_slice(&recorded("status.json")).unwrap();
+        let mut status: Value = serde_json::from_slice(&recorded("status-json.out")).unwrap();
         status["model"]["name"] = json!(model);
         status["applications"] = self
             .0

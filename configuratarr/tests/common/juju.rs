@@ -85,7 +85,7 @@ fn quoted(path: &Path) -> String {
 /// A recorded file of a real Juju.
 pub fn recorded(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/data/juju-4.0.14")
+        .join("../lib/juju-sim/tests/data/recorded/juju")
         .join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

@@ -1,5 +1,5 @@
 //! What tests of the program share: the program as a user starts it, a `juju`, a cluster, and apps with their backups.
-#![allow(dead_code, reason = "each test program uses its own part")]
+#![allow(dead_code, unused_imports, reason = "each test program uses its own part")]
 
 mod apps;
 mod backups;

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use juju_sim::{Rights, StandInCluster};
 use serde_json::Value;
@@ -103,10 +104,21 @@ impl Test {
         self.path("bin")
     }
 
-    /// The process of the stand-in juju's last call.
-    pub fn juju_process(&self) -> PathBuf {
+    /// Waits until the process of the stand-in juju's last call has ended.
+    pub fn juju_has_ended(&self) {
         let pid = std::fs::read_to_string(self.bin().join("juju.pid")).unwrap();
-        Path::new("/proc").join(pid.trim())
+        let stat = Path::new("/proc").join(pid.trim()).join("stat");
+        let begin = Instant::now();
+        // One that has ended and that nobody has asked about stays as a zombie: `pid (name) Z …`.
+        let runs = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+        while runs() {
+            assert!(
+                begin.elapsed() < Duration::from_secs(20),
+                "{} runs on",
+                pid.trim()
+            );
+            std::thread::yield_now();
+        }
     }
 
     /// The program with these arguments, ready to be started.

@@ -7,8 +7,9 @@ use kube::api::ListParams;
 use crate::api::{Api, Object};
 use crate::backups::AppId;
 use crate::backups::names::{CONFIG, JUJU_APP_LABEL, JUJU_STORAGE_LABEL, is_config_volume, unit_of};
-use crate::cluster::Cluster;
-use crate::kinds::{PersistentVolumeClaim, Pod};
+use crate::cluster::{Cluster, ClusterError};
+use crate::kinds::{PersistentVolume, PersistentVolumeClaim, Pod, StorageClass};
+use crate::method::VolumeSource;
 use crate::quantity::bytes_of;
 use crate::shown::shown;
 use crate::{Error, Result};
@@ -16,6 +17,9 @@ use crate::{Error, Result};
 /// The pod's annotation by which the charm opts the leader's config volume into file-system backup, and no other unit's
 /// (`velero-backup-config`, module `pod`).
 const BACKED_UP: &str = "backup.velero.io/backup-volumes";
+
+/// Label of nodes by which a volume says where it can be reached.
+const HOSTNAME: &str = "kubernetes.io/hostname";
 
 /// The claim of an app's config volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,93 @@ pub struct ClaimPod {
     pub name: String,
     /// The volume's name in it.
     pub volume: String,
+    /// The node that it is on; `None` before it is scheduled.
+    pub node: Option<String>,
+}
+
+/// What is behind a claim: a PersistentVolume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppVolume {
+    /// Its name: what `juju import-filesystem` takes.
+    pub name: String,
+    /// Where its bytes are.
+    pub kind: VolumeKind,
+    /// Bytes.
+    pub capacity: Option<u64>,
+    /// Its storage class.
+    pub storage_class: Option<String>,
+    /// What becomes of it when its claim goes: `Retain` or `Delete`.
+    pub reclaim_policy: Option<String>,
+    /// `Bound`, `Released`, `Available` or `Failed`.
+    pub phase: Option<String>,
+    /// The nodes that can reach it; empty where all can.
+    pub nodes: Vec<String>,
+}
+
+/// Where the bytes of a volume are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VolumeKind {
+    /// A CSI driver has them.
+    Csi(String),
+    /// In a folder of a node, as a hostPath. File-system backup refuses these.
+    HostPath,
+    /// In a folder of a node, as a local volume.
+    Local,
+    /// On an NFS server.
+    Nfs,
+    /// Somewhere else.
+    Other,
+}
+
+/// The volume of this name; `None` where there is none. One request.
+///
+/// # Errors
+/// As [`Cluster::ask`].
+pub async fn volume(cluster: &Cluster, name: &str) -> Result<Option<AppVolume>, ClusterError> {
+    let volumes: Api<PersistentVolume> = Api::all(cluster.client());
+    let found = cluster
+        .ask_opt(format!("look at volume {name}"), volumes.get(name))
+        .await?;
+    Ok(found.map(|volume| {
+        let source = volume.source();
+        let spec = volume.spec.unwrap_or_default();
+        let kind = match source {
+            VolumeSource::Csi(driver) => VolumeKind::Csi(driver),
+            VolumeSource::HostPath => VolumeKind::HostPath,
+            VolumeSource::Other if spec.local.is_some() => VolumeKind::Local,
+            VolumeSource::Other if spec.nfs.is_some() => VolumeKind::Nfs,
+            VolumeSource::Other => VolumeKind::Other,
+        };
+        let terms = spec.node_affinity.and_then(|affinity| affinity.required);
+        let conditions = terms
+            .into_iter()
+            .flat_map(|required| required.node_selector_terms);
+        let names = conditions
+            .flat_map(|term| term.match_expressions.unwrap_or_default())
+            .filter(|condition| condition.key == HOSTNAME && condition.operator == "In")
+            .flat_map(|condition| condition.values.unwrap_or_default());
+        AppVolume {
+            name: name.to_owned(),
+            kind,
+            capacity: spec
+                .capacity
+                .and_then(|capacity| bytes_of(capacity.get("storage")?)),
+            storage_class: spec.storage_class_name.filter(|class| !class.is_empty()),
+            reclaim_policy: spec.persistent_volume_reclaim_policy,
+            phase: volume.status.and_then(|status| status.phase),
+            nodes: names.collect(),
+        }
+    }))
+}
+
+/// What makes the volumes of a storage class; `None` where there is no such class. One request.
+///
+/// # Errors
+/// As [`Cluster::ask`].
+pub async fn provisioner(cluster: &Cluster, class: &str) -> Result<Option<String>, ClusterError> {
+    let classes: Api<StorageClass> = Api::all(cluster.client());
+    let found = cluster.ask_opt(format!("look at storage class {class}"), classes.get(class));
+    Ok(found.await?.map(|class| class.provisioner))
 }
 
 /// The unit of each app of a model whose config volume is backed up, which is the unit with the data, by what the charms wrote on their pods.
@@ -152,9 +243,11 @@ fn mounted(whose: &AppId, pods: &[Pod]) -> Result<Option<(String, ClaimPod)>> {
         );
         return Err(none(whose, why));
     };
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
     let pod = ClaimPod {
         name,
         volume: volume.name.clone(),
+        node: node.filter(|node| !node.is_empty()),
     };
     Ok(Some((claim.claim_name.clone(), pod)))
 }

@@ -42,6 +42,17 @@ pub const REMEDY: &str = "velero install --crds-only --dry-run -o yaml | kubectl
 /// # Errors
 /// As [`Cluster::ask`]. That the account may not look is no error: then nobody can tell.
 pub async fn too_old(cluster: &Cluster, plural: &str, image: &str) -> Result<Option<String>, ClusterError> {
+    match unfit(cluster, plural, image).await {
+        Err(ClusterError::NotAllowed { .. }) => Ok(None),
+        looked => looked,
+    }
+}
+
+/// As [`too_old`]; that the account may not look is an error.
+///
+/// # Errors
+/// As [`Cluster::ask`].
+pub async fn unfit(cluster: &Cluster, plural: &str, image: &str) -> Result<Option<String>, ClusterError> {
     let Some(version) = version(image).filter(|version| *version >= NEEDS_ACCEPTED) else {
         return Ok(None);
     };
@@ -50,7 +61,7 @@ pub async fn too_old(cluster: &Cluster, plural: &str, image: &str) -> Result<Opt
     let found = cluster.ask_opt(format!("look at the definition {name}"), api.get(&name));
     let definition = match found.await {
         Ok(Some(definition)) => definition.content,
-        Ok(None) | Err(ClusterError::NotAllowed { .. }) => return Ok(None),
+        Ok(None) => return Ok(None),
         Err(error) => return Err(error),
     };
     let (major, minor) = version;
@@ -63,7 +74,7 @@ pub async fn too_old(cluster: &Cluster, plural: &str, image: &str) -> Result<Opt
 }
 
 /// Major and minor version by the image's tag, of the one major version that there is: other numbers are dates, or somebody else's.
-fn version(image: &str) -> Option<(u64, u64)> {
+pub fn version(image: &str) -> Option<(u64, u64)> {
     let (image, _) = image.split_once('@').unwrap_or((image, ""));
     let (_, tag) = image.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'))?;
     let mut parts = tag.strip_prefix('v').unwrap_or(tag).split('.');

@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 
 use crate::api::ObjectMeta;
 use crate::kind;
+use crate::method::VolumeSource;
 
 kind!(Pod, "v1", "pods");
 kind!(PersistentVolumeClaim, "v1", "persistentvolumeclaims");
@@ -16,6 +17,14 @@ kind!(ServiceAccount, "v1", "serviceaccounts");
 kind!(StorageClass, "storage.k8s.io/v1", "storageclasses");
 kind!(Event, "v1", "events");
 kind!(Node, "v1", "nodes");
+kind!(ClusterRole, "rbac.authorization.k8s.io/v1", "clusterroles");
+kind!(
+    VolumeSnapshotClass,
+    "snapshot.storage.k8s.io/v1",
+    "volumesnapshotclasses"
+);
+kind!(ConfigMap, "v1", "configmaps");
+kind!(Secret, "v1", "secrets");
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -81,6 +90,12 @@ pub(crate) struct Container {
 pub(crate) struct Volume {
     pub(crate) name: String,
     pub(crate) persistent_volume_claim: Option<ClaimOfVolume>,
+    pub(crate) host_path: Option<IgnoredAny>,
+    pub(crate) secret: Option<IgnoredAny>,
+    pub(crate) config_map: Option<IgnoredAny>,
+    pub(crate) projected: Option<IgnoredAny>,
+    #[serde(rename = "downwardAPI")]
+    pub(crate) downward_api: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -174,6 +189,13 @@ pub(crate) struct ClaimStatus {
 pub(crate) struct PersistentVolume {
     pub(crate) metadata: ObjectMeta,
     pub(crate) spec: Option<VolumeSpec>,
+    pub(crate) status: Option<VolumeStatus>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct VolumeStatus {
+    pub(crate) phase: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -181,12 +203,64 @@ pub(crate) struct PersistentVolume {
 pub(crate) struct VolumeSpec {
     pub(crate) persistent_volume_reclaim_policy: Option<String>,
     pub(crate) claim_ref: Option<ClaimReference>,
+    pub(crate) capacity: Option<BTreeMap<String, String>>,
+    pub(crate) storage_class_name: Option<String>,
+    pub(crate) csi: Option<CsiVolume>,
+    pub(crate) host_path: Option<IgnoredAny>,
+    pub(crate) local: Option<IgnoredAny>,
+    pub(crate) nfs: Option<IgnoredAny>,
+    pub(crate) node_affinity: Option<NodeAffinity>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct CsiVolume {
+    pub(crate) driver: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct NodeAffinity {
+    pub(crate) required: Option<NodeSelector>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct NodeSelector {
+    pub(crate) node_selector_terms: Vec<NodeTerm>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct NodeTerm {
+    pub(crate) match_expressions: Option<Vec<NodeRequirement>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct NodeRequirement {
+    pub(crate) key: String,
+    pub(crate) operator: String,
+    pub(crate) values: Option<Vec<String>>,
+}
+
+impl PersistentVolume {
+    /// What is behind it.
+    pub(crate) fn source(&self) -> VolumeSource {
+        match self.spec.as_ref().map(|spec| (&spec.csi, &spec.host_path)) {
+            Some((Some(csi), _)) => VolumeSource::Csi(csi.driver.clone()),
+            Some((None, Some(_))) => VolumeSource::HostPath,
+            _ => VolumeSource::Other,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct ClaimReference {
     pub(crate) uid: Option<String>,
+    pub(crate) namespace: Option<String>,
+    pub(crate) name: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -212,6 +286,44 @@ pub(crate) struct ServiceAccount {
 #[serde(default)]
 pub(crate) struct StorageClass {
     pub(crate) metadata: ObjectMeta,
+    pub(crate) provisioner: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct VolumeSnapshotClass {
+    pub(crate) metadata: ObjectMeta,
+    pub(crate) driver: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ClusterRole {
+    pub(crate) metadata: ObjectMeta,
+    pub(crate) rules: Option<Vec<Rule>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Rule {
+    pub(crate) api_groups: Option<Vec<String>>,
+    pub(crate) resources: Option<Vec<String>>,
+    pub(crate) verbs: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ConfigMap {
+    pub(crate) metadata: ObjectMeta,
+    pub(crate) data: Option<BTreeMap<String, String>>,
+}
+
+/// Without `Debug`, so that no log shows what is in it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Secret {
+    pub(crate) metadata: ObjectMeta,
+    pub(crate) data: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -18,13 +18,17 @@ pub mod error;
 pub mod journal;
 mod kinds;
 pub mod make;
+pub mod method;
 pub mod moment;
+pub mod node_agent;
 pub mod overview;
+pub mod preview;
 mod quantity;
 pub mod report;
 pub mod scratch;
 mod shell;
 pub mod shown;
+pub mod survey;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod transfer;

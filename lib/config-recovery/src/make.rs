@@ -13,6 +13,7 @@ use crate::api::AnyObject;
 use crate::backups::names::{APP_LABEL, BEFORE_RESTORE, ENDPOINT_LABEL, MODEL_LABEL};
 use crate::backups::{self, AppId, BackupSummary};
 use crate::cluster::{Cluster, ClusterError};
+use crate::preview::takes_pods;
 use crate::report::Reporter;
 use crate::shown::shown;
 use crate::wait::{self, Poll, Wait};
@@ -86,7 +87,7 @@ pub async fn backup_now(
         reporter,
     };
     let namespace = place::namespace(cluster, make, setting_up).await?;
-    if takes_files(&make.spec) {
+    if takes_pods(&make.spec) {
         place::node_agent(cluster, make, &namespace, setting_up).await?;
     }
     let metadata = ObjectMeta {
@@ -151,13 +152,4 @@ fn judge(what: &str, uid: Option<&str>, backup: Option<&AnyObject>) -> Poll<Back
             })
         }
     }
-}
-
-/// Whether pods are among what is backed up; only then files are copied.
-fn takes_files(spec: &BackupSpec) -> bool {
-    let included = &spec.included_resources;
-    included.is_empty()
-        || included
-            .iter()
-            .any(|resource| matches!(resource.as_str(), "pods" | "pod" | "po" | "*"))
 }

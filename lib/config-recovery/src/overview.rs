@@ -7,8 +7,9 @@ use kube::api::ListParams;
 use serde::Deserialize;
 use serde_json::Value;
 use velero_api::{
-    BackupStorageLocation, BackupStorageLocationPhase, BackupStorageLocationSpec, Meaning, PodVolumeBackup,
-    PodVolumeBackupSpec, PodVolumeRestore, PodVolumeRestoreSpec, Schedule, ScheduleSpec,
+    BACKUP_UID_LABEL, BackupSpec, BackupStorageLocation, BackupStorageLocationPhase,
+    BackupStorageLocationSpec, Meaning, PodVolumeBackup, PodVolumeRestore, PodVolumeRestoreSpec, Schedule,
+    ScheduleSpec,
 };
 
 use crate::backups::{self, AppId, BackupSummary, Scheduled};
@@ -28,6 +29,8 @@ pub struct Overview {
     pub locations: Vec<Location>,
     /// Restores into scratch namespaces that Velero is at work on.
     pub restores: Vec<MovingRestore>,
+    /// How far Velero is with the volumes of the backups that it is at work on, by the uid of the Backup.
+    pub moving: BTreeMap<String, Progress>,
 }
 
 /// A Schedule of an app.
@@ -45,6 +48,8 @@ pub struct AppSchedule {
     pub cron: String,
     /// When it made the last one.
     pub last_run: Option<Timestamp>,
+    /// What each of its backups asks for.
+    pub template: BackupSpec,
 }
 
 /// A backup storage location.
@@ -95,21 +100,33 @@ impl MovingRestore {
 /// [`Error::NoVelero`](crate::Error::NoVelero) when the cluster does not know Velero's resources, otherwise as [`Cluster::ask`].
 pub async fn overview(cluster: &Cluster) -> Result<Overview> {
     let (backups, schedules, locations, restores) = tokio::join!(
-        backups::list(cluster, None),
+        backups::list_all(cluster),
         schedules(cluster),
         locations(cluster),
         moving_restores(cluster),
     );
     // In this order: whichever answers first, the same refusal has the same text.
+    let backups = backups?;
+    let mut moving = BTreeMap::new();
+    for volume in &backups.moving {
+        if let Some(uid) = volume.metadata.labels.get(BACKUP_UID_LABEL) {
+            add(&mut moving, uid.clone(), volume);
+        }
+    }
     Ok(Overview {
-        backups: backups?,
+        backups: backups.backups,
+        moving,
         schedules: schedules?,
         locations: locations?,
         restores: restores?,
     })
 }
 
-async fn schedules(cluster: &Cluster) -> Result<Vec<AppSchedule>> {
+/// The Schedules that velero-operator made for apps.
+///
+/// # Errors
+/// As [`overview`].
+pub async fn schedules(cluster: &Cluster) -> Result<Vec<AppSchedule>> {
     let all = velero::list::<ScheduleSpec>(cluster, "list schedules", None, &ListParams::default()).await?;
     Ok(all.iter().filter_map(of_app).collect())
 }
@@ -129,6 +146,7 @@ fn of_app(object: &Value) -> Option<AppSchedule> {
                 .as_ref()
                 .and_then(|status| status.last_backup.clone()),
         ),
+        template: schedule.spec.template.clone(),
         scheduled: backups::scheduled(schedule),
     })
 }
@@ -185,25 +203,28 @@ pub async fn moving_restores(cluster: &Cluster) -> Result<Vec<MovingRestore>> {
 /// As [`overview`].
 pub async fn moving_backups(cluster: &Cluster) -> Result<BTreeMap<(String, String), Progress>> {
     let what = "list pod volume backups";
-    let all = velero::list::<PodVolumeBackupSpec>(cluster, what, None, &ListParams::default()).await?;
-    let mut moving: BTreeMap<(String, String), Progress> = BTreeMap::new();
-    let volumes = all
-        .iter()
-        .filter_map(|object| PodVolumeBackup::deserialize(object).ok());
-    for volume in volumes {
-        let status = volume.status.unwrap_or_default();
-        if is_moving(status.phase.map(|phase| phase.meaning())) {
-            let more = Progress::of(status.progress.bytes_done, status.progress.total_bytes);
-            let pod = volume.spec.pod;
-            let known = moving.entry((pod.namespace, pod.name)).or_default();
-            known.done = known.done.saturating_add(more.done);
-            known.total = match (known.total, more.total) {
-                (Some(one), Some(other)) => Some(one.saturating_add(other)),
-                (one, other) => one.or(other),
-            };
-        }
+    let all = backups::pod_volumes(cluster, what, None, &ListParams::default()).await?;
+    let mut moving = BTreeMap::new();
+    let volumes = all.iter().filter_map(|volume| volume.read.as_ref().ok());
+    for volume in volumes.filter(|volume| backups::is_moving(volume)) {
+        let pod = &volume.spec.pod;
+        add(&mut moving, (pod.namespace.clone(), pod.name.clone()), volume);
     }
     Ok(moving)
+}
+
+/// Counts what is there of a volume in.
+fn add<K: Ord>(moving: &mut BTreeMap<K, Progress>, key: K, volume: &PodVolumeBackup) {
+    let progress = volume.status.as_ref().map(|status| &status.progress);
+    let more = progress.map_or_else(Progress::default, |progress| {
+        Progress::of(progress.bytes_done, progress.total_bytes)
+    });
+    let known = moving.entry(key).or_default();
+    known.done = known.done.saturating_add(more.done);
+    known.total = match (known.total, more.total) {
+        (Some(one), Some(other)) => Some(one.saturating_add(other)),
+        (one, other) => one.or(other),
+    };
 }
 
 impl Progress {

@@ -65,6 +65,20 @@ pub(crate) async fn list<S: Kind>(
     namespace: Option<&str>,
     parameters: &ListParams,
 ) -> Result<Vec<Value>> {
+    list_as::<S, Value>(cluster, action, namespace, parameters, Some).await
+}
+
+/// As [`list`], and of each object only what `read` makes of it: of ten thousand a page is in memory at a time.
+///
+/// # Errors
+/// As [`list`].
+pub(crate) async fn list_as<S: Kind, T>(
+    cluster: &Cluster,
+    action: &str,
+    namespace: Option<&str>,
+    parameters: &ListParams,
+    read: impl Fn(Value) -> Option<T>,
+) -> Result<Vec<T>> {
     let mut parameters = parameters.clone().limit(PAGE);
     let mut objects = Vec::new();
     let mut restarts = 0;
@@ -90,7 +104,7 @@ pub(crate) async fn list<S: Kind>(
             parameters.continue_token = None;
             continue;
         };
-        objects.extend(page.items);
+        objects.extend(page.items.into_iter().filter_map(&read));
         match page.metadata.continue_token.filter(|token| !token.is_empty()) {
             Some(token) => parameters.continue_token = Some(token),
             None => return Ok(objects),

@@ -307,6 +307,8 @@ fn operations_are_listed_by_application_unit_action_and_status() {
         ("--actions list-backups,rotate-api-key", &["0", "4"]),
         ("--apps sonarr", &[]),
         ("--status running", &[]),
+        ("--limit 2", &["0", "2"]),
+        ("--limit 2 --offset 3", &["6"]),
     ] {
         assert_eq!(listed(filter), expected, "{filter}");
     }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::error::Error;
 use crate::reader::{Findings, read_databag};
-use crate::request::{BackupRequest, KEYS};
+use crate::request::{APP_KEY, BackupRequest, KEYS, MODEL_KEY, RELATION_NAME_KEY, SPEC_KEY};
+use crate::text;
 pub use crate::warning::Warning;
 
 /// What one relation's databag holds.
@@ -49,6 +52,36 @@ pub fn read(databag: &BTreeMap<String, String>) -> Outcome {
             errors: findings.errors,
         },
     }
+}
+
+/// The databag that a YAML or JSON text holds, if it is one and not a spec: a mapping with one of the protocol's keys that no spec has,
+/// or with a text for `spec`. What is no text in it becomes its JSON, as a databag has it.
+///
+/// ```
+/// use velero_backup_config::requirer::databag_in;
+///
+/// let bag = databag_in("{app: radarr, relation_name: backup, spec: {include_namespaces: [media]}}").unwrap();
+/// assert_eq!(bag["spec"], r#"{"include_namespaces":["media"]}"#);
+/// assert_eq!(databag_in("{includedNamespaces: [media]}"), None);
+/// ```
+pub fn databag_in(text: &str) -> Option<BTreeMap<String, String>> {
+    let Ok(Value::Object(object)) = text::parse(text) else {
+        return None;
+    };
+    let has = |key: &str| object.contains_key(key);
+    let is_databag = [APP_KEY, RELATION_NAME_KEY, MODEL_KEY].into_iter().any(has)
+        || object.get(SPEC_KEY).is_some_and(Value::is_string);
+    let text = |value: Value| match value {
+        Value::String(text) => text,
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    is_databag.then(|| {
+        object
+            .into_iter()
+            .map(|(key, value)| (key, text(value)))
+            .collect()
+    })
 }
 
 /// Reads the databags of all relations, each on its own: what is wrong with one says nothing about the others.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
 use kube::api::AttachParams;
 use tokio::io::AsyncReadExt;
 
@@ -19,11 +21,41 @@ pub struct Container<'a> {
     pub name: &'a str,
 }
 
+/// What a command printed, and how it ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Output {
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+    /// Exit code.
+    pub code: i32,
+}
+
 /// Runs `command` and returns what it prints.
 ///
 /// # Errors
 /// When it cannot be started or ends with an error; the text has what it printed.
 pub async fn run(ground: &TestEnv, container: Container<'_>, command: &[&str]) -> Result<String> {
+    let output = output(&ground.client, container, command).await?;
+    if output.code != 0 {
+        let place = format!("{}/{} {}", container.namespace, container.pod, container.name);
+        let shown = command.join(" ");
+        bail!(
+            "`{shown}` in {place} failed with exit code {}\n{}{}",
+            output.code,
+            output.stdout,
+            output.stderr
+        );
+    }
+    Ok(output.stdout)
+}
+
+/// Runs `command` and returns what it prints, however it ends.
+///
+/// # Errors
+/// When it cannot be started, or nobody tells how it ended.
+pub async fn output(client: &kube::Client, container: Container<'_>, command: &[&str]) -> Result<Output> {
     let parameters = AttachParams::default()
         .container(container.name)
         .stdin(false)
@@ -32,8 +64,8 @@ pub async fn run(ground: &TestEnv, container: Container<'_>, command: &[&str]) -
     let words = command.iter().map(|&word| word.to_owned());
     let shown = command.join(" ");
     let place = format!("{}/{} {}", container.namespace, container.pod, container.name);
-    let mut process = ground
-        .pods(container.namespace)
+    let pods: Api<Pod> = Api::namespaced(client.clone(), container.namespace);
+    let mut process = pods
         .exec(container.pod, words, &parameters)
         .await
         .with_context(|| format!("cannot run `{shown}` in {place}"))?;
@@ -49,11 +81,24 @@ pub async fn run(ground: &TestEnv, container: Container<'_>, command: &[&str]) -
     read_out?;
     read_err?;
     let status = status.with_context(|| format!("`{shown}` in {place} ended without a status"))?;
-    if status.status.as_deref() != Some("Success") {
-        let why = status.message.unwrap_or_default();
-        bail!("`{shown}` in {place} failed: {why}\n{stdout}{stderr}");
-    }
-    Ok(stdout)
+    let code = match status.status.as_deref() {
+        Some("Success") => 0,
+        _ => {
+            // Kubernetes tells an exit code as the cause of a failure; without one the command was not run.
+            let causes = status
+                .details
+                .iter()
+                .flat_map(|details| &details.causes)
+                .flatten();
+            let mut codes = causes.filter(|cause| cause.reason.as_deref() == Some("ExitCode"));
+            let code = codes
+                .next()
+                .and_then(|cause| cause.message.as_deref()?.parse().ok());
+            let why = status.message.clone().unwrap_or_default();
+            code.with_context(|| format!("`{shown}` in {place} was not run: {why}\n{stdout}{stderr}"))?
+        }
+    };
+    Ok(Output { stdout, stderr, code })
 }
 
 /// Runs a shell script and returns what it prints.

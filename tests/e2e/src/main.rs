@@ -16,6 +16,7 @@ mod juju;
 mod matrix;
 mod namespaces;
 mod node_agent;
+mod outside_juju;
 mod packages;
 mod parts;
 mod phases;
@@ -38,7 +39,7 @@ use arguments::Arguments;
 const CANNOT_TRY: u8 = 2;
 
 fn main() -> ExitCode {
-    if let Some(code) = engine_process::run() {
+    if let Some(code) = engine_process::run().or_else(outside_juju::run) {
         return code;
     }
     let arguments = Arguments::parse();

@@ -157,6 +157,11 @@ fn without(files: &Checksums, folders: &[String]) -> Checksums {
         .collect()
 }
 
+/// The command of the simulated Juju in the charm container of a unit's pod: variables, then the program.
+pub fn sim_command(unit: &str) -> String {
+    format!("JUJU_SIM_DIR={STATE} JUJU_SIM_UNIT={unit} /charm/bin/containeragent")
+}
+
 /// An application under way in the cluster.
 pub struct Running<'a> {
     ground: &'a TestEnv,
@@ -346,10 +351,7 @@ impl<'a> Running<'a> {
 
     /// The command of the simulated Juju in the charm container, for a script.
     pub fn sim_command(&self) -> String {
-        format!(
-            "JUJU_SIM_DIR={STATE} JUJU_SIM_UNIT={} /charm/bin/containeragent",
-            self.unit()
-        )
+        sim_command(&self.unit())
     }
 
     /// Runs the simulated Juju in the charm container: `juju status`, `event settle`.

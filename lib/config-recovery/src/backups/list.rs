@@ -7,8 +7,8 @@ use kube::api::ListParams;
 use serde::Deserialize;
 use serde_json::Value;
 use velero_api::{
-    BACKUP_NAME_LABEL, BACKUP_UID_LABEL, Backup, BackupPhase, BackupSpec, ObjectMeta, PodVolumeBackup,
-    PodVolumeBackupSpec, SCHEDULE_NAME_LABEL, Schedule, ScheduleSpec,
+    BACKUP_NAME_LABEL, BACKUP_UID_LABEL, Backup, BackupPhase, BackupSpec, Meaning, ObjectMeta,
+    PodVolumeBackup, PodVolumeBackupSpec, PodVolumePhase, SCHEDULE_NAME_LABEL, Schedule, ScheduleSpec,
 };
 
 use super::holds::{Held, PodVolumes};
@@ -32,20 +32,45 @@ pub(super) const UNREADABLE: &str = "Unreadable";
 /// [`Error::NoVelero`](crate::Error::NoVelero) when the cluster does not know Velero's resources, otherwise as
 /// [`Cluster::ask`].
 pub async fn list(cluster: &Cluster, whose: Option<&AppId>) -> Result<Vec<BackupSummary>> {
+    let Listed { mut backups, .. } = list_all(cluster).await?;
+    backups.retain(|backup| whose.is_none_or(|whose| backup.whose == *whose));
+    Ok(backups)
+}
+
+/// All backups, and what is being stored.
+pub(crate) struct Listed {
+    /// The backups of all apps, newest first.
+    pub backups: Vec<BackupSummary>,
+    /// The pod volume backups that are not at their end.
+    pub moving: Vec<PodVolumeBackup>,
+}
+
+/// As [`list`] for all apps, and what the same requests tell beside that.
+///
+/// # Errors
+/// As [`list`].
+pub(crate) async fn list_all(cluster: &Cluster) -> Result<Listed> {
     let everything = ListParams::default();
     let (backups, volumes) = tokio::join!(
-        velero::list::<BackupSpec>(cluster, "list backups", None, &everything),
-        velero::list::<PodVolumeBackupSpec>(cluster, "list pod volume backups", None, &everything),
+        velero::list_as::<BackupSpec, _>(cluster, "list backups", None, &everything, |object| Readable::of(
+            &object
+        )),
+        pod_volumes(cluster, "list pod volume backups", None, &everything),
     );
     // In this order: whichever answers first, the same refusal has the same text.
     let (backups, volumes) = (backups?, volumes?);
-    let backups: Vec<Readable> = backups.iter().filter_map(Readable::of).collect();
+    let moving: Vec<PodVolumeBackup> = volumes
+        .iter()
+        .filter_map(|volume| volume.read.as_ref().ok())
+        .filter(|volume| is_moving(volume))
+        .cloned()
+        .collect();
     let schedules = if backups.iter().any(Readable::needs_its_schedule) {
         schedules(cluster).await?
     } else {
         HashMap::new()
     };
-    let mut volumes = volumes_by_backup(&volumes);
+    let mut volumes = volumes_by_backup(volumes);
     let mut found: Vec<(Option<Timestamp>, BackupSummary)> = backups
         .into_iter()
         .filter_map(|backup| {
@@ -53,10 +78,21 @@ pub async fn list(cluster: &Cluster, whose: Option<&AppId>) -> Result<Vec<Backup
             let began = backup.began();
             Some((began, backup.summary(&volumes, &schedules)?))
         })
-        .filter(|(_, summary)| whose.is_none_or(|whose| summary.whose == *whose))
         .collect();
     found.sort_by(|(one, a), (other, b)| other.cmp(one).then_with(|| b.name.cmp(&a.name)));
-    Ok(found.into_iter().map(|(_, summary)| summary).collect())
+    Ok(Listed {
+        backups: found.into_iter().map(|(_, summary)| summary).collect(),
+        moving,
+    })
+}
+
+/// Whether Velero is at work on it, or will be.
+pub(crate) fn is_moving(volume: &PodVolumeBackup) -> bool {
+    let phase = volume.status.as_ref().and_then(|status| status.phase.as_ref());
+    matches!(
+        phase.map(PodVolumePhase::meaning),
+        None | Some(Meaning::Waits | Meaning::Works | Meaning::Unknown)
+    )
 }
 
 /// One backup with what it holds, as the API server has them now.
@@ -68,12 +104,12 @@ pub(crate) async fn summary_of(cluster: &Cluster, backup: &Backup, whose: &AppId
     let uid = backup.metadata.uid.as_deref().unwrap_or_default();
     let of_backup = ListParams::default().labels(&format!("{BACKUP_UID_LABEL}={uid}"));
     let action = format!("list pod volume backups of backup {}", backup.name());
-    let volumes = velero::list::<PodVolumeBackupSpec>(cluster, &action, namespace, &of_backup).await?;
+    let volumes = pod_volumes(cluster, &action, namespace, &of_backup).await?;
     let readable = Readable {
         backup: backup.clone(),
         trouble: None,
     };
-    let volumes = volumes_by_backup(&volumes)
+    let volumes = volumes_by_backup(volumes)
         .remove(&readable.key())
         .unwrap_or_default();
     Ok(readable.summary_as(whose.clone(), &volumes))
@@ -89,9 +125,8 @@ pub(super) async fn summaries_of(
     whose: &AppId,
 ) -> Result<Vec<BackupSummary>> {
     let everything = ListParams::default();
-    let volumes =
-        velero::list::<PodVolumeBackupSpec>(cluster, "list pod volume backups", None, &everything).await?;
-    let mut volumes = volumes_by_backup(&volumes);
+    let volumes = pod_volumes(cluster, "list pod volume backups", None, &everything).await?;
+    let mut volumes = volumes_by_backup(volumes);
     let summary = |backup: &&Backup| {
         let readable = Readable {
             backup: (*backup).clone(),
@@ -106,34 +141,65 @@ pub(super) async fn summaries_of(
 /// Which backup a pod volume backup belongs to: Velero's namespace and the Backup's uid.
 type Key = (String, String);
 
-/// Backups are matched by uid: names are used again. When Velero reads backups back from the object store into a new
-/// cluster, it gives them new uids, and puts those on their pod volume backups too
-/// (`pkg/controller/backup_sync_controller.go`).
-fn volumes_by_backup(objects: &[Value]) -> HashMap<Key, PodVolumes> {
-    let mut found: HashMap<Key, PodVolumes> = HashMap::new();
-    for object in objects {
+/// A pod volume backup that belongs to a backup.
+pub(crate) struct Volume {
+    key: Key,
+    /// It, or why it cannot be read.
+    pub read: std::result::Result<PodVolumeBackup, String>,
+}
+
+impl Volume {
+    fn of(object: &Value) -> Option<Self> {
         let metadata = metadata(object);
         let Some(uid) = metadata.labels.get(BACKUP_UID_LABEL) else {
             log::debug!("{} belongs to no backup", place("PodVolumeBackup", &metadata));
-            continue;
+            return None;
         };
-        let volumes = found
-            .entry((metadata.namespace.clone().unwrap_or_default(), uid.clone()))
-            .or_default();
-        match PodVolumeBackup::deserialize(object) {
-            Ok(volume) => volumes.readable.push(volume),
-            Err(error) => {
-                let backup = metadata.labels.get(BACKUP_NAME_LABEL).map_or("", String::as_str);
-                let what = place("PodVolumeBackup", &metadata);
-                log::warn!(
-                    "cannot read {what} of backup {}: {}",
-                    shown(backup),
-                    shown(&error.to_string())
-                );
-                volumes
-                    .unreadable
-                    .push(format!("{what} cannot be read: {}", shown(&error.to_string())));
-            }
+        let key = (metadata.namespace.clone().unwrap_or_default(), uid.clone());
+        let read = PodVolumeBackup::deserialize(object).map_err(|error| {
+            let backup = metadata.labels.get(BACKUP_NAME_LABEL).map_or("", String::as_str);
+            let what = place("PodVolumeBackup", &metadata);
+            let error = shown(&error.to_string());
+            log::warn!("cannot read {what} of backup {}: {error}", shown(backup));
+            format!("{what} cannot be read: {error}")
+        });
+        // What nobody asks for is most of it.
+        let read = read.map(|mut volume| {
+            volume.metadata = ObjectMeta {
+                labels: [(BACKUP_UID_LABEL.to_owned(), uid.clone())].into(),
+                ..ObjectMeta::default()
+            };
+            volume.spec.tags.clear();
+            volume
+        });
+        Some(Self { key, read })
+    }
+}
+
+/// The pod volume backups that match.
+///
+/// # Errors
+/// As [`list`].
+pub(crate) async fn pod_volumes(
+    cluster: &Cluster,
+    action: &str,
+    namespace: Option<&str>,
+    which: &ListParams,
+) -> Result<Vec<Volume>> {
+    velero::list_as::<PodVolumeBackupSpec, _>(cluster, action, namespace, which, |object| Volume::of(&object))
+        .await
+}
+
+/// Backups are matched by uid: names are used again. When Velero reads backups back from the object store into a new
+/// cluster, it gives them new uids, and puts those on their pod volume backups too
+/// (`pkg/controller/backup_sync_controller.go`).
+fn volumes_by_backup(volumes: Vec<Volume>) -> HashMap<Key, PodVolumes> {
+    let mut found: HashMap<Key, PodVolumes> = HashMap::new();
+    for Volume { key, read } in volumes {
+        let of_backup = found.entry(key).or_default();
+        match read {
+            Ok(volume) => of_backup.readable.push(volume),
+            Err(why) => of_backup.unreadable.push(why),
         }
     }
     found
@@ -183,7 +249,16 @@ impl Readable {
     /// `None` when not even its metadata can be read.
     fn of(object: &Value) -> Option<Self> {
         let error = match Backup::deserialize(object) {
-            Ok(backup) => {
+            Ok(mut backup) => {
+                // What nobody asks for is most of it.
+                backup.metadata.annotations.clear();
+                backup.metadata.owner_references.clear();
+                backup.spec = BackupSpec {
+                    included_namespaces: backup.spec.included_namespaces,
+                    label_selector: backup.spec.label_selector,
+                    storage_location: backup.spec.storage_location,
+                    ..BackupSpec::default()
+                };
                 return Some(Self {
                     backup,
                     trouble: None,

@@ -5,13 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use velero_api::{Meaning, PodVolumePhase};
 
+use crate::node_agent;
+
 /// A shorter wait is no reason to change an installation.
 const WORTH_IT: Duration = Duration::from_secs(10);
-/// The node agent's option that names its ConfigMap (`pkg/cmd/cli/nodeagent/server.go` of Velero, 1.15 to 1.18).
-const OPTION: &str = "--node-agent-configmap";
-/// Name of a ConfigMap that is to be made, as Velero's documentation calls it.
-const CONFIGURATION: &str = "node-agent-config";
-
 /// A restore on its way to its turn, as the watches of it, of its pod and of the other restores see it.
 ///
 /// Until 1.16 the node agent begins with a restore when its pod runs, unless others go first. Since 1.17 it makes a pod of its
@@ -70,17 +67,7 @@ impl Turn {
 
     /// The node agent was started with these arguments.
     pub(super) fn agent_has(&mut self, arguments: &[String]) {
-        let mut after = arguments.iter().skip(1);
-        self.configuration = arguments.iter().find_map(|argument| {
-            let next = after.next();
-            let (option, value) = match argument.split_once('=') {
-                Some((option, value)) => (option, Some(value)),
-                None => (argument.as_str(), next.map(String::as_str)),
-            };
-            value
-                .filter(|value| option == OPTION && !value.is_empty())
-                .map(str::to_owned)
-        });
+        self.configuration = node_agent::configuration(arguments);
     }
 
     /// What to say of it now that the restore is done, whose copying took `copied` by Velero's own clock: something where it
@@ -94,19 +81,7 @@ impl Turn {
         }
         // A backup of the node's may have been the one that went first.
         let count = self.most.max(2);
-        let command = match &self.configuration {
-            Some(name) => format!(
-                "set loadConcurrency.globalConfig to {count}: kubectl -n {namespace} edit configmap {name} && \
-                 kubectl -n {namespace} rollout restart daemonset node-agent"
-            ),
-            None => format!(
-                "kubectl -n {namespace} create configmap {CONFIGURATION} \
-                 --from-literal=config='{{\"loadConcurrency\":{{\"globalConfig\":{count}}}}}' && \
-                 kubectl -n {namespace} patch daemonset node-agent --type=json \
-                 -p '[{{\"op\":\"add\",\"path\":\"/spec/template/spec/containers/0/args/-\",\
-                 \"value\":\"{OPTION}={CONFIGURATION}\"}}]'"
-            ),
-        };
+        let command = node_agent::raise(namespace, self.configuration.as_deref(), count);
         Some(format!(
             "it waited {} s for its turn and was copied in {} s: Velero's node agent takes so many at a time on a node \
              (loadConcurrency, 1 by default). For {count}, while no backup or restore is under way: {command}",

@@ -1,6 +1,6 @@
 //! `claim::find`: which claim it is, for two requests.
 
-use config_recovery::claim::{self, AppClaim, ClaimPod};
+use config_recovery::claim::{self, AppClaim, AppVolume, ClaimPod, VolumeKind, volume};
 use config_recovery::{ClusterError, Error};
 use serde_json::{Value, json};
 
@@ -87,6 +87,7 @@ async fn the_pod_names_the_claim() {
     let pod = ClaimPod {
         name: "radarr-0".to_owned(),
         volume: "radarr-config-fec125".to_owned(),
+        node: None,
     };
     assert_eq!(claim.pod, Some(pod));
 }
@@ -233,5 +234,56 @@ async fn a_refusal_is_no_missing_claim() {
     assert!(
         matches!(error, Error::Cluster(ClusterError::Unreachable { .. })),
         "{error}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_behind_a_claim_is_told() {
+    let line = "GET /api/v1/persistentvolumes/pvc-8e1f";
+    let spec = |source: Value| {
+        let mut spec = json!({
+            "capacity": {"storage": "2Gi"}, "storageClassName": "local-path", "persistentVolumeReclaimPolicy": "Delete",
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [
+                {"key": "kubernetes.io/hostname", "operator": "In", "values": ["lab"]},
+                {"key": "zone", "operator": "In", "values": ["north"]},
+            ]}]}},
+        });
+        spec.as_object_mut()
+            .unwrap()
+            .extend(source.as_object().unwrap().clone());
+        json!({"metadata": {"name": "pvc-8e1f"}, "spec": spec, "status": {"phase": "Bound"}})
+    };
+    for (source, kind) in [
+        (
+            json!({"csi": {"driver": "csi.example.com"}}),
+            VolumeKind::Csi("csi.example.com".to_owned()),
+        ),
+        (json!({"hostPath": {"path": "/x"}}), VolumeKind::HostPath),
+        (json!({"local": {"path": "/x"}}), VolumeKind::Local),
+        (json!({"nfs": {"server": "x", "path": "/"}}), VolumeKind::Nfs),
+        (json!({"iscsi": {}}), VolumeKind::Other),
+    ] {
+        let server = Server::new().answers(line, spec(source));
+        let found = volume(&server.cluster(), "pvc-8e1f").await.unwrap();
+        let expected = AppVolume {
+            name: "pvc-8e1f".to_owned(),
+            kind,
+            capacity: Some(2 << 30),
+            storage_class: Some("local-path".to_owned()),
+            reclaim_policy: Some("Delete".to_owned()),
+            phase: Some("Bound".to_owned()),
+            nodes: vec!["lab".to_owned()],
+        };
+        assert_eq!(found, Some(expected));
+        server.done();
+    }
+    let server = Server::new().refuses(line, 404, "NotFound", "no such volume");
+    assert_eq!(volume(&server.cluster(), "pvc-8e1f").await.unwrap(), None);
+    let server = Server::new().refuses(line, 403, "Forbidden", "not for you");
+    assert!(
+        volume(&server.cluster(), "pvc-8e1f")
+            .await
+            .unwrap_err()
+            .is_forbidden()
     );
 }

@@ -8,4 +8,5 @@ mod make;
 mod objects;
 mod server;
 mod standing;
+mod survey;
 mod wait;

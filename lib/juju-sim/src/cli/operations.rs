@@ -18,6 +18,8 @@ use crate::simulation::{ActionResult, Operation, action_time, plain_time, table_
 
 /// Between two looks at what is followed. Juju's own command looks every 20 ms at first, too.
 const PAUSE: Duration = Duration::from_millis(20);
+/// So many are listed where nobody says how many (`state/operation.go` of juju/juju).
+const LISTED: usize = 500;
 /// What an operation's status can be, and a filter may name.
 const STATUSES: [&str; 7] = [
     "pending",
@@ -161,6 +163,12 @@ pub(super) fn list(asked: &verbs::Operations) -> Result<()> {
     };
     let mut operations = juju::look(&asked.output.model)?.operations()?;
     operations.retain(|_, operation| is_wanted(operation));
+    // Juju takes the first of them by number, which it compares as text, so that 10 comes before 9.
+    let mut kept: Vec<u32> = operations.keys().copied().collect();
+    kept.sort_by_key(u32::to_string);
+    let limit = if asked.limit == 0 { LISTED } else { asked.limit };
+    kept = kept.into_iter().skip(asked.offset).take(limit).collect();
+    operations.retain(|id, _| kept.contains(id));
     if operations.is_empty() {
         eprintln!("no matching operations");
         return Ok(());

@@ -388,6 +388,12 @@ pub(crate) struct Operations {
     pub actions: Vec<String>,
     #[arg(long, value_delimiter = ',')]
     pub status: Vec<String>,
+    /// No more than so many; 0: as many as Juju lists by itself.
+    #[arg(long, default_value_t = 0)]
+    pub limit: usize,
+    /// Without the first so many.
+    #[arg(long, default_value_t = 0)]
+    pub offset: usize,
     /// The simulated Juju always shows times in UTC.
     #[arg(long)]
     pub utc: bool,

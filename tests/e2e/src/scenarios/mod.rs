@@ -10,6 +10,7 @@ mod disaster;
 mod exactly;
 mod failed_restore;
 mod fleet;
+mod from_outside;
 mod in_parallel;
 mod killed_action;
 mod killed_restore;
@@ -109,6 +110,7 @@ pub const ALL: &[Scenario] = &[
     plain_restore::SCENARIO,
     data_stays::SCENARIO,
     two_apps::SCENARIO,
+    from_outside::SCENARIO,
     shared_media::SCENARIO,
     killed_restore::SCENARIO,
     killed_action::SCENARIO,

@@ -1,0 +1,188 @@
+//! How runs end: well, badly, before they began, and without their end being seen.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+
+use insta::assert_snapshot;
+
+use crate::home::{Home, RESTORED};
+
+#[test]
+fn one_app_and_several_are_restored_from_the_backup_of_the_plan() {
+    let home = Home::with(&["radarr", "sonarr", "prowlarr"]);
+    home.has_data("radarr", 0);
+    let ran = home.test.run(&["restore", "radarr", "--yes"]).exits(0);
+    let uids = home.ran("radarr", "restore-from-backup");
+    assert_eq!(uids.len(), 1, "{}", ran.shown());
+    assert!(home.ran("sonarr", "restore-from-backup").is_empty());
+    assert_snapshot!("restored_one", without_uids(&ran.stdout));
+    let ran = home
+        .test
+        .run(&["restore", "--all", "--yes", "--format", "json"])
+        .exits(0);
+    let run = ran.json();
+    for (number, app) in ["prowlarr", "radarr", "sonarr"].into_iter().enumerate() {
+        let item = &run["plan"]["items"][number];
+        assert_eq!(item["app"], app);
+        assert_eq!(run["progress"][number]["state"], "done", "{}", ran.shown());
+        // What was planned is what the charm was asked for.
+        let asked = home.ran(app, "restore-from-backup").pop().unwrap();
+        assert!(asked.contains(item["backup"]["uid"].as_str().unwrap()), "{asked}");
+    }
+}
+
+#[test]
+fn a_charm_that_fails_or_does_not_say_that_it_restored_is_no_restore() {
+    let home = Home::with(&["radarr", "sonarr", "prowlarr"]);
+    home.does(
+        "radarr",
+        "restore-from-backup",
+        "action-set safety-backup=s-1 undo='juju run it'\naction-fail 'backup b is damaged'",
+    );
+    home.does("sonarr", "restore-from-backup", "action-set result=checked");
+    home.does("prowlarr", "restore-from-backup", "kill -9 $$");
+    let ran = home.test.run(&["restore", "--all", "--yes"]).exits(1);
+    assert_snapshot!("not_restored", without_uids(&ran.stdout));
+    for app in ["radarr", "sonarr", "prowlarr"] {
+        assert_eq!(
+            home.ran(app, "restore-from-backup").len(),
+            1,
+            "nothing is tried twice"
+        );
+    }
+    // A run that is at its end is not gone on with.
+    let ran = home.test.run(&["resume"]).exits(1);
+    assert!(
+        ran.stderr.contains("there is no run that is not at its end"),
+        "{}",
+        ran.shown()
+    );
+}
+
+#[test]
+fn backups_are_made_and_verified() {
+    let home = Home::with(&["radarr", "sonarr"]);
+    for app in ["radarr", "sonarr"] {
+        home.does(
+            app,
+            "backup-now",
+            "action-set backup-uid=u-1 backup-name=n bytes=20000000 seconds=9",
+        );
+        home.does(
+            app,
+            "verify-backup",
+            "action-set backup-uid=\"$(action-get backup-uid)\" files=10 bytes=20000000 databases=1 'differences=films 412 -> 398'",
+        );
+    }
+    let ran = home.test.run(&["backup", "--all"]).exits(0);
+    assert_snapshot!("backed_up", without_uids(&ran.stdout));
+    let ran = home.test.run(&["verify", "sonarr"]).exits(0);
+    assert_snapshot!("verified", without_uids(&ran.stdout));
+    assert!(home.ran("radarr", "verify-backup").is_empty());
+}
+
+#[test]
+fn a_dry_run_shows_what_the_charm_says_and_restores_nothing() {
+    let home = Home::with(&["radarr"]);
+    home.does(
+        "radarr",
+        "restore-from-backup",
+        "action-set result=checked 'steps=1. radarr is stopped' 'differences=films 412 -> 398'",
+    );
+    let ran = home.test.run(&["restore", "radarr", "--dry-run"]).exits(0);
+    assert_snapshot!("previewed", without_uids(&ran.stdout));
+    assert!(home.ran("radarr", "restore-from-backup")[0].contains("\"dry-run\":true"));
+}
+
+#[test]
+fn nothing_begins_without_the_word() {
+    let home = Home::with(&["radarr"]);
+    let ran = home.test.run(&["restore", "radarr"]).exits(2);
+    assert_snapshot!("nobody_to_ask", ran.shown());
+    assert!(home.ran("radarr", "restore-from-backup").is_empty());
+}
+
+#[test]
+fn what_runs_already_is_not_started_beside_itself() {
+    let home = Home::with(&["radarr"]);
+    let gate = home.gate("gate");
+    home.does(
+        "radarr",
+        "restore-from-backup",
+        &format!("{}{RESTORED}", gate.wait()),
+    );
+    home.juju(&[
+        "run",
+        "radarr/0",
+        "restore-from-backup",
+        "backup-uid=other",
+        "--background",
+    ]);
+    let ran = home.test.run(&["restore", "radarr", "--yes"]).exits(1);
+    assert!(
+        ran.stdout
+            .contains("another restore-from-backup is under way on radarr/0"),
+        "{}",
+        ran.shown()
+    );
+    gate.open();
+    home.juju(&["show-task", "1", "--watch", "--format", "json"]);
+    assert_eq!(home.ran("radarr", "restore-from-backup").len(), 1);
+}
+
+/// Ctrl-C ends this program, and not what the charm does.
+#[test]
+fn an_interrupted_run_goes_on_in_juju_and_is_found_again() {
+    let home = Home::with(&["radarr"]);
+    let gate = home.gate("gate");
+    let script = format!("action-log 'here I am'\n{}{RESTORED}", gate.wait());
+    home.does("radarr", "restore-from-backup", &script);
+    let mut command = home.test.command(&["restore", "radarr", "--yes"]);
+    let mut running = command
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(running.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("here I am") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).unwrap(), 0, "it ended before");
+    }
+    // While somebody follows it nobody else does.
+    let ran = home.test.run(&["resume"]).exits(1);
+    assert!(
+        ran.stderr.contains("another configuratarr carries out run"),
+        "{}",
+        ran.shown()
+    );
+    kill("INT", running.id());
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert_eq!(running.wait().unwrap().code(), Some(4), "{rest}");
+    assert!(rest.contains("next: configuratarr resume"), "{rest}");
+    gate.open();
+    let ran = home.test.run(&["resume"]).exits(0);
+    assert!(ran.stdout.contains("radarr: restored"), "{}", ran.shown());
+    assert_eq!(home.ran("radarr", "restore-from-backup").len(), 1);
+}
+
+pub fn kill(signal: &str, process: u32) {
+    let status = std::process::Command::new("kill")
+        .args([&format!("-{signal}"), &process.to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+/// Uids of the fixtures are long and say nothing here.
+fn without_uids(text: &str) -> String {
+    let words = text.split_inclusive(char::is_whitespace);
+    let is_uid = |word: &str| word.trim().len() == 36 && word.trim().matches('-').count() == 4;
+    words
+        .map(|word| match is_uid(word) {
+            true => word.replace(word.trim(), "UID"),
+            false => word.to_owned(),
+        })
+        .collect()
+}

@@ -1,0 +1,9 @@
+//! Runs: started in the simulated Juju, followed, interrupted, killed and gone on with.
+#![cfg(test)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod ends;
+mod home;
+mod killed;
