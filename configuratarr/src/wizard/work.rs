@@ -131,14 +131,11 @@ async fn fleet(call: &Call<'_>) -> Result<Fleet, Vec<Problem>> {
     let store = Store::of_user();
     // A preview changes nothing: nobody has to go on with it.
     let is_open = |run: &Run| !run.is_over() && run.plan.job != Job::Preview;
-    let locations = looked
-        .overview
-        .map(|overview| overview.locations)
-        .unwrap_or_default();
     Ok(Fleet {
         model: looked.model,
         apps: looked.apps,
-        unavailable: locations
+        unavailable: looked
+            .locations
             .into_iter()
             .filter(|location| location.is_available == Some(false))
             .collect(),

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::json;
@@ -167,10 +167,5 @@ impl Gate {
     /// Lets one through. Returns when it is there.
     pub fn open(&self) {
         fs::write(&self.path, "\n").unwrap();
-    }
-
-    /// Its file.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 }
