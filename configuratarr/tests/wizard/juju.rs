@@ -44,7 +44,7 @@ impl Juju {
 
     /// Has this action started from now on, as operation and task of these numbers.
     pub fn starts(&self, arguments: &str, operation: u32, task: u32) -> &Self {
-        let arguments = format!("{arguments} --background --format json");
+        let arguments = format!("{arguments} --background --format json -m ctl:home");
         let said = format!(
             "Scheduled operation {operation} with task {task}\nCheck operation status with 'juju show-operation {operation}'\nCheck task status with 'juju show-task {task}'\n"
         );
@@ -61,7 +61,10 @@ impl Juju {
             "id": number.to_string(), "unit": "radarr/0", "status": status, "log": log, "results": results,
             "timing": {"enqueued": "2026-11-27 20:31:59.301243227 +0000 UTC"},
         });
-        self.prints(&format!("show-task {number} --format json"), &task.to_string())
+        self.prints(
+            &format!("show-task {number} --format json -m ctl:home"),
+            &task.to_string(),
+        )
     }
 
     /// How it was called.
