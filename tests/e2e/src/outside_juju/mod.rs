@@ -259,7 +259,11 @@ impl Outside {
         let operation = number.unwrap_or_default() - u32::from(is_task);
         let call = Call::parse(&self.call.about(&inside.to_string()));
         let is_plain = call.form == Form::Other && call.verb == "show-task";
-        let arguments = if is_plain { call.arguments.clone() } else { call.in_json() };
+        let arguments = if is_plain {
+            call.arguments.clone()
+        } else {
+            call.in_json()
+        };
         let said = numbers::rewrite(self.pods.juju(place, &arguments).await?, operation);
         if is_plain || call.form == Form::Json || said.code != 0 {
             return Ok(said);
