@@ -25,7 +25,7 @@ use workload_charm::recovery::standing::HealthLookup;
 use workload_charm::remembered::Remembered;
 use workload_charm::steps::apply::{Applied, Outcome};
 use workload_charm::steps::plan::{Plan, WorkloadPlan};
-use workload_charm::tiers::{MONTHLY, NIGHTLY, Tier, WEEKLY};
+use workload_charm::tiers::{self, NIGHTLY, Tier};
 use workload_charm::vpn::{Vpn, VpnFacts};
 
 /// The folder of the app files.
@@ -227,9 +227,6 @@ pub fn with_everything(profile: &AppProfile, facts: Facts) -> Facts {
         .with(&options::URL_BASE, "/not-this-one")
         .with(&NIGHTLY.schedule, "0 3 * * *")
         .with(&NIGHTLY.retention, "48h")
-        .with(&WEEKLY.schedule, "TZ=Europe/Berlin 0 4 * * SUN")
-        .with(&WEEKLY.retention, "672h")
-        .with(&MONTHLY.retention, "17520h")
         .with(&options::BACKUP_METHOD, "snapshot")
         .with(&options::CREDENTIAL_ROTATION, "monthly")
         .with(&options::UNSAFE_MODE, "true");
@@ -252,7 +249,7 @@ pub fn with_everything(profile: &AppProfile, facts: Facts) -> Facts {
     Facts {
         options,
         backup_relations: match &profile.storage {
-            Some(_) => related_by(&[&NIGHTLY, &WEEKLY, &MONTHLY]),
+            Some(_) => related_by(&tiers::of(profile).collect::<Vec<_>>()),
             None => BackupRelations::new(),
         },
         media: if profile.media {
