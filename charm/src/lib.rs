@@ -8,6 +8,7 @@ pub mod actions;
 pub mod backup;
 pub mod backup_time;
 pub mod bag_config;
+pub mod charm_yaml;
 pub mod cluster_seen;
 pub mod config_file;
 pub mod contents;

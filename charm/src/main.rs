@@ -7,9 +7,9 @@ use juju_charm::Juju;
 use workload_charm::backup::hooks::HookCommand;
 use workload_charm::env::Env;
 use workload_charm::kubernetes::KubeCluster;
-use workload_charm::names::APP_FILE;
 use workload_charm::profile::AppProfile;
 use workload_charm::recovery::KubeRecovery;
+use workload_charm::unit_file;
 
 fn main() -> ExitCode {
     match run() {
@@ -31,8 +31,10 @@ fn run() -> anyhow::Result<()> {
     }
     let juju = Juju::from_env()?;
     juju_charm::log::init(&juju);
-    let profile = AppProfile::load(&juju.context().charm_dir().join(APP_FILE))?;
-    let pebble = juju.pebble(&profile.name);
+    let charm_dir = juju.context().charm_dir();
+    let profile = AppProfile::of_charm(charm_dir)?;
+    let kept_plan = unit_file::path(charm_dir, "pebble-plan.seen");
+    let pebble = juju.pebble(&profile.name).keeping_plan(kept_plan);
     let cluster = KubeCluster::new(juju.context().model_name());
     let recovery = KubeRecovery::new(&cluster);
     workload_charm::dispatch(Env {

@@ -6,33 +6,36 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::charm_yaml::{self, Unread};
 use crate::endpoints::{self, Role};
 use crate::problem::Problem;
 use crate::profile::AppProfile;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 struct Metadata {
-    peers: Option<BTreeMap<String, serde::de::IgnoredAny>>,
+    #[serde(deserialize_with = "names")]
+    peers: BTreeMap<String, ()>,
     storage: Option<BTreeMap<String, Storage>>,
     containers: Option<BTreeMap<String, Option<Container>>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 struct Storage {
     r#type: String,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 struct Container {
     mounts: Option<Vec<Mount>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 struct Mount {
     storage: String,
@@ -44,14 +47,20 @@ struct Mount {
 /// # Errors
 /// What is missing, and that the charm has to be packed again.
 pub fn check(charm_dir: &Path, profile: &AppProfile) -> Result<(), Problem> {
-    let text = std::fs::read_to_string(charm_dir.join("metadata.yaml"))
-        .map_err(|error| problem(format!("cannot be read ({})", error.kind())))?;
-    check_text(&text, profile)
+    let metadata = charm_yaml::read(charm_dir, "metadata.yaml").map_err(|error| match error {
+        Unread::File(error) => problem(format!("cannot be read ({})", error.kind())),
+        Unread::Text(_) => not_of_a_charm(),
+    })?;
+    judge(metadata, profile)
 }
 
-fn check_text(text: &str, profile: &AppProfile) -> Result<(), Problem> {
-    let metadata: Metadata =
-        serde_yaml::from_str(text).map_err(|_| problem("is not the YAML of a charm".to_owned()))?;
+/// The names in a map that may be absent, whatever is said of them.
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, ()>, D::Error> {
+    let map: Option<BTreeMap<String, IgnoredAny>> = Option::deserialize(deserializer)?;
+    Ok(map.into_iter().flatten().map(|(name, _)| (name, ())).collect())
+}
+
+fn judge(metadata: Metadata, profile: &AppProfile) -> Result<(), Problem> {
     let containers = metadata.containers.unwrap_or_default();
     let container = || {
         containers
@@ -59,7 +68,7 @@ fn check_text(text: &str, profile: &AppProfile) -> Result<(), Problem> {
             .ok_or_else(|| problem(format!("has no container {:?}", profile.name)))
     };
     // Without the peer relation two units may write. Without the others the app runs all the same.
-    let peers = metadata.peers.unwrap_or_default();
+    let peers = metadata.peers;
     if let Some(lacking) = endpoints::of(profile)
         .find(|endpoint| endpoint.role == Role::Peers && !peers.contains_key(endpoint.name))
     {
@@ -94,6 +103,10 @@ fn check_text(text: &str, profile: &AppProfile) -> Result<(), Problem> {
     }
 }
 
+fn not_of_a_charm() -> Problem {
+    problem("is not the YAML of a charm".to_owned())
+}
+
 fn problem(reason: String) -> Problem {
     Problem::new(
         "metadata.yaml of the charm",
@@ -105,6 +118,13 @@ fn problem(reason: String) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn check_text(text: &str, profile: &AppProfile) -> Result<(), Problem> {
+        match charm_yaml::parse(text) {
+            Ok(metadata) => judge(metadata, profile),
+            Err(_) => Err(not_of_a_charm()),
+        }
+    }
 
     /// What the sample app needs, in three lines, but for the one that begins with `without`.
     fn good(without: &str) -> String {

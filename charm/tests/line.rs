@@ -83,7 +83,10 @@ const DISK: [(&str, &str); 8] = [
     ("cluster_seen.rs", "is a file of the unit's"),
     ("credentials_seen.rs", "is a file of the unit's"),
     ("unit_file.rs", "is a file of the unit's"),
-    ("metadata.rs", "reads the charm's own file for gather"),
+    (
+        "charm_yaml.rs",
+        "reads the charm's own files, and keeps what it read",
+    ),
     ("packaging.rs", "writes a charm's folder"),
     (
         "volume.rs",
@@ -94,7 +97,7 @@ const DISK: [(&str, &str); 8] = [
 ];
 
 /// By what a module that talks to the world is known.
-const SIGNS: [&str; 24] = [
+const SIGNS: [&str; 25] = [
     "Env<",
     "Env {",
     "&Juju",
@@ -109,6 +112,7 @@ const SIGNS: [&str; 24] = [
     "unix::fs",
     "std::env",
     "unit_file::",
+    "own_file::",
     "config_volume::ask",
     "config_volume::finish",
     "config_volume::measure",

@@ -2,8 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::AppProfile;
 use super::check::check;
+use crate::charm_yaml::{self, Unread};
+use crate::names::APP_FILE;
 
 /// Why an app file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -49,17 +53,37 @@ impl AppProfile {
         Self::parse(&path.display().to_string(), &text)
     }
 
+    /// Reads and checks the app file of the charm in this folder, as every event does.
+    ///
+    /// # Errors
+    /// See [`AppProfile::load`].
+    pub fn of_charm(charm_dir: &Path) -> Result<Self, ProfileError> {
+        let path = charm_dir.join(APP_FILE);
+        let origin = path.display().to_string();
+        let value = charm_yaml::read(charm_dir, APP_FILE).map_err(|error| match error {
+            Unread::File(source) => ProfileError::Read { path, source },
+            Unread::Text(reason) => ProfileError::Parse {
+                origin: origin.clone(),
+                reason,
+            },
+        })?;
+        Self::of_value(&origin, value)
+    }
+
     /// Parses and checks the text of an app file; `origin` names it in errors.
     ///
     /// # Errors
     /// When the text does not parse or holds a value that cannot work.
     pub fn parse(origin: &str, text: &str) -> Result<Self, ProfileError> {
-        // In two steps: only a value that is already read can tell the path to what does not fit.
-        let value: serde_json::Value = serde_yaml::from_str(text).map_err(|error| ProfileError::Parse {
+        let value = charm_yaml::parse(text).map_err(|reason| ProfileError::Parse {
             origin: origin.to_owned(),
-            // The first line says what and where; the others show the text.
-            reason: error.to_string().lines().next().unwrap_or_default().to_owned(),
+            reason,
         })?;
+        Self::of_value(origin, value)
+    }
+
+    /// In two steps: only a value that is already read can tell the path to what does not fit.
+    fn of_value(origin: &str, value: Value) -> Result<Self, ProfileError> {
         let profile: Self = serde_path_to_error::deserialize(value).map_err(|error| ProfileError::Field {
             origin: origin.to_owned(),
             field: error.path().to_string(),

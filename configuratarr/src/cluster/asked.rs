@@ -7,8 +7,10 @@ use std::task::{Context, Poll};
 
 use config_recovery::shown::shown;
 use http::{Request, Uri};
-use kube::client::Body;
+use kube::client::{AuthError, Body};
 use tower::{BoxError, Service};
+
+use super::login;
 
 /// Puts [`Asked`] around a client.
 #[derive(Debug, Clone)]
@@ -82,6 +84,10 @@ where
                 if cause.is::<kube::Error>() {
                     return cause;
                 }
+                let cause = match cause.downcast_ref::<AuthError>() {
+                    Some(error) => login::why(error).into(),
+                    None => cause,
+                };
                 Box::new(NoAnswer { server, cause }) as BoxError
             })
         })

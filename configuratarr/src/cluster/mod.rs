@@ -1,6 +1,7 @@
 //! Kubernetes, by the user's kubeconfig.
 
 mod asked;
+mod login;
 
 use std::path::Path;
 
@@ -37,11 +38,15 @@ pub async fn connect(global: &Global) -> Result<Cluster> {
     // A person waits. What is worth another try they see, and try again.
     config.default_retry = false;
     let asked = asked::Layer::of(&config.cluster_url);
-    let client = ClientBuilder::try_from(config).map_err(|error| {
-        cannot(
+    let client = ClientBuilder::try_from(config).map_err(|error| match &error {
+        kube::Error::Auth(error) => cannot(
+            format!("cannot log in to Kubernetes: {}", login::why(error)),
+            "kubectl get namespaces logs in the same way; another login: --kubeconfig, --context",
+        ),
+        error => cannot(
             format!("cannot use the kubeconfig: {}", shown(&error.to_string())),
             "kubectl config view shows what is in it",
-        )
+        ),
     })?;
     Ok(Cluster::new(client.with_layer(&asked).build()))
 }

@@ -14,7 +14,7 @@ use crate::args::{Choice as ChoiceArguments, Which};
 use crate::cluster;
 use crate::fleet::{self, App};
 use crate::juju::{Juju, Status};
-use crate::plan::{self, Job, Known, Plan, Wanted};
+use crate::plan::{self, Job, Known, Plan, Wanted, full_model};
 use crate::problem::{Kind, Problem, Result};
 use crate::report::run_page;
 use crate::run::{Bars, Ended, Follow, Journal, Lines, Run, Show, Store, follow};
@@ -35,6 +35,11 @@ pub struct Ground {
 }
 
 impl Ground {
+    /// The model as `juju -m` takes it.
+    pub fn full_model(&self) -> String {
+        full_model(&self.status.model.controller, &self.status.model.name)
+    }
+
     /// The same for the planner, with the way to Juju that the shown commands name.
     pub fn known<'a>(&'a self, juju: &'a Juju) -> Known<'a> {
         Known {

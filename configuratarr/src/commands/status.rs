@@ -24,12 +24,7 @@ pub async fn run(call: &Call<'_>) -> Result<Done> {
         time: now.to_string(),
         juju_problem: text(&looked.juju_problem),
         cluster_problem: text(&looked.cluster_problem),
-        locations: looked
-            .overview
-            .iter()
-            .flat_map(|overview| &overview.locations)
-            .map(Into::into)
-            .collect(),
+        locations: looked.locations.iter().map(Into::into).collect(),
         apps: looked.apps.iter().map(|app| AppReport::of(app, now)).collect(),
         model: looked.model,
     };

@@ -252,13 +252,18 @@ fn item(wanted: &Wanted<'_>, known: Known<'_>, name: &str, app: Option<&App>) ->
     })
 }
 
+/// A model as `juju -m` takes it, whatever the current controller is.
+pub fn full_model(controller: &str, model: &str) -> String {
+    match controller.is_empty() {
+        true => model.to_owned(),
+        false => format!("{controller}:{model}"),
+    }
+}
+
 impl Plan {
     /// The model as `juju -m` takes it, whatever the current controller is.
     pub fn full_model(&self) -> String {
-        match self.controller.is_empty() {
-            true => self.model.clone(),
-            false => format!("{}:{}", self.controller, self.model),
-        }
+        full_model(&self.controller, &self.model)
     }
 
     /// What a person types to say that it is meant: the app's name, or how many are meant.
@@ -269,11 +274,11 @@ impl Plan {
         }
     }
 
-    /// For people, with the commands that it stands for.
+    /// For people, with the commands that it stands for: they name the backups by uid.
     pub fn page(&self, now: Timestamp) -> Page {
         let dash = || "-".to_owned();
         let mut rows: Vec<Vec<Cell>> = vec![
-            ["APP", "UNIT", "BACKUP OF", "AGE", "SIZE", "UID"]
+            ["APP", "UNIT", "BACKUP OF", "AGE", "SIZE"]
                 .map(Cell::from)
                 .to_vec(),
         ];
@@ -290,7 +295,6 @@ impl Plan {
                     None => dash(),
                 }
                 .into(),
-                backup.map_or_else(dash, |backup| backup.uid.clone()).into(),
             ]
         }));
         if self.job == Job::Backup {

@@ -146,9 +146,9 @@ fn a_plan_shows_what_it_stands_for() {
     let (plan, _) = planned(&given, Job::Restore, None, Choice::Latest).unwrap();
     insta::assert_snapshot!(plan.page(now()).lines(false).join("\n"), @r"
     restore in model home:
-    APP     UNIT      BACKUP OF             AGE   SIZE   UID
-    radarr  radarr/0  2026-11-29 02:00 UTC  10 h  20 MB  radarr-uid-10
-    sonarr  sonarr/0  2026-11-28 02:00 UTC  34 h  20 MB  sonarr-uid-34
+    APP     UNIT      BACKUP OF             AGE   SIZE
+    radarr  radarr/0  2026-11-29 02:00 UTC  10 h  20 MB
+    sonarr  sonarr/0  2026-11-28 02:00 UTC  34 h  20 MB
     By hand:
       juju run radarr/0 restore-from-backup backup-uid=radarr-uid-10 -m ctl:home
       juju run sonarr/0 restore-from-backup backup-uid=sonarr-uid-34 -m ctl:home

@@ -24,4 +24,4 @@ mod tests;
 
 pub use event::{Effect, Event, Followed, Key, Ticket};
 pub use run_loop::wizard;
-pub use state::{Leaving, State};
+pub use state::State;

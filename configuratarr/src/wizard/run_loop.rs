@@ -10,12 +10,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::event::{Effect, Event};
-use super::state::{Leaving, State};
+use super::state::State;
 use super::terminal::{Pace, Taken, key};
 use super::work::Work;
 use crate::commands::{Call, Done};
 use crate::problem::{Kind, Problem, Result};
 use crate::report::run_page;
+use crate::run::Run;
 
 /// Runs the wizard until it is left, and says what came of it where it was started.
 ///
@@ -29,21 +30,23 @@ pub async fn wizard(call: &Call<'_>) -> Result<Done> {
             "configuratarr status, and configuratarr --help for the other commands",
         )
     })?;
-    match state.leaving() {
-        Leaving::Nothing => Ok(Done::Well),
-        Leaving::Over(run) => {
-            call.printer.data(run, || run_page(run))?;
-            Ok(if run.is_done() { Done::Well } else { Done::NotWell })
-        }
-        Leaving::Unfinished(run) => {
-            call.printer.problem(&Problem::new(
-                Kind::Unfinished,
-                format!("you left run {}; what was started goes on in Juju", run.id),
-                format!("configuratarr resume {}", run.id),
-            ));
-            Ok(Done::Unfinished)
-        }
+    let runs = &state.world.runs;
+    for run in runs.iter().filter(|run| run.is_over()) {
+        call.printer.data(run, || run_page(run))?;
     }
+    let mut done = match runs.iter().all(Run::is_done) {
+        true => Done::Well,
+        false => Done::NotWell,
+    };
+    for run in runs.iter().filter(|run| !run.is_over()) {
+        call.printer.problem(&Problem::new(
+            Kind::Unfinished,
+            format!("you left run {}; what was started goes on in Juju", run.id),
+            format!("configuratarr resume {}", run.id),
+        ));
+        done = Done::Unfinished;
+    }
+    Ok(done)
 }
 
 /// The terminal is given back when this returns, before anything else is printed.

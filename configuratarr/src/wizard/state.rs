@@ -47,8 +47,8 @@ pub struct World {
     pub log: Log,
     /// Something that did not work, with what to do; until the next key.
     pub notice: Option<Problem>,
-    /// The last run that was begun here.
-    pub run: Option<Run>,
+    /// The runs that were begun or gone on with here, the last one last.
+    pub runs: Vec<Run>,
     tickets: Ticket,
 }
 
@@ -75,17 +75,6 @@ impl World {
     }
 }
 
-/// What is to be told when the wizard has gone.
-#[derive(Debug)]
-pub enum Leaving<'a> {
-    /// Nothing was begun.
-    Nothing,
-    /// This run is at its end.
-    Over(&'a Run),
-    /// This run is not, or is not followed to it.
-    Unfinished(&'a Run),
-}
-
 impl State {
     /// Before anything is known. The first thing to do is [`Effect::Look`].
     pub fn new(now: Timestamp, colors: bool) -> (Self, Vec<Effect>) {
@@ -98,7 +87,7 @@ impl State {
             looked: None,
             log: Log::default(),
             notice: None,
-            run: None,
+            runs: Vec::new(),
             tickets: 0,
         };
         let effects = world.look();
@@ -131,28 +120,12 @@ impl State {
         Duration::from_secs(if is_moving { 1 } else { 60 })
     }
 
-    /// What is to be told after the end.
-    pub fn leaving(&self) -> Leaving<'_> {
-        match &self.world.run {
-            None => Leaving::Nothing,
-            Some(run) if run.is_over() => Leaving::Over(run),
-            Some(run) => Leaving::Unfinished(run),
-        }
-    }
-
     /// Takes what happened, and says what has to be done.
     pub fn update(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         self.world.now = now;
-        match event {
+        let mut effects = match event {
             Event::Key(key) => self.key(key),
-            Event::Resized => Vec::new(),
-            Event::Tick => {
-                let old = |looked: Timestamp| now.duration_since(looked).as_secs() >= FRESH;
-                match self.screen().is_overview() && self.world.looked.is_none_or(old) {
-                    true => self.world.look(),
-                    false => Vec::new(),
-                }
-            }
+            Event::Resized | Event::Tick => Vec::new(),
             Event::Looked(looked) => {
                 self.looked(looked);
                 Vec::new()
@@ -163,7 +136,12 @@ impl State {
                 self.step(|screen, world| screen.followed(ticket, what, world))
             }
             Event::Saved(saved) => self.step(|screen, world| screen.saved(saved, world)),
+        };
+        let is_old = |looked: Timestamp| now.duration_since(looked).as_secs() >= FRESH;
+        if self.screen().is_overview() && self.world.looked.is_none_or(is_old) {
+            effects.extend(self.world.look());
         }
+        effects
     }
 
     fn looked(&mut self, looked: Result<Box<Fleet>, Vec<Problem>>) {
@@ -194,7 +172,8 @@ impl State {
             _ => return,
         };
         if run.plan.job != Job::Preview {
-            self.world.run = Some((**run).clone());
+            self.world.runs.retain(|known| known.id != run.id);
+            self.world.runs.push((**run).clone());
         }
     }
 

@@ -56,9 +56,13 @@ impl<'a> Work<'a> {
                 self.then(async move { Event::Planned(ticket, plan(call, &order).await) });
             }
             Effect::Preview(ticket, plan) => {
-                self.follow(ticket, &call.juju, begun(plan.preview(&call.juju)));
+                let juju = call.juju_of(plan.full_model());
+                self.follow(ticket, &juju, begun(plan.preview(&juju)));
             }
-            Effect::CarryOut(ticket, plan) => self.follow(ticket, &call.juju, begun(plan)),
+            Effect::CarryOut(ticket, plan) => {
+                let juju = call.juju_of(plan.full_model());
+                self.follow(ticket, &juju, begun(plan));
+            }
             Effect::Resume(ticket, id) => {
                 let opened = Store::of_user().and_then(|store| store.open(Some(&id)));
                 // The run names its model, whatever the current one is.
@@ -131,14 +135,11 @@ async fn fleet(call: &Call<'_>) -> Result<Fleet, Vec<Problem>> {
     let store = Store::of_user();
     // A preview changes nothing: nobody has to go on with it.
     let is_open = |run: &Run| !run.is_over() && run.plan.job != Job::Preview;
-    let locations = looked
-        .overview
-        .map(|overview| overview.locations)
-        .unwrap_or_default();
     Ok(Fleet {
         model: looked.model,
         apps: looked.apps,
-        unavailable: locations
+        unavailable: looked
+            .locations
             .into_iter()
             .filter(|location| location.is_available == Some(false))
             .collect(),
@@ -156,7 +157,8 @@ async fn fleet(call: &Call<'_>) -> Result<Fleet, Vec<Problem>> {
 
 async fn plan(call: &Call<'_>, order: &Order) -> Result<Made> {
     let ground = ground(call).await?;
-    order.plan(ground.known(&call.juju))
+    // Until it is confirmed and carried out another model may become the current one.
+    order.plan(ground.known(&call.juju_of(ground.full_model())))
 }
 
 /// Writes a plan down, to be carried out.

@@ -65,8 +65,8 @@ fn ten_thousand_backups_take_little_memory() {
         let first = document["apps"].as_array().map_or(0, Vec::len) * 100;
         let listed = document["backups"].as_array().map_or(first, Vec::len);
         assert_eq!(listed, 10_000);
-        assert!(peak < 100_000_000, "{} MB", peak / 1_000_000);
-        // The goal is three seconds for a release build.
+        // The goals are 100 MB and three seconds for a release build. A debug build has 30 MB more of code in memory.
+        assert!(peak < 150_000_000, "{} MB", peak / 1_000_000);
         assert!(took < Duration::from_secs(60), "{took:?}");
     }
 }

@@ -29,6 +29,7 @@
 //! 1. [`context`], [`event`], [`names`]: the environment, read once, as types.
 //! 2. [`runner`] and [`hook_tools`]: one function for each hook tool, without memory.
 //! 3. [`Juju`]: remembers, compares, skips. Beside it [`pebble`], the workload's service manager, and [`log`].
+//!    [`own_file`] keeps what a process read for the next one.
 //! 4. `testing` (feature of that name): state in, event, state out, without a Juju.
 //!
 //! # What Juju promises
@@ -46,6 +47,7 @@ pub mod hook_tools;
 mod juju;
 pub mod log;
 pub mod names;
+pub mod own_file;
 pub mod pebble;
 pub mod runner;
 pub mod secret;

@@ -1,7 +1,7 @@
 //! How a hook tool is run: as a process in production, by a model of Juju in tests.
 
 use std::io::{self, Write};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// So many bytes go into a pipe that nobody reads yet, even where the kernel gives a user no more than a page (`pipe(7)`).
 const ANY_PIPE_TAKES: usize = 4096;
@@ -15,6 +15,17 @@ pub trait ToolRunner: Send + Sync {
     /// # Errors
     /// When the tool cannot be started or its streams cannot be read. A tool that ran and failed is no error here.
     fn run(&self, tool: &str, args: &[&str], stdin: Option<&[u8]>) -> io::Result<ToolOutput>;
+
+    /// Runs `tool` without standard input, and `meanwhile` on this thread before it waits for the tool's end. A runner of one thing
+    /// after the other does `meanwhile` last.
+    ///
+    /// # Errors
+    /// As [`ToolRunner::run`]; `meanwhile` is not run then if the tool cannot be started.
+    fn run_beside(&self, tool: &str, args: &[&str], meanwhile: &mut dyn FnMut()) -> io::Result<ToolOutput> {
+        let output = self.run(tool, args, None)?;
+        meanwhile();
+        Ok(output)
+    }
 }
 
 /// What a hook tool left behind.
@@ -47,16 +58,7 @@ pub struct ProcessRunner;
 
 impl ToolRunner for ProcessRunner {
     fn run(&self, tool: &str, args: &[&str], stdin: Option<&[u8]>) -> io::Result<ToolOutput> {
-        let mut child = Command::new(tool)
-            .args(args)
-            .stdin(if stdin.is_some() {
-                Stdio::piped()
-            } else {
-                Stdio::null()
-            })
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
+        let mut child = spawn(tool, args, stdin.is_some())?;
         let pipe = child.stdin.take();
         let write = move || match (pipe, stdin) {
             (Some(mut pipe), Some(input)) => pipe.write_all(input),
@@ -81,10 +83,32 @@ impl ToolRunner for ProcessRunner {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
             other => other?,
         }
-        Ok(ToolOutput {
+        Ok(output.into())
+    }
+
+    fn run_beside(&self, tool: &str, args: &[&str], meanwhile: &mut dyn FnMut()) -> io::Result<ToolOutput> {
+        let child = spawn(tool, args, false)?;
+        meanwhile();
+        Ok(child.wait_with_output()?.into())
+    }
+}
+
+fn spawn(tool: &str, args: &[&str], has_stdin: bool) -> io::Result<Child> {
+    let stdin = if has_stdin { Stdio::piped() } else { Stdio::null() };
+    Command::new(tool)
+        .args(args)
+        .stdin(stdin)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+}
+
+impl From<Output> for ToolOutput {
+    fn from(output: Output) -> Self {
+        Self {
             exit_code: output.status.code(),
             stdout: output.stdout,
             stderr: output.stderr,
-        })
+        }
     }
 }

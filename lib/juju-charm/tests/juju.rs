@@ -366,3 +366,23 @@ fn a_storage_has_no_place_until_it_is_mounted() {
     );
     assert_eq!(script.finish(), Ok(()));
 }
+
+#[test]
+fn what_is_done_beside_reading_the_options_is_done_once_in_any_case() {
+    let get = || call("config-get", ["--format=json"]);
+    let (juju, script) = in_hook(
+        &[],
+        [get().fails(1, "ERROR boom"), get().prints(r#"{"port":8080}"#)],
+    );
+    let mut done = 0;
+    // The tool fails, then it does not, then nothing is left to be read.
+    for (is_read, count) in [(false, 1), (true, 2), (true, 3)] {
+        let (config, given) = juju.config_beside(|| {
+            done += 1;
+            done
+        });
+        assert_eq!((config.is_ok(), given), (is_read, count));
+    }
+    assert_eq!(done, 3);
+    assert_eq!(script.finish(), Ok(()));
+}

@@ -7,8 +7,10 @@
 )]
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::path::Path;
+use std::process::Command;
 
 use juju_charm::hook_tools;
 use juju_charm::secret::{SecretContent, SecretMetadata, SecretOwner};
@@ -25,6 +27,13 @@ impl ToolRunner for FolderRunner {
         let mut words = vec![path.to_str().unwrap()];
         words.extend(args);
         ProcessRunner.run("sh", &words, stdin)
+    }
+
+    fn run_beside(&self, tool: &str, args: &[&str], meanwhile: &mut dyn FnMut()) -> io::Result<ToolOutput> {
+        let path = self.0.path().join(tool);
+        let mut words = vec![path.to_str().unwrap()];
+        words.extend(args);
+        ProcessRunner.run_beside("sh", &words, meanwhile)
     }
 }
 
@@ -62,6 +71,29 @@ fn input_larger_than_a_pipe_arrives_whole_while_output_as_large_is_read() {
     let input = "x".repeat(1_000_000);
     let output = runner.run("relation-set", &[], Some(input.as_bytes())).unwrap();
     assert_eq!(output.stdout.len(), input.len());
+}
+
+#[test]
+fn something_is_done_while_a_tool_runs() {
+    // It ends only after it was given what is written meanwhile.
+    let runner = tools([("config-get", "timeout 20 head -n 1 \"$0.pipe\"")]);
+    let pipe = runner.0.path().join("config-get.pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut opened = None;
+    let config = hook_tools::config_get_beside(&runner, &mut || {
+        // For both, so that nobody waits for the other to open it.
+        let mut both = File::options().read(true).write(true).open(&pipe).unwrap();
+        both.write_all(b"{\"key\": 1}\n").unwrap();
+        opened = Some(both);
+    });
+    assert_eq!(config.unwrap(), BTreeMap::from([("key".to_owned(), 1.into())]));
+    assert!(opened.is_some());
+}
+
+#[test]
+fn nothing_is_done_beside_a_tool_that_is_not_there() {
+    let error = hook_tools::config_get_beside(&ProcessRunner, &mut || panic!("it was done"));
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::ToolMissing);
 }
 
 #[test]

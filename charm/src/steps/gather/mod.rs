@@ -73,11 +73,13 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
     let event = context.event();
     let thorough = look != Look::AsTheEventNeeds || can_change_anything(event);
     let leader = juju.is_leader()?;
-    let options = RawOptions::read(profile, juju.config()?)?;
     // A new image comes with a new container; no hook tool reads the version back to compare.
     let new_container = matches!(event, Event::PebbleReady(_));
     let remembered = Remembered::read(juju)?;
-    let container = container::look(pebble, profile, new_container, remembered.put_aside.as_deref());
+    // Pebble takes about as long as a hook tool.
+    let (config, container) = juju
+        .config_beside(|| container::look(pebble, profile, new_container, remembered.put_aside.as_deref()));
+    let options = RawOptions::read(profile, config?)?;
     let starts =
         matches!(&container, Container::Ready(ready) if ready.service != Some(ServiceStatus::Active));
     let is_faulty = matches!(&container, Container::Faulty { .. });

@@ -10,11 +10,12 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Widget, Wrap};
 
-use super::{Choose, KeyHelp, Screen, Step, Timeline, Waiting, moved};
+use super::{Choose, KeyHelp, Offer, Screen, Step, Timeline, Waiting, moved};
 use crate::fleet::App;
 use crate::plan::{Job, Order};
 use crate::printer::Tone;
 use crate::report::AppReport;
+use crate::run::Run;
 use crate::wizard::event::{Effect, Fleet, Key};
 use crate::wizard::state::World;
 use crate::wizard::theme::{column, pointer, window};
@@ -79,6 +80,7 @@ impl Screen for Overview {
             ("Space", "mark"),
             ("a", "mark all or none"),
             ("u", "look again"),
+            ("o", "runs that were interrupted"),
             ("q", "leave"),
         ]
     }
@@ -96,6 +98,14 @@ impl Screen for Overview {
         let pointed = self.pointed(world).map(|app| app.id.app.clone());
         match (key, pointed) {
             (Key::Char('q'), _) => Step::stay().and(Effect::Quit),
+            (Key::Char('o'), _) => {
+                let unfinished = world.fleet.iter().flat_map(|fleet| fleet.unfinished.clone());
+                let unfinished: Vec<Run> = unfinished.collect();
+                match unfinished.is_empty() {
+                    true => Step::stay(),
+                    false => Step::open(Offer::new(unfinished)),
+                }
+            }
             (Key::Enter, Some(app)) => Step::open(Timeline::of(app, false)),
             (Key::Char(' '), Some(app)) => {
                 if !self.marked.remove(&app) {
@@ -142,6 +152,13 @@ impl Screen for Overview {
         };
         let mut above = troubles(world);
         above.extend(unavailable(fleet, world));
+        match fleet.unfinished.len() {
+            0 => {}
+            1 => above.push(Line::from("1 run is not at its end; o goes on with it")),
+            count => above.push(Line::from(format!(
+                "{count} runs are not at their end; o goes on with one"
+            ))),
+        }
         if fleet.apps.is_empty() {
             above.push(Line::from(format!(
                 "No app of model {} has backups or asks for them.",

@@ -2,6 +2,8 @@
 
 mod pages;
 mod parts;
+mod pure;
+mod taken;
 mod update;
 
 use std::collections::BTreeMap;

@@ -188,7 +188,8 @@ fn no_text_from_outside_moves_the_cursor_or_fakes_a_line() {
             assert_eq!(symbol, config_recovery::shown::shown(symbol), "screen {number}");
         }
         let seen = player.seen(SMALL);
-        let is_faked = |line: &str| line.trim_start().starts_with("FAKE");
+        // A charm's results may have lines, which stand below what they are of, further in than anything of the wizard's own.
+        let is_faked = |line: &str| line.trim_start().starts_with("FAKE") && !line.starts_with("    ");
         assert!(!seen.lines().any(is_faked), "screen {number}:\n{seen}");
         assert!(
             seen.contains("\\u{1b}") || number == 2,

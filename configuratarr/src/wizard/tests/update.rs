@@ -65,7 +65,7 @@ fn the_plan_that_is_confirmed_is_the_one_that_is_carried_out() {
     assert_eq!(carried, plan);
     player.over(ticket, &plan, &[]).nothing();
     player.sees("radarr: restored");
-    assert!(matches!(player.state.leaving(), Leaving::Over(run) if run.is_done()));
+    assert!(player.state.world.runs.iter().all(Run::is_done));
     assert_eq!(player.press("<Enter>").take(), Effect::Look);
 }
 
@@ -237,7 +237,7 @@ fn a_run_is_left_when_that_is_meant() {
     player
         .sees("not finished: you left it")
         .sees(&format!("next: {resume}"));
-    assert!(matches!(player.state.leaving(), Leaving::Unfinished(_)));
+    assert!(player.state.world.runs.iter().all(|run| !run.is_over()));
     assert_eq!(player.press("q").take(), Effect::Quit);
 }
 
@@ -278,7 +278,7 @@ fn a_run_that_cannot_be_written_down_does_not_begin() {
         .sees("apps of model home")
         .sees("! cannot write down what is done")
         .sees("next: make room");
-    assert!(matches!(player.state.leaving(), Leaving::Nothing));
+    assert!(player.state.world.runs.is_empty());
 }
 
 #[test]
@@ -307,7 +307,9 @@ fn an_interrupted_run_is_offered_once() {
     player.press("<Esc>").sees("apps of model");
     assert_eq!(player.press("u").take(), Effect::Look);
     player.event(Event::Looked(Ok(Box::new(fleet()))));
-    player.sees("apps of model");
+    player.sees("apps of model").sees("1 run is not at its end");
+    player.press("o").sees("a run was interrupted").press("<Enter>");
+    assert!(matches!(player.take(), Effect::Resume(..)));
 }
 
 #[test]

@@ -84,11 +84,9 @@ pub enum Rests {
 /// [`Cluster::ask`].
 pub async fn standing(cluster: &Cluster, whose: &AppId) -> Result<BackupHealth> {
     let of_app = ListParams::default().labels(&format!("{APP_LABEL}={},{ENDPOINT_LABEL}", whose.app));
-    let (backups, schedules) = tokio::join!(
-        velero::list::<BackupSpec>(cluster, "list backups", None, &of_app),
-        velero::list::<ScheduleSpec>(cluster, "list schedules", None, &of_app),
-    );
-    let (backups, schedules) = (backups?, schedules?);
+    // One after the other: beside the first, the second would open a connection of its own, and a handshake takes longer than a list.
+    let backups = velero::list::<BackupSpec>(cluster, "list backups", None, &of_app).await?;
+    let schedules = velero::list::<ScheduleSpec>(cluster, "list schedules", None, &of_app).await?;
     let mut endpoints: BTreeMap<String, EndpointHealth> = BTreeMap::new();
     for schedule in &schedules {
         let Ok(schedule) = Schedule::deserialize(schedule) else {

@@ -1,5 +1,6 @@
 //! Building one call of a hook tool, and reading what it answers.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -15,6 +16,7 @@ pub(super) struct Invocation<'a> {
     tool: &'static str,
     args: Vec<String>,
     stdin: Option<Vec<u8>>,
+    meanwhile: Cell<Option<&'a mut dyn FnMut()>>,
 }
 
 impl<'a> Invocation<'a> {
@@ -24,7 +26,14 @@ impl<'a> Invocation<'a> {
             tool,
             args: Vec::new(),
             stdin: None,
+            meanwhile: Cell::new(None),
         }
+    }
+
+    /// What is done while the tool runs; one without standard input.
+    pub(super) fn beside(self, meanwhile: &'a mut dyn FnMut()) -> Self {
+        self.meanwhile.set(Some(meanwhile));
+        self
     }
 
     pub(super) fn arg(mut self, arg: impl Into<String>) -> Self {
@@ -138,13 +147,14 @@ impl<'a> Invocation<'a> {
 
     fn output(&self) -> Result<Vec<u8>, Error> {
         let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
-        let output = self
-            .runner
-            .run(self.tool, &args, self.stdin.as_deref())
-            .map_err(|source| Error::Start {
-                tool: self.tool.to_owned(),
-                source,
-            })?;
+        let output = match self.meanwhile.take() {
+            Some(meanwhile) => self.runner.run_beside(self.tool, &args, meanwhile),
+            None => self.runner.run(self.tool, &args, self.stdin.as_deref()),
+        };
+        let output = output.map_err(|source| Error::Start {
+            tool: self.tool.to_owned(),
+            source,
+        })?;
         if output.exit_code == Some(0) {
             return Ok(output.stdout);
         }

@@ -32,6 +32,6 @@ pub use status::{application_status_get, status_get, status_set};
 pub use storage::{StorageInfo, storage_add, storage_get, storage_list};
 pub use unit::{
     BindAddress, CloudCredential, GoalState, GoalStatus, InterfaceAddress, LogLevel, Network,
-    application_version_set, close_port, config_get, credential_get, goal_state, is_leader, juju_log,
-    network_get, open_port, opened_ports, resource_get, unit_get,
+    application_version_set, close_port, config_get, config_get_beside, credential_get, goal_state,
+    is_leader, juju_log, network_get, open_port, opened_ports, resource_get, unit_get,
 };

@@ -29,8 +29,20 @@ pub fn is_leader(runner: &dyn ToolRunner) -> Result<bool, Error> {
 /// # Errors
 /// When the tool fails.
 pub fn config_get(runner: &dyn ToolRunner) -> Result<BTreeMap<String, Value>, Error> {
+    config_get_beside(runner, &mut || {})
+}
+
+/// The same, with something to do while the tool runs: see [`ToolRunner::run_beside`].
+///
+/// # Errors
+/// When the tool fails.
+pub fn config_get_beside(
+    runner: &dyn ToolRunner,
+    meanwhile: &mut dyn FnMut(),
+) -> Result<BTreeMap<String, Value>, Error> {
     Invocation::new(runner, "config-get")
         .arg("--format=json")
+        .beside(meanwhile)
         .json_as()
 }
 

@@ -24,9 +24,22 @@ impl Juju {
     /// # Errors
     /// When the tool fails.
     pub fn config(&self) -> Result<&Config, Error> {
-        read_once(&self.reads.config, || {
-            hook_tools::config_get(self.runner()).map(Config::new)
-        })
+        self.config_beside(|| ()).0
+    }
+
+    /// The charm's options, and what `meanwhile` gives, which is done while Juju is asked for them: a question to somebody else.
+    /// It is done in any case.
+    ///
+    /// # Errors
+    /// The first value, when the tool fails.
+    pub fn config_beside<T>(&self, mut meanwhile: impl FnMut() -> T) -> (Result<&Config, Error>, T) {
+        let mut done = None;
+        let config = read_once(&self.reads.config, || {
+            let mut beside = || done = Some(meanwhile());
+            hook_tools::config_get_beside(self.runner(), &mut beside).map(Config::new)
+        });
+        let done = done.unwrap_or_else(meanwhile);
+        (config, done)
     }
 
     /// The unit's status.

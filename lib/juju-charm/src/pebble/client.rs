@@ -20,6 +20,7 @@ use super::notices::{Notice, NoticeType, NoticesQuery};
 use super::service::{LogLine, ServiceInfo, SystemInfo};
 use super::transport::{Answer, Call, Transport, encode};
 use super::{Pebble, Result, duration, exec_client, lenient, multipart};
+use crate::own_file;
 
 /// One request waits at most this long for something to happen; longer waits are several requests, so that a Pebble
 /// that is gone is noticed.
@@ -33,6 +34,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// It blocks. Inside an asynchronous task of a single-threaded runtime that cannot be: it gives [`Error::Protocol`].
 pub struct Client {
     transport: Transport,
+    kept_plan: Option<PathBuf>,
 }
 
 impl fmt::Debug for Client {
@@ -48,6 +50,16 @@ impl Client {
     pub fn for_socket(path: PathBuf) -> Self {
         Self {
             transport: Transport::new(path),
+            kept_plan: None,
+        }
+    }
+
+    /// Keeps what it reads of the plan in this file, and reads the same plan no second time: see [`crate::own_file::read_once`].
+    #[must_use]
+    pub fn keeping_plan(self, file: PathBuf) -> Self {
+        Self {
+            kept_plan: Some(file),
+            ..self
         }
     }
 
@@ -140,6 +152,14 @@ impl Client {
     }
 }
 
+/// The plan as Pebble writes it.
+fn read_plan(text: &str) -> Result<Plan> {
+    // An empty plan is the text `{}`; null is what YAML makes of no text.
+    let plan: Option<Plan> = serde_yaml::from_str(text)
+        .map_err(|error| Error::protocol("read the plan", format!("its YAML is malformed: {error}")))?;
+    Ok(plan.unwrap_or_default())
+}
+
 impl Pebble for Client {
     fn system_info(&self) -> Result<SystemInfo> {
         let operation = "ask for its version";
@@ -164,10 +184,10 @@ impl Pebble for Client {
         let text: String = self
             .get(operation, "/v1/plan?format=yaml".to_owned())?
             .decode(operation)?;
-        // An empty plan is the text `{}`; null is what YAML makes of no text.
-        let plan: Option<Plan> = serde_yaml::from_str(&text)
-            .map_err(|error| Error::protocol(operation, format!("its YAML is malformed: {error}")))?;
-        Ok(plan.unwrap_or_default())
+        match &self.kept_plan {
+            Some(file) => own_file::read_once(file, &text, read_plan),
+            None => read_plan(&text),
+        }
     }
 
     fn services(&self, names: &[&str]) -> Result<Vec<ServiceInfo>> {
