@@ -1,7 +1,7 @@
 //! A plan that is carried out: by the charms, in Juju's tasks, which go on whatever becomes of this program.
 //!
-//! What is written down before each step ([`journal`]) is enough to go on: a run that was killed is run again by `configuratarr resume`, finds
-//! its tasks, and starts none twice. [`follow`] is the one loop; [`show`] shows what it sees.
+//! What is written down before each step (`journal`) is enough to go on: a run that was killed is run again by `configuratarr resume`, finds
+//! its tasks, and starts none twice. [`follow`] is the one loop; `show` shows what it sees.
 
 mod follow;
 mod journal;
