@@ -79,3 +79,82 @@ impl Plan {
         rest
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{MODEL, backup, fleet, now, overview, status};
+
+    /// Radarr has two backups, sonarr one, and prowlarr is gone.
+    fn planned(picks: &[(&str, Choice)]) -> Result<Made, Problem> {
+        let backups = vec![
+            backup("radarr", 10),
+            backup("radarr", 34),
+            backup("sonarr", 10),
+            backup("prowlarr", 10),
+        ];
+        let apps = fleet(&status(&["radarr", "sonarr"]), &overview(backups));
+        let order = Order {
+            job: Job::Restore,
+            picks: picks
+                .iter()
+                .map(|(app, choice)| ((*app).to_owned(), choice.clone()))
+                .collect(),
+            parameters: BTreeMap::from([("force".to_owned(), "true".to_owned())]),
+        };
+        order.plan(Known {
+            model: MODEL,
+            controller: "ctl",
+            apps: &apps,
+            data_units: &BTreeMap::from([("sonarr".to_owned(), 2)]),
+            juju: &Juju::new(None),
+            now: now(),
+        })
+    }
+
+    #[test]
+    fn each_app_has_a_choice_of_its_own_and_what_cannot_be_is_left_out() {
+        let older = Choice::Named("radarr-uid-34".to_owned());
+        let picks = [
+            ("radarr", older),
+            ("prowlarr", Choice::Latest),
+            ("sonarr", Choice::Latest),
+        ];
+        let (plan, left_out) = planned(&picks).unwrap();
+        let commands: Vec<&str> = plan.items.iter().map(|item| item.command.as_str()).collect();
+        assert_eq!(
+            commands,
+            [
+                "juju run radarr/0 restore-from-backup backup-uid=radarr-uid-34 force=true",
+                "juju run sonarr/2 restore-from-backup backup-uid=sonarr-uid-10 force=true",
+            ]
+        );
+        let names: Vec<&str> = left_out.iter().map(|(app, _)| app.as_str()).collect();
+        assert_eq!(names, ["prowlarr"]);
+        assert!(
+            planned(&picks[1..2])
+                .unwrap_err()
+                .text
+                .contains("is not deployed")
+        );
+        assert!(planned(&[]).is_err());
+    }
+
+    #[test]
+    fn a_dry_run_is_of_the_same_units_backups_and_parameters() {
+        let (plan, _) = planned(&[("radarr", Choice::Latest), ("sonarr", Choice::Latest)]).unwrap();
+        let mut preview = plan.preview(&Juju::new(None));
+        assert_eq!(
+            preview.items[1].command,
+            "juju run sonarr/2 restore-from-backup backup-uid=sonarr-uid-10 dry-run=true force=true"
+        );
+        for (item, before) in preview.items.iter_mut().zip(&plan.items) {
+            assert_eq!(item.parameters.remove("dry-run").as_deref(), Some("true"));
+            item.command.clone_from(&before.command);
+        }
+        preview.job = Job::Restore;
+        assert_eq!(preview, plan);
+        let rest = plan.without(&["radarr".to_owned()]);
+        assert_eq!(rest.items, plan.items[1..]);
+    }
+}

@@ -4,11 +4,15 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use config_recovery::shown::shown;
 
 use super::{Progress, Run, SCHEMA};
 use crate::problem::{Kind, Problem, Result};
+
+/// How long a process that was killed may leave its lock to one that it was starting.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// So many runs that are at their end are kept, to look at.
 const KEPT: usize = 50;
@@ -96,7 +100,7 @@ impl Store {
         // Before it is read: whoever holds it may be writing.
         let lock = OpenOptions::new().write(true).open(lock_of(&path));
         let lock = lock.map_err(|_| self.no_such(&id))?;
-        match lock.try_lock() {
+        match locked(&lock) {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
                 return Err(Problem::new(
@@ -246,6 +250,17 @@ impl Journal {
             }
         };
         write().map_err(|error| cannot(&error))
+    }
+}
+
+/// Takes the lock of a run. One that was killed leaves it for a moment to a `juju` that it was just starting, until that has begun.
+fn locked(lock: &File) -> Result<(), fs::TryLockError> {
+    let since = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Err(fs::TryLockError::WouldBlock) if since.elapsed() < MOMENT => std::thread::sleep(MOMENT / 20),
+            done => return done,
+        }
     }
 }
 

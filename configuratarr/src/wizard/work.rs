@@ -169,10 +169,14 @@ fn begun(plan: Plan) -> Result<Journal> {
 async fn followed(
     call: &Call<'_>,
     juju: &Juju,
-    mut journal: Journal,
+    journal: Journal,
     mut told: Told,
     stopped: oneshot::Receiver<()>,
 ) -> Result<(Box<Run>, Ended)> {
+    let mut kept = Kept(Some(journal));
+    let Some(journal) = &mut kept.0 else {
+        return Err(Problem::bare(Kind::Failed, "there is nothing to follow"));
+    };
     told.tell(Followed::Began(Box::new(journal.run().clone())));
     // Without the cluster it is followed all the same; it tells only bytes.
     let cluster = match cluster::connect(call.global).await {
@@ -188,12 +192,21 @@ async fn followed(
         tick: TICK,
         patience: PATIENCE,
     };
-    let ended = follow(&mut journal, &how, &mut told, stopped.map(drop)).await;
-    let run = Box::new(journal.run().clone());
-    if run.plan.job == Job::Preview {
-        journal.forget();
+    let ended = follow(journal, &how, &mut told, stopped.map(drop)).await?;
+    Ok((Box::new(journal.run().clone()), ended))
+}
+
+/// What is written down of a run. Of a preview nothing stays, also when the wizard is left in the middle: nobody has to go on with it.
+struct Kept(Option<Journal>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(journal) = self.0.take()
+            && journal.run().plan.job == Job::Preview
+        {
+            journal.forget();
+        }
     }
-    Ok((run, ended?))
 }
 
 /// Tells the wizard how a run goes on.

@@ -1,6 +1,7 @@
 //! A pseudo-terminal, what a person would see in it, and a program that has it as its own.
 //!
 //! The tests of the library use it too, which know no `CARGO_BIN_EXE`.
+#![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -33,8 +34,8 @@ pub struct Terminal {
 
 struct Screen {
     parser: vt100::Parser,
-    /// So many bytes came.
-    bytes: usize,
+    /// All that came.
+    bytes: Vec<u8>,
 }
 
 impl Terminal {
@@ -58,7 +59,7 @@ impl Terminal {
         let screen = Arc::new((
             Mutex::new(Screen {
                 parser: vt100::Parser::new(rows, columns, 0),
-                bytes: 0,
+                bytes: Vec::new(),
             }),
             Condvar::new(),
         ));
@@ -153,7 +154,18 @@ impl Terminal {
 
     /// So many bytes came from the program.
     pub fn bytes(&self) -> usize {
-        self.screen.0.lock().unwrap().bytes
+        self.screen.0.lock().unwrap().bytes.len()
+    }
+
+    /// So many frames were drawn: ratatui hides the cursor after each.
+    pub fn frames(&self) -> usize {
+        let hide = b"\x1b[?25l";
+        let screen = self.screen.0.lock().unwrap();
+        screen
+            .bytes
+            .windows(hide.len())
+            .filter(|part| part == hide)
+            .count()
     }
 
     /// Whether anything that is seen has a colour of its own.
@@ -245,7 +257,7 @@ fn read(mut from: File, screen: &(Mutex<Screen>, Condvar)) {
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         let mut state = screen.0.lock().unwrap();
         state.parser.process(&buffer[..count]);
-        state.bytes += count;
+        state.bytes.extend(&buffer[..count]);
         drop(state);
         screen.1.notify_all();
     }

@@ -7,6 +7,8 @@ mod juju;
 #[path = "../common/terminal.rs"]
 mod terminal;
 
+use std::time::{Duration, Instant};
+
 use config_recovery::backups::AppId;
 use config_recovery::scratch::{self, Purpose};
 use rustix::process::{Signal, kill_process};
@@ -263,6 +265,79 @@ fn the_terminal_is_as_it_was_wherever_the_wizard_is_left() {
 }
 
 #[test]
+fn a_dry_run_that_is_left_leaves_nothing_to_go_on_with() {
+    let home = Home::new();
+    home.has_no_operations().can_be_restored();
+    home.juju
+        .task(2, "running", &["looking into the backup"], json!({}));
+    let runs = home.test.path("home/.local/state/configuratarr/runs");
+    let written = || std::fs::read_dir(&runs).unwrap().count();
+    for leave in [CTRL_C, "\x1b"] {
+        let mut terminal = home.start();
+        terminal.shows("apps of model home").shows("FAIL");
+        terminal.types("r").shows("which apps");
+        terminal.types(ENTER).shows("looking into the backup");
+        // The run and its lock.
+        assert_eq!(written(), 2);
+        terminal.types(leave);
+        if leave != CTRL_C {
+            terminal.shows("which apps").types("q");
+        }
+        assert_eq!(terminal.ends().code(), Some(0));
+        assert_eq!(written(), 0);
+        terminal.is_as_it_was();
+    }
+}
+
+#[test]
+fn an_app_is_backed_up_and_verified_from_the_overview() {
+    let home = Home::new();
+    for (action, operation, parameters) in [("backup-now", 1, ""), ("verify-backup", 3, " backup-uid=")] {
+        let query = format!(
+            "operations --units radarr/0 --actions {action} --limit 100000 --format json -m ctl:home"
+        );
+        home.juju.prints(&query, "");
+        let uid = if parameters.is_empty() { "" } else { &home.newest };
+        home.juju.starts(
+            &format!("run radarr/0 {action}{parameters}{uid}"),
+            operation,
+            operation + 1,
+        );
+        home.juju.task(
+            operation + 1,
+            "completed",
+            &[],
+            json!({"backup-uid": "uid-of-it", "bytes": "20000000"}),
+        );
+    }
+    let mut terminal = home.start();
+    terminal.shows("apps of model home").shows("FAIL");
+    terminal
+        .types("b")
+        .shows("juju run radarr/0 backup-now -m ctl:home")
+        .types(ENTER);
+    terminal
+        .shows("report of run")
+        .shows("radarr: backed up")
+        .types(ENTER);
+    terminal.shows("apps of model home").shows("FAIL");
+    terminal
+        .types("v")
+        .shows("juju run radarr/0 verify-backup")
+        .types(ENTER);
+    terminal
+        .shows("report of run")
+        .shows("radarr: comes back")
+        .types("q");
+    assert_eq!(terminal.ends().code(), Some(0));
+    // Both are told where the wizard was started.
+    terminal
+        .is_as_it_was()
+        .shows("radarr: backed up")
+        .shows("radarr: comes back");
+}
+
+#[test]
 fn the_terminal_is_as_it_was_after_a_signal() {
     let home = Home::new();
     for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
@@ -310,6 +385,30 @@ fn nothing_is_sent_when_nothing_changed() {
     let after = terminal.bytes() - before;
     // Two frames at most, of which one has the help.
     assert!(after < 2500, "{after} bytes");
+}
+
+#[test]
+fn there_are_at_most_ten_frames_a_second() {
+    let home = Home::new();
+    let mut terminal = home.start();
+    terminal.shows("apps of model home").shows("FAIL");
+    let (begin, before) = (Instant::now(), terminal.frames());
+    for _ in 0..8 {
+        terminal
+            .types("?")
+            .shows("Keys here")
+            .types(" ")
+            .shows_no("Keys here");
+    }
+    let (took, frames) = (begin.elapsed(), terminal.frames() - before);
+    // The first one may follow at once.
+    assert!(frames >= 15, "{frames} frames");
+    assert!(
+        took >= Duration::from_millis(100) * u32::try_from(frames - 1).unwrap(),
+        "{frames} in {took:?}"
+    );
+    terminal.types("q");
+    terminal.ends();
 }
 
 #[test]

@@ -97,7 +97,7 @@ impl Numbers {
 
 /// An operation as a pod shows it, with the number of its task from outside.
 pub fn renumbered(mut shown: Value, operation: u32) -> Value {
-    if let Some(tasks) = shown["tasks"].as_object_mut() {
+    if let Some(tasks) = shown.get_mut("tasks").and_then(Value::as_object_mut) {
         let all = std::mem::take(tasks);
         tasks.extend(all.into_values().map(|task| ((operation + 1).to_string(), task)));
     }
@@ -254,5 +254,8 @@ mod tests {
         let mut shown = json!({ "status": "running", "tasks": { "3": { "host": "radarr/0" } } });
         in_json(&mut shown, 8);
         assert_eq!(shown["tasks"], json!({ "9": { "host": "radarr/0" } }));
+        let mut task = json!({ "id": "3", "unit": "radarr/0" });
+        in_json(&mut task, 8);
+        assert_eq!(task, json!({ "id": "9", "unit": "radarr/0" }));
     }
 }

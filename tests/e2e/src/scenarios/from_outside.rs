@@ -257,7 +257,7 @@ async fn goes_on_without_its_commands(
     let (ended, _) = machine.follow(operation).await?;
     ensure!(ended["status"] == "completed", "{ended}");
 
-    // A command that waits is killed with its connection as soon as its action is there.
+    // The command that starts an action is killed, with its connection, as soon as the action is there.
     let before = machine
         .json("operations")
         .await?
@@ -273,7 +273,9 @@ async fn goes_on_without_its_commands(
         Ok((operations.len() > before).then(|| numbers.max()).flatten())
     })
     .await?;
+    let was_starting = starting.try_wait()?.is_none();
     starting.kill().await?;
+    story.figure("the starter was killed before it ended", was_starting);
     let (ended, _) = machine.follow(operation).await?;
     ensure!(ended["status"] == "completed", "{ended}");
     Ok(())
