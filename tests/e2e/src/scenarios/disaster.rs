@@ -21,8 +21,8 @@ use crate::{apply, wait};
 pub const SCENARIO: Scenario = Scenario {
     name: "seven-apps-come-back",
     says: "seven apps with data are backed up by their actions and their model's namespace is deleted; redeployed they are \
-           restored in parallel, by action, by one command of configuratarr and by the option restore-on-deploy, with every file, owner, mode and row as \
-           before",
+           restored in parallel, by action, by one command of configuratarr and by the option restore-on-deploy, with every \
+           file, owner, mode and row as before",
     beside: Beside::None,
     depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::OwnImages, Need::Snapshots],
