@@ -63,7 +63,7 @@ pub fn juju(seen: &Seen, juju: &InJuju) -> Vec<Finding> {
         Some(Import::WithFlag) => {
             "volumes can be imported with JUJU_DEV_FEATURE_FLAGS=k8s-attach-storage".to_owned()
         }
-        Some(Import::No(why)) => format!("no restore --import ({why}); restore and redeploy need none"),
+        Some(Import::No(why)) => format!("volumes cannot be imported ({why}); restores need no import"),
         None => "whether it can import volumes is not known".to_owned(),
     };
     vec![Finding::ok(format!("Juju {model}: {can}"))]

@@ -134,8 +134,8 @@ impl Backup {
 
     /// Velero is at work on it.
     pub fn running(mut self, done: u64, total: u64) -> Self {
-        let pointer = "/status/completionTimestamp";
-        self = self.set(pointer, Value::Null).set_volume(pointer, Value::Null);
+        let ended = "/status/completionTimestamp";
+        self = self.set(ended, Value::Null).set_volume(ended, Value::Null);
         self.set("/status/phase", json!("InProgress"))
             .set_volume("/status/phase", json!("InProgress"))
             .set_volume("/status/snapshotID", Value::Null)

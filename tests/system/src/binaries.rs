@@ -17,6 +17,8 @@ pub struct Binaries {
     pub juju_sim: PathBuf,
     /// What stands for Radarr in a simulated container.
     pub stand_in_radarr: PathBuf,
+    /// What a person at a terminal has.
+    pub configuratarr: PathBuf,
     /// The load of tests of backups, and the judge of what comes back.
     pub config_volume_writer: PathBuf,
 }
@@ -39,7 +41,7 @@ impl Binaries {
         let mut command = cargo();
         command
             .args(["--bins", "-p", "workload-charm", "-p", "juju-sim"])
-            .args(["-p", "system-tests", "-p", "config-volume"]);
+            .args(["-p", "system-tests", "-p", "config-volume", "-p", "configuratarr"]);
         if profile == Profile::Release {
             command.arg("--release");
         }
@@ -54,6 +56,7 @@ impl Binaries {
             dispatch: find("dispatch")?,
             juju_sim: find("juju-sim")?,
             stand_in_radarr: find("stand-in-radarr")?,
+            configuratarr: find("configuratarr")?,
             config_volume_writer: find("config-volume-writer")?,
         })
     }

@@ -40,7 +40,8 @@ impl Programs {
             dispatch,
             juju_sim: found(&built, "juju-sim")?,
             stand_in_radarr: found(&built, "stand-in-radarr")?,
-            // Nothing writes while this measures.
+            // Nothing writes while this measures, and nobody is at a terminal.
+            configuratarr: PathBuf::new(),
             config_volume_writer: PathBuf::new(),
         };
         Ok(Programs { binaries, own, size })

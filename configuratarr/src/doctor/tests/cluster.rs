@@ -20,7 +20,7 @@ fn what_all_apps_share_is_checked() {
             world.client = "4.0.15";
         },
         Fine,
-        "no restore --import",
+        "volumes cannot be imported",
         "",
     );
     let late =

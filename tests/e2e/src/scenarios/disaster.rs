@@ -8,6 +8,7 @@ use futures::FutureExt;
 use futures::future::{join_all, try_join_all};
 use kube::api::{DeleteParams, DynamicObject, ListParams};
 
+use super::configuratarr::Terminal;
 use super::exactly::seconds;
 use super::fleet::{self, FLEET, Held};
 use super::{Beside, Scenario, ScenarioReport, in_parallel};
@@ -20,8 +21,8 @@ use crate::{apply, wait};
 pub const SCENARIO: Scenario = Scenario {
     name: "seven-apps-come-back",
     says: "seven apps with data are backed up by their actions and their model's namespace is deleted; redeployed they are \
-           restored in parallel, by action and by the option restore-on-deploy, with every file, owner, mode and row as \
-           before",
+           restored in parallel, by action, by one command of configuratarr and by the option restore-on-deploy, with every \
+           file, owner, mode and row as before",
     beside: Beside::None,
     depends_on_velero: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::OwnImages, Need::Snapshots],
@@ -56,6 +57,8 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
         );
         story.figure(&format!("counted before and after, {}", member.name), now);
     }
+    by_one_command(ground, &apps, story).await?;
+    compare(&apps, &before, true).await?;
     delete_model(ground, &model).await?;
 
     ground.namespace(SCENARIO.name).await?;
@@ -79,6 +82,29 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
         );
     }
     nothing_is_left(ground).await
+}
+
+/// Damages all of them, and restores all with one command.
+async fn by_one_command(ground: &TestEnv, apps: &[Running<'_>], story: &mut ScenarioReport) -> Result<()> {
+    let damaged = apps
+        .iter()
+        .map(|app| app.in_workload("rm -rf /config/lists; echo damaged > /config/Backups/manual/1.zip"));
+    try_join_all(damaged).await?;
+    let model = apps.first().map(|app| app.app.model.clone()).context("no apps")?;
+    let terminal = Terminal::new(ground, &model, SCENARIO.name)?;
+    let began = Instant::now();
+    let run = terminal.runs(&["restore", "--all", "--yes"], 0).await?;
+    story.figure(
+        "seconds of configuratarr restore --all, seven apps with a safety backup each",
+        seconds(began),
+    );
+    let restored = run["plan"]["items"].as_array().map_or(0, Vec::len);
+    ensure!(
+        restored == apps.len(),
+        "{restored} of {} apps were restored: {run}",
+        apps.len()
+    );
+    Ok(())
 }
 
 /// Deploys, fills and backs up. Returns what each volume holds, and what the charm counts in it.

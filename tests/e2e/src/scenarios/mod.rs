@@ -5,6 +5,7 @@ mod by_hand;
 mod claim_bench;
 mod claims_only;
 mod config_volume;
+mod configuratarr;
 mod data_stays;
 mod disaster;
 mod exactly;
@@ -111,6 +112,7 @@ pub const ALL: &[Scenario] = &[
     data_stays::SCENARIO,
     two_apps::SCENARIO,
     from_outside::SCENARIO,
+    configuratarr::SCENARIO,
     shared_media::SCENARIO,
     killed_restore::SCENARIO,
     killed_action::SCENARIO,
