@@ -100,7 +100,7 @@ pub fn choice(which: &Which, choice: &ChoiceArguments, now: Timestamp) -> Result
     }
 }
 
-/// Plans, and says which apps are left out.
+/// Plans.
 ///
 /// # Errors
 /// When Juju or the cluster cannot be asked, or there is nothing to do.
@@ -118,14 +118,8 @@ pub async fn plan(
         choice,
         parameters,
     };
-    let (plan, left_out) = plan::plan(&wanted, ground.known(&call.juju))?;
-    for (app, problem) in left_out {
-        let next = problem.next.map(|next| format!("; {next}")).unwrap_or_default();
-        call.printer
-            .say(&format!("left out: {app}: {}{next}", problem.text));
-    }
     Ok(Planned {
-        plan,
+        plan: plan::plan(&wanted, ground.known(&call.juju))?,
         cluster: ground.cluster,
     })
 }
@@ -162,13 +156,14 @@ pub async fn go_on(call: &Call<'_>, mut journal: Journal, cluster: Option<&Clust
             std::future::pending::<()>().await;
         }
     };
-    let ended = follow(&mut journal, &how, show.as_mut(), interrupted).await?;
+    let ended = follow(&mut journal, &how, show.as_mut(), interrupted).await;
     drop(show);
     let run = journal.run();
     call.printer.data(run, || run_page(run))?;
     let resume = format!("configuratarr resume {}", run.id);
-    match ended {
-        Ended::Over if run.is_done() => Ok(Done::Well),
+    // What cannot be written down ends this program, and nothing that was started.
+    match ended.unwrap_or_else(Ended::Lost) {
+        Ended::Over if run.is_whole() => Ok(Done::Well),
         Ended::Over => Ok(Done::NotWell),
         Ended::Interrupted => {
             call.printer.problem(&Problem::new(
@@ -182,10 +177,14 @@ pub async fn go_on(call: &Call<'_>, mut journal: Journal, cluster: Option<&Clust
             call.printer.problem(&Problem::new(
                 Kind::Unfinished,
                 format!("{}; what was started goes on in Juju", problem.text),
-                match problem.next {
-                    Some(next) => format!("{next}; then {resume}"),
-                    None => resume,
-                },
+                format!(
+                    "{}{resume}; to give it up: rm {}",
+                    problem
+                        .next
+                        .map(|next| format!("{next}; then "))
+                        .unwrap_or_default(),
+                    journal.path().display()
+                ),
             ));
             Ok(Done::Unfinished)
         }

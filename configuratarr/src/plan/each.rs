@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use config_recovery::backups::Choice;
 
-use super::{Job, Known, Made, Plan, Wanted, plan};
+use super::{Job, Known, LeftOut, Plan, Wanted, plan};
 use crate::juju::Juju;
 use crate::problem::Problem;
 
@@ -24,7 +24,7 @@ impl Order {
     ///
     /// # Errors
     /// The first reason, when nothing can be planned.
-    pub fn plan(&self, known: Known<'_>) -> Result<Made, Problem> {
+    pub fn plan(&self, known: Known<'_>) -> Result<Plan, Problem> {
         let mut whole: Option<Plan> = None;
         let mut left_out = Vec::new();
         for (app, choice) in &self.picks {
@@ -35,13 +35,23 @@ impl Order {
                 parameters: self.parameters.clone(),
             };
             match (plan(&wanted, known), &mut whole) {
-                (Ok((one, _)), Some(whole)) => whole.items.extend(one.items),
-                (Ok((one, _)), none) => *none = Some(one),
-                (Err(problem), _) => left_out.push((app.clone(), problem)),
+                (Ok(one), Some(whole)) => whole.items.extend(one.items),
+                (Ok(one), none) => *none = Some(one),
+                (Err(problem), _) => left_out.push((app, problem)),
             }
         }
         match (whole, left_out.first()) {
-            (Some(whole), _) => Ok((whole, left_out)),
+            (Some(mut whole), _) => {
+                let is_deployed = |name: &str| {
+                    let mut apps = known.apps.iter();
+                    apps.any(|app| app.id.app == name && app.juju.is_some())
+                };
+                whole.left_out = left_out
+                    .iter()
+                    .map(|(app, problem)| LeftOut::new(app, problem, is_deployed(app)))
+                    .collect();
+                Ok(whole)
+            }
             (None, Some((_, first))) => Err(first.clone()),
             // Nothing was asked for: the planner has the words for that.
             (None, None) => plan(
@@ -71,11 +81,13 @@ impl Plan {
         preview
     }
 
-    /// The same plan without these apps; nothing else of it changes.
+    /// The same plan without these apps, which it leaves out too; nothing else of it changes.
     #[must_use]
-    pub fn without(&self, apps: &[String]) -> Self {
+    pub fn without(&self, apps: Vec<LeftOut>) -> Self {
         let mut rest = self.clone();
-        rest.items.retain(|item| !apps.contains(&item.app));
+        rest.items
+            .retain(|item| !apps.iter().any(|left_out| left_out.app == item.app));
+        rest.left_out.extend(apps);
         rest
     }
 }
@@ -84,9 +96,10 @@ impl Plan {
 mod tests {
     use super::*;
     use crate::fixtures::{MODEL, backup, fleet, now, overview, status};
+    use crate::problem::Kind;
 
     /// Radarr has two backups, sonarr one, and prowlarr is gone.
-    fn planned(picks: &[(&str, Choice)]) -> Result<Made, Problem> {
+    fn planned(picks: &[(&str, Choice)]) -> Result<Plan, Problem> {
         let backups = vec![
             backup("radarr", 10),
             backup("radarr", 34),
@@ -120,7 +133,7 @@ mod tests {
             ("prowlarr", Choice::Latest),
             ("sonarr", Choice::Latest),
         ];
-        let (plan, left_out) = planned(&picks).unwrap();
+        let plan = planned(&picks).unwrap();
         let commands: Vec<&str> = plan.items.iter().map(|item| item.command.as_str()).collect();
         assert_eq!(
             commands,
@@ -129,7 +142,11 @@ mod tests {
                 "juju run sonarr/2 restore-from-backup backup-uid=sonarr-uid-10 force=true",
             ]
         );
-        let names: Vec<&str> = left_out.iter().map(|(app, _)| app.as_str()).collect();
+        let names: Vec<&str> = plan
+            .left_out
+            .iter()
+            .map(|left_out| left_out.app.as_str())
+            .collect();
         assert_eq!(names, ["prowlarr"]);
         assert!(
             planned(&picks[1..2])
@@ -142,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_dry_run_is_of_the_same_units_backups_and_parameters() {
-        let (plan, _) = planned(&[("radarr", Choice::Latest), ("sonarr", Choice::Latest)]).unwrap();
+        let plan = planned(&[("radarr", Choice::Latest), ("sonarr", Choice::Latest)]).unwrap();
         let mut preview = plan.preview(&Juju::new(None));
         assert_eq!(
             preview.items[1].command,
@@ -154,7 +171,9 @@ mod tests {
         }
         preview.job = Job::Restore;
         assert_eq!(preview, plan);
-        let rest = plan.without(&["radarr".to_owned()]);
+        let refused = LeftOut::new("radarr", &Problem::bare(Kind::Failed, "no"), true);
+        let rest = plan.without(vec![refused.clone()]);
         assert_eq!(rest.items, plan.items[1..]);
+        assert_eq!(rest.left_out, [refused]);
     }
 }

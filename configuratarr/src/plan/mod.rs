@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fleet::{App, Work};
 use crate::juju::Juju;
-use crate::printer::{Cell, Page};
+use crate::printer::{Cell, Page, Tone};
 use crate::problem::{Kind, Problem};
 
 pub use each::Order;
@@ -66,6 +66,42 @@ pub struct Plan {
     pub job: Job,
     /// The apps.
     pub items: Vec<Item>,
+    /// Apps that were meant too, and with which nothing is done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// An app with which nothing is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftOut {
+    /// The app.
+    pub app: String,
+    /// Why.
+    pub why: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// Whether the model has the app. What is left of one that is gone is no task of a run over all apps.
+    pub is_deployed: bool,
+}
+
+impl LeftOut {
+    /// An app that is left out for this.
+    pub fn new(app: &str, problem: &Problem, is_deployed: bool) -> Self {
+        Self {
+            app: app.to_owned(),
+            why: problem.text.clone(),
+            next: problem.next.clone(),
+            is_deployed,
+        }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let next = self.next.as_ref().map(|next| format!("; {next}"));
+        format!("left out: {}: {}{}", self.app, self.why, next.unwrap_or_default())
+    }
 }
 
 /// What will be done with one app.
@@ -131,14 +167,11 @@ pub struct Known<'a> {
     pub now: Timestamp,
 }
 
-/// A plan, and the apps that it leaves out, with the reason of each.
-pub type Made = (Plan, Vec<(String, Problem)>);
-
 /// Plans it. An app that was named is planned, or there is no plan; of all apps those are left out that cannot be.
 ///
 /// # Errors
 /// The first app that was named and cannot be planned; or that there is nothing to do.
-pub fn plan(wanted: &Wanted<'_>, known: Known<'_>) -> Result<Made, Problem> {
+pub fn plan(wanted: &Wanted<'_>, known: Known<'_>) -> Result<Plan, Problem> {
     let mut items = Vec::new();
     let mut left_out = Vec::new();
     match wanted.apps {
@@ -155,7 +188,7 @@ pub fn plan(wanted: &Wanted<'_>, known: Known<'_>) -> Result<Made, Problem> {
             for app in known.apps {
                 match item(wanted, known, &app.id.app, Some(app)) {
                     Ok(item) => items.push(item),
-                    Err(problem) => left_out.push((app.id.app.clone(), problem)),
+                    Err(problem) => left_out.push((app, problem)),
                 }
             }
         }
@@ -171,14 +204,17 @@ pub fn plan(wanted: &Wanted<'_>, known: Known<'_>) -> Result<Made, Problem> {
             ),
         });
     }
-    let plan = Plan {
+    Ok(Plan {
         made: known.now.to_string(),
         model: known.model.to_owned(),
         controller: known.controller.to_owned(),
         job: wanted.job,
         items,
-    };
-    Ok((plan, left_out))
+        left_out: left_out
+            .iter()
+            .map(|(app, problem)| LeftOut::new(&app.id.app, problem, app.juju.is_some()))
+            .collect(),
+    })
 }
 
 fn item(wanted: &Wanted<'_>, known: Known<'_>, name: &str, app: Option<&App>) -> Result<Item, Problem> {
@@ -306,9 +342,13 @@ impl Plan {
             .line(format!("{} in model {}:", self.job.word(), self.model))
             .rows(rows)
             .line("By hand:");
-        self.items
+        let page = self
+            .items
             .iter()
-            .fold(page, |page, item| page.line(format!("  {}", item.command)))
+            .fold(page, |page, item| page.line(format!("  {}", item.command)));
+        self.left_out
+            .iter()
+            .fold(page, |page, app| page.line(Cell::new(app.text(), Tone::Warning)))
     }
 }
 

@@ -17,7 +17,7 @@ fn given(names: &[&str], backups: Vec<BackupSummary>) -> Given {
     }
 }
 
-fn planned(given: &Given, job: Job, apps: Option<&[&str]>, choice: Choice) -> Result<Made, Problem> {
+fn planned(given: &Given, job: Job, apps: Option<&[&str]>, choice: Choice) -> Result<Plan, Problem> {
     let names: Option<Vec<String>> = apps.map(|apps| apps.iter().map(|&app| app.to_owned()).collect());
     let wanted = Wanted {
         job,
@@ -43,7 +43,7 @@ fn the_newest_good_backup_is_restored_on_the_unit_with_the_data() {
         vec![empty("radarr", 1), backup("radarr", 10), backup("radarr", 34)],
     );
     given.data_units.insert("radarr".to_owned(), 3);
-    let (plan, _) = planned(&given, Job::Restore, Some(&["radarr", "radarr"]), Choice::Latest).unwrap();
+    let plan = planned(&given, Job::Restore, Some(&["radarr", "radarr"]), Choice::Latest).unwrap();
     let [item] = plan.items.as_slice() else {
         panic!("{plan:?}")
     };
@@ -54,7 +54,7 @@ fn the_newest_good_backup_is_restored_on_the_unit_with_the_data() {
         "juju run radarr/3 restore-from-backup backup-uid=radarr-uid-10 -m ctl:home"
     );
     assert_eq!(plan.password(), "radarr");
-    let (plan, _) = planned(&given, Job::Restore, Some(&["radarr"]), Choice::AsOf(ago(20))).unwrap();
+    let plan = planned(&given, Job::Restore, Some(&["radarr"]), Choice::AsOf(ago(20))).unwrap();
     assert_eq!(plan.items[0].backup.as_ref().unwrap().uid, "radarr-uid-34");
 }
 
@@ -70,13 +70,20 @@ fn of_all_apps_those_are_left_out_that_have_nothing_to_restore() {
             backup("lidarr", 9),
         ],
     );
-    let (plan, left_out) = planned(&given, Job::Restore, None, Choice::Latest).unwrap();
+    let plan = planned(&given, Job::Restore, None, Choice::Latest).unwrap();
     let apps: Vec<&str> = plan.items.iter().map(|item| item.app.as_str()).collect();
     assert_eq!(apps, ["radarr"]);
-    let left: Vec<(&str, &str)> = left_out
+    let left: Vec<(&str, &str)> = plan
+        .left_out
         .iter()
-        .map(|(app, problem)| (app.as_str(), problem.text.as_str()))
+        .map(|left_out| (left_out.app.as_str(), left_out.why.as_str()))
         .collect();
+    let gone: Vec<bool> = plan
+        .left_out
+        .iter()
+        .map(|left_out| left_out.is_deployed)
+        .collect();
+    assert_eq!(gone, [false, true, true, true]);
     assert_eq!(
         left,
         [
@@ -89,7 +96,7 @@ fn of_all_apps_those_are_left_out_that_have_nothing_to_restore() {
             ("sonarr", "there is no good backup of sonarr in model home"),
         ]
     );
-    let (plan, _) = planned(&given, Job::Verify, None, Choice::Latest).unwrap();
+    let plan = planned(&given, Job::Verify, None, Choice::Latest).unwrap();
     assert_eq!(
         plan.items.len(),
         2,
@@ -143,7 +150,7 @@ fn a_plan_shows_what_it_stands_for() {
         &["radarr", "sonarr"],
         vec![backup("radarr", 10), backup("sonarr", 34)],
     );
-    let (plan, _) = planned(&given, Job::Restore, None, Choice::Latest).unwrap();
+    let plan = planned(&given, Job::Restore, None, Choice::Latest).unwrap();
     insta::assert_snapshot!(plan.page(now()).lines(false).join("\n"), @r"
     restore in model home:
     APP     UNIT      BACKUP OF             AGE   SIZE

@@ -21,6 +21,10 @@ const SHOWN: [&str; 10] = [
 /// What came of a run, for people.
 pub fn page(run: &Run) -> Page {
     let mut page = Page::default();
+    for app in &run.plan.left_out {
+        let tone = if app.is_deployed { Tone::Bad } else { Tone::Warning };
+        page = page.line(Cell::new(app.text(), tone));
+    }
     for (item, progress) in run.plan.items.iter().zip(&run.progress) {
         let (tone, word, results) = match progress {
             Progress::Planned => (Tone::Warning, "not begun".to_owned(), None),

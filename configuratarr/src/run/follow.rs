@@ -67,11 +67,20 @@ pub async fn follow(
     }
     let mut seen = vec![0; journal.run().plan.items.len()];
     let mut answered = Instant::now();
+    let mut told = None;
     while !journal.run().is_over() {
         match look(journal, how, show, &mut seen).await? {
-            None => answered = Instant::now(),
+            None => {
+                answered = Instant::now();
+                told = None;
+            }
             Some(error) if answered.elapsed() >= how.patience => return Ok(Ended::Lost(error.into())),
-            Some(error) => show.note(&format!("{error}; trying again")),
+            // Once, and not each second.
+            Some(error) if told.as_ref() == Some(&error) => {}
+            Some(error) => {
+                show.note(&format!("{error}; trying again"));
+                told = Some(error);
+            }
         }
         if journal.run().is_over() {
             break;

@@ -204,6 +204,11 @@ impl Journal {
         let _ = fs::remove_file(&self.path).and_then(|()| fs::remove_file(lock_of(&self.path)));
     }
 
+    /// Its file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Writes down that an item is so far. After it has returned this outlives the process.
     ///
     /// # Errors

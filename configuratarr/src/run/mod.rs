@@ -114,6 +114,11 @@ impl Run {
         let is_done = |progress: &Progress| matches!(progress, Progress::Done { .. });
         self.progress.iter().all(is_done)
     }
+
+    /// Whether it is done with each app of the model that was meant.
+    pub fn is_whole(&self) -> bool {
+        self.is_done() && !self.plan.left_out.iter().any(|app| app.is_deployed)
+    }
 }
 
 /// What a task that ended tells, in text: Juju makes numbers of what looks like some.

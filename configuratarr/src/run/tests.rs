@@ -16,6 +16,7 @@ fn run() -> Run {
         controller: "ctl".to_owned(),
         job: Job::Restore,
         items: vec![item("radarr"), item("sonarr")],
+        left_out: Vec::new(),
     };
     Run::new(plan, "2026-11-29T12:00:00Z".parse().unwrap())
 }

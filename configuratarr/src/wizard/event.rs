@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use config_recovery::overview::{Location, Progress as Bytes};
 
 use crate::fleet::App;
-use crate::plan::{Made, Order, Plan};
+use crate::plan::{Order, Plan};
 use crate::problem::Problem;
 use crate::run::{Ended, Run};
 
@@ -51,7 +51,7 @@ pub enum Event {
     /// Juju and the cluster were looked at; or why not, by both.
     Looked(Result<Box<Fleet>, Vec<Problem>>),
     /// It was planned.
-    Planned(Ticket, Result<Made, Problem>),
+    Planned(Ticket, Result<Plan, Problem>),
     /// A run goes on.
     Followed(Ticket, Followed),
     /// The report was written; or why not.

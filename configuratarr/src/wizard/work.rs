@@ -21,7 +21,7 @@ use crate::commands::Call;
 use crate::commands::act::{PATIENCE, TICK, ground};
 use crate::commands::look::look;
 use crate::juju::Juju;
-use crate::plan::{Job, Made, Order, Plan};
+use crate::plan::{Job, Order, Plan};
 use crate::problem::{Kind, Problem, Result};
 use crate::run::{Ended, Follow, Journal, Run, Show, Store, follow};
 
@@ -155,7 +155,7 @@ async fn fleet(call: &Call<'_>) -> Result<Fleet, Vec<Problem>> {
     })
 }
 
-async fn plan(call: &Call<'_>, order: &Order) -> Result<Made> {
+async fn plan(call: &Call<'_>, order: &Order) -> Result<Plan> {
     let ground = ground(call).await?;
     // Until it is confirmed and carried out another model may become the current one.
     order.plan(ground.known(&call.juju_of(ground.full_model())))

@@ -31,6 +31,29 @@ fn one_app_and_several_are_restored_from_the_backup_of_the_plan() {
     }
 }
 
+/// Whoever restores everything and reads an exit code of 0 takes everything for restored.
+#[test]
+fn an_app_that_cannot_be_restored_is_left_out_and_told_by_the_exit_code() {
+    let home = Home::with_backups(&["radarr"], &["plex"]);
+    let ran = home.test.run(&["restore", "--all", "--yes", "--quiet"]).exits(1);
+    assert_snapshot!("left_out", without_uids(&ran.stdout));
+    let document = home
+        .test
+        .run(&["restore", "--all", "--yes", "--format", "json"])
+        .exits(1)
+        .json();
+    assert_eq!(document["plan"]["leftOut"][0]["app"], "plex");
+    // What is left of an app that is gone is no task of a run over all apps.
+    let home = Home::with_backups(&["radarr"], &[]);
+    home.gone("lidarr");
+    let ran = home.test.run(&["restore", "--all", "--yes"]).exits(0);
+    assert!(
+        ran.stdout.contains("left out: lidarr: lidarr is not deployed"),
+        "{}",
+        ran.shown()
+    );
+}
+
 #[test]
 fn a_charm_that_fails_or_does_not_say_that_it_restored_is_no_restore() {
     let home = Home::with(&["radarr", "sonarr", "prowlarr"]);

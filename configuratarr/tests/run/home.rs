@@ -55,13 +55,19 @@ pub struct Home {
 impl Home {
     /// These apps are deployed, and have a good backup each.
     pub fn with(apps: &[&str]) -> Self {
+        Self::with_backups(apps, &[])
+    }
+
+    /// These apps have a good backup each, and these have none.
+    pub fn with_backups(apps: &[&str], without: &[&str]) -> Self {
         let test = Test::with(apps.iter().map(|app| App::healthy(app, 5_243_046)));
+        let apps = [apps, without].concat();
         fs::remove_file(test.bin().join("juju")).unwrap();
         let model = test.simulated_juju();
         let home = Self { test, model };
         fs::create_dir(home.scripts()).unwrap();
         home.juju(&["add-model", "home", "--agent-version", "4.0.14"]);
-        for app in apps {
+        for app in &apps {
             let charm = home.charm(app);
             home.juju(&["deploy", charm.to_str().unwrap()]);
             for action in ["backup-now", "verify-backup", "restore-from-backup"] {
@@ -138,6 +144,13 @@ impl Home {
         );
         fs::write(bin.join("juju"), script).unwrap();
         fs::set_permissions(bin.join("juju"), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// An app that Juju does not have has backups.
+    pub fn gone(&self, app: &str) {
+        for object in App::healthy(app, 5_243_046).gone().objects() {
+            self.test.put(object);
+        }
     }
 
     /// Puts a pod into the cluster that carries the mark of the unit with the data.

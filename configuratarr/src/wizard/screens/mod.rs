@@ -29,7 +29,7 @@ pub use waiting::Waiting;
 
 use super::event::{Effect, Followed, Key, SaveError, Ticket};
 use super::state::World;
-use crate::plan::Made;
+use crate::plan::Plan;
 use crate::problem::Problem;
 
 /// A key and what it does.
@@ -123,7 +123,7 @@ pub trait Screen: Debug {
     }
 
     /// Something was planned.
-    fn planned(&mut self, _ticket: Ticket, _made: Result<Made, Problem>, _world: &mut World) -> Step {
+    fn planned(&mut self, _ticket: Ticket, _made: Result<Plan, Problem>, _world: &mut World) -> Step {
         Step::stay()
     }
 

@@ -8,7 +8,6 @@ use ratatui::widgets::{Paragraph, Widget, Wrap};
 use super::{Go, KeyHelp, ProgressScreen, Screen, Step};
 use crate::plan::{Job, Plan};
 use crate::printer::Tone;
-use crate::problem::Problem;
 use crate::wizard::event::{Effect, Key};
 use crate::wizard::input::Input;
 use crate::wizard::state::World;
@@ -17,18 +16,16 @@ use crate::wizard::state::World;
 #[derive(Debug)]
 pub struct PlanScreen {
     plan: Plan,
-    left_out: Vec<(String, Problem)>,
     scroll: u16,
     typed: Input,
     is_wrong: bool,
 }
 
 impl PlanScreen {
-    /// This plan, which leaves these apps out.
-    pub fn new(plan: Plan, left_out: Vec<(String, Problem)>) -> Self {
+    /// This plan.
+    pub fn new(plan: Plan) -> Self {
         Self {
             plan,
-            left_out,
             scroll: 0,
             typed: Input::default(),
             is_wrong: false,
@@ -41,20 +38,7 @@ impl PlanScreen {
     }
 
     fn lines(&self, world: &World) -> Vec<Line<'static>> {
-        let theme = world.theme;
-        let mut lines = theme.page(&self.plan.page(world.now));
-        if !self.left_out.is_empty() {
-            lines.push(Line::from("Left out:"));
-        }
-        for (app, problem) in &self.left_out {
-            lines.push(Line::from(
-                theme.text(format!("  {app}: {}", problem.text), Tone::Warning),
-            ));
-            if let Some(next) = &problem.next {
-                lines.push(Line::from(theme.text(format!("    next: {next}"), Tone::Plain)));
-            }
-        }
-        lines
+        world.theme.page(&self.plan.page(world.now))
     }
 }
 
@@ -140,7 +124,7 @@ impl Screen for PlanScreen {
 impl PlanScreen {
     /// No further than its last line: each is taken to fill two rows at most.
     fn longest_scroll(&self) -> u16 {
-        let lines = 2 * (self.plan.items.len() * 2 + self.left_out.len() * 2 + 3);
+        let lines = 2 * (self.plan.items.len() * 2 + self.plan.left_out.len() * 2 + 3);
         u16::try_from(lines).unwrap_or(u16::MAX)
     }
 }

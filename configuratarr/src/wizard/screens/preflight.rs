@@ -8,7 +8,7 @@ use ratatui::widgets::{Paragraph, Widget, Wrap};
 
 use super::progress::{Item, take};
 use super::{Go, KeyHelp, PlanScreen, Screen, Step, moved};
-use crate::plan::Plan;
+use crate::plan::{LeftOut, Plan};
 use crate::printer::Tone;
 use crate::problem::{Kind, Problem};
 use crate::report::run_page;
@@ -22,7 +22,6 @@ use crate::wizard::theme::{column, pointer, span, window};
 pub struct Preflight {
     ticket: Ticket,
     plan: Plan,
-    left_out: Vec<(String, Problem)>,
     items: Vec<Item>,
     since: Timestamp,
     at: usize,
@@ -33,13 +32,12 @@ pub struct Preflight {
 
 impl Preflight {
     /// Has the charms asked about this plan.
-    pub fn begin(plan: Plan, left_out: Vec<(String, Problem)>, world: &mut World) -> Step {
+    pub fn begin(plan: Plan, world: &mut World) -> Step {
         let ticket = world.ticket();
         let preflight = Self {
             ticket,
             items: Item::all(&plan),
             plan: plan.clone(),
-            left_out,
             since: world.now,
             at: 0,
             scroll: 0,
@@ -48,19 +46,18 @@ impl Preflight {
         Step::replace(preflight).and(Effect::Preview(ticket, plan))
     }
 
-    /// The plan without what the charms refuse, and that, each with its reason.
-    fn rest(&self, over: &Run) -> (Plan, Vec<(String, Problem)>) {
-        let mut left_out = self.left_out.clone();
+    /// The plan without what the charms refuse, which it leaves out with the reason of each.
+    fn rest(&self, over: &Run) -> Plan {
+        let mut refused = Vec::new();
         for (item, progress) in over.plan.items.iter().zip(&over.progress) {
             let why = match progress {
                 Progress::Done { .. } => continue,
                 Progress::Failed { why, .. } => why.clone(),
                 _ => "the charm did not say whether it can be restored".to_owned(),
             };
-            left_out.push((item.app.clone(), Problem::bare(Kind::Failed, why)));
+            refused.push(LeftOut::new(&item.app, &Problem::bare(Kind::Failed, why), true));
         }
-        let names: Vec<String> = left_out.iter().map(|(app, _)| app.clone()).collect();
-        (self.plan.without(&names), left_out)
+        self.plan.without(refused)
     }
 
     /// What the charm of the pointed app says.
@@ -71,16 +68,17 @@ impl Preflight {
             let mut one = run.clone();
             one.plan.items = vec![run.plan.items.get(self.at)?.clone()];
             one.progress = vec![run.progress.get(self.at)?.clone()];
+            one.plan.left_out.clear();
             Some(one)
         });
         let left_out = self.at.checked_sub(self.items.len());
-        let left_out = left_out.and_then(|number| self.left_out.get(number));
+        let left_out = left_out.and_then(|number| self.plan.left_out.get(number));
         match (one, self.items.get(self.at), left_out) {
             (Some(one), _, _) => theme.page(&run_page(&one)),
             (None, Some(item), _) => vec![Line::from(theme.text(&item.last, Tone::Plain))],
-            (None, None, Some((app, problem))) => {
-                let text = format!("{app} is left out: {}", problem.text);
-                let next = problem.next.as_ref().map(|next| format!("next: {next}"));
+            (None, None, Some(left_out)) => {
+                let text = format!("{} is left out: {}", left_out.app, left_out.why);
+                let next = left_out.next.as_ref().map(|next| format!("next: {next}"));
                 let next = next.map(|next| Line::from(theme.text(next, Tone::Plain)));
                 let text = Line::from(theme.text(text, Tone::Warning));
                 std::iter::once(text).chain(next).collect()
@@ -132,9 +130,9 @@ impl Screen for Preflight {
                 let Some(over) = &self.over else {
                     return Step::stay();
                 };
-                let (plan, left_out) = self.rest(over);
+                let plan = self.rest(over);
                 if !plan.items.is_empty() {
-                    return Step::open(PlanScreen::new(plan, left_out));
+                    return Step::open(PlanScreen::new(plan));
                 }
                 world.notice = Some(Problem::new(
                     Kind::Failed,
@@ -143,7 +141,7 @@ impl Screen for Preflight {
                 ));
             }
             key => {
-                if let Some(at) = moved(key, self.at, self.items.len() + self.left_out.len()) {
+                if let Some(at) = moved(key, self.at, self.items.len() + self.plan.left_out.len()) {
                     self.at = at;
                     self.scroll = 0;
                 }
@@ -171,7 +169,7 @@ impl Screen for Preflight {
 
     fn draw(&self, world: &World, area: Rect, buffer: &mut Buffer) {
         let theme = world.theme;
-        let rows = u16::try_from(self.items.len() + self.left_out.len() + 2).unwrap_or(u16::MAX);
+        let rows = u16::try_from(self.items.len() + self.plan.left_out.len() + 2).unwrap_or(u16::MAX);
         let [top, below] =
             Layout::vertical([Constraint::Length(rows.min(area.height / 2)), Constraint::Fill(1)])
                 .areas(area);
@@ -186,20 +184,20 @@ impl Screen for Preflight {
         };
         let mut lines = vec![Line::from(first)];
         let width = usize::from(area.width).saturating_sub(38);
-        let all = self.items.len() + self.left_out.len();
+        let all = self.items.len() + self.plan.left_out.len();
         for number in window(all, self.at, usize::from(top.height).saturating_sub(2)) {
             let is_pointed = number == self.at;
             let Some(item) = self.items.get(number) else {
-                let Some((app, problem)) = self.left_out.get(number - self.items.len()) else {
+                let Some(left_out) = self.plan.left_out.get(number - self.items.len()) else {
                     continue;
                 };
                 lines.push(Line::from(vec![
                     Span::styled(
-                        format!("{}{}", pointer(is_pointed), column(app, 18)),
+                        format!("{}{}", pointer(is_pointed), column(&left_out.app, 18)),
                         theme.pointed(is_pointed),
                     ),
                     theme.text(column("left out", 18), Tone::Warning),
-                    Span::raw(column(&problem.text, width).trim_end().to_owned()),
+                    Span::raw(column(&left_out.why, width).trim_end().to_owned()),
                 ]));
                 continue;
             };

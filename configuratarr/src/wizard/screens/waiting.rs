@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::widgets::{Paragraph, Widget};
 
 use super::{Go, KeyHelp, PlanScreen, Preflight, Screen, Step};
-use crate::plan::{Job, Made, Order};
+use crate::plan::{Job, Order, Plan};
 use crate::problem::Problem;
 use crate::wizard::event::{Effect, Key, Ticket};
 use crate::wizard::state::World;
@@ -52,13 +52,13 @@ impl Screen for Waiting {
         true
     }
 
-    fn planned(&mut self, ticket: Ticket, made: Result<Made, Problem>, world: &mut World) -> Step {
+    fn planned(&mut self, ticket: Ticket, made: Result<Plan, Problem>, world: &mut World) -> Step {
         if ticket != self.ticket {
             return Step::stay();
         }
         match made {
-            Ok((plan, left_out)) if plan.job == Job::Restore => Preflight::begin(plan, left_out, world),
-            Ok((plan, left_out)) => Step::replace(PlanScreen::new(plan, left_out)),
+            Ok(plan) if plan.job == Job::Restore => Preflight::begin(plan, world),
+            Ok(plan) => Step::replace(PlanScreen::new(plan)),
             Err(problem) => {
                 world.notice = Some(problem);
                 Step::go(Go::Back)

@@ -208,7 +208,6 @@ fn planned(apps: &[App], names: &[&str]) -> Plan {
     order
         .plan(known(apps, &BTreeMap::new(), &Juju::new(None)))
         .unwrap()
-        .0
 }
 
 fn done(results: &[(&str, &str)]) -> Progress {

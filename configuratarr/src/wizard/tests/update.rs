@@ -3,7 +3,7 @@
 use config_recovery::backups::Choice;
 
 use super::*;
-use crate::plan::Job;
+use crate::plan::{Job, LeftOut};
 
 #[test]
 fn jobs_are_done_with_the_marked_apps_else_with_the_pointed_one() {
@@ -91,7 +91,11 @@ fn what_the_charms_refuse_is_left_out_of_the_plan_with_its_reason() {
     let Effect::CarryOut(_, carried) = player.take() else {
         panic!("it does not begin");
     };
-    assert_eq!(carried, plan.without(&["sonarr".to_owned()]));
+    let refused = Problem::bare(Kind::Failed, later);
+    assert_eq!(
+        carried,
+        plan.without(vec![LeftOut::new("sonarr", &refused, true)])
+    );
 }
 
 #[test]
