@@ -13,8 +13,8 @@ use super::{Call, Done};
 use crate::args::{Choice as ChoiceArguments, Which};
 use crate::cluster;
 use crate::fleet::{self, App};
-use crate::juju::{Juju, Status};
-use crate::plan::{self, Job, Known, Plan, Wanted, full_model};
+use crate::juju::{Juju, ModelInfo, Status};
+use crate::plan::{self, Job, Known, Plan, Wanted};
 use crate::problem::{Kind, Problem, Result};
 use crate::report::run_page;
 use crate::run::{Bars, Ended, Follow, Journal, Lines, Run, Show, Store, follow};
@@ -35,16 +35,22 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// The model as `juju -m` takes it.
-    pub fn full_model(&self) -> String {
-        full_model(&self.status.model.controller, &self.status.model.name)
+    /// The way to Juju that stays with this model: another one may become the current one while a plan is read, on another controller even.
+    /// A model of somebody else's is known by the name that was given.
+    pub fn juju(&self, call: &Call<'_>) -> Juju {
+        let ModelInfo { name, controller, .. } = &self.status.model;
+        let model = call.juju.model().unwrap_or(name);
+        call.juju
+            .of_model(match model.contains(':') || controller.is_empty() {
+                true => model.to_owned(),
+                false => format!("{controller}:{model}"),
+            })
     }
 
     /// The same for the planner, with the way to Juju that the shown commands name.
     pub fn known<'a>(&'a self, juju: &'a Juju) -> Known<'a> {
         Known {
             model: &self.status.model.name,
-            controller: &self.status.model.controller,
             apps: &self.apps,
             data_units: &self.data_units,
             juju,
@@ -119,7 +125,7 @@ pub async fn plan(
         parameters,
     };
     Ok(Planned {
-        plan: plan::plan(&wanted, ground.known(&call.juju))?,
+        plan: plan::plan(&wanted, ground.known(&ground.juju(call)))?,
         cluster: ground.cluster,
     })
 }
@@ -139,8 +145,9 @@ pub async fn carry_out(call: &Call<'_>, planned: Planned) -> Result<Done> {
 /// # Errors
 /// When it cannot be written down.
 pub async fn go_on(call: &Call<'_>, mut journal: Journal, cluster: Option<&Cluster>) -> Result<Done> {
+    let juju = call.juju.of_model(journal.run().plan.juju_model.clone());
     let how = Follow {
-        juju: &call.juju,
+        juju: &juju,
         cluster,
         tick: TICK,
         patience: PATIENCE,

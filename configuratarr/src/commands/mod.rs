@@ -45,16 +45,6 @@ impl Call<'_> {
     }
 }
 
-impl Call<'_> {
-    /// The way to Juju that stays with this model, whatever becomes the current one meanwhile. A name that was given stays as it is.
-    pub fn juju_of(&self, full_model: String) -> Juju {
-        match self.global.model {
-            Some(_) => self.juju.clone(),
-            None => self.juju.of_model(full_model),
-        }
-    }
-}
-
 /// How a command ended that could be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {

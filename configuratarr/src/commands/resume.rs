@@ -2,7 +2,6 @@
 
 use super::{Call, Done, act};
 use crate::cluster;
-use crate::juju::Juju;
 use crate::problem::Result;
 use crate::run::Store;
 
@@ -10,11 +9,11 @@ use crate::run::Store;
 pub async fn run(call: &Call<'_>, id: Option<&str>) -> Result<Done> {
     let journal = Store::of_user()?.open(id)?;
     let plan = &journal.run().plan;
-    let model = plan.full_model();
     call.printer.say(&format!(
-        "run {}: {} in model {model}",
+        "run {}: {} in model {}",
         journal.run().id,
-        plan.job.word()
+        plan.job.word(),
+        plan.juju_model
     ));
     // Without the cluster it is followed all the same; it tells only bytes.
     let cluster = match cluster::connect(call.global).await {
@@ -24,10 +23,5 @@ pub async fn run(call: &Call<'_>, id: Option<&str>) -> Result<Done> {
             None
         }
     };
-    let call = Call {
-        global: call.global,
-        printer: call.printer.clone(),
-        juju: Juju::new(Some(model)),
-    };
-    act::go_on(&call, journal, cluster.as_ref()).await
+    act::go_on(call, journal, cluster.as_ref()).await
 }

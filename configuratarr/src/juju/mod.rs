@@ -67,6 +67,11 @@ impl Juju {
         }
     }
 
+    /// The model, as `juju -m` takes it; `None` for the current one.
+    pub fn model(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+
     /// The same for another model.
     #[must_use]
     pub fn of_model(&self, model: String) -> Self {

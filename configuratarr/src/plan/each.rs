@@ -117,7 +117,6 @@ mod tests {
         };
         order.plan(Known {
             model: MODEL,
-            controller: "ctl",
             apps: &apps,
             data_units: &BTreeMap::from([("sonarr".to_owned(), 2)]),
             juju: &Juju::new(None),

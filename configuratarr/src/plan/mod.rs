@@ -60,8 +60,8 @@ pub struct Plan {
     pub made: String,
     /// The model, by its own name.
     pub model: String,
-    /// The controller's name; empty where Juju does not say.
-    pub controller: String,
+    /// The model as `juju -m` takes it, whatever becomes the current one.
+    pub juju_model: String,
     /// What is done with each app.
     pub job: Job,
     /// The apps.
@@ -155,8 +155,6 @@ pub struct Wanted<'a> {
 pub struct Known<'a> {
     /// The model, by its own name.
     pub model: &'a str,
-    /// The controller's name.
-    pub controller: &'a str,
     /// The apps.
     pub apps: &'a [App],
     /// The unit with the data of each app, by its number.
@@ -207,7 +205,7 @@ pub fn plan(wanted: &Wanted<'_>, known: Known<'_>) -> Result<Plan, Problem> {
     Ok(Plan {
         made: known.now.to_string(),
         model: known.model.to_owned(),
-        controller: known.controller.to_owned(),
+        juju_model: known.juju.model().unwrap_or(known.model).to_owned(),
         job: wanted.job,
         items,
         left_out: left_out
@@ -288,20 +286,7 @@ fn item(wanted: &Wanted<'_>, known: Known<'_>, name: &str, app: Option<&App>) ->
     })
 }
 
-/// A model as `juju -m` takes it, whatever the current controller is.
-pub fn full_model(controller: &str, model: &str) -> String {
-    match controller.is_empty() {
-        true => model.to_owned(),
-        false => format!("{controller}:{model}"),
-    }
-}
-
 impl Plan {
-    /// The model as `juju -m` takes it, whatever the current controller is.
-    pub fn full_model(&self) -> String {
-        full_model(&self.controller, &self.model)
-    }
-
     /// What a person types to say that it is meant: the app's name, or how many are meant.
     pub fn password(&self) -> String {
         match self.items.as_slice() {

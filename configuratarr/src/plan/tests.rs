@@ -27,7 +27,6 @@ fn planned(given: &Given, job: Job, apps: Option<&[&str]>, choice: Choice) -> Re
     };
     let known = Known {
         model: MODEL,
-        controller: "ctl",
         apps: &given.apps,
         data_units: &given.data_units,
         juju: &given.juju,

@@ -139,7 +139,7 @@ impl Store {
 
     fn last_unfinished(&self) -> Result<String> {
         let mut runs = self.all();
-        runs.retain(|run| !run.is_over());
+        runs.retain(Run::is_open);
         runs.pop().map(|run| run.id).ok_or_else(|| {
             Problem::new(
                 Kind::Failed,
@@ -153,7 +153,7 @@ impl Store {
         let unfinished: Vec<String> = self
             .all()
             .into_iter()
-            .filter(|run| !run.is_over())
+            .filter(Run::is_open)
             .map(|run| run.id)
             .collect();
         let next = match unfinished.as_slice() {
@@ -182,7 +182,7 @@ impl Store {
 
     fn prune(&self) {
         let mut over = self.all();
-        over.retain(Run::is_over);
+        over.retain(|run| !run.is_open());
         let gone = over.len().saturating_sub(KEPT);
         for run in over.iter().take(gone) {
             let path = self.path(&run.id);

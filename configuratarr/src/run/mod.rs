@@ -109,6 +109,11 @@ impl Run {
         self.progress.iter().all(Progress::is_over)
     }
 
+    /// Whether somebody has to go on with it. A preview changes nothing.
+    pub fn is_open(&self) -> bool {
+        !self.is_over() && self.plan.job != Job::Preview
+    }
+
     /// Whether each item ended well.
     pub fn is_done(&self) -> bool {
         let is_done = |progress: &Progress| matches!(progress, Progress::Done { .. });

@@ -13,7 +13,7 @@ fn run() -> Run {
     let plan = Plan {
         made: "2026-11-29T12:00:00Z".to_owned(),
         model: "home".to_owned(),
-        controller: "ctl".to_owned(),
+        juju_model: "ctl:home".to_owned(),
         job: Job::Restore,
         items: vec![item("radarr"), item("sonarr")],
         left_out: Vec::new(),

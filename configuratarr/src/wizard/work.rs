@@ -56,18 +56,18 @@ impl<'a> Work<'a> {
                 self.then(async move { Event::Planned(ticket, plan(call, &order).await) });
             }
             Effect::Preview(ticket, plan) => {
-                let juju = call.juju_of(plan.full_model());
+                let juju = call.juju.of_model(plan.juju_model.clone());
                 self.follow(ticket, &juju, begun(plan.preview(&juju)));
             }
             Effect::CarryOut(ticket, plan) => {
-                let juju = call.juju_of(plan.full_model());
+                let juju = call.juju.of_model(plan.juju_model.clone());
                 self.follow(ticket, &juju, begun(plan));
             }
             Effect::Resume(ticket, id) => {
                 let opened = Store::of_user().and_then(|store| store.open(Some(&id)));
                 // The run names its model, whatever the current one is.
                 let juju = match &opened {
-                    Ok(journal) => call.juju.of_model(journal.run().plan.full_model()),
+                    Ok(journal) => call.juju.of_model(journal.run().plan.juju_model.clone()),
                     Err(_) => call.juju.clone(),
                 };
                 self.follow(ticket, &juju, opened);
@@ -133,8 +133,6 @@ impl<'a> Work<'a> {
 async fn fleet(call: &Call<'_>) -> Result<Fleet, Vec<Problem>> {
     let looked = look(call).await?;
     let store = Store::of_user();
-    // A preview changes nothing: nobody has to go on with it.
-    let is_open = |run: &Run| !run.is_over() && run.plan.job != Job::Preview;
     Ok(Fleet {
         model: looked.model,
         apps: looked.apps,
@@ -150,7 +148,7 @@ async fn fleet(call: &Call<'_>) -> Result<Fleet, Vec<Problem>> {
             .collect(),
         unfinished: store.map_or_else(
             |_| Vec::new(),
-            |store| store.all().into_iter().filter(is_open).collect(),
+            |store| store.all().into_iter().filter(Run::is_open).collect(),
         ),
     })
 }
@@ -158,7 +156,7 @@ async fn fleet(call: &Call<'_>) -> Result<Fleet, Vec<Problem>> {
 async fn plan(call: &Call<'_>, order: &Order) -> Result<Plan> {
     let ground = ground(call).await?;
     // Until it is confirmed and carried out another model may become the current one.
-    order.plan(ground.known(&call.juju_of(ground.full_model())))
+    order.plan(ground.known(&ground.juju(call)))
 }
 
 /// Writes a plan down, to be carried out.

@@ -153,6 +153,24 @@ fn what_runs_already_is_not_started_beside_itself() {
     assert_eq!(home.ran("radarr", "restore-from-backup").len(), 1);
 }
 
+/// Somebody switches to another model while a plan is read: each command after it names the model of the plan.
+#[test]
+fn a_run_stays_with_the_model_of_its_plan() {
+    let home = Home::with(&["radarr"]);
+    home.around_juju("", "");
+    home.test.run(&["restore", "radarr", "--yes"]).exits(0);
+    let calls = home.test.juju_calls();
+    let about_actions = ["operations", "run", "show-task"];
+    let named = calls
+        .iter()
+        .filter(|call| about_actions.iter().any(|verb| call.starts_with(verb)));
+    let named: Vec<&String> = named.collect();
+    assert!(named.len() >= 3, "{calls:?}");
+    for call in named {
+        assert!(call.ends_with("-m ctl:home"), "{call}");
+    }
+}
+
 /// Ctrl-C ends this program, and not what the charm does.
 #[test]
 fn an_interrupted_run_goes_on_in_juju_and_is_found_again() {

@@ -71,7 +71,7 @@ impl Screen for Offer {
                     "{}{} in model {}",
                     pointer(is_pointed),
                     column(&run.id, 30),
-                    column(run.plan.full_model(), 40).trim_end()
+                    column(&run.plan.juju_model, 40).trim_end()
                 ),
                 world.theme.pointed(is_pointed),
             )));

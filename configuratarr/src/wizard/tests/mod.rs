@@ -187,7 +187,6 @@ fn named(name: &str) -> Key {
 fn known<'a>(apps: &'a [App], data_units: &'a BTreeMap<String, u32>, juju: &'a Juju) -> Known<'a> {
     Known {
         model: fixtures::MODEL,
-        controller: "ctl",
         apps,
         data_units,
         juju,
