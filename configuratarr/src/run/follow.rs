@@ -52,16 +52,13 @@ pub async fn follow(
 ) -> Result<Ended> {
     tokio::pin!(interrupted);
     for item in 0..journal.run().plan.items.len() {
-        // Between two of them nothing is half done.
-        let stop = tokio::select! {
+        // What is cut off here is found by the next process: it is written down before it is begun.
+        let begun = tokio::select! {
             biased;
-            () = &mut interrupted => true,
-            () = std::future::ready(()) => false,
+            () = &mut interrupted => return Ok(Ended::Interrupted),
+            begun = begin(journal, item, how, show) => begun?,
         };
-        if stop {
-            return Ok(Ended::Interrupted);
-        }
-        if let Some(problem) = begin(journal, item, how, show).await? {
+        if let Some(problem) = begun {
             return Ok(Ended::Lost(problem));
         }
     }
@@ -69,7 +66,13 @@ pub async fn follow(
     let mut answered = Instant::now();
     let mut told = None;
     while !journal.run().is_over() {
-        match look(journal, how, show, &mut seen).await? {
+        // A juju that hangs is not waited for by somebody who wants to leave.
+        let unanswered = tokio::select! {
+            biased;
+            () = &mut interrupted => return Ok(Ended::Interrupted),
+            looked = look(journal, how, show, &mut seen) => looked?,
+        };
+        match unanswered {
             None => {
                 answered = Instant::now();
                 told = None;
@@ -85,10 +88,13 @@ pub async fn follow(
         if journal.run().is_over() {
             break;
         }
-        tell_bytes(journal, how, show).await;
+        let rest = async {
+            tell_bytes(journal, how, show).await;
+            tokio::time::sleep(how.tick).await;
+        };
         tokio::select! {
             () = &mut interrupted => return Ok(Ended::Interrupted),
-            () = tokio::time::sleep(how.tick) => {}
+            () = rest => {}
         }
     }
     Ok(Ended::Over)
@@ -146,7 +152,19 @@ async fn begin(
     match started {
         Ok(task) => {
             show.said(number, &format!("{} on {}, task {task}", job.action(), item.unit));
-            journal.advance(number, Progress::Started { task })?;
+            journal.advance(number, Progress::Started { task: task.clone() })?;
+            // Somebody else may have looked in the same moment, and seen nothing either: the one who asked first goes on.
+            if let Some(other) = asked_before(how.juju, &item, job, &task).await
+                && how.juju.cancel(&task).await.is_ok()
+            {
+                let why = format!(
+                    "another {} was asked for on {} in this moment, task {other}; this one was taken back",
+                    job.action(),
+                    item.unit
+                );
+                show.ended(number, false, &why);
+                journal.advance(number, failed(why))?;
+            }
         }
         Err(error) => {
             show.ended(number, false, &error.to_string());
@@ -174,6 +192,17 @@ fn started_after(known: &BTreeMap<String, Operation>, after: Option<u64>, item: 
         let (task, _) = tasks.find(|(_, task)| task.host == item.unit)?;
         has_parameters.then(|| task.clone())
     })
+}
+
+/// The task of an operation on the item's unit that was asked for before ours and is not over. That Juju does not tell is no reason to
+/// take ours back.
+async fn asked_before(juju: &Juju, item: &Item, job: Job, ours: &str) -> Option<String> {
+    let mut known = juju.operations(&item.unit, job.action()).await.ok()?;
+    let number = |number: &str| number.parse::<u64>().ok();
+    let is_ours = |operation: &Operation| operation.tasks.contains_key(ours);
+    let own = known.iter().find(|(_, operation)| is_ours(operation))?.0.clone();
+    known.retain(|other, _| number(other) < number(&own));
+    under_way(&known, item).map(|(_, task)| task.to_owned())
 }
 
 /// An operation on the item's unit that is not over, and its task.

@@ -153,6 +153,58 @@ fn what_runs_already_is_not_started_beside_itself() {
     assert_eq!(home.ran("radarr", "restore-from-backup").len(), 1);
 }
 
+/// Both have looked and seen nothing: the one who asked first goes on, the other one takes back what waits.
+#[test]
+fn of_two_who_begin_in_the_same_moment_one_goes_on() {
+    let home = Home::with(&["radarr"]);
+    let gate = home.gate("gate");
+    home.does(
+        "radarr",
+        "restore-from-backup",
+        &format!("{}{RESTORED}", gate.wait()),
+    );
+    home.around_juju(
+        "case \"$*\" in run*) real/juju run radarr/0 restore-from-backup backup-uid=other --background >/dev/null 2>&1;; esac",
+        "",
+    );
+    let ran = home.test.run(&["restore", "radarr", "--yes"]).exits(1);
+    assert!(
+        ran.stdout
+            .contains("in this moment, task 1; this one was taken back"),
+        "{}",
+        ran.shown()
+    );
+    gate.open();
+    home.juju(&["show-task", "1", "--watch", "--format", "json"]);
+    let asked = home.ran("radarr", "restore-from-backup");
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert!(asked[0].contains("other"), "{asked:?}");
+}
+
+/// Ctrl-C is heard while a juju hangs.
+#[test]
+fn somebody_who_leaves_waits_for_no_juju_that_hangs() {
+    let home = Home::with(&["radarr"]);
+    let gate = home.gate("hangs");
+    let hangs = format!(
+        "case \"$*\" in show-task*) echo here >'{}'; exec sleep 1000;; esac",
+        gate.path().display()
+    );
+    home.around_juju(&hangs, "");
+    let mut command = home.test.command(&["restore", "radarr", "--yes"]);
+    let mut running = command
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    assert_eq!(std::fs::read_to_string(gate.path()).unwrap(), "here\n");
+    kill("INT", running.id());
+    assert_eq!(running.wait().unwrap().code(), Some(4));
+    home.around_juju("", "");
+    home.test.run(&["resume"]).exits(0);
+    assert_eq!(home.ran("radarr", "restore-from-backup").len(), 1);
+}
+
 /// Somebody switches to another model while a plan is read: each command after it names the model of the plan.
 #[test]
 fn a_run_stays_with_the_model_of_its_plan() {

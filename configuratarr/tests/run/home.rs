@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::json;
@@ -180,5 +180,10 @@ impl Gate {
     /// Lets one through. Returns when it is there.
     pub fn open(&self) {
         fs::write(&self.path, "\n").unwrap();
+    }
+
+    /// Its file.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 }
