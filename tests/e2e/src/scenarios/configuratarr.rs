@@ -119,20 +119,9 @@ impl<'a> Terminal<'a> {
 }
 
 async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
-    let bed = ground.own_bed()?;
     let model = ground.namespace(SCENARIO.name).await?;
     let members = &FLEET[..2];
-    let deployed = members.iter().map(|member| {
-        let model = &model;
-        async move {
-            let images = member.images(bed).await?;
-            let running = fleet::deploy_one(ground, member, model, images, None, &[]).await?;
-            running.in_workload(&member.fill()?).await?;
-            running.sim("event settle").await?;
-            Ok::<_, anyhow::Error>(running)
-        }
-    });
-    let apps = try_join_all(deployed).await?;
+    let apps = fleet::deploy_filled(ground, members, &model).await?;
     let terminal = Terminal::new(ground, &model, SCENARIO.name)?;
 
     let status = terminal.runs(&["status"], 0).await?;

@@ -324,6 +324,26 @@ pub async fn deploy<'a>(
     try_join_all(all).await
 }
 
+/// Puts these members into `model`, all at once, and fills their volumes. What an app keeps as its configuration its charm has seen.
+///
+/// # Errors
+/// When one does not get active.
+pub async fn deploy_filled<'a>(
+    ground: &'a TestEnv,
+    members: &[Member],
+    model: &str,
+) -> Result<Vec<Running<'a>>> {
+    let bed = ground.own_bed()?;
+    let all = members.iter().map(|member| async move {
+        let images = member.images(bed).await?;
+        let running = deploy_one(ground, member, model, images, None, &[]).await?;
+        running.in_workload(&member.fill()?).await?;
+        running.sim("event settle").await?;
+        Ok(running)
+    });
+    try_join_all(all).await
+}
+
 /// Runs an action of the charm and returns what Juju says of it, however it ended.
 ///
 /// # Errors

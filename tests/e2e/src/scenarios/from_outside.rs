@@ -128,17 +128,7 @@ impl Machine<'_> {
 async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let bed = ground.own_bed()?;
     let model = ground.namespace(SCENARIO.name).await?;
-    let deployed = FLEET.iter().take(2).map(|member| {
-        let model = &model;
-        async move {
-            let images = member.images(bed).await?;
-            let running = fleet::deploy_one(ground, member, model, images, None, &[]).await?;
-            running.in_workload(&member.fill()?).await?;
-            running.sim("event settle").await?;
-            Ok::<_, anyhow::Error>(running)
-        }
-    });
-    let apps = try_join_all(deployed).await?;
+    let apps = fleet::deploy_filled(ground, &FLEET[..2], &model).await?;
     let folder = bed.folder.join(SCENARIO.name);
     let machine = Machine {
         ground,
