@@ -15,6 +15,9 @@ use crate::pods::sim_command;
 /// Variables that tell a simulated Juju what is wrong with the machine that it runs on: this one.
 const PASSED_ON: [&str; 2] = ["JUJU_SIM_NO_CONTROLLER", "JUJU_SIM_LOGGED_OUT"];
 
+/// A shell's exit code where there is no such program.
+const NOT_FOUND: i32 = 127;
+
 /// A pod of an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
@@ -118,12 +121,27 @@ impl Pods {
     /// # Errors
     /// When it fails.
     pub async fn json(&self, place: &Place, arguments: &[String]) -> Result<Value> {
+        let found = self.json_if_any(place, arguments).await?;
+        found.with_context(|| format!("{} has no simulated Juju", place.pod))
+    }
+
+    /// The same; `None` for a pod that has the shape of an app's alone, and no Juju in it.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub async fn json_if_any(&self, place: &Place, arguments: &[String]) -> Result<Option<Value>> {
         let mut arguments = arguments.to_vec();
         if !arguments.iter().any(|word| word.starts_with("--format")) {
             arguments.extend(["--format".to_owned(), "json".to_owned()]);
         }
         let said = self.juju(place, &arguments).await?;
+        if said.code == NOT_FOUND {
+            return Ok(None);
+        }
         ensure!(said.code == 0, "{} said: {}", place.pod, said.stderr);
-        serde_json::from_str(&said.stdout).with_context(|| format!("no answer: {}", said.stdout))
+        let answer = serde_json::from_str(&said.stdout);
+        answer
+            .map(Some)
+            .with_context(|| format!("no answer: {}", said.stdout))
     }
 }

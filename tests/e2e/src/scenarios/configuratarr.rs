@@ -23,7 +23,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "configuratarr-restores",
     says: "configuratarr backs up, verifies and restores two apps by their charms; killed when it has started one of them, and again while \
            they restore, it goes on and asks no charm twice; every file and row is as it was",
-    beside: Beside::Any,
+    beside: Beside::NoEngine,
     depends_on_velero: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
