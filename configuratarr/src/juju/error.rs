@@ -1,10 +1,10 @@
 //! Why Juju did not do it.
 
-use std::ffi::OsStr;
 use std::time::Duration;
 
 use config_recovery::shown::shown;
 
+use super::PROGRAM;
 use crate::problem::{Kind, Problem};
 
 /// A command of `juju` that came to nothing. Which of Juju's refusals it is, is told by its words: it has one exit code for
@@ -65,10 +65,10 @@ pub enum JujuError {
 }
 
 impl JujuError {
-    pub(super) fn not_run(program: &OsStr, error: &std::io::Error) -> Self {
+    pub(super) fn not_run(error: &std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::NotFound => Self::Missing,
-            _ => Self::NotRun(format!("{}: {error}", program.to_string_lossy())),
+            _ => Self::NotRun(format!("{PROGRAM}: {error}")),
         }
     }
 

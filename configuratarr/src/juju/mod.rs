@@ -8,8 +8,6 @@ mod import;
 mod status;
 mod tasks;
 
-use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -26,12 +24,13 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// The oldest Juju whose actions are what is used here: `juju run` with tasks.
 const OLDEST: (u32, u32) = (3, 6);
 
+/// What is run, from PATH.
+const PROGRAM: &str = "juju";
+
 /// A way to one model.
 #[derive(Debug, Clone)]
 pub struct Juju {
-    program: OsString,
     model: Option<String>,
-    state: Option<PathBuf>,
     limit: Duration,
 }
 
@@ -59,12 +58,7 @@ struct Output {
 impl Juju {
     /// The `juju` of PATH, for a model as `juju -m` takes it; `None` for the current one.
     pub fn new(model: Option<String>) -> Self {
-        Self {
-            program: "juju".into(),
-            model,
-            state: None,
-            limit: LIMIT,
-        }
+        Self { model, limit: LIMIT }
     }
 
     /// The model, as `juju -m` takes it; `None` for the current one.
@@ -81,24 +75,10 @@ impl Juju {
         }
     }
 
-    /// Another program in its place, for tests: it gets the same arguments.
-    #[must_use]
-    pub fn with_program(mut self, program: impl Into<OsString>) -> Self {
-        self.program = program.into();
-        self
-    }
-
     /// How long a command may take.
     #[must_use]
     pub fn with_limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
-        self
-    }
-
-    /// Another folder of Juju's own settings (JUJU_DATA).
-    #[must_use]
-    pub fn with_data(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.state = Some(folder.into());
         self
     }
 
@@ -168,7 +148,7 @@ impl Juju {
     async fn run(&self, arguments: &[String]) -> Result<Output, JujuError> {
         let command = self.command(arguments);
         log::debug!("{command}");
-        let mut process = tokio::process::Command::new(&self.program);
+        let mut process = tokio::process::Command::new(PROGRAM);
         process
             .args(self.with_model(arguments))
             // It asks nobody: whoever waits here sees no question.
@@ -176,19 +156,14 @@ impl Juju {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        if let Some(folder) = &self.state {
-            process.env("JUJU_DATA", folder);
-        }
-        let child = process
-            .spawn()
-            .map_err(|error| JujuError::not_run(&self.program, &error))?;
+        let child = process.spawn().map_err(|error| JujuError::not_run(&error))?;
         let ended = tokio::time::timeout(self.limit, child.wait_with_output()).await;
         let ended = ended
             .map_err(|_| JujuError::NoAnswer {
                 command: command.clone(),
                 after: self.limit,
             })?
-            .map_err(|error| JujuError::not_run(&self.program, &error))?;
+            .map_err(|error| JujuError::not_run(&error))?;
         let output = Output {
             code: ended.status.code(),
             out: String::from_utf8_lossy(&ended.stdout).into_owned(),

@@ -1,11 +1,11 @@
 //! Where runs are written down, so that one that was killed can be gone on with.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use config_recovery::durable;
 use config_recovery::shown::shown;
 
 use super::{Progress, Run, SCHEMA};
@@ -236,25 +236,8 @@ impl Journal {
     fn write(&self) -> Result<()> {
         let cannot = |error: &io::Error| unwritten(&self.path, error);
         let text = serde_json::to_vec_pretty(&self.run).map_err(|error| cannot(&error.into()))?;
-        let beside = self.path.with_extension("new");
-        let write = || {
-            // Nobody else needs to know which apps somebody has.
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&beside)?;
-            file.write_all(&text)?;
-            file.sync_all()?;
-            fs::rename(&beside, &self.path)?;
-            // The name, too, has to outlive a loss of power.
-            match self.path.parent() {
-                Some(folder) => File::open(folder)?.sync_all(),
-                None => Ok(()),
-            }
-        };
-        write().map_err(|error| cannot(&error))
+        // Nobody else needs to know which apps somebody has.
+        durable::write(&self.path, &text, 0o600).map_err(|error| cannot(&error))
     }
 }
 

@@ -20,7 +20,6 @@ use crate::cluster;
 use crate::commands::Call;
 use crate::commands::act::{PATIENCE, TICK, ground};
 use crate::commands::look::look;
-use crate::juju::Juju;
 use crate::plan::{Job, Order, Plan};
 use crate::problem::{Kind, Problem, Result};
 use crate::run::{Ended, Follow, Journal, Run, Show, Store, follow};
@@ -57,20 +56,11 @@ impl<'a> Work<'a> {
             }
             Effect::Preview(ticket, plan) => {
                 let juju = call.juju.of_model(plan.juju_model.clone());
-                self.follow(ticket, &juju, begun(plan.preview(&juju)));
+                self.follow(ticket, begun(plan.preview(&juju)));
             }
-            Effect::CarryOut(ticket, plan) => {
-                let juju = call.juju.of_model(plan.juju_model.clone());
-                self.follow(ticket, &juju, begun(plan));
-            }
+            Effect::CarryOut(ticket, plan) => self.follow(ticket, begun(plan)),
             Effect::Resume(ticket, id) => {
-                let opened = Store::of_user().and_then(|store| store.open(Some(&id)));
-                // The run names its model, whatever the current one is.
-                let juju = match &opened {
-                    Ok(journal) => call.juju.of_model(journal.run().plan.juju_model.clone()),
-                    Err(_) => call.juju.clone(),
-                };
-                self.follow(ticket, &juju, opened);
+                self.follow(ticket, Store::of_user().and_then(|store| store.open(Some(&id))));
             }
             Effect::Stop(ticket) => {
                 if let Some(stop) = self.stops.remove(&ticket) {
@@ -111,17 +101,17 @@ impl<'a> Work<'a> {
         self.under_way.push(work.boxed_local());
     }
 
-    fn follow(&mut self, ticket: Ticket, juju: &Juju, journal: Result<Journal>) {
+    fn follow(&mut self, ticket: Ticket, journal: Result<Journal>) {
         let (stop, stopped) = oneshot::channel();
         self.stops.insert(ticket, stop);
         let told = Told {
             ticket,
             sender: self.sender.clone(),
         };
-        let (call, juju) = (self.call, juju.clone());
+        let call = self.call;
         self.then(async move {
             let over = match journal {
-                Ok(journal) => followed(call, &juju, journal, told, stopped).await,
+                Ok(journal) => followed(call, journal, told, stopped).await,
                 Err(problem) => Err(problem),
             };
             Event::Followed(ticket, Followed::Over(over))
@@ -166,7 +156,6 @@ fn begun(plan: Plan) -> Result<Journal> {
 
 async fn followed(
     call: &Call<'_>,
-    juju: &Juju,
     journal: Journal,
     mut told: Told,
     stopped: oneshot::Receiver<()>,
@@ -184,8 +173,10 @@ async fn followed(
             None
         }
     };
+    // The run names its model, whatever the current one is.
+    let juju = call.juju.of_model(journal.run().plan.juju_model.clone());
     let how = Follow {
-        juju,
+        juju: &juju,
         cluster: cluster.as_ref(),
         tick: TICK,
         patience: PATIENCE,

@@ -5,13 +5,13 @@
 //! at all, and every step is made to begin again.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::{Error, Result, durable};
 
 /// Version of the journal's form, and the only one that is read.
 const VERSION: u32 = 1;
@@ -235,21 +235,12 @@ impl Journal {
         self.record.database_bytes = bytes;
     }
 
-    /// By a rename, and on the disk before it returns: a kill or a power cut leaves the old record or the new one.
     fn write(&self) -> Result<()> {
-        let write = || -> std::io::Result<()> {
-            let text = serde_json::to_vec_pretty(&self.record)?;
-            let beside = self.path.with_extension("new");
-            let mut file = File::create(&beside)?;
-            file.write_all(&text)?;
-            file.sync_all()?;
-            fs::rename(&beside, &self.path)?;
-            match self.path.parent() {
-                Some(folder) => File::open(folder)?.sync_all(),
-                None => Ok(()),
-            }
-        };
-        write().map_err(|error| unusable(&self.path, &error))
+        let text = serde_json::to_vec_pretty(&self.record);
+        let written = text
+            .map_err(Into::into)
+            .and_then(|text| durable::write(&self.path, &text, 0o666));
+        written.map_err(|error: std::io::Error| unusable(&self.path, &error))
     }
 }
 

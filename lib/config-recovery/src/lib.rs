@@ -13,6 +13,7 @@ pub mod backups;
 pub mod claim;
 pub mod cluster;
 pub mod definitions;
+pub mod durable;
 pub mod engine;
 pub mod error;
 pub mod journal;

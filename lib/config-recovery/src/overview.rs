@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use velero_api::{
     BACKUP_UID_LABEL, BackupSpec, BackupStorageLocation, BackupStorageLocationPhase,
-    BackupStorageLocationSpec, Meaning, PodVolumeBackup, PodVolumeRestore, PodVolumeRestoreSpec, Schedule,
+    BackupStorageLocationSpec, PodVolumeBackup, PodVolumeRestore, PodVolumeRestoreSpec, Schedule,
     ScheduleSpec,
 };
 
@@ -189,7 +189,7 @@ pub async fn moving_restores(cluster: &Cluster) -> Result<Vec<MovingRestore>> {
     let read = |object: &Value| {
         let restore = PodVolumeRestore::deserialize(object).ok()?;
         let status = restore.status.unwrap_or_default();
-        is_moving(status.phase.map(|phase| phase.meaning())).then(|| MovingRestore {
+        backups::is_moving(status.phase.as_ref()).then(|| MovingRestore {
             namespace: restore.spec.pod.namespace,
             progress: Progress::of(status.progress.bytes_done, status.progress.total_bytes),
         })
@@ -206,7 +206,7 @@ pub async fn moving_backups(cluster: &Cluster) -> Result<BTreeMap<(String, Strin
     let all = backups::pod_volumes(cluster, what, None, &ListParams::default()).await?;
     let mut moving = BTreeMap::new();
     let volumes = all.iter().filter_map(|volume| volume.read.as_ref().ok());
-    for volume in volumes.filter(|volume| backups::is_moving(volume)) {
+    for volume in volumes.filter(|volume| backups::is_moving(backups::phase_of(volume))) {
         let pod = &volume.spec.pod;
         add(&mut moving, (pod.namespace.clone(), pod.name.clone()), volume);
     }
@@ -234,11 +234,4 @@ impl Progress {
             total: (total > 0).then_some(total),
         }
     }
-}
-
-fn is_moving(meaning: Option<Meaning>) -> bool {
-    matches!(
-        meaning,
-        None | Some(Meaning::Waits | Meaning::Works | Meaning::Unknown)
-    )
 }

@@ -62,7 +62,7 @@ pub(crate) async fn list_all(cluster: &Cluster) -> Result<Listed> {
     let moving: Vec<PodVolumeBackup> = volumes
         .iter()
         .filter_map(|volume| volume.read.as_ref().ok())
-        .filter(|volume| is_moving(volume))
+        .filter(|volume| is_moving(phase_of(volume)))
         .cloned()
         .collect();
     let schedules = if backups.iter().any(Readable::needs_its_schedule) {
@@ -87,12 +87,16 @@ pub(crate) async fn list_all(cluster: &Cluster) -> Result<Listed> {
 }
 
 /// Whether Velero is at work on it, or will be.
-pub(crate) fn is_moving(volume: &PodVolumeBackup) -> bool {
-    let phase = volume.status.as_ref().and_then(|status| status.phase.as_ref());
+pub(crate) fn is_moving(phase: Option<&PodVolumePhase>) -> bool {
     matches!(
         phase.map(PodVolumePhase::meaning),
         None | Some(Meaning::Waits | Meaning::Works | Meaning::Unknown)
     )
+}
+
+/// The phase of a volume's backup; `None` before Velero has seen it.
+pub(crate) fn phase_of(volume: &PodVolumeBackup) -> Option<&PodVolumePhase> {
+    volume.status.as_ref()?.phase.as_ref()
 }
 
 /// One backup with what it holds, as the API server has them now.

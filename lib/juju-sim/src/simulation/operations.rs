@@ -8,11 +8,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::ActionResult;
+use super::store::locked;
 use crate::error::{Error, Result};
 
 const FOLDER: &str = "operations";
@@ -96,15 +96,7 @@ impl Operations {
     /// Changes the book, alone among all processes. It is not held for longer than `change` takes.
     pub fn change<T>(&self, change: impl FnOnce(&mut Book) -> T) -> Result<T> {
         std::fs::create_dir_all(&self.folder).map_err(Error::io("create", &self.folder))?;
-        let path = self.folder.join(LOCK);
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(Error::io("open", &path))?;
-        flock(&lock, FlockOperation::LockExclusive)
-            .map_err(|error| Error::io("lock", &path)(error.into()))?;
+        let _lock = locked(&self.folder.join(LOCK))?;
         let mut book = self.read()?;
         let answer = change(&mut book);
         let text = serde_json::to_vec(&book).map_err(|error| Error::Malformed {

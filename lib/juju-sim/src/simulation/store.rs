@@ -21,6 +21,23 @@ const FILE: &str = "model.json";
 const LOCK: &str = "lock";
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// The file of a lock, which is made if it is not there.
+fn lock_file(path: &Path) -> Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(Error::io("open", path))
+}
+
+/// A lock that no other process has. Waits for it for ever; it is held until this is dropped.
+pub(super) fn locked(path: &Path) -> Result<File> {
+    let lock = lock_file(path)?;
+    flock(&lock, FlockOperation::LockExclusive).map_err(|error| Error::io("lock", path)(error.into()))?;
+    Ok(lock)
+}
+
 /// Everything that lasts.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -98,20 +115,11 @@ impl Store {
         std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
         let dir = std::fs::canonicalize(dir).map_err(Error::io("find", dir))?;
         let path = dir.join(LOCK);
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(Error::io("open", &path))?;
         let Some(patience) = deadline else {
-            flock(&lock, FlockOperation::LockExclusive)
-                .map_err(|error| Error::io("lock", &path)(error.into()))?;
-            return Ok(Store {
-                dir,
-                lock: Some(lock),
-            });
+            let lock = Some(locked(&path)?);
+            return Ok(Store { dir, lock });
         };
+        let lock = lock_file(&path)?;
         let deadline = Instant::now() + patience;
         while let Err(error) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             if error != rustix::io::Errno::WOULDBLOCK {

@@ -11,11 +11,12 @@ mod pods;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 use futures::future::try_join_all;
 use serde_json::Value;
+use tokio::process::Command;
 
 use crate::exec::Output;
 use call::{Call, Form};
@@ -35,6 +36,19 @@ pub struct Installed {
     pub path: PathBuf,
     /// What else goes into the environment, besides KUBECONFIG.
     pub environment: Vec<(&'static str, PathBuf)>,
+}
+
+impl Installed {
+    /// Gives a program its cluster and what this `juju` needs, and keeps what it says for who runs it. It ends with them.
+    pub fn equip<'c>(&self, command: &'c mut Command, kubeconfig: &Path) -> &'c mut Command {
+        command
+            .env("KUBECONFIG", kubeconfig)
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+    }
 }
 
 /// Puts it into `folder`, for one machine: it holds the command, and the numbers of operations.

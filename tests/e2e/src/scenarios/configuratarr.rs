@@ -1,7 +1,6 @@
 //! What a person at a terminal does: `configuratarr` backs up, verifies and restores, one app and all, and is killed in between.
 
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -60,13 +59,9 @@ impl<'a> Terminal<'a> {
             .args(["--model", self.model])
             .env_clear()
             .env("HOME", &self.home)
-            .env("PATH", &self.installed.path)
-            .env("KUBECONFIG", &self.ground.own_bed()?.kubeconfig)
-            .envs(self.installed.environment.iter().cloned())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
+            .env("PATH", &self.installed.path);
+        self.installed
+            .equip(&mut command, &self.ground.own_bed()?.kubeconfig);
         Ok(command)
     }
 

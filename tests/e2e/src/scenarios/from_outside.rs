@@ -1,6 +1,5 @@
 //! One `juju` command outside of the pods starts and follows the actions of two apps, and may die meanwhile.
 
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -46,15 +45,8 @@ impl Machine<'_> {
     fn command(&self, arguments: &str) -> Result<Command> {
         let bed = self.ground.own_bed()?;
         let mut command = Command::new(self.installed.path.join("juju"));
-        command
-            .args(arguments.split(' '))
-            .args(["-m", self.model])
-            .env("KUBECONFIG", &bed.kubeconfig)
-            .envs(self.installed.environment.iter().cloned())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
+        command.args(arguments.split(' ')).args(["-m", self.model]);
+        self.installed.equip(&mut command, &bed.kubeconfig);
         Ok(command)
     }
 
