@@ -1,8 +1,10 @@
 //! What can be typed.
 
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 /// Recovery of media apps on Kubernetes under Juju: what is backed up, whether it comes back, and getting it back.
 ///
@@ -11,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 ///
 /// Without a command it is a wizard: it shows the apps and their backups, and leads through a restore.
 #[derive(Debug, Parser)]
-#[command(name = "configuratarr", version, after_help = EXIT_CODES)]
+#[command(name = "configuratarr", version, long_version = VERSION, after_help = EXIT_CODES)]
 pub struct Arguments {
     /// For every command.
     #[command(flatten)]
@@ -19,6 +21,41 @@ pub struct Arguments {
     /// What to do; the wizard, if nothing is said.
     #[command(subcommand)]
     pub command: Option<Command>,
+    /// Says in one line what it is: `juju help plugins` asks each plugin so (Juju's `cmd/juju/commands/plugin.go`).
+    #[arg(long, hide = true, exclusive = true)]
+    pub description: bool,
+}
+
+/// What `--version` says after the name: release, commit, target and profile of the build.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CONFIGURATARR_BUILD"), ")");
+
+/// The definition of the command line, for a program that was started by this path. As `kubectl-configuratarr` and
+/// `juju-configuratarr` it is a plugin, and its help shows what a person types then.
+#[must_use]
+pub fn definition(program: Option<&OsStr>) -> clap::Command {
+    let name = program
+        .map(Path::new)
+        .and_then(Path::file_name)
+        .and_then(OsStr::to_str);
+    let typed = match name {
+        Some("kubectl-configuratarr") => "kubectl configuratarr",
+        Some("juju-configuratarr") => "juju configuratarr",
+        _ => "configuratarr",
+    };
+    Arguments::command().bin_name(typed)
+}
+
+impl Arguments {
+    /// What was typed. Ends the program with 2 where that cannot be understood, and after help and version.
+    #[must_use]
+    pub fn typed() -> Self {
+        let words: Vec<OsString> = std::env::args_os().collect();
+        let mut definition = definition(words.first().map(OsString::as_os_str));
+        definition
+            .try_get_matches_from_mut(words)
+            .and_then(|matches| Self::from_arg_matches(&matches))
+            .unwrap_or_else(|error| error.format(&mut definition).exit())
+    }
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 it failed, or something is not well; 2 what was typed cannot be understood; \
@@ -143,6 +180,13 @@ pub enum Command {
     Resume {
         /// The run; the last one that is not at its end, if none is named
         run: Option<String>,
+    },
+    /// Print what a shell needs to complete commands and options
+    #[command(after_help = "For example in ~/.bashrc: source <(configuratarr completions bash)")]
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
     },
 }
 

@@ -3,12 +3,11 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::Parser;
 use configuratarr::args::Arguments;
 use configuratarr::commands;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::typed();
     // The wizard has the whole terminal: what is logged would be written into its screens.
     let is_in_the_way = arguments.command.is_none() && std::io::stderr().is_terminal();
     let is_verbose = arguments.global.verbose && !is_in_the_way;

@@ -299,8 +299,17 @@ impl Printer {
             }
             Format::Yaml => serde_yaml::to_string(document).map_err(|error| unwritten(&error))?,
         };
+        self.raw(text.as_bytes())
+    }
+
+    /// Prints what is neither document nor page: for a shell, say.
+    ///
+    /// # Errors
+    /// As [`Self::data`].
+    #[expect(clippy::unused_self, reason = "who prints has a printer")]
+    pub fn raw(&self, bytes: &[u8]) -> Result<()> {
         let mut out = io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        match out.write_all(bytes).and_then(|()| out.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(&error)),
             _ => Ok(()),
         }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod dist;
 mod generate;
 mod model;
 mod mutants;
@@ -37,6 +38,8 @@ enum Command {
     },
     /// Packs charms with the real charmcraft, and tries them.
     Pack(pack::Arguments),
+    /// Builds configuratarr as people install it: a static program in an archive, with completions and man pages.
+    Dist(dist::Arguments),
     /// Changes the code in small ways with cargo-mutants, and says which change no test notices.
     Mutants(mutants::Arguments),
     /// Plays random sequences of backups, restores, kills and faults.
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Generate { check } => generate::run(check),
         Command::Pack(arguments) => pack::run(&arguments),
+        Command::Dist(arguments) => dist::run(&arguments),
         Command::Mutants(arguments) => mutants::run(&arguments),
         Command::Model(arguments) => model::run_command(&arguments),
     };

@@ -223,12 +223,13 @@ mod tests {
         );
     }
 
-    /// A charm folder with the sample app, which has sample.db and state/other.db, and a volume with these files.
+    /// A unit's folder: in it the charm's with the sample app, which has sample.db and state/other.db, and a volume with these files.
     fn charm_and_volume(files: &[(&str, &[u8])]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("volume/state")).unwrap();
+        std::fs::create_dir(folder.path().join("charm")).unwrap();
         let app = include_str!("../../tests/data/sample.yaml");
-        std::fs::write(folder.path().join(APP_FILE), app).unwrap();
+        std::fs::write(folder.path().join("charm").join(APP_FILE), app).unwrap();
         for (name, bytes) in files {
             std::fs::write(folder.path().join("volume").join(name), bytes).unwrap();
         }
@@ -238,7 +239,7 @@ mod tests {
     fn run(verb: &str, folder: &tempfile::TempDir) -> Result<String, HookError> {
         let volume = folder.path().join("volume");
         let command = parse(&[verb, volume.to_str().unwrap()]).unwrap().unwrap();
-        command.run(folder.path())
+        command.run(&folder.path().join("charm"))
     }
 
     /// A database of one empty page.

@@ -4,6 +4,7 @@ pub(crate) mod act;
 mod backup;
 mod backups;
 mod claim;
+mod completions;
 mod doctor;
 pub(crate) mod look;
 mod restore;
@@ -77,7 +78,13 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         juju: Juju::new(arguments.global.model.clone())
             .with_limit(Duration::from_secs(arguments.global.juju_limit)),
     };
-    match blocking(carry_out(&call, arguments.command.as_ref())) {
+    let ended = if arguments.description {
+        let line = concat!(env!("CARGO_PKG_DESCRIPTION"), "\n");
+        call.printer.raw(line.as_bytes()).map(|()| Done::Well)
+    } else {
+        blocking(carry_out(&call, arguments.command.as_ref()))
+    };
+    match ended {
         Ok(done) => done.code(),
         Err(problem) => {
             call.printer.problem(&problem);
@@ -114,6 +121,7 @@ async fn carry_out(call: &Call<'_>, command: Option<&Command>) -> Result<Done> {
         Command::Claim { app } => claim::run(call, app).await,
         Command::Spec { file, app } => spec::run(call, file.as_deref(), app.as_deref()).await,
         Command::Doctor { apps } => doctor::run(call, apps).await,
+        Command::Completions { shell } => completions::run(call, *shell),
         Command::Resume { run } => resume::run(call, run.as_deref()).await,
     }
 }

@@ -131,3 +131,57 @@ fn colours_are_for_terminals_that_want_them() {
     test.env("NO_COLOR", "1");
     assert_eq!(test.run(&["status"]).stdout, plain);
 }
+
+#[test]
+fn version_says_what_was_built_and_as_a_plugin_help_says_what_is_typed() {
+    let test = Test::new();
+    let version = test.run(&["--version"]).exits(0).stdout;
+    let (release, build) = version.trim().split_once(" (").unwrap();
+    assert_eq!(release, concat!("configuratarr ", env!("CARGO_PKG_VERSION")));
+    let build: Vec<&str> = build.trim_end_matches(')').split(", ").collect();
+    assert_eq!(build.len(), 3, "{version}");
+    let is_commit = build[0].len() == 12 && build[0].bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(is_commit || build[0] == "no commit known", "{version}");
+    assert_eq!(
+        build[2],
+        if cfg!(debug_assertions) {
+            "debug"
+        } else {
+            "release"
+        }
+    );
+
+    // Juju starts `juju-configuratarr --description` for `juju help plugins`, and kubectl `kubectl-configuratarr`.
+    let one_line = test.run(&["--description"]).exits(0).stdout;
+    assert_eq!(one_line.lines().count(), 1);
+    for (plugin, typed) in [
+        ("juju-configuratarr", "juju configuratarr"),
+        ("kubectl-configuratarr", "kubectl configuratarr"),
+    ] {
+        let link = test.path(plugin);
+        std::os::unix::fs::symlink(test.command(&[]).get_program(), &link).unwrap();
+        let output = std::process::Command::new(link)
+            .args(["restore", "--help"])
+            .output()
+            .unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        assert!(help.contains(&format!("Usage: {typed} restore")), "{help}");
+    }
+}
+
+#[test]
+fn completions_name_every_command_and_ask_nobody() {
+    let test = Test::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = test.run(&["completions", shell]).exits(0);
+        assert!(ran.requests.is_empty() && ran.juju_calls.is_empty());
+        for command in configuratarr::args::definition(None).get_subcommands() {
+            assert!(
+                ran.stdout.contains(command.get_name()),
+                "{shell}: {}",
+                command.get_name()
+            );
+        }
+    }
+    test.run(&["completions", "csh"]).exits(2);
+}

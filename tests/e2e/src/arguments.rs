@@ -32,7 +32,8 @@ pub struct Arguments {
     /// Play only this scenario; may be given several times.
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
-    /// Play long rounds where a scenario has some: 50 backups of a live database instead of a few.
+    /// Play the scenarios too that take long and change rarely, and long rounds where a scenario has some: 50 backups of a live
+    /// database instead of a few.
     #[arg(long)]
     pub thorough: bool,
     /// Use a cluster of your own that runs Velero. Only namespaces made by this run are touched.
@@ -63,8 +64,8 @@ impl Arguments {
         vec![self.velero.unwrap_or(&veleros::DEFAULT)]
     }
 
-    /// The scenarios to play with this release of Velero, in their own order: those that were named, otherwise everything, or
-    /// what depends on Velero.
+    /// The scenarios to play with this release of Velero, in their own order: those that were named, otherwise everything
+    /// that this run is for, or what depends on Velero.
     ///
     /// # Errors
     /// With the first name that there is not, and all that there are.
@@ -78,7 +79,10 @@ impl Arguments {
         }
         let everything = velero.is_default() && !self.all_veleros;
         let wanted = |scenario: &&Scenario| match self.only.as_slice() {
-            [] => everything || scenario.depends_on_velero,
+            [] => {
+                (everything || scenario.depends_on_velero)
+                    && (!scenario.thorough || self.thorough || self.all_veleros)
+            }
             only => only.iter().any(|name| name == scenario.name),
         };
         Ok(scenarios::ALL.iter().filter(wanted).collect())
@@ -104,11 +108,24 @@ mod tests {
         scenarios.iter().map(|scenario| scenario.name).collect()
     }
 
+    fn usual_names() -> Vec<&'static str> {
+        let usual = scenarios::ALL.iter().filter(|scenario| !scenario.thorough);
+        usual.map(|scenario| scenario.name).collect()
+    }
+
     #[test]
     fn everything_is_played_unless_names_are_given() {
-        let everything = parse(&[]);
+        let everything = parse(&["--thorough"]);
         assert_eq!(everything.veleros(), [&veleros::DEFAULT]);
         assert_eq!(names(&everything, &veleros::DEFAULT).len(), scenarios::ALL.len());
+        let usual = names(&parse(&[]), &veleros::DEFAULT);
+        assert_eq!(usual, usual_names());
+        assert!(!usual.contains(&"claim-among-ten-thousand-volumes"));
+        let named = parse(&["--only", "claim-among-ten-thousand-volumes"]);
+        assert_eq!(
+            names(&named, &veleros::DEFAULT),
+            ["claim-among-ten-thousand-volumes"]
+        );
         let only = parse(&[
             "--only",
             "config-volume-comes-back",
@@ -123,18 +140,23 @@ mod tests {
 
     #[test]
     fn with_another_velero_what_depends_on_it_is_played_and_with_the_default_everything() {
-        let depends: Vec<&str> = scenarios::ALL
+        let depends: Vec<&Scenario> = scenarios::ALL
             .iter()
             .filter(|scenario| scenario.depends_on_velero)
-            .map(|scenario| scenario.name)
             .collect();
+        let usual: Vec<&str> = depends
+            .iter()
+            .filter(|is| !is.thorough)
+            .map(|is| is.name)
+            .collect();
+        let depends: Vec<&str> = depends.iter().map(|is| is.name).collect();
         assert!(depends.contains(&"config-volume-comes-back") && !depends.contains(&"pebble-contract"));
         let newest = veleros::ALL.last().unwrap();
         let one = parse(&["--velero", newest.version]);
         assert_eq!(one.veleros(), [newest]);
-        assert_eq!(names(&one, newest), depends);
+        assert_eq!(names(&one, newest), usual);
         let default = parse(&["--velero", veleros::DEFAULT.version]);
-        assert_eq!(names(&default, &veleros::DEFAULT).len(), scenarios::ALL.len());
+        assert_eq!(names(&default, &veleros::DEFAULT), usual_names());
         let all = parse(&["--all-veleros"]);
         assert_eq!(all.veleros().len(), veleros::ALL.len());
         assert_eq!(names(&all, &veleros::DEFAULT), depends);

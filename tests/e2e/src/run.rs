@@ -56,11 +56,18 @@ fn list(as_json: bool) -> Result<()> {
     if as_json {
         let all: Vec<_> = scenarios::ALL
             .iter()
-            .map(|is| json!({"name": is.name, "says": is.says}))
+            .map(|is| json!({"name": is.name, "says": is.says, "thorough": is.thorough}))
             .collect();
         return print(&format!("{:#}\n", json!(all)));
     }
-    let line = |scenario: &Scenario| format!("{}\n    {}\n", scenario.name, scenario.says);
+    let line = |scenario: &Scenario| {
+        let when = if scenario.thorough {
+            " (with --thorough)"
+        } else {
+            ""
+        };
+        format!("{}{when}\n    {}\n", scenario.name, scenario.says)
+    };
     print(&scenarios::ALL.iter().map(line).collect::<String>())
 }
 

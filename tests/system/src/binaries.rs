@@ -84,12 +84,13 @@ pub const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// # Errors
 /// When cargo cannot build it.
 pub fn build_packed(target_dir: Option<&Path>) -> Result<PathBuf> {
-    build_static("workload-charm", &["--bin", "dispatch"], target_dir)?
+    build_static("workload-charm", &["--bin", "dispatch"], TARGET, target_dir)?
         .remove("dispatch")
         .context("cargo did not build dispatch")
 }
 
-/// Builds programs of a package as the charm is packed: in the release profile, static. They are found by name.
+/// Builds programs of a package as the charm is packed: in the release profile, static, for `target` as rustc names it. They are
+/// found by name.
 ///
 /// A program needs nothing of the container that it runs in, and names no folder of this machine: the paths of the
 /// sources are replaced, so that two checkouts give the same bytes.
@@ -99,6 +100,7 @@ pub fn build_packed(target_dir: Option<&Path>) -> Result<PathBuf> {
 pub fn build_static(
     package: &str,
     programs: &[&str],
+    target: &str,
     target_dir: Option<&Path>,
 ) -> Result<BTreeMap<String, PathBuf>> {
     let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {
@@ -123,7 +125,7 @@ pub fn build_static(
         .current_dir(&repository)
         .args(["--locked", "--release", "-p", package])
         .args(programs)
-        .args(["--target", TARGET])
+        .args(["--target", target])
         // This form takes paths with spaces, which RUSTFLAGS does not; it goes before RUSTFLAGS.
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
     if let Some(target_dir) = target_dir {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use system_tests::binaries::{Binaries, build_static};
+use system_tests::binaries::{Binaries, TARGET, build_static};
 
 use crate::pack::binary;
 
@@ -33,9 +33,14 @@ impl Programs {
             .context("cannot look at the binary")?
             .len();
         // Hook tools are static on a real Juju, too.
-        let mut built = build_static("juju-sim", &["--bin", "juju-sim"], None)?;
-        built.extend(build_static("system-tests", &["--bin", "stand-in-radarr"], None)?);
-        let own = build_static("bench-programs", &["--bins"], None)?;
+        let mut built = build_static("juju-sim", &["--bin", "juju-sim"], TARGET, None)?;
+        built.extend(build_static(
+            "system-tests",
+            &["--bin", "stand-in-radarr"],
+            TARGET,
+            None,
+        )?);
+        let own = build_static("bench-programs", &["--bins"], TARGET, None)?;
         let binaries = Binaries {
             dispatch,
             juju_sim: found(&built, "juju-sim")?,

@@ -15,7 +15,7 @@ use system_tests::binaries::build_packed;
 /// When cargo cannot build it, or what it built is not so.
 pub fn build(target_dir: Option<&Path>) -> Result<PathBuf> {
     let binary = build_packed(target_dir)?;
-    must_be_static(&binary)?;
+    must_be_static(&binary, elf::EM_X86_64)?;
     must_say_errors(&binary)?;
     Ok(binary)
 }
@@ -51,23 +51,24 @@ pub fn digest(path: &Path) -> Result<String> {
         .collect())
 }
 
-/// Refuses a file that is no executable for this processor, or that asks for a loader or a library.
+/// Refuses a file that is no executable for the processor (`EM_…` of ELF), or that asks for a loader or a library.
 ///
 /// A charm runs in whatever container Juju gives it: with another C library, a dynamic binary ends before its first line.
 ///
 /// # Errors
 /// When it is not static, with what it asks for.
-pub fn must_be_static(path: &Path) -> Result<()> {
+pub fn must_be_static(path: &Path, machine: u16) -> Result<()> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    must_be_static_elf(&bytes).with_context(|| format!("cannot use {} as dispatch", path.display()))
+    must_be_static_elf(&bytes, machine).with_context(|| format!("cannot use {}", path.display()))
 }
 
-fn must_be_static_elf(bytes: &[u8]) -> Result<()> {
+fn must_be_static_elf(bytes: &[u8], machine: u16) -> Result<()> {
     let file = ElfFile64::<Endianness>::parse(bytes).context("it is no 64-bit ELF file")?;
     let (header, endian) = (file.elf_header(), file.endian());
     ensure!(
-        header.e_machine(endian) == elf::EM_X86_64,
-        "it is for another processor than x86-64"
+        header.e_machine(endian) == machine,
+        "it is for another processor: machine {} of ELF, not {machine}",
+        header.e_machine(endian)
     );
     let kind = header.e_type(endian);
     ensure!(kind == elf::ET_EXEC || kind == elf::ET_DYN, "it is no executable");
@@ -93,13 +94,13 @@ mod tests {
     fn a_dynamic_binary_is_refused_by_its_loader() {
         // The test itself is a dynamic binary.
         let running = std::env::current_exe().unwrap();
-        let error = must_be_static(&running).unwrap_err();
+        let error = must_be_static(&running, elf::EM_X86_64).unwrap_err();
         assert!(format!("{error:#}").contains("it asks for a loader"), "{error:#}");
     }
 
     #[test]
     fn a_script_is_refused() {
-        let error = must_be_static_elf(b"#!/bin/sh\nexit 0\n").unwrap_err();
+        let error = must_be_static_elf(b"#!/bin/sh\nexit 0\n", elf::EM_X86_64).unwrap_err();
         assert!(error.to_string().contains("no 64-bit ELF file"), "{error:#}");
     }
 }

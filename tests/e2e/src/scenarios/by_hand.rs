@@ -25,6 +25,7 @@ pub const SCENARIO: Scenario = Scenario {
            files and from a snapshot: every file, mode and row as before, and nothing left over",
     beside: Beside::NoEngine,
     depends_on_velero: true,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::OwnImages, Need::Snapshots],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -28,6 +28,7 @@ pub const SCENARIO: Scenario = Scenario {
            volumes",
     beside: Beside::None,
     depends_on_velero: false,
+    thorough: true,
     needs: &[],
     run: |ground, story| run(ground, story).boxed_local(),
 };

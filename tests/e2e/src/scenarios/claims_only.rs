@@ -18,6 +18,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "a backup of claims only, by app label, is Completed and holds 0 bytes",
     beside: Beside::Any,
     depends_on_velero: true,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -19,6 +19,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "the spec of this project stores exactly the config volume, and it comes back byte for byte beside the app",
     beside: Beside::Any,
     depends_on_velero: true,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -24,6 +24,7 @@ pub const SCENARIO: Scenario = Scenario {
            they restore, it goes on and asks no charm twice; every file and row is as it was",
     beside: Beside::NoEngine,
     depends_on_velero: false,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

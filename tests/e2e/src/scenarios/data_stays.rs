@@ -19,6 +19,7 @@ pub const SCENARIO: Scenario = Scenario {
            nowhere else, the fresh leader says which unit has the data, and a backup made then holds that unit's bytes",
     beside: Beside::Any,
     depends_on_velero: false,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -25,6 +25,7 @@ pub const SCENARIO: Scenario = Scenario {
            file, owner, mode and row as before",
     beside: Beside::None,
     depends_on_velero: true,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::OwnImages, Need::Snapshots],
     run: |ground, story| run(ground, story).boxed_local(),
 };

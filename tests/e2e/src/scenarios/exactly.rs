@@ -17,6 +17,7 @@ pub const SCENARIO: Scenario = Scenario {
            without --trust has exactly the 20 MB stored, whatever velero-operator's default is, and they come back",
     beside: Beside::Any,
     depends_on_velero: true,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -26,6 +26,7 @@ pub const SCENARIO: Scenario = Scenario {
            is lost, too, and a restore of another backup bring every file and row",
     beside: Beside::NoEngine,
     depends_on_velero: false,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -23,6 +23,7 @@ pub const SCENARIO: Scenario = Scenario {
            when the command that started or follows it is killed",
     beside: Beside::NoEngine,
     depends_on_velero: false,
+    thorough: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -25,6 +25,7 @@ pub const SCENARIO: Scenario = Scenario {
            results undoes a restore byte for byte, and Velero reads the mark of a safety backup from the object storage again",
     beside: Beside::NoEngine,
     depends_on_velero: true,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -23,6 +23,7 @@ pub const SCENARIO: Scenario = Scenario {
            data, and nothing is left over",
     beside: Beside::NoEngine,
     depends_on_velero: true,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

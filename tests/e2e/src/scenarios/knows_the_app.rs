@@ -20,6 +20,7 @@ pub const SCENARIO: Scenario = Scenario {
            an accident, is not restored by restore-on-deploy by itself; at= finds the right one where clocks are put back",
     beside: Beside::NoEngine,
     depends_on_velero: true,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

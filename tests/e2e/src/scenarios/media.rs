@@ -21,6 +21,7 @@ pub const SCENARIO: Scenario = Scenario {
            no byte of them, though another pod mounts the claim and says nothing of backups",
     beside: Beside::Any,
     depends_on_velero: false,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -61,6 +61,9 @@ pub struct Scenario {
     pub beside: Beside,
     /// Whether another release of Velero could make a difference to what is proven: then it is proven with each.
     pub depends_on_velero: bool,
+    /// Whether it takes long and what it proves changes rarely: then it is played when all releases of Velero are, with
+    /// `--thorough`, or by its name.
+    pub thorough: bool,
     /// What it cannot do without.
     pub needs: &'static [Need],
     run: for<'a> fn(&'a TestEnv, &'a mut ScenarioReport) -> LocalBoxFuture<'a, Result<()>>,

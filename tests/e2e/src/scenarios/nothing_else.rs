@@ -37,6 +37,7 @@ pub const SCENARIO: Scenario = Scenario {
            restore that fails leaves the app's objects alone as well",
     beside: Beside::None,
     depends_on_velero: true,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

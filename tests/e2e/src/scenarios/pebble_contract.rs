@@ -12,6 +12,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "what the fake and the simulated Pebble are held to holds for the real Pebble 1.26",
     beside: Beside::Any,
     depends_on_velero: false,
+    thorough: false,
     needs: &[Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

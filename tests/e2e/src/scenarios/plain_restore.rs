@@ -24,6 +24,7 @@ pub const SCENARIO: Scenario = Scenario {
            back, and a later plain backup of that volume holds the live database",
     beside: Beside::Any,
     depends_on_velero: true,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

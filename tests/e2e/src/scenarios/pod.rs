@@ -22,6 +22,7 @@ pub const SCENARIO: Scenario = Scenario {
            of the request that it publishes comes back",
     beside: Beside::Any,
     depends_on_velero: false,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -24,6 +24,7 @@ pub const SCENARIO: Scenario = Scenario {
            under the key that its clients know, and marked for backups again",
     beside: Beside::Any,
     depends_on_velero: false,
+    thorough: false,
     needs: &[Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

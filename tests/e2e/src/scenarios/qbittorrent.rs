@@ -24,6 +24,7 @@ pub const SCENARIO: Scenario = Scenario {
            secret, and its config volume comes back",
     beside: Beside::Any,
     depends_on_velero: false,
+    thorough: false,
     needs: &[
         Need::Velero,
         Need::NodeAgent,

@@ -17,6 +17,7 @@ pub const SCENARIO: Scenario = Scenario {
            and a charm with --trust puts the label back",
     beside: Beside::Any,
     depends_on_velero: false,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

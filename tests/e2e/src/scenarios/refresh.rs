@@ -20,6 +20,7 @@ pub const SCENARIO: Scenario = Scenario {
            files and all events of a refresh, while Juju would replace the pod besides",
     beside: Beside::Any,
     depends_on_velero: false,
+    thorough: false,
     needs: &[Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

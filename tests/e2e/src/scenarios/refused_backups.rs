@@ -38,6 +38,7 @@ pub const SCENARIO: Scenario = Scenario {
            nothing, no byte of the volume changed, and nothing is left; latest passes over what is not good",
     beside: Beside::NoEngine,
     depends_on_velero: true,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

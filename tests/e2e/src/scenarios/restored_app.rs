@@ -20,6 +20,7 @@ pub const SCENARIO: Scenario = Scenario {
            databases in place first, and rows, files, owners and modes are as before",
     beside: Beside::Any,
     depends_on_velero: true,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

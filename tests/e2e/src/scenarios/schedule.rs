@@ -28,6 +28,7 @@ pub const SCENARIO: Scenario = Scenario {
            of every minute fires and holds the bytes, and what Velero made is told by tier",
     beside: Beside::Any,
     depends_on_velero: true,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -30,6 +30,7 @@ pub const SCENARIO: Scenario = Scenario {
            and of seven at once; a run that was cut off is gone on with, and nothing is left of any",
     beside: Beside::NoEngine,
     depends_on_velero: true,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -20,6 +20,7 @@ pub const SCENARIO: Scenario = Scenario {
            Velero made for that is removed, inside and outside of the scratch namespace, and the snapshot stays",
     beside: Beside::NoEngine,
     depends_on_velero: true,
+    thorough: false,
     needs: &[Need::Snapshots],
     run: |ground, story| run(ground, story).boxed_local(),
 };

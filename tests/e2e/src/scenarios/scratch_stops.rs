@@ -23,6 +23,7 @@ pub const SCENARIO: Scenario = Scenario {
            backup that is gone are each told by their own error with what to do, long before a deadline, and leave nothing",
     beside: Beside::NoEngine,
     depends_on_velero: true,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

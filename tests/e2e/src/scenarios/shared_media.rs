@@ -26,6 +26,7 @@ pub const SCENARIO: Scenario = Scenario {
            config volume is stored too, and with default-volumes-to-fs-backup the media",
     beside: Beside::Any,
     depends_on_velero: true,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

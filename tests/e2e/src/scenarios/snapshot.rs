@@ -26,6 +26,7 @@ pub const SCENARIO: Scenario = Scenario {
            backup, the same backup is Completed and stores nothing",
     beside: Beside::NoEngine,
     depends_on_velero: true,
+    thorough: false,
     needs: &[Need::Snapshots],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -22,6 +22,7 @@ pub const SCENARIO: Scenario = Scenario {
            meanwhile is PartiallyFailed",
     beside: Beside::Any,
     depends_on_velero: true,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -21,6 +21,7 @@ pub const SCENARIO: Scenario = Scenario {
            it saw; the time and the requests of both are told",
     beside: Beside::None,
     depends_on_velero: false,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -27,6 +27,7 @@ pub const SCENARIO: Scenario = Scenario {
            and the copies that this made, and nothing is left in the volume",
     beside: Beside::NoEngine,
     depends_on_velero: true,
+    thorough: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

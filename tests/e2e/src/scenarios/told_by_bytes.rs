@@ -31,6 +31,7 @@ pub const SCENARIO: Scenario = Scenario {
            refused; whose a scheduled one is tells its namespace; the list costs two calls",
     beside: Beside::Any,
     depends_on_velero: true,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -15,6 +15,7 @@ pub const SCENARIO: Scenario = Scenario {
            restoring one brings neither data nor claims of the other",
     beside: Beside::Any,
     depends_on_velero: false,
+    thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -24,6 +24,7 @@ pub const SCENARIO: Scenario = Scenario {
            application",
     beside: Beside::Any,
     depends_on_velero: false,
+    thorough: false,
     needs: &[Need::Storage, Need::OwnImages, Need::QBittorrent],
     run: |ground, story| run(ground, story).boxed_local(),
 };

@@ -1,0 +1,105 @@
+//! Tries an archive as a person who got it would.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use anyhow::{Context, Result, ensure};
+
+/// Unpacks it with the system's tar, and runs the program in an environment of its own.
+///
+/// # Errors
+/// With the first thing that is not as a person would expect.
+pub fn run(archive: &Path, folder: &str) -> Result<()> {
+    let place = tempfile::tempdir().context("cannot create a temporary folder")?;
+    let unpacked = Command::new("tar")
+        .arg("-xzf")
+        .arg(archive)
+        .current_dir(place.path())
+        .status()
+        .context("cannot start tar")?;
+    ensure!(unpacked.success(), "tar cannot unpack {}", archive.display());
+    let trial = Trial {
+        programs: &place.path().join(folder),
+        home: place.path(),
+    };
+
+    let version = trial.text("configuratarr", &["--version"])?;
+    ensure!(
+        version.contains(env!("CARGO_PKG_VERSION")) && version.contains("release"),
+        "--version should say release and build: {version}"
+    );
+    let description = trial.text("juju-configuratarr", &["--description"])?;
+    ensure!(
+        description.lines().count() == 1,
+        "juju help plugins wants one line: {description}"
+    );
+    for (plugin, typed) in [
+        ("kubectl-configuratarr", "kubectl configuratarr"),
+        ("juju-configuratarr", "juju configuratarr"),
+    ] {
+        let help = trial.text(plugin, &["restore", "--help"])?;
+        ensure!(
+            help.contains(&format!("Usage: {typed} restore")),
+            "the help of {plugin} should say {typed}: {help}"
+        );
+    }
+    for (shell, file) in [
+        ("bash", "configuratarr.bash"),
+        ("zsh", "_configuratarr"),
+        ("fish", "configuratarr.fish"),
+    ] {
+        let printed = trial.text("configuratarr", &["completions", shell])?;
+        let packed = std::fs::read_to_string(trial.programs.join("completions").join(file))?;
+        ensure!(
+            printed == packed,
+            "the completions for {shell} should be those that the program prints"
+        );
+    }
+    finds_a_name(&trial)
+}
+
+/// A static program of glibc has the resolver in it, but may still look for libraries of the system: a name has to be found all the same.
+/// Nobody listens there.
+fn finds_a_name(trial: &Trial<'_>) -> Result<()> {
+    let kubeconfig = "{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}], \
+                      users: [{name: u, user: {}}], clusters: [{name: c, cluster: {server: 'http://SERVER:1'}}]}";
+    for (server, word) in [("localhost", "refused"), ("no-such-name.invalid", "dns error")] {
+        let file = trial.home.join("kubeconfig");
+        std::fs::write(&file, kubeconfig.replace("SERVER", server)).context("cannot write a kubeconfig")?;
+        let asked = trial.ran("configuratarr", &["claim", "radarr", "--model", "home"])?;
+        let said = String::from_utf8_lossy(&asked.stderr);
+        ensure!(
+            asked.status.code() == Some(3) && said.contains(word),
+            "with an API server at {server} where nobody listens it should end with 3 and say {word}: {said}"
+        );
+    }
+    Ok(())
+}
+
+struct Trial<'a> {
+    programs: &'a Path,
+    home: &'a Path,
+}
+
+impl Trial<'_> {
+    fn ran(&self, program: &str, arguments: &[&str]) -> Result<Output> {
+        Command::new(self.programs.join(program))
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.home)
+            .env("KUBECONFIG", self.home.join("kubeconfig"))
+            .output()
+            .with_context(|| format!("cannot start {program}"))
+    }
+
+    fn text(&self, program: &str, arguments: &[&str]) -> Result<String> {
+        let output = self.ran(program, arguments)?;
+        ensure!(
+            output.status.success(),
+            "{program} {arguments:?} ended with {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).with_context(|| format!("{program} printed no text"))
+    }
+}
