@@ -306,7 +306,6 @@ impl Printer {
     ///
     /// # Errors
     /// As [`Self::data`].
-    #[expect(clippy::unused_self, reason = "who prints has a printer")]
     pub fn raw(&self, bytes: &[u8]) -> Result<()> {
         let mut out = io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
