@@ -2,7 +2,9 @@
 
 mod pages;
 mod parts;
+mod pictures;
 mod pure;
+mod svg;
 mod taken;
 mod update;
 
