@@ -12,7 +12,7 @@ use crate::config_file;
 use crate::contents::guard::{Fit, Side, judge, refresh};
 use crate::contents::record::{self, About};
 use crate::contents::seen::Seen;
-use crate::contents::{compare, is_empty};
+use crate::contents::{compare, in_one_line, is_empty};
 use crate::env::Env;
 use crate::facts::{Facts, Storage};
 use crate::names::image_resource;
@@ -182,6 +182,7 @@ impl<'a> Examiner<'a> {
             about,
             answers: backup.given.clone(),
         });
+        let contents = (!backup.given.is_empty()).then(|| in_one_line(&backup.given));
         self.found = Some(Found {
             seen,
             backup,
@@ -192,6 +193,7 @@ impl<'a> Examiner<'a> {
             problems,
             unfit,
             notes,
+            contents,
         }
     }
 

@@ -145,6 +145,15 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
         results(&verified, "backup-uid")? == uids,
         "the newest ones were to be verified: {verified}"
     );
+    // It is written on the Backup, so everybody who lists them knows it.
+    let status = terminal.runs(&["status"], 0).await?;
+    for (number, uid) in uids.iter().enumerate() {
+        let last = &status["apps"][number]["lastVerified"];
+        ensure!(
+            last["uid"] == **uid && last["outcome"] == "comes back" && last["says"].is_string(),
+            "{status}"
+        );
+    }
 
     // All of them, killed twice.
     damage(members, &apps).await?;
