@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use kube::api::Patch;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use velero_api::BackupSpec;
 
@@ -38,7 +39,7 @@ pub(super) fn is_ours(key: &str) -> bool {
 const LONGEST: usize = 2000;
 
 /// What was found when a backup was restored and compared, the last time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
     /// When.
     pub at: Timestamp,
@@ -47,7 +48,7 @@ pub struct Proof {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// Its bytes came back, and are what was backed up, as far as there was a manifest to tell.
     ComesBack {
