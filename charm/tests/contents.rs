@@ -475,3 +475,56 @@ fn the_command_before_a_backup_records_the_app_and_the_next_dispatch_keeps_what_
     let listed = unit.act("list-backups", json!({})).unwrap();
     assert_eq!(listed["backups"]["aaaa-1"]["contents"], there, "{listed:?}");
 }
+
+/// A list of what was seen goes by time alone, and apps are often backed up in the same moment.
+#[test]
+fn what_was_seen_of_this_app_is_not_told_of_a_backup_of_another_one() {
+    let mut unit = settled();
+    with_backup(&mut unit, Some("6.1.1.10360-ls299"), 218, 0);
+    unit.act("verify-backup", json!({})).unwrap();
+    let own = good("aaaa-1", "radarr");
+    let other = BackupSummary {
+        started: own.started,
+        completed: own.completed,
+        ..good("bbbb-1", "radarr-4k")
+    };
+    unit.recovery.backups = Some(vec![own, other]);
+    let asked = json!({"at": "1 minute ago", "from-app": "radarr-4k", "dry-run": true});
+    let shown = unit.act("restore-from-backup", asked).unwrap();
+    assert_eq!(shown["backup-uid"], "bbbb-1");
+    assert_eq!(shown.get("contents"), None, "{shown:?}");
+    let warned = unit.logs.iter().any(|line| line.contains("warning: "));
+    assert!(!warned, "{:?}", unit.logs);
+}
+
+#[test]
+fn a_dry_run_by_force_says_that_it_would_be_restored() {
+    let mut unit = settled();
+    with_backup(&mut unit, Some("6.2.0.1"), 220, 9);
+    unit.act("verify-backup", json!({})).unwrap();
+    let dry = json!({"backup-uid": "latest", "dry-run": true, "force": true});
+    let shown = unit.act("restore-from-backup", dry).unwrap();
+    let notes = shown["notes"].as_str().unwrap();
+    assert!(
+        notes.starts_with("it will be restored by force: it is of Radarr 6.2.0.1 "),
+        "{notes}"
+    );
+}
+
+/// Whoever does as the refusal says would otherwise wait for a safety backup each time.
+#[test]
+fn no_safety_backup_is_made_for_a_backup_that_is_known_to_be_refused() {
+    let mut unit = settled();
+    with_backup(&mut unit, Some("6.2.0.1"), 220, 9);
+    // Nobody has seen it yet: only the restored volume tells.
+    let unseen = unit.act("restore-from-backup", latest()).unwrap_err();
+    unit.act("verify-backup", json!({})).unwrap();
+    unit.recovery.calls.take();
+    let seen = unit.act("restore-from-backup", latest()).unwrap_err();
+    assert_eq!(seen, unseen);
+    assert_eq!(unit.recovery.calls.take(), ["plan_restore"]);
+    assert!(unit.runs());
+    let forced = json!({"backup-uid": "latest", "force": true});
+    let restored = unit.act("restore-from-backup", forced).unwrap();
+    assert_eq!(restored["safety-backup"], "safe-1");
+}

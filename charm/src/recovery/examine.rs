@@ -49,23 +49,37 @@ pub enum OfLater {
     Told,
 }
 
-/// What would become of a backup whose content was seen before, if it were restored now: for a person, where there is anything to say.
-/// What decides is the look at the restored volume.
-pub fn foreseen(env: Env<'_>, facts: &Facts, seen: &Seen, now: Option<&Answers>) -> Option<String> {
+/// What would become of a backup whose content was seen before, if it were restored now: what a person should know, or why it is
+/// refused. What is not refused here may be by the look at the restored volume.
+///
+/// # Errors
+/// Why the app cannot take it.
+pub fn foreseen(
+    env: Env<'_>,
+    facts: &Facts,
+    seen: &Seen,
+    now: Option<&Answers>,
+    of_later: OfLater,
+) -> Result<Vec<String>, Unfit> {
     let about = record::read(env.juju.context().charm_dir(), record::known(env.profile, facts));
-    match fit(env.profile, (&about, now), (&seen.about, &seen.answers())) {
-        Fit::Same | Fit::Unknown(_) => None,
-        Fit::Migrates(text) => Some(text),
-        Fit::Other(text) => Some(format!("it will be refused: {text}")),
-        Fit::Later(text) => Some(format!(
-            "it will be refused: {text}; {}",
-            refresh(&facts.app, &image_resource(env.profile), &seen.about)
-        )),
+    let fitting = fits(
+        (env.profile, &facts.app),
+        (&about, now),
+        (&seen.about, &seen.answers()),
+    );
+    match fitting {
+        Ok(note) => Ok(note.into_iter().collect()),
+        Err((why, next)) => of_later.taken(why, next, "it will be").map(|note| vec![note]),
     }
 }
 
-/// Compares the app as it is, and what its databases answer if it has any, with the app and the databases of a backup.
-fn fit(profile: &AppProfile, now: (&About, Option<&Answers>), backup: (&About, &Answers)) -> Fit {
+/// Compares the app as it is, and what its databases answer if it has any, with the app and the databases of a backup. What a person
+/// should know, or why the backup cannot be taken and what to do.
+fn fits(
+    (profile, app): (&AppProfile, &str),
+    now: (&About, Option<&Answers>),
+    backup: (&About, &Answers),
+) -> Result<Option<String>, (String, String)> {
     let nothing = Answers::default();
     let here = Side {
         about: now.0,
@@ -75,7 +89,27 @@ fn fit(profile: &AppProfile, now: (&About, Option<&Answers>), backup: (&About, &
         about: backup.0,
         answers: backup.1,
     };
-    judge(&profile.title, &profile.contents().takes_over, here, there)
+    match judge(&profile.title, &profile.contents().takes_over, here, there) {
+        Fit::Same => Ok(None),
+        Fit::Migrates(text) | Fit::Unknown(text) => Ok(Some(text)),
+        Fit::Later(text) => Err((text, refresh(app, &image_resource(profile), now.0, backup.0))),
+        Fit::Other(text) => Err((text, "choose a backup of this app: list-backups".to_owned())),
+    }
+}
+
+impl OfLater {
+    /// What becomes of a backup that the app cannot take: a note, or the refusal. `is` says of when a note speaks.
+    fn taken(self, why: String, next: String, is: &str) -> Result<String, Unfit> {
+        match self {
+            Self::Refused => Err(Unfit {
+                why: format!("{why} (force=true restores it all the same)"),
+                next: format!("{next}, then restore again"),
+            }),
+            Self::RefusedAtStart => Err(Unfit { why, next }),
+            Self::Forced => Ok(format!("{is} restored by force: {why}").trim_start().to_owned()),
+            Self::Told => Ok(format!("restore-from-backup would refuse it: {why}")),
+        }
+    }
 }
 
 /// Looks at a restored volume for an app.
@@ -205,31 +239,20 @@ impl<'a> Examiner<'a> {
         notes: &mut Vec<String>,
     ) -> Option<Unfit> {
         let title = &self.profile.title;
-        let refused = match fit(self.profile, (&self.about, now), (about, backup)) {
-            Fit::Later(text) => Some((text, refresh(&self.app, &image_resource(self.profile), about))),
-            Fit::Other(text) => Some((text, "choose a backup of this app: list-backups".to_owned())),
-            Fit::Same | Fit::Migrates(_) | Fit::Unknown(_) if self.lacks_its_databases(restored) => Some((
+        let fitting = fits((self.profile, &self.app), (&self.about, now), (about, backup));
+        let fitting = match fitting {
+            Ok(_) if self.lacks_its_databases(restored) => Err((
                 format!("it holds none of the databases of {title}"),
                 "choose another backup: list-backups".to_owned(),
             )),
-            Fit::Migrates(text) | Fit::Unknown(text) => {
-                notes.push(text);
-                None
-            }
-            Fit::Same => None,
+            other => other,
         };
-        if let Some((why, next)) = refused {
-            match self.of_later {
-                OfLater::Refused => {
-                    return Some(Unfit {
-                        why: format!("{why} (force=true restores it all the same)"),
-                        next: format!("{next}, then restore again"),
-                    });
-                }
-                OfLater::RefusedAtStart => return Some(Unfit { why, next }),
-                OfLater::Forced => notes.push(format!("restored by force: {why}")),
-                OfLater::Told => notes.push(format!("restore-from-backup would refuse it: {why}")),
-            }
+        match fitting {
+            Ok(note) => notes.extend(note),
+            Err((why, next)) => match self.of_later.taken(why, next, "") {
+                Ok(note) => notes.push(note),
+                Err(unfit) => return Some(unfit),
+            },
         }
         if !is_empty(&self.profile.contents().essential, backup) {
             return None;
