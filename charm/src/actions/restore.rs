@@ -171,7 +171,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         let checked = recovery
             .restore(&plan, &mut app, &Lines::to(&say))
             .inspect_err(|error| {
-                if matches!(error, Error::NotTaken { .. }) {
+                if matches!(error, Error::NotTaken { .. } | Error::LaterManifest { .. }) {
                     call.say("nothing was replaced: there is nothing to undo");
                 }
             })?;
