@@ -285,7 +285,10 @@ fn keys_of_other_apps_that_were_replaced_since_are_named_and_not_shown() {
             .unwrap()
             .execute_batch(&format!(
                 r#"CREATE TABLE "DownloadClients" ("Name", "Settings");
-                   INSERT INTO "DownloadClients" VALUES ('SABnzbd', '{{"apiKey": "{key}"}}'), ('qBittorrent', '{{"password": "same"}}');"#
+                   INSERT INTO "DownloadClients" VALUES ('SABnzbd', '{{"apiKey": "{key}"}}'), ('qBittorrent', '{{"password": "same"}}'),
+                     ('House', '{{"apiKey": "{key}"}}');
+                   CREATE TABLE "Indexers" ("Name", "Settings");
+                   INSERT INTO "Indexers" VALUES ('House', '{{"apiKey": "same"}}');"#
             ))
             .unwrap();
     };
@@ -301,7 +304,7 @@ fn keys_of_other_apps_that_were_replaced_since_are_named_and_not_shown() {
         let results = unit.act(action, latest()).unwrap();
         let notes = results["notes"].as_str().unwrap();
         assert!(
-            notes.contains("other keys or passwords than those in use of SABnzbd: "),
+            notes.contains("other keys or passwords than those in use of House, SABnzbd: "),
             "{action}: {notes}"
         );
         let all = format!("{results:?} {:?}", unit.logs);

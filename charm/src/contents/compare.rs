@@ -1,9 +1,9 @@
 //! Two contents side by side: what is there now, and what a backup holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use config_recovery::words::age;
-use config_volume::{Answer, AnswerKind, Answers, Secret};
+use config_volume::{Answer, AnswerKind, Answers, Secrets};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -49,15 +49,12 @@ pub fn differences(now: &Answers, backup: &Answers) -> Vec<String> {
 type Sides<'a> = (Option<&'a Answer>, Option<&'a Answer>);
 
 /// That a backup holds other keys of other apps than those in use, if it does: they were replaced since.
-pub fn stale_keys(
-    title: &str,
-    now: &BTreeMap<String, Secret>,
-    backup: &BTreeMap<String, Secret>,
-) -> Option<String> {
+pub fn stale_keys(title: &str, now: &Secrets, backup: &Secrets) -> Option<String> {
     let differ = backup
         .iter()
-        .filter(|(name, key)| now.get(*name).is_some_and(|now| now != *key));
-    let names: Vec<&str> = differ.map(|(name, _)| name.as_str()).collect();
+        .filter(|(place, key)| now.get(*place).is_some_and(|now| now != *key));
+    let names: BTreeSet<&str> = differ.map(|((_, name), _)| name.as_str()).collect();
+    let names: Vec<&str> = names.into_iter().collect();
     (!names.is_empty()).then(|| {
         format!(
             "the backup holds other keys or passwords than those in use of {}: where they were replaced since, set them again in {title} after the \
@@ -95,7 +92,7 @@ pub fn settings(
     backup: Option<&BTreeMap<String, String>>,
 ) -> Option<Vec<String>> {
     let (now, backup) = now.zip(backup)?;
-    let names: std::collections::BTreeSet<&String> = now.keys().chain(backup.keys()).collect();
+    let names: BTreeSet<&String> = now.keys().chain(backup.keys()).collect();
     let differ = names
         .into_iter()
         .filter(|name| now.get(*name) != backup.get(*name));

@@ -59,7 +59,7 @@ pub fn judge(title: &str, takes_over: &[String], now: Side<'_>, backup: Side<'_>
         )),
         (Some(Ordering::Less), Some((now, backup))) => Fit::Migrates(format!(
             "the backup is of {title} {backup}{}; {title} {now} migrates its databases when it starts, which takes longer",
-            schemas_told(earlier)
+            schemas_told(earlier.or(later))
         )),
         _ => match (later, earlier) {
             (Some(schema), _) => Fit::Later(format!(
@@ -99,7 +99,7 @@ pub fn refresh(app: &str, resource: &str, now: &About, backup: &About) -> String
                 |version| format!("version {version}"),
             );
             format!(
-                "juju refresh {app} --resource {resource}=IMAGE with an image of {version} ({image} runs here already)"
+                "name an image of {version}, since {image} runs here already: juju refresh {app} --resource {resource}=IMAGE"
             )
         }
         image => {
@@ -347,10 +347,10 @@ mod tests {
         }
         assert_eq!(
             command(&now, &backup),
-            format!("{whole}IMAGE with an image of version 6.2.0 ({latest} runs here already)")
+            format!("name an image of version 6.2.0, since {latest} runs here already: {whole}IMAGE")
         );
         backup.remove(VERSION);
-        assert!(command(&now, &backup).contains("with an image of a later version ("));
+        assert!(command(&now, &backup).starts_with("name an image of a later version, "));
     }
 
     /// The numbers of one app's migrations say nothing of another's.
@@ -432,6 +432,18 @@ mod tests {
         assert!(matches!(judged(&app("seerr"), &app("sonarr")), Fit::Other(_)));
         assert!(!matches!(judged(&app("seerr"), &app("overseerr")), Fit::Other(_)));
         assert!(!matches!(judged(&app("seerr"), &About::new()), Fit::Other(_)));
+        // Refreshed and not started since, or not what the version promises: it is told.
+        let text = |backup: &str| {
+            let (here, there) = (answers("218", "1", ""), answers(backup, "1", ""));
+            let side = |about, answers| Side { about, answers };
+            let (now, old) = (about("6.2.0"), about("6.1.1"));
+            match judge("Radarr", &[], side(&now, &here), side(&old, &there)) {
+                Fit::Migrates(text) => text,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(text("219").contains("(films.db has schema 219, here 218)"));
+        assert!(!text("218").contains("schema"));
         let hub = image("registry.jujucharms.com/charm/a/radarr-image@sha256:01");
         assert_eq!(
             refresh("films", "radarr-image", &About::new(), &hub),

@@ -162,19 +162,22 @@ pub struct SecretsQuestion {
     pub query: String,
 }
 
-/// The secrets in a volume that the app may be using, by name; as [`ask`]. What cannot be answered is left out.
+/// Secrets by the number of the question that they answer, and the name: an indexer and a download client may have the same one.
+pub type Secrets = BTreeMap<(usize, String), Secret>;
+
+/// The secrets in a volume that the app may be using; as [`ask`]. What cannot be answered is left out.
 ///
 /// # Errors
 /// The volume itself cannot be read.
-pub fn secrets(volume: &Path, questions: &[SecretsQuestion]) -> Result<BTreeMap<String, Secret>> {
+pub fn secrets(volume: &Path, questions: &[SecretsQuestion]) -> Result<Secrets> {
     secrets_in(volume, questions, &open_in_use)
 }
 
-/// The secrets in a volume that was restored and that nobody uses yet, by name; as [`ask_restored`].
+/// The secrets in a volume that was restored and that nobody uses yet; as [`ask_restored`].
 ///
 /// # Errors
 /// The volume itself cannot be read.
-pub fn secrets_restored(volume: &Path, questions: &[SecretsQuestion]) -> Result<BTreeMap<String, Secret>> {
+pub fn secrets_restored(volume: &Path, questions: &[SecretsQuestion]) -> Result<Secrets> {
     secrets_in(volume, questions, &open_at_rest)
 }
 
@@ -182,10 +185,10 @@ fn secrets_in(
     volume: &Path,
     questions: &[SecretsQuestion],
     open: &dyn Fn(&Root, &RelPath) -> Opened,
-) -> Result<BTreeMap<String, Secret>> {
+) -> Result<Secrets> {
     let root = Root::open(volume)?;
     let mut secrets = BTreeMap::new();
-    for SecretsQuestion { path, query } in questions {
+    for (number, SecretsQuestion { path, query }) in questions.iter().enumerate() {
         let Ok(path) = RelPath::new(path.as_str()) else {
             continue;
         };
@@ -198,7 +201,8 @@ fn secrets_in(
             in_time(&asked.connection, |connection, _| rows(connection, query))
         };
         // Nobody waits for them, and the reason could quote one.
-        secrets.extend(asked().unwrap_or_default());
+        let found = asked().unwrap_or_default().into_iter();
+        secrets.extend(found.map(|(name, secret)| ((number, name), secret)));
     }
     Ok(secrets)
 }
