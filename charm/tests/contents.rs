@@ -445,6 +445,9 @@ fn the_command_before_a_backup_records_the_app_and_the_next_dispatch_keeps_what_
         charm_dir.join(APP_FILE),
     )
     .unwrap();
+    // As Juju's agent leaves it.
+    std::fs::write(charm_dir.join(".juju-charm"), "ch:amd64/radarr-12\n").unwrap();
+    unit.run(Event::ConfigChanged);
     let command = |verb: &str| {
         let arguments = [verb.into(), unit.volume().into_os_string()];
         let command = HookCommand::parse(arguments).unwrap().unwrap();
@@ -464,6 +467,7 @@ fn the_command_before_a_backup_records_the_app_and_the_next_dispatch_keeps_what_
     assert_eq!(manifest.about["app"], "radarr");
     assert_eq!(manifest.about["version"], "6.1.1.10360-ls299");
     assert_eq!(manifest.about["image"], "lscr.io/linuxserver/radarr:6.1.1");
+    assert_eq!(manifest.about["charm"], "ch:amd64/radarr-12");
     command("after-backup");
     unit.run(Event::UpdateStatus);
     // In the pod that comes next it is known which backup held that.
