@@ -535,3 +535,30 @@ fn no_safety_backup_is_made_for_a_backup_that_is_known_to_be_refused() {
     let restored = unit.act("restore-from-backup", forced).unwrap();
     assert_eq!(restored["safety-backup"], "safe-1");
 }
+
+/// Overseerr and Seerr keep them in their settings.
+#[test]
+fn keys_of_other_apps_in_a_config_file_are_named_and_not_shown() {
+    let file = |key: &str| {
+        let radarr =
+            json!([{"id": 0, "name": "Radarr", "apiKey": key}, {"id": 1, "name": "4K", "apiKey": "same"}]);
+        json!({"main": {"apiKey": "own"}, "radarr": radarr, "sonarr": []}).to_string()
+    };
+    let mut unit = begun(Unit::new(&common::app("overseerr")));
+    std::fs::write(unit.volume().join("settings.json"), file("in-use")).unwrap();
+    unit.recovery.backups = Some(vec![good("aaaa-1", "overseerr")]);
+    unit.recovery.content = Some(Box::new(move |folder| {
+        std::fs::write(folder.join("settings.json"), file("replaced")).unwrap();
+    }));
+    let results = unit.act("verify-backup", json!({})).unwrap();
+    let notes = results["notes"].as_str().unwrap();
+    assert!(
+        notes.contains("other keys or passwords than those in use of radarr/Radarr/apiKey: "),
+        "{notes}"
+    );
+    assert_eq!(results["settings-that-differ"], "radarr/Radarr/apiKey");
+    let all = format!("{results:?} {:?}", unit.logs);
+    for secret in ["in-use", "replaced\"", "same"] {
+        assert!(!all.contains(secret), "{all}");
+    }
+}

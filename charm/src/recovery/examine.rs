@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use config_recovery::backups::Earlier;
 use config_recovery::engine::{App, Examined, Restored, Unfit};
-use config_volume::Answers;
+use config_volume::{Answers, Secrets};
 
 use crate::config_file;
+use crate::contents::compare::{self, Keys};
 use crate::contents::guard::{Fit, Side, judge, refresh};
+use crate::contents::is_empty;
 use crate::contents::record::{self, About};
 use crate::contents::seen::Seen;
-use crate::contents::{compare, is_empty};
 use crate::env::Env;
 use crate::facts::{Facts, Storage};
 use crate::names::image_resource;
@@ -196,21 +197,24 @@ impl<'a> Examiner<'a> {
         );
         let live = self.live.as_ref();
         let now = live.and_then(|volume| config_volume::ask(volume, &questions).ok());
-        let keys = contents.keys();
-        if let (Some(volume), false) = (live, keys.is_empty())
-            && let (Ok(now), Ok(backup)) = (
-                config_volume::secrets(volume, &keys),
-                config_volume::secrets_restored(restored.folder, &keys),
-            )
-        {
+        let of_backup = settings(self.profile, restored.folder);
+        let of_now = live.and_then(|volume| settings(self.profile, volume));
+        if let Some(volume) = live {
+            let asked = contents.keys();
+            let keys = |databases: config_volume::Result<Secrets>, settings: Option<&Settings>| Keys {
+                databases: databases.unwrap_or_default(),
+                settings: contents.config_keys(settings),
+            };
+            let now = keys(config_volume::secrets(volume, &asked), of_now.as_ref());
+            let backup = keys(
+                config_volume::secrets_restored(restored.folder, &asked),
+                of_backup.as_ref(),
+            );
             notes.extend(compare::stale_keys(&self.profile.title, &now, &backup));
         }
         let about = record::trusted(restored.about);
         let unfit = self.judge(restored, &about, &backup, now.as_ref(), &mut notes);
-        let settings = live.and_then(|volume| {
-            let now = settings(self.profile, volume);
-            compare::settings(now.as_ref(), settings(self.profile, restored.folder).as_ref())
-        });
+        let settings = compare::settings(of_now.as_ref(), of_backup.as_ref());
         let seen = restored.made.map(|made| Seen {
             made,
             about,
@@ -281,8 +285,11 @@ impl<'a> Examiner<'a> {
     }
 }
 
+/// The settings of a config file, by their names.
+type Settings = BTreeMap<String, String>;
+
 /// The settings of the config file in a volume.
-fn settings(profile: &AppProfile, volume: &Path) -> Option<BTreeMap<String, String>> {
+fn settings(profile: &AppProfile, volume: &Path) -> Option<Settings> {
     let (file, inside) = profile.config_file_in_volume()?;
     config_file::settings(file, &read_plain(&volume.join(inside)).ok()?)
 }

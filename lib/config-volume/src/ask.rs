@@ -147,6 +147,12 @@ pub fn ask_restored(volume: &Path, questions: &[Question]) -> Result<Answers> {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
+impl From<String> for Secret {
+    fn from(secret: String) -> Self {
+        Self(secret)
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret")
@@ -551,7 +557,8 @@ fn is_answer(text: &str) -> bool {
 }
 
 /// Whether a character stands for itself: no control, and nothing that hides or turns what is beside it.
-pub(crate) fn is_plain(c: char) -> bool {
+#[must_use]
+pub fn is_plain(c: char) -> bool {
     let is_format = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}');
     !c.is_control() && !is_format
 }
