@@ -78,6 +78,11 @@ fn with_backup(unit: &mut Unit, version: Option<&str>, schema: u32, films: u32) 
         .into_iter()
         .chain([("image".to_owned(), "lscr.io/linuxserver/radarr:6.2.0".to_owned())])
         .collect();
+    with_content(unit, schema, films);
+}
+
+/// What comes back is a Radarr's of this schema and number of films.
+fn with_content(unit: &mut Unit, schema: u32, films: u32) {
     unit.recovery.content = Some(Box::new(move |folder| {
         std::fs::write(folder.join("config.xml"), config("Theme")).unwrap();
         database(folder, schema, films);
@@ -496,12 +501,19 @@ fn what_was_seen_of_this_app_is_not_told_of_a_backup_of_another_one() {
         ..good("bbbb-1", "radarr-4k")
     };
     unit.recovery.backups = Some(vec![own, other]);
-    let asked = json!({"at": "1 minute ago", "from-app": "radarr-4k", "dry-run": true});
-    let shown = unit.act("restore-from-backup", asked).unwrap();
+    let mut asked = json!({"at": "1 minute ago", "from-app": "radarr-4k", "dry-run": true});
+    let shown = unit.act("restore-from-backup", asked.clone()).unwrap();
     assert_eq!(shown["backup-uid"], "bbbb-1");
     assert_eq!(shown.get("contents"), None, "{shown:?}");
     let warned = unit.logs.iter().any(|line| line.contains("warning: "));
     assert!(!warned, "{:?}", unit.logs);
+    // Nor the other way round.
+    with_content(&mut unit, 218, 7);
+    asked["dry-run"] = json!(false);
+    unit.act("restore-from-backup", asked).unwrap();
+    let listed = unit.act("list-backups", json!({})).unwrap();
+    let own = listed["backups"]["aaaa-1"]["contents"].as_str().unwrap();
+    assert!(own.starts_with("films 0, "), "{own}");
 }
 
 #[test]
