@@ -20,10 +20,11 @@ pub fn declaration() -> Value {
     declared(
         "Lists the app's backups, newest first, with what each really holds. Changes nothing. Runs on the unit with the data; needs \
          trust. Results: `table` to read; `count`; `latest-good`: uid of the newest good backup that is no safety backup, if any; for \
-         each of the newest 50, as `backups.UID.`: `name`, `started`, `age`, `phase` (Velero's word), `verdict` (good, running, EMPTY, \
-         PARTIAL, FAILED, expired), `bytes` of the config volume (absent for snapshots), `schedule` that made it, `expires`, \
+         each of the newest 50, as `backups.UID.`: `name`, `started`, `age`, `phase` (Velero's word), `verdict` (good, DAMAGED, running, \
+         EMPTY, PARTIAL, FAILED, expired), `bytes` of the config volume (absent for snapshots), `schedule` that made it, `expires`, \
          `before-restore` for a safety backup: uid of the backup whose restore it was made before, `contents` in the app's terms and \
-         the app's `version`, where this unit has seen them, and `velero-errors`, if any; `restore-on-deploy`: outcome of that option. EMPTY: Completed for Velero, but no content.",
+         the app's `version`, where this unit has seen them, `proven` (comes back, DAMAGED), `proven-at` and `proven-says` where it was \
+         restored and compared in this cluster, and `velero-errors`, if any; `restore-on-deploy`: outcome of that option. EMPTY: Completed for Velero, but no content.",
         json!({}),
         &[],
     )
@@ -84,6 +85,13 @@ fn results(backups: &[BackupSummary], seen: &List, whose: &AppId, now: Timestamp
                 entry("version", version.clone());
             }
         }
+        if let Some(proof) = &backup.proof {
+            entry("proven", proof.outcome.word().to_owned());
+            entry("proven-at", proof.at.to_string());
+            if let Some(says) = proof.outcome.says() {
+                entry("proven-says", says.to_owned());
+            }
+        }
         if !backup.complaints.is_empty() {
             entry("velero-errors", backup.complaints.join("; "));
         }
@@ -108,7 +116,7 @@ fn table(backups: &[BackupSummary], seen: &List, whose: &AppId, now: Timestamp) 
         .take(TOLD)
         .any(|backup| seen::of(seen, whose, backup).is_some());
     let header = [
-        "STARTED", "AGE", "VERDICT", "SIZE", "PURPOSE", "EXPIRES", "UID", "NAME", "CONTENTS",
+        "STARTED", "AGE", "VERDICT", "PROVEN", "SIZE", "PURPOSE", "EXPIRES", "UID", "NAME", "CONTENTS",
     ];
     let mut rows = vec![header.map(str::to_owned)];
     rows.extend(backups.iter().take(TOLD).map(|backup| {
@@ -118,6 +126,10 @@ fn table(backups: &[BackupSummary], seen: &List, whose: &AppId, now: Timestamp) 
                 .started
                 .map_or_else(|| "-".to_owned(), |started| age(started, now)),
             backup.verdict(now).to_string(),
+            backup
+                .proof
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), |proof| proof.outcome.word().to_owned()),
             backup.holds.bytes().map_or_else(|| "snapshot".to_owned(), size),
             match &backup.before_restore {
                 Some(_) => "safety".to_owned(),

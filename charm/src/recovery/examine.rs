@@ -11,9 +11,9 @@ use config_volume::{Answers, Secrets};
 use crate::config_file;
 use crate::contents::compare::{self, Keys};
 use crate::contents::guard::{Fit, Side, judge, refresh};
-use crate::contents::is_empty;
 use crate::contents::record::{self, About};
 use crate::contents::seen::Seen;
+use crate::contents::{in_one_line, is_empty};
 use crate::env::Env;
 use crate::facts::{Facts, Storage};
 use crate::names::image_resource;
@@ -220,6 +220,7 @@ impl<'a> Examiner<'a> {
             about,
             answers: backup.given.clone(),
         });
+        let contents = (!backup.given.is_empty()).then(|| in_one_line(&backup.given));
         self.found = Some(Found {
             seen,
             backup,
@@ -230,6 +231,7 @@ impl<'a> Examiner<'a> {
             problems,
             unfit,
             notes,
+            contents,
         }
     }
 

@@ -8,7 +8,8 @@ use config_volume::{ManifestState, Origin, PlaceOptions, PutInPlace, VerifyOptio
 use super::{App, Examined, Restored, Unfit};
 use jiff::Timestamp;
 
-use crate::backups::{BackupContents, BackupSummary};
+use super::beside::Beside;
+use crate::backups::{BackupContents, BackupSummary, Outcome, Proof};
 use crate::journal::Step;
 use crate::report::Reporter;
 use crate::{Error, Result};
@@ -24,15 +25,44 @@ pub(super) struct Soundness {
     pub(super) notes: Vec<String>,
 }
 
-/// Checks a restored volume, and puts its databases where the app looks for them.
+/// Checks a restored volume, puts its databases where the app looks for them, and writes on the backup what that proved.
 ///
 /// `received` are the bytes that were read out of the scratch volume.
-pub(super) fn check(
+pub(super) async fn check(
+    beside: &mut impl Beside,
     folder: &Path,
     backup: &BackupSummary,
     received: u64,
     app: &mut dyn App,
     reporter: &dyn Reporter,
+) -> Result<Soundness> {
+    let mut contents = None;
+    let found = look(folder, backup, received, app, reporter, &mut contents);
+    let outcome = match &found {
+        // Whether this app can take them is another question.
+        Ok(_) | Err(Error::NotTaken { .. }) => Outcome::ComesBack { contents },
+        Err(Error::Damaged { problems, .. }) => Outcome::Damaged {
+            why: problems.join("; "),
+        },
+        Err(_) => return found,
+    };
+    let proof = Proof {
+        at: Timestamp::now(),
+        outcome,
+    };
+    if let Err(error) = beside.prove(&proof).await {
+        reporter.note(&format!("{error}: lists of backups will not tell of it"));
+    }
+    found
+}
+
+fn look(
+    folder: &Path,
+    backup: &BackupSummary,
+    received: u64,
+    app: &mut dyn App,
+    reporter: &dyn Reporter,
+    contents: &mut Option<String>,
 ) -> Result<Soundness> {
     let volume = |action: &str| {
         let action = format!("{action} of backup {}", backup.name);
@@ -96,6 +126,7 @@ pub(super) fn check(
                 problems: found,
                 unfit: refused,
                 notes: told,
+                contents: holds,
             } = app.examine(&Restored {
                 folder,
                 backup,
@@ -107,6 +138,7 @@ pub(super) fn check(
             });
             problems = found;
             unfit = refused;
+            *contents = holds;
             notes.extend(told);
         }
     }
