@@ -79,6 +79,12 @@ fn look(
         reporter.bytes(Step::Check, bytes, Some(received));
     })
     .map_err(volume("check the files"))?;
+    if let ManifestState::Later { version } = verdict.manifest {
+        return Err(Error::LaterManifest {
+            backup: backup.name.clone(),
+            version,
+        });
+    }
     let promised = matches!(verdict.manifest, ManifestState::Read { .. });
     let mut problems: Vec<String> = verdict.problems.iter().map(ToString::to_string).collect();
     let bytes = received.saturating_add(bytes_of_links(folder)?);
@@ -126,7 +132,7 @@ fn look(
                 backup,
                 made: match verdict.manifest {
                     ManifestState::Read { made } => Some(made),
-                    ManifestState::Absent | ManifestState::Unusable => None,
+                    ManifestState::Absent | ManifestState::Later { .. } | ManifestState::Unusable => None,
                 },
                 about: &verdict.about,
             });
