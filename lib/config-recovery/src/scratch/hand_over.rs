@@ -6,7 +6,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 use velero_api::RESTORE_NAME_LABEL;
 
-use super::{Purpose, is_held, names, remove, removal};
+use super::{Purpose, is_held, names, removal, remove};
 use crate::api::{Api, Object};
 use crate::backups::AppId;
 use crate::cluster::{Cluster, ClusterError};

@@ -19,7 +19,9 @@ mod turn;
 pub(crate) use commands::commands;
 pub(crate) use names::ours;
 
-pub use hand_over::{RestoredVolume, keep_volume, let_volume_free, remove_restored, restored_volume, workload_image};
+pub use hand_over::{
+    RestoredVolume, keep_volume, let_volume_free, remove_restored, restored_volume, workload_image,
+};
 
 use std::path::Path;
 use std::time::Duration;
@@ -252,7 +254,11 @@ pub enum Until {
 pub async fn remove(cluster: &Cluster, spec: &ScratchSpec, until: Until) -> Result<()> {
     let wait = removal("the scratch namespace", &Silent);
     let name = names::namespace(&spec.target, spec.purpose);
-    match (is_held(cluster, &spec.target, &spec.holder, &name).await?, until, &spec.backup.holds) {
+    match (
+        is_held(cluster, &spec.target, &spec.holder, &name).await?,
+        until,
+        &spec.backup.holds,
+    ) {
         (true, Until::Empty, BackupContents::Files(_)) => remove::content(cluster, &name, wait).await,
         (true, ..) => remove::everything(cluster, &name, wait).await,
         // Somebody may have removed the namespace alone.
