@@ -405,7 +405,7 @@ impl Works<'_> {
         } else if !Path::new(&self.plan.charm).exists() {
             return no(
                 format!("there is no charm {} any more", self.plan.charm),
-                "put it there again; nothing was removed yet",
+                "put it there again; the app was not removed yet",
             );
         }
         Ok(())
@@ -527,6 +527,7 @@ impl Works<'_> {
             ImportStep::Deploy => format!("{app} is removed and not deployed yet"),
             ImportStep::Join => format!("{app} is deployed and has not all of its relations"),
             ImportStep::Check => format!("{app} is deployed with its relations"),
+            ImportStep::Remove => format!("{app} is still there, or being removed"),
             _ => format!("{app} is as it was"),
         };
         let next = problem.next;

@@ -225,17 +225,18 @@ fn a_backup_that_goes_between_plan_and_run_ends_it() {
 
 /// Names that follow from numbers say nothing here.
 fn without_what_differs(text: &str, imports: &Imports) -> String {
-    let text = text.replace(&imports.old, "OLD-VOLUME");
+    let mut text = text.replace(&imports.old, "OLD-VOLUME");
+    let runs = imports.home.test.path("home/.local/state/configuratarr/runs");
+    for run in fs::read_dir(runs).into_iter().flatten().flatten() {
+        let name = run.path().file_stem().unwrap().to_str().unwrap().to_owned();
+        text = text.replace(&name, "RUN");
+    }
     let words = text.split_inclusive(char::is_whitespace);
     let is_uid = |word: &str| word.trim().len() == 36 && word.trim().matches('-').count() == 4;
-    let is_run = |word: &str| {
-        word.trim().ends_with("-import") && word.starts_with(|first: char| first.is_ascii_digit())
-    };
     words
-        .map(|word| match (is_uid(word), is_run(word)) {
-            (true, _) => word.replace(word.trim(), "UID"),
-            (_, true) => word.replace(word.trim(), "RUN"),
-            _ => word.to_owned(),
+        .map(|word| match is_uid(word.trim_matches('"')) {
+            true => word.replace(word.trim().trim_matches('"'), "UID"),
+            false => word.to_owned(),
         })
         .collect()
 }
