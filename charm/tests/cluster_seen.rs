@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use common::unit::{PEERS, Unit, VELERO, writes};
 use common::{nightly, radarr};
-use config_recovery::backups::{BackupHealth, EndpointHealth, LastGood, Rests, Scheduled};
+use config_recovery::backups::{BackupHealth, EndpointHealth, LastGood, Outcome, Proof, Rests, Scheduled};
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::pebble::Pebble as _;
 use juju_charm::testing::{Event, RelationState};
@@ -49,7 +49,14 @@ fn in_order() -> BackupHealth {
         since: Some(ended - SignedDuration::from_hours(48)),
         rests: None,
     };
-    nightly(Some(last), Some(schedule))
+    let proof = Proof {
+        at: ended,
+        outcome: Outcome::ComesBack { contents: None },
+    };
+    BackupHealth {
+        last_proof: Some(proof),
+        ..nightly(Some(last), Some(schedule))
+    }
 }
 
 /// A unit that is backed up, and an event after which nothing is left to do.
@@ -77,6 +84,7 @@ fn an_event_after_a_steady_one_asks_the_cluster_nothing_and_says_the_same() {
         let mut unit = steady(trusted);
         let status = unit.status();
         assert_eq!(status.contains("last good"), trusted, "{status}");
+        assert_eq!(status.contains(", verified 20"), trusted, "{status}");
         for _ in 0..3 {
             assert_eq!(asked(&mut unit, Event::UpdateStatus), Vec::<String>::new());
             assert_eq!(unit.status(), status);

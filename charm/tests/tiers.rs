@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use common::recovery::good;
 use common::unit::{Unit, VELERO, writes};
 use common::{applied, fresh, radarr, related_by};
-use config_recovery::backups::{BackupHealth, EndpointHealth, LastGood, Rests, Scheduled};
+use config_recovery::backups::{BackupHealth, EndpointHealth, LastGood, Outcome, Proof, Rests, Scheduled};
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::testing::Event;
 use serde_json::{Value, json};
@@ -260,6 +260,7 @@ fn in_order() -> BackupHealth {
     BackupHealth {
         endpoints: endpoints.collect(),
         kept_longest: Some(last_good(0, 8760)),
+        last_proof: None,
     }
 }
 
@@ -293,6 +294,15 @@ fn backups_of_all_tiers_that_are_in_order_fit_into_a_status() {
         text.starts_with(begin) && text.ends_with(" UTC, 999 kB"),
         "{text}"
     );
+    // Beside them is no room for more.
+    let proof = |seen: BackupHealth| BackupHealth {
+        last_proof: Some(Proof {
+            at: Timestamp::now(),
+            outcome: Outcome::ComesBack { contents: None },
+        }),
+        ..seen
+    };
+    assert_eq!(says(proof(in_order())), text);
 }
 
 #[test]

@@ -48,6 +48,7 @@ pub fn backup(app: &str, hours_ago: i64) -> BackupSummary {
             storage_location: "default".to_owned(),
         }),
         complaints: Vec::new(),
+        proof: None,
     }
 }
 

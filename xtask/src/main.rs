@@ -8,6 +8,7 @@ mod model;
 mod mutants;
 mod pack;
 mod progress;
+mod screenshots;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,8 @@ enum Command {
     Pack(pack::Arguments),
     /// Builds configuratarr as people install it: a static program in an archive, with completions and man pages.
     Dist(dist::Arguments),
+    /// Draws the pictures of configuratarr's screens and tables that its README shows.
+    Screenshots,
     /// Changes the code in small ways with cargo-mutants, and says which change no test notices.
     Mutants(mutants::Arguments),
     /// Plays random sequences of backups, restores, kills and faults.
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Generate { check } => generate::run(check),
         Command::Pack(arguments) => pack::run(&arguments),
         Command::Dist(arguments) => dist::run(&arguments),
+        Command::Screenshots => screenshots::run(),
         Command::Mutants(arguments) => mutants::run(&arguments),
         Command::Model(arguments) => model::run_command(&arguments),
     };

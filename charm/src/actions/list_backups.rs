@@ -20,10 +20,11 @@ pub fn declaration() -> Value {
     declared(
         "Lists the app's backups, newest first, with what each really holds. Changes nothing. Runs on the unit with the data; needs \
          trust. Results: `table` to read; `count`; `latest-good`: uid of the newest good backup that is no safety backup, if any; for \
-         each of the newest 50, as `backups.UID.`: `name`, `started`, `age`, `phase` (Velero's word), `verdict` (good, running, EMPTY, \
-         PARTIAL, FAILED, expired), `bytes` of the config volume (absent for snapshots), `schedule` that made it, `expires`, \
+         each of the newest 50, as `backups.UID.`: `name`, `started`, `age`, `phase` (Velero's word), `verdict` (good, DAMAGED, running, \
+         EMPTY, PARTIAL, FAILED, expired), `bytes` of the config volume (absent for snapshots), `schedule` that made it, `expires`, \
          `before-restore` for a safety backup: uid of the backup whose restore it was made before, `contents` in the app's terms and \
-         the app's `version`, where this unit has seen them, and `velero-errors`, if any; `restore-on-deploy`: outcome of that option. EMPTY: Completed for Velero, but no content.",
+         the app's `version`, where this unit has seen them, `proven` (comes back, DAMAGED), `proven-at` and `proven-says` where it was \
+         restored and compared in this cluster, and `velero-errors`, if any; `restore-on-deploy`: outcome of that option. EMPTY: Completed for Velero, but no content.",
         json!({}),
         &[],
     )
@@ -76,12 +77,19 @@ fn results(backups: &[BackupSummary], seen: &List, whose: &AppId, now: Timestamp
         if let Some(expires) = backup.expires {
             entry("expires", expires.to_string());
         }
-        if let Some(seen) = seen::of(seen, backup) {
+        if let Some(seen) = seen::of(seen, whose, backup) {
             if !seen.answers.is_empty() {
                 entry("contents", in_one_line(&seen.answers));
             }
             if let Some(version) = seen.about.get(VERSION) {
                 entry("version", version.clone());
+            }
+        }
+        if let Some(proof) = &backup.proof {
+            entry("proven", proof.outcome.word().to_owned());
+            entry("proven-at", proof.at.to_string());
+            if let Some(says) = proof.outcome.says() {
+                entry("proven-says", says.to_owned());
             }
         }
         if !backup.complaints.is_empty() {
@@ -106,9 +114,9 @@ fn table(backups: &[BackupSummary], seen: &List, whose: &AppId, now: Timestamp) 
     let is_known = backups
         .iter()
         .take(TOLD)
-        .any(|backup| seen::of(seen, backup).is_some());
+        .any(|backup| seen::of(seen, whose, backup).is_some());
     let header = [
-        "STARTED", "AGE", "VERDICT", "SIZE", "PURPOSE", "EXPIRES", "UID", "NAME", "CONTENTS",
+        "STARTED", "AGE", "VERDICT", "PROVEN", "SIZE", "PURPOSE", "EXPIRES", "UID", "NAME", "CONTENTS",
     ];
     let mut rows = vec![header.map(str::to_owned)];
     rows.extend(backups.iter().take(TOLD).map(|backup| {
@@ -118,6 +126,10 @@ fn table(backups: &[BackupSummary], seen: &List, whose: &AppId, now: Timestamp) 
                 .started
                 .map_or_else(|| "-".to_owned(), |started| age(started, now)),
             backup.verdict(now).to_string(),
+            backup
+                .proof
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), |proof| proof.outcome.word().to_owned()),
             backup.holds.bytes().map_or_else(|| "snapshot".to_owned(), size),
             match &backup.before_restore {
                 Some(_) => "safety".to_owned(),
@@ -126,7 +138,7 @@ fn table(backups: &[BackupSummary], seen: &List, whose: &AppId, now: Timestamp) 
             backup.expires.map_or_else(|| "-".to_owned(), time),
             backup.uid.clone(),
             backup.name.clone(),
-            seen::of(seen, backup).map_or_else(String::new, |seen| in_one_line(&seen.answers)),
+            seen::of(seen, whose, backup).map_or_else(String::new, |seen| in_one_line(&seen.answers)),
         ]
     }));
     if !is_known && let Some([.., contents]) = rows.first_mut() {

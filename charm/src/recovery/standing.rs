@@ -1,6 +1,6 @@
 //! How the app's backups stand: when the last good one was, whether one is overdue, and whether the last good one is about to go.
 
-use config_recovery::backups::{self, BackupHealth, EndpointHealth, LastGood, Rests, Scheduled};
+use config_recovery::backups::{self, BackupHealth, EndpointHealth, LastGood, Outcome, Rests, Scheduled};
 use config_recovery::words::{age, day, size, time};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,8 @@ pub enum BackupStatus {
     Seen {
         /// The last good one, if there is one.
         last: Option<String>,
+        /// When a backup was last restored and compared, and came back.
+        verified: Option<String>,
         /// That the last good one is about to go, or that one is overdue.
         warning: Option<String>,
         /// Why none of this tier are made, though they are asked for.
@@ -163,7 +165,16 @@ fn of(standing: &BackupHealth, asked: &[Asked<'_>], now: Timestamp) -> BackupSta
             let when = last.time.map(time).unwrap_or_default();
             format!("last good {when}{}", bytes.unwrap_or_default())
         }),
-        warning: goes(standing, asked, now).or_else(|| missed(standing, asked, now)),
+        verified: standing
+            .last_proof
+            .as_ref()
+            .and_then(|proof| match proof.outcome {
+                Outcome::ComesBack { .. } => Some(format!("verified {}", day(proof.at))),
+                Outcome::Damaged { .. } => None,
+            }),
+        warning: goes(standing, asked, now)
+            .or_else(|| missed(standing, asked, now))
+            .or_else(|| damaged(standing)),
     }
 }
 
@@ -176,6 +187,17 @@ fn goes(standing: &BackupHealth, asked: &[Asked<'_>], now: Timestamp) -> Option<
         time(expires),
         age(now, expires)
     ))
+}
+
+/// That the backup that was read back last did not come back as it was. One that comes back later ends it.
+fn damaged(standing: &BackupHealth) -> Option<String> {
+    let proof = standing.last_proof.as_ref()?;
+    matches!(proof.outcome, Outcome::Damaged { .. }).then(|| {
+        format!(
+            "warning: a backup was damaged when it was read back {}; run {LIST_BACKUPS}, {BACKUP_NOW}",
+            day(proof.at)
+        )
+    })
 }
 
 /// That a tier has none, though one was due.

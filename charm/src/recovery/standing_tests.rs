@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use config_recovery::backups::Proof;
+
 use super::*;
 use crate::tiers::{MONTHLY, TIERS, WEEKLY};
 
@@ -49,6 +51,7 @@ fn health(tiers: &[(&Tier, Option<&str>, Option<&str>)]) -> BackupHealth {
     BackupHealth {
         kept_longest: newest.max_by_key(|last| last.expires),
         endpoints,
+        last_proof: None,
     }
 }
 
@@ -220,4 +223,29 @@ fn what_was_seen_does_not_hold_beyond_the_moment_from_which_it_is_told() {
         seen.holds_until(&nightly(Some(&daily)), now),
         Some(at("2026-11-11T03:00:00Z"))
     );
+}
+
+#[test]
+fn what_was_proven_last_is_told_and_damage_is_a_warning() {
+    let daily = Schedule::daily_at(3 * 60);
+    let now = at("2026-11-27T09:00:00Z");
+    let proven = |outcome| BackupHealth {
+        last_proof: Some(Proof {
+            at: at("2026-11-20T04:00:00Z"),
+            outcome,
+        }),
+        ..standing(Some("2026-11-27T03:12:00Z"), Some("2026-11-01T00:00:00Z"))
+    };
+    let told = |standing: &BackupHealth| match of(standing, &nightly(Some(&daily)), now) {
+        BackupStatus::Seen {
+            verified, warning, ..
+        } => (verified, warning),
+        other => panic!("{other:?}"),
+    };
+    let comes_back = proven(Outcome::ComesBack { contents: None });
+    assert_eq!(told(&comes_back), (Some("verified 2026-11-20".to_owned()), None));
+    let damaged = proven(Outcome::Damaged { why: String::new() });
+    let warning =
+        "warning: a backup was damaged when it was read back 2026-11-20; run list-backups, backup-now";
+    assert_eq!(told(&damaged), (None, Some(warning.to_owned())));
 }

@@ -88,6 +88,7 @@ pub fn good(uid: &str, app: &str) -> BackupSummary {
             storage_location: "default".to_owned(),
         }),
         complaints: Vec::new(),
+        proof: None,
     }
 }
 
@@ -144,6 +145,7 @@ impl FakeRecovery {
             problems,
             unfit,
             notes,
+            ..
         } = app.examine(&Restored {
             folder,
             backup,

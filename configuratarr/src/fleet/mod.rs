@@ -5,7 +5,7 @@ mod protection;
 use std::collections::BTreeMap;
 
 use config_recovery::backups::{
-    AppId, BackupHealth, BackupSummary, EndpointHealth, LastGood, Verdict, goes_from, last_good,
+    AppId, BackupHealth, BackupSummary, EndpointHealth, LastGood, Proof, Verdict, goes_from, last_good,
 };
 use config_recovery::overview::{AppSchedule, Overview, Progress};
 use config_recovery::scratch::Purpose;
@@ -60,6 +60,21 @@ pub struct InJuju {
     pub is_related: bool,
     /// Whether its charm can ask for backups.
     pub has_endpoint: bool,
+}
+
+impl App {
+    /// What was found when one of its backups was last restored and compared, and which one that was.
+    pub fn last_proof(&self) -> Option<(&BackupSummary, &Proof)> {
+        last_proof(&self.backups)
+    }
+}
+
+/// The newest proof among backups, with the backup that it is of.
+fn last_proof(backups: &[BackupSummary]) -> Option<(&BackupSummary, &Proof)> {
+    let proven = backups
+        .iter()
+        .filter_map(|backup| Some((backup, backup.proof.as_ref()?)));
+    proven.max_by_key(|(_, proof)| proof.at)
 }
 
 impl InJuju {

@@ -6,7 +6,7 @@ use config_recovery::words::{age, time};
 use jiff::Timestamp;
 use velero_backup_config::Schedule;
 
-use super::{InJuju, expiry_is_told_from};
+use super::{InJuju, expiry_is_told_from, last_proof};
 
 /// Whether backups are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,8 +106,9 @@ pub(super) fn of(juju: Option<&InJuju>, juju_is_known: bool, schedules: &[&AppSc
 /// 1. nothing makes backups;
 /// 2. the newest one that ended is not good, and whether there is a good one at all;
 /// 3. else one was due and did not come, or there is none yet;
-/// 4. the last good one is about to expire;
-/// 5. the app is not active.
+/// 4. one was damaged when it was restored and compared, and none came back since;
+/// 5. the last good one is about to expire;
+/// 6. the app is not active.
 pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
     let app = &seen.id.app;
     let mut all = Vec::new();
@@ -164,7 +165,8 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
     });
     let is_asked = !matches!(seen.protection, Protection::NotRelated | Protection::Gone);
     let bad = newest.filter(|newest| !newest.is_good(now)).map(|newest| {
-        let why = newest.complaints.first().map(|why| format!(" ({why})"));
+        let why = newest.damage().or(newest.complaints.first().map(String::as_str));
+        let why = why.map(|why| format!(" ({why})"));
         format!(
             "the newest backup, {}, is {}{}",
             newest.started.map_or_else(|| newest.name.clone(), time),
@@ -203,6 +205,24 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
             format!("configuratarr backup {app}"),
         ),
         (None, _) => {}
+    }
+    if let Some((backup, proof)) = last_proof(seen.backups)
+        && let Some(why) = backup.damage()
+        && newest.is_none_or(|newest| newest.uid != backup.uid)
+    {
+        say(
+            About::Backups,
+            Severity::Failure,
+            format!(
+                "backup {} was damaged when it was read back {}: {why}",
+                backup.name,
+                time(proof.at)
+            ),
+            match seen.protection {
+                Protection::Gone => format!("configuratarr backups {app} shows the others"),
+                _ => format!("configuratarr backup {app}; then configuratarr verify {app}"),
+            },
+        );
     }
     let expires = seen.health.kept_longest.as_ref().and_then(|last| last.expires);
     if let Some(expires) =

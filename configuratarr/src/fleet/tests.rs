@@ -1,4 +1,4 @@
-use config_recovery::backups::Rests;
+use config_recovery::backups::{Outcome, Proof, Rests};
 use config_recovery::overview::{MovingRestore, Progress};
 use config_recovery::scratch;
 
@@ -194,4 +194,34 @@ fn apps_that_cannot_be_backed_up_are_none_of_these() {
     other.relations.clear();
     let found = fleet(&all, &overview(vec![]));
     assert_eq!(found.len(), 1, "{found:?}");
+}
+
+#[test]
+fn a_backup_that_was_damaged_when_it_was_read_back_is_said_until_one_comes_back() {
+    let proven = |hours, outcome| {
+        Some(Proof {
+            at: ago(hours),
+            outcome,
+        })
+    };
+    let damaged = || Outcome::Damaged {
+        why: "radarr.db: it is not sound".to_owned(),
+    };
+    let comes_back = || Outcome::ComesBack { contents: None };
+    let of = |newest: Option<Proof>, older: Option<Proof>| {
+        let (mut one, mut other) = (backup("radarr", 10), backup("radarr", 34));
+        (one.proof, other.proof) = (newest, older);
+        first(&status(&["radarr"]), &overview(vec![one, other]))
+    };
+    let said = "Failure: backup radarr-backup-34 was damaged when it was read back 2026-11-29 11:00 UTC: radarr.db: it is not sound";
+    assert_eq!(of(None, proven(1, damaged())).as_deref(), Some(said));
+    assert_eq!(
+        of(proven(2, comes_back()), proven(1, damaged())).as_deref(),
+        Some(said)
+    );
+    let newest = "Failure: the newest backup, 2026-11-29 02:00 UTC, is DAMAGED (radarr.db: it is not sound)";
+    assert_eq!(of(proven(1, damaged()), None).as_deref(), Some(newest));
+    // Whichever it is of, the last look counts.
+    assert_eq!(of(proven(1, comes_back()), proven(2, damaged())), None);
+    assert_eq!(of(proven(1, comes_back()), None), None);
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::proof::ProofReport;
 use crate::printer::{Cell, Page, Tone};
 
 /// Backups, newest first.
@@ -34,8 +35,8 @@ pub struct BackupReport {
     pub uid: String,
     /// Its name. Names are used again.
     pub name: String,
-    /// What to think of it: `good`, `running`, `EMPTY`, `PARTIAL`, `FAILED`, `expired`.
-    #[schemars(extend("enum" = ["good", "running", "EMPTY", "PARTIAL", "FAILED", "expired"]))]
+    /// What to think of it: `good`, `DAMAGED`, `running`, `EMPTY`, `PARTIAL`, `FAILED`, `expired`.
+    #[schemars(extend("enum" = ["good", "DAMAGED", "running", "EMPTY", "PARTIAL", "FAILED", "expired"]))]
     pub verdict: String,
     /// Where it stands, in Velero's word.
     pub phase: String,
@@ -63,6 +64,9 @@ pub struct BackupReport {
     /// For a safety backup: uid of the backup whose restore it was made before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before_restore: Option<String>,
+    /// What was found when it was last restored and compared, in this cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<ProofReport>,
     /// What Velero says against it.
     pub complaints: Vec<String>,
     /// The namespace of the Velero that has it.
@@ -93,6 +97,7 @@ impl BackupReport {
             bytes: backup.holds.bytes(),
             schedule: backup.schedule.clone(),
             before_restore: backup.before_restore.clone(),
+            proof: backup.proof.as_ref().map(ProofReport::from),
             complaints: backup.complaints.clone(),
             velero_namespace: backup.velero_namespace.clone(),
             storage_location: backup.storage_location.clone(),
@@ -107,7 +112,7 @@ pub const fn tone(verdict: Verdict) -> Tone {
         Verdict::Running => Tone::Plain,
         Verdict::Expired => Tone::Faint,
         Verdict::Partial => Tone::Warning,
-        Verdict::Empty | Verdict::Failed => Tone::Bad,
+        Verdict::Empty | Verdict::Failed | Verdict::Damaged => Tone::Bad,
     }
 }
 
@@ -122,6 +127,7 @@ pub fn page(backups: &[BackupSummary], several_models: bool, now: Timestamp) -> 
             "STARTED (UTC)",
             "AGE",
             "VERDICT",
+            "VERIFIED",
             "SIZE",
             "PURPOSE",
             "EXPIRES",
@@ -130,9 +136,11 @@ pub fn page(backups: &[BackupSummary], several_models: bool, now: Timestamp) -> 
         .map(Cell::from),
     );
     let mut rows = vec![header];
-    let mut complaints = Vec::new();
+    // What a row has no room for.
+    let mut remarks = Vec::new();
     for backup in backups {
         let verdict = backup.verdict(now);
+        let proof = backup.proof.as_ref().map(ProofReport::from);
         let dash = || "-".to_owned();
         let mut row: Vec<Cell> = vec![backup.whose.app.as_str().into()];
         if several_models {
@@ -149,6 +157,7 @@ pub fn page(backups: &[BackupSummary], several_models: bool, now: Timestamp) -> 
                 .map_or_else(dash, |started| age(started, now))
                 .into(),
             Cell::new(verdict.to_string(), tone(verdict)),
+            proof.as_ref().map_or_else(|| "-".into(), |proof| proof.cell(now)),
             match verdict {
                 // What it will hold is known at its end.
                 Verdict::Running => dash(),
@@ -169,7 +178,11 @@ pub fn page(backups: &[BackupSummary], several_models: bool, now: Timestamp) -> 
             backup.uid.as_str().into(),
         ]);
         rows.push(row);
-        if !matches!(verdict, Verdict::Good | Verdict::Running | Verdict::Expired) {
+        if let Some(proof) = proof.filter(|proof| proof.says.is_some()) {
+            let (line, tone) = proof.line(now);
+            remarks.push(Cell::new(format!("{}: {line}", backup.uid), tone));
+        }
+        if matches!(verdict, Verdict::Empty | Verdict::Partial | Verdict::Failed) {
             let why = match backup.complaints.as_slice() {
                 [] if verdict == Verdict::Empty => {
                     "Velero completed it, and it holds no byte of the config volume".to_owned()
@@ -177,17 +190,17 @@ pub fn page(backups: &[BackupSummary], several_models: bool, now: Timestamp) -> 
                 [] => "Velero gives no reason".to_owned(),
                 all => all.join("; "),
             };
-            complaints.push(Cell::new(
+            remarks.push(Cell::new(
                 format!("{verdict} {}: {why}", backup.uid),
                 tone(verdict),
             ));
-            complaints.push(Cell::from(format!(
+            remarks.push(Cell::from(format!(
                 "  next: kubectl -n {} describe backups.velero.io {}",
                 backup.velero_namespace, backup.name
             )));
         }
     }
-    complaints
+    remarks
         .into_iter()
-        .fold(Page::default().rows(rows), |page, complaint| page.line(complaint))
+        .fold(Page::default().rows(rows), |page, remark| page.line(remark))
 }

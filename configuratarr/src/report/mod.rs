@@ -6,6 +6,7 @@
 mod backups;
 mod claim;
 mod doctor;
+mod proof;
 mod run;
 mod spec;
 mod status;
@@ -13,6 +14,7 @@ mod status;
 pub use backups::{BackupReport, BackupsReport, page as backups_page, tone as verdict_tone};
 pub use claim::{ClaimReport, VolumeReport};
 pub use doctor::{CheckReport, CheckState, DoctorReport};
+pub use proof::ProofReport;
 pub use run::page as run_page;
 pub use spec::{SpecFinding, SpecReport, SpecsReport, StoredReport};
 pub use status::{

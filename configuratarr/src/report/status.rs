@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::proof::ProofReport;
 use crate::fleet::{App, Severity};
 use crate::printer::{Cell, Page, Tone};
 
@@ -111,6 +112,9 @@ pub struct AppReport {
     /// The last good backup.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_good: Option<LastGoodReport>,
+    /// What was found when one of its backups was last restored and compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_verified: Option<LastVerifiedReport>,
     /// How many backups there are.
     pub backups: usize,
     /// When the next one is due.
@@ -145,6 +149,19 @@ pub struct LastGoodReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub expires: Option<String>,
+}
+
+/// The last backup that was restored and compared.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastVerifiedReport {
+    /// Its uid.
+    pub uid: String,
+    /// Its name.
+    pub name: String,
+    /// What was found.
+    #[serde(flatten)]
+    pub proof: ProofReport,
 }
 
 /// Something that is under way.
@@ -213,7 +230,8 @@ impl StatusReport {
             "LAST GOOD (UTC)",
             "AGE",
             "SIZE",
-            "NEXT RUN",
+            "VERIFIED",
+            "NEXT",
         ];
         let mut rows = vec![header.map(Cell::from).to_vec()];
         rows.extend(self.apps.iter().map(|app| app.row(now)));
@@ -278,6 +296,11 @@ impl AppReport {
                 bytes: last.bytes,
                 expires: last.expires.map(text),
             }),
+            last_verified: app.last_proof().map(|(backup, proof)| LastVerifiedReport {
+                uid: backup.uid.clone(),
+                name: backup.name.clone(),
+                proof: proof.into(),
+            }),
             backups: app.backups.len(),
             next_run: app.next_run.map(text),
             in_flight: app
@@ -301,6 +324,14 @@ impl AppReport {
         }
     }
 
+    /// How long ago a backup came back, or that it did not.
+    fn verified(&self, now: Timestamp) -> Cell {
+        match &self.last_verified {
+            Some(last) => last.proof.cell(now),
+            None => "-".into(),
+        }
+    }
+
     fn row(&self, now: Timestamp) -> Vec<Cell> {
         let moment = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
         let dash = || "-".to_owned();
@@ -317,6 +348,7 @@ impl AppReport {
                 Some(last) => last.bytes.map_or_else(|| "snapshot".to_owned(), size).into(),
                 None => dash().into(),
             },
+            self.verified(now),
             moment(&self.next_run)
                 .map_or_else(dash, |next| format!("in {}", age(now, next)))
                 .into(),

@@ -54,6 +54,29 @@ fn healthy_apps_fit_a_terminal() {
 }
 
 #[test]
+fn what_was_verified_is_shown_by_its_age_and_damage_is_a_failure() {
+    let proven = |is: &'static str, says: &'static str| {
+        move |app: &str| Backup::good(app, 1, 178, 5_243_046).proven(2 * 1440, is, says)
+    };
+    let apps = || {
+        [
+            App::new("radarr").backup(proven("comes-back", "films 412, schema of radarr.db 242")),
+            App::new("sonarr").backup(proven("damaged", "sonarr.db: it is not a database")),
+            App::new("lidarr").backup(proven("a word of a later version", "")),
+        ]
+    };
+    let test = Test::with(apps());
+    assert_snapshot!("status_verified", test.run(&["status"]).exits(1).shown());
+    let document = test.run(&["status", "--format", "json"]).json();
+    let verified = |number: usize| &document["apps"][number]["lastVerified"];
+    assert_eq!(verified(0), &Value::Null);
+    assert_eq!(verified(1)["outcome"], "comes back");
+    assert_eq!(verified(1)["says"], "films 412, schema of radarr.db 242");
+    assert_eq!(verified(2)["outcome"], "DAMAGED");
+    assert_snapshot!("backups_verified", test.run(&["backups"]).exits(0).shown());
+}
+
+#[test]
 fn what_is_under_way_is_shown_in_bytes_and_fits_a_terminal() {
     let running = |app: &str| Backup::good(app, 2, 1, 0).running(52_430_460, 104_860_920);
     let apps = [

@@ -113,6 +113,14 @@ impl Backup {
         self
     }
 
+    /// It was read back so many minutes ago.
+    pub fn proven(self, minutes_ago: i64, is: &str, says: &str) -> Self {
+        let at = ago(minutes_ago).to_string();
+        self.set("/metadata/annotations/config-recovery~1proven-at", json!(at))
+            .set("/metadata/annotations/config-recovery~1proven-as", json!(is))
+            .set("/metadata/annotations/config-recovery~1proven-says", json!(says))
+    }
+
     /// Completed, and nothing was stored.
     pub fn empty(mut self) -> Self {
         self.volume = None;

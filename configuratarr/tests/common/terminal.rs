@@ -1,6 +1,6 @@
 //! A pseudo-terminal, what a person would see in it, and a program that has it as its own.
 //!
-//! The tests of the library use it too, which know no `CARGO_BIN_EXE`.
+//! The tests of the library use it too, which know no `CARGO_BIN_EXE`, and the test bed.
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::fs::File;
@@ -15,7 +15,7 @@ use rustix::process::Pid;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 
-/// After so long a test gives up: it has to do with the machine's load, and with nothing that is tested.
+/// After so long a test gives up, unless it says otherwise: it has to do with the machine's load, and with nothing that is tested.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// What is on the screen before the program has it.
@@ -30,6 +30,7 @@ pub struct Terminal {
     screen: Arc<(Mutex<Screen>, Condvar)>,
     child: Child,
     before: Termios,
+    limit: Duration,
 }
 
 struct Screen {
@@ -92,7 +93,14 @@ impl Terminal {
             screen,
             child,
             before,
+            limit: LIMIT,
         }
+    }
+
+    /// Waits for so long from now on.
+    pub fn patient(&mut self, limit: Duration) -> &mut Self {
+        self.limit = limit;
+        self
     }
 
     /// Types.
@@ -139,7 +147,7 @@ impl Terminal {
             if is_so(&seen) {
                 break;
             }
-            let left = LIMIT.saturating_sub(begin.elapsed());
+            let left = self.limit.saturating_sub(begin.elapsed());
             assert!(!left.is_zero(), "waited for {what}, and saw\n{seen}");
             screen = changed.wait_timeout(screen, left).unwrap().0;
         }
@@ -195,7 +203,7 @@ impl Terminal {
                 return status;
             }
             assert!(
-                begin.elapsed() < LIMIT,
+                begin.elapsed() < self.limit,
                 "it does not end, and shows\n{}",
                 self.seen()
             );

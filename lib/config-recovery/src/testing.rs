@@ -11,14 +11,16 @@
 //! # }
 //! ```
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use config_volume::{SwapWatcher, UnpackLimits, Unpacked};
 use jiff::{SignedDuration, Timestamp};
 use velero_api::BackupPhase;
 
-use crate::backups::{AppId, BackupContents, BackupSummary, FilesBackup};
+use crate::backups::{AppId, BackupContents, BackupSummary, FilesBackup, Proof};
 use crate::engine::{Beside, run_of};
 use crate::journal::Step;
 use crate::report::Reporter;
@@ -34,6 +36,8 @@ pub struct FolderPlace {
     pub running: Option<String>,
     /// Is told of each step of the exchange.
     pub watcher: SwapWatcher,
+    /// What was proven, in the order in which it was.
+    pub proofs: Rc<RefCell<Vec<Proof>>>,
 }
 
 impl FolderPlace {
@@ -84,6 +88,11 @@ impl Beside for FolderPlace {
         Ok(self.running.clone())
     }
 
+    async fn prove(&mut self, proof: &Proof) -> Result<()> {
+        self.proofs.borrow_mut().push(proof.clone());
+        Ok(())
+    }
+
     fn watcher(&self) -> SwapWatcher {
         self.watcher.clone()
     }
@@ -113,6 +122,7 @@ pub fn backup(uid: &str, whose: &AppId, bytes: u64) -> BackupSummary {
             storage_location: "default".to_owned(),
         }),
         complaints: Vec::new(),
+        proof: None,
     }
 }
 

@@ -27,6 +27,15 @@ struct Bed {
     folder: TempDir,
 }
 
+impl Drop for Bed {
+    fn drop(&mut self) {
+        // What the command deployed runs on: the simulated Pebble too.
+        let _ = self
+            .command(&["destroy-model", "home", "--no-prompt", "--destroy-storage"])
+            .output();
+    }
+}
+
 impl Bed {
     fn new() -> Bed {
         let bed = Bed {

@@ -22,6 +22,13 @@ mod parts;
 mod phases;
 mod pods;
 mod processors;
+#[path = "../../../configuratarr/tests/common/terminal.rs"]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a terminal of tests: what it waits for in vain is a panic, which its caller catches"
+)]
+mod pseudo_terminal;
 mod report;
 mod run;
 mod scenarios;

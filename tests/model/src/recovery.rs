@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use config_recovery::backups::{AppId, BackupHealth, BackupSummary, choose};
+use config_recovery::backups::{AppId, BackupHealth, BackupSummary, Proof, choose};
 use config_recovery::engine::{self, App, Beside, CheckedBackup, RestorePlan, RestoreRequest, VerifyPlan};
 use config_recovery::make::MakeSpec;
 use config_recovery::report::Reporter;
@@ -199,6 +199,12 @@ impl Beside for Place {
 
     async fn running_backup(&mut self) -> Result<Option<String>> {
         self.inner.running_backup().await
+    }
+
+    async fn prove(&mut self, proof: &Proof) -> Result<()> {
+        self.fault
+            .step_without_disk(&"what was proven is written on the backup");
+        self.inner.prove(proof).await
     }
 
     fn watcher(&self) -> SwapWatcher {

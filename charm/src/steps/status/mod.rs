@@ -537,7 +537,8 @@ fn about_backups(known: Known<'_>, first: &Tier) -> String {
             Some((backup.tier, settings, settings.when.as_deref()?))
         })
         .collect();
-    let asked = match scheduled.as_slice() {
+    // What is asked for, and the same in fewer words.
+    let (asked, in_short) = match scheduled.as_slice() {
         [] => {
             let option = &first.schedule;
             return format!(
@@ -547,21 +548,32 @@ fn about_backups(known: Known<'_>, first: &Tier) -> String {
             );
         }
         [(_, settings, when)] => {
-            format!(
-                "scheduled backups: {}, kept {}",
-                short(when, 30),
-                settings.retention
-            )
+            let when = format!("scheduled backups: {}", short(when, 30));
+            (format!("{when}, kept {}", settings.retention), Some(when))
         }
         [(_, _, when), others @ ..] => {
             let others: Vec<&str> = others.iter().map(|(tier, ..)| tier.word()).collect();
-            format!("scheduled backups: {}, {}", short(when, 26), others.join(", "))
+            let asked = format!("scheduled backups: {}, {}", short(when, 26), others.join(", "));
+            (asked, None)
         }
     };
     match known.backups {
         BackupStatus::NotAllowed => format!("{asked}; unverified: juju trust {app} --scope=cluster"),
         BackupStatus::Unknown => format!("{asked}; unverified: run {LIST_BACKUPS}"),
-        BackupStatus::Seen { last: Some(last), .. } => format!("{asked}; {last}"),
+        BackupStatus::Seen {
+            last: Some(last),
+            verified,
+            ..
+        } => {
+            let begin = in_short.as_ref().unwrap_or(&asked);
+            let whole = verified
+                .as_ref()
+                .map(|verified| format!("{begin}; {last}, {verified}"));
+            // How long they are kept is in `juju config`. Where three tiers leave no room, list-backups tells what was verified.
+            whole
+                .filter(|whole| whole.chars().count() <= LENGTH)
+                .unwrap_or_else(|| format!("{asked}; {last}"))
+        }
         BackupStatus::Seen { last: None, .. } => format!("{asked}; none yet: run {BACKUP_NOW}"),
         BackupStatus::NotAsked => asked,
     }

@@ -14,7 +14,7 @@ use super::{Choose, KeyHelp, Offer, Screen, Step, Timeline, Waiting, moved};
 use crate::fleet::App;
 use crate::plan::{Job, Order};
 use crate::printer::Tone;
-use crate::report::AppReport;
+use crate::report::{AppReport, ProofReport};
 use crate::run::Run;
 use crate::wizard::event::{Effect, Fleet, Key};
 use crate::wizard::state::World;
@@ -290,6 +290,13 @@ fn detail(app: &App, world: &World) -> Vec<Line<'static>> {
         _ => String::new(),
     };
     lines.push(Line::from(theme.text(format!("  {count}{last}"), Tone::Plain)));
+    if let Some((backup, proof)) = app.last_proof() {
+        let (line, tone) = ProofReport::from(proof).line(world.now);
+        let from = backup.started.map_or_else(|| backup.name.clone(), time);
+        lines.push(Line::from(
+            theme.text(format!("  the backup of {from} {line}"), tone),
+        ));
+    }
     for attention in AppReport::of(app, world.now).attention {
         let tone = attention.severity.tone();
         lines.push(Line::from(theme.text(

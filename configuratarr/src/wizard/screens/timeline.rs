@@ -15,7 +15,7 @@ use crate::fleet::App;
 use crate::plan::{Job, Order};
 use crate::printer::Tone;
 use crate::problem::{Kind, Problem};
-use crate::report::verdict_tone;
+use crate::report::{ProofReport, verdict_tone};
 use crate::wizard::event::{Effect, Key};
 use crate::wizard::state::World;
 use crate::wizard::theme::{column, pointer, window};
@@ -162,6 +162,7 @@ const fn letter(verdict: Verdict) -> char {
         Verdict::Empty => 'E',
         Verdict::Partial => 'P',
         Verdict::Failed => 'F',
+        Verdict::Damaged => 'D',
         Verdict::Expired => 'x',
     }
 }
@@ -175,6 +176,7 @@ const fn rank(verdict: Verdict) -> u8 {
         Verdict::Partial => 3,
         Verdict::Empty => 4,
         Verdict::Failed => 5,
+        Verdict::Damaged => 6,
     }
 }
 
@@ -214,7 +216,7 @@ fn strip(backups: &[BackupSummary], at: usize, width: usize, world: &World) -> V
         Line::from(line),
         Line::from(pointed.map_or_else(String::new, |place| format!("  {}^", " ".repeat(place)))),
         Line::from(theme.text(
-            "  o good  r running  E EMPTY  P PARTIAL  F FAILED  x expired",
+            "  o good  r running  E EMPTY  P PARTIAL  F FAILED  D DAMAGED  x expired",
             Tone::Faint,
         )),
     ]
@@ -287,6 +289,10 @@ fn detail(backup: &BackupSummary, world: &World) -> Vec<Line<'static>> {
         lines.push(plain(format!(
             "made before the restore of backup {of}: the way back"
         )));
+    }
+    if let Some(proof) = &backup.proof {
+        let (line, tone) = ProofReport::from(proof).line(world.now);
+        lines.push(Line::from(theme.text(line, tone)));
     }
     if let Some(why) = backup.unfit(world.now) {
         lines.push(Line::from(

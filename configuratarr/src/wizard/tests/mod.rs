@@ -2,13 +2,15 @@
 
 mod pages;
 mod parts;
+mod pictures;
 mod pure;
+mod svg;
 mod taken;
 mod update;
 
 use std::collections::BTreeMap;
 
-use config_recovery::backups::{BackupContents, Rests};
+use config_recovery::backups::{BackupContents, Outcome, Proof, Rests};
 use config_recovery::overview::{Location, MovingRestore, Overview, Progress as Bytes};
 use config_recovery::scratch::{self, Purpose};
 use jiff::{SignedDuration, Timestamp};
@@ -279,6 +281,12 @@ fn house() -> Overview {
     backups[3] = empty("radarr", 10 + 24 * 3);
     backups[5].phase = Some(BackupPhase::PartiallyFailed);
     backups[5].complaints = vec!["radarr-0: timed out after 4 h".to_owned()];
+    backups[0].proof = Some(Proof {
+        at: fixtures::ago(5),
+        outcome: Outcome::ComesBack {
+            contents: Some("films 412, schema of radarr.db 242".to_owned()),
+        },
+    });
     let mut safety = backup("radarr", 30);
     safety.before_restore = Some("radarr-uid-34".to_owned());
     safety.schedule = None;

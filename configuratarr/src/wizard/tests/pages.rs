@@ -198,12 +198,12 @@ fn no_text_from_outside_moves_the_cursor_or_fakes_a_line() {
     }
 }
 
-fn with_keys(mut player: Player, keys: &str) -> Player {
+pub(super) fn with_keys(mut player: Player, keys: &str) -> Player {
     player.press(keys);
     player
 }
 
-fn scene(keys: &str) -> Player {
+pub(super) fn scene(keys: &str) -> Player {
     with_keys(Player::at_home(), keys)
 }
 
@@ -234,7 +234,7 @@ fn no_apps() -> Player {
     Player::with(Vec::new())
 }
 
-fn overview_of_all() -> Player {
+pub(super) fn overview_of_all() -> Player {
     let mut player = Player::new();
     player.looked(Fleet {
         model: fixtures::MODEL.to_owned(),
@@ -274,7 +274,7 @@ fn preflight() -> (Player, Ticket, Plan) {
     (player, ticket, plan)
 }
 
-fn preflight_over() -> Player {
+pub(super) fn preflight_over() -> Player {
     let (mut player, ticket, plan) = preflight();
     let radarr = done(&[
         ("result", "checked"),
@@ -303,7 +303,7 @@ fn preflight_over() -> Player {
     player
 }
 
-fn plan() -> Player {
+pub(super) fn plan() -> Player {
     let mut player = preflight_over();
     player.press("<Enter>").press("radar<Enter>rad");
     player
@@ -316,7 +316,7 @@ fn plan_backup() -> Player {
 }
 
 /// Two apps are restored, one with bytes, one failed.
-fn progress() -> (Player, Ticket) {
+pub(super) fn progress() -> (Player, Ticket) {
     let mut player = Player::at_home();
     player.press("<End><Up><Up> <End> r<Enter>");
     player.plan(&home());
@@ -351,7 +351,7 @@ fn progress() -> (Player, Ticket) {
     (player, ticket)
 }
 
-fn report() -> Player {
+pub(super) fn report() -> Player {
     let (mut player, ticket) = progress();
     let plan = planned(&home(), &["radarr", "sonarr"]);
     let run = ended(

@@ -184,7 +184,8 @@ impl BackupSummary {
     /// Why it cannot be restored, as the end of "cannot restore backup NAME: …"; `None` if it may be tried.
     pub fn unfit(&self, now: Timestamp) -> Option<String> {
         match self.verdict(now) {
-            Verdict::Good | Verdict::Partial => None,
+            // One that was damaged may be read back again: what was wrong may have been the way.
+            Verdict::Good | Verdict::Damaged | Verdict::Partial => None,
             Verdict::Running => Some(format!("it has not ended yet ({})", self.phase_word())),
             Verdict::Empty => Some(self.because("it holds no bytes of the config volume")),
             Verdict::Failed if self.holds == BackupContents::Nothing => Some(self.because(&format!(

@@ -14,6 +14,7 @@ use velero_api::{
 use super::holds::{Held, PodVolumes};
 use super::names::BEFORE_RESTORE;
 use super::owner;
+use super::proven::{self, Proof};
 use super::{AppId, BackupSummary};
 use crate::cluster::Cluster;
 use crate::shown::shown;
@@ -255,7 +256,7 @@ impl Readable {
         let error = match Backup::deserialize(object) {
             Ok(mut backup) => {
                 // What nobody asks for is most of it.
-                backup.metadata.annotations.clear();
+                backup.metadata.annotations.retain(|key, _| proven::is_ours(key));
                 backup.metadata.owner_references.clear();
                 backup.spec = BackupSpec {
                     included_namespaces: backup.spec.included_namespaces,
@@ -333,6 +334,7 @@ impl Readable {
     fn summary_as(self, whose: AppId, volumes: &PodVolumes) -> BackupSummary {
         let schedule = self.schedule_name().cloned();
         let before_restore = self.backup.metadata.labels.get(BEFORE_RESTORE).cloned();
+        let proof = Proof::read(&self.backup.metadata.annotations);
         let Backup {
             metadata,
             spec,
@@ -388,6 +390,7 @@ impl Readable {
             expires,
             holds,
             complaints,
+            proof,
         }
     }
 }

@@ -9,6 +9,7 @@ mod holds;
 mod list;
 pub(crate) mod names;
 pub(crate) mod owner;
+mod proven;
 mod running;
 mod standing;
 
@@ -22,6 +23,7 @@ pub use due::{due, goes_from, is_missed};
 pub use earlier::{Earlier, earlier};
 pub use list::list;
 pub(crate) use list::{is_moving, list_all, phase_of, pod_volumes, summary_of};
+pub use proven::{Outcome, Proof};
 pub use running::running;
 pub use standing::{BackupHealth, EndpointHealth, Rests, Scheduled, are_read, standing};
 pub(crate) use standing::{endpoint_of, scheduled, whose_schedule};
@@ -71,6 +73,8 @@ pub struct BackupSummary {
     pub holds: BackupContents,
     /// What Velero says against it: validation errors, failure reason, failed volumes.
     pub complaints: Vec<String>,
+    /// What was found when it was last restored and compared, in this cluster.
+    pub proof: Option<Proof>,
 }
 
 impl BackupSummary {
@@ -88,6 +92,7 @@ impl BackupSummary {
         match phase.meaning() {
             Meaning::Goes => Verdict::Expired,
             _ if is_over => Verdict::Expired,
+            Meaning::Good if holds && self.damage().is_some() => Verdict::Damaged,
             Meaning::Good if holds => Verdict::Good,
             Meaning::Good => Verdict::Empty,
             Meaning::Bad if holds && *phase == BackupPhase::PartiallyFailed => Verdict::Partial,
@@ -97,6 +102,14 @@ impl BackupSummary {
             // Of a newer Velero: whether that is an end is told by the time of it.
             Meaning::Unknown if self.completed.is_some() => Verdict::Failed,
             Meaning::Unknown => Verdict::Running,
+        }
+    }
+
+    /// What was wrong with it when it was last restored and compared, if anything was.
+    pub fn damage(&self) -> Option<&str> {
+        match &self.proof.as_ref()?.outcome {
+            Outcome::Damaged { why } => Some(why),
+            Outcome::ComesBack { .. } => None,
         }
     }
 
@@ -165,15 +178,17 @@ pub struct FilesBackup {
 /// What a person should think of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
-    /// Completed, with bytes, and not expired. Whether they are sound is known after they were read back.
+    /// Completed, with bytes, and not expired. Whether they are sound is known after they were read back: see [`BackupSummary::proof`].
     Good,
+    /// The same, and its bytes were not what was backed up, or not sound, when they were last read back.
+    Damaged,
     /// It has not ended yet.
     Running,
     /// Completed and holds nothing.
     Empty,
     /// It ended with errors, and holds bytes all the same.
     Partial,
-    /// It failed, or is damaged.
+    /// It failed.
     Failed,
     /// Its time is over, or it is being deleted.
     Expired,
@@ -183,6 +198,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Good => "good",
+            Self::Damaged => Outcome::DAMAGED,
             Self::Running => "running",
             Self::Empty => "EMPTY",
             Self::Partial => "PARTIAL",

@@ -14,6 +14,7 @@ use velero_api::{
 
 use super::list::summaries_of;
 use super::names::{APP_LABEL, BEFORE_RESTORE, ENDPOINT_LABEL};
+use super::proven::Proof;
 use super::{AppId, BackupSummary, LastGood, last_good, owner, summary_of};
 use crate::cluster::Cluster;
 use crate::shown::shown;
@@ -30,6 +31,9 @@ pub struct BackupHealth {
     pub endpoints: BTreeMap<String, EndpointHealth>,
     /// The good one that is kept the longest, of whatever endpoint: until it expires, there is a good one.
     pub kept_longest: Option<LastGood>,
+    /// What was found when a backup of these was last restored and compared.
+    #[serde(default)]
+    pub last_proof: Option<Proof>,
 }
 
 /// How the backups of one endpoint stand.
@@ -140,9 +144,11 @@ pub async fn standing(cluster: &Cluster, whose: &AppId) -> Result<BackupHealth> 
             *longest = found;
         }
     }
+    let proofs = completed.iter().filter_map(|backup| backup.proof.clone());
     Ok(BackupHealth {
         endpoints,
         kept_longest,
+        last_proof: proofs.max_by_key(|proof| proof.at),
     })
 }
 
@@ -167,6 +173,7 @@ pub(crate) fn endpoint_of(metadata: &ObjectMeta) -> String {
 /// A backup that Velero calls completed, and that has not expired.
 struct Completed {
     object: Backup,
+    proof: Option<Proof>,
     started: Option<Timestamp>,
     expires: Option<Timestamp>,
 }
@@ -181,8 +188,10 @@ impl Completed {
         let is_own = owner::model(&object.metadata, &object.spec, &[]).as_ref() == Some(&whose.model);
         // One from before a restore is not what a restore of the last good one brings.
         let is_safety = object.metadata.labels.contains_key(BEFORE_RESTORE);
+        let proof = Proof::read(&object.metadata.annotations);
         (is_completed && is_own && !is_safety && kept_until(expires) > now).then_some(Self {
             object,
+            proof,
             started,
             expires,
         })

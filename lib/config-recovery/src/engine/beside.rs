@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use config_volume::{SwapWatcher, UnpackLimits, Unpacked};
 
-use crate::backups;
+use crate::backups::{self, Proof};
 use crate::cluster::Cluster;
 use crate::report::Reporter;
 use crate::scratch::{self, Scratch, ScratchSpec, Until};
@@ -44,6 +44,9 @@ pub trait Beside {
 
     /// Name of a backup, of any app, that is being made now.
     async fn running_backup(&mut self) -> Result<Option<String>>;
+
+    /// Writes down what was proven of the backup, where everybody sees it who lists backups.
+    async fn prove(&mut self, proof: &Proof) -> Result<()>;
 
     /// Is told of each step of the exchange in the volume.
     fn watcher(&self) -> SwapWatcher {
@@ -106,5 +109,9 @@ impl Beside for InCluster<'_> {
 
     async fn running_backup(&mut self) -> Result<Option<String>> {
         backups::running(self.cluster).await
+    }
+
+    async fn prove(&mut self, proof: &Proof) -> Result<()> {
+        proof.write(self.cluster, &self.spec.backup).await
     }
 }

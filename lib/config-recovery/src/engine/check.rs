@@ -8,7 +8,8 @@ use config_volume::{ManifestState, Origin, PlaceOptions, PutInPlace, VerifyOptio
 use super::{App, Examined, Restored, Unfit};
 use jiff::Timestamp;
 
-use crate::backups::{BackupContents, BackupSummary};
+use super::beside::Beside;
+use crate::backups::{BackupContents, BackupSummary, Outcome, Proof};
 use crate::journal::Step;
 use crate::report::Reporter;
 use crate::{Error, Result};
@@ -24,15 +25,44 @@ pub(super) struct Soundness {
     pub(super) notes: Vec<String>,
 }
 
-/// Checks a restored volume, and puts its databases where the app looks for them.
+/// Checks a restored volume, puts its databases where the app looks for them, and writes on the backup what that proved.
 ///
 /// `received` are the bytes that were read out of the scratch volume.
-pub(super) fn check(
+pub(super) async fn check(
+    beside: &mut impl Beside,
     folder: &Path,
     backup: &BackupSummary,
     received: u64,
     app: &mut dyn App,
     reporter: &dyn Reporter,
+) -> Result<Soundness> {
+    let mut contents = None;
+    let found = look(folder, backup, received, app, reporter, &mut contents);
+    let outcome = match &found {
+        // Whether this app can take them is another question.
+        Ok(_) | Err(Error::NotTaken { .. }) => Outcome::ComesBack { contents },
+        Err(Error::Damaged { problems, .. }) => Outcome::Damaged {
+            why: problems.join("; "),
+        },
+        Err(_) => return found,
+    };
+    let proof = Proof {
+        at: Timestamp::now(),
+        outcome,
+    };
+    if let Err(error) = beside.prove(&proof).await {
+        reporter.note(&format!("{error}: lists of backups will not tell of it"));
+    }
+    found
+}
+
+fn look(
+    folder: &Path,
+    backup: &BackupSummary,
+    received: u64,
+    app: &mut dyn App,
+    reporter: &dyn Reporter,
+    contents: &mut Option<String>,
 ) -> Result<Soundness> {
     let volume = |action: &str| {
         let action = format!("{action} of backup {}", backup.name);
@@ -49,6 +79,12 @@ pub(super) fn check(
         reporter.bytes(Step::Check, bytes, Some(received));
     })
     .map_err(volume("check the files"))?;
+    if let ManifestState::Later { version } = verdict.manifest {
+        return Err(Error::LaterManifest {
+            backup: backup.name.clone(),
+            version,
+        });
+    }
     let promised = matches!(verdict.manifest, ManifestState::Read { .. });
     let mut problems: Vec<String> = verdict.problems.iter().map(ToString::to_string).collect();
     let bytes = received.saturating_add(bytes_of_links(folder)?);
@@ -90,17 +126,19 @@ pub(super) fn check(
                 problems: found,
                 unfit: refused,
                 notes: told,
+                contents: holds,
             } = app.examine(&Restored {
                 folder,
                 backup,
                 made: match verdict.manifest {
                     ManifestState::Read { made } => Some(made),
-                    ManifestState::Absent | ManifestState::Unusable => None,
+                    ManifestState::Absent | ManifestState::Later { .. } | ManifestState::Unusable => None,
                 },
                 about: &verdict.about,
             });
             problems = found;
             unfit = refused;
+            *contents = holds;
             notes.extend(told);
         }
     }

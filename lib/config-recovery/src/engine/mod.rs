@@ -88,6 +88,8 @@ pub struct Examined {
     pub unfit: Option<Unfit>,
     /// What a person should know, a line each.
     pub notes: Vec<String>,
+    /// What the content is in the app's own terms, in one line: it is written on the backup.
+    pub contents: Option<String>,
 }
 
 /// What came back and was checked.

@@ -125,13 +125,9 @@ impl<B: Beside> Run<'_, B> {
             Step::Check => {
                 let mut swap = self.begin_swap()?;
                 let received = self.received.as_ref().map_or(0, |unpacked| unpacked.bytes);
-                let found = check(
-                    swap.staged(),
-                    self.plan.backup(),
-                    received,
-                    self.app,
-                    self.reporter,
-                )?;
+                let (backup, app) = (self.plan.backup(), &mut *self.app);
+                let beside = &mut self.beside;
+                let found = check(beside, swap.staged(), backup, received, app, self.reporter).await?;
                 self.journal.holds_databases(found.database_bytes);
                 self.soundness = Some(found);
                 swap.seal()

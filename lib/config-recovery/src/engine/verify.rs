@@ -80,7 +80,8 @@ async fn bring_and_check(
     beside.let_go().await?;
     reporter.ended(Step::Transfer);
     reporter.begins(Step::Check);
-    let soundness = check(&plan.folder, &plan.scratch.backup, unpacked.bytes, app, reporter)?;
+    let backup = &plan.scratch.backup;
+    let soundness = check(beside, &plan.folder, backup, unpacked.bytes, app, reporter).await?;
     reporter.ended(Step::Check);
     Ok(CheckedBackup {
         backup: plan.scratch.backup.clone(),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use config_recovery::Error;
-use config_recovery::backups::BackupContents;
+use config_recovery::backups::{BackupContents, Outcome};
 use config_recovery::journal::Step;
 use config_recovery::report::{Reporter, Silent};
 use config_volume::{Options, prepare};
@@ -177,6 +177,37 @@ fn a_manifest_of_an_earlier_backup_makes_this_one_damaged() {
     assert_eq!(stage.app.stops, 0);
 }
 
+/// Such a backup is as good as any: who reads it has to be as new.
+#[test]
+fn a_backup_by_a_later_program_is_not_called_damaged_and_not_restored() {
+    let mut stage = Stage::new();
+    stored_wholly(&stage, false);
+    let sets = stage.at("backup-a").join(".config-backup/sets");
+    let set = fs::read_dir(sets).unwrap().next().unwrap().unwrap();
+    let manifest = set.path().join("manifest.json");
+    let mut head: serde_json::Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    let later = config_volume::VERSION + 1;
+    head["version"] = later.into();
+    head["of-tomorrow"] = true.into();
+    fs::write(&manifest, head.to_string()).unwrap();
+    let before = stage.files("volume");
+    let error = stage.restore("a").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot restore backup radarr-a: a later program made it, with a manifest of version {later}, and this one reads versions up to {}",
+            config_volume::VERSION
+        )
+    );
+    assert_eq!(
+        error.hint().unwrap(),
+        "go on with the program that made the backup, or a later one"
+    );
+    assert_eq!((stage.files("volume"), stage.app.stops), (before, 0));
+    assert!(stage.proofs.borrow().is_empty(), "nobody knows whether it is");
+    stage.assert_clean("refused");
+}
+
 /// A manifest names each file; without one only the bytes tell that something is missing, and that nobody can say so.
 #[test]
 fn without_a_manifest_as_many_bytes_have_to_come_back_as_were_stored() {
@@ -293,4 +324,49 @@ fn the_check_tells_its_bytes_and_a_kill_in_it_leaves_the_app_alone() {
     );
     assert!(files(&stage.volume()).contains_key(std::path::Path::new("radarr.db")));
     stage.assert_clean("restored");
+}
+
+#[test]
+fn what_was_proven_is_written_on_the_backup_and_nothing_else_is() {
+    let mut stage = Stage::new();
+    let comes_back = || Outcome::ComesBack {
+        contents: Some("films 3".to_owned()),
+    };
+    let written = |stage: &Stage| -> Vec<Outcome> {
+        stage
+            .proofs
+            .borrow_mut()
+            .drain(..)
+            .map(|proof| proof.outcome)
+            .collect()
+    };
+    let before = Timestamp::now();
+    stage.restore("a").unwrap();
+    assert!(stage.proofs.borrow()[0].at >= before);
+    assert_eq!(written(&stage), [comes_back()]);
+    stage.verify("a").unwrap();
+    assert_eq!(written(&stage), [comes_back()]);
+
+    // The bytes are right, and this app cannot take them.
+    stage.app.refuses = Some("it is of a later version");
+    assert!(matches!(stage.restore("b"), Err(Error::NotTaken { .. })));
+    assert_eq!(written(&stage), [comes_back()]);
+    stage.app.refuses = None;
+
+    // Nothing was proven where the bytes did not come at all.
+    stage.while_copying = Rc::new(|| Err(Error::Transfer("the stream broke".to_owned())));
+    stage.verify("b").unwrap_err();
+    assert_eq!(written(&stage), []);
+    stage.while_copying = Rc::new(|| Ok(()));
+
+    fs::remove_file(stage.at("backup-b").join("config.xml")).unwrap();
+    for error in [stage.restore("b").unwrap_err(), stage.verify("b").unwrap_err()] {
+        let Error::Damaged { problems, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(problems, ["config.xml is missing"]);
+        let why = "config.xml is missing".to_owned();
+        let last = stage.proofs.borrow_mut().pop().unwrap();
+        assert_eq!(last.outcome, Outcome::Damaged { why });
+    }
 }

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use config_recovery::backups::{AppId, Choice};
+use config_recovery::backups::{AppId, Choice, Earlier, Proof};
 use config_recovery::engine::{
-    self, App, Beside, CheckedBackup, Examined, RestorePlan, RestoreRequest, Restored, Unfit,
+    self, App, Beside, CheckedBackup, Examined, RestorePlan, RestoreRequest, Restored, Unfit, VerifyPlan,
 };
 use config_recovery::journal::Step;
 use config_recovery::report::{Reporter, Silent};
@@ -107,6 +107,7 @@ impl App for Files {
                 next: "refresh the app first".to_owned(),
             }),
             notes: Vec::new(),
+            contents: Some("films 3".to_owned()),
         }
     }
 }
@@ -157,6 +158,10 @@ impl Beside for Place {
         Ok(self.running.borrow().clone())
     }
 
+    async fn prove(&mut self, proof: &Proof) -> Result<()> {
+        self.folder.prove(proof).await
+    }
+
     fn watcher(&self) -> SwapWatcher {
         self.folder.watcher()
     }
@@ -175,6 +180,8 @@ pub struct Stage {
     pub transfers: Rc<Cell<u32>>,
     pub released: Rc<Cell<u32>>,
     pub running: Rc<RefCell<Option<String>>>,
+    /// What was written on the backups.
+    pub proofs: Rc<RefCell<Vec<Proof>>>,
 }
 
 const FILLER: &str = "filler";
@@ -230,6 +237,7 @@ impl Stage {
             transfers: Rc::default(),
             released: Rc::default(),
             running: Rc::default(),
+            proofs: Rc::default(),
         }
     }
 
@@ -269,6 +277,7 @@ impl Stage {
         Place {
             folder: FolderPlace {
                 watcher: self.watcher.clone(),
+                proofs: Rc::clone(&self.proofs),
                 ..FolderPlace::new(self.at(&format!("backup-{backup}")))
             },
             transfers: Rc::clone(&self.transfers),
@@ -305,6 +314,21 @@ impl Stage {
             keep_old,
             &self.elsewhere(),
         ))
+    }
+
+    /// A test restore.
+    pub fn test_restore(&self, backup: &str) -> VerifyPlan {
+        let found = testing::backup(backup, &self.wanted(backup).target, 1);
+        VerifyPlan {
+            scratch: testing::scratch(found, Purpose::Verify),
+            folder: self.on_the_node("verify"),
+            earlier: Earlier::default(),
+        }
+    }
+
+    pub fn verify(&mut self, backup: &str) -> Result<CheckedBackup> {
+        let (plan, place) = (self.test_restore(backup), self.place(backup));
+        run(engine::verify_beside(place, &plan, &mut self.app, &Silent))
     }
 
     pub fn restore(&mut self, backup: &str) -> Result<CheckedBackup> {

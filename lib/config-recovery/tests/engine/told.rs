@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use config_recovery::Error;
-use config_recovery::engine::{self, VerifyPlan};
+use config_recovery::engine;
 use config_recovery::journal::Step;
 use config_recovery::report::Silent;
-use config_recovery::scratch::Purpose;
-use config_recovery::testing;
 
 use super::support::{Ears, KillAt, Stage, run};
 
@@ -48,12 +46,7 @@ fn each_step_is_told_when_it_begins_and_when_it_has_ended() {
 #[test]
 fn a_test_restore_tells_its_steps_and_how_long_it_took() {
     let mut stage = Stage::new();
-    let backup = testing::backup("a", &stage.wanted("a").target, 1);
-    let plan = VerifyPlan {
-        scratch: testing::scratch(backup, Purpose::Verify),
-        folder: stage.on_the_node("verify"),
-        earlier: config_recovery::backups::Earlier::default(),
-    };
+    let plan = stage.test_restore("a");
     let (place, ears) = (stage.place("a"), Ears::default());
     let checked = run(engine::verify_beside(place, &plan, &mut stage.app, &ears)).unwrap();
     assert_eq!(ears.all(), whole(&["Transfer", "Check", "Clean"]));

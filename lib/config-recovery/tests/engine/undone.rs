@@ -6,23 +6,12 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use config_recovery::Error;
-use config_recovery::engine::{self, VerifyPlan};
+use config_recovery::engine;
 use config_recovery::journal::Step;
 use config_recovery::report::{Reporter, Silent};
-use config_recovery::scratch::Purpose;
-use config_recovery::testing;
 use config_volume::{RESTORE_FOLDER, SwapState, SwapStep, SwapWatcher};
 
 use super::support::{Ears, KillAt, Stage, files, run};
-
-fn test_restore(stage: &Stage) -> VerifyPlan {
-    let backup = testing::backup("a", &stage.wanted("a").target, 1);
-    VerifyPlan {
-        scratch: testing::scratch(backup, Purpose::Verify),
-        folder: stage.on_the_node("verify"),
-        earlier: config_recovery::backups::Earlier::default(),
-    }
-}
 
 /// Looks what is in a folder when the run begins to clean up.
 struct AtClean {
@@ -129,7 +118,7 @@ fn a_folder_outside_that_cannot_be_removed_is_told() {
 #[test]
 fn a_test_restore_does_not_begin_in_a_folder_that_cannot_be_emptied() {
     let mut stage = Stage::new();
-    let plan = test_restore(&stage);
+    let plan = stage.test_restore("a");
     fs::write(&plan.folder, "somebody's").unwrap();
     let place = stage.place("a");
     let error = run(engine::verify_beside(place, &plan, &mut stage.app, &Silent)).unwrap_err();
@@ -147,7 +136,7 @@ fn a_test_restore_does_not_begin_in_a_folder_that_cannot_be_emptied() {
 fn a_test_restore_says_what_could_not_be_removed_and_did_not_go_well_then() {
     let mut stage = Stage::new();
     stage.while_removing = Rc::new(|| Err(Error::Transfer("the namespace stays".to_owned())));
-    let plan = test_restore(&stage);
+    let plan = stage.test_restore("a");
     let place = stage.place("a");
     let error = run(engine::verify_beside(place, &plan, &mut stage.app, &Silent)).unwrap_err();
     assert!(error.to_string().contains("the namespace stays"), "{error}");

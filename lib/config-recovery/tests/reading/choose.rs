@@ -1,7 +1,7 @@
 //! `choose` and `last_good`: which backup is meant, and why another is not.
 
 use config_recovery::Error;
-use config_recovery::backups::{self, BackupSummary, Choice, choose, last_good};
+use config_recovery::backups::{self, BackupSummary, Choice, Outcome, Proof, Verdict, choose, last_good};
 use serde_json::{Value, json};
 
 use crate::objects::{Backup, app, now, radarr};
@@ -86,6 +86,33 @@ async fn the_latest_is_the_newest_good_one() {
         ("good", "uid-good", Some(2_000))
     );
     assert_eq!(last.time, Some("2026-11-19T02:17:09Z".parse().unwrap()));
+}
+
+/// `good` is a promise: one that did not come back is passed over, and may be tried again by its name.
+#[tokio::test]
+async fn one_that_was_damaged_when_it_was_read_back_is_not_good_and_may_be_named() {
+    let mut list = one_of_each().await;
+    let proven = |list: &mut Vec<BackupSummary>, outcome| {
+        let newest = list.iter_mut().find(|backup| backup.name == "good").unwrap();
+        newest.proof = Some(Proof { at: now(), outcome });
+        newest.verdict(now())
+    };
+    let why = || "radarr.db: it is not sound".to_owned();
+    assert_eq!(
+        proven(&mut list, Outcome::Damaged { why: why() }),
+        Verdict::Damaged
+    );
+    assert_ne!(pick(&list, "latest").ok(), Some("good"));
+    assert_ne!(
+        last_good(&list, &radarr(), now()).map(|last| last.name),
+        Some("good".to_owned())
+    );
+    assert_eq!(pick(&list, "uid-good").unwrap(), "good");
+    assert_eq!(
+        proven(&mut list, Outcome::ComesBack { contents: None }),
+        Verdict::Good
+    );
+    assert_eq!(pick(&list, "latest").unwrap(), "good");
 }
 
 #[tokio::test]

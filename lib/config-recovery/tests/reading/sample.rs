@@ -37,6 +37,7 @@ pub fn spec() -> ScratchSpec {
             expires: None,
             holds: BackupContents::Files(files),
             complaints: Vec::new(),
+            proof: None,
         },
         purpose: Purpose::Restore,
         run: "r1".to_owned(),

@@ -305,6 +305,7 @@ async fn backups_are_read_when_every_storage_location_was() {
 fn a_verdict_is_a_word() {
     let words = [
         Verdict::Good,
+        Verdict::Damaged,
         Verdict::Running,
         Verdict::Empty,
         Verdict::Partial,
@@ -313,7 +314,9 @@ fn a_verdict_is_a_word() {
     ];
     assert_eq!(
         words.map(|verdict| verdict.to_string()),
-        ["good", "running", "EMPTY", "PARTIAL", "FAILED", "expired"]
+        [
+            "good", "DAMAGED", "running", "EMPTY", "PARTIAL", "FAILED", "expired"
+        ]
     );
 }
 

@@ -1,9 +1,9 @@
 //! What a person at a terminal does: `configuratarr` backs up, verifies and restores, one app and all, and is killed in between.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use futures::FutureExt;
 use futures::future::try_join_all;
 use serde_json::Value;
@@ -17,10 +17,11 @@ use super::{Beside, Scenario, ScenarioReport};
 use crate::ground::{Need, TestEnv};
 use crate::outside_juju::{self, Installed};
 use crate::pods::Running;
+use crate::pseudo_terminal::Terminal as PseudoTerminal;
 
 pub const SCENARIO: Scenario = Scenario {
     name: "configuratarr-restores",
-    says: "configuratarr backs up, verifies and restores two apps by their charms; killed when it has started one of them, and again while \
+    says: "configuratarr backs up, verifies and restores two apps by their charms, by commands and through the wizard; killed when it has started one of them, and again while \
            they restore, it goes on and asks no charm twice; every file and row is as it was",
     beside: Beside::NoEngine,
     depends_on_velero: false,
@@ -28,6 +29,10 @@ pub const SCENARIO: Scenario = Scenario {
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };
+
+/// How long a screen of the wizard may take to come: charms look into backups, and restore them, in between.
+const WIZARD: Duration = Duration::from_secs(180);
+const ENTER: &str = "\r";
 
 /// A person's machine: `juju`, a kubeconfig, and the program.
 pub struct Terminal<'a> {
@@ -104,6 +109,43 @@ impl<'a> Terminal<'a> {
         anyhow::bail!("configuratarr {arguments:?} ended before it said {words:?}: {before:#?}")
     }
 
+    /// Restores apps from their newest good backups through the wizard, in a pseudo-terminal of 80x24: the first of the model's by
+    /// name, or all of them. Waits for the report, which has to say that each is restored.
+    ///
+    /// # Errors
+    /// When the wizard does not come to its report.
+    pub async fn restores_by_wizard(&self, names: Vec<String>, all: bool) -> Result<()> {
+        let command = self.command(&[])?.into_std();
+        let model = self.model.to_owned();
+        // A screen is waited for on a thread of its own: the scenarios share one.
+        let played = tokio::task::spawn_blocking(move || {
+            let mut wizard = PseudoTerminal::start(&command, (80, 24));
+            wizard.patient(WIZARD).shows(&format!("apps of model {model}"));
+            for name in &names {
+                wizard.shows(name);
+            }
+            wizard.types(if all { "ar" } else { "r" }).shows("which apps");
+            wizard.types(ENTER).shows("what the charms say before it begins");
+            wizard.types(ENTER).shows("Enter to begin");
+            let password = match names.as_slice() {
+                [one] if !all => one.clone(),
+                _ => format!("restore {} apps", names.len()),
+            };
+            wizard.types(&password).types(ENTER).shows("report of run");
+            wizard.types("q");
+            let ended = wizard.ends();
+            assert!(ended.success(), "it ended with {ended}: {}", wizard.seen());
+            wizard.is_as_it_was();
+            for name in &names {
+                wizard.shows(&format!("{name}: restored"));
+            }
+        });
+        played.await.map_err(|error| match error.try_into_panic() {
+            Ok(panic) => anyhow!("the wizard: {}", panicked(panic.as_ref())),
+            Err(error) => anyhow!("the wizard: {error}"),
+        })
+    }
+
     async fn restores(&self, app: &Running<'_>) -> Result<usize> {
         let command = format!(
             "{} juju operations --actions restore-from-backup --format json",
@@ -145,6 +187,15 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
         results(&verified, "backup-uid")? == uids,
         "the newest ones were to be verified: {verified}"
     );
+    // It is written on the Backup, so everybody who lists them knows it.
+    let status = terminal.runs(&["status"], 0).await?;
+    for (number, uid) in uids.iter().enumerate() {
+        let last = &status["apps"][number]["lastVerified"];
+        ensure!(
+            last["uid"] == **uid && last["outcome"] == "comes back" && last["says"].is_string(),
+            "{status}"
+        );
+    }
 
     // All of them, killed twice.
     damage(members, &apps).await?;
@@ -185,12 +236,25 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
         "{} was restored too",
         members[1].name
     );
+    // The same through the wizard.
+    damage(&members[..1], &apps[..1]).await?;
+    let began = Instant::now();
+    terminal.restores_by_wizard(vec![name.to_owned()], false).await?;
+    story.figure("seconds of a restore through the wizard", seconds(began));
+    compare(members, &apps, &before).await?;
     // What is asked for in vain is told, with nothing begun.
     terminal
         .runs(&["restore", name, "--backup", "nosuch", "--yes"], 1)
         .await
         .map(drop)
         .or_else(no_document)
+}
+
+/// What the terminal was waiting for.
+fn panicked(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .unwrap_or_default()
 }
 
 /// What could not be planned prints no document.

@@ -60,6 +60,8 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     }
     by_one_command(ground, &apps, story).await?;
     compare(&apps, &before, true).await?;
+    by_wizard(ground, &apps, story).await?;
+    compare(&apps, &before, true).await?;
     delete_model(ground, &model).await?;
 
     ground.namespace(SCENARIO.name).await?;
@@ -87,10 +89,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
 
 /// Damages all of them, and restores all with one command.
 async fn by_one_command(ground: &TestEnv, apps: &[Running<'_>], story: &mut ScenarioReport) -> Result<()> {
-    let damaged = apps
-        .iter()
-        .map(|app| app.in_workload("rm -rf /config/lists; echo damaged > /config/Backups/manual/1.zip"));
-    try_join_all(damaged).await?;
+    damage(apps).await?;
     let model = apps.first().map(|app| app.app.model.clone()).context("no apps")?;
     let terminal = Terminal::new(ground, &model, SCENARIO.name)?;
     let began = Instant::now();
@@ -106,6 +105,25 @@ async fn by_one_command(ground: &TestEnv, apps: &[Running<'_>], story: &mut Scen
         apps.len()
     );
     Ok(())
+}
+
+/// Damages all of them again, and restores all through the wizard.
+async fn by_wizard(ground: &TestEnv, apps: &[Running<'_>], story: &mut ScenarioReport) -> Result<()> {
+    damage(apps).await?;
+    let model = apps.first().map(|app| app.app.model.clone()).context("no apps")?;
+    let terminal = Terminal::new(ground, &model, SCENARIO.name)?;
+    let names = apps.iter().map(|app| app.app.name.clone()).collect();
+    let began = Instant::now();
+    terminal.restores_by_wizard(names, true).await?;
+    story.figure("seconds of the same through the wizard", seconds(began));
+    Ok(())
+}
+
+async fn damage(apps: &[Running<'_>]) -> Result<()> {
+    let damaged = apps
+        .iter()
+        .map(|app| app.in_workload("rm -rf /config/lists; echo damaged > /config/Backups/manual/1.zip"));
+    try_join_all(damaged).await.map(drop)
 }
 
 /// Deploys, fills and backs up. Returns what each volume holds, and what the charm counts in it.

@@ -1,0 +1,195 @@
+//! What was proven of a backup, written on it.
+//!
+//! Whether a backup comes back is known only after it was restored and compared. Who has done that writes it on the Backup object, so
+//! that everybody who lists backups knows it: another unit, a person at a terminal, a charm that was deployed anew.
+//! It goes with the Backup; Velero keeps no annotations in the object storage, so another cluster does not have it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use kube::api::Patch;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use velero_api::BackupSpec;
+
+use super::BackupSummary;
+use crate::Result;
+use crate::cluster::Cluster;
+use crate::shown::shown;
+use crate::velero;
+
+/// Annotation: when, RFC 3339.
+const AT: &str = "config-recovery/proven-at";
+/// Annotation: what came of it.
+const AS: &str = "config-recovery/proven-as";
+/// Annotation: what is in it in the app's terms, or what is wrong with it.
+const SAYS: &str = "config-recovery/proven-says";
+
+/// [`AS`] of a backup that came back.
+const COMES_BACK: &str = "comes-back";
+/// [`AS`] of one that did not.
+const DAMAGED: &str = "damaged";
+
+/// Whether an annotation is one of these.
+pub(super) fn is_ours(key: &str) -> bool {
+    [AT, AS, SAYS].contains(&key)
+}
+
+/// No more of what is said is written, in characters.
+const LONGEST: usize = 2000;
+
+/// What was found when a backup was restored and compared, the last time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// When.
+    pub at: Timestamp,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Its bytes came back, and are what was backed up, as far as there was a manifest to tell.
+    ComesBack {
+        /// What it holds in the app's own terms, in one line, where somebody asked.
+        contents: Option<String>,
+    },
+    /// They are not, or are not sound.
+    Damaged {
+        /// What is wrong, in one line.
+        why: String,
+    },
+}
+
+impl Outcome {
+    /// The word for one that came back.
+    pub const COMES_BACK: &'static str = "comes back";
+    /// The word for one that did not.
+    pub const DAMAGED: &'static str = "DAMAGED";
+
+    /// In a word or two.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::ComesBack { .. } => Self::COMES_BACK,
+            Self::Damaged { .. } => Self::DAMAGED,
+        }
+    }
+
+    /// What is in it, or what is wrong with it, where that is known.
+    pub fn says(&self) -> Option<&str> {
+        match self {
+            Self::ComesBack { contents } => contents.as_deref(),
+            Self::Damaged { why } => Some(why),
+        }
+    }
+}
+
+impl Proof {
+    /// What is written on an object, if anything is that can be read. Anybody may write there: what is read is safe to show.
+    pub(super) fn read(annotations: &BTreeMap<String, String>) -> Option<Self> {
+        let at = annotations.get(AT)?.parse().ok()?;
+        let says = annotations.get(SAYS).map(|says| cut(&shown(says)));
+        let outcome = match annotations.get(AS)?.as_str() {
+            COMES_BACK => Outcome::ComesBack { contents: says },
+            DAMAGED => Outcome::Damaged {
+                why: says.unwrap_or_default(),
+            },
+            _ => return None,
+        };
+        Some(Self { at, outcome })
+    }
+
+    /// What is to be written. The uid keeps it off another Backup that has the name by now: the API server refuses to change it.
+    fn patch(&self, backup: &BackupSummary) -> Value {
+        let is = match &self.outcome {
+            Outcome::ComesBack { .. } => COMES_BACK,
+            Outcome::Damaged { .. } => DAMAGED,
+        };
+        // `null`: what an earlier proof said goes.
+        let says = self.outcome.says().map(cut);
+        json!({"metadata": {
+            "uid": backup.uid,
+            "annotations": {AT: self.at.to_string(), AS: is, SAYS: says},
+        }})
+    }
+
+    /// Writes it on the backup.
+    ///
+    /// # Errors
+    /// [`crate::Error::Cluster`] when it cannot be written: the backup is gone, or the account may not change it.
+    pub(crate) async fn write(&self, cluster: &Cluster, backup: &BackupSummary) -> Result<()> {
+        let backups = velero::api::<BackupSpec>(cluster, Some(&backup.velero_namespace));
+        let patch = Patch::Merge(self.patch(backup));
+        let action = format!("write on backup {} what was proven of it", backup.name);
+        Ok(cluster
+            .ask(action, backups.patch_metadata(&backup.name, &patch))
+            .await?)
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(LONGEST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backups::AppId;
+    use crate::testing::backup;
+
+    fn written(proof: &Proof) -> BTreeMap<String, String> {
+        let whose = AppId {
+            app: "radarr".to_owned(),
+            model: "media".to_owned(),
+        };
+        let patch = proof.patch(&backup("u1", &whose, 5));
+        assert_eq!(patch["metadata"]["uid"], "u1");
+        let annotations = patch["metadata"]["annotations"].as_object().unwrap();
+        annotations
+            .iter()
+            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_and_safe_to_show() {
+        let at = "2026-11-29T02:00:00Z".parse().unwrap();
+        let proof = |outcome| Proof { at, outcome };
+        for outcome in [
+            Outcome::ComesBack { contents: None },
+            Outcome::ComesBack {
+                contents: Some("films 412".to_owned()),
+            },
+            Outcome::Damaged {
+                why: "radarr.db: it is not sound".to_owned(),
+            },
+        ] {
+            let proof = proof(outcome);
+            assert_eq!(Proof::read(&written(&proof)), Some(proof));
+        }
+        let hostile = written(&proof(Outcome::Damaged {
+            why: format!("\u{1b}[2J\nfake line{}", "x".repeat(5000)),
+        }));
+        let Outcome::Damaged { why } = Proof::read(&hostile).unwrap().outcome else {
+            panic!("it was damaged");
+        };
+        assert!(
+            !why.contains(['\u{1b}', '\n']) && why.chars().count() <= LONGEST,
+            "{why}"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_nothing() {
+        let annotations = |at: &str, is: &str| {
+            [(AT, at), (AS, is)]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into()
+        };
+        assert!(Proof::read(&annotations("2026-11-29T02:00:00Z", COMES_BACK)).is_some());
+        assert_eq!(Proof::read(&annotations("yesterday", COMES_BACK)), None);
+        assert_eq!(Proof::read(&annotations("2026-11-29T02:00:00Z", "well")), None);
+        assert_eq!(Proof::read(&BTreeMap::new()), None);
+    }
+}
