@@ -256,6 +256,56 @@ mod tests {
         );
     }
 
+    /// Whatever somebody writes, what is said to write instead can be used.
+    #[track_caller]
+    fn leads_on<T: Debug>(option: &TextOption<T>, text: &str) {
+        if let Err(unfit) = (option.judge)(text) {
+            assert!(
+                option.takes(&unfit.instead),
+                "{} {text:?}: {}; {:?} cannot be used either",
+                option.name(),
+                unfit.reason,
+                unfit.instead
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_said_to_write_instead_can_be_used_at_the_edges() {
+        for text in [
+            "4294967295d",
+            "200000d",
+            "99999w",
+            "-5",
+            "99999999",
+            "1.5",
+            "0",
+            "-",
+            ".",
+            "1h30",
+            "-1d",
+        ] {
+            leads_on(&NIGHTLY.retention, text);
+        }
+        for text in ["/..", "/a/../b", "/.", "..", "/ä", "//", "/a/./b", "%2e%2e"] {
+            leads_on(&URL_BASE, text);
+        }
+        assert!(!URL_BASE.takes("/.."), "clients leave it out of an address");
+        assert!(!URL_BASE.takes("/a/./b"), "clients leave it out of an address");
+        assert!(!TIMEZONE.takes("Etc/Unknown"), "it is UTC for the app");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_said_to_write_instead_can_be_used(
+            text in "[-+]?[0-9]{0,12}[.]?[0-9]{0,3}(h|m|s|d|w|days|weeks|y|)([0-9]{0,3}(h|m|)|)",
+            path in "[/.a-zA-Z%ä ]{0,12}",
+        ) {
+            leads_on(&NIGHTLY.retention, &text);
+            leads_on(&URL_BASE, &path);
+        }
+    }
+
     #[test]
     fn what_is_switched_off_has_a_word_for_it() {
         assert_eq!(schedule("", "daily"), Ok(Runs::Never));
