@@ -49,6 +49,12 @@ pub(super) fn backup_method(text: &str) -> Result<MethodOption, Unfit> {
 
 /// `instead` is a retention that can be used.
 pub(crate) fn retention(text: &str, instead: &str) -> Result<Retention, Unfit> {
+    // What somebody meant is too long as well, perhaps, or below nothing.
+    let or_instead = |meant: Option<String>| {
+        meant
+            .filter(|meant| Retention::parse(meant).is_ok())
+            .unwrap_or_else(|| instead.to_owned())
+    };
     Retention::parse(text).or_else(|error| match error {
         RetentionError::Duration(DurationError::UnknownUnit(unit)) => {
             let hours = match unit.as_str() {
@@ -60,14 +66,12 @@ pub(crate) fn retention(text: &str, instead: &str) -> Result<Retention, Unfit> {
                 .strip_suffix(&unit)
                 .and_then(|count| count.parse::<u32>().ok());
             let in_hours = count.map(|count| format!("{}h", u64::from(count.max(1)) * hours));
-            unfit(
-                "days and weeks are written in hours",
-                in_hours.unwrap_or_else(|| instead.to_owned()),
-            )
+            unfit("days and weeks are written in hours", or_instead(in_hours))
         }
-        RetentionError::Duration(DurationError::NoUnit) => {
-            unfit("its last number has no unit", format!("{text}h"))
-        }
+        RetentionError::Duration(DurationError::NoUnit) => unfit(
+            "its last number has no unit",
+            or_instead(Some(format!("{text}h"))),
+        ),
         RetentionError::Duration(DurationError::Overflow) => unfit("must be shorter than 292 years", instead),
         RetentionError::Duration(DurationError::Empty | DurationError::NoNumber(_)) => {
             unfit("must be a duration of hours", instead)
@@ -114,15 +118,16 @@ pub(super) fn restore_on_deploy(text: &str) -> Result<RestoreOnDeploy, Unfit> {
 /// In the database's own spelling: the apps look it up as a file, and one that they do not find is UTC for them, without a word.
 pub(super) fn timezone(text: &str) -> Result<String, Unfit> {
     match TimeZone::get(text) {
-        Ok(zone) => Ok(zone.iana_name().unwrap_or(text).to_owned()),
-        Err(_) => unfit("no such IANA time zone", "Europe/Berlin"),
+        // `Etc/Unknown` is a zone for whoever asks, and no file.
+        Ok(zone) if !zone.is_unknown() => Ok(zone.iana_name().unwrap_or(text).to_owned()),
+        Ok(_) | Err(_) => unfit("no such IANA time zone", "Europe/Berlin"),
     }
 }
 
 pub(super) fn url_base(text: &str) -> Result<String, Unfit> {
     let instead = |text: &str| {
         let plain = |c: char| if is_plain(c) { c } else { '-' };
-        let parts = text.split('/').filter(|part| !part.is_empty());
+        let parts = text.split('/').filter(|part| !part.is_empty() && !is_dots(part));
         let path: String = parts.map(|part| format!("/{part}")).collect();
         path.chars().map(plain).collect::<String>()
     };
@@ -137,9 +142,16 @@ pub(super) fn url_base(text: &str) -> Result<String, Unfit> {
         refuse("must not end with /".to_owned())
     } else if text.contains("//") {
         refuse("must not have // in it".to_owned())
+    } else if text.split('/').any(is_dots) {
+        // Whoever asks resolves them before the app sees the path.
+        refuse("must not have a part . or ..".to_owned())
     } else {
         Ok(text.to_owned())
     }
+}
+
+fn is_dots(part: &str) -> bool {
+    matches!(part, "." | "..")
 }
 
 fn is_plain(c: char) -> bool {
