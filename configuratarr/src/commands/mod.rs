@@ -7,6 +7,8 @@ mod claim;
 mod completions;
 mod doctor;
 pub(crate) mod look;
+mod redeploy;
+mod refresh;
 mod restore;
 mod resume;
 mod spec;
@@ -118,6 +120,8 @@ async fn carry_out(call: &Call<'_>, command: Option<&Command>) -> Result<Done> {
             };
             restore::run(call, which, choice, how).await
         }
+        Command::Redeploy(typed) => redeploy::run(call, typed).await,
+        Command::Refresh(typed) => refresh::run(call, typed).await,
         Command::Claim { app } => claim::run(call, app).await,
         Command::Spec { file, app } => spec::run(call, file.as_deref(), app.as_deref()).await,
         Command::Doctor { apps } => doctor::run(call, apps).await,

@@ -3,6 +3,9 @@
 //! Everything is asked with `--format json`. What Juju says to people is read only where it says a thing nowhere else: which of its
 //! refusals it is, and the number of an operation that was started in the background.
 
+mod bundle;
+mod change;
+pub mod charm_file;
 mod error;
 mod import;
 mod status;
@@ -13,9 +16,10 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+pub use bundle::{Deployed, Resource, read_bundle};
 pub use error::JujuError;
 pub use import::{Import, import};
-pub use status::{Application, ApplicationStatus, ModelInfo, Related, Status, Unit};
+pub use status::{Application, ApplicationStatus, ModelInfo, Related, Remote, RemoteEndpoint, Status, Unit};
 pub use tasks::{Operation, Started, Task, TaskState, said, time};
 
 /// How long a command of `juju` may take, if nothing else is said. None of those that are used waits for an end.

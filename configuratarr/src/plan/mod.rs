@@ -1,6 +1,9 @@
 //! What will be done, as a value: it is shown, confirmed, written down and carried out, and nothing is decided after it. Pure.
 
 mod each;
+mod redeploy;
+mod refresh;
+mod stages;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +19,9 @@ use crate::printer::{Cell, Page, Tone};
 use crate::problem::{Kind, Problem};
 
 pub use each::Order;
+pub use redeploy::{Around, ON_DEPLOY, Redeploy, RedeployPlan, TypedCharm, plan_redeploy};
+pub use refresh::{RefreshPlan, TypedRefresh, plan_refresh};
+pub use stages::Stages;
 
 /// What is done with each app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +35,10 @@ pub enum Job {
     Preview,
     /// A backup is restored.
     Restore,
+    /// An app that is gone is deployed again with a backup.
+    Redeploy,
+    /// A charm is refreshed, and taken back with the content when the app does not become healthy.
+    Refresh,
 }
 
 impl Job {
@@ -37,7 +47,7 @@ impl Job {
         match self {
             Self::Backup => "backup-now",
             Self::Verify => "verify-backup",
-            Self::Preview | Self::Restore => "restore-from-backup",
+            Self::Preview | Self::Restore | Self::Redeploy | Self::Refresh => "restore-from-backup",
         }
     }
 
@@ -48,6 +58,8 @@ impl Job {
             Self::Verify => "verify",
             Self::Preview => "preview",
             Self::Restore => "restore",
+            Self::Redeploy => "redeploy",
+            Self::Refresh => "refresh",
         }
     }
 }
@@ -119,6 +131,9 @@ pub struct Item {
     pub parameters: BTreeMap<String, String>,
     /// The command that does the same by hand.
     pub command: String,
+    /// Where it is more than that action: the steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stages: Option<Box<Stages>>,
 }
 
 /// The backup that is meant.
@@ -231,9 +246,7 @@ fn item(wanted: &Wanted<'_>, known: Known<'_>, name: &str, app: Option<&App>) ->
                 "{name} is not deployed in model {model}; there are {} backups of it",
                 app.backups.len()
             ),
-            format!(
-                "deploy it again, and it comes with its content: juju deploy CHARM {name} --trust --config restore-on-deploy=latest"
-            ),
+            format!("deploy it again, and it comes with its content: configuratarr redeploy {name} --charm CHARM"),
         ));
     };
     let Some(leader) = juju.unit() else {
@@ -248,14 +261,16 @@ fn item(wanted: &Wanted<'_>, known: Known<'_>, name: &str, app: Option<&App>) ->
         None => leader.to_owned(),
     };
     let backup = match wanted.job {
-        Job::Backup => None,
-        Job::Verify | Job::Preview | Job::Restore => {
+        Job::Backup | Job::Refresh => None,
+        Job::Verify | Job::Preview | Job::Restore | Job::Redeploy => {
             Some(backups::choose(&app.backups, &wanted.choice, &app.id, now)?)
         }
     };
     // Two of one kind wait for each other in Juju; a restore beside a backup is refused by the charm, at its end or its beginning.
     let in_the_way = match wanted.job {
-        Job::Backup | Job::Restore => app.in_flight.iter().find(|work| work.what != Work::Verify),
+        // A backup that is cut off by the refresh is lost; a verify would be too.
+        Job::Refresh => app.in_flight.first(),
+        Job::Backup | Job::Restore | Job::Redeploy => app.in_flight.iter().find(|work| work.what != Work::Verify),
         Job::Verify | Job::Preview => None,
     };
     if let Some(work) = in_the_way {
@@ -283,6 +298,7 @@ fn item(wanted: &Wanted<'_>, known: Known<'_>, name: &str, app: Option<&App>) ->
         unit,
         parameters,
         command,
+        stages: None,
     })
 }
 
@@ -318,7 +334,7 @@ impl Plan {
                 .into(),
             ]
         }));
-        if self.job == Job::Backup {
+        if matches!(self.job, Job::Backup | Job::Refresh) {
             for row in &mut rows {
                 row.truncate(2);
             }
@@ -327,10 +343,18 @@ impl Plan {
             .line(format!("{} in model {}:", self.job.word(), self.model))
             .rows(rows)
             .line("By hand:");
-        let page = self
-            .items
-            .iter()
-            .fold(page, |page, item| page.line(format!("  {}", item.command)));
+        let juju = Juju::new(Some(self.juju_model.clone()));
+        let by_hand = self.items.iter().flat_map(|item| match &item.stages {
+            Some(stages) => stages.by_hand(item, &juju),
+            None => vec![item.command.clone()],
+        });
+        let page = by_hand.fold(page, |page, command| {
+            page.line(Cell::command(format!("  {command}"), Tone::Plain))
+        });
+        let notes = self.items.iter().filter_map(|item| item.stages.as_ref());
+        let page = notes
+            .flat_map(|stages| stages.notes())
+            .fold(page, |page, note| page.line(Cell::new(note, Tone::Warning)));
         self.left_out
             .iter()
             .fold(page, |page, app| page.line(Cell::new(app.text(), Tone::Warning)))

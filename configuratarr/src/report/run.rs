@@ -2,11 +2,13 @@
 
 use crate::plan::Job;
 use crate::printer::{Cell, Page, Tone};
-use crate::run::{Progress, Run};
+use crate::run::{Progress, Run, verdict};
 
 /// What a charm's results are shown under, in this order, where it gives them.
-const SHOWN: [&str; 10] = [
+const SHOWN: [&str; 13] = [
     "backup-uid",
+    "charm",
+    "restored",
     "manifest",
     "contents",
     "contents-now",
@@ -14,6 +16,7 @@ const SHOWN: [&str; 10] = [
     "settings-that-differ",
     "safety-backup",
     "undo",
+    "next",
     "notes",
     "velero-errors",
 ];
@@ -31,9 +34,21 @@ pub fn page(run: &Run) -> Page {
             Progress::Starting { .. } => (Tone::Warning, "perhaps begun".to_owned(), None),
             Progress::Started { task } => (Tone::Warning, format!("under way, task {task}"), None),
             Progress::Done { results, .. } => (Tone::Good, done(run.plan.job).to_owned(), Some(results)),
-            Progress::Failed { why, results, .. } => (Tone::Bad, format!("FAILED: {why}"), Some(results)),
+            Progress::Working { step, seen } => {
+                let word = format!("under way: {}", step.says());
+                (Tone::Warning, word, Some(&seen.results))
+            }
+            Progress::Finished { results } => (Tone::Good, done(run.plan.job).to_owned(), Some(results)),
+            Progress::Failed { why, results, .. } => {
+                let word = format!("{}: {why}", verdict(results));
+                (Tone::Bad, word, Some(results))
+            }
         };
-        page = page.line(Cell::new(format!("{}: {word}", item.app), tone));
+        page = page.line(Cell::command(format!("{}: {word}", item.app), tone));
+        let stages = item.stages.as_ref().filter(|_| progress.is_over());
+        for note in stages.iter().flat_map(|stages| stages.notes()) {
+            page = page.line(Cell::new(format!("  note: {note}"), Tone::Warning));
+        }
         for (key, value) in SHOWN.iter().filter_map(|key| Some((key, results?.get(*key)?))) {
             for (number, line) in value.lines().enumerate() {
                 let key = if number == 0 {
@@ -61,5 +76,7 @@ const fn done(job: Job) -> &'static str {
         Job::Verify => "comes back: restored beside the app, checked and removed",
         Job::Preview => "can be restored",
         Job::Restore => "restored",
+        Job::Redeploy => "deployed again and restored",
+        Job::Refresh => "refreshed, and active",
     }
 }

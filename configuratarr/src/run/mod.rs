@@ -6,6 +6,7 @@
 mod follow;
 mod journal;
 mod show;
+mod stages;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use follow::{Ended, Follow, follow};
 pub use journal::{Journal, Store};
 pub use show::{Bars, Lines, Show};
+pub use stages::{Seen, Step, carry_out, verdict};
 
 use crate::plan::{Job, Plan};
 
@@ -61,6 +63,18 @@ pub enum Progress {
         /// What the charm tells of it.
         results: BTreeMap<String, String>,
     },
+    /// An app is deployed again or refreshed: this step is about to be taken, or is being taken.
+    Working {
+        /// The step.
+        step: Step,
+        /// What those before it have found.
+        seen: Box<Seen>,
+    },
+    /// An app was deployed again or refreshed, and all is well.
+    Finished {
+        /// What there is to tell.
+        results: BTreeMap<String, String>,
+    },
     /// It ended badly, or could not be started.
     Failed {
         /// The task's number, if there was one.
@@ -77,14 +91,18 @@ pub enum Progress {
 impl Progress {
     /// Whether it is at its end.
     pub const fn is_over(&self) -> bool {
-        matches!(self, Self::Done { .. } | Self::Failed { .. })
+        matches!(self, Self::Done { .. } | Self::Finished { .. } | Self::Failed { .. })
     }
 
     /// Whether this may be followed by `next`: the table of all that may.
-    pub const fn may_become(&self, next: &Self) -> bool {
+    pub fn may_become(&self, next: &Self) -> bool {
+        if let (Self::Working { step, .. }, Self::Working { step: next, .. }) = (self, next) {
+            return step <= next;
+        }
         matches!(
             (self, next),
-            (Self::Planned, Self::Starting { .. } | Self::Failed { .. })
+            (Self::Planned, Self::Starting { .. } | Self::Working { .. } | Self::Failed { .. })
+                | (Self::Working { .. }, Self::Finished { .. } | Self::Failed { .. })
                 // Juju has none of that number, so it is tried again.
                 | (Self::Starting { .. }, Self::Starting { .. } | Self::Started { .. } | Self::Failed { .. })
                 | (Self::Started { .. }, Self::Done { .. } | Self::Failed { .. })
@@ -116,7 +134,7 @@ impl Run {
 
     /// Whether each item ended well.
     pub fn is_done(&self) -> bool {
-        let is_done = |progress: &Progress| matches!(progress, Progress::Done { .. });
+        let is_done = |progress: &Progress| matches!(progress, Progress::Done { .. } | Progress::Finished { .. });
         self.progress.iter().all(is_done)
     }
 
@@ -143,7 +161,8 @@ pub fn texts(results: &BTreeMap<String, serde_json::Value>) -> BTreeMap<String, 
 pub fn says_done(job: Job, results: &BTreeMap<String, String>) -> bool {
     let result = results.get("result").map(String::as_str);
     match job {
-        Job::Restore => result == Some("restored"),
+        Job::Restore | Job::Redeploy => result == Some("restored"),
+        Job::Refresh => result == Some("refreshed"),
         Job::Preview => result == Some("checked"),
         Job::Backup | Job::Verify => results.contains_key("backup-uid"),
     }
