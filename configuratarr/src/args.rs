@@ -90,6 +90,9 @@ pub struct Global {
     /// How many seconds a command of juju may take
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60, hide = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub juju_limit: u64,
+    /// How many milliseconds are between two looks at what is under way
+    #[arg(long, global = true, value_name = "MILLISECONDS", default_value_t = 1000, hide = true, value_parser = clap::value_parser!(u64).range(1..))]
+    pub tick: u64,
 }
 
 /// How data are printed.
@@ -303,7 +306,9 @@ impl FromStr for Seconds {
         let time: Result<jiff::SignedDuration, _> = text.parse();
         let seconds = time.ok().and_then(|time| u64::try_from(time.as_secs()).ok());
         let seconds = seconds.filter(|seconds| (1..=7 * 86_400).contains(seconds));
-        seconds.map(Self).ok_or_else(|| "a time is like 90s, 10m or 2h, and at most 7 days".to_owned())
+        seconds
+            .map(Self)
+            .ok_or_else(|| "a time is like 90s, 10m or 2h, and at most 7 days".to_owned())
     }
 }
 

@@ -141,10 +141,21 @@ pub async fn plan(
     })
 }
 
+/// What a person has to know of a plan that is not asked about.
+pub fn say_notes(call: &Call<'_>, plan: &Plan) {
+    let stages = plan.items.iter().filter_map(|item| item.stages.as_ref());
+    for note in stages.flat_map(|stages| stages.notes()) {
+        call.printer.say(&note);
+    }
+}
+
 /// A file in a plan, wherever it is gone on with.
 pub fn absolute(path: &str) -> String {
     let path = Path::new(path);
-    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string()
+    std::path::absolute(path)
+        .unwrap_or_else(|_| path.to_path_buf())
+        .display()
+        .to_string()
 }
 
 /// The same of a resource: `NAME=FILE`. An image's name stays as it is.
@@ -184,7 +195,7 @@ pub async fn go_on(call: &Call<'_>, mut journal: Journal, cluster: Option<&Clust
     let how = Follow {
         juju: &juju,
         cluster,
-        tick: TICK,
+        tick: Duration::from_millis(call.global.tick),
         patience: PATIENCE,
     };
     let plan = journal.run().plan.clone();

@@ -43,8 +43,15 @@ pub async fn run(call: &Call<'_>, typed: &RedeployArguments) -> Result<Done> {
     if how.dry_run {
         return act::show_plan(call, planned.plan, now);
     }
-    if !how.yes {
-        confirm(call, &planned.plan, now, "Each app is deployed, and starts with the backup's content")?;
+    if how.yes {
+        act::say_notes(call, &planned.plan);
+    } else {
+        confirm(
+            call,
+            &planned.plan,
+            now,
+            "Each app is deployed, and starts with the backup's content",
+        )?;
     }
     act::carry_out(call, planned).await
 }
@@ -61,8 +68,12 @@ fn wanted<'a>(typed: &'a RedeployArguments, choice: Choice) -> Result<Redeploy<'
         apps.push((app.clone(), bundle, typed_charm(typed, app)?));
     }
     for (app, bundle, typed) in &apps {
-        let charm = typed.charm.as_ref().or(bundle.as_ref().map(|bundle| &bundle.charm));
-        if let Some(charm) = charm.filter(|charm| !charm.starts_with("local:") && charm_file::is_here(charm)) {
+        let charm = typed
+            .charm
+            .as_ref()
+            .or(bundle.as_ref().map(|bundle| &bundle.charm));
+        if let Some(charm) = charm.filter(|charm| !charm.starts_with("local:") && charm_file::is_here(charm))
+        {
             restores(app, charm)?;
         }
     }
@@ -84,7 +95,10 @@ fn typed_charm(typed: &RedeployArguments, app: &str) -> Result<TypedCharm> {
             Some((of, _)) => {
                 return Err(Problem::new(
                     Kind::Usage,
-                    format!("--charm names {}, and that is none of the apps to redeploy", shown(of)),
+                    format!(
+                        "--charm names {}, and that is none of the apps to redeploy",
+                        shown(of)
+                    ),
                     "--charm APP=CHARM, with an app of this command",
                 ));
             }
@@ -92,7 +106,11 @@ fn typed_charm(typed: &RedeployArguments, app: &str) -> Result<TypedCharm> {
             None => {
                 return Err(Problem::new(
                     Kind::Usage,
-                    format!("--charm {} does not say for which of the {} apps it is", shown(named), typed.apps.len()),
+                    format!(
+                        "--charm {} does not say for which of the {} apps it is",
+                        shown(named),
+                        typed.apps.len()
+                    ),
                     "--charm APP=CHARM for each of them",
                 ));
             }
@@ -118,7 +136,11 @@ fn typed_charm(typed: &RedeployArguments, app: &str) -> Result<TypedCharm> {
         channel: typed.channel.clone(),
         revision: typed.revision,
         config: typed.config.clone(),
-        resources: typed.resource.iter().map(|typed| act::absolute_resource(typed)).collect(),
+        resources: typed
+            .resource
+            .iter()
+            .map(|typed| act::absolute_resource(typed))
+            .collect(),
         storage: typed.storage.clone(),
     })
 }
@@ -127,7 +149,10 @@ fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|error| {
         Problem::new(
             Kind::Usage,
-            format!("cannot read the bundle {}: {error}", shown(&path.display().to_string())),
+            format!(
+                "cannot read the bundle {}: {error}",
+                shown(&path.display().to_string())
+            ),
             "name a file that juju export-bundle has printed",
         )
     })

@@ -71,7 +71,9 @@ pub(super) fn somebody_is_there(what: &str, how: How) -> Result<()> {
         true => Ok(()),
         false => Err(Problem::new(
             Kind::Usage,
-            format!("a {what} asks before it begins, and there is nobody to ask: standard input is no terminal"),
+            format!(
+                "a {what} asks before it begins, and there is nobody to ask: standard input is no terminal"
+            ),
             "look at it with --dry-run, then say --yes",
         )),
     }

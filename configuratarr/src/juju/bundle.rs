@@ -105,7 +105,11 @@ pub fn read_bundle(text: &str, app: &str) -> Result<Option<Deployed>, serde_yaml
                 _ => None,
             })
             .collect();
-        deployed.offered = bundle.saas.into_iter().map(|(name, offer)| (name, offer.url)).collect();
+        deployed.offered = bundle
+            .saas
+            .into_iter()
+            .map(|(name, offer)| (name, offer.url))
+            .collect();
         found = Some(deployed);
     }
     Ok(found)

@@ -17,8 +17,12 @@ const MOST: u64 = 4 << 20;
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Options {
-    Packed { options: serde_json::Map<String, serde_json::Value> },
-    Project { config: Config },
+    Packed {
+        options: serde_json::Map<String, serde_json::Value>,
+    },
+    Project {
+        config: Config,
+    },
     None {},
 }
 
@@ -29,7 +33,43 @@ struct Config {
 
 /// Whether a charm is one of this machine, by how it is named (`juju deploy` tells them apart so too).
 pub fn is_here(charm: &str) -> bool {
-    charm.starts_with(['.', '/']) || charm.contains('/') && !charm.starts_with("ch:") || charm.ends_with(".charm") || Path::new(charm).is_dir()
+    charm.starts_with(['.', '/'])
+        || charm.contains('/') && !charm.starts_with("ch:")
+        || charm.ends_with(".charm")
+        || Path::new(charm).is_dir()
+}
+
+/// The name of a charm of this machine, by its metadata.
+///
+/// # Errors
+/// When there is no charm.
+pub fn name(charm: &Path) -> Result<String, Problem> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        name: String,
+    }
+    for file in ["metadata.yaml", "charmcraft.yaml"] {
+        let text = match charm.is_dir() {
+            true => in_folder(&charm.join(file)),
+            false => in_archive(charm, file),
+        };
+        let text = text.map_err(|error| unread(charm, &error.to_string()))?;
+        if let Some(metadata) = text.and_then(|text| serde_yaml::from_str::<Metadata>(&text).ok()) {
+            return Ok(metadata.name);
+        }
+    }
+    Err(unread(charm, "it says no name"))
+}
+
+fn unread(charm: &Path, why: &str) -> Problem {
+    Problem::new(
+        Kind::Usage,
+        format!(
+            "cannot read the charm {}: {why}",
+            shown(&charm.display().to_string())
+        ),
+        "name a .charm file, or the folder of a charm",
+    )
 }
 
 /// Whether a charm of this machine has an option.
@@ -37,13 +77,7 @@ pub fn is_here(charm: &str) -> bool {
 /// # Errors
 /// When there is no charm.
 pub fn has_option(charm: &Path, option: &str) -> Result<bool, Problem> {
-    let cannot = |why: String| {
-        Problem::new(
-            Kind::Usage,
-            format!("cannot read the charm {}: {why}", shown(&charm.display().to_string())),
-            "name a .charm file, or the folder of a charm",
-        )
-    };
+    let cannot = |why: String| unread(charm, &why);
     let mut is_charm = false;
     for name in FILES {
         let text = match charm.is_dir() {
@@ -55,7 +89,12 @@ pub fn has_option(charm: &Path, option: &str) -> Result<bool, Problem> {
         };
         is_charm = true;
         let options = match serde_yaml::from_str::<Options>(&text) {
-            Ok(Options::Packed { options } | Options::Project { config: Config { options } }) => options,
+            Ok(
+                Options::Packed { options }
+                | Options::Project {
+                    config: Config { options },
+                },
+            ) => options,
             Ok(Options::None {}) => continue,
             Err(_) => return Err(cannot(format!("its {name} is no YAML that Juju takes"))),
         };
@@ -104,18 +143,33 @@ mod tests {
         fs::create_dir(charm("packed")).unwrap();
         fs::write(charm("packed/config.yaml"), packed).unwrap();
         fs::create_dir(charm("project")).unwrap();
-        fs::write(charm("project/charmcraft.yaml"), "name: x\nconfig:\n  options: {restore-on-deploy: {}}\n").unwrap();
+        fs::write(
+            charm("project/charmcraft.yaml"),
+            "name: x\nconfig:\n  options: {restore-on-deploy: {}}\n",
+        )
+        .unwrap();
         fs::create_dir(charm("other")).unwrap();
         fs::write(charm("other/metadata.yaml"), "name: x\n").unwrap();
         fs::write(charm("other/config.yaml"), "options: {port: {type: int}}\n").unwrap();
         let mut archive = zip::ZipWriter::new(File::create(charm("x.charm")).unwrap());
-        archive.start_file("config.yaml", zip::write::SimpleFileOptions::default()).unwrap();
+        archive
+            .start_file("config.yaml", zip::write::SimpleFileOptions::default())
+            .unwrap();
         archive.write_all(packed.as_bytes()).unwrap();
         archive.finish().unwrap();
         fs::write(charm("text.charm"), "no archive").unwrap();
         fs::create_dir(charm("empty")).unwrap();
-        for (name, expected) in [("packed", true), ("project", true), ("other", false), ("x.charm", true)] {
-            assert_eq!(has_option(&charm(name), "restore-on-deploy").unwrap(), expected, "{name}");
+        for (name, expected) in [
+            ("packed", true),
+            ("project", true),
+            ("other", false),
+            ("x.charm", true),
+        ] {
+            assert_eq!(
+                has_option(&charm(name), "restore-on-deploy").unwrap(),
+                expected,
+                "{name}"
+            );
         }
         for name in ["nothing.charm", "text.charm", "empty"] {
             assert!(has_option(&charm(name), "restore-on-deploy").is_err(), "{name}");

@@ -246,7 +246,7 @@ fn item(wanted: &Wanted<'_>, known: Known<'_>, name: &str, app: Option<&App>) ->
                 "{name} is not deployed in model {model}; there are {} backups of it",
                 app.backups.len()
             ),
-            format!("deploy it again, and it comes with its content: configuratarr redeploy {name} --charm CHARM"),
+            format!("to have it again with its content: configuratarr redeploy {name} --charm CHARM"),
         ));
     };
     let Some(leader) = juju.unit() else {
@@ -270,7 +270,9 @@ fn item(wanted: &Wanted<'_>, known: Known<'_>, name: &str, app: Option<&App>) ->
     let in_the_way = match wanted.job {
         // A backup that is cut off by the refresh is lost; a verify would be too.
         Job::Refresh => app.in_flight.first(),
-        Job::Backup | Job::Restore | Job::Redeploy => app.in_flight.iter().find(|work| work.what != Work::Verify),
+        Job::Backup | Job::Restore | Job::Redeploy => {
+            app.in_flight.iter().find(|work| work.what != Work::Verify)
+        }
         Job::Verify | Job::Preview => None,
     };
     if let Some(work) = in_the_way {

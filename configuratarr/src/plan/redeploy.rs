@@ -30,7 +30,10 @@ pub struct RedeployPlan {
     /// restores this one, before the app has run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_model: Option<String>,
-    /// What comes after it: secrets, relations.
+    /// What comes right after it, since its app may need it to run: secrets, relations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_once: Vec<Vec<String>>,
+    /// What comes when no app is being restored any more: relations to what makes backups, and to apps that come with it.
     pub then: Vec<Vec<String>>,
     /// What is not made again, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -98,8 +101,11 @@ pub fn plan_redeploy(wanted: &Redeploy<'_>, around: Around<'_>) -> Result<Plan, 
         let backup = backup_of(app, wanted, around)?;
         let from_model = (backup.whose.model != *model).then(|| backup.whose.model.clone());
         let deploy = deploy(app, bundle.as_ref(), typed, &backup.uid)?;
-        let mut notes = Vec::new();
-        let then = then(app, bundle.as_ref(), around, &coming, &mut notes);
+        let Made {
+            at_once,
+            then,
+            mut notes,
+        } = made_again(app, bundle.as_ref(), around, &coming);
         if from_model.is_some() {
             notes.push(format!(
                 "the backup is of model {}: {ON_DEPLOY} takes none of another model, so the action restore-from-backup restores it; \
@@ -107,7 +113,9 @@ pub fn plan_redeploy(wanted: &Redeploy<'_>, around: Around<'_>) -> Result<Plan, 
                 backup.whose.model
             ));
         }
-        let parameters = from_model.iter().map(|model| ("from-model".to_owned(), model.clone()));
+        let parameters = from_model
+            .iter()
+            .map(|model| ("from-model".to_owned(), model.clone()));
         items.push(Item {
             app: app.clone(),
             unit: format!("{app}/0"),
@@ -124,6 +132,7 @@ pub fn plan_redeploy(wanted: &Redeploy<'_>, around: Around<'_>) -> Result<Plan, 
             stages: Some(Box::new(Stages::Redeploy(RedeployPlan {
                 deploy,
                 from_model,
+                at_once,
                 then,
                 notes,
                 wait: wanted.wait,
@@ -148,7 +157,9 @@ fn is_gone(app: &str, around: Around<'_>) -> Result<(), Problem> {
         Some(found) if !matches!(found.life.as_str(), "" | "alive") => Err(Problem::new(
             Kind::Failed,
             format!("{app} is still being removed from model {model}"),
-            format!("run this again when juju status does not show it any more; if that does not end: juju remove-application {app} --force"),
+            format!(
+                "run this again when juju status does not show it any more; if that does not end: juju remove-application {app} --force"
+            ),
         )),
         Some(_) => Err(Problem::new(
             Kind::Failed,
@@ -170,7 +181,8 @@ fn backup_of<'a>(app: &str, wanted: &Redeploy<'_>, around: Around<'a>) -> Result
         // A uid is the same backup whatever the model is called.
         (None, Choice::Named(uid)) => {
             let mut named = around.backups.iter();
-            let named = named.find(|backup| backup.uid == *uid && backup.whose.app == app);
+            let named =
+                named.find(|backup| (backup.uid == *uid || backup.name == *uid) && backup.whose.app == app);
             named.map_or_else(|| own.clone(), |backup| backup.whose.model.clone())
         }
         (None, _) => {
@@ -234,7 +246,10 @@ fn deploy(
     if !bundle.constraints.is_empty() {
         add("--constraints", bundle.constraints.clone());
     }
-    let storage = bundle.storage.iter().map(|(name, value)| (name.clone(), value.clone()));
+    let storage = bundle
+        .storage
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone()));
     for (name, value) in together(storage, &typed.storage)? {
         add("--storage", format!("{name}={value}"));
     }
@@ -244,7 +259,10 @@ fn deploy(
     for (name, value) in together(resources, &typed.resources)? {
         add("--resource", format!("{name}={value}"));
     }
-    let options = bundle.options.iter().map(|(name, value)| (name.clone(), text(value)));
+    let options = bundle
+        .options
+        .iter()
+        .map(|(name, value)| (name.clone(), text(value)));
     let mut options = together(options, &typed.config)?;
     options.insert(ON_DEPLOY.to_owned(), backup.to_owned());
     for (name, value) in options {
@@ -275,7 +293,9 @@ fn together(
 /// The charm. Where none is named nothing else tells: a backup's manifest has the charm's address, but it lies in the object storage,
 /// and is read by a charm that restores it.
 fn charm(app: &str, bundle: Option<&Deployed>, typed: &TypedCharm) -> Result<String, Problem> {
-    let name_it = format!("--charm CHARM names it, a file, a folder or a name; further options: --config, --resource, --storage");
+    let name_it = format!(
+        "--charm CHARM names it, a file, a folder or a name; further options: --config, --resource, --storage"
+    );
     match (&typed.charm, bundle) {
         (Some(charm), _) => Ok(charm.clone()),
         (None, Some(bundle)) if bundle.charm.starts_with("local:") => Err(Problem::new(
@@ -302,68 +322,78 @@ fn charm(app: &str, bundle: Option<&Deployed>, typed: &TypedCharm) -> Result<Str
     }
 }
 
-/// What is done when its content is there: secrets that it may read, units, relations. At least that to velero-operator, where there is one.
-fn then(
-    app: &str,
-    bundle: Option<&Deployed>,
-    around: Around<'_>,
-    coming: &BTreeSet<&str>,
-    notes: &mut Vec<String>,
-) -> Vec<Vec<String>> {
+/// What is made again around an app.
+#[derive(Default)]
+struct Made {
+    at_once: Vec<Vec<String>>,
+    then: Vec<Vec<String>>,
+    notes: Vec<String>,
+}
+
+/// Secrets that it may read, units, relations. At least that to velero-operator, where there is one.
+fn made_again(app: &str, bundle: Option<&Deployed>, around: Around<'_>, coming: &BTreeSet<&str>) -> Made {
     let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<String>>();
     let nothing = Deployed::default();
     let bundle = bundle.unwrap_or(&nothing);
-    let mut then = Vec::new();
-    for secret in bundle.options.values().map(text).filter(|value| value.starts_with("secret:")) {
-        then.push(words(&["grant-secret", &secret, app]));
-    }
-    if bundle.scale > 1 {
-        then.push(words(&["scale-application", app, &bundle.scale.to_string()]));
+    let mut made = Made::default();
+    let values = bundle.options.values().map(text);
+    for secret in values.filter(|value| value.starts_with("secret:")) {
+        made.at_once.push(words(&["grant-secret", &secret, app]));
     }
     let mut is_backed_up = false;
     for (own, other) in &bundle.relations {
         let remote = other.split(':').next().unwrap_or_default();
         let is_there = around.status.applications.contains_key(remote)
-            || around.status.application_endpoints.contains_key(remote)
-            || coming.contains(remote);
-        match (is_there, bundle.offered.get(remote)) {
-            (true, _) => {}
-            (false, Some(url)) => then.push(words(&["consume", url, remote])),
+            || around.status.application_endpoints.contains_key(remote);
+        let is_backup = own.ends_with(&format!(":{ENDPOINT}")) || other.ends_with(&format!(":{OPERATOR}"));
+        is_backed_up |= is_backup && own.ends_with(&format!(":{ENDPOINT}"));
+        let integrate = words(&["integrate", own, other]);
+        let side = match is_backup || coming.contains(remote) {
+            // velero-operator restarts Velero when it is related, and what is being restored then is cut off.
+            true => &mut made.then,
+            false => &mut made.at_once,
+        };
+        match (is_there || coming.contains(remote), bundle.offered.get(remote)) {
+            (true, _) => side.push(integrate),
+            (false, Some(url)) => side.extend([words(&["consume", url, remote]), integrate]),
             (false, None) => {
-                notes.push(format!(
+                is_backed_up &= !is_backup;
+                made.notes.push(format!(
                     "{own} is not related to {other}: {} is not in model {}; later: juju integrate {own} {other}",
                     shown(remote),
                     around.status.model.name
                 ));
-                continue;
             }
         }
-        is_backed_up |= own.ends_with(&format!(":{ENDPOINT}"));
-        then.push(words(&["integrate", own, other]));
+    }
+    if bundle.scale > 1 {
+        made.then
+            .push(words(&["scale-application", app, &bundle.scale.to_string()]));
     }
     if !is_backed_up {
         let own = format!("{app}:{ENDPOINT}");
         match operators(around.status).as_slice() {
-            [only] => then.push(words(&["integrate", &own, &format!("{only}:{OPERATOR}")])),
-            [] => notes.push(format!(
+            [only] => made.then.push(words(&["integrate", &own, &format!("{only}:{OPERATOR}")])),
+            [] => made.notes.push(format!(
                 "model {} has no velero-operator, so no backups of {app} will be made; deploy it, or juju consume its offer, then: \
                  juju integrate {own} velero-operator:{OPERATOR}",
                 around.status.model.name
             )),
-            several => notes.push(format!(
+            several => made.notes.push(format!(
                 "several make backups: {}; no backups of {app} are made until one is chosen: juju integrate {own} ONE:{OPERATOR}",
                 shown(&several.join(", "))
             )),
         }
     }
-    then
+    made
 }
 
 /// Whatever makes backups in the model, or is offered to it.
 fn operators(status: &Status) -> Vec<&str> {
-    let here = status.applications.iter().filter(|(_, application)| {
-        application.endpoint_bindings.contains_key(OPERATOR)
-    });
+    let here = status
+        .applications
+        .iter()
+        .filter(|(_, application)| application.endpoint_bindings.contains_key(OPERATOR));
     let remote = status
         .application_endpoints
         .iter()
@@ -389,11 +419,15 @@ impl RedeployPlan {
     /// What a person types to do the same.
     pub fn by_hand(&self, item: &Item, juju: &Juju) -> Vec<String> {
         let mut lines = vec![juju.command(&self.deploy)];
+        lines.extend(self.at_once.iter().map(|command| juju.command(command)));
         if self.from_model.is_some() {
             let arguments = Juju::run_arguments(&item.unit, self.action(), &item.parameters);
             lines.push(juju.command(&arguments));
         }
-        lines.push(format!("juju status {}  # until it is active", item.app));
+        lines.push(format!(
+            "{}  # until it is active",
+            juju.command(&["status".to_owned(), item.app.clone()])
+        ));
         lines.extend(self.then.iter().map(|command| juju.command(command)));
         lines
     }

@@ -65,7 +65,10 @@ pub fn plan_refresh(
     if is_local && typed.path.is_none() {
         return Err(Problem::new(
             Kind::Usage,
-            format!("the charm of {app} is {}, which comes from a file: there is no newer one to be found", shown(&found.charm)),
+            format!(
+                "the charm of {app} is {}, which comes from a file: there is no newer one to be found",
+                shown(&found.charm)
+            ),
             format!("name the new one: configuratarr refresh {app} --path FILE"),
         ));
     }
@@ -158,10 +161,14 @@ fn back(
             (None, _) => {}
         }
     }
-    for (name, value) in old.iter().filter(|(name, _)| !resources.iter().any(|known| known.name == **name)) {
+    for (name, value) in old
+        .iter()
+        .filter(|(name, _)| !resources.iter().any(|known| known.name == **name))
+    {
         add("--resource", format!("{name}={value}"));
     }
-    let known = |name: &String| old.contains_key(name) || resources.iter().any(|resource| resource.name == *name);
+    let known =
+        |name: &String| old.contains_key(name) || resources.iter().any(|resource| resource.name == *name);
     for name in new.keys().filter(|name| !known(name)) {
         cannot.push(format!(
             "resource {}: Juju does not say what is there now; --previous-resource {}=VALUE names it",
@@ -182,13 +189,16 @@ fn number(value: &Value) -> Option<u64> {
 
 fn pairs(typed: &[String]) -> Result<BTreeMap<String, String>, Problem> {
     let pair = |pair: &String| {
-        let (name, value) = pair.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
-            Problem::new(
-                Kind::Usage,
-                format!("{} is no NAME=VALUE", shown(pair)),
-                "--resource NAME=FILE-OR-IMAGE",
-            )
-        })?;
+        let (name, value) = pair
+            .split_once('=')
+            .filter(|(name, _)| !name.is_empty())
+            .ok_or_else(|| {
+                Problem::new(
+                    Kind::Usage,
+                    format!("{} is no NAME=VALUE", shown(pair)),
+                    "--resource NAME=FILE-OR-IMAGE",
+                )
+            })?;
         Ok((name.to_owned(), value.to_owned()))
     };
     typed.iter().map(pair).collect()
@@ -199,7 +209,11 @@ impl RefreshPlan {
     pub fn by_hand(&self, item: &Item, juju: &Juju) -> Vec<String> {
         let run = |action: &str, uid: bool| {
             let uid = uid.then(|| ("backup-uid".to_owned(), "UID".to_owned()));
-            juju.command(&Juju::run_arguments(&item.unit, action, &uid.into_iter().collect()))
+            juju.command(&Juju::run_arguments(
+                &item.unit,
+                action,
+                &uid.into_iter().collect(),
+            ))
         };
         let mut lines = vec![
             format!("{}  # prints UID", run("backup-now", false)),
@@ -212,7 +226,9 @@ impl RefreshPlan {
                 lines.push(juju.command(back));
                 lines.push(run("restore-from-backup", true));
             }
-            None => lines.push("nothing: charm and content belong together, and the charm cannot be taken back".to_owned()),
+            None => lines.push(
+                "nothing: charm and content belong together, and the charm cannot be taken back".to_owned(),
+            ),
         }
         lines
     }

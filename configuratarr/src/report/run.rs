@@ -45,7 +45,11 @@ pub fn page(run: &Run) -> Page {
             }
         };
         page = page.line(Cell::command(format!("{}: {word}", item.app), tone));
-        let stages = item.stages.as_ref().filter(|_| progress.is_over());
+        // Before a refresh it was said what cannot be rolled back; in its end that is the reason where it matters.
+        let stages = item
+            .stages
+            .as_ref()
+            .filter(|_| progress.is_over() && run.plan.job == Job::Redeploy);
         for note in stages.iter().flat_map(|stages| stages.notes()) {
             page = page.line(Cell::new(format!("  note: {note}"), Tone::Warning));
         }

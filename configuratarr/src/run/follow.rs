@@ -186,7 +186,11 @@ fn failed(why: String) -> Progress {
 }
 
 /// The task of an operation of a higher number, on the item's unit and with its parameters.
-pub(super) fn started_after(known: &BTreeMap<String, Operation>, after: Option<u64>, item: &Item) -> Option<String> {
+pub(super) fn started_after(
+    known: &BTreeMap<String, Operation>,
+    after: Option<u64>,
+    item: &Item,
+) -> Option<String> {
     let is_later = |number: &str| number.parse::<u64>().is_ok_and(|number| Some(number) > after);
     let mut later = known.iter().filter(|(number, _)| is_later(number));
     later.find_map(|(_, operation)| {
@@ -209,7 +213,10 @@ pub(super) async fn asked_before(juju: &Juju, item: &Item, action: &str, ours: &
 }
 
 /// An operation on the item's unit that is not over, and its task.
-pub(super) fn under_way<'a>(known: &'a BTreeMap<String, Operation>, item: &Item) -> Option<(&'a str, &'a str)> {
+pub(super) fn under_way<'a>(
+    known: &'a BTreeMap<String, Operation>,
+    item: &Item,
+) -> Option<(&'a str, &'a str)> {
     known.iter().find_map(|(number, operation)| {
         let mut tasks = operation.tasks.iter();
         let (task, _) =

@@ -91,7 +91,10 @@ pub enum Progress {
 impl Progress {
     /// Whether it is at its end.
     pub const fn is_over(&self) -> bool {
-        matches!(self, Self::Done { .. } | Self::Finished { .. } | Self::Failed { .. })
+        matches!(
+            self,
+            Self::Done { .. } | Self::Finished { .. } | Self::Failed { .. }
+        )
     }
 
     /// Whether this may be followed by `next`: the table of all that may.
@@ -134,7 +137,8 @@ impl Run {
 
     /// Whether each item ended well.
     pub fn is_done(&self) -> bool {
-        let is_done = |progress: &Progress| matches!(progress, Progress::Done { .. } | Progress::Finished { .. });
+        let is_done =
+            |progress: &Progress| matches!(progress, Progress::Done { .. } | Progress::Finished { .. });
         self.progress.iter().all(is_done)
     }
 

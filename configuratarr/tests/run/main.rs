@@ -7,3 +7,5 @@ mod common;
 mod ends;
 mod home;
 mod killed;
+mod redeploy;
+mod refresh;

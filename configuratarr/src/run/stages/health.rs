@@ -62,7 +62,10 @@ pub(super) fn health(app: &Application, before: &BTreeMap<String, String>) -> He
 pub(super) fn is_settled(app: &Application, before: &BTreeMap<String, String>) -> bool {
     let now = since(app);
     !app.units.is_empty()
-        && app.units.values().all(|unit| unit.upgrading_from.is_empty() && unit.juju_status.current == "idle")
+        && app
+            .units
+            .values()
+            .all(|unit| unit.upgrading_from.is_empty() && unit.juju_status.current == "idle")
         && now.iter().all(|(unit, since)| before.get(unit) != Some(since))
 }
 
@@ -97,11 +100,23 @@ mod tests {
     fn active_counts_when_the_unit_has_done_something_since() {
         let before = since(&app("active", "idle", "1"));
         let seen = |app: &Application| health(app, &before);
-        assert_eq!(seen(&app("active", "idle", "1")), Health::Active { is_since: false });
-        assert_eq!(seen(&app("active", "idle", "2")), Health::Active { is_since: true });
-        assert_eq!(seen(&app("blocked", "idle", "2")), Health::Blocked("blocked".to_owned()));
+        assert_eq!(
+            seen(&app("active", "idle", "1")),
+            Health::Active { is_since: false }
+        );
+        assert_eq!(
+            seen(&app("active", "idle", "2")),
+            Health::Active { is_since: true }
+        );
+        assert_eq!(
+            seen(&app("blocked", "idle", "2")),
+            Health::Blocked("blocked".to_owned())
+        );
         for (workload, agent) in [("waiting", "idle"), ("error", "idle"), ("active", "executing")] {
-            assert!(matches!(seen(&app(workload, agent, "2")), Health::Not(_)), "{workload} {agent}");
+            assert!(
+                matches!(seen(&app(workload, agent, "2")), Health::Not(_)),
+                "{workload} {agent}"
+            );
         }
         let mut upgrading = app("active", "idle", "2");
         upgrading.units.get_mut("radarr/0").unwrap().upgrading_from = "local:radarr-0".to_owned();

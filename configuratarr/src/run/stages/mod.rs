@@ -299,7 +299,11 @@ async fn one(
         return Ok(None);
     };
     let Some(stages) = item.stages.as_deref() else {
-        let text = format!("run {} does not say which steps {} takes", journal.run().id, item.app);
+        let text = format!(
+            "run {} does not say which steps {} takes",
+            journal.run().id,
+            item.app
+        );
         return Err(Problem::bare(Kind::Failed, text));
     };
     let (step, seen) = match journal.run().progress.get(number) {

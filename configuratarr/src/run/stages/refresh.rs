@@ -1,8 +1,8 @@
 //! The steps of a refresh, and of the way back.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
+use config_recovery::shown::shown;
 use jiff::{SignedDuration, Timestamp};
 
 use super::action::Stands;
@@ -14,8 +14,8 @@ use crate::run::{Progress, says_done};
 
 /// So many looks in a row at an app that is active and has done nothing: then the refresh changed nothing that its unit noticed.
 const UNMOVED: u32 = 30;
-/// So long it is looked at after an interruption, however long that was.
-const AT_LEAST: Duration = Duration::from_secs(10);
+/// So many looks it gets after an interruption, however long that was.
+const AT_LEAST: u32 = 10;
 
 impl At<'_> {
     /// Takes the step, or looks how far it is.
@@ -110,8 +110,13 @@ impl At<'_> {
         match self.how.juju.change(&plan.refresh).await {
             Ok(said) if said.contains("up-to-date") && !plan.changes_resources => {
                 let seen = self.seen.clone().with("result", "refreshed");
-                let seen = seen.with("notes", format!("{} is the newest already; nothing changed", plan.charm));
-                Ok(Taken::End(Progress::Finished { results: seen.results }))
+                let seen = seen.with(
+                    "notes",
+                    format!("{} is the newest already; nothing changed", plan.charm),
+                );
+                Ok(Taken::End(Progress::Finished {
+                    results: seen.results,
+                }))
             }
             Ok(_) => Ok(self.refreshed(plan)),
             Err(error @ JujuError::NoAnswer { .. }) => {
@@ -141,17 +146,26 @@ impl At<'_> {
             Health::Active { is_since: true } => {
                 if self.memory.has_seen("active", IN_A_ROW) {
                     let seen = self.seen.clone().with("result", "refreshed");
-                    let seen = seen.with("charm", found.charm.clone());
-                    return Taken::End(Progress::Finished { results: seen.results });
+                    let seen = seen.with("charm", charm(found));
+                    return Taken::End(Progress::Finished {
+                        results: seen.results,
+                    });
                 }
                 return Taken::Stay;
             }
             // The same revision with the same resources: no unit starts anew.
-            Health::Active { is_since: false } if found.charm_rev == plan.revision && found.charm == plan.charm => {
+            Health::Active { is_since: false }
+                if found.charm_rev == plan.revision && found.charm == plan.charm =>
+            {
                 if self.memory.has_seen("unmoved", UNMOVED) {
                     let seen = self.seen.clone().with("result", "refreshed");
-                    let seen = seen.with("notes", "it is the same charm as before, and the unit did not start anew");
-                    return Taken::End(Progress::Finished { results: seen.results });
+                    let seen = seen.with(
+                        "notes",
+                        "it is the same charm as before, and the unit did not start anew",
+                    );
+                    return Taken::End(Progress::Finished {
+                        results: seen.results,
+                    });
                 }
                 "active, and not started anew yet".to_owned()
             }
@@ -219,7 +233,10 @@ impl At<'_> {
                         self.backup()
                     ),
                 );
-                Ok(self.failed(format!("{}; cannot roll back the charm: {error}", self.was()), seen))
+                Ok(self.failed(
+                    format!("{}; cannot roll back the charm: {error}", self.was()),
+                    seen,
+                ))
             }
             Err(error) => Err(error),
         }
@@ -243,7 +260,11 @@ impl At<'_> {
     async fn restore_data(&mut self, plan: &RefreshPlan) -> Result<Taken, JujuError> {
         let unit = self.item.unit.clone();
         let parameters = BTreeMap::from([("backup-uid".to_owned(), self.backup())]);
-        let again = format!("configuratarr restore {} --backup {}", self.item.app, self.backup());
+        let again = format!(
+            "configuratarr restore {} --backup {}",
+            self.item.app,
+            self.backup()
+        );
         let was = self.was();
         let not_well = |at: &Self, why: &str, results: &BTreeMap<String, String>| {
             let mut seen = at.seen.clone().with("result", NOT_WELL).with(
@@ -256,34 +277,52 @@ impl At<'_> {
                 }
             }
             at.failed(
-                format!("{was}; the charm is the previous one again, and the content was not restored: {why}"),
+                format!(
+                    "{was}; the charm is the previous one again, and the content was not restored: {why}"
+                ),
                 seen,
             )
         };
-        Ok(match self.action(&unit, Job::Restore.action(), &parameters).await? {
-            Stands::Goes(taken) => taken,
-            Stands::Completed(results) if says_done(Job::Restore, &results) => {
-                let mut seen = self.seen.for_next();
-                for key in ["safety-backup", "undo", "notes"] {
-                    if let Some(value) = results.get(key) {
-                        seen = seen.with(key, value.clone());
+        Ok(
+            match self.action(&unit, Job::Restore.action(), &parameters).await? {
+                Stands::Goes(taken) => taken,
+                Stands::Completed(results) if says_done(Job::Restore, &results) => {
+                    let mut seen = self.seen.for_next();
+                    for key in ["safety-backup", "undo", "notes"] {
+                        if let Some(value) = results.get(key) {
+                            seen = seen.with(key, value.clone());
+                        }
                     }
+                    seen.until = Some(in_time(plan.wait));
+                    Taken::Next(Step::HealthAgain, seen)
                 }
-                seen.until = Some(in_time(plan.wait));
-                Taken::Next(Step::HealthAgain, seen)
-            }
-            Stands::Completed(results) => not_well(self, "the charm does not say that it restored", &results),
-            Stands::Failed(why, results) => not_well(self, &why, &results),
-        })
+                Stands::Completed(results) => {
+                    not_well(self, "the charm does not say that it restored", &results)
+                }
+                Stands::Failed(why, results) => not_well(self, &why, &results),
+            },
+        )
     }
 
     fn health_again(&mut self, plan: &RefreshPlan, found: &Application) -> Taken {
         let text = match health(found, &BTreeMap::new()) {
             Health::Active { .. } => {
                 if self.memory.has_seen("active", IN_A_ROW) {
-                    let seen = self.seen.clone().with("result", ROLLED_BACK).with("charm", found.charm.clone());
+                    let seen = self
+                        .seen
+                        .clone()
+                        .with("result", ROLLED_BACK)
+                        .with("charm", charm(found));
+                    let next = format!(
+                        "juju debug-log --include {0} tells why; then configuratarr refresh {0} again",
+                        self.item.app
+                    );
+                    let seen = seen.with("next", next);
                     return self.failed(
-                        format!("{}; charm and content are those of before, and it is active", self.was()),
+                        format!(
+                            "{}; charm and content are those of before, and it is active",
+                            self.was()
+                        ),
                         seen,
                     );
                 }
@@ -298,7 +337,10 @@ impl At<'_> {
         match self.is_too_late() {
             false => Taken::Stay,
             true => {
-                let next = format!("juju status {0}, juju debug-log --include {0} tell why", self.item.app);
+                let next = format!(
+                    "juju status {0}, juju debug-log --include {0} tell why",
+                    self.item.app
+                );
                 self.failed(
                     format!(
                         "{}; charm and content are those of before, and it is not active {} s after that: {text}",
@@ -313,13 +355,28 @@ impl At<'_> {
 
     /// Whether the time is over in which the app may become active. A process that goes on with it looks for some seconds at least.
     fn is_too_late(&self) -> bool {
-        let until = self.seen.until.as_deref().and_then(|until| until.parse::<Timestamp>().ok());
-        let has_looked = !self.memory.is_resumed || self.memory.since.elapsed() >= AT_LEAST;
+        let until = self
+            .seen
+            .until
+            .as_deref()
+            .and_then(|until| until.parse::<Timestamp>().ok());
+        let has_looked = !self.memory.is_resumed || self.memory.since.elapsed() >= self.how.tick * AT_LEAST;
         has_looked && until.is_none_or(|until| until <= Timestamp::now())
+    }
+}
+
+/// Which charm it has.
+fn charm(found: &Application) -> String {
+    match found.charm.starts_with("local:") {
+        true => shown(&found.charm),
+        false => format!("{} revision {}", shown(&found.charm), found.charm_rev),
     }
 }
 
 fn in_time(seconds: u64) -> String {
     let wait = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
-    Timestamp::now().saturating_add(wait).unwrap_or(Timestamp::MAX).to_string()
+    Timestamp::now()
+        .saturating_add(wait)
+        .unwrap_or(Timestamp::MAX)
+        .to_string()
 }

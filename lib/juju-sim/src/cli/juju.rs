@@ -14,7 +14,9 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::layout::app_of;
-use crate::simulation::{self, CharmhubOrigin, Imports, Looked, OperatorOptions, Options, Simulation, Workload};
+use crate::simulation::{
+    self, CharmhubOrigin, Imports, Looked, OperatorOptions, Options, Simulation, Workload,
+};
 
 /// What Juju 4.0.15 refuses on Kubernetes, with its exit code.
 fn not_on_kubernetes(command: &str) -> Answer {
@@ -45,7 +47,9 @@ pub(crate) fn run(verb: Verb) -> Answer {
             pairs(&resource)?;
             match path {
                 Some(_) if revision.is_some() => {
-                    return Err(Error::Usage("--path and --revision are mutually exclusive".to_owned()));
+                    return Err(Error::Usage(
+                        "--path and --revision are mutually exclusive".to_owned(),
+                    ));
                 }
                 Some(path) => refresh(&application, &path, None, &model)?,
                 None => refresh_from_charmhub(&application, channel.as_deref(), revision, &model)?,
@@ -337,7 +341,8 @@ fn run_deploy(deploy: Deploy) -> Answer {
             let text = "when using --revision option, you must also use --channel option";
             return Err(Error::Usage(text.to_owned()));
         }
-        let (folder, origin) = simulation::charmhub(&deploy.charm, deploy.channel.as_deref(), deploy.revision)?;
+        let (folder, origin) =
+            simulation::charmhub(&deploy.charm, deploy.channel.as_deref(), deploy.revision)?;
         request.charm_dir = folder;
         eprintln!(
             "Deployed {:?} from charm-hub charm {:?}, revision {} in channel {} on ubuntu@24.04/stable",
@@ -375,18 +380,29 @@ fn not_attached(app: &str) -> Error {
     ))
 }
 
-fn refresh_from_charmhub(app: &str, channel: Option<&str>, revision: Option<u32>, model: &Model) -> Result<()> {
+fn refresh_from_charmhub(
+    app: &str,
+    channel: Option<&str>,
+    revision: Option<u32>,
+    model: &Model,
+) -> Result<()> {
     let (origin, now) = {
         let simulation = look(model)?;
         if !simulation.model().applications.contains_key(app) {
             return Err(Error::refused(format!("application {app:?} not found")));
         }
-        (simulation.charmhub_origin(app).cloned(), simulation.charm_revision(app))
+        (
+            simulation.charmhub_origin(app).cloned(),
+            simulation.charm_revision(app),
+        )
     };
     let Some(origin) = origin else {
-        return Err(Error::refused("refreshing a local charm requires either --path or --switch"));
+        return Err(Error::refused(
+            "refreshing a local charm requires either --path or --switch",
+        ));
     };
-    let (folder, mut found) = simulation::charmhub(&origin.name, channel.or(Some(&origin.channel)), revision)?;
+    let (folder, mut found) =
+        simulation::charmhub(&origin.name, channel.or(Some(&origin.channel)), revision)?;
     if found.revision == now {
         eprintln!("charm {:?}: already up-to-date", origin.name);
         return Ok(());

@@ -31,7 +31,11 @@ pub struct CharmhubOrigin {
 /// # Errors
 /// When there is no such charm.
 pub fn find(name: &str, channel: Option<&str>, revision: Option<u32>) -> Result<(PathBuf, CharmhubOrigin)> {
-    let unknown = || Error::refused(format!("selecting releases: charm or bundle not found in the charm hub: {name:?}"));
+    let unknown = || {
+        Error::refused(format!(
+            "selecting releases: charm or bundle not found in the charm hub: {name:?}"
+        ))
+    };
     let folder = std::env::var_os(FOLDER).map(PathBuf::from).ok_or_else(unknown)?;
     let name = name.trim_start_matches("ch:");
     let charm = folder.join(name);
@@ -46,12 +50,16 @@ pub fn find(name: &str, channel: Option<&str>, revision: Option<u32>) -> Result<
     let mut lines = channels.lines().filter_map(|line| line.split_once(' '));
     let newest = lines.find(|(known, _)| *known == channel);
     let newest = newest.and_then(|(_, revision)| revision.trim().parse::<u32>().ok());
-    let revision = revision
-        .or(newest)
-        .ok_or_else(|| Error::refused(format!("no releases found for channel {channel:?} of charm {name:?}")))?;
+    let revision = revision.or(newest).ok_or_else(|| {
+        Error::refused(format!(
+            "no releases found for channel {channel:?} of charm {name:?}"
+        ))
+    })?;
     let at = charm.join(revision.to_string());
     if !at.is_dir() {
-        return Err(Error::refused(format!("charm {name:?} has no revision {revision}")));
+        return Err(Error::refused(format!(
+            "charm {name:?} has no revision {revision}"
+        )));
     }
     let origin = CharmhubOrigin {
         name: name.to_owned(),

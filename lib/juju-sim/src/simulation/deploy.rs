@@ -150,7 +150,9 @@ impl Simulation {
             return Err(in_another_pod(&elsewhere));
         }
         let folder = charm_folder::read(charm_dir.as_ref())?;
-        let revision = charmhub.as_ref().map_or(record.revision + 1, |origin| origin.revision);
+        let revision = charmhub
+            .as_ref()
+            .map_or(record.revision + 1, |origin| origin.revision);
         let stored = self.store_charm(app, revision, charm_dir.as_ref())?;
         let mut containers = self.container_specs_of(app, &folder, &BTreeMap::new())?;
         for (name, spec) in &mut containers {
