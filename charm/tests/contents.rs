@@ -78,6 +78,11 @@ fn with_backup(unit: &mut Unit, version: Option<&str>, schema: u32, films: u32) 
         .into_iter()
         .chain([("image".to_owned(), "lscr.io/linuxserver/radarr:6.2.0".to_owned())])
         .collect();
+    with_content(unit, schema, films);
+}
+
+/// What comes back is a Radarr's of this schema and number of films.
+fn with_content(unit: &mut Unit, schema: u32, films: u32) {
     unit.recovery.content = Some(Box::new(move |folder| {
         std::fs::write(folder.join("config.xml"), config("Theme")).unwrap();
         database(folder, schema, films);
@@ -285,7 +290,10 @@ fn keys_of_other_apps_that_were_replaced_since_are_named_and_not_shown() {
             .unwrap()
             .execute_batch(&format!(
                 r#"CREATE TABLE "DownloadClients" ("Name", "Settings");
-                   INSERT INTO "DownloadClients" VALUES ('SABnzbd', '{{"apiKey": "{key}"}}'), ('qBittorrent', '{{"password": "same"}}');"#
+                   INSERT INTO "DownloadClients" VALUES ('SABnzbd', '{{"apiKey": "{key}"}}'), ('qBittorrent', '{{"password": "same"}}'),
+                     ('House', '{{"apiKey": "{key}"}}');
+                   CREATE TABLE "Indexers" ("Name", "Settings");
+                   INSERT INTO "Indexers" VALUES ('House', '{{"apiKey": "same"}}');"#
             ))
             .unwrap();
     };
@@ -301,7 +309,7 @@ fn keys_of_other_apps_that_were_replaced_since_are_named_and_not_shown() {
         let results = unit.act(action, latest()).unwrap();
         let notes = results["notes"].as_str().unwrap();
         assert!(
-            notes.contains("other keys or passwords than those in use of SABnzbd: "),
+            notes.contains("other keys or passwords than those in use of House, SABnzbd: "),
             "{action}: {notes}"
         );
         let all = format!("{results:?} {:?}", unit.logs);
@@ -442,6 +450,9 @@ fn the_command_before_a_backup_records_the_app_and_the_next_dispatch_keeps_what_
         charm_dir.join(APP_FILE),
     )
     .unwrap();
+    // As Juju's agent leaves it.
+    std::fs::write(charm_dir.join(".juju-charm"), "ch:amd64/radarr-12\n").unwrap();
+    unit.run(Event::ConfigChanged);
     let command = |verb: &str| {
         let arguments = [verb.into(), unit.volume().into_os_string()];
         let command = HookCommand::parse(arguments).unwrap().unwrap();
@@ -461,6 +472,7 @@ fn the_command_before_a_backup_records_the_app_and_the_next_dispatch_keeps_what_
     assert_eq!(manifest.about["app"], "radarr");
     assert_eq!(manifest.about["version"], "6.1.1.10360-ls299");
     assert_eq!(manifest.about["image"], "lscr.io/linuxserver/radarr:6.1.1");
+    assert_eq!(manifest.about["charm"], "ch:amd64/radarr-12");
     command("after-backup");
     unit.run(Event::UpdateStatus);
     // In the pod that comes next it is known which backup held that.
@@ -474,4 +486,91 @@ fn the_command_before_a_backup_records_the_app_and_the_next_dispatch_keeps_what_
     }]);
     let listed = unit.act("list-backups", json!({})).unwrap();
     assert_eq!(listed["backups"]["aaaa-1"]["contents"], there, "{listed:?}");
+}
+
+/// A list of what was seen goes by time alone, and apps are often backed up in the same moment.
+#[test]
+fn what_was_seen_of_this_app_is_not_told_of_a_backup_of_another_one() {
+    let mut unit = settled();
+    with_backup(&mut unit, Some("6.1.1.10360-ls299"), 218, 0);
+    unit.act("verify-backup", json!({})).unwrap();
+    let own = good("aaaa-1", "radarr");
+    let other = BackupSummary {
+        started: own.started,
+        completed: own.completed,
+        ..good("bbbb-1", "radarr-4k")
+    };
+    unit.recovery.backups = Some(vec![own, other]);
+    let mut asked = json!({"at": "1 minute ago", "from-app": "radarr-4k", "dry-run": true});
+    let shown = unit.act("restore-from-backup", asked.clone()).unwrap();
+    assert_eq!(shown["backup-uid"], "bbbb-1");
+    assert_eq!(shown.get("contents"), None, "{shown:?}");
+    let warned = unit.logs.iter().any(|line| line.contains("warning: "));
+    assert!(!warned, "{:?}", unit.logs);
+    // Nor the other way round.
+    with_content(&mut unit, 218, 7);
+    asked["dry-run"] = json!(false);
+    unit.act("restore-from-backup", asked).unwrap();
+    let listed = unit.act("list-backups", json!({})).unwrap();
+    let own = listed["backups"]["aaaa-1"]["contents"].as_str().unwrap();
+    assert!(own.starts_with("films 0, "), "{own}");
+}
+
+#[test]
+fn a_dry_run_by_force_says_that_it_would_be_restored() {
+    let mut unit = settled();
+    with_backup(&mut unit, Some("6.2.0.1"), 220, 9);
+    unit.act("verify-backup", json!({})).unwrap();
+    let dry = json!({"backup-uid": "latest", "dry-run": true, "force": true});
+    let shown = unit.act("restore-from-backup", dry).unwrap();
+    let notes = shown["notes"].as_str().unwrap();
+    assert!(
+        notes.starts_with("it will be restored by force: it is of Radarr 6.2.0.1 "),
+        "{notes}"
+    );
+}
+
+/// Whoever does as the refusal says would otherwise wait for a safety backup each time.
+#[test]
+fn no_safety_backup_is_made_for_a_backup_that_is_known_to_be_refused() {
+    let mut unit = settled();
+    with_backup(&mut unit, Some("6.2.0.1"), 220, 9);
+    // Nobody has seen it yet: only the restored volume tells.
+    let unseen = unit.act("restore-from-backup", latest()).unwrap_err();
+    unit.act("verify-backup", json!({})).unwrap();
+    unit.recovery.calls.take();
+    let seen = unit.act("restore-from-backup", latest()).unwrap_err();
+    assert_eq!(seen, unseen);
+    assert_eq!(unit.recovery.calls.take(), ["plan_restore"]);
+    assert!(unit.runs());
+    let forced = json!({"backup-uid": "latest", "force": true});
+    let restored = unit.act("restore-from-backup", forced).unwrap();
+    assert_eq!(restored["safety-backup"], "safe-1");
+}
+
+/// Overseerr and Seerr keep them in their settings.
+#[test]
+fn keys_of_other_apps_in_a_config_file_are_named_and_not_shown() {
+    let file = |key: &str| {
+        let radarr =
+            json!([{"id": 0, "name": "Radarr", "apiKey": key}, {"id": 1, "name": "4K", "apiKey": "same"}]);
+        json!({"main": {"apiKey": "own"}, "radarr": radarr, "sonarr": []}).to_string()
+    };
+    let mut unit = begun(Unit::new(&common::app("overseerr")));
+    std::fs::write(unit.volume().join("settings.json"), file("in-use")).unwrap();
+    unit.recovery.backups = Some(vec![good("aaaa-1", "overseerr")]);
+    unit.recovery.content = Some(Box::new(move |folder| {
+        std::fs::write(folder.join("settings.json"), file("replaced")).unwrap();
+    }));
+    let results = unit.act("verify-backup", json!({})).unwrap();
+    let notes = results["notes"].as_str().unwrap();
+    assert!(
+        notes.contains("other keys or passwords than those in use of radarr/Radarr/apiKey: "),
+        "{notes}"
+    );
+    assert_eq!(results["settings-that-differ"], "radarr/Radarr/apiKey");
+    let all = format!("{results:?} {:?}", unit.logs);
+    for secret in ["in-use", "replaced\"", "same"] {
+        assert!(!all.contains(secret), "{all}");
+    }
 }

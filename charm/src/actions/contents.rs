@@ -40,7 +40,8 @@ pub fn warn_of_less(call: Call<'_>, choice: &Choice, backup: &BackupSummary, ear
     }
     let essential = &call.env.profile.contents().essential;
     let list = seen::read(call.env.juju).unwrap_or_default();
-    let is_known_empty = seen::of(&list, backup).is_some_and(|seen| is_empty(essential, &seen.answers()));
+    let is_known_empty = seen::of(&list, &own_id(call.env.juju), backup)
+        .is_some_and(|seen| is_empty(essential, &seen.answers()));
     let empty = is_known_empty.then(|| {
         format!(
             "backup {} holds nothing that counts in {}, as after an accident",

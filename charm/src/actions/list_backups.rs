@@ -77,7 +77,7 @@ fn results(backups: &[BackupSummary], seen: &List, whose: &AppId, now: Timestamp
         if let Some(expires) = backup.expires {
             entry("expires", expires.to_string());
         }
-        if let Some(seen) = seen::of(seen, backup) {
+        if let Some(seen) = seen::of(seen, whose, backup) {
             if !seen.answers.is_empty() {
                 entry("contents", in_one_line(&seen.answers));
             }
@@ -114,7 +114,7 @@ fn table(backups: &[BackupSummary], seen: &List, whose: &AppId, now: Timestamp) 
     let is_known = backups
         .iter()
         .take(TOLD)
-        .any(|backup| seen::of(seen, backup).is_some());
+        .any(|backup| seen::of(seen, whose, backup).is_some());
     let header = [
         "STARTED", "AGE", "VERDICT", "PROVEN", "SIZE", "PURPOSE", "EXPIRES", "UID", "NAME", "CONTENTS",
     ];
@@ -138,7 +138,7 @@ fn table(backups: &[BackupSummary], seen: &List, whose: &AppId, now: Timestamp) 
             backup.expires.map_or_else(|| "-".to_owned(), time),
             backup.uid.clone(),
             backup.name.clone(),
-            seen::of(seen, backup).map_or_else(String::new, |seen| in_one_line(&seen.answers)),
+            seen::of(seen, whose, backup).map_or_else(String::new, |seen| in_one_line(&seen.answers)),
         ]
     }));
     if !is_known && let Some([.., contents]) = rows.first_mut() {

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use config_recovery::Error;
 use config_recovery::backups::AppId;
-use config_recovery::engine::{RestorePlan, RestoreRequest, UnitPod};
+use config_recovery::engine::{RestorePlan, RestoreRequest, Unfit, UnitPod};
 use config_recovery::words::{size, time};
+use config_volume::Answers;
 use juju_charm::{Juju, Status};
 use serde_json::{Map, Value, json};
 
@@ -131,14 +132,29 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         let mut plan = recovery.plan_restore(&wanted, volume, keep_old, &elsewhere(juju))?;
         warn_of_less(call, &choice, plan.backup(), &plan.earlier);
         let way_back = safety::way_back(call, &parameters, &plan)?;
+        let seen = seen::read(juju)?;
+        let seen = seen::of(&seen, &own_id(juju), plan.backup());
+        let foreseen = |now: Option<&Answers>| Some(foreseen(call.env, call.facts, seen?, now, of_later));
         if dry_run {
-            let seen = seen::read(juju)?;
-            let (seen, now) = (seen::of(&seen, plan.backup()), now(call));
+            let now = now(call);
             let mut results = shown(profile, juju, &plan, &way_back);
             results.extend(of_seen(seen, now.as_ref()));
-            let text = seen.and_then(|seen| foreseen(call.env, call.facts, seen, now.as_ref()));
-            results.extend(text.map(|text| ("notes".to_owned(), text)));
+            let text = match foreseen(now.as_ref()) {
+                Some(Ok(notes)) => notes.join("\n"),
+                Some(Err(Unfit { why, next })) => format!("it will be refused: {why}; {next}"),
+                None => String::new(),
+            };
+            if !text.is_empty() {
+                results.insert("notes".to_owned(), text);
+            }
             return Ok(results);
+        }
+        // A safety backup for nothing. Without one the look at the restored volume tells.
+        if let (WayBack::ToMake(_), Some(_)) = (&way_back, seen)
+            && let Some(Err(Unfit { why, next })) = foreseen(now(call).as_ref())
+        {
+            let backup = plan.backup().name.clone();
+            return Err(Error::NotTaken { backup, why, next }.into());
         }
         call.say(&format!("restoring {}", described(&plan)));
         let way_back = way_back.make(call, &mut plan)?;
@@ -155,7 +171,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         let checked = recovery
             .restore(&plan, &mut app, &Lines::to(&say))
             .inspect_err(|error| {
-                if matches!(error, Error::NotTaken { .. }) {
+                if matches!(error, Error::NotTaken { .. } | Error::LaterManifest { .. }) {
                     call.say("nothing was replaced: there is nothing to undo");
                 }
             })?;

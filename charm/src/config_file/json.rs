@@ -3,7 +3,7 @@
 //! serde_json says whether the document is sound; after that, finding things in it takes a few lines, and order,
 //! indentation and numbers keep their bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use serde_json::Value as Json;
@@ -58,7 +58,8 @@ pub fn value(current: &str, path: &[String]) -> Option<String> {
     }
 }
 
-/// All texts, numbers and lists, by the names of the objects around them and their own.
+/// All texts, numbers and lists, by the names of the objects around them and their own. An object in a list goes by its `name`, where
+/// it has one that is not taken, and else by its place.
 pub fn settings(current: &str) -> Option<BTreeMap<String, String>> {
     let (_, text) = without_mark(current);
     let document: Json = serde_json::from_str(text).ok()?;
@@ -73,6 +74,15 @@ pub fn settings(current: &str) -> Option<BTreeMap<String, String>> {
                 };
                 (place, value)
             })),
+            Json::Array(members) if !members.is_empty() && members.iter().all(Json::is_object) => {
+                let mut taken = BTreeSet::new();
+                for (number, value) in members.into_iter().enumerate() {
+                    let name = value.get("name").and_then(Json::as_str);
+                    let name = name.filter(|name| !name.is_empty() && taken.insert((*name).to_owned()));
+                    let name = name.map_or_else(|| number.to_string(), str::to_owned);
+                    open.push((format!("{place}/{name}"), value));
+                }
+            }
             value => {
                 settings.insert(place, value.to_string());
             }

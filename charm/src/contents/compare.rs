@@ -1,9 +1,9 @@
 //! Two contents side by side: what is there now, and what a backup holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use config_recovery::words::age;
-use config_volume::{Answer, AnswerKind, Answers, Secret};
+use config_volume::{Answer, AnswerKind, Answers, Secret, Secrets};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -48,16 +48,32 @@ pub fn differences(now: &Answers, backup: &Answers) -> Vec<String> {
 /// The answer of now, and that of the backup.
 type Sides<'a> = (Option<&'a Answer>, Option<&'a Answer>);
 
-/// That a backup holds other keys of other apps than those in use, if it does: they were replaced since.
-pub fn stale_keys(
-    title: &str,
-    now: &BTreeMap<String, Secret>,
-    backup: &BTreeMap<String, Secret>,
-) -> Option<String> {
+/// The keys of other apps for which `now` and a `backup` hold different ones.
+fn other_keys<'a, Place: Ord, Key: PartialEq>(
+    now: &'a BTreeMap<Place, Key>,
+    backup: &'a BTreeMap<Place, Key>,
+) -> impl Iterator<Item = &'a Place> {
     let differ = backup
         .iter()
-        .filter(|(name, key)| now.get(*name).is_some_and(|now| now != *key));
-    let names: Vec<&str> = differ.map(|(name, _)| name.as_str()).collect();
+        .filter(|(place, key)| now.get(*place).is_some_and(|now| now != *key));
+    differ.map(|(place, _)| place)
+}
+
+/// The keys of other apps in a volume: in its databases, and those settings of the config file that are such.
+#[derive(Debug, Default)]
+pub struct Keys {
+    /// In the databases.
+    pub databases: Secrets,
+    /// In the config file.
+    pub settings: BTreeMap<String, Secret>,
+}
+
+/// That a backup holds other keys of other apps than those in use, if it does: they were replaced since.
+pub fn stale_keys(title: &str, now: &Keys, backup: &Keys) -> Option<String> {
+    let in_databases = other_keys(&now.databases, &backup.databases).map(|(_, name)| name);
+    let in_settings = other_keys(&now.settings, &backup.settings);
+    let names: BTreeSet<String> = in_databases.chain(in_settings).map(|name| shown(name)).collect();
+    let names: Vec<String> = names.into_iter().collect();
     (!names.is_empty()).then(|| {
         format!(
             "the backup holds other keys or passwords than those in use of {}: where they were replaced since, set them again in {title} after the \
@@ -95,15 +111,19 @@ pub fn settings(
     backup: Option<&BTreeMap<String, String>>,
 ) -> Option<Vec<String>> {
     let (now, backup) = now.zip(backup)?;
-    let names: std::collections::BTreeSet<&String> = now.keys().chain(backup.keys()).collect();
+    let names: BTreeSet<&String> = now.keys().chain(backup.keys()).collect();
     let differ = names
         .into_iter()
         .filter(|name| now.get(*name) != backup.get(*name));
-    Some(
-        differ
-            .map(|name| name.chars().filter(|c| !c.is_control()).take(NAME).collect())
-            .collect(),
-    )
+    Some(differ.map(|name| shown(name)).collect())
+}
+
+/// A name out of a backup, which may come from anywhere.
+fn shown(name: &str) -> String {
+    name.chars()
+        .filter(|c| config_volume::is_plain(*c))
+        .take(NAME)
+        .collect()
 }
 
 #[cfg(test)]
@@ -159,5 +179,8 @@ mod tests {
         );
         assert_eq!(settings(Some(&now), Some(&now)), Some(Vec::new()));
         assert_eq!(settings(None, Some(&backup)), None);
+        // Nothing of a name hides or turns what is beside it.
+        let hostile = file("secret", &["UrlBase", "a\u{202e}b\u{1b}c"]);
+        assert_eq!(settings(Some(&now), Some(&hostile)), Some(vec!["abc".to_owned()]));
     }
 }

@@ -42,6 +42,11 @@ pub fn judge(title: &str, takes_over: &[String], now: Side<'_>, backup: Side<'_>
     if let Some(other) = another(now.about, backup.about, takes_over) {
         return Fit::Other(format!("it is a backup of {other}, and this app is {title}"));
     }
+    if let Some(other) = another(now.about, backup.about, &[]) {
+        return Fit::Migrates(format!(
+            "the backup is of {other}; {title} migrates its databases when it starts, which takes longer"
+        ));
+    }
     let versions = known_versions(now.about, backup.about);
     let by_version = versions.and_then(|(now, backup)| compared(backup, now));
     let schemas = schemas(now.answers, backup.answers);
@@ -54,7 +59,7 @@ pub fn judge(title: &str, takes_over: &[String], now: Side<'_>, backup: Side<'_>
         )),
         (Some(Ordering::Less), Some((now, backup))) => Fit::Migrates(format!(
             "the backup is of {title} {backup}{}; {title} {now} migrates its databases when it starts, which takes longer",
-            schemas_told(earlier)
+            schemas_told(earlier.or(later))
         )),
         _ => match (later, earlier) {
             (Some(schema), _) => Fit::Later(format!(
@@ -75,8 +80,8 @@ pub fn judge(title: &str, takes_over: &[String], now: Side<'_>, backup: Side<'_>
 }
 
 /// The step that makes this app fit for a backup of a later one: `app` is the application, `resource` its image's name in the
-/// charm.
-pub fn refresh(app: &str, resource: &str, backup: &About) -> String {
+/// charm, `now` what is known of the app as it is.
+pub fn refresh(app: &str, resource: &str, now: &About, backup: &About) -> String {
     match backup.get(IMAGE) {
         // Charmhub's own copy comes with a revision of the charm; by its address nobody else gets it.
         Some(image)
@@ -86,6 +91,16 @@ pub fn refresh(app: &str, resource: &str, backup: &About) -> String {
                 .is_some_and(|host| host.ends_with(CHARMHUB)) =>
         {
             format!("juju refresh {app}")
+        }
+        // A tag such as `latest` names another image than it did then. Nobody can say which one it was.
+        Some(image) if now.get(IMAGE) == Some(image) => {
+            let version = backup.get(VERSION).map_or_else(
+                || "a later version".to_owned(),
+                |version| format!("version {version}"),
+            );
+            format!(
+                "name an image of {version}, since {image} runs here already: juju refresh {app} --resource {resource}=IMAGE"
+            )
         }
         image => {
             let image = image.map_or("IMAGE", String::as_str);
@@ -109,7 +124,8 @@ fn another<'a>(now: &About, backup: &'a About, takes_over: &[String]) -> Option<
     (now != backup && !takes_over.contains(backup)).then_some(backup.as_str())
 }
 
-/// The versions of both, where the images tell them; else their tags, where both images are of one repository.
+/// The versions of both, where the images tell them; else their tags, where both images are of one repository and neither is the
+/// other with numbers left out: such a tag moves from version to version.
 fn known_versions<'a>(now: &'a About, backup: &'a About) -> Option<(&'a str, &'a str)> {
     fn value<'a>(about: &'a About, key: &str) -> Option<&'a str> {
         about.get(key).map(String::as_str)
@@ -123,7 +139,11 @@ fn known_versions<'a>(now: &'a About, backup: &'a About) -> Option<(&'a str, &'a
     let versions = value(now, VERSION).zip(value(backup, VERSION));
     versions.or_else(|| {
         let (now, backup) = (tag(value(now, IMAGE)?)?, tag(value(backup, IMAGE)?)?);
-        (now.0 == backup.0).then_some((now.1, backup.1))
+        let moves = || {
+            let (now, backup) = (numbers(now.1)?, numbers(backup.1)?);
+            Some(now.len() != backup.len() && (now.starts_with(&backup) || backup.starts_with(&now)))
+        };
+        (now.0 == backup.0 && moves() != Some(true)).then_some((now.1, backup.1))
     })
 }
 
@@ -311,11 +331,56 @@ mod tests {
             "it is of Radarr 6.2.0 (films.db has schema 220, here 218), and this one is Radarr 6.1.1, which may not be able to read it"
         );
         let mut backup = about("6.2.0");
-        assert!(refresh("films", "radarr-image", &backup).contains("--resource radarr-image=IMAGE"));
+        let mut now = about("6.1.1");
+        let command = |now: &About, backup: &About| refresh("films", "radarr-image", now, backup);
+        let whole = "juju refresh films --resource radarr-image=";
+        assert_eq!(command(&now, &backup), format!("{whole}IMAGE"));
         backup.insert(IMAGE.to_owned(), "lscr.io/linuxserver/radarr:6.2.0".to_owned());
-        assert!(
-            refresh("films", "radarr-image", &backup)
-                .starts_with("juju refresh films --resource radarr-image=lscr.io/linuxserver/radarr:6.2.0")
+        assert_eq!(
+            command(&now, &backup),
+            format!("{whole}lscr.io/linuxserver/radarr:6.2.0")
+        );
+        // A tag that moves: what it named then is not what it names here.
+        let latest = "lscr.io/linuxserver/radarr:latest";
+        for about in [&mut now, &mut backup] {
+            about.insert(IMAGE.to_owned(), latest.to_owned());
+        }
+        assert_eq!(
+            command(&now, &backup),
+            format!("name an image of version 6.2.0, since {latest} runs here already: {whole}IMAGE")
+        );
+        backup.remove(VERSION);
+        assert!(command(&now, &backup).starts_with("name an image of a later version, "));
+    }
+
+    /// The numbers of one app's migrations say nothing of another's.
+    #[test]
+    fn data_that_are_taken_over_from_another_app_are_migrated_whatever_its_versions_are() {
+        let of = |app: &str, version: &str| {
+            let mut about = about(version);
+            about.insert(APP.to_owned(), app.to_owned());
+            about
+        };
+        let (now, backup) = (of("seerr", "3.2.0"), of("overseerr", "20.0.0"));
+        let (here, there) = (answers("218", "1", ""), answers("219", "1", ""));
+        let fit = judge(
+            "Seerr",
+            &["overseerr".to_owned()],
+            Side {
+                about: &now,
+                answers: &here,
+            },
+            Side {
+                about: &backup,
+                answers: &there,
+            },
+        );
+        let Fit::Migrates(text) = fit else {
+            panic!("{fit:?}")
+        };
+        assert_eq!(
+            text,
+            "the backup is of overseerr; Seerr migrates its databases when it starts, which takes longer"
         );
     }
 
@@ -338,15 +403,51 @@ mod tests {
             ("docker.io/jellyfin/jellyfin:10.12.0", false),
             ("lscr.io/linuxserver/jellyfin@sha256:99", false),
             ("localhost:5000/jellyfin", false),
+            ("lscr.io/linuxserver/jellyfin:11", true),
         ] {
             let fit = judged(&here, &image(there));
             assert_eq!(matches!(fit, Fit::Later(_)), is_later, "{there}: {fit:?}");
+        }
+        // A tag that leaves numbers out moves: the schemas tell.
+        let moves = image("lscr.io/linuxserver/jellyfin:10.11");
+        for (now, backup) in [(&here, &moves), (&moves, &here)] {
+            for (schema, expected) in [("219", true), ("218", false)] {
+                let (here, there) = (answers("218", "1", ""), answers(schema, "1", ""));
+                let fit = judge(
+                    "Jellyfin",
+                    &[],
+                    Side {
+                        about: now,
+                        answers: &here,
+                    },
+                    Side {
+                        about: backup,
+                        answers: &there,
+                    },
+                );
+                assert_eq!(matches!(fit, Fit::Later(_)), expected, "{schema}: {fit:?}");
+            }
         }
         let app = |name: &str| About::from([(APP.to_owned(), name.to_owned())]);
         assert!(matches!(judged(&app("seerr"), &app("sonarr")), Fit::Other(_)));
         assert!(!matches!(judged(&app("seerr"), &app("overseerr")), Fit::Other(_)));
         assert!(!matches!(judged(&app("seerr"), &About::new()), Fit::Other(_)));
+        // Refreshed and not started since, or not what the version promises: it is told.
+        let text = |backup: &str| {
+            let (here, there) = (answers("218", "1", ""), answers(backup, "1", ""));
+            let side = |about, answers| Side { about, answers };
+            let (now, old) = (about("6.2.0"), about("6.1.1"));
+            match judge("Radarr", &[], side(&now, &here), side(&old, &there)) {
+                Fit::Migrates(text) => text,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(text("219").contains("(films.db has schema 219, here 218)"));
+        assert!(!text("218").contains("schema"));
         let hub = image("registry.jujucharms.com/charm/a/radarr-image@sha256:01");
-        assert_eq!(refresh("films", "radarr-image", &hub), "juju refresh films");
+        assert_eq!(
+            refresh("films", "radarr-image", &About::new(), &hub),
+            "juju refresh films"
+        );
     }
 }

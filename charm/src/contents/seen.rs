@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use config_recovery::backups::BackupSummary;
+use config_recovery::backups::{AppId, BackupSummary};
 use config_volume::{Answer, Answers};
 use juju_charm::Juju;
 use serde::{Deserialize, Serialize};
@@ -54,8 +54,12 @@ impl Seen {
 pub type List = BTreeMap<u64, Seen>;
 
 /// What was seen of a backup, if anything was: the one manifest that was made while it ran. Two backups may follow each other within
-/// seconds, so clocks that are apart are not allowed for: nothing is said then, and nothing wrong.
-pub fn of<'a>(list: &'a List, backup: &BackupSummary) -> Option<&'a Seen> {
+/// seconds, so clocks that are apart are not allowed for. The list is that of the app `whose`: another one's backup of the same time is
+/// none of it.
+pub fn of<'a>(list: &'a List, whose: &AppId, backup: &BackupSummary) -> Option<&'a Seen> {
+    if backup.whose != *whose {
+        return None;
+    }
     let began = backup.started?.as_second();
     let ended = backup.completed?.as_second();
     let second = |second: i64| u64::try_from(second).unwrap_or_default();
@@ -157,7 +161,6 @@ fn write(charm_dir: &Path, name: &str, list: &List) {
 
 #[cfg(test)]
 mod tests {
-    use config_recovery::backups::AppId;
     use config_recovery::testing;
 
     use super::*;
@@ -190,11 +193,11 @@ mod tests {
             (vec![began + 5, began + 300], None),
         ] {
             let list: List = made.into_iter().map(|made| (made, seen(made))).collect();
-            assert_eq!(of(&list, &backup).map(|seen| seen.made), found);
+            assert_eq!(of(&list, &whose, &backup).map(|seen| seen.made), found);
         }
         backup.completed = None;
         let list = List::from([(began, seen(began))]);
-        assert_eq!(of(&list, &backup), None, "it has not ended");
+        assert_eq!(of(&list, &whose, &backup), None, "it has not ended");
     }
 
     #[test]

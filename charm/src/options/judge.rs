@@ -99,6 +99,7 @@ pub(super) fn rotation(text: &str) -> Result<&'static str, Unfit> {
         "daily" => Ok("daily"),
         "monthly" => Ok("monthly"),
         "yearly" => Ok("yearly"),
+        "off" | "no" | "false" | "disabled" => unfit("to rotate never, it is none", "none"),
         _ => unfit("must be none, daily, monthly or yearly", "monthly"),
     }
 }
@@ -122,11 +123,20 @@ pub(super) fn timezone(text: &str) -> Result<String, Unfit> {
 pub(super) fn url_base(text: &str) -> Result<String, Unfit> {
     let instead = |text: &str| {
         let plain = |c: char| if is_plain(c) { c } else { '-' };
-        let parts = text.split('/').filter(|part| !part.is_empty());
-        let path: String = parts.map(|part| format!("/{part}")).collect();
-        path.chars().map(plain).collect::<String>()
+        // Of a whole URL its path is meant.
+        let path = text.split_once("://").map_or(text, |(_, rest)| {
+            rest.find('/')
+                .map_or("", |begin| rest.get(begin..).unwrap_or_default())
+        });
+        path.split('/')
+            .map(|part| part.chars().map(plain).collect::<String>())
+            .filter(|part| part.contains(|c: char| c.is_ascii_alphanumeric()))
+            .map(|part| format!("/{part}"))
+            .collect::<String>()
     };
     let refuse = |reason: String| unfit(reason, instead(text));
+    // A browser takes them out before it asks (RFC 3986, 5.2.4), so the app would be asked for another path.
+    let has_dots = text.split('/').any(|part| matches!(part, "." | ".."));
     if text.is_empty() {
         Ok(String::new())
     } else if let Some(odd) = text.chars().find(|c| !is_plain(*c)) {
@@ -135,6 +145,8 @@ pub(super) fn url_base(text: &str) -> Result<String, Unfit> {
         refuse("must start with /".to_owned())
     } else if text.ends_with('/') {
         refuse("must not end with /".to_owned())
+    } else if has_dots {
+        refuse("must not have . or .. between two /".to_owned())
     } else if text.contains("//") {
         refuse("must not have // in it".to_owned())
     } else {
@@ -230,7 +242,7 @@ mod tests {
         holds(
             &CREDENTIAL_ROTATION,
             &["", "none", "daily", "yearly"],
-            &[("disabled", "monthly"), ("hourly", "monthly")],
+            &[("disabled", "none"), ("off", "none"), ("hourly", "monthly")],
         );
         holds(&RESTORE_ON_DEPLOY, &["", "latest", "radarr-1"], &[]);
         holds(
@@ -245,13 +257,19 @@ mod tests {
         );
         holds(
             &URL_BASE,
-            &["/films", "/a/b"],
+            &["/films", "/a/b", "/a.b", "/..a"],
             &[
                 ("/meine filme", "/meine-filme"),
                 ("films", "/films"),
                 ("/films/", "/films"),
                 ("/a//b", "/a/b"),
                 ("/", ""),
+                ("/../films", "/films"),
+                ("/films/..", "/films"),
+                ("/./films", "/films"),
+                ("/ä", ""),
+                ("https://media.example/films", "/films"),
+                ("https://media.example", ""),
             ],
         );
     }

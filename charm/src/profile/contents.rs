@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use config_volume::{AnswerKind, Question, SecretsQuestion, Source};
+use config_volume::{AnswerKind, Question, Secret, SecretsQuestion, Source};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -27,6 +27,10 @@ pub struct AppContents {
     /// Other apps whose data this one can read, by the names of their charms.
     #[serde(default)]
     pub takes_over: Vec<String>,
+    /// The settings of the config file that are keys of other apps, with `*` for what tells several apart: `radarr/*/apiKey`. They are
+    /// only compared, and shown nowhere.
+    #[serde(default)]
+    pub config_keys: Vec<String>,
 }
 
 /// What to ask a database. Each is one `SELECT` over tables, with SQLite's own functions, that answers one value. A query that a
@@ -57,7 +61,29 @@ impl AppContents {
             files: BTreeMap::new(),
             essential: Vec::new(),
             takes_over: Vec::new(),
+            config_keys: Vec::new(),
         }
+    }
+
+    /// Those settings of the config file that are keys of other apps.
+    pub fn config_keys(&self, settings: Option<&BTreeMap<String, String>>) -> BTreeMap<String, Secret> {
+        let keys = settings
+            .into_iter()
+            .flatten()
+            .filter(|(name, _)| self.is_config_key(name));
+        keys.map(|(name, key)| (name.clone(), Secret::from(key.clone())))
+            .collect()
+    }
+
+    fn is_config_key(&self, setting: &str) -> bool {
+        self.config_keys
+            .iter()
+            .any(|pattern| match pattern.split_once('*') {
+                Some((before, behind)) => setting
+                    .strip_prefix(before)
+                    .is_some_and(|rest| rest.len() > behind.len() && rest.ends_with(behind)),
+                None => setting == pattern,
+            })
     }
 
     /// The questions for the keys of other apps.
@@ -165,6 +191,15 @@ pub(super) fn check(contents: &AppContents) -> Checked {
         }
         check_name(&field, AnswerKind::Count, name, &mut names)?;
     }
+    for pattern in &contents.config_keys {
+        let is_fit = !pattern.is_empty() && pattern.matches('*').count() <= 1;
+        if !is_fit {
+            return refuse(
+                "storage.contents.config-keys",
+                "must name a setting, with one * at most",
+            );
+        }
+    }
     for name in &contents.essential {
         if !names.contains(&(AnswerKind::Count, name)) {
             return refuse(
@@ -239,6 +274,8 @@ mod tests {
             ("files: {torrents: 'a/*/*'}", "must be a folder"),
             ("essential: [films]", "is not counted"),
             ("files: {torrents: 'a/*/../b'}", "must be a folder"),
+            ("config-keys: [radarr/*/*]", "one * at most"),
+            ("config-keys: ['']", "one * at most"),
         ] {
             let Err(fault) = check(&contents(text)) else {
                 panic!("{text}")

@@ -136,7 +136,7 @@ pub struct User {
     pub gid: u32,
 }
 
-/// A file of `KEY=VALUE` lines in the image, and the key that holds the version.
+/// A file of `KEY=VALUE` or `KEY: VALUE` lines in the image, and the key that holds the version.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VersionFile {

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use config_recovery::backups::Earlier;
 use config_recovery::engine::{App, Examined, Restored, Unfit};
-use config_volume::Answers;
+use config_volume::{Answers, Secrets};
 
 use crate::config_file;
+use crate::contents::compare::{self, Keys};
 use crate::contents::guard::{Fit, Side, judge, refresh};
 use crate::contents::record::{self, About};
 use crate::contents::seen::Seen;
-use crate::contents::{compare, in_one_line, is_empty};
+use crate::contents::{in_one_line, is_empty};
 use crate::env::Env;
 use crate::facts::{Facts, Storage};
 use crate::names::image_resource;
@@ -49,23 +50,37 @@ pub enum OfLater {
     Told,
 }
 
-/// What would become of a backup whose content was seen before, if it were restored now: for a person, where there is anything to say.
-/// What decides is the look at the restored volume.
-pub fn foreseen(env: Env<'_>, facts: &Facts, seen: &Seen, now: Option<&Answers>) -> Option<String> {
+/// What would become of a backup whose content was seen before, if it were restored now: what a person should know, or why it is
+/// refused. What is not refused here may be by the look at the restored volume.
+///
+/// # Errors
+/// Why the app cannot take it.
+pub fn foreseen(
+    env: Env<'_>,
+    facts: &Facts,
+    seen: &Seen,
+    now: Option<&Answers>,
+    of_later: OfLater,
+) -> Result<Vec<String>, Unfit> {
     let about = record::read(env.juju.context().charm_dir(), record::known(env.profile, facts));
-    match fit(env.profile, (&about, now), (&seen.about, &seen.answers())) {
-        Fit::Same | Fit::Unknown(_) => None,
-        Fit::Migrates(text) => Some(text),
-        Fit::Other(text) => Some(format!("it will be refused: {text}")),
-        Fit::Later(text) => Some(format!(
-            "it will be refused: {text}; {}",
-            refresh(&facts.app, &image_resource(env.profile), &seen.about)
-        )),
+    let fitting = fits(
+        (env.profile, &facts.app),
+        (&about, now),
+        (&seen.about, &seen.answers()),
+    );
+    match fitting {
+        Ok(note) => Ok(note.into_iter().collect()),
+        Err((why, next)) => of_later.taken(why, next, "it will be").map(|note| vec![note]),
     }
 }
 
-/// Compares the app as it is, and what its databases answer if it has any, with the app and the databases of a backup.
-fn fit(profile: &AppProfile, now: (&About, Option<&Answers>), backup: (&About, &Answers)) -> Fit {
+/// Compares the app as it is, and what its databases answer if it has any, with the app and the databases of a backup. What a person
+/// should know, or why the backup cannot be taken and what to do.
+fn fits(
+    (profile, app): (&AppProfile, &str),
+    now: (&About, Option<&Answers>),
+    backup: (&About, &Answers),
+) -> Result<Option<String>, (String, String)> {
     let nothing = Answers::default();
     let here = Side {
         about: now.0,
@@ -75,7 +90,27 @@ fn fit(profile: &AppProfile, now: (&About, Option<&Answers>), backup: (&About, &
         about: backup.0,
         answers: backup.1,
     };
-    judge(&profile.title, &profile.contents().takes_over, here, there)
+    match judge(&profile.title, &profile.contents().takes_over, here, there) {
+        Fit::Same => Ok(None),
+        Fit::Migrates(text) | Fit::Unknown(text) => Ok(Some(text)),
+        Fit::Later(text) => Err((text, refresh(app, &image_resource(profile), now.0, backup.0))),
+        Fit::Other(text) => Err((text, "choose a backup of this app: list-backups".to_owned())),
+    }
+}
+
+impl OfLater {
+    /// What becomes of a backup that the app cannot take: a note, or the refusal. `is` says of when a note speaks.
+    fn taken(self, why: String, next: String, is: &str) -> Result<String, Unfit> {
+        match self {
+            Self::Refused => Err(Unfit {
+                why: format!("{why} (force=true restores it all the same)"),
+                next: format!("{next}, then restore again"),
+            }),
+            Self::RefusedAtStart => Err(Unfit { why, next }),
+            Self::Forced => Ok(format!("{is} restored by force: {why}").trim_start().to_owned()),
+            Self::Told => Ok(format!("restore-from-backup would refuse it: {why}")),
+        }
+    }
 }
 
 /// Looks at a restored volume for an app.
@@ -162,21 +197,24 @@ impl<'a> Examiner<'a> {
         );
         let live = self.live.as_ref();
         let now = live.and_then(|volume| config_volume::ask(volume, &questions).ok());
-        let keys = contents.keys();
-        if let (Some(volume), false) = (live, keys.is_empty())
-            && let (Ok(now), Ok(backup)) = (
-                config_volume::secrets(volume, &keys),
-                config_volume::secrets_restored(restored.folder, &keys),
-            )
-        {
+        let of_backup = settings(self.profile, restored.folder);
+        let of_now = live.and_then(|volume| settings(self.profile, volume));
+        if let Some(volume) = live {
+            let asked = contents.keys();
+            let keys = |databases: config_volume::Result<Secrets>, settings: Option<&Settings>| Keys {
+                databases: databases.unwrap_or_default(),
+                settings: contents.config_keys(settings),
+            };
+            let now = keys(config_volume::secrets(volume, &asked), of_now.as_ref());
+            let backup = keys(
+                config_volume::secrets_restored(restored.folder, &asked),
+                of_backup.as_ref(),
+            );
             notes.extend(compare::stale_keys(&self.profile.title, &now, &backup));
         }
         let about = record::trusted(restored.about);
         let unfit = self.judge(restored, &about, &backup, now.as_ref(), &mut notes);
-        let settings = live.and_then(|volume| {
-            let now = settings(self.profile, volume);
-            compare::settings(now.as_ref(), settings(self.profile, restored.folder).as_ref())
-        });
+        let settings = compare::settings(of_now.as_ref(), of_backup.as_ref());
         let seen = restored.made.map(|made| Seen {
             made,
             about,
@@ -207,31 +245,20 @@ impl<'a> Examiner<'a> {
         notes: &mut Vec<String>,
     ) -> Option<Unfit> {
         let title = &self.profile.title;
-        let refused = match fit(self.profile, (&self.about, now), (about, backup)) {
-            Fit::Later(text) => Some((text, refresh(&self.app, &image_resource(self.profile), about))),
-            Fit::Other(text) => Some((text, "choose a backup of this app: list-backups".to_owned())),
-            Fit::Same | Fit::Migrates(_) | Fit::Unknown(_) if self.lacks_its_databases(restored) => Some((
+        let fitting = fits((self.profile, &self.app), (&self.about, now), (about, backup));
+        let fitting = match fitting {
+            Ok(_) if self.lacks_its_databases(restored) => Err((
                 format!("it holds none of the databases of {title}"),
                 "choose another backup: list-backups".to_owned(),
             )),
-            Fit::Migrates(text) | Fit::Unknown(text) => {
-                notes.push(text);
-                None
-            }
-            Fit::Same => None,
+            other => other,
         };
-        if let Some((why, next)) = refused {
-            match self.of_later {
-                OfLater::Refused => {
-                    return Some(Unfit {
-                        why: format!("{why} (force=true restores it all the same)"),
-                        next: format!("{next}, then restore again"),
-                    });
-                }
-                OfLater::RefusedAtStart => return Some(Unfit { why, next }),
-                OfLater::Forced => notes.push(format!("restored by force: {why}")),
-                OfLater::Told => notes.push(format!("restore-from-backup would refuse it: {why}")),
-            }
+        match fitting {
+            Ok(note) => notes.extend(note),
+            Err((why, next)) => match self.of_later.taken(why, next, "") {
+                Ok(note) => notes.push(note),
+                Err(unfit) => return Some(unfit),
+            },
         }
         if !is_empty(&self.profile.contents().essential, backup) {
             return None;
@@ -260,8 +287,11 @@ impl<'a> Examiner<'a> {
     }
 }
 
+/// The settings of a config file, by their names.
+type Settings = BTreeMap<String, String>;
+
 /// The settings of the config file in a volume.
-fn settings(profile: &AppProfile, volume: &Path) -> Option<BTreeMap<String, String>> {
+fn settings(profile: &AppProfile, volume: &Path) -> Option<Settings> {
     let (file, inside) = profile.config_file_in_volume()?;
     config_file::settings(file, &read_plain(&volume.join(inside)).ok()?)
 }

@@ -49,6 +49,10 @@ pub fn next_step(error: &Error, app: &str) -> Option<String> {
         Error::Foreign { .. } => {
             "choose another backup: list-backups; from-app and from-model are for another application of the same app"
         }
+        // A resource alone brings no other charm.
+        Error::LaterManifest { .. } => {
+            return Some(format!("refresh the charm first: juju refresh {app}"));
+        }
         Error::NoClaim { model, .. } => {
             return Some(format!(
                 "deploy the app: Juju makes its claim; kubectl get pvc -n {model} shows those that there are"
@@ -125,6 +129,13 @@ mod tests {
                 "see whether the backup is there: list-backups",
             ),
             (hopeless("run it again".into()), "run it again"),
+            (
+                Error::LaterManifest {
+                    backup: "a".to_owned(),
+                    version: 9,
+                },
+                "refresh the charm first: juju refresh films",
+            ),
             (
                 Error::NoRoom {
                     place: "the volume".to_owned(),

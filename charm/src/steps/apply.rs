@@ -486,11 +486,15 @@ fn rest_check(pebble: &dyn Pebble, profile: &AppProfile) -> Result<(), String> {
 
 /// A restored volume holds copies of the databases; this is where they become the app's again.
 fn databases_in_place(volume: &Path) -> Result<(), String> {
-    let done = config_volume::put_in_place(volume).map_err(|error| {
-        format!(
+    let done = config_volume::put_in_place(volume).map_err(|error| match error {
+        // Its own words know no charm.
+        config_volume::Error::LaterManifest { .. } => {
+            "cannot put restored databases in place: a later revision of this charm backed them up; juju refresh this one".to_owned()
+        }
+        error => format!(
             "cannot put restored databases in place: {}",
             crate::causes(&error)
-        )
+        ),
     })?;
     if done.origin.is_some() {
         log::info!(

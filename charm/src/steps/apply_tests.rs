@@ -85,6 +85,19 @@ fn a_restored_volume_gets_its_databases_back_or_the_workload_stays_stopped() {
     // A restore brings neither the live database nor what belongs to the volume that it came from.
     std::fs::remove_file(&live).unwrap();
     std::fs::remove_dir_all(volume.join(config_volume::FOLDER).join("local")).unwrap();
+    let sets = volume.join(config_volume::FOLDER).join("sets");
+    let set = std::fs::read_dir(sets).unwrap().next().unwrap().unwrap().path();
+    let manifest = std::fs::read_to_string(set.join("manifest.json")).unwrap();
+    let mut later: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    later["version"] = (config_volume::VERSION + 1).into();
+    std::fs::write(set.join("manifest.json"), later.to_string()).unwrap();
+    let said = databases_in_place(volume).unwrap_err();
+    assert!(
+        said.ends_with("a later revision of this charm backed them up; juju refresh this one")
+            && !live.exists(),
+        "{said}"
+    );
+    std::fs::write(set.join("manifest.json"), manifest).unwrap();
     databases_in_place(volume).unwrap();
     assert!(live.exists());
     let said = databases_in_place(&live).unwrap_err();

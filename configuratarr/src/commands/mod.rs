@@ -6,6 +6,7 @@ mod backups;
 mod claim;
 mod completions;
 mod doctor;
+mod import;
 pub(crate) mod look;
 mod redeploy;
 mod refresh;
@@ -111,6 +112,7 @@ async fn carry_out(call: &Call<'_>, command: Option<&Command>) -> Result<Done> {
             yes,
             force,
             no_safety_backup,
+            import,
         } => {
             let how = restore::How {
                 dry_run: *dry_run,
@@ -118,7 +120,10 @@ async fn carry_out(call: &Call<'_>, command: Option<&Command>) -> Result<Done> {
                 force: *force,
                 no_safety_backup: *no_safety_backup,
             };
-            restore::run(call, which, choice, how).await
+            match import.import {
+                true => import::run(call, which, choice, import, how).await,
+                false => restore::run(call, which, choice, how).await,
+            }
         }
         Command::Redeploy(typed) => redeploy::run(call, typed).await,
         Command::Refresh(typed) => refresh::run(call, typed).await,

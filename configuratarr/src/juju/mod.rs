@@ -9,6 +9,7 @@ pub mod charm_file;
 mod error;
 mod import;
 mod status;
+mod storage;
 mod tasks;
 
 use std::process::Stdio;
@@ -20,6 +21,7 @@ pub use bundle::{Deployed, Resource, read_bundle};
 pub use error::JujuError;
 pub use import::{Import, import};
 pub use status::{Application, ApplicationStatus, ModelInfo, Related, Remote, RemoteEndpoint, Status, Unit};
+pub use storage::Storages;
 pub use tasks::{Operation, Started, Task, TaskState, said, time};
 
 /// How long a command of `juju` may take, if nothing else is said. None of those that are used waits for an end.
@@ -116,7 +118,7 @@ impl Juju {
         let mut all = arguments.to_vec();
         let takes_model = !matches!(
             arguments.first().map(String::as_str),
-            Some("version" | "whoami" | "models" | "controllers")
+            Some("version" | "whoami" | "models" | "controllers" | "info")
         );
         if let (Some(model), true) = (&self.model, takes_model) {
             all.extend(["-m".to_owned(), model.clone()]);

@@ -1,6 +1,7 @@
 //! What will be done, as a value: it is shown, confirmed, written down and carried out, and nothing is decided after it. Pure.
 
 mod each;
+mod import;
 mod redeploy;
 mod refresh;
 mod stages;
@@ -19,6 +20,7 @@ use crate::printer::{Cell, Page, Tone};
 use crate::problem::{Kind, Problem};
 
 pub use each::Order;
+pub use import::{ImportPlan, POOL, Place, STORAGE, Typed, may_import, plan_import};
 pub use redeploy::{Around, ON_DEPLOY, Redeploy, RedeployPlan, TypedCharm, plan_redeploy};
 pub use refresh::{RefreshPlan, TypedRefresh, plan_refresh};
 pub use stages::Stages;
@@ -35,6 +37,8 @@ pub enum Job {
     Preview,
     /// A backup is restored.
     Restore,
+    /// A backup is restored as a volume, which Juju imports and the app is deployed with.
+    Import,
     /// An app that is gone is deployed again with a backup.
     Redeploy,
     /// A charm is refreshed, and taken back with the content when the app does not become healthy.
@@ -47,7 +51,9 @@ impl Job {
         match self {
             Self::Backup => "backup-now",
             Self::Verify => "verify-backup",
-            Self::Preview | Self::Restore | Self::Redeploy | Self::Refresh => "restore-from-backup",
+            Self::Preview | Self::Restore | Self::Import | Self::Redeploy | Self::Refresh => {
+                "restore-from-backup"
+            }
         }
     }
 
@@ -58,6 +64,7 @@ impl Job {
             Self::Verify => "verify",
             Self::Preview => "preview",
             Self::Restore => "restore",
+            Self::Import => "import",
             Self::Redeploy => "redeploy",
             Self::Refresh => "refresh",
         }
@@ -131,6 +138,9 @@ pub struct Item {
     pub parameters: BTreeMap<String, String>,
     /// The command that does the same by hand.
     pub command: String,
+    /// How it is imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<Box<ImportPlan>>,
     /// Where it is more than that action: the steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stages: Option<Box<Stages>>,
@@ -262,14 +272,14 @@ fn item(wanted: &Wanted<'_>, known: Known<'_>, name: &str, app: Option<&App>) ->
     };
     let backup = match wanted.job {
         Job::Backup | Job::Refresh => None,
-        Job::Verify | Job::Preview | Job::Restore | Job::Redeploy => {
+        Job::Verify | Job::Preview | Job::Restore | Job::Import | Job::Redeploy => {
             Some(backups::choose(&app.backups, &wanted.choice, &app.id, now)?)
         }
     };
     // Two of one kind wait for each other in Juju; a restore beside a backup is refused by the charm, at its end or its beginning.
     let in_the_way = match wanted.job {
-        // A backup that is cut off by the refresh is lost; a verify would be too.
-        Job::Refresh => app.in_flight.first(),
+        // That one app is removed: nothing of it may be under way. What a refresh cuts off is lost.
+        Job::Import | Job::Refresh => app.in_flight.first(),
         Job::Backup | Job::Restore | Job::Redeploy => {
             app.in_flight.iter().find(|work| work.what != Work::Verify)
         }
@@ -300,6 +310,7 @@ fn item(wanted: &Wanted<'_>, known: Known<'_>, name: &str, app: Option<&App>) ->
         unit,
         parameters,
         command,
+        import: None,
         stages: None,
     })
 }
@@ -346,10 +357,14 @@ impl Plan {
             .rows(rows)
             .line("By hand:");
         let juju = Juju::new(Some(self.juju_model.clone()));
-        let by_hand = self.items.iter().flat_map(|item| match &item.stages {
-            Some(stages) => stages.by_hand(item, &juju),
-            None => vec![item.command.clone()],
-        });
+        let by_hand = self
+            .items
+            .iter()
+            .flat_map(|item| match (&item.stages, &item.import) {
+                (Some(stages), _) => stages.by_hand(item, &juju),
+                (None, Some(import)) => import.by_hand(item, &self.model, &juju),
+                (None, None) => vec![item.command.clone()],
+            });
         let page = by_hand.fold(page, |page, command| {
             page.line(Cell::command(format!("  {command}"), Tone::Plain))
         });

@@ -129,6 +129,7 @@ pub fn plan_redeploy(wanted: &Redeploy<'_>, around: Around<'_>) -> Result<Plan, 
                 started: backup.started.map(|started| started.to_string()),
                 bytes: backup.holds.bytes(),
             }),
+            import: None,
             stages: Some(Box::new(Stages::Redeploy(RedeployPlan {
                 deploy,
                 from_model,

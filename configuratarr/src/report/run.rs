@@ -5,7 +5,7 @@ use crate::printer::{Cell, Page, Tone};
 use crate::run::{Progress, Run, verdict};
 
 /// What a charm's results are shown under, in this order, where it gives them.
-const SHOWN: [&str; 13] = [
+const SHOWN: [&str; 16] = [
     "backup-uid",
     "charm",
     "restored",
@@ -16,6 +16,9 @@ const SHOWN: [&str; 13] = [
     "settings-that-differ",
     "safety-backup",
     "undo",
+    "volume",
+    "storage",
+    "old-volume",
     "next",
     "notes",
     "velero-errors",
@@ -38,7 +41,10 @@ pub fn page(run: &Run) -> Page {
                 let word = format!("under way: {}", step.says());
                 (Tone::Warning, word, Some(&seen.results))
             }
-            Progress::Finished { results } => (Tone::Good, done(run.plan.job).to_owned(), Some(results)),
+            Progress::Importing { step, .. } => (Tone::Warning, step.stands().to_owned(), None),
+            Progress::Imported { results } | Progress::Finished { results } => {
+                (Tone::Good, done(run.plan.job).to_owned(), Some(results))
+            }
             Progress::Failed { why, results, .. } => {
                 let word = format!("{}: {why}", verdict(results));
                 (Tone::Bad, word, Some(results))
@@ -80,6 +86,7 @@ const fn done(job: Job) -> &'static str {
         Job::Verify => "comes back: restored beside the app, checked and removed",
         Job::Preview => "can be restored",
         Job::Restore => "restored",
+        Job::Import => "restored, and on the imported volume",
         Job::Redeploy => "deployed again and restored",
         Job::Refresh => "refreshed, and active",
     }

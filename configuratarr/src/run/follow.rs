@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{Journal, Progress, Show, carry_out, says_done, texts};
 use crate::juju::{Juju, JujuError, Operation, Task, TaskState, said};
 use crate::plan::{Item, Job};
-use crate::problem::{Problem, Result};
+use crate::problem::{Kind, Problem, Result};
 
 /// By what it is followed.
 pub struct Follow<'a> {
@@ -52,6 +52,13 @@ pub async fn follow(
 ) -> Result<Ended> {
     if journal.run().plan.items.iter().any(|item| item.stages.is_some()) {
         return carry_out(journal, how, show, interrupted).await;
+    }
+    if journal.run().plan.job == Job::Import {
+        return Ok(Ended::Lost(Problem::new(
+            Kind::Unfinished,
+            "a volume is imported by the command alone",
+            format!("configuratarr resume {}", journal.run().id),
+        )));
     }
     tokio::pin!(interrupted);
     for item in 0..journal.run().plan.items.len() {
@@ -293,7 +300,7 @@ fn end(job: Job, task: String, seen: Task) -> Progress {
 /// How an item ended, in one line.
 pub(super) fn told(job: Job, end: &Progress) -> String {
     let (results, why) = match end {
-        Progress::Done { results, .. } => (results, None),
+        Progress::Done { results, .. } | Progress::Imported { results } => (results, None),
         Progress::Failed { why, results, .. } => (results, Some(why)),
         // The wizard follows what the commands began.
         Progress::Finished { .. } => return super::stages::told(end),
@@ -324,6 +331,7 @@ pub(super) fn told(job: Job, end: &Progress) -> String {
         Job::Preview => "can be restored",
         Job::Restore | Job::Redeploy => "restored",
         Job::Refresh => "refreshed",
+        Job::Import => "restored, and on the imported volume",
     };
     match facts.is_empty() {
         true => done.to_owned(),
@@ -338,7 +346,7 @@ pub(super) async fn tell_bytes(journal: &Journal, how: &Follow<'_>, show: &mut d
     };
     let plan = &journal.run().plan;
     let moving: Vec<(usize, Bytes)> = match plan.job {
-        Job::Preview => return,
+        Job::Preview | Job::Import => return,
         Job::Backup => {
             let Ok(moving) = moving_backups(cluster).await else {
                 return;

@@ -4,6 +4,7 @@
 //! its tasks, and starts none twice. [`follow`] is the one loop; `show` shows what it sees.
 
 mod follow;
+mod import;
 mod journal;
 mod show;
 mod stages;
@@ -15,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use follow::{Ended, Follow, follow};
+pub use import::{Found, ImportStep, import};
 pub use journal::{Journal, Store};
 pub use show::{Bars, Lines, Show};
 pub use stages::{Seen, Step, carry_out, verdict};
@@ -63,6 +65,18 @@ pub enum Progress {
         /// What the charm tells of it.
         results: BTreeMap<String, String>,
     },
+    /// A restored volume is imported: this step is about to be taken, or is being taken.
+    Importing {
+        /// The step.
+        step: ImportStep,
+        /// What those before it found.
+        found: Found,
+    },
+    /// It ended well: the app runs on the volume that was imported.
+    Imported {
+        /// Which volume that is, and where the one is that it had.
+        results: BTreeMap<String, String>,
+    },
     /// An app is deployed again or refreshed: this step is about to be taken, or is being taken.
     Working {
         /// The step.
@@ -93,7 +107,7 @@ impl Progress {
     pub const fn is_over(&self) -> bool {
         matches!(
             self,
-            Self::Done { .. } | Self::Finished { .. } | Self::Failed { .. }
+            Self::Done { .. } | Self::Imported { .. } | Self::Finished { .. } | Self::Failed { .. }
         )
     }
 
@@ -102,10 +116,17 @@ impl Progress {
         if let (Self::Working { step, .. }, Self::Working { step: next, .. }) = (self, next) {
             return step <= next;
         }
+        if let (Self::Importing { step, .. }, Self::Importing { step: next, .. }) = (self, next) {
+            return step <= next;
+        }
         matches!(
             (self, next),
-            (Self::Planned, Self::Starting { .. } | Self::Working { .. } | Self::Failed { .. })
+            (
+                Self::Planned,
+                Self::Starting { .. } | Self::Working { .. } | Self::Importing { .. } | Self::Failed { .. }
+            )
                 | (Self::Working { .. }, Self::Finished { .. } | Self::Failed { .. })
+                | (Self::Importing { .. }, Self::Imported { .. } | Self::Failed { .. })
                 // Juju has none of that number, so it is tried again.
                 | (Self::Starting { .. }, Self::Starting { .. } | Self::Started { .. } | Self::Failed { .. })
                 | (Self::Started { .. }, Self::Done { .. } | Self::Failed { .. })
@@ -137,8 +158,12 @@ impl Run {
 
     /// Whether each item ended well.
     pub fn is_done(&self) -> bool {
-        let is_done =
-            |progress: &Progress| matches!(progress, Progress::Done { .. } | Progress::Finished { .. });
+        let is_done = |progress: &Progress| {
+            matches!(
+                progress,
+                Progress::Done { .. } | Progress::Imported { .. } | Progress::Finished { .. }
+            )
+        };
         self.progress.iter().all(is_done)
     }
 
@@ -168,6 +193,8 @@ pub fn says_done(job: Job, results: &BTreeMap<String, String>) -> bool {
         Job::Restore | Job::Redeploy => result == Some("restored"),
         Job::Refresh => result == Some("refreshed"),
         Job::Preview => result == Some("checked"),
+        // No charm does it.
+        Job::Import => false,
         Job::Backup | Job::Verify => results.contains_key("backup-uid"),
     }
 }

@@ -10,6 +10,7 @@ fn run() -> Run {
         parameters: BTreeMap::new(),
         command: String::new(),
         stages: None,
+        import: None,
     };
     let plan = Plan {
         made: "2026-11-29T12:00:00Z".to_owned(),

@@ -75,13 +75,10 @@ impl Home {
 
     /// These apps have a good backup each, and these have none.
     pub fn with_backups(apps: &[&str], without: &[&str]) -> Self {
-        let test = Test::with(apps.iter().map(|app| App::healthy(app, 5_243_046)));
+        let home = Self::empty(apps, "4.0.14");
         let apps = [apps, without].concat();
-        fs::remove_file(test.bin().join("juju")).unwrap();
-        let model = test.simulated_juju();
-        let home = Self::around(test, model);
         for app in &apps {
-            let charm = home.charm(app, &format!("charm-{app}"));
+            let charm = home.charm(app);
             home.juju(&["deploy", charm.to_str().unwrap()]);
             for action in ["backup-now", "verify-backup", "restore-from-backup"] {
                 home.does(app, action, "action-fail 'nobody told what to do'");
@@ -91,11 +88,24 @@ impl Home {
         home
     }
 
-    fn around(test: Test, model: PathBuf) -> Self {
+    /// Nothing is deployed in a Juju of this version; these apps have a good backup each.
+    pub fn empty(backed_up: &[&str], version: &str) -> Self {
+        let test = Test::with(backed_up.iter().map(|app| App::healthy(app, 5_243_046)));
+        fs::remove_file(test.bin().join("juju")).unwrap();
+        let model = test.simulated_juju();
+        Self::around(test, model, version)
+    }
+
+    /// The state folder of the model.
+    pub fn model(&self) -> &Path {
+        &self.model
+    }
+
+    fn around(test: Test, model: PathBuf, version: &str) -> Self {
         let home = Self { test, model };
         home.test.env("JUJU_SIM_CHARMHUB", home.test.path("hub"));
         fs::create_dir(home.scripts()).unwrap();
-        home.juju(&["add-model", "home", "--agent-version", "4.0.14"]);
+        home.juju(&["add-model", "home", "--agent-version", version]);
         home
     }
 
@@ -116,10 +126,10 @@ impl Home {
         let test = Test::with(gone);
         fs::remove_file(test.bin().join("juju")).unwrap();
         let folder = test.simulated_juju();
-        let home = Self::around(test, folder);
+        let home = Self::around(test, folder, "4.0.14");
         home.juju(&["deploy", "velero-operator"]);
         for app in apps {
-            home.charm(app, &format!("charm-{app}"));
+            home.charm(app);
             home.does(app, "list-backups", ON_DEPLOY);
             home.does(app, "restore-from-backup", "action-fail 'nobody told what to do'");
         }
@@ -132,7 +142,7 @@ impl Home {
         let hub = self.test.path("hub").join(app);
         fs::create_dir_all(&hub).unwrap();
         for revision in revisions {
-            let charm = self.charm(app, &format!("hub/{app}/{revision}"));
+            let charm = self.charm_in(app, &format!("hub/{app}/{revision}"));
             fs::write(charm.join("which"), format!("{revision}\n")).unwrap();
         }
         fs::write(
@@ -155,8 +165,13 @@ impl Home {
         status["applications"][app].clone()
     }
 
-    /// Makes the charm of an app in a folder of the test.
-    pub fn charm(&self, app: &str, folder: &str) -> PathBuf {
+    /// The folder of a charm for this app.
+    pub fn charm(&self, app: &str) -> PathBuf {
+        self.charm_in(app, &format!("charm-{app}"))
+    }
+
+    /// The same in another folder of the test.
+    pub fn charm_in(&self, app: &str, folder: &str) -> PathBuf {
         let charm = self.test.path(folder);
         fs::create_dir(&charm).unwrap();
         fs::write(charm.join("config.yaml"), OPTIONS).unwrap();

@@ -6,6 +6,8 @@ mod common;
 
 mod ends;
 mod home;
+mod imported;
+mod imports;
 mod killed;
 mod redeploy;
 mod refresh;

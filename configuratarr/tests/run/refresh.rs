@@ -182,7 +182,7 @@ fn a_charm_from_a_file_is_rolled_back_where_the_previous_file_is_named() {
         std::fs::write(home.test.path("charm-radarr/which"), "old\n").unwrap();
         home.does("radarr", "backup-now", "action-set backup-uid=u-1");
         home.does("radarr", "verify-backup", "action-set backup-uid=u-1");
-        let new = home.charm("radarr", "new");
+        let new = home.charm_in("radarr", "new");
         std::fs::write(new.join("which"), "8\n").unwrap();
         home.does("radarr", "start", NOT_IN_8);
         home.does(

@@ -109,6 +109,18 @@ pub enum Error {
         /// What to do first, in the words of whoever judged it.
         next: String,
     },
+    /// The bytes came back, and only a later version of this program can tell whether they are what was backed up.
+    #[error(
+        "cannot restore backup {backup}: a later program made it, with a manifest of version {version}, and this one reads \
+         versions up to {}",
+        config_volume::VERSION
+    )]
+    LaterManifest {
+        /// The backup's name.
+        backup: String,
+        /// The version of its manifest.
+        version: u32,
+    },
     /// The bytes came back and are not what was backed up, or not sound.
     #[error("backup {backup} is damaged: {}", .problems.join("; "))]
     Damaged {
@@ -311,6 +323,7 @@ impl Error {
             Self::NodeFull { .. } => {
                 "free space on the node's disk; the kubelet evicts pods when it is nearly full"
             }
+            Self::LaterManifest { .. } => "go on with the program that made the backup, or a later one",
             Self::NotTaken { next, .. } => return Some(next.clone()),
             Self::NotApart { .. } => "name a folder outside of the volume",
             Self::BackupRunning { .. } => "wait until it has ended, then restore again",
@@ -378,6 +391,10 @@ mod tests {
             Error::Damaged {
                 backup: text(),
                 problems: Vec::new(),
+            },
+            Error::LaterManifest {
+                backup: text(),
+                version: 9,
             },
             Error::NoRoom {
                 place: text(),

@@ -147,6 +147,12 @@ pub fn ask_restored(volume: &Path, questions: &[Question]) -> Result<Answers> {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
+impl From<String> for Secret {
+    fn from(secret: String) -> Self {
+        Self(secret)
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret")
@@ -162,19 +168,22 @@ pub struct SecretsQuestion {
     pub query: String,
 }
 
-/// The secrets in a volume that the app may be using, by name; as [`ask`]. What cannot be answered is left out.
+/// Secrets by the number of the question that they answer, and the name: an indexer and a download client may have the same one.
+pub type Secrets = BTreeMap<(usize, String), Secret>;
+
+/// The secrets in a volume that the app may be using; as [`ask`]. What cannot be answered is left out.
 ///
 /// # Errors
 /// The volume itself cannot be read.
-pub fn secrets(volume: &Path, questions: &[SecretsQuestion]) -> Result<BTreeMap<String, Secret>> {
+pub fn secrets(volume: &Path, questions: &[SecretsQuestion]) -> Result<Secrets> {
     secrets_in(volume, questions, &open_in_use)
 }
 
-/// The secrets in a volume that was restored and that nobody uses yet, by name; as [`ask_restored`].
+/// The secrets in a volume that was restored and that nobody uses yet; as [`ask_restored`].
 ///
 /// # Errors
 /// The volume itself cannot be read.
-pub fn secrets_restored(volume: &Path, questions: &[SecretsQuestion]) -> Result<BTreeMap<String, Secret>> {
+pub fn secrets_restored(volume: &Path, questions: &[SecretsQuestion]) -> Result<Secrets> {
     secrets_in(volume, questions, &open_at_rest)
 }
 
@@ -182,10 +191,10 @@ fn secrets_in(
     volume: &Path,
     questions: &[SecretsQuestion],
     open: &dyn Fn(&Root, &RelPath) -> Opened,
-) -> Result<BTreeMap<String, Secret>> {
+) -> Result<Secrets> {
     let root = Root::open(volume)?;
     let mut secrets = BTreeMap::new();
-    for SecretsQuestion { path, query } in questions {
+    for (number, SecretsQuestion { path, query }) in questions.iter().enumerate() {
         let Ok(path) = RelPath::new(path.as_str()) else {
             continue;
         };
@@ -198,7 +207,8 @@ fn secrets_in(
             in_time(&asked.connection, |connection, _| rows(connection, query))
         };
         // Nobody waits for them, and the reason could quote one.
-        secrets.extend(asked().unwrap_or_default());
+        let found = asked().unwrap_or_default().into_iter();
+        secrets.extend(found.map(|(name, secret)| ((number, name), secret)));
     }
     Ok(secrets)
 }
@@ -547,7 +557,8 @@ fn is_answer(text: &str) -> bool {
 }
 
 /// Whether a character stands for itself: no control, and nothing that hides or turns what is beside it.
-pub(crate) fn is_plain(c: char) -> bool {
+#[must_use]
+pub fn is_plain(c: char) -> bool {
     let is_format = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}');
     !c.is_control() && !is_format
 }

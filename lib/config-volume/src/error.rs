@@ -122,6 +122,18 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The manifest of a restored volume is of a later version of this program.
+    #[error(
+        "cannot read the manifest {}: a later program made it, with version {version}, and this one reads versions up to \
+         {}; the copies beside it are left as they are: go on with the program that made it, or a later one",
+        path.display(), crate::VERSION
+    )]
+    LaterManifest {
+        /// The manifest.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+    },
     /// The copy of a restored database is not the one that was made.
     #[error(
         "cannot put the database {path} in place: its copy {reason}; restore another backup, or move `.config-backup` \

@@ -59,8 +59,8 @@ mod verify;
 mod walk;
 
 pub use ask::{
-    Answer, AnswerKind, Answers, Question, Secret, SecretsQuestion, Source, Unanswered, ask, ask_restored,
-    secrets, secrets_restored,
+    Answer, AnswerKind, Answers, Question, Secret, Secrets, SecretsQuestion, Source, Unanswered, ask,
+    ask_restored, is_plain, secrets, secrets_restored,
 };
 pub use database::DatabaseCheck;
 pub use error::{Error, Result, causes};

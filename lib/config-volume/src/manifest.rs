@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
+    fmt,
     io::Read,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
@@ -183,7 +184,10 @@ impl Manifest {
     /// What is wrong, in words: no JSON of this form, another format, another version, two databases with one path or
     /// copy, or a name that could lead elsewhere.
     pub fn parse(text: &[u8]) -> std::result::Result<Self, String> {
-        parse(text).map(|(manifest, _)| manifest)
+        match parse(text) {
+            Ok((manifest, _)) => Ok(manifest),
+            Err(fault) => Err(fault.to_string()),
+        }
     }
 
     /// Bytes that the backup will hold: the copies and the ordinary files.
@@ -199,7 +203,7 @@ impl Manifest {
 /// Reads the head of the set in a folder, and says where its list of files is.
 ///
 /// # Errors
-/// [`Error::Manifest`]: it is missing, cannot be read, or is none.
+/// [`Error::Manifest`]: it is missing, cannot be read, or is none. [`Error::LaterManifest`]: a later program made it.
 pub(crate) fn read_set(folder: &Path) -> Result<(Manifest, Files)> {
     let path = folder.join(MANIFEST);
     let wrong = |reason: String| Error::Manifest {
@@ -227,7 +231,13 @@ pub(crate) fn read_set(folder: &Path) -> Result<(Manifest, Files)> {
         std::io::ErrorKind::NotFound => wrong("it is missing".to_owned()),
         _ => wrong(error.to_string()),
     })?;
-    let (manifest, inline) = parse(&text).map_err(wrong)?;
+    let (manifest, inline) = parse(&text).map_err(|fault| match fault {
+        Fault::Later(version) => Error::LaterManifest {
+            path: path.clone(),
+            version,
+        },
+        Fault::Wrong(reason) => wrong(reason),
+    })?;
     let files = match inline {
         Some(entries) => Files::Inline(entries),
         None => Files::Lines(folder.join(FILES)),
@@ -235,8 +245,35 @@ pub(crate) fn read_set(folder: &Path) -> Result<(Manifest, Files)> {
     Ok((manifest, files))
 }
 
+/// Why a text is no manifest for this program.
+#[derive(Debug)]
+enum Fault {
+    /// It is one of this later version.
+    Later(u32),
+    /// Anything else, in words.
+    Wrong(String),
+}
+
+impl From<String> for Fault {
+    fn from(reason: String) -> Self {
+        Self::Wrong(reason)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Later(version) => write!(
+                f,
+                "its version is {version}, this program reads versions up to {VERSION}"
+            ),
+            Self::Wrong(reason) => f.write_str(reason),
+        }
+    }
+}
+
 /// A head, and the files that a version 1 has in it.
-fn parse(text: &[u8]) -> std::result::Result<(Manifest, Option<Vec<FileEntry>>), String> {
+fn parse(text: &[u8]) -> std::result::Result<(Manifest, Option<Vec<FileEntry>>), Fault> {
     #[derive(Deserialize)]
     struct Form {
         format: String,
@@ -244,10 +281,7 @@ fn parse(text: &[u8]) -> std::result::Result<(Manifest, Option<Vec<FileEntry>>),
     }
     let form: Form = serde_json::from_slice(text).map_err(|error| format!("it is no manifest: {error}"))?;
     if form.format != FORMAT {
-        return Err(format!(
-            "its format is `{}`, not `{FORMAT}`",
-            form.format.escape_debug()
-        ));
+        return Err(format!("its format is `{}`, not `{FORMAT}`", form.format.escape_debug()).into());
     }
     let damaged = |error: serde_json::Error| format!("it is damaged: {error}");
     let (manifest, files) = match form.version {
@@ -274,11 +308,8 @@ fn parse(text: &[u8]) -> std::result::Result<(Manifest, Option<Vec<FileEntry>>),
             (manifest, Some(files))
         }
         2 | VERSION => (serde_json::from_slice(text).map_err(damaged)?, None),
-        other => {
-            return Err(format!(
-                "its version is {other}, this program reads versions up to {VERSION}"
-            ));
-        }
+        later if later > VERSION => return Err(Fault::Later(later)),
+        other => return Err(format!("its version is {other}, and there is none such").into()),
     };
     refuse_lies(&manifest)?;
     Ok((manifest, files))

@@ -46,6 +46,11 @@ pub enum ManifestState {
     },
     /// It has none: it was not backed up by this program, or is in use already.
     Absent,
+    /// A later program made it. It says nothing against the backup, though it is among the `problems`: the files cannot be compared.
+    Later {
+        /// Its version.
+        version: u32,
+    },
     /// There is one that cannot be used; `problems` says why.
     Unusable,
 }

@@ -112,7 +112,10 @@ pub fn verify_watched(
     match set.read() {
         Ok((manifest, files)) => check.set(&set, &manifest, files)?,
         Err(error) => {
-            check.verdict.manifest = ManifestState::Unusable;
+            check.verdict.manifest = match error {
+                Error::LaterManifest { version, .. } => ManifestState::Later { version },
+                _ => ManifestState::Unusable,
+            };
             check.problem(&path, ProblemKind::ForeignManifest, reason(error));
             check.without_manifest()?;
         }

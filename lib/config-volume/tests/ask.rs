@@ -217,7 +217,7 @@ fn secrets_are_compared_and_never_shown() {
     let questions = [missing, question];
     let (old, new) = (volume("abcdef"), volume("ghijkl"));
     let found = secrets(old.path(), &questions).unwrap();
-    assert_eq!(found.keys().collect::<Vec<_>>(), ["SABnzbd"]);
+    assert_eq!(found.keys().collect::<Vec<_>>(), [&(1, "SABnzbd".to_owned())]);
     assert!(!format!("{found:?}").contains("abcdef"), "{found:?}");
     assert_eq!(secrets_restored(old.path(), &questions).unwrap(), found);
     assert_ne!(secrets_restored(new.path(), &questions).unwrap(), found);

@@ -204,6 +204,30 @@ fn copies_without_their_manifest_are_a_problem() {
 }
 
 #[test]
+fn the_manifest_of_a_later_program_is_told_from_a_damaged_one_and_no_copy_is_lost() {
+    let bed = restored(&own());
+    let set = newest_set(&bed.volume);
+    let mut head = manifest(&bed.volume);
+    head["version"] = (config_volume::VERSION + 1).into();
+    fs::write(set.join("manifest.json"), head.to_string()).unwrap();
+    let copies = fs::read_dir(set.join("databases")).unwrap().count();
+    let verdict = verify(&bed.volume).unwrap();
+    let version = config_volume::VERSION + 1;
+    assert_eq!(verdict.manifest, ManifestState::Later { version });
+    assert!(!verdict.is_as_promised());
+    let error = put_in_place(&bed.volume).unwrap_err();
+    assert!(
+        matches!(error, config_volume::Error::LaterManifest { .. }),
+        "{error}"
+    );
+    assert_eq!(fs::read_dir(set.join("databases")).unwrap().count(), copies);
+    // There has never been one without a number.
+    head["version"] = 0.into();
+    fs::write(set.join("manifest.json"), head.to_string()).unwrap();
+    assert_eq!(verify(&bed.volume).unwrap().manifest, ManifestState::Unusable);
+}
+
+#[test]
 fn a_backup_with_a_manifest_of_version_1_can_still_be_judged_and_restored() {
     let bed = restored(&own());
     let set = newest_set(&bed.volume);

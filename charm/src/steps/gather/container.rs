@@ -106,7 +106,7 @@ fn version(place: &VersionFile, content: &[u8]) -> Option<String> {
         line.trim()
             .strip_prefix(&place.key)?
             .trim_start()
-            .strip_prefix('=')
+            .strip_prefix(['=', ':'])
     })?;
     let value = value.trim().trim_matches('"');
     (!value.is_empty()).then(|| value.to_owned())
@@ -126,5 +126,11 @@ mod tests {
             b"PackageAuthor=[ls](https://x)\nPackageVersion=6.1.1.10360-ls299\nUpdateMethod=Docker\n";
         assert_eq!(version(&place, content).as_deref(), Some("6.1.1.10360-ls299"));
         assert_eq!(version(&place, b"PackageVersionX=1\nPackageVersion=\n"), None);
+        let place = VersionFile {
+            file: "/build_version".into(),
+            key: "Linuxserver.io version".into(),
+        };
+        let content = b"Linuxserver.io version: 10.11.11ubu2604-ls46\nBuild-date: 2026-11-20T03:04:05+00:00";
+        assert_eq!(version(&place, content).as_deref(), Some("10.11.11ubu2604-ls46"));
     }
 }

@@ -178,7 +178,9 @@ fn failed(recovery: &dyn Recovery, what: &str, app: &str, error: Error) -> OnDep
     // The status says it, and Juju keeps a log of that: a line of our own would come every five minutes.
     let blocker = blocker(format!("{what}: {}; {next}", causes(&error)), !passes);
     match error {
-        Error::Damaged { .. } | Error::NotTaken { .. } => OnDeploy::Damaged(blocker),
+        Error::Damaged { .. } | Error::NotTaken { .. } | Error::LaterManifest { .. } => {
+            OnDeploy::Damaged(blocker)
+        }
         _ => OnDeploy::Not(blocker),
     }
 }

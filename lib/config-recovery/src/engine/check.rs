@@ -46,10 +46,7 @@ pub(super) async fn check(
         },
         Err(_) => return found,
     };
-    let proof = Proof {
-        at: Timestamp::now(),
-        outcome,
-    };
+    let proof = Proof::now(outcome);
     if let Err(error) = beside.prove(&proof).await {
         reporter.note(&format!("{error}: lists of backups will not tell of it"));
     }
@@ -79,6 +76,12 @@ fn look(
         reporter.bytes(Step::Check, bytes, Some(received));
     })
     .map_err(volume("check the files"))?;
+    if let ManifestState::Later { version } = verdict.manifest {
+        return Err(Error::LaterManifest {
+            backup: backup.name.clone(),
+            version,
+        });
+    }
     let promised = matches!(verdict.manifest, ManifestState::Read { .. });
     let mut problems: Vec<String> = verdict.problems.iter().map(ToString::to_string).collect();
     let bytes = received.saturating_add(bytes_of_links(folder)?);
@@ -126,7 +129,7 @@ fn look(
                 backup,
                 made: match verdict.manifest {
                     ManifestState::Read { made } => Some(made),
-                    ManifestState::Absent | ManifestState::Unusable => None,
+                    ManifestState::Absent | ManifestState::Later { .. } | ManifestState::Unusable => None,
                 },
                 about: &verdict.about,
             });

@@ -177,6 +177,37 @@ fn a_manifest_of_an_earlier_backup_makes_this_one_damaged() {
     assert_eq!(stage.app.stops, 0);
 }
 
+/// Such a backup is as good as any: who reads it has to be as new.
+#[test]
+fn a_backup_by_a_later_program_is_not_called_damaged_and_not_restored() {
+    let mut stage = Stage::new();
+    stored_wholly(&stage, false);
+    let sets = stage.at("backup-a").join(".config-backup/sets");
+    let set = fs::read_dir(sets).unwrap().next().unwrap().unwrap();
+    let manifest = set.path().join("manifest.json");
+    let mut head: serde_json::Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    let later = config_volume::VERSION + 1;
+    head["version"] = later.into();
+    head["of-tomorrow"] = true.into();
+    fs::write(&manifest, head.to_string()).unwrap();
+    let before = stage.files("volume");
+    let error = stage.restore("a").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot restore backup radarr-a: a later program made it, with a manifest of version {later}, and this one reads versions up to {}",
+            config_volume::VERSION
+        )
+    );
+    assert_eq!(
+        error.hint().unwrap(),
+        "go on with the program that made the backup, or a later one"
+    );
+    assert_eq!((stage.files("volume"), stage.app.stops), (before, 0));
+    assert!(stage.proofs.borrow().is_empty(), "nobody knows whether it is");
+    stage.assert_clean("refused");
+}
+
 /// A manifest names each file; without one only the bytes tell that something is missing, and that nobody can say so.
 #[test]
 fn without_a_manifest_as_many_bytes_have_to_come_back_as_were_stored() {
@@ -309,9 +340,9 @@ fn what_was_proven_is_written_on_the_backup_and_nothing_else_is() {
             .map(|proof| proof.outcome)
             .collect()
     };
-    let before = Timestamp::now();
+    let before = Timestamp::now().as_second();
     stage.restore("a").unwrap();
-    assert!(stage.proofs.borrow()[0].at >= before);
+    assert!(stage.proofs.borrow()[0].at.as_second() >= before);
     assert_eq!(written(&stage), [comes_back()]);
     stage.verify("a").unwrap();
     assert_eq!(written(&stage), [comes_back()]);

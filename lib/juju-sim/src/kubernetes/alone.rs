@@ -47,7 +47,7 @@ pub(crate) struct People {
 
 /// Something that happens at one of the writes to come.
 #[derive(Clone)]
-pub(super) struct Strike {
+pub(crate) struct Strike {
     /// Writes until then, this one included.
     write: usize,
     /// Whether the write takes effect.

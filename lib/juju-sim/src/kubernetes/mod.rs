@@ -17,6 +17,7 @@ mod living;
 mod names;
 mod objects;
 mod patch;
+mod person;
 mod resources;
 mod server;
 mod stateful_set;

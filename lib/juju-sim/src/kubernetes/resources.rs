@@ -81,6 +81,7 @@ pub(super) struct Resources {
     objects: BTreeMap<&'static str, Vec<Kept>>,
     unknown_groups: Vec<String>,
     made: u64,
+    versions: u64,
 }
 
 impl Resources {
@@ -104,7 +105,7 @@ impl Resources {
         Ok(())
     }
 
-    /// The next number.
+    /// The next number of what is made.
     pub(super) fn next(&mut self) -> u64 {
         self.made += 1;
         self.made
@@ -112,7 +113,8 @@ impl Resources {
 
     /// Puts an object there in another version, and gives it back.
     pub(super) fn keep(&mut self, mut object: Value) -> Value {
-        object["metadata"]["resourceVersion"] = json!(self.next().to_string());
+        self.versions += 1;
+        object["metadata"]["resourceVersion"] = json!(self.versions.to_string());
         // Of a kind that is not known a path was not known either.
         let _ = self.put(object.clone());
         object

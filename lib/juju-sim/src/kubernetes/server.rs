@@ -15,16 +15,13 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use super::resources::Resources;
+use super::person::PersonAsked;
 use super::{ClusterRequest, Objects, SharedObjects, patch, velero};
 use crate::error::{Error, Result};
 use crate::layout::app_of;
 
 /// Tokens are this and the unit's name with a dash.
 const TOKEN: &str = "unit-";
-
-/// Where an API server tells its version.
-const VERSION: &str = "/version";
 
 /// The thread that answers. It ends when this is dropped.
 #[derive(Debug)]
@@ -223,66 +220,7 @@ fn response(status: StatusCode, text: String) -> Response<Full<Bytes>> {
     response
 }
 
-/// One request of a person.
-struct PersonAsked<'a> {
-    token: &'a str,
-    method: &'a Method,
-    path: &'a str,
-    query: &'a str,
-    content_type: &'a str,
-    body: &'a [u8],
-}
-
-impl PersonAsked<'_> {
-    /// What a person is answered, with the name of the account; `None` for a token that is no person's.
-    fn answer(&self, objects: &mut Objects) -> Option<(String, StatusCode, String)> {
-        let Self {
-            token,
-            method,
-            path,
-            query,
-            ..
-        } = *self;
-        let is_write = *method != Method::GET;
-        let (plural, group) = Resources::about(path).unwrap_or_default();
-        let (account, may) = objects.people.account(token, plural, is_write)?;
-        let (status, text) = if !objects.options.answers {
-            let (status, object) = unavailable();
-            (status, object.to_string())
-        } else if path == VERSION {
-            // For everybody, as Kubernetes' role system:public-info-viewer has it.
-            (
-                StatusCode::OK,
-                json!({"major": "1", "minor": "34", "gitVersion": "v1.34.3"}).to_string(),
-            )
-        } else if !may {
-            // As the API server's authorizer says it.
-            let verb = match *method {
-                Method::POST => "create",
-                Method::PATCH => "patch",
-                Method::DELETE => "delete",
-                _ => "list",
-            };
-            let text = format!(
-                "{plural}.{group} is forbidden: User {account:?} cannot {verb} resource {plural:?} in API group {group:?} at the cluster scope"
-            );
-            let (status, object) = refusal(StatusCode::FORBIDDEN, "Forbidden", text);
-            (status, object.to_string())
-        } else if is_write {
-            let (status, object) =
-                objects
-                    .people
-                    .resources
-                    .change(method, path, self.content_type, self.body);
-            (status, object.to_string())
-        } else {
-            objects.people.resources.answer(method, path, query)
-        };
-        Some((account, status, text))
-    }
-}
-
-fn unavailable() -> (StatusCode, Value) {
+pub(super) fn unavailable() -> (StatusCode, Value) {
     let text = "the server is currently unable to handle the request".to_owned();
     refusal(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", text)
 }
