@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -89,6 +90,9 @@ pub struct Global {
     /// How many seconds a command of juju may take
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60, hide = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub juju_limit: u64,
+    /// How many milliseconds are between two looks at what is under way
+    #[arg(long, global = true, value_name = "MILLISECONDS", default_value_t = 1000, hide = true, value_parser = clap::value_parser!(u64).range(1..))]
+    pub tick: u64,
 }
 
 /// How data are printed.
@@ -151,6 +155,18 @@ pub enum Command {
         #[command(flatten)]
         import: ImportArguments,
     },
+    /// Deploy apps again that are gone, each with a backup
+    #[command(
+        after_help = "The charm and its options are those of a bundle, which juju export-bundle prints, or of --charm. The charm restores the \
+                      backup before the app runs; then the relations of the bundle are made again, at least that to velero-operator."
+    )]
+    Redeploy(RedeployArguments),
+    /// Refresh an app's charm: back up, verify, refresh, wait until it is active, roll back if it does not become so
+    #[command(
+        after_help = "When the app is not active in time, charm, resources and content are rolled back. Juju does not give back a charm or a \
+                      resource that came from a file: --previous-path and --previous-resource name them."
+    )]
+    Refresh(RefreshArguments),
     /// Check all that backups and restores need, and say what to do about what is missing
     #[command(
         after_help = "Exit code 1 only where a check says FAIL. What could not be checked is no failure; where Juju or the cluster could not \
@@ -216,6 +232,101 @@ pub struct ImportArguments {
     /// With --import: a resource that was uploaded
     #[arg(long, value_name = "NAME=VALUE", requires = "import")]
     pub resource: Vec<String>,
+}
+
+/// Which apps are deployed again, and how.
+#[derive(Debug, Clone, Args)]
+pub struct RedeployArguments {
+    /// The apps
+    #[arg(value_name = "APP", required = true)]
+    pub apps: Vec<String>,
+    /// Which backups.
+    #[command(flatten)]
+    pub choice: Choice,
+    /// The model that the backups are of, if not this one
+    #[arg(long, value_name = "MODEL")]
+    pub from_model: Option<String>,
+    /// What juju export-bundle printed: charm, options, storage, resources and relations of each app
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
+    /// The charm: a file, a folder, or a name; with several apps APP=CHARM
+    #[arg(long, value_name = "CHARM")]
+    pub charm: Vec<String>,
+    /// The channel of the charm
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// The revision of the charm
+    #[arg(long)]
+    pub revision: Option<u32>,
+    /// An option of the charm, in place of the bundle's
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub config: Vec<String>,
+    /// A resource of the charm, in place of the bundle's
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub resource: Vec<String>,
+    /// A storage directive, in place of the bundle's
+    #[arg(long, value_name = "NAME=DIRECTIVE")]
+    pub storage: Vec<String>,
+    /// How long each app may take until it is restored and active: 90s, 30m, 2h
+    #[arg(long, value_name = "TIME", default_value = "30m")]
+    pub wait: Seconds,
+    /// Show the plan; change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// Which app's charm is refreshed, and to what.
+#[derive(Debug, Clone, Args)]
+pub struct RefreshArguments {
+    /// The app
+    pub app: String,
+    /// The new charm, where it is a file or a folder
+    #[arg(long, value_name = "FILE")]
+    pub path: Option<String>,
+    /// The channel of the new charm
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// The revision of the new charm
+    #[arg(long)]
+    pub revision: Option<u32>,
+    /// A new resource
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub resource: Vec<String>,
+    /// The charm that the app has now, where that came from a file: the way back
+    #[arg(long, value_name = "FILE")]
+    pub previous_path: Option<String>,
+    /// A resource that the app has now, where that was uploaded: the way back
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub previous_resource: Vec<String>,
+    /// How long the app may take to become active: 90s, 10m, 1h
+    #[arg(long, value_name = "TIME", default_value = "10m")]
+    pub wait: Seconds,
+    /// Show the plan; change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// A time of whole seconds, at least one.
+#[derive(Debug, Clone, Copy)]
+pub struct Seconds(pub u64);
+
+impl FromStr for Seconds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let time: Result<jiff::SignedDuration, _> = text.parse();
+        let seconds = time.ok().and_then(|time| u64::try_from(time.as_secs()).ok());
+        let seconds = seconds.filter(|seconds| (1..=7 * 86_400).contains(seconds));
+        seconds
+            .map(Self)
+            .ok_or_else(|| "a time is like 90s, 10m or 2h, and at most 7 days".to_owned())
+    }
 }
 
 /// Which backup of each app.

@@ -105,6 +105,7 @@ pub fn application(app: &str) -> Application {
     let active = ApplicationStatus {
         current: "active".to_owned(),
         message: "ready".to_owned(),
+        ..ApplicationStatus::default()
     };
     Application {
         charm_name: app.to_owned(),
@@ -125,6 +126,7 @@ pub fn application(app: &str) -> Application {
                 workload_status: active,
                 juju_status: ApplicationStatus::default(),
                 leader: true,
+                ..Unit::default()
             },
         )]),
         ..Application::default()

@@ -1,6 +1,7 @@
 //! What `backup`, `verify`, `restore` and `resume` have in common: a plan is made, carried out and told.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use config_recovery::backups::Choice;
@@ -13,7 +14,7 @@ use super::{Call, Done};
 use crate::args::{Choice as ChoiceArguments, Which};
 use crate::cluster;
 use crate::fleet::{self, App};
-use crate::juju::{Juju, ModelInfo, Status};
+use crate::juju::{Application, Juju, ModelInfo, Status};
 use crate::plan::{self, Job, Known, Plan, Wanted};
 use crate::problem::{Kind, Problem, Result};
 use crate::report::run_page;
@@ -38,13 +39,12 @@ impl Ground {
     /// The way to Juju that stays with this model: another one may become the current one while a plan is read, on another controller even.
     /// A model of somebody else's is known by the name that was given.
     pub fn juju(&self, call: &Call<'_>) -> Juju {
-        let ModelInfo { name, controller, .. } = &self.status.model;
-        let model = call.juju.model().unwrap_or(name);
-        call.juju
-            .of_model(match model.contains(':') || controller.is_empty() {
-                true => model.to_owned(),
-                false => format!("{controller}:{model}"),
-            })
+        juju_of(call, &self.status.model)
+    }
+
+    /// What Juju says of an application.
+    pub fn application(&self, app: &str) -> Option<&Application> {
+        self.status.applications.get(app)
     }
 
     /// How many units an app has.
@@ -63,6 +63,17 @@ impl Ground {
             now: self.now,
         }
     }
+}
+
+/// As [`Ground::juju`], for a model that Juju has told of.
+pub fn juju_of(call: &Call<'_>, model: &ModelInfo) -> Juju {
+    let ModelInfo { name, controller, .. } = model;
+    let model = call.juju.model().unwrap_or(name);
+    call.juju
+        .of_model(match model.contains(':') || controller.is_empty() {
+            true => model.to_owned(),
+            false => format!("{controller}:{model}"),
+        })
 }
 
 /// Reads what a plan is made from.
@@ -136,6 +147,41 @@ pub async fn plan(
     })
 }
 
+/// What a person has to know of a plan that is not asked about.
+pub fn say_notes(call: &Call<'_>, plan: &Plan) {
+    let stages = plan.items.iter().filter_map(|item| item.stages.as_ref());
+    for note in stages.flat_map(|stages| stages.notes()) {
+        call.printer.say(&note);
+    }
+}
+
+/// A file in a plan, wherever it is gone on with.
+pub fn absolute(path: &str) -> String {
+    let path = Path::new(path);
+    std::path::absolute(path)
+        .unwrap_or_else(|_| path.to_path_buf())
+        .display()
+        .to_string()
+}
+
+/// The same of a resource: `NAME=FILE`. An image's name stays as it is.
+pub fn absolute_resource(resource: &str) -> String {
+    match resource.split_once('=') {
+        Some((name, file)) if Path::new(file).is_file() => format!("{name}={}", absolute(file)),
+        _ => resource.to_owned(),
+    }
+}
+
+/// Shows a plan, and does nothing of it: a run of which nothing was begun, written down nowhere.
+///
+/// # Errors
+/// When it cannot be printed.
+pub fn show_plan(call: &Call<'_>, plan: Plan, now: Timestamp) -> Result<Done> {
+    let run = Run::new(plan, now);
+    call.printer.data(&run, || run.plan.page(now))?;
+    Ok(Done::Well)
+}
+
 /// Carries a plan out from its beginning.
 ///
 /// # Errors
@@ -155,7 +201,7 @@ pub async fn go_on(call: &Call<'_>, mut journal: Journal, cluster: Option<&Clust
     let how = Follow {
         juju: &juju,
         cluster,
-        tick: TICK,
+        tick: Duration::from_millis(call.global.tick),
         patience: PATIENCE,
     };
     let plan = journal.run().plan.clone();

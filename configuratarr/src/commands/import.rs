@@ -32,7 +32,7 @@ pub async fn run(
         ));
     };
     let typed = typed(arguments)?;
-    somebody_is_there(how)?;
+    somebody_is_there("restore", how)?;
     let now = Timestamp::now();
     let choice = act::choice(which, choice, now)?;
     // Before anything else: what cannot work needs no look at the cluster.

@@ -8,6 +8,8 @@ mod completions;
 mod doctor;
 mod import;
 pub(crate) mod look;
+mod redeploy;
+mod refresh;
 mod restore;
 mod resume;
 mod spec;
@@ -123,6 +125,8 @@ async fn carry_out(call: &Call<'_>, command: Option<&Command>) -> Result<Done> {
                 false => restore::run(call, which, choice, how).await,
             }
         }
+        Command::Redeploy(typed) => redeploy::run(call, typed).await,
+        Command::Refresh(typed) => refresh::run(call, typed).await,
         Command::Claim { app } => claim::run(call, app).await,
         Command::Spec { file, app } => spec::run(call, file.as_deref(), app.as_deref()).await,
         Command::Doctor { apps } => doctor::run(call, apps).await,

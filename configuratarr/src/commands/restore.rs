@@ -23,6 +23,18 @@ pub struct How {
     pub no_safety_backup: bool,
 }
 
+impl How {
+    /// By its options alone.
+    pub fn asking(dry_run: bool, yes: bool) -> Self {
+        Self {
+            dry_run,
+            yes,
+            force: false,
+            no_safety_backup: false,
+        }
+    }
+}
+
 /// Runs it.
 pub async fn run(call: &Call<'_>, which: &Which, choice: &Choice, how: How) -> Result<Done> {
     let now = Timestamp::now();
@@ -40,7 +52,7 @@ pub async fn run(call: &Call<'_>, which: &Which, choice: &Choice, how: How) -> R
     if how.no_safety_backup {
         parameters.insert("safety-backup".to_owned(), "false".to_owned());
     }
-    somebody_is_there(how)?;
+    somebody_is_there("restore", how)?;
     let planned = act::plan(call, which, job, choice, parameters).await?;
     if !how.dry_run && !how.yes {
         confirm(
@@ -54,12 +66,14 @@ pub async fn run(call: &Call<'_>, which: &Which, choice: &Choice, how: How) -> R
 }
 
 /// Somebody can be asked, or need not be.
-pub(super) fn somebody_is_there(how: How) -> Result<()> {
+pub(super) fn somebody_is_there(what: &str, how: How) -> Result<()> {
     match how.dry_run || how.yes || io::stdin().is_terminal() {
         true => Ok(()),
         false => Err(Problem::new(
             Kind::Usage,
-            "a restore asks before it begins, and there is nobody to ask: standard input is no terminal",
+            format!(
+                "a {what} asks before it begins, and there is nobody to ask: standard input is no terminal"
+            ),
             "look at it with --dry-run, then say --yes",
         )),
     }

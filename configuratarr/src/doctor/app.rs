@@ -28,7 +28,7 @@ pub fn status(seen: &Seen, _: &InJuju, app: &App) -> Vec<Finding> {
                 seen.model,
                 counted(app.backups.len())
             ),
-            "deploy it again with --trust --config restore-on-deploy=latest, or let its backups expire",
+            format!("configuratarr redeploy {name} --charm CHARM, or let its backups expire"),
         )];
     };
     let said = match juju.message.as_str() {

@@ -237,9 +237,7 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
                 age(now, expires)
             ),
             match seen.protection {
-                Protection::Gone => {
-                    format!("juju deploy CHARM {app} --trust --config restore-on-deploy=latest")
-                }
+                Protection::Gone => format!("configuratarr redeploy {app} --charm CHARM"),
                 _ => format!("configuratarr backup {app}"),
             },
         );

@@ -1,4 +1,4 @@
-//! How an application is deployed: by `juju export-bundle` and `juju resources`.
+//! How an application is deployed: by a bundle, which `juju export-bundle` prints and people keep, and by `juju resources`.
 //!
 //! A bundle has all that a deploy takes but resources that were uploaded, and names a local charm without its file
 //! (`apiserver/facades/client/bundle/bundle.go` of juju/juju at 02845c07).
@@ -20,6 +20,10 @@ pub struct Deployed {
     pub channel: Option<String>,
     /// Its revision there.
     pub revision: Option<i64>,
+    /// `ubuntu@24.04/stable`, where it is said.
+    pub base: Option<String>,
+    /// How many units; 0 where it is not said.
+    pub scale: u64,
     /// Revisions of resources that are Charmhub's.
     pub resources: BTreeMap<String, Value>,
     /// What was set.
@@ -37,6 +41,9 @@ pub struct Deployed {
     /// Both ends of each of its relations, its own first.
     #[serde(skip)]
     pub relations: Vec<(String, String)>,
+    /// Where the others of these are that are in other models: the address of the offer, by the name that it has here.
+    #[serde(skip)]
+    pub offered: BTreeMap<String, String>,
     /// Resources that were uploaded.
     #[serde(skip)]
     pub uploaded: Vec<String>,
@@ -47,6 +54,13 @@ pub struct Deployed {
 struct Bundle {
     applications: BTreeMap<String, Deployed>,
     relations: Vec<Vec<String>>,
+    saas: BTreeMap<String, Offer>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Offer {
+    url: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -55,15 +69,23 @@ struct Resources {
     resources: Vec<Resource>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// A resource of an application.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-struct Resource {
-    name: String,
-    origin: String,
+pub struct Resource {
+    /// Its name.
+    pub name: String,
+    /// `upload`, or `store` for one of Charmhub.
+    pub origin: String,
+    /// Its revision there.
+    pub revision: Value,
 }
 
 /// What a bundle says of an application. A second document has the offers.
-fn read(text: &str, app: &str) -> Result<Option<Deployed>, serde_yaml::Error> {
+///
+/// # Errors
+/// What is no bundle.
+pub fn read_bundle(text: &str, app: &str) -> Result<Option<Deployed>, serde_yaml::Error> {
     let mut found: Option<Deployed> = None;
     for mut bundle in serde_yaml::from_multiple::<Bundle>(text)? {
         let Some(mut deployed) = bundle.applications.remove(app) else {
@@ -83,6 +105,11 @@ fn read(text: &str, app: &str) -> Result<Option<Deployed>, serde_yaml::Error> {
                 _ => None,
             })
             .collect();
+        deployed.offered = bundle
+            .saas
+            .into_iter()
+            .map(|(name, offer)| (name, offer.url))
+            .collect();
         found = Some(deployed);
     }
     Ok(found)
@@ -96,21 +123,26 @@ impl Juju {
     pub async fn deployed(&self, app: &str) -> Result<Option<Deployed>, JujuError> {
         let arguments = ["export-bundle".to_owned()];
         let output = self.run(&arguments).await?;
-        let found = read(&output.out, app).map_err(|error| JujuError::NotUnderstood {
+        let found = read_bundle(&output.out, app).map_err(|error| JujuError::NotUnderstood {
             command: self.command(&arguments),
             reason: error.to_string(),
         })?;
         let Some(mut deployed) = found else {
             return Ok(None);
         };
-        let resources: Option<Resources> = self.json_if_any(&["resources", app]).await?;
-        let uploaded = resources
-            .unwrap_or_default()
-            .resources
-            .into_iter()
-            .filter(|resource| resource.origin == "upload");
+        let uploaded = self.resources(app).await?.into_iter();
+        let uploaded = uploaded.filter(|resource| resource.origin == "upload");
         deployed.uploaded = uploaded.map(|resource| resource.name).collect();
         Ok(Some(deployed))
+    }
+
+    /// The resources of an application.
+    ///
+    /// # Errors
+    /// As any command of Juju's.
+    pub async fn resources(&self, app: &str) -> Result<Vec<Resource>, JujuError> {
+        let found: Option<Resources> = self.json_if_any(&["resources", app]).await?;
+        Ok(found.unwrap_or_default().resources)
     }
 }
 
@@ -146,7 +178,7 @@ applications:
     offers:
       films: {endpoints: [web]}
 ";
-        let found = read(text, "radarr").unwrap().unwrap();
+        let found = read_bundle(text, "radarr").unwrap().unwrap();
         assert_eq!(found.revision, Some(7));
         assert_eq!(found.options["backup-schedule"], Value::from("@daily"));
         assert_eq!(
@@ -157,6 +189,7 @@ applications:
             )]
         );
         assert_eq!(found.offers.len(), 1);
-        assert_eq!(read(text, "plex").unwrap(), None);
+        assert_eq!(found.offered["velero"], "ctl:admin/velero.backups");
+        assert_eq!(read_bundle(text, "plex").unwrap(), None);
     }
 }

@@ -4,6 +4,8 @@
 //! refusals it is, and the number of an operation that was started in the background.
 
 mod bundle;
+mod change;
+pub mod charm_file;
 mod error;
 mod import;
 mod status;
@@ -15,10 +17,10 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-pub use bundle::Deployed;
+pub use bundle::{Deployed, Resource, read_bundle};
 pub use error::JujuError;
 pub use import::{Import, import};
-pub use status::{Application, ApplicationStatus, ModelInfo, Related, Status, Unit};
+pub use status::{Application, ApplicationStatus, ModelInfo, Related, Remote, RemoteEndpoint, Status, Unit};
 pub use storage::Storages;
 pub use tasks::{Operation, Started, Task, TaskState, said, time};
 

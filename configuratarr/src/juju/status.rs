@@ -14,6 +14,26 @@ pub struct Status {
     pub model: ModelInfo,
     /// Its applications by name.
     pub applications: BTreeMap<String, Application>,
+    /// What it uses of other models, by the name that it has here.
+    pub application_endpoints: BTreeMap<String, Remote>,
+}
+
+/// An offer of another model that is used.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Remote {
+    /// Its endpoints.
+    pub endpoints: BTreeMap<String, RemoteEndpoint>,
+}
+
+/// An endpoint of an offer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct RemoteEndpoint {
+    /// What it speaks.
+    pub interface: String,
+    /// `provider` or `requirer`.
+    pub role: String,
 }
 
 /// The model.
@@ -34,6 +54,12 @@ pub struct ModelInfo {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct Application {
+    /// The charm: `radarr-k8s`, or `local:radarr-0`.
+    pub charm: String,
+    /// `charmhub`, or `local`.
+    pub charm_origin: String,
+    /// The channel that it is refreshed from, of Charmhub.
+    pub charm_channel: String,
     /// The charm's name.
     pub charm_name: String,
     /// Its revision.
@@ -60,6 +86,8 @@ pub struct ApplicationStatus {
     pub current: String,
     /// What it says.
     pub message: String,
+    /// Since when, by Juju's clock: `27 Nov 2026 20:43:28Z`.
+    pub since: String,
 }
 
 /// The other side of a relation.
@@ -83,6 +111,8 @@ pub struct Unit {
     pub juju_status: ApplicationStatus,
     /// Whether it leads.
     pub leader: bool,
+    /// The charm that it still has, while the application has another one (`unitStatus` in `cmd/juju/status/formatted.go` of juju/juju).
+    pub upgrading_from: String,
 }
 
 impl Juju {

@@ -2,6 +2,9 @@
 
 mod each;
 mod import;
+mod redeploy;
+mod refresh;
+mod stages;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +21,9 @@ use crate::problem::{Kind, Problem};
 
 pub use each::Order;
 pub use import::{ImportPlan, POOL, Place, STORAGE, Typed, may_import, plan_import};
+pub use redeploy::{Around, ON_DEPLOY, Redeploy, RedeployPlan, TypedCharm, plan_redeploy};
+pub use refresh::{RefreshPlan, TypedRefresh, plan_refresh};
+pub use stages::Stages;
 
 /// What is done with each app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +39,10 @@ pub enum Job {
     Restore,
     /// A backup is restored as a volume, which Juju imports and the app is deployed with.
     Import,
+    /// An app that is gone is deployed again with a backup.
+    Redeploy,
+    /// A charm is refreshed, and taken back with the content when the app does not become healthy.
+    Refresh,
 }
 
 impl Job {
@@ -41,7 +51,9 @@ impl Job {
         match self {
             Self::Backup => "backup-now",
             Self::Verify => "verify-backup",
-            Self::Preview | Self::Restore | Self::Import => "restore-from-backup",
+            Self::Preview | Self::Restore | Self::Import | Self::Redeploy | Self::Refresh => {
+                "restore-from-backup"
+            }
         }
     }
 
@@ -53,6 +65,8 @@ impl Job {
             Self::Preview => "preview",
             Self::Restore => "restore",
             Self::Import => "import",
+            Self::Redeploy => "redeploy",
+            Self::Refresh => "refresh",
         }
     }
 }
@@ -127,6 +141,9 @@ pub struct Item {
     /// How it is imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub import: Option<Box<ImportPlan>>,
+    /// Where it is more than that action: the steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stages: Option<Box<Stages>>,
 }
 
 /// The backup that is meant.
@@ -239,9 +256,7 @@ fn item(wanted: &Wanted<'_>, known: Known<'_>, name: &str, app: Option<&App>) ->
                 "{name} is not deployed in model {model}; there are {} backups of it",
                 app.backups.len()
             ),
-            format!(
-                "deploy it again, and it comes with its content: juju deploy CHARM {name} --trust --config restore-on-deploy=latest"
-            ),
+            format!("to have it again with its content: configuratarr redeploy {name} --charm CHARM"),
         ));
     };
     let Some(leader) = juju.unit() else {
@@ -256,16 +271,18 @@ fn item(wanted: &Wanted<'_>, known: Known<'_>, name: &str, app: Option<&App>) ->
         None => leader.to_owned(),
     };
     let backup = match wanted.job {
-        Job::Backup => None,
-        Job::Verify | Job::Preview | Job::Restore | Job::Import => {
+        Job::Backup | Job::Refresh => None,
+        Job::Verify | Job::Preview | Job::Restore | Job::Import | Job::Redeploy => {
             Some(backups::choose(&app.backups, &wanted.choice, &app.id, now)?)
         }
     };
     // Two of one kind wait for each other in Juju; a restore beside a backup is refused by the charm, at its end or its beginning.
     let in_the_way = match wanted.job {
-        // That one app is removed: nothing of it may be under way.
-        Job::Import => app.in_flight.first(),
-        Job::Backup | Job::Restore => app.in_flight.iter().find(|work| work.what != Work::Verify),
+        // That one app is removed: nothing of it may be under way. What a refresh cuts off is lost.
+        Job::Import | Job::Refresh => app.in_flight.first(),
+        Job::Backup | Job::Restore | Job::Redeploy => {
+            app.in_flight.iter().find(|work| work.what != Work::Verify)
+        }
         Job::Verify | Job::Preview => None,
     };
     if let Some(work) = in_the_way {
@@ -294,6 +311,7 @@ fn item(wanted: &Wanted<'_>, known: Known<'_>, name: &str, app: Option<&App>) ->
         parameters,
         command,
         import: None,
+        stages: None,
     })
 }
 
@@ -329,7 +347,7 @@ impl Plan {
                 .into(),
             ]
         }));
-        if self.job == Job::Backup {
+        if matches!(self.job, Job::Backup | Job::Refresh) {
             for row in &mut rows {
                 row.truncate(2);
             }
@@ -339,11 +357,21 @@ impl Plan {
             .rows(rows)
             .line("By hand:");
         let juju = Juju::new(Some(self.juju_model.clone()));
-        let commands = self.items.iter().flat_map(|item| match &item.import {
-            Some(import) => import.by_hand(item, &self.model, &juju),
-            None => vec![item.command.clone()],
+        let by_hand = self
+            .items
+            .iter()
+            .flat_map(|item| match (&item.stages, &item.import) {
+                (Some(stages), _) => stages.by_hand(item, &juju),
+                (None, Some(import)) => import.by_hand(item, &self.model, &juju),
+                (None, None) => vec![item.command.clone()],
+            });
+        let page = by_hand.fold(page, |page, command| {
+            page.line(Cell::command(format!("  {command}"), Tone::Plain))
         });
-        let page = commands.fold(page, |page, command| page.line(format!("  {command}")));
+        let notes = self.items.iter().filter_map(|item| item.stages.as_ref());
+        let page = notes
+            .flat_map(|stages| stages.notes())
+            .fold(page, |page, note| page.line(Cell::new(note, Tone::Warning)));
         self.left_out
             .iter()
             .fold(page, |page, app| page.line(Cell::new(app.text(), Tone::Warning)))

@@ -2,11 +2,13 @@
 
 use crate::plan::Job;
 use crate::printer::{Cell, Page, Tone};
-use crate::run::{Progress, Run};
+use crate::run::{Progress, Run, verdict};
 
 /// What a charm's results are shown under, in this order, where it gives them.
-const SHOWN: [&str; 14] = [
+const SHOWN: [&str; 16] = [
     "backup-uid",
+    "charm",
+    "restored",
     "manifest",
     "contents",
     "contents-now",
@@ -35,11 +37,28 @@ pub fn page(run: &Run) -> Page {
             Progress::Starting { .. } => (Tone::Warning, "perhaps begun".to_owned(), None),
             Progress::Started { task } => (Tone::Warning, format!("under way, task {task}"), None),
             Progress::Done { results, .. } => (Tone::Good, done(run.plan.job).to_owned(), Some(results)),
+            Progress::Working { step, seen } => {
+                let word = format!("under way: {}", step.says());
+                (Tone::Warning, word, Some(&seen.results))
+            }
             Progress::Importing { step, .. } => (Tone::Warning, step.stands().to_owned(), None),
-            Progress::Imported { results } => (Tone::Good, done(run.plan.job).to_owned(), Some(results)),
-            Progress::Failed { why, results, .. } => (Tone::Bad, format!("FAILED: {why}"), Some(results)),
+            Progress::Imported { results } | Progress::Finished { results } => {
+                (Tone::Good, done(run.plan.job).to_owned(), Some(results))
+            }
+            Progress::Failed { why, results, .. } => {
+                let word = format!("{}: {why}", verdict(results));
+                (Tone::Bad, word, Some(results))
+            }
         };
-        page = page.line(Cell::new(format!("{}: {word}", item.app), tone));
+        page = page.line(Cell::command(format!("{}: {word}", item.app), tone));
+        // Before a refresh it was said what cannot be rolled back; in its end that is the reason where it matters.
+        let stages = item
+            .stages
+            .as_ref()
+            .filter(|_| progress.is_over() && run.plan.job == Job::Redeploy);
+        for note in stages.iter().flat_map(|stages| stages.notes()) {
+            page = page.line(Cell::new(format!("  note: {note}"), Tone::Warning));
+        }
         for (key, value) in SHOWN.iter().filter_map(|key| Some((key, results?.get(*key)?))) {
             for (number, line) in value.lines().enumerate() {
                 let key = if number == 0 {
@@ -68,5 +87,7 @@ const fn done(job: Job) -> &'static str {
         Job::Preview => "can be restored",
         Job::Restore => "restored",
         Job::Import => "restored, and on the imported volume",
+        Job::Redeploy => "deployed again and restored",
+        Job::Refresh => "refreshed, and active",
     }
 }

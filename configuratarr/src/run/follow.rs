@@ -12,7 +12,7 @@ use config_recovery::words::size;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::{Journal, Progress, Show, says_done, texts};
+use super::{Journal, Progress, Show, carry_out, says_done, texts};
 use crate::juju::{Juju, JujuError, Operation, Task, TaskState, said};
 use crate::plan::{Item, Job};
 use crate::problem::{Kind, Problem, Result};
@@ -50,6 +50,9 @@ pub async fn follow(
     show: &mut dyn Show,
     interrupted: impl Future<Output = ()>,
 ) -> Result<Ended> {
+    if journal.run().plan.items.iter().any(|item| item.stages.is_some()) {
+        return carry_out(journal, how, show, interrupted).await;
+    }
     if journal.run().plan.job == Job::Import {
         return Ok(Ended::Lost(Problem::new(
             Kind::Unfinished,
@@ -161,7 +164,7 @@ async fn begin(
             show.said(number, &format!("{} on {}, task {task}", job.action(), item.unit));
             journal.advance(number, Progress::Started { task: task.clone() })?;
             // Somebody else may have looked in the same moment, and seen nothing either: the one who asked first goes on.
-            if let Some(other) = asked_before(how.juju, &item, job, &task).await
+            if let Some(other) = asked_before(how.juju, &item, job.action(), &task).await
                 && how.juju.cancel(&task).await.is_ok()
             {
                 let why = format!(
@@ -190,7 +193,11 @@ fn failed(why: String) -> Progress {
 }
 
 /// The task of an operation of a higher number, on the item's unit and with its parameters.
-fn started_after(known: &BTreeMap<String, Operation>, after: Option<u64>, item: &Item) -> Option<String> {
+pub(super) fn started_after(
+    known: &BTreeMap<String, Operation>,
+    after: Option<u64>,
+    item: &Item,
+) -> Option<String> {
     let is_later = |number: &str| number.parse::<u64>().is_ok_and(|number| Some(number) > after);
     let mut later = known.iter().filter(|(number, _)| is_later(number));
     later.find_map(|(_, operation)| {
@@ -203,8 +210,8 @@ fn started_after(known: &BTreeMap<String, Operation>, after: Option<u64>, item: 
 
 /// The task of an operation on the item's unit that was asked for before ours and is not over. That Juju does not tell is no reason to
 /// take ours back.
-async fn asked_before(juju: &Juju, item: &Item, job: Job, ours: &str) -> Option<String> {
-    let mut known = juju.operations(&item.unit, job.action()).await.ok()?;
+pub(super) async fn asked_before(juju: &Juju, item: &Item, action: &str, ours: &str) -> Option<String> {
+    let mut known = juju.operations(&item.unit, action).await.ok()?;
     let number = |number: &str| number.parse::<u64>().ok();
     let is_ours = |operation: &Operation| operation.tasks.contains_key(ours);
     let own = known.iter().find(|(_, operation)| is_ours(operation))?.0.clone();
@@ -213,7 +220,10 @@ async fn asked_before(juju: &Juju, item: &Item, job: Job, ours: &str) -> Option<
 }
 
 /// An operation on the item's unit that is not over, and its task.
-fn under_way<'a>(known: &'a BTreeMap<String, Operation>, item: &Item) -> Option<(&'a str, &'a str)> {
+pub(super) fn under_way<'a>(
+    known: &'a BTreeMap<String, Operation>,
+    item: &Item,
+) -> Option<(&'a str, &'a str)> {
     known.iter().find_map(|(number, operation)| {
         let mut tasks = operation.tasks.iter();
         let (task, _) =
@@ -292,6 +302,8 @@ pub(super) fn told(job: Job, end: &Progress) -> String {
     let (results, why) = match end {
         Progress::Done { results, .. } | Progress::Imported { results } => (results, None),
         Progress::Failed { why, results, .. } => (results, Some(why)),
+        // The wizard follows what the commands began.
+        Progress::Finished { .. } => return super::stages::told(end),
         _ => return String::new(),
     };
     if let Some(why) = why {
@@ -317,7 +329,8 @@ pub(super) fn told(job: Job, end: &Progress) -> String {
         Job::Backup => "backed up",
         Job::Verify => "comes back",
         Job::Preview => "can be restored",
-        Job::Restore => "restored",
+        Job::Restore | Job::Redeploy => "restored",
+        Job::Refresh => "refreshed",
         Job::Import => "restored, and on the imported volume",
     };
     match facts.is_empty() {
@@ -327,7 +340,7 @@ pub(super) fn told(job: Job, end: &Progress) -> String {
 }
 
 /// Tells how many bytes are there. That the cluster does not answer is no news: Juju tells how it goes on.
-async fn tell_bytes(journal: &Journal, how: &Follow<'_>, show: &mut dyn Show) {
+pub(super) async fn tell_bytes(journal: &Journal, how: &Follow<'_>, show: &mut dyn Show) {
     let Some(cluster) = how.cluster else {
         return;
     };
@@ -347,7 +360,8 @@ async fn tell_bytes(journal: &Journal, how: &Follow<'_>, show: &mut dyn Show) {
                 .filter_map(|(number, item)| Some((number, of(item)?)))
                 .collect()
         }
-        Job::Verify | Job::Restore => {
+        Job::Refresh => return,
+        Job::Verify | Job::Restore | Job::Redeploy => {
             let purpose = match plan.job {
                 Job::Verify => Purpose::Verify,
                 _ => Purpose::Restore,

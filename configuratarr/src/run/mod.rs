@@ -7,6 +7,7 @@ mod follow;
 mod import;
 mod journal;
 mod show;
+mod stages;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ pub use follow::{Ended, Follow, follow};
 pub use import::{Found, ImportStep, import};
 pub use journal::{Journal, Store};
 pub use show::{Bars, Lines, Show};
+pub use stages::{Seen, Step, carry_out, verdict};
 
 use crate::plan::{Job, Plan};
 
@@ -75,6 +77,18 @@ pub enum Progress {
         /// Which volume that is, and where the one is that it had.
         results: BTreeMap<String, String>,
     },
+    /// An app is deployed again or refreshed: this step is about to be taken, or is being taken.
+    Working {
+        /// The step.
+        step: Step,
+        /// What those before it have found.
+        seen: Box<Seen>,
+    },
+    /// An app was deployed again or refreshed, and all is well.
+    Finished {
+        /// What there is to tell.
+        results: BTreeMap<String, String>,
+    },
     /// It ended badly, or could not be started.
     Failed {
         /// The task's number, if there was one.
@@ -93,18 +107,25 @@ impl Progress {
     pub const fn is_over(&self) -> bool {
         matches!(
             self,
-            Self::Done { .. } | Self::Imported { .. } | Self::Failed { .. }
+            Self::Done { .. } | Self::Imported { .. } | Self::Finished { .. } | Self::Failed { .. }
         )
     }
 
     /// Whether this may be followed by `next`: the table of all that may.
     pub fn may_become(&self, next: &Self) -> bool {
+        if let (Self::Working { step, .. }, Self::Working { step: next, .. }) = (self, next) {
+            return step <= next;
+        }
         if let (Self::Importing { step, .. }, Self::Importing { step: next, .. }) = (self, next) {
             return step <= next;
         }
         matches!(
             (self, next),
-            (Self::Planned, Self::Starting { .. } | Self::Importing { .. } | Self::Failed { .. })
+            (
+                Self::Planned,
+                Self::Starting { .. } | Self::Working { .. } | Self::Importing { .. } | Self::Failed { .. }
+            )
+                | (Self::Working { .. }, Self::Finished { .. } | Self::Failed { .. })
                 | (Self::Importing { .. }, Self::Imported { .. } | Self::Failed { .. })
                 // Juju has none of that number, so it is tried again.
                 | (Self::Starting { .. }, Self::Starting { .. } | Self::Started { .. } | Self::Failed { .. })
@@ -137,8 +158,12 @@ impl Run {
 
     /// Whether each item ended well.
     pub fn is_done(&self) -> bool {
-        let is_done =
-            |progress: &Progress| matches!(progress, Progress::Done { .. } | Progress::Imported { .. });
+        let is_done = |progress: &Progress| {
+            matches!(
+                progress,
+                Progress::Done { .. } | Progress::Imported { .. } | Progress::Finished { .. }
+            )
+        };
         self.progress.iter().all(is_done)
     }
 
@@ -165,7 +190,8 @@ pub fn texts(results: &BTreeMap<String, serde_json::Value>) -> BTreeMap<String, 
 pub fn says_done(job: Job, results: &BTreeMap<String, String>) -> bool {
     let result = results.get("result").map(String::as_str);
     match job {
-        Job::Restore => result == Some("restored"),
+        Job::Restore | Job::Redeploy => result == Some("restored"),
+        Job::Refresh => result == Some("refreshed"),
         Job::Preview => result == Some("checked"),
         // No charm does it.
         Job::Import => false,

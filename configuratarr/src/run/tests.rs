@@ -9,6 +9,7 @@ fn run() -> Run {
         backup: None,
         parameters: BTreeMap::new(),
         command: String::new(),
+        stages: None,
         import: None,
     };
     let plan = Plan {
@@ -66,6 +67,36 @@ fn no_step_is_left_out_and_no_end_is_taken_back() {
             [false; 5],
         ]
     );
+}
+
+/// A step is followed by itself, with more that was seen, or by a later one; a redeploy and a refresh begin anew from nowhere.
+#[test]
+fn steps_go_forward_only() {
+    let at = |step| Progress::Working {
+        step,
+        seen: Box::default(),
+    };
+    let finished = Progress::Finished {
+        results: BTreeMap::new(),
+    };
+    let (first, later) = (at(Step::Backup), at(Step::Health));
+    for (from, to, may) in [
+        (&Progress::Planned, &first, true),
+        (&first, &first, true),
+        (&first, &later, true),
+        (&later, &first, false),
+        (&later, &finished, true),
+        (&later, &failed(), true),
+        (&Progress::Planned, &finished, false),
+        (&finished, &later, false),
+        (&finished, &failed(), false),
+        (&failed(), &first, false),
+        (&first, &started("1"), false),
+        (&started("1"), &first, false),
+    ] {
+        assert_eq!(from.may_become(to), may, "{from:?} {to:?}");
+    }
+    assert!(finished.is_over() && !first.is_over());
 }
 
 #[test]

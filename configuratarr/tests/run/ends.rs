@@ -269,7 +269,7 @@ pub fn kill(signal: &str, process: u32) {
 }
 
 /// Uids of the fixtures are long and say nothing here.
-fn without_uids(text: &str) -> String {
+pub fn without_uids(text: &str) -> String {
     let words = text.split_inclusive(char::is_whitespace);
     let is_uid = |word: &str| word.trim().len() == 36 && word.trim().matches('-').count() == 4;
     words

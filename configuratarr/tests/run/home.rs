@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::common::{App, Test, simulated_juju};
+use crate::common::{App, Backup, Test, ago, simulated_juju};
 
 /// What each action of the charms does: what is in the folder of the test, by app and action, as a script. It counts how often.
 const DISPATCH: &str = r#"#!/bin/sh
@@ -19,12 +19,14 @@ actions/*)
 	. "TEST/$app.$action"
 	;;
 hooks/start)
-	status-set active
+	echo "$(config-get restore-on-deploy)" >>"TEST/$app.starts"
+	if [ -e "TEST/$app.start" ]; then . "TEST/$app.start"; else status-set active; fi
 	;;
 esac
 "#;
 
 const ACTIONS: &str = "backup-now: {description: makes a backup}
+list-backups: {description: lists them}
 verify-backup:
   description: restores a backup beside the app
   params:
@@ -33,6 +35,7 @@ restore-from-backup:
   description: restores a backup
   params:
     backup-uid: {type: string}
+    from-model: {type: string}
     dry-run: {type: boolean, default: false}
     force: {type: boolean, default: false}
     safety-backup: {type: boolean}
@@ -43,6 +46,18 @@ restore-from-backup:
 pub const RESTORED: &str = "action-log 'restoring the data'
 action-set result=restored backup-uid=\"$(action-get backup-uid)\" bytes=5243046 files=10 databases=1
 action-set safety-backup=s-1 undo='juju run radarr/0 restore-from-backup backup-uid=s-1'
+";
+
+/// What a charm's list says that has restored the backup of its option: a backup's number is the end of its uid.
+pub const ON_DEPLOY: &str = "uid=$(config-get restore-on-deploy)
+action-set \"restore-on-deploy=2026-11-29 12:00 UTC: the config volume comes from backup $app-velero-backup-config-$((0x${uid##*-})) of 2026-11-29 \
+                             03:00 UTC, 5.2 MB\"
+";
+
+/// The options of each charm.
+const OPTIONS: &str = "options:
+  restore-on-deploy: {type: string, default: none, description: the backup to restore}
+  backup-schedule: {type: string, default: daily, description: when}
 ";
 
 /// The test's home, with the model `home` in the simulated Juju.
@@ -78,10 +93,7 @@ impl Home {
         let test = Test::with(backed_up.iter().map(|app| App::healthy(app, 5_243_046)));
         fs::remove_file(test.bin().join("juju")).unwrap();
         let model = test.simulated_juju();
-        let home = Self { test, model };
-        fs::create_dir(home.scripts()).unwrap();
-        home.juju(&["add-model", "home", "--agent-version", version]);
-        home
+        Self::around(test, model, version)
     }
 
     /// The state folder of the model.
@@ -89,10 +101,80 @@ impl Home {
         &self.model
     }
 
+    fn around(test: Test, model: PathBuf, version: &str) -> Self {
+        let home = Self { test, model };
+        home.test.env("JUJU_SIM_CHARMHUB", home.test.path("hub"));
+        fs::create_dir(home.scripts()).unwrap();
+        home.juju(&["add-model", "home", "--agent-version", version]);
+        home
+    }
+
+    /// These apps are gone: each has two good backups, and a charm in `charm-APP` that restores. A velero-operator is there.
+    pub fn without(apps: &[&str]) -> Self {
+        Self::without_of(apps, "home")
+    }
+
+    /// The same, and the backups are of another model.
+    pub fn without_of(apps: &[&str], model: &str) -> Self {
+        let gone = apps.iter().map(|app| {
+            let backup = |number: u64, minutes| Backup::of(app, model, number, ago(minutes), 5_243_046);
+            App::of(app, model)
+                .backup(|_| backup(2, 178))
+                .backup(|_| backup(1, 178 + 1440))
+                .gone()
+        });
+        let test = Test::with(gone);
+        fs::remove_file(test.bin().join("juju")).unwrap();
+        let folder = test.simulated_juju();
+        let home = Self::around(test, folder, "4.0.14");
+        home.juju(&["deploy", "velero-operator"]);
+        for app in apps {
+            home.charm(app);
+            home.does(app, "list-backups", ON_DEPLOY);
+            home.does(app, "restore-from-backup", "action-fail 'nobody told what to do'");
+        }
+        home
+    }
+
+    /// The charm of an app in Charmhub with these revisions; the last one is that of `latest/edge`. Each says which one it is in the file
+    /// `which`.
+    pub fn charmhub(&self, app: &str, revisions: &[u32]) {
+        let hub = self.test.path("hub").join(app);
+        fs::create_dir_all(&hub).unwrap();
+        for revision in revisions {
+            let charm = self.charm_in(app, &format!("hub/{app}/{revision}"));
+            fs::write(charm.join("which"), format!("{revision}\n")).unwrap();
+        }
+        fs::write(
+            hub.join("channels"),
+            format!("latest/edge {}\n", revisions.last().unwrap()),
+        )
+        .unwrap();
+    }
+
+    /// What the app's charm was told to restore each time that it started.
+    pub fn starts(&self, app: &str) -> Vec<String> {
+        let text = fs::read_to_string(self.scripts().join(format!("{app}.starts"))).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// What `juju status` says of an app; nothing for one that is not there.
+    pub fn application(&self, app: &str) -> serde_json::Value {
+        let status: serde_json::Value =
+            serde_json::from_str(&self.juju(&["status", "--format", "json"])).unwrap();
+        status["applications"][app].clone()
+    }
+
     /// The folder of a charm for this app.
     pub fn charm(&self, app: &str) -> PathBuf {
-        let charm = self.test.path(&format!("charm-{app}"));
+        self.charm_in(app, &format!("charm-{app}"))
+    }
+
+    /// The same in another folder of the test.
+    pub fn charm_in(&self, app: &str, folder: &str) -> PathBuf {
+        let charm = self.test.path(folder);
         fs::create_dir(&charm).unwrap();
+        fs::write(charm.join("config.yaml"), OPTIONS).unwrap();
         let metadata = format!(
             "name: {app}\nsummary: a test's app\ndescription: it does what the test wrote down\nprovides:\n  \
              velero-backup-config:\n    interface: velero_backup_config\n"
@@ -135,6 +217,7 @@ impl Home {
             .arg("juju")
             .args(arguments)
             .env("JUJU_SIM_DIR", &self.model)
+            .env("JUJU_SIM_CHARMHUB", self.test.path("hub"))
             .output()
             .unwrap();
         assert!(output.status.success(), "{arguments:?}: {output:?}");

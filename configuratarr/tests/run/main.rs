@@ -9,3 +9,5 @@ mod home;
 mod imported;
 mod imports;
 mod killed;
+mod redeploy;
+mod refresh;

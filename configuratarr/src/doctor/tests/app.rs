@@ -39,7 +39,7 @@ fn what_juju_says_of_an_app_is_checked() {
         |world| world.status.applications.clear(),
         Warn,
         "is not in model home, and has 1 backup",
-        "restore-on-deploy=latest",
+        "configuratarr redeploy",
     );
     assert_finds(
         "relation",

@@ -99,8 +99,8 @@ const fn word(progress: &Progress) -> &'static str {
     match progress {
         Progress::Planned => "not begun",
         Progress::Starting { .. } => "perhaps begun",
-        Progress::Started { .. } | Progress::Importing { .. } => "under way",
-        Progress::Done { .. } | Progress::Imported { .. } => "done",
+        Progress::Started { .. } | Progress::Importing { .. } | Progress::Working { .. } => "under way",
+        Progress::Done { .. } | Progress::Imported { .. } | Progress::Finished { .. } => "done",
         Progress::Failed { .. } => "FAILED",
     }
 }

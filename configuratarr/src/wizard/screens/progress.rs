@@ -128,7 +128,7 @@ impl ProgressScreen {
         self.items = Item::all(&run.plan);
         for (item, progress) in self.items.iter_mut().zip(&run.progress) {
             match progress {
-                Progress::Done { .. } | Progress::Imported { .. } => {
+                Progress::Done { .. } | Progress::Imported { .. } | Progress::Finished { .. } => {
                     item.end = Some((true, now));
                     "done before".clone_into(&mut item.last);
                 }
@@ -139,7 +139,8 @@ impl ProgressScreen {
                 Progress::Planned
                 | Progress::Starting { .. }
                 | Progress::Started { .. }
-                | Progress::Importing { .. } => {}
+                | Progress::Importing { .. }
+                | Progress::Working { .. } => {}
             }
         }
     }

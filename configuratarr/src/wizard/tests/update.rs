@@ -188,7 +188,7 @@ fn an_order_that_cannot_be_planned_comes_back_with_the_next_step() {
     player
         .nothing()
         .sees("! plex is not deployed in model home")
-        .sees("next: deploy it again")
+        .sees("next: to have it again")
         .sees("which apps, and as of when");
 }
 

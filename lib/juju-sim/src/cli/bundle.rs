@@ -24,6 +24,11 @@ pub(super) fn of(simulation: &Simulation) -> Result<String> {
                 "scale": simulation.units(name).len(),
                 "constraints": "arch=amd64",
             });
+            if let Some(origin) = simulation.charmhub_origin(name) {
+                written["charm"] = json!(origin.name);
+                written["channel"] = json!(origin.channel);
+                written["revision"] = json!(origin.revision);
+            }
             if !application.config.is_empty() {
                 written["options"] = json!(application.config);
             }

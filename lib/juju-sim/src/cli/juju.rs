@@ -14,7 +14,9 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::layout::app_of;
-use crate::simulation::{self, Imports, Looked, OperatorOptions, Options, Simulation, Workload};
+use crate::simulation::{
+    self, CharmhubOrigin, Imports, Looked, OperatorOptions, Options, Simulation, Workload,
+};
 
 /// What Juju 4.0.15 refuses on Kubernetes, with its exit code.
 fn not_on_kubernetes(command: &str) -> Answer {
@@ -36,9 +38,23 @@ pub(crate) fn run(verb: Verb) -> Answer {
         Verb::Refresh {
             application,
             path,
-            resource: _,
+            channel,
+            revision,
+            resource,
+            force_units: _,
             model,
-        } => refresh(&application, &path, &model)?,
+        } => {
+            pairs(&resource)?;
+            match path {
+                Some(_) if revision.is_some() => {
+                    return Err(Error::Usage(
+                        "--path and --revision are mutually exclusive".to_owned(),
+                    ));
+                }
+                Some(path) => refresh(&application, &path, None, &model)?,
+                None => refresh_from_charmhub(&application, channel.as_deref(), revision, &model)?,
+            }
+        }
         Verb::Integrate { one, other, model } => integrate(&one, &other, &model)?,
         Verb::RemoveRelation { one, other, model } => open(&model)?.remove_relation(&one, &other)?,
         Verb::Config {
@@ -319,6 +335,26 @@ fn run_deploy(deploy: Deploy) -> Answer {
             .workloads
             .insert(container, Workload::External(PathBuf::from(socket)));
     }
+    let is_of_charmhub = !deploy.charm.contains('/') && !Path::new(&deploy.charm).exists();
+    if is_of_charmhub {
+        if deploy.revision.is_some() && deploy.channel.is_none() {
+            let text = "when using --revision option, you must also use --channel option";
+            return Err(Error::Usage(text.to_owned()));
+        }
+        let (folder, origin) =
+            simulation::charmhub(&deploy.charm, deploy.channel.as_deref(), deploy.revision)?;
+        request.charm_dir = folder;
+        eprintln!(
+            "Deployed {:?} from charm-hub charm {:?}, revision {} in channel {} on ubuntu@24.04/stable",
+            deploy.application.as_deref().unwrap_or(&origin.name),
+            origin.name,
+            origin.revision,
+            origin.channel
+        );
+        request.charmhub = Some(origin);
+        simulation.deploy(request)?;
+        return Ok(Outcome::Done);
+    }
     let charm = simulation::charm_name(Path::new(&deploy.charm))?;
     let app = if request.app.is_empty() {
         charm.clone()
@@ -344,17 +380,56 @@ fn not_attached(app: &str) -> Error {
     ))
 }
 
-fn refresh(app: &str, path: &Path, model: &Model) -> Result<()> {
+fn refresh_from_charmhub(
+    app: &str,
+    channel: Option<&str>,
+    revision: Option<u32>,
+    model: &Model,
+) -> Result<()> {
+    let (origin, now) = {
+        let simulation = look(model)?;
+        if !simulation.model().applications.contains_key(app) {
+            return Err(Error::refused(format!("application {app:?} not found")));
+        }
+        (
+            simulation.charmhub_origin(app).cloned(),
+            simulation.charm_revision(app),
+        )
+    };
+    let Some(origin) = origin else {
+        return Err(Error::refused(
+            "refreshing a local charm requires either --path or --switch",
+        ));
+    };
+    let (folder, mut found) =
+        simulation::charmhub(&origin.name, channel.or(Some(&origin.channel)), revision)?;
+    if found.revision == now {
+        eprintln!("charm {:?}: already up-to-date", origin.name);
+        return Ok(());
+    }
+    if channel.is_none() {
+        found.channel = origin.channel;
+    }
+    refresh(app, &folder, Some(found), model)
+}
+
+fn refresh(app: &str, path: &Path, origin: Option<CharmhubOrigin>, model: &Model) -> Result<()> {
     let mut simulation = open(model)?;
-    simulation.refresh(app, path)?;
+    simulation.refresh_from(app, path, origin.clone())?;
     let Some(application) = simulation.model().applications.get(app) else {
         return Ok(());
     };
     let name = &application.charm.name;
-    eprintln!(
-        "Added local charm {name:?}, revision {}, to the model",
-        simulation.charm_revision(app)
-    );
+    match origin {
+        Some(origin) => eprintln!(
+            "Added charm-hub charm {name:?}, revision {} in channel {}, to the model",
+            origin.revision, origin.channel
+        ),
+        None => eprintln!(
+            "Added local charm {name:?}, revision {}, to the model",
+            simulation.charm_revision(app)
+        ),
+    }
     let mut endpoints: Vec<&str> = application.charm.endpoints.keys().map(String::as_str).collect();
     endpoints.push("juju-info");
     endpoints.sort_unstable();

@@ -55,6 +55,8 @@ struct Application {
     charm_origin: &'static str,
     charm_name: String,
     charm_rev: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    charm_channel: Option<String>,
     scale: usize,
     provider_id: String,
     address: String,
@@ -191,15 +193,20 @@ fn application(simulation: &Simulation, app: &str) -> Result<Application> {
         .into_iter()
         .chain(endpoints);
     let revision = simulation.charm_revision(app);
+    let origin = simulation.charmhub_origin(app);
     Ok(Application {
-        charm: format!("local:{name}-{revision}"),
+        charm: match origin {
+            Some(origin) => origin.name.clone(),
+            None => format!("local:{name}-{revision}"),
+        },
         base: Base {
             name: "ubuntu",
             channel: "24.04",
         },
-        charm_origin: "local",
+        charm_origin: if origin.is_some() { "charmhub" } else { "local" },
         charm_name: name,
         charm_rev: revision,
+        charm_channel: origin.map(|origin| origin.channel.clone()),
         scale: units.len(),
         provider_id: uuid,
         address,

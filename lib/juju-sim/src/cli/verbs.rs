@@ -79,9 +79,16 @@ pub(crate) enum Verb {
     Refresh {
         application: String,
         #[arg(long)]
-        path: PathBuf,
+        path: Option<PathBuf>,
+        #[arg(long)]
+        channel: Option<String>,
+        #[arg(long)]
+        revision: Option<u32>,
         #[arg(long)]
         resource: Vec<String>,
+        /// Of no effect here: a unit in error takes the charm in any case.
+        #[arg(long)]
+        force_units: bool,
         #[command(flatten)]
         model: Model,
     },
@@ -379,6 +386,11 @@ pub(crate) struct Deploy {
     pub attach_storage: Vec<String>,
     #[arg(long)]
     pub channel: Option<String>,
+    #[arg(long)]
+    pub revision: Option<u32>,
+    /// Of no effect here.
+    #[arg(long)]
+    pub base: Option<String>,
     /// `NAME=DIRECTIVE`; each volume is the same here.
     #[arg(long)]
     pub storage: Vec<String>,

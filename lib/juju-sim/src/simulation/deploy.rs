@@ -10,7 +10,7 @@ use juju_hook_tools::tools;
 use super::charm_folder::{self, CharmFolder, link, remove_folder, unpack};
 use super::containers::ContainerSpec;
 use super::store::AppRecord;
-use super::{Deploy, Simulation, Workload};
+use super::{CharmhubOrigin, Deploy, Simulation, Workload};
 use crate::agent::{AgentSocket, AgentState};
 use crate::error::{Error, Result};
 use crate::kubernetes::NoPods;
@@ -55,11 +55,13 @@ impl Simulation {
             application.resources = resources;
         }
         let containers = self.container_specs_of(&app, &folder, &deploy.workloads)?;
-        let charm_dir = self.store_charm(&app, 0, &deploy.charm_dir)?;
+        let revision = deploy.charmhub.as_ref().map_or(0, |origin| origin.revision);
+        let charm_dir = self.store_charm(&app, revision, &deploy.charm_dir)?;
         self.state.model = judged;
         let record = AppRecord {
             charm_dir,
-            revision: 0,
+            revision,
+            charmhub: deploy.charmhub.clone(),
             containers,
             dying: false,
         };
@@ -130,12 +132,27 @@ impl Simulation {
     /// # Errors
     /// When there is no such application, or the folder holds no charm or another one.
     pub fn refresh(&mut self, app: &str, charm_dir: impl AsRef<Path>) -> Result<()> {
+        self.refresh_from(app, charm_dir, None)
+    }
+
+    /// The same with a charm that comes from Charmhub, if it does.
+    ///
+    /// # Errors
+    /// As [`Simulation::refresh`].
+    pub fn refresh_from(
+        &mut self,
+        app: &str,
+        charm_dir: impl AsRef<Path>,
+        charmhub: Option<CharmhubOrigin>,
+    ) -> Result<()> {
         let record = self.charmed(app)?.clone();
         if let Some(elsewhere) = self.units(app).into_iter().find(|unit| !self.is_here(unit)) {
             return Err(in_another_pod(&elsewhere));
         }
         let folder = charm_folder::read(charm_dir.as_ref())?;
-        let revision = record.revision + 1;
+        let revision = charmhub
+            .as_ref()
+            .map_or(record.revision + 1, |origin| origin.revision);
         let stored = self.store_charm(app, revision, charm_dir.as_ref())?;
         let mut containers = self.container_specs_of(app, &folder, &BTreeMap::new())?;
         for (name, spec) in &mut containers {
@@ -156,6 +173,7 @@ impl Simulation {
         let record = AppRecord {
             charm_dir: stored,
             revision,
+            charmhub,
             containers,
             dying: false,
         };

@@ -209,6 +209,11 @@ impl Simulation {
         self.dir().join("released").join(storage.replace('/', "-"))
     }
 
+    /// Where an application's charm comes from; `None` for a file.
+    pub fn charmhub_origin(&self, app: &str) -> Option<&super::CharmhubOrigin> {
+        self.state.apps.get(app)?.charmhub.as_ref()
+    }
+
     /// `charm-rev`: 0 for a freshly deployed local charm, one more with each refresh.
     pub fn charm_revision(&self, app: &str) -> u32 {
         self.state.apps.get(app).map_or(0, |record| record.revision)

@@ -2,6 +2,7 @@
 
 mod actions;
 mod charm_folder;
+mod charmhub;
 mod cluster;
 mod containers;
 mod deploy;
@@ -15,6 +16,8 @@ mod types;
 mod velero;
 
 pub use charm_folder::charm_name;
+pub use charmhub::CharmhubOrigin;
+pub(crate) use charmhub::find as charmhub;
 pub(crate) use imports::{Imports, VOLUMES};
 pub use look::find_executable;
 pub(crate) use look::{action_time, clock_time, plain_time, status_time, table_time};

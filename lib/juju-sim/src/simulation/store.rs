@@ -68,6 +68,8 @@ pub(crate) struct AppRecord {
     pub charm_dir: PathBuf,
     /// `charm-rev`: 0 for the first local charm of that name, one more with each refresh.
     pub revision: u32,
+    /// Where it comes from, if not from a file.
+    pub charmhub: Option<super::CharmhubOrigin>,
     pub containers: BTreeMap<String, ContainerSpec>,
     /// No new units, and gone with the last one.
     pub dying: bool,

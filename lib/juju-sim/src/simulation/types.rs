@@ -138,6 +138,8 @@ pub struct Deploy {
     pub resources: BTreeMap<String, PathBuf>,
     /// `--attach-storage`: ids of detached storage that the one unit gets.
     pub attach: Vec<String>,
+    /// Where the charm comes from, if not from a file.
+    pub charmhub: Option<super::CharmhubOrigin>,
 }
 
 impl Deploy {
@@ -152,6 +154,7 @@ impl Deploy {
             workloads: BTreeMap::new(),
             resources: BTreeMap::new(),
             attach: Vec::new(),
+            charmhub: None,
         }
     }
 

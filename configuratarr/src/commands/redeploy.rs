@@ -1,0 +1,212 @@
+//! `configuratarr redeploy`: apps that are gone, deployed again with a backup.
+
+use std::path::{Path, PathBuf};
+
+use config_recovery::backups::Choice;
+use config_recovery::shown::shown;
+use jiff::Timestamp;
+
+use super::restore::{How, confirm, somebody_is_there};
+use super::{Call, Done, act};
+use crate::args::{RedeployArguments, Which};
+use crate::cluster;
+use crate::juju::{Deployed, JujuError, charm_file, read_bundle};
+use crate::plan::{Around, ON_DEPLOY, Redeploy, TypedCharm, plan_redeploy};
+use crate::problem::{Kind, Problem, Result};
+
+/// Runs it.
+pub async fn run(call: &Call<'_>, typed: &RedeployArguments) -> Result<Done> {
+    let now = Timestamp::now();
+    let how = How::asking(typed.dry_run, typed.yes);
+    let which = Which {
+        apps: typed.apps.clone(),
+        all: false,
+    };
+    let choice = act::choice(&which, &typed.choice, now)?;
+    somebody_is_there("redeploy", how)?;
+    let wanted = wanted(typed, choice)?;
+    call.juju.version().await?;
+    let (status, looked) = tokio::join!(call.juju.status(), cluster::look(call.global));
+    let status = status.map_err(|error| without_model(call, error))?;
+    let (cluster, overview) = looked?;
+    let juju = act::juju_of(call, &status.model);
+    let plan = plan_redeploy(
+        &wanted,
+        Around {
+            status: &status,
+            backups: &overview.backups,
+            juju: &juju,
+            now,
+        },
+    )?;
+    let planned = act::Planned { plan, cluster };
+    if how.dry_run {
+        return act::show_plan(call, planned.plan, now);
+    }
+    if how.yes {
+        act::say_notes(call, &planned.plan);
+    } else {
+        confirm(
+            call,
+            &planned.plan,
+            now,
+            "Each app is deployed, and starts with the backup's content",
+        )?;
+    }
+    act::carry_out(call, planned).await
+}
+
+/// What was typed, with what the bundle says.
+fn wanted<'a>(typed: &'a RedeployArguments, choice: Choice) -> Result<Redeploy<'a>> {
+    let mut apps = Vec::new();
+    let text = typed.bundle.as_deref().map(read).transpose()?;
+    for app in &typed.apps {
+        let bundle = match (&text, &typed.bundle) {
+            (Some(text), Some(path)) => Some(of_bundle(text, path, app)?),
+            _ => None,
+        };
+        apps.push((app.clone(), bundle, typed_charm(typed, app)?));
+    }
+    for (app, bundle, typed) in &apps {
+        let charm = typed
+            .charm
+            .as_ref()
+            .or(bundle.as_ref().map(|bundle| &bundle.charm));
+        if let Some(charm) = charm.filter(|charm| !charm.starts_with("local:") && charm_file::is_here(charm))
+        {
+            restores(app, charm)?;
+        }
+    }
+    Ok(Redeploy {
+        apps,
+        choice,
+        from_model: typed.from_model.as_deref(),
+        wait: typed.wait.0,
+    })
+}
+
+/// The charm that was typed for an app: `CHARM` for the only one, `APP=CHARM` for one of several.
+fn typed_charm(typed: &RedeployArguments, app: &str) -> Result<TypedCharm> {
+    let mut charm = None;
+    for named in &typed.charm {
+        match named.split_once('=') {
+            Some((of, file)) if of == app => charm = Some(file.to_owned()),
+            Some((of, _)) if typed.apps.iter().any(|app| app == of) => {}
+            Some((of, _)) => {
+                return Err(Problem::new(
+                    Kind::Usage,
+                    format!(
+                        "--charm names {}, and that is none of the apps to redeploy",
+                        shown(of)
+                    ),
+                    "--charm APP=CHARM, with an app of this command",
+                ));
+            }
+            None if typed.apps.len() == 1 => charm = Some(named.clone()),
+            None => {
+                return Err(Problem::new(
+                    Kind::Usage,
+                    format!(
+                        "--charm {} does not say for which of the {} apps it is",
+                        shown(named),
+                        typed.apps.len()
+                    ),
+                    "--charm APP=CHARM for each of them",
+                ));
+            }
+        }
+    }
+    let is_for_one = !typed.config.is_empty()
+        || !typed.resource.is_empty()
+        || !typed.storage.is_empty()
+        || typed.channel.is_some()
+        || typed.revision.is_some();
+    if is_for_one && typed.apps.len() != 1 {
+        return Err(Problem::new(
+            Kind::Usage,
+            "--config, --resource, --storage, --channel and --revision are for one app",
+            "redeploy them one after the other, or name a bundle that says it of each: --bundle FILE",
+        ));
+    }
+    Ok(TypedCharm {
+        charm: charm.map(|charm| match charm_file::is_here(&charm) {
+            true => act::absolute(&charm),
+            false => charm,
+        }),
+        channel: typed.channel.clone(),
+        revision: typed.revision,
+        config: typed.config.clone(),
+        resources: typed
+            .resource
+            .iter()
+            .map(|typed| act::absolute_resource(typed))
+            .collect(),
+        storage: typed.storage.clone(),
+    })
+}
+
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Problem::new(
+            Kind::Usage,
+            format!(
+                "cannot read the bundle {}: {error}",
+                shown(&path.display().to_string())
+            ),
+            "name a file that juju export-bundle has printed",
+        )
+    })
+}
+
+/// What a bundle says of an app. A charm that it names by a path is beside it.
+fn of_bundle(text: &str, path: &Path, app: &str) -> Result<Deployed> {
+    let name = shown(&path.display().to_string());
+    let found = read_bundle(text, app).map_err(|error| {
+        let error = error.to_string();
+        let place = shown(error.lines().next().unwrap_or_default());
+        Problem::new(
+            Kind::Usage,
+            format!("{name} is no bundle: {place}"),
+            "name a file that juju export-bundle has printed",
+        )
+    })?;
+    let mut found = found.ok_or_else(|| {
+        Problem::new(
+            Kind::Usage,
+            format!("bundle {name} has no application {}", shown(app)),
+            "name the bundle that has it, or the charm: --charm CHARM",
+        )
+    })?;
+    if found.charm.starts_with('.') {
+        let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+        found.charm = act::absolute(&folder.join(&found.charm).display().to_string());
+    }
+    Ok(found)
+}
+
+/// A charm that restores nothing would start an empty app.
+fn restores(app: &str, charm: &str) -> Result<()> {
+    match charm_file::has_option(Path::new(charm), ON_DEPLOY)? {
+        true => Ok(()),
+        false => Err(Problem::new(
+            Kind::Usage,
+            format!(
+                "charm {} has no option {ON_DEPLOY}: it restores nothing, and {app} would start empty",
+                shown(charm)
+            ),
+            "name a charm of this project: --charm",
+        )),
+    }
+}
+
+/// With its apps the model is gone too: where it belongs only its owner knows.
+fn without_model(call: &Call<'_>, error: JujuError) -> Problem {
+    let mut problem = Problem::from(error.clone());
+    if let (JujuError::NoModel(_), Some(model)) = (&error, call.juju.model()) {
+        let name = model.rsplit([':', '/']).next().unwrap_or(model);
+        problem.next = Some(format!(
+            "if it is gone: juju add-model {name}, then run this again; otherwise juju models shows which there are"
+        ));
+    }
+    problem
+}

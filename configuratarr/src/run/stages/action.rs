@@ -1,0 +1,123 @@
+//! An action of the charm as a step: asked for once, followed to its end.
+
+use std::collections::BTreeMap;
+
+use super::{At, Seen, Taken};
+use crate::juju::{JujuError, Task, TaskState, said};
+use crate::plan::Item;
+use crate::run::follow::{asked_before, started_after, under_way};
+use crate::run::texts;
+
+/// Where an action stands.
+pub(super) enum Stands {
+    /// It is not at its end; what was found has to be written down, or not.
+    Goes(Taken),
+    /// Juju calls it completed.
+    Completed(BTreeMap<String, String>),
+    /// It failed, or could not be started.
+    Failed(String, BTreeMap<String, String>),
+}
+
+impl At<'_> {
+    /// Starts the action where it was not started, and looks at it where it was.
+    ///
+    /// # Errors
+    /// When Juju cannot be asked.
+    pub(super) async fn action(
+        &mut self,
+        unit: &str,
+        action: &str,
+        parameters: &BTreeMap<String, String>,
+    ) -> Result<Stands, JujuError> {
+        let item = Item {
+            unit: unit.to_owned(),
+            parameters: parameters.clone(),
+            ..self.item.clone()
+        };
+        match self.seen.task.clone() {
+            Some(task) => self.look(&task).await,
+            None => self.start(&item, action).await,
+        }
+    }
+
+    async fn start(&mut self, item: &Item, action: &str) -> Result<Stands, JujuError> {
+        let juju = self.how.juju;
+        let known = juju.operations(&item.unit, action).await?;
+        if self.seen.is_asked {
+            // It may have been taken, by an earlier process or though Juju gave no answer.
+            if let Some(task) = started_after(&known, self.seen.after, item) {
+                self.say(&format!("goes on as task {task}"));
+                return Ok(self.has_task(task));
+            }
+        }
+        if let Some((operation, task)) = under_way(&known, item) {
+            let why = format!(
+                "another {action} is under way on {}: operation {operation}; see juju show-task {task}",
+                item.unit
+            );
+            return Ok(Stands::Failed(why, BTreeMap::new()));
+        }
+        if !self.seen.is_asked {
+            let after = known.keys().filter_map(|number| number.parse::<u64>().ok()).max();
+            return Ok(Stands::Goes(Taken::Noted(Seen {
+                is_asked: true,
+                after,
+                ..self.seen.clone()
+            })));
+        }
+        let started = match juju.start(&item.unit, action, &item.parameters).await {
+            Ok(started) => started.task,
+            Err(error) => {
+                let known = juju.operations(&item.unit, action).await?;
+                match (started_after(&known, self.seen.after, item), error) {
+                    (Some(task), _) => task,
+                    (None, error @ JujuError::Refused { .. }) => {
+                        return Ok(Stands::Failed(error.to_string(), BTreeMap::new()));
+                    }
+                    (None, error) => return Err(error),
+                }
+            }
+        };
+        self.say(&format!("{action} on {}, task {started}", item.unit));
+        if let Some(other) = asked_before(juju, item, action, &started).await
+            && juju.cancel(&started).await.is_ok()
+        {
+            let why = format!(
+                "another {action} was asked for on {} in this moment, task {other}; this one was taken back",
+                item.unit
+            );
+            return Ok(Stands::Failed(why, BTreeMap::new()));
+        }
+        Ok(self.has_task(started))
+    }
+
+    fn has_task(&self, task: String) -> Stands {
+        Stands::Goes(Taken::Noted(Seen {
+            task: Some(task),
+            ..self.seen.clone()
+        }))
+    }
+
+    async fn look(&mut self, task: &str) -> Result<Stands, JujuError> {
+        let found = self.how.juju.task(task).await?;
+        for line in found.log.iter().skip(self.memory.lines) {
+            self.show.said(self.number, said(line));
+        }
+        self.memory.lines = found.log.len().max(self.memory.lines);
+        if found.status.is_over() != Some(true) {
+            return Ok(Stands::Goes(Taken::Stay));
+        }
+        let results = texts(&found.results);
+        match found.status {
+            TaskState::Completed => Ok(Stands::Completed(results)),
+            _ => Ok(Stands::Failed(why(task, &found), results)),
+        }
+    }
+}
+
+fn why(task: &str, found: &Task) -> String {
+    match found.message.trim() {
+        "" => format!("task {task} came to nothing and says nothing; juju show-task {task}, juju debug-log"),
+        message => message.to_owned(),
+    }
+}
