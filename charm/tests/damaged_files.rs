@@ -6,7 +6,7 @@ mod common;
 use common::unit::{Unit, writes};
 use common::{app, apps};
 use juju_charm::pebble::Pebble as _;
-use juju_charm::testing::{Event, Fault};
+use juju_charm::testing::{Event, FakePebble, Fault, PebbleFault};
 use workload_charm::profile::Format;
 
 fn assert_steady(unit: &mut Unit) {
@@ -124,6 +124,59 @@ fn that_a_damaged_file_was_put_aside_is_known_after_a_kill_anywhere() {
         if !is_killed {
             assert!(call > 5, "nothing was killed");
             return;
+        }
+    }
+}
+
+/// What a power cut leaves: a file of its old length that holds nothing, or none of its bytes.
+#[test]
+fn a_file_that_lost_all_its_bytes_is_not_replaced_in_silence() {
+    let mut silent = Vec::new();
+    for (_, profile) in apps() {
+        if profile.config_file.is_none() {
+            continue;
+        }
+        for content in [vec![0_u8; 4096], vec![b' '; 512], Vec::new()] {
+            let mut unit = Unit::settled(&profile);
+            unit.put_file(&content);
+            unit.run(Event::UpdateStatus);
+            unit.run(Event::UpdateStatus);
+            if !unit.status().starts_with("blocked: config file: ") {
+                silent.push(format!(
+                    "{} {} bytes of {:?}: {}",
+                    profile.name,
+                    content.len(),
+                    content.first(),
+                    unit.status()
+                ));
+            }
+        }
+    }
+    assert_eq!(silent, Vec::<String>::new());
+}
+
+#[test]
+fn a_file_that_the_app_is_writing_is_not_taken_for_a_damaged_one() {
+    for (_, profile) in apps() {
+        let Some(file) = &profile.config_file else {
+            continue;
+        };
+        // The first event looks twice in any case: it has not looked at the volume.
+        for event in [Event::UpdateStatus, Event::ConfigChanged] {
+            let mut unit = Unit::settled(&profile);
+            let whole = unit.file().unwrap();
+            unit.pebble = FakePebble::new(unit.pebble.state()).with_fault(PebbleFault::TornRead {
+                path: file.path.clone(),
+            });
+            unit.run(event);
+            assert_eq!(
+                unit.file().unwrap(),
+                whole,
+                "{}: half of it is lost",
+                profile.name
+            );
+            assert_eq!(unit.pebble_writes(0), Vec::<String>::new(), "{}", profile.name);
+            assert!(unit.status().starts_with("active"), "{}", unit.status());
         }
     }
 }

@@ -288,3 +288,26 @@ fn a_step_is_called_by_the_line_alone() {
         assert_eq!(found, [""; 0], "{name}: call it as apply::stop or apply::mark");
     }
 }
+
+/// What has to be remembered is a record with types. Of the status that Juju has, only its name is looked at.
+#[test]
+fn nothing_reads_the_words_of_a_status_that_was_told() {
+    let mut seen = 0;
+    for (name, code) in modules() {
+        for (place, call) in code.match_indices(".status()?") {
+            let rest = &code[place + call.len()..];
+            assert!(
+                rest.starts_with(".name"),
+                "{name}: {}",
+                rest.lines().next().unwrap()
+            );
+            seen += 1;
+        }
+        // Another way to it.
+        assert!(!code.contains("status_get"), "{name}");
+    }
+    assert!(
+        seen > 0,
+        "it is read by another name, which this test has to know"
+    );
+}

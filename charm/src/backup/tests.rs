@@ -300,6 +300,22 @@ fn without_trust_files_are_copied_and_the_reason_is_said() {
     assert!(!decision.annotations.is_empty());
 }
 
+/// Nobody knows whether the driver makes snapshots, and a backup may hold nothing.
+#[test]
+fn a_snapshot_that_was_asked_for_without_trust_is_a_problem_with_its_way_out() {
+    let mut cluster = cluster(csi(), &["csi.example.com"]);
+    cluster.claim = Err(ClusterError::not_allowed("read its claim", "forbidden"));
+    let decision = decided(&cluster, SNAPSHOT);
+    assert_eq!(decision.method, Method::Snapshot);
+    let problem = decision.problem.map(|problem| problem.to_string());
+    assert!(
+        problem
+            .as_ref()
+            .is_some_and(|text| text.contains("juju trust radarr")),
+        "{problem:?}"
+    );
+}
+
 #[test]
 fn a_cluster_that_does_not_answer_changes_no_method() {
     let error = ClusterError::unreachable("read its pod", "refused");

@@ -19,9 +19,9 @@ use crate::profile::{ConfigFile, CreatedBy, Format};
 pub enum Edit {
     /// It already says what it should, or the app has still to make it.
     Unchanged,
-    /// Write this content: the file is absent or empty, or some of our values differ.
+    /// Write this content: the file is absent, or some of our values differ.
     Write(Vec<u8>),
-    /// The file cannot be read as its format: put it aside, then write this content.
+    /// The file is empty or cannot be read as its format: put it aside, then write this content.
     Replace {
         /// New content, with our values only.
         content: Vec<u8>,
@@ -62,13 +62,18 @@ pub fn edit(
     wanted: &[WantedSetting],
     initial: &[WantedSetting],
 ) -> Edit {
-    let Some(current) = current.filter(|bytes| !bytes.trim_ascii().is_empty()) else {
+    let Some(current) = current else {
         return match file.created_by {
             CreatedBy::App => Edit::Unchanged,
             CreatedBy::Charm => Edit::Write(create(file, wanted, initial).into_bytes()),
         };
     };
-    match edited(file, current, wanted) {
+    // What a power cut or a full disk leaves of a file is often none of its bytes.
+    let edited = match is_blank(current) {
+        true => Err(Damage::Empty),
+        false => edited(file, current, wanted),
+    };
+    match edited {
         Ok(text) if text.as_bytes() == current => Edit::Unchanged,
         Ok(text) => Edit::Write(text.into_bytes()),
         Err(damage) => Edit::Replace {
@@ -80,10 +85,14 @@ pub fn edit(
 
 /// Why `current` is not a file that the app could have written; an empty one is none.
 pub fn damage(file: &ConfigFile, current: &[u8]) -> Option<Damage> {
-    if current.trim_ascii().is_empty() {
+    if is_blank(current) {
         return Some(Damage::Empty);
     }
     edited(file, current, &[]).err()
+}
+
+fn is_blank(current: &[u8]) -> bool {
+    current.trim_ascii().is_empty()
 }
 
 /// The text at `path` in `current`, if the file can be read and holds it.

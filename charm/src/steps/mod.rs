@@ -71,7 +71,9 @@ pub fn run(env: Env<'_>, asks: Asks) -> Result<Ended, CharmError> {
     let mut line = Line::begin(env, Look::AsTheEventNeeds, asks)?;
     // Nothing is changed on the strength of what an earlier event saw.
     let is_outdated = line.prepared.facts.is_recalled && line.plan.is_about_the_cluster();
-    if line.plan.workload == WorkloadPlan::Look || is_outdated {
+    // The app may have been writing its file in this moment, and half of it would be written back as the whole.
+    let may_be_torn = line.plan.writes_file_of_running_app();
+    if line.plan.workload == WorkloadPlan::Look || is_outdated || may_be_torn {
         line = Line::begin(env, Look::Everything, asks)?;
     }
     line.finish()

@@ -207,6 +207,11 @@ impl Plan {
         has_marks || mount.is_some() || route.is_some() || !databags.is_empty() || !left.is_empty()
     }
 
+    /// Whether it replaces the config file of an app that runs.
+    pub(super) fn writes_file_of_running_app(&self) -> bool {
+        matches!(&self.workload, WorkloadPlan::Run(_, run) if run.stop_first && run.file.is_some())
+    }
+
     /// Where it puts a damaged config file.
     fn puts_aside(&self) -> Option<&str> {
         match &self.workload {

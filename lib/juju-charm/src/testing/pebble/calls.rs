@@ -17,6 +17,11 @@ pub enum PebbleFault {
         /// Which call.
         call: usize,
     },
+    /// The first read of a file finds its first half: the app is writing it in this moment.
+    TornRead {
+        /// Which file.
+        path: String,
+    },
     /// The charm is killed when it makes a call, before Pebble has done anything. Only in a
     /// [`Context`](crate::testing::Context).
     StopBefore {

@@ -151,6 +151,16 @@ impl FakePebble {
         result
     }
 
+    /// Whether the read of this file that has just been done was the one that came too early.
+    fn is_torn(&self, path: &str) -> bool {
+        let shared = self.lock();
+        let is_told =
+            |fault: &PebbleFault| matches!(fault, PebbleFault::TornRead { path: torn } if torn == path);
+        let calls = shared.calls.iter();
+        let reads = calls.filter(|call| call.operation == "read_file" && call.subject == path);
+        shared.faults.iter().any(is_told) && reads.count() == 1
+    }
+
     pub(in crate::testing) fn refuse(&self, problem: String) {
         self.lock().refused.push(problem);
     }
@@ -431,12 +441,16 @@ impl Pebble for FakePebble {
     }
 
     fn read_file(&self, path: &str) -> Result<Vec<u8>> {
-        self.operate("read_file", path, |state| {
+        let mut content = self.operate("read_file", path, |state| {
             state
                 .files
                 .read(path)
                 .map_err(|fault| path_error("read", path, fault))
-        })
+        })?;
+        if self.is_torn(path) {
+            content.truncate(content.len() / 2);
+        }
+        Ok(content)
     }
 
     fn write_file(&self, path: &str, content: &[u8], options: &FileOptions) -> Result<()> {
