@@ -201,11 +201,30 @@ pub(super) fn started_after(
     let is_later = |number: &str| number.parse::<u64>().is_ok_and(|number| Some(number) > after);
     let mut later = known.iter().filter(|(number, _)| is_later(number));
     later.find_map(|(_, operation)| {
-        let has_parameters = texts(&operation.action.parameters) == item.parameters;
+        let has_parameters = is_asked(&operation.action.parameters, &item.parameters);
         let mut tasks = operation.tasks.iter();
         let (task, _) = tasks.find(|(_, task)| task.host == item.unit)?;
         has_parameters.then(|| task.clone())
     })
+}
+
+/// Whether these are the parameters that were given, and nothing else was asked for. Juju 4 keeps what was given, Juju 3 adds the
+/// defaults that the charm declares (`PrepareActionPayload` in `state/unit.go` of juju/juju).
+fn is_asked(kept: &BTreeMap<String, serde_json::Value>, given: &BTreeMap<String, String>) -> bool {
+    let text = texts(kept);
+    let has_given = given.iter().all(|(key, value)| text.get(key) == Some(value));
+    let mut others = kept.iter().filter(|(key, _)| !given.contains_key(*key));
+    has_given && others.all(|(key, value)| is_default(key, value))
+}
+
+/// Whether a parameter of the charms' actions has this value where nobody gives it one.
+fn is_default(key: &str, value: &serde_json::Value) -> bool {
+    match key {
+        // They have none.
+        "safety-backup" | "velero-namespace" => false,
+        "keep-old" => value == &true,
+        _ => value == &false || value == "",
+    }
 }
 
 /// The task of an operation on the item's unit that was asked for before ours and is not over. That Juju does not tell is no reason to
@@ -387,5 +406,51 @@ pub(super) async fn tell_bytes(journal: &Journal, how: &Follow<'_>, show: &mut d
     };
     for (number, bytes) in moving {
         show.bytes(number, bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What the packed charms declare.
+    #[test]
+    fn defaults_are_those_that_the_charms_declare() {
+        let packed: Value = serde_yaml::from_str(include_str!("../../../charmcraft.yaml")).unwrap();
+        for job in [Job::Backup, Job::Verify, Job::Restore] {
+            let declared = &packed["actions"][job.action()];
+            assert!(declared.is_object(), "{job:?}");
+            for (key, parameter) in declared["params"].as_object().into_iter().flatten() {
+                let others = [json!("x"), json!(true), json!(false), json!("")];
+                let as_default = |value: &&Value| is_default(key, value);
+                let taken: Vec<&Value> = others.iter().filter(as_default).collect();
+                match parameter.get("default") {
+                    Some(default) => assert!(taken.contains(&default), "{key}: {taken:?}"),
+                    None => assert!(taken.is_empty(), "{key}: {taken:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_asked_for_otherwise_is_not_what_was_started() {
+        let given = BTreeMap::from([("backup-uid".to_owned(), "u".to_owned())]);
+        let asked = |kept: Value| is_asked(&serde_json::from_value(kept).unwrap(), &given);
+        assert!(asked(json!({"backup-uid": "u"})));
+        assert!(asked(
+            json!({"backup-uid": "u", "dry-run": false, "keep-old": true, "from-app": ""})
+        ));
+        for other in [
+            json!({"backup-uid": "v"}),
+            json!({}),
+            json!({"backup-uid": "u", "dry-run": true}),
+            json!({"backup-uid": "u", "from-app": "sonarr"}),
+            json!({"backup-uid": "u", "keep-old": false}),
+            json!({"backup-uid": "u", "safety-backup": false}),
+        ] {
+            assert!(!asked(other.clone()), "{other}");
+        }
     }
 }

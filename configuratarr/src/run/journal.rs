@@ -121,32 +121,43 @@ impl Store {
 
     /// All runs by name, the oldest first. What cannot be read is left out.
     pub fn all(&self) -> Vec<Run> {
+        let (runs, unread) = self.read_all();
+        for problem in unread {
+            log::debug!("{}", problem.text);
+        }
+        runs
+    }
+
+    /// All runs by name, the oldest first, and what could not be read.
+    fn read_all(&self) -> (Vec<Run>, Vec<Problem>) {
         let names = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let mut paths: Vec<PathBuf> = names.map(|entry| entry.path()).collect();
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
         paths.sort();
-        paths
-            .iter()
-            .filter_map(|path| match read(path) {
-                Ok(run) => run,
-                Err(problem) => {
-                    log::debug!("{}", problem.text);
-                    None
-                }
-            })
-            .collect()
+        let (mut runs, mut unread) = (Vec::new(), Vec::new());
+        for path in &paths {
+            match read(path) {
+                Ok(run) => runs.extend(run),
+                Err(problem) => unread.push(problem),
+            }
+        }
+        (runs, unread)
     }
 
     fn last_unfinished(&self) -> Result<String> {
-        let mut runs = self.all();
+        let (mut runs, mut unread) = self.read_all();
         runs.retain(Run::is_open);
-        runs.pop().map(|run| run.id).ok_or_else(|| {
+        let none = || {
             Problem::new(
                 Kind::Failed,
                 "there is no run that is not at its end",
                 "configuratarr status shows what is under way in the cluster",
             )
-        })
+        };
+        // Whether one that cannot be read is at its end nobody knows.
+        runs.pop()
+            .map(|run| run.id)
+            .ok_or_else(|| unread.pop().unwrap_or_else(none))
     }
 
     fn no_such(&self, id: &str) -> Problem {
@@ -230,7 +241,11 @@ impl Journal {
             ));
         }
         *now = next;
-        self.write()
+        // It is gone on with from there, and from no other folder.
+        self.write().map_err(|problem| Problem {
+            next: Some("make it writable, or make room".to_owned()),
+            ..problem
+        })
     }
 
     fn write(&self) -> Result<()> {

@@ -260,6 +260,41 @@ fn an_interrupted_run_goes_on_in_juju_and_is_found_again() {
     assert_eq!(home.ran("radarr", "restore-from-backup").len(), 1);
 }
 
+/// What was begun goes on although its number cannot be written down: nobody may read that nothing was begun.
+#[test]
+fn a_restore_that_was_begun_and_cannot_be_written_down_is_no_failure() {
+    let home = Home::with(&["radarr"]);
+    let runs = home.test.path("home/.local/state/configuratarr/runs");
+    let away = format!(
+        "case \"$*\" in run*) mv '{0}' '{0}.away'; touch '{0}';; esac",
+        runs.display()
+    );
+    home.around_juju("", &away);
+    let ran = home.test.run(&["restore", "radarr", "--yes"]).exits(4);
+    assert_snapshot!("not_written_down", ran.shown());
+    std::fs::remove_file(&runs).unwrap();
+    std::fs::rename(runs.with_extension("away"), &runs).unwrap();
+    home.around_juju("", "");
+    home.test.run(&["resume"]).exits(0);
+    assert_eq!(home.ran("radarr", "restore-from-backup").len(), 1);
+}
+
+/// Somebody who is told that there is no unfinished run believes that nothing is left to do.
+#[test]
+fn a_run_that_cannot_be_read_is_told_by_who_looks_for_unfinished_ones() {
+    let home = Home::with(&["radarr"]);
+    home.test.run(&["restore", "radarr", "--yes"]).exits(0);
+    let runs = home.test.path("home/.local/state/configuratarr/runs");
+    std::fs::write(
+        runs.join("20261129-010203-restore.json"),
+        "{\"schema\": \"configuratarr/run/v2\"",
+    )
+    .unwrap();
+    std::fs::write(runs.join("20261129-010203-restore.lock"), "").unwrap();
+    let ran = home.test.run(&["resume"]).exits(1);
+    assert!(ran.stderr.contains("20261129-010203-restore"), "{}", ran.shown());
+}
+
 pub fn kill(signal: &str, process: u32) {
     let status = std::process::Command::new("kill")
         .args([&format!("-{signal}"), &process.to_string()])

@@ -75,7 +75,16 @@ impl Home {
 
     /// These apps have a good backup each, and these have none.
     pub fn with_backups(apps: &[&str], without: &[&str]) -> Self {
-        let home = Self::empty(apps, "4.0.14");
+        Self::deployed(apps, without, "4.0.14")
+    }
+
+    /// These apps are deployed in a Juju of this version, and have a good backup each.
+    pub fn of(apps: &[&str], version: &str) -> Self {
+        Self::deployed(apps, &[], version)
+    }
+
+    fn deployed(apps: &[&str], without: &[&str], version: &str) -> Self {
+        let home = Self::empty(apps, version);
         let apps = [apps, without].concat();
         for app in &apps {
             let charm = home.charm(app);

@@ -45,8 +45,16 @@ impl Simulation {
         if !self.is_operator_unit(&unit) {
             self.known_unit_here(&unit)?;
         }
+        let mut params = params;
         let message = match self.state.model.action_parameters(&unit, action, params.clone()) {
-            Ok(_) => String::new(),
+            Ok(whole) => {
+                // Juju 3 keeps what the action gets (`PrepareActionPayload` in `state/unit.go` of juju/juju), 4.0 what was given: the
+                // capture `juju-4.0.14-cli/operations-json`.
+                if self.state.model.juju_version.is_3() {
+                    params = whole;
+                }
+                String::new()
+            }
             // Refused, yet it has a task number of its own.
             Err(error @ ModelError::BadParameters { .. }) => error.to_string(),
             Err(error) => return Err(refusal(error)),

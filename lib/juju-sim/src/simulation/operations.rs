@@ -26,7 +26,7 @@ pub struct Operation {
     pub id: u32,
     /// Name of the action.
     pub action: String,
-    /// The parameters that were given, without the schema's defaults.
+    /// The parameters that were given, without the schema's defaults; with them in Juju 3.
     pub params: Map<String, Value>,
     /// When its task ended, in nanoseconds since 1970.
     pub completed: Option<i64>,
