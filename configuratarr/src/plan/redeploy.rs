@@ -294,9 +294,7 @@ fn together(
 /// The charm. Where none is named nothing else tells: a backup's manifest has the charm's address, but it lies in the object storage,
 /// and is read by a charm that restores it.
 fn charm(app: &str, bundle: Option<&Deployed>, typed: &TypedCharm) -> Result<String, Problem> {
-    let name_it = format!(
-        "--charm CHARM names it, a file, a folder or a name; further options: --config, --resource, --storage"
-    );
+    let name_it = "--charm CHARM names it, a file, a folder or a name; further options: --config, --resource, --storage";
     match (&typed.charm, bundle) {
         (Some(charm), _) => Ok(charm.clone()),
         (None, Some(bundle)) if bundle.charm.starts_with("local:") => Err(Problem::new(
