@@ -222,6 +222,8 @@ mod tests {
             "http://x/a b",
             "http://x/a%20b",
             "http://x/a//b",
+            "http://x/a/../b",
+            "http://x/..",
             "http://[fd00::zz]/",
             "http://f\u{fc}r.example/",
         ];

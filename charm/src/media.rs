@@ -133,7 +133,8 @@ fn is_place(path: &str) -> bool {
     let Some(below) = path.trim_end_matches('/').strip_prefix('/') else {
         return false;
     };
-    !path.contains(|c: char| c == ':' || c.is_control())
+    // The separators of Unicode end a line for the app that reads the path in its config file.
+    !path.contains(|c: char| matches!(c, ':' | '\u{2028}' | '\u{2029}') || c.is_control())
         && below.split('/').all(|part| !["", ".", ".."].contains(&part))
 }
 

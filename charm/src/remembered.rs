@@ -122,8 +122,9 @@ impl Remembered {
     /// When the hook tool fails.
     pub fn write(&self, juju: &Juju) -> Result<(), CharmError> {
         let text = serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned());
-        juju.state_set(&BTreeMap::from([(KEY.to_owned(), text.clone())]))?;
+        // The copy first: it outlives a kill at the hook tool.
         keep_copy(juju, &format!("{UNCONFIRMED}{text}"));
+        juju.state_set(&BTreeMap::from([(KEY.to_owned(), text)]))?;
         Ok(())
     }
 
@@ -131,6 +132,17 @@ impl Remembered {
     #[must_use]
     pub fn with_put_aside(self, put_aside: Option<String>) -> Self {
         Self { put_aside, ..self }
+    }
+
+    /// The same with what has just been done with the volume, while the option `restore-on-deploy` is `asked`.
+    #[must_use]
+    pub fn with_news(self, asked: &str, text: &str, now: Timestamp) -> Self {
+        let before = self.as_of(asked);
+        Self {
+            damaged: None,
+            news: OnDeploy::found(asked, Some(text.to_owned()), before.news, now),
+            ..before
+        }
     }
 
     /// The news that somebody may not have read yet.

@@ -369,3 +369,31 @@ fn restore_on_deploy_is_for_a_first_start_and_not_for_a_volume_that_lost_its_con
         assert!(again.starts_with("cannot start empty: "), "{again}");
     }
 }
+
+#[test]
+fn an_app_that_is_to_start_empty_is_not_restored_instead() {
+    let mut unit = Unit::settled(&radarr());
+    remove_all(&unit.volume());
+    unit.pebble.stop(&["radarr"]).unwrap();
+    unit.state = unit.state.clone().with_config("restore-on-deploy", "latest");
+    unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+    unit.recovery.content = Some(Box::new(|folder| {
+        std::fs::write(folder.join("config.xml"), "<Config><ApiKey>k</ApiKey></Config>").unwrap();
+    }));
+    unit.run(Event::ConfigChanged);
+    assert_blocked(&unit);
+    let refused = unit.act("start-empty", json!({})).unwrap_err();
+    assert_eq!(
+        refused,
+        "cannot start empty: restore-on-deploy latest would restore a backup instead; \
+         juju config radarr restore-on-deploy=none"
+    );
+    assert_eq!(unit.recovery.calls.take(), Vec::<String>::new());
+    assert_blocked(&unit);
+    // What it says to do works.
+    unit.state = unit.state.clone().with_config("restore-on-deploy", "none");
+    unit.run(Event::ConfigChanged);
+    assert_eq!(unit.act("start-empty", json!({})).unwrap()["result"], "started");
+    assert!(unit.runs(), "{}", unit.status());
+    assert_eq!(std::fs::read_dir(unit.volume()).unwrap().count(), 0);
+}

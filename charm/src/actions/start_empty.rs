@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{Call, Results, Stopped, declared, volume};
 use crate::data_unit::{CONFIG_VOLUME, Contents, DATA_UNIT, Peers, Report};
 use crate::facts::{Exchange, Storage};
+use crate::options::{RESTORE_ON_DEPLOY, RestoreOnDeploy};
 use crate::steps::apply::Applied;
 use crate::steps::prepare_volume::was_emptied;
 use crate::steps::{self, Asks};
@@ -16,7 +17,7 @@ pub fn declaration() -> Value {
     declared(
         "Gives up the data and lets the app start with an empty config volume. For a unit that is blocked because its volume lost \
          its content, or because the unit with the data is gone. Later backups hold the new, empty app; earlier ones stay until \
-         they expire. Nothing is deleted. To get the data back instead: restore-from-backup. Results: `result` is `started`.",
+         they expire. Nothing is deleted. Needs restore-on-deploy to be `none`. To get the data back instead: restore-from-backup. Results: `result` is `started`.",
         json!({}),
         &[],
     )
@@ -56,6 +57,15 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
                 .to_owned()
                 .into(),
         );
+    }
+    // Given up first and restored then: neither what was asked for nor what the result says.
+    if let Ok(RestoreOnDeploy::From(_)) = facts.options.judged(&RESTORE_ON_DEPLOY) {
+        let (option, value) = (RESTORE_ON_DEPLOY.name(), facts.options.text(&RESTORE_ON_DEPLOY));
+        let app = &facts.app;
+        return Err(format!(
+            "{option} {value} would restore a backup instead; juju config {app} {option}=none"
+        )
+        .into());
     }
     let mut relations = juju.relations(crate::data_unit::ENDPOINT)?.into_iter();
     let Some(id) = relations.find(|id| id.to_string() == peers.id) else {

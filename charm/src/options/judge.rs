@@ -49,6 +49,12 @@ pub(super) fn backup_method(text: &str) -> Result<MethodOption, Unfit> {
 
 /// `instead` is a retention that can be used.
 pub(crate) fn retention(text: &str, instead: &str) -> Result<Retention, Unfit> {
+    // What somebody meant is too long as well, perhaps, or below nothing.
+    let or_instead = |meant: Option<String>| {
+        meant
+            .filter(|meant| Retention::parse(meant).is_ok())
+            .unwrap_or_else(|| instead.to_owned())
+    };
     Retention::parse(text).or_else(|error| match error {
         RetentionError::Duration(DurationError::UnknownUnit(unit)) => {
             let hours = match unit.as_str() {
@@ -60,14 +66,12 @@ pub(crate) fn retention(text: &str, instead: &str) -> Result<Retention, Unfit> {
                 .strip_suffix(&unit)
                 .and_then(|count| count.parse::<u32>().ok());
             let in_hours = count.map(|count| format!("{}h", u64::from(count.max(1)) * hours));
-            unfit(
-                "days and weeks are written in hours",
-                in_hours.unwrap_or_else(|| instead.to_owned()),
-            )
+            unfit("days and weeks are written in hours", or_instead(in_hours))
         }
-        RetentionError::Duration(DurationError::NoUnit) => {
-            unfit("its last number has no unit", format!("{text}h"))
-        }
+        RetentionError::Duration(DurationError::NoUnit) => unfit(
+            "its last number has no unit",
+            or_instead(Some(format!("{text}h"))),
+        ),
         RetentionError::Duration(DurationError::Overflow) => unfit("must be shorter than 292 years", instead),
         RetentionError::Duration(DurationError::Empty | DurationError::NoNumber(_)) => {
             unfit("must be a duration of hours", instead)
@@ -115,8 +119,9 @@ pub(super) fn restore_on_deploy(text: &str) -> Result<RestoreOnDeploy, Unfit> {
 /// In the database's own spelling: the apps look it up as a file, and one that they do not find is UTC for them, without a word.
 pub(super) fn timezone(text: &str) -> Result<String, Unfit> {
     match TimeZone::get(text) {
-        Ok(zone) => Ok(zone.iana_name().unwrap_or(text).to_owned()),
-        Err(_) => unfit("no such IANA time zone", "Europe/Berlin"),
+        // `Etc/Unknown` is a zone for whoever asks, and no file.
+        Ok(zone) if !zone.is_unknown() => Ok(zone.iana_name().unwrap_or(text).to_owned()),
+        Ok(_) | Err(_) => unfit("no such IANA time zone", "Europe/Berlin"),
     }
 }
 
@@ -135,8 +140,6 @@ pub(super) fn url_base(text: &str) -> Result<String, Unfit> {
             .collect::<String>()
     };
     let refuse = |reason: String| unfit(reason, instead(text));
-    // A browser takes them out before it asks (RFC 3986, 5.2.4), so the app would be asked for another path.
-    let has_dots = text.split('/').any(|part| matches!(part, "." | ".."));
     if text.is_empty() {
         Ok(String::new())
     } else if let Some(odd) = text.chars().find(|c| !is_plain(*c)) {
@@ -145,13 +148,18 @@ pub(super) fn url_base(text: &str) -> Result<String, Unfit> {
         refuse("must start with /".to_owned())
     } else if text.ends_with('/') {
         refuse("must not end with /".to_owned())
-    } else if has_dots {
-        refuse("must not have . or .. between two /".to_owned())
     } else if text.contains("//") {
         refuse("must not have // in it".to_owned())
+    } else if text.split('/').any(is_dots) {
+        // Whoever asks resolves them before the app sees the path (RFC 3986, 5.2.4).
+        refuse("must not have a part . or ..".to_owned())
     } else {
         Ok(text.to_owned())
     }
+}
+
+fn is_dots(part: &str) -> bool {
+    matches!(part, "." | "..")
 }
 
 fn is_plain(c: char) -> bool {
@@ -272,6 +280,56 @@ mod tests {
                 ("https://media.example", ""),
             ],
         );
+    }
+
+    /// Whatever somebody writes, what is said to write instead can be used.
+    #[track_caller]
+    fn leads_on<T: Debug>(option: &TextOption<T>, text: &str) {
+        if let Err(unfit) = (option.judge)(text) {
+            assert!(
+                option.takes(&unfit.instead),
+                "{} {text:?}: {}; {:?} cannot be used either",
+                option.name(),
+                unfit.reason,
+                unfit.instead
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_said_to_write_instead_can_be_used_at_the_edges() {
+        for text in [
+            "4294967295d",
+            "200000d",
+            "99999w",
+            "-5",
+            "99999999",
+            "1.5",
+            "0",
+            "-",
+            ".",
+            "1h30",
+            "-1d",
+        ] {
+            leads_on(&NIGHTLY.retention, text);
+        }
+        for text in ["/..", "/a/../b", "/.", "..", "/ä", "//", "/a/./b", "%2e%2e"] {
+            leads_on(&URL_BASE, text);
+        }
+        assert!(!URL_BASE.takes("/.."), "clients leave it out of an address");
+        assert!(!URL_BASE.takes("/a/./b"), "clients leave it out of an address");
+        assert!(!TIMEZONE.takes("Etc/Unknown"), "it is UTC for the app");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_said_to_write_instead_can_be_used(
+            text in "[-+]?[0-9]{0,12}[.]?[0-9]{0,3}(h|m|s|d|w|days|weeks|y|)([0-9]{0,3}(h|m|)|)",
+            path in "[/.a-zA-Z%ä ]{0,12}",
+        ) {
+            leads_on(&NIGHTLY.retention, &text);
+            leads_on(&URL_BASE, &path);
+        }
     }
 
     #[test]

@@ -131,13 +131,15 @@ impl AppOption {
                 Unfit::new(format!("is none of {}", words.join(", ")), example())
             });
         }
-        if self.lower_case && text.chars().any(char::is_uppercase) {
-            return Err(Unfit::new("must be in lower case", text.to_lowercase()));
-        }
-        // What ends a line or a quoted value would write a setting of its own into the config file.
-        if text.chars().any(|c| c.is_control() || matches!(c, '"' | '\\')) {
+        // What ends a line or a quoted value would write a setting of its own into the config file. Python's `splitlines`, by which
+        // configobj reads SABnzbd's file, takes the two separators of Unicode for ends of lines as well.
+        let ends = |c: char| c.is_control() || matches!(c, '"' | '\\' | '\u{2028}' | '\u{2029}');
+        if text.chars().any(ends) {
             let reason = "must be one line without quotes and backslashes";
             return Err(Unfit::new(reason, example()));
+        }
+        if self.lower_case && text.chars().any(char::is_uppercase) {
+            return Err(Unfit::new("must be in lower case", text.to_lowercase()));
         }
         Ok(text.to_owned())
     }

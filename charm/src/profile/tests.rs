@@ -174,7 +174,13 @@ fn options_are_judged() {
         lower.judge(&text("A.example")),
         Err(Unfit::new("must be in lower case", "a.example"))
     );
-    for bad in ["a\nb", "a\"b", "a\\b"] {
+    // SABnzbd reads its file by Python's lines, which end at more than line feeds.
+    for bad in ["a\nb", "a\"b", "a\\b", "a\u{85}b", "a\u{2028}b = *", "a\u{2029}b"] {
         assert!(free.judge(&text(bad)).is_err(), "{bad:?}");
+    }
+    // What is said to write instead can be used.
+    for bad in ["A\"b", "A\nb"] {
+        let instead = lower.judge(&text(bad)).unwrap_err().instead;
+        assert!(lower.judge(&text(&instead)).is_ok(), "{bad:?}: {instead:?}");
     }
 }

@@ -16,6 +16,7 @@ use crate::CharmError;
 use crate::data_unit::DataUnit;
 use crate::env::Env;
 use crate::facts::Facts;
+use crate::options::RESTORE_ON_DEPLOY;
 use crate::steps::gather::{Look, gather};
 
 use cut_off::Mended;
@@ -45,6 +46,7 @@ pub fn prepare_volume(env: Env<'_>, mut facts: Facts) -> Result<Prepared, CharmE
         match cut_off::mend(env, &facts) {
             Mended::Nothing => {}
             Mended::Whole(text) => {
+                note(env, &mut facts, &text)?;
                 news = Some(text);
                 facts = gather(env, Look::Everything)?;
             }
@@ -53,10 +55,12 @@ pub fn prepare_volume(env: Env<'_>, mut facts: Facts) -> Result<Prepared, CharmE
         match on_deploy::run(env, &facts) {
             OnDeploy::NotWanted => {}
             OnDeploy::Fresh(text) => {
+                note(env, &mut facts, &text)?;
                 news = Some(text);
                 situation = Situation::NoBackupOnDeploy;
             }
             OnDeploy::Restored(text) => {
+                note(env, &mut facts, &text)?;
                 news = Some(text);
                 facts = gather(env, Look::Everything)?;
             }
@@ -84,6 +88,16 @@ pub fn prepare_volume(env: Env<'_>, mut facts: Facts) -> Result<Prepared, CharmE
         news,
         damaged: None,
     })
+}
+
+/// Writes down what was done before anything follows from it: whoever comes after a kill finds a volume with content, and nothing
+/// else tells where it comes from.
+fn note(env: Env<'_>, facts: &mut Facts, text: &str) -> Result<(), CharmError> {
+    let asked = facts.options.text(&RESTORE_ON_DEPLOY);
+    let record = facts.remembered.clone().with_news(asked, text, facts.now);
+    record.keep(env.juju, &facts.remembered)?;
+    facts.remembered = record;
+    Ok(())
 }
 
 impl Prepared {
