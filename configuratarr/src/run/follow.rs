@@ -222,8 +222,8 @@ fn is_default(key: &str, value: &serde_json::Value) -> bool {
     match key {
         // They have none.
         "safety-backup" | "velero-namespace" => false,
-        "keep-old" => value == &true,
-        _ => value == &false || value == "",
+        "keep-old" => value.as_bool() == Some(true),
+        _ => value.as_bool() == Some(false) || value.as_str() == Some(""),
     }
 }
 

@@ -271,7 +271,12 @@ fn a_restore_that_was_begun_and_cannot_be_written_down_is_no_failure() {
     );
     home.around_juju("", &away);
     let ran = home.test.run(&["restore", "radarr", "--yes"]).exits(4);
-    assert_snapshot!("not_written_down", ran.shown());
+    assert!(
+        ran.stderr.contains("what was started goes on in Juju\nnext: make it writable, or make room; then configuratarr resume ")
+            && !ran.stderr.contains("nothing is begun"),
+        "{}",
+        ran.shown()
+    );
     std::fs::remove_file(&runs).unwrap();
     std::fs::rename(runs.with_extension("away"), &runs).unwrap();
     home.around_juju("", "");
