@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use config_recovery::backups::{
     AppId, BackupHealth, BackupSummary, EndpointHealth, LastGood, Proof, Verdict, goes_from, last_good,
+    newest_proof,
 };
 use config_recovery::overview::{AppSchedule, Overview, Progress};
 use config_recovery::scratch::Purpose;
@@ -64,17 +65,17 @@ pub struct InJuju {
 
 impl App {
     /// What was found when one of its backups was last restored and compared, and which one that was.
-    pub fn last_proof(&self) -> Option<(&BackupSummary, &Proof)> {
-        last_proof(&self.backups)
+    pub fn last_proof(&self, now: Timestamp) -> Option<(&BackupSummary, &Proof)> {
+        last_proof(&self.backups, now)
     }
 }
 
 /// The newest proof among backups, with the backup that it is of.
-fn last_proof(backups: &[BackupSummary]) -> Option<(&BackupSummary, &Proof)> {
+fn last_proof(backups: &[BackupSummary], now: Timestamp) -> Option<(&BackupSummary, &Proof)> {
     let proven = backups
         .iter()
         .filter_map(|backup| Some((backup, backup.proof.as_ref()?)));
-    proven.max_by_key(|(_, proof)| proof.at)
+    newest_proof(proven, now)
 }
 
 impl InJuju {

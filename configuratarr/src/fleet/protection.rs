@@ -206,7 +206,7 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
         ),
         (None, _) => {}
     }
-    if let Some((backup, proof)) = last_proof(seen.backups)
+    if let Some((backup, proof)) = last_proof(seen.backups, now)
         && let Some(why) = backup.damage()
         && newest.is_none_or(|newest| newest.uid != backup.uid)
     {

@@ -224,4 +224,9 @@ fn a_backup_that_was_damaged_when_it_was_read_back_is_said_until_one_comes_back(
     // Whichever it is of, the last look counts.
     assert_eq!(of(proven(1, comes_back()), proven(2, damaged())), None);
     assert_eq!(of(proven(1, comes_back()), None), None);
+    // A clock that was wrong, or somebody's hand: it would hide what comes later.
+    assert_eq!(
+        of(proven(-30, comes_back()), proven(1, damaged())).as_deref(),
+        Some(said)
+    );
 }

@@ -296,7 +296,7 @@ impl AppReport {
                 bytes: last.bytes,
                 expires: last.expires.map(text),
             }),
-            last_verified: app.last_proof().map(|(backup, proof)| LastVerifiedReport {
+            last_verified: app.last_proof(now).map(|(backup, proof)| LastVerifiedReport {
                 uid: backup.uid.clone(),
                 name: backup.name.clone(),
                 proof: proof.into(),

@@ -290,7 +290,7 @@ fn detail(app: &App, world: &World) -> Vec<Line<'static>> {
         _ => String::new(),
     };
     lines.push(Line::from(theme.text(format!("  {count}{last}"), Tone::Plain)));
-    if let Some((backup, proof)) = app.last_proof() {
+    if let Some((backup, proof)) = app.last_proof(world.now) {
         let (line, tone) = ProofReport::from(proof).line(world.now);
         let from = backup.started.map_or_else(|| backup.name.clone(), time);
         lines.push(Line::from(

@@ -4,9 +4,10 @@
 //! that everybody who lists backups knows it: another unit, a person at a terminal, a charm that was deployed anew.
 //! It goes with the Backup; Velero keeps no annotations in the object storage, so another cluster does not have it.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::api::Patch;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -83,6 +84,20 @@ impl Outcome {
             Self::Damaged { why } => Some(why),
         }
     }
+}
+
+/// How far ahead of this clock the one may be that a proof was written by.
+const AHEAD: SignedDuration = SignedDuration::from_mins(10);
+
+/// The newest of some proofs. One from the future would count for ever: a clock was wrong, or somebody wrote it by hand. It is passed
+/// over.
+pub fn newest_proof<T, P: Borrow<Proof>>(
+    proofs: impl Iterator<Item = (T, P)>,
+    now: Timestamp,
+) -> Option<(T, P)> {
+    proofs
+        .filter(|(_, proof)| proof.borrow().at <= now + AHEAD)
+        .max_by_key(|(_, proof)| proof.borrow().at)
 }
 
 impl Proof {

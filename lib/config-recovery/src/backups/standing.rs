@@ -14,7 +14,7 @@ use velero_api::{
 
 use super::list::summaries_of;
 use super::names::{APP_LABEL, BEFORE_RESTORE, ENDPOINT_LABEL};
-use super::proven::Proof;
+use super::proven::{Proof, newest_proof};
 use super::{AppId, BackupSummary, LastGood, last_good, owner, summary_of};
 use crate::cluster::Cluster;
 use crate::shown::shown;
@@ -144,11 +144,13 @@ pub async fn standing(cluster: &Cluster, whose: &AppId) -> Result<BackupHealth> 
             *longest = found;
         }
     }
-    let proofs = completed.iter().filter_map(|backup| backup.proof.clone());
+    let proofs = completed
+        .iter()
+        .filter_map(|backup| Some(((), backup.proof.clone()?)));
     Ok(BackupHealth {
         endpoints,
         kept_longest,
-        last_proof: proofs.max_by_key(|proof| proof.at),
+        last_proof: newest_proof(proofs, now).map(|((), proof)| proof),
     })
 }
 
