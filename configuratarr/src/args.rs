@@ -147,6 +147,9 @@ pub enum Command {
         /// Make no backup of what there is now: there will be no way back
         #[arg(long)]
         no_safety_backup: bool,
+        /// By a volume of its own.
+        #[command(flatten)]
+        import: ImportArguments,
     },
     /// Check all that backups and restores need, and say what to do about what is missing
     #[command(
@@ -199,6 +202,20 @@ pub struct Which {
     /// All apps of the model that have backups
     #[arg(long, conflicts_with = "apps")]
     pub all: bool,
+}
+
+/// A restore by a volume that Juju imports.
+#[derive(Debug, Clone, Args)]
+pub struct ImportArguments {
+    /// Restore one app into a volume of its own, import that into Juju, and deploy the app anew with it; Juju 3.6.12 or later
+    #[arg(long, conflicts_with_all = ["all", "force", "no_safety_backup"])]
+    pub import: bool,
+    /// With --import: the charm, where the app's came from a file
+    #[arg(long, value_name = "FILE", requires = "import")]
+    pub charm: Option<String>,
+    /// With --import: a resource that was uploaded
+    #[arg(long, value_name = "NAME=VALUE", requires = "import")]
+    pub resource: Vec<String>,
 }
 
 /// Which backup of each app.

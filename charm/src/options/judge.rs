@@ -103,6 +103,7 @@ pub(super) fn rotation(text: &str) -> Result<&'static str, Unfit> {
         "daily" => Ok("daily"),
         "monthly" => Ok("monthly"),
         "yearly" => Ok("yearly"),
+        "off" | "no" | "false" | "disabled" => unfit("to rotate never, it is none", "none"),
         _ => unfit("must be none, daily, monthly or yearly", "monthly"),
     }
 }
@@ -127,9 +128,16 @@ pub(super) fn timezone(text: &str) -> Result<String, Unfit> {
 pub(super) fn url_base(text: &str) -> Result<String, Unfit> {
     let instead = |text: &str| {
         let plain = |c: char| if is_plain(c) { c } else { '-' };
-        let parts = text.split('/').filter(|part| !part.is_empty() && !is_dots(part));
-        let path: String = parts.map(|part| format!("/{part}")).collect();
-        path.chars().map(plain).collect::<String>()
+        // Of a whole URL its path is meant.
+        let path = text.split_once("://").map_or(text, |(_, rest)| {
+            rest.find('/')
+                .map_or("", |begin| rest.get(begin..).unwrap_or_default())
+        });
+        path.split('/')
+            .map(|part| part.chars().map(plain).collect::<String>())
+            .filter(|part| part.contains(|c: char| c.is_ascii_alphanumeric()))
+            .map(|part| format!("/{part}"))
+            .collect::<String>()
     };
     let refuse = |reason: String| unfit(reason, instead(text));
     if text.is_empty() {
@@ -143,7 +151,7 @@ pub(super) fn url_base(text: &str) -> Result<String, Unfit> {
     } else if text.contains("//") {
         refuse("must not have // in it".to_owned())
     } else if text.split('/').any(is_dots) {
-        // Whoever asks resolves them before the app sees the path.
+        // Whoever asks resolves them before the app sees the path (RFC 3986, 5.2.4).
         refuse("must not have a part . or ..".to_owned())
     } else {
         Ok(text.to_owned())
@@ -242,7 +250,7 @@ mod tests {
         holds(
             &CREDENTIAL_ROTATION,
             &["", "none", "daily", "yearly"],
-            &[("disabled", "monthly"), ("hourly", "monthly")],
+            &[("disabled", "none"), ("off", "none"), ("hourly", "monthly")],
         );
         holds(&RESTORE_ON_DEPLOY, &["", "latest", "radarr-1"], &[]);
         holds(
@@ -257,13 +265,19 @@ mod tests {
         );
         holds(
             &URL_BASE,
-            &["/films", "/a/b"],
+            &["/films", "/a/b", "/a.b", "/..a"],
             &[
                 ("/meine filme", "/meine-filme"),
                 ("films", "/films"),
                 ("/films/", "/films"),
                 ("/a//b", "/a/b"),
                 ("/", ""),
+                ("/../films", "/films"),
+                ("/films/..", "/films"),
+                ("/./films", "/films"),
+                ("/ä", ""),
+                ("https://media.example/films", "/films"),
+                ("https://media.example", ""),
             ],
         );
     }

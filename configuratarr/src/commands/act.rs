@@ -17,7 +17,7 @@ use crate::juju::{Juju, ModelInfo, Status};
 use crate::plan::{self, Job, Known, Plan, Wanted};
 use crate::problem::{Kind, Problem, Result};
 use crate::report::run_page;
-use crate::run::{Bars, Ended, Follow, Journal, Lines, Run, Show, Store, follow};
+use crate::run::{Bars, Ended, Follow, Journal, Lines, Run, Show, Store, follow, import};
 
 /// How often a run is looked at.
 pub(crate) const TICK: Duration = Duration::from_secs(1);
@@ -45,6 +45,12 @@ impl Ground {
                 true => model.to_owned(),
                 false => format!("{controller}:{model}"),
             })
+    }
+
+    /// How many units an app has.
+    pub fn units(&self, app: &str) -> usize {
+        let application = self.status.applications.get(app);
+        application.map_or(0, |application| application.units.len())
     }
 
     /// The same for the planner, with the way to Juju that the shown commands name.
@@ -163,7 +169,11 @@ pub async fn go_on(call: &Call<'_>, mut journal: Journal, cluster: Option<&Clust
             std::future::pending::<()>().await;
         }
     };
-    let ended = follow(&mut journal, &how, show.as_mut(), interrupted).await;
+    let is_import = plan.job == Job::Import;
+    let ended = match is_import {
+        true => import(&mut journal, &how, show.as_mut(), interrupted).await,
+        false => follow(&mut journal, &how, show.as_mut(), interrupted).await,
+    };
     drop(show);
     let run = journal.run();
     call.printer.data(run, || run_page(run))?;
@@ -175,7 +185,10 @@ pub async fn go_on(call: &Call<'_>, mut journal: Journal, cluster: Option<&Clust
         Ended::Interrupted => {
             call.printer.problem(&Problem::new(
                 Kind::Unfinished,
-                "interrupted; what was started goes on in Juju",
+                match is_import {
+                    true => "interrupted; the next step waits for you",
+                    false => "interrupted; what was started goes on in Juju",
+                },
                 resume,
             ));
             Ok(Done::Unfinished)
@@ -183,7 +196,10 @@ pub async fn go_on(call: &Call<'_>, mut journal: Journal, cluster: Option<&Clust
         Ended::Lost(problem) => {
             call.printer.problem(&Problem::new(
                 Kind::Unfinished,
-                format!("{}; what was started goes on in Juju", problem.text),
+                match is_import {
+                    true => problem.text,
+                    false => format!("{}; what was started goes on in Juju", problem.text),
+                },
                 format!(
                     "{}{resume}; to give it up: rm {}",
                     problem

@@ -6,6 +6,7 @@ mod backups;
 mod claim;
 mod completions;
 mod doctor;
+mod import;
 pub(crate) mod look;
 mod restore;
 mod resume;
@@ -109,6 +110,7 @@ async fn carry_out(call: &Call<'_>, command: Option<&Command>) -> Result<Done> {
             yes,
             force,
             no_safety_backup,
+            import,
         } => {
             let how = restore::How {
                 dry_run: *dry_run,
@@ -116,7 +118,10 @@ async fn carry_out(call: &Call<'_>, command: Option<&Command>) -> Result<Done> {
                 force: *force,
                 no_safety_backup: *no_safety_backup,
             };
-            restore::run(call, which, choice, how).await
+            match import.import {
+                true => import::run(call, which, choice, import, how).await,
+                false => restore::run(call, which, choice, how).await,
+            }
         }
         Command::Claim { app } => claim::run(call, app).await,
         Command::Spec { file, app } => spec::run(call, file.as_deref(), app.as_deref()).await,

@@ -40,32 +40,39 @@ pub async fn run(call: &Call<'_>, which: &Which, choice: &Choice, how: How) -> R
     if how.no_safety_backup {
         parameters.insert("safety-backup".to_owned(), "false".to_owned());
     }
-    if !how.dry_run && !how.yes && !io::stdin().is_terminal() {
-        return Err(Problem::new(
-            Kind::Usage,
-            "a restore asks before it begins, and there is nobody to ask: standard input is no terminal",
-            "look at it with --dry-run, then say --yes",
-        ));
-    }
+    somebody_is_there(how)?;
     let planned = act::plan(call, which, job, choice, parameters).await?;
     if !how.dry_run && !how.yes {
-        confirm(call, &planned.plan, now)?;
+        confirm(
+            call,
+            &planned.plan,
+            now,
+            "Each app is stopped only while the content is exchanged",
+        )?;
     }
     act::carry_out(call, planned).await
 }
 
-/// Shows the plan and waits for the word.
-fn confirm(call: &Call<'_>, plan: &Plan, now: Timestamp) -> Result<()> {
+/// Somebody can be asked, or need not be.
+pub(super) fn somebody_is_there(how: How) -> Result<()> {
+    match how.dry_run || how.yes || io::stdin().is_terminal() {
+        true => Ok(()),
+        false => Err(Problem::new(
+            Kind::Usage,
+            "a restore asks before it begins, and there is nobody to ask: standard input is no terminal",
+            "look at it with --dry-run, then say --yes",
+        )),
+    }
+}
+
+/// Shows the plan, with what has to be known of it, and waits for the word.
+pub(super) fn confirm(call: &Call<'_>, plan: &Plan, now: Timestamp, warning: &str) -> Result<()> {
     let cannot = |error: io::Error| Problem::bare(Kind::Failed, format!("cannot ask: {error}"));
     for line in plan.page(now).lines(call.printer.colors()) {
         writeln!(io::stderr(), "{line}").map_err(cannot)?;
     }
     let password = plan.password();
-    write!(
-        io::stderr(),
-        "Each app is stopped only while the content is exchanged. Type \"{password}\" to begin: "
-    )
-    .map_err(cannot)?;
+    write!(io::stderr(), "{warning}. Type \"{password}\" to begin: ").map_err(cannot)?;
     let mut said = String::new();
     io::stdin().lock().read_line(&mut said).map_err(cannot)?;
     match said.trim() == password {

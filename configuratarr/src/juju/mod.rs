@@ -3,9 +3,11 @@
 //! Everything is asked with `--format json`. What Juju says to people is read only where it says a thing nowhere else: which of its
 //! refusals it is, and the number of an operation that was started in the background.
 
+mod bundle;
 mod error;
 mod import;
 mod status;
+mod storage;
 mod tasks;
 
 use std::process::Stdio;
@@ -13,9 +15,11 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+pub use bundle::Deployed;
 pub use error::JujuError;
 pub use import::{Import, import};
 pub use status::{Application, ApplicationStatus, ModelInfo, Related, Status, Unit};
+pub use storage::Storages;
 pub use tasks::{Operation, Started, Task, TaskState, said, time};
 
 /// How long a command of `juju` may take, if nothing else is said. None of those that are used waits for an end.
@@ -112,7 +116,7 @@ impl Juju {
         let mut all = arguments.to_vec();
         let takes_model = !matches!(
             arguments.first().map(String::as_str),
-            Some("version" | "whoami" | "models" | "controllers")
+            Some("version" | "whoami" | "models" | "controllers" | "info")
         );
         if let (Some(model), true) = (&self.model, takes_model) {
             all.extend(["-m".to_owned(), model.clone()]);

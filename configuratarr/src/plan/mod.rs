@@ -1,6 +1,7 @@
 //! What will be done, as a value: it is shown, confirmed, written down and carried out, and nothing is decided after it. Pure.
 
 mod each;
+mod import;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use crate::printer::{Cell, Page, Tone};
 use crate::problem::{Kind, Problem};
 
 pub use each::Order;
+pub use import::{ImportPlan, POOL, Place, STORAGE, Typed, may_import, plan_import};
 
 /// What is done with each app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +31,8 @@ pub enum Job {
     Preview,
     /// A backup is restored.
     Restore,
+    /// A backup is restored as a volume, which Juju imports and the app is deployed with.
+    Import,
 }
 
 impl Job {
@@ -37,7 +41,7 @@ impl Job {
         match self {
             Self::Backup => "backup-now",
             Self::Verify => "verify-backup",
-            Self::Preview | Self::Restore => "restore-from-backup",
+            Self::Preview | Self::Restore | Self::Import => "restore-from-backup",
         }
     }
 
@@ -48,6 +52,7 @@ impl Job {
             Self::Verify => "verify",
             Self::Preview => "preview",
             Self::Restore => "restore",
+            Self::Import => "import",
         }
     }
 }
@@ -119,6 +124,9 @@ pub struct Item {
     pub parameters: BTreeMap<String, String>,
     /// The command that does the same by hand.
     pub command: String,
+    /// How it is imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<Box<ImportPlan>>,
 }
 
 /// The backup that is meant.
@@ -249,12 +257,14 @@ fn item(wanted: &Wanted<'_>, known: Known<'_>, name: &str, app: Option<&App>) ->
     };
     let backup = match wanted.job {
         Job::Backup => None,
-        Job::Verify | Job::Preview | Job::Restore => {
+        Job::Verify | Job::Preview | Job::Restore | Job::Import => {
             Some(backups::choose(&app.backups, &wanted.choice, &app.id, now)?)
         }
     };
     // Two of one kind wait for each other in Juju; a restore beside a backup is refused by the charm, at its end or its beginning.
     let in_the_way = match wanted.job {
+        // That one app is removed: nothing of it may be under way.
+        Job::Import => app.in_flight.first(),
         Job::Backup | Job::Restore => app.in_flight.iter().find(|work| work.what != Work::Verify),
         Job::Verify | Job::Preview => None,
     };
@@ -283,6 +293,7 @@ fn item(wanted: &Wanted<'_>, known: Known<'_>, name: &str, app: Option<&App>) ->
         unit,
         parameters,
         command,
+        import: None,
     })
 }
 
@@ -327,10 +338,12 @@ impl Plan {
             .line(format!("{} in model {}:", self.job.word(), self.model))
             .rows(rows)
             .line("By hand:");
-        let page = self
-            .items
-            .iter()
-            .fold(page, |page, item| page.line(format!("  {}", item.command)));
+        let juju = Juju::new(Some(self.juju_model.clone()));
+        let commands = self.items.iter().flat_map(|item| match &item.import {
+            Some(import) => import.by_hand(item, &self.model, &juju),
+            None => vec![item.command.clone()],
+        });
+        let page = commands.fold(page, |page, command| page.line(format!("  {command}")));
         self.left_out
             .iter()
             .fold(page, |page, app| page.line(Cell::new(app.text(), Tone::Warning)))

@@ -5,7 +5,7 @@ use crate::printer::{Cell, Page, Tone};
 use crate::run::{Progress, Run};
 
 /// What a charm's results are shown under, in this order, where it gives them.
-const SHOWN: [&str; 10] = [
+const SHOWN: [&str; 14] = [
     "backup-uid",
     "manifest",
     "contents",
@@ -14,6 +14,10 @@ const SHOWN: [&str; 10] = [
     "settings-that-differ",
     "safety-backup",
     "undo",
+    "volume",
+    "storage",
+    "old-volume",
+    "next",
     "notes",
     "velero-errors",
 ];
@@ -31,6 +35,8 @@ pub fn page(run: &Run) -> Page {
             Progress::Starting { .. } => (Tone::Warning, "perhaps begun".to_owned(), None),
             Progress::Started { task } => (Tone::Warning, format!("under way, task {task}"), None),
             Progress::Done { results, .. } => (Tone::Good, done(run.plan.job).to_owned(), Some(results)),
+            Progress::Importing { step, .. } => (Tone::Warning, step.stands().to_owned(), None),
+            Progress::Imported { results } => (Tone::Good, done(run.plan.job).to_owned(), Some(results)),
             Progress::Failed { why, results, .. } => (Tone::Bad, format!("FAILED: {why}"), Some(results)),
         };
         page = page.line(Cell::new(format!("{}: {word}", item.app), tone));
@@ -61,5 +67,6 @@ const fn done(job: Job) -> &'static str {
         Job::Verify => "comes back: restored beside the app, checked and removed",
         Job::Preview => "can be restored",
         Job::Restore => "restored",
+        Job::Import => "restored, and on the imported volume",
     }
 }

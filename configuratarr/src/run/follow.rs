@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{Journal, Progress, Show, says_done, texts};
 use crate::juju::{Juju, JujuError, Operation, Task, TaskState, said};
 use crate::plan::{Item, Job};
-use crate::problem::{Problem, Result};
+use crate::problem::{Kind, Problem, Result};
 
 /// By what it is followed.
 pub struct Follow<'a> {
@@ -50,6 +50,13 @@ pub async fn follow(
     show: &mut dyn Show,
     interrupted: impl Future<Output = ()>,
 ) -> Result<Ended> {
+    if journal.run().plan.job == Job::Import {
+        return Ok(Ended::Lost(Problem::new(
+            Kind::Unfinished,
+            "a volume is imported by the command alone",
+            format!("configuratarr resume {}", journal.run().id),
+        )));
+    }
     tokio::pin!(interrupted);
     for item in 0..journal.run().plan.items.len() {
         // What is cut off here is found by the next process: it is written down before it is begun.
@@ -115,7 +122,7 @@ async fn begin(
     let before = match progress {
         Progress::Planned => None,
         Progress::Starting { after } => Some(*after),
-        Progress::Started { .. } | Progress::Done { .. } | Progress::Failed { .. } => return Ok(None),
+        _ => return Ok(None),
     };
     let known = match how.juju.operations(&item.unit, job.action()).await {
         Ok(known) => known,
@@ -283,7 +290,7 @@ fn end(job: Job, task: String, seen: Task) -> Progress {
 /// How an item ended, in one line.
 pub(super) fn told(job: Job, end: &Progress) -> String {
     let (results, why) = match end {
-        Progress::Done { results, .. } => (results, None),
+        Progress::Done { results, .. } | Progress::Imported { results } => (results, None),
         Progress::Failed { why, results, .. } => (results, Some(why)),
         _ => return String::new(),
     };
@@ -311,6 +318,7 @@ pub(super) fn told(job: Job, end: &Progress) -> String {
         Job::Verify => "comes back",
         Job::Preview => "can be restored",
         Job::Restore => "restored",
+        Job::Import => "restored, and on the imported volume",
     };
     match facts.is_empty() {
         true => done.to_owned(),
@@ -325,7 +333,7 @@ async fn tell_bytes(journal: &Journal, how: &Follow<'_>, show: &mut dyn Show) {
     };
     let plan = &journal.run().plan;
     let moving: Vec<(usize, Bytes)> = match plan.job {
-        Job::Preview => return,
+        Job::Preview | Job::Import => return,
         Job::Backup => {
             let Ok(moving) = moving_backups(cluster).await else {
                 return;

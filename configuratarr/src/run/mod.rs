@@ -4,6 +4,7 @@
 //! its tasks, and starts none twice. [`follow`] is the one loop; `show` shows what it sees.
 
 mod follow;
+mod import;
 mod journal;
 mod show;
 
@@ -14,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use follow::{Ended, Follow, follow};
+pub use import::{Found, ImportStep, import};
 pub use journal::{Journal, Store};
 pub use show::{Bars, Lines, Show};
 
@@ -61,6 +63,18 @@ pub enum Progress {
         /// What the charm tells of it.
         results: BTreeMap<String, String>,
     },
+    /// A restored volume is imported: this step is about to be taken, or is being taken.
+    Importing {
+        /// The step.
+        step: ImportStep,
+        /// What those before it found.
+        found: Found,
+    },
+    /// It ended well: the app runs on the volume that was imported.
+    Imported {
+        /// Which volume that is, and where the one is that it had.
+        results: BTreeMap<String, String>,
+    },
     /// It ended badly, or could not be started.
     Failed {
         /// The task's number, if there was one.
@@ -77,14 +91,21 @@ pub enum Progress {
 impl Progress {
     /// Whether it is at its end.
     pub const fn is_over(&self) -> bool {
-        matches!(self, Self::Done { .. } | Self::Failed { .. })
+        matches!(
+            self,
+            Self::Done { .. } | Self::Imported { .. } | Self::Failed { .. }
+        )
     }
 
     /// Whether this may be followed by `next`: the table of all that may.
-    pub const fn may_become(&self, next: &Self) -> bool {
+    pub fn may_become(&self, next: &Self) -> bool {
+        if let (Self::Importing { step, .. }, Self::Importing { step: next, .. }) = (self, next) {
+            return step <= next;
+        }
         matches!(
             (self, next),
-            (Self::Planned, Self::Starting { .. } | Self::Failed { .. })
+            (Self::Planned, Self::Starting { .. } | Self::Importing { .. } | Self::Failed { .. })
+                | (Self::Importing { .. }, Self::Imported { .. } | Self::Failed { .. })
                 // Juju has none of that number, so it is tried again.
                 | (Self::Starting { .. }, Self::Starting { .. } | Self::Started { .. } | Self::Failed { .. })
                 | (Self::Started { .. }, Self::Done { .. } | Self::Failed { .. })
@@ -116,7 +137,8 @@ impl Run {
 
     /// Whether each item ended well.
     pub fn is_done(&self) -> bool {
-        let is_done = |progress: &Progress| matches!(progress, Progress::Done { .. });
+        let is_done =
+            |progress: &Progress| matches!(progress, Progress::Done { .. } | Progress::Imported { .. });
         self.progress.iter().all(is_done)
     }
 
@@ -145,6 +167,8 @@ pub fn says_done(job: Job, results: &BTreeMap<String, String>) -> bool {
     match job {
         Job::Restore => result == Some("restored"),
         Job::Preview => result == Some("checked"),
+        // No charm does it.
+        Job::Import => false,
         Job::Backup | Job::Verify => results.contains_key("backup-uid"),
     }
 }

@@ -9,6 +9,7 @@ fn run() -> Run {
         backup: None,
         parameters: BTreeMap::new(),
         command: String::new(),
+        import: None,
     };
     let plan = Plan {
         made: "2026-11-29T12:00:00Z".to_owned(),

@@ -60,13 +60,8 @@ impl Home {
 
     /// These apps have a good backup each, and these have none.
     pub fn with_backups(apps: &[&str], without: &[&str]) -> Self {
-        let test = Test::with(apps.iter().map(|app| App::healthy(app, 5_243_046)));
+        let home = Self::empty(apps, "4.0.14");
         let apps = [apps, without].concat();
-        fs::remove_file(test.bin().join("juju")).unwrap();
-        let model = test.simulated_juju();
-        let home = Self { test, model };
-        fs::create_dir(home.scripts()).unwrap();
-        home.juju(&["add-model", "home", "--agent-version", "4.0.14"]);
         for app in &apps {
             let charm = home.charm(app);
             home.juju(&["deploy", charm.to_str().unwrap()]);
@@ -78,7 +73,24 @@ impl Home {
         home
     }
 
-    fn charm(&self, app: &str) -> PathBuf {
+    /// Nothing is deployed in a Juju of this version; these apps have a good backup each.
+    pub fn empty(backed_up: &[&str], version: &str) -> Self {
+        let test = Test::with(backed_up.iter().map(|app| App::healthy(app, 5_243_046)));
+        fs::remove_file(test.bin().join("juju")).unwrap();
+        let model = test.simulated_juju();
+        let home = Self { test, model };
+        fs::create_dir(home.scripts()).unwrap();
+        home.juju(&["add-model", "home", "--agent-version", version]);
+        home
+    }
+
+    /// The state folder of the model.
+    pub fn model(&self) -> &Path {
+        &self.model
+    }
+
+    /// The folder of a charm for this app.
+    pub fn charm(&self, app: &str) -> PathBuf {
         let charm = self.test.path(&format!("charm-{app}"));
         fs::create_dir(&charm).unwrap();
         let metadata = format!(

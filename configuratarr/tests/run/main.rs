@@ -6,4 +6,6 @@ mod common;
 
 mod ends;
 mod home;
+mod imported;
+mod imports;
 mod killed;

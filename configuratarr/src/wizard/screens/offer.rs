@@ -99,8 +99,8 @@ const fn word(progress: &Progress) -> &'static str {
     match progress {
         Progress::Planned => "not begun",
         Progress::Starting { .. } => "perhaps begun",
-        Progress::Started { .. } => "under way",
-        Progress::Done { .. } => "done",
+        Progress::Started { .. } | Progress::Importing { .. } => "under way",
+        Progress::Done { .. } | Progress::Imported { .. } => "done",
         Progress::Failed { .. } => "FAILED",
     }
 }

@@ -128,7 +128,7 @@ impl ProgressScreen {
         self.items = Item::all(&run.plan);
         for (item, progress) in self.items.iter_mut().zip(&run.progress) {
             match progress {
-                Progress::Done { .. } => {
+                Progress::Done { .. } | Progress::Imported { .. } => {
                     item.end = Some((true, now));
                     "done before".clone_into(&mut item.last);
                 }
@@ -136,7 +136,10 @@ impl ProgressScreen {
                     item.end = Some((false, now));
                     item.last = format!("FAILED: {why}");
                 }
-                Progress::Planned | Progress::Starting { .. } | Progress::Started { .. } => {}
+                Progress::Planned
+                | Progress::Starting { .. }
+                | Progress::Started { .. }
+                | Progress::Importing { .. } => {}
             }
         }
     }

@@ -86,6 +86,15 @@ impl Outcome {
 }
 
 impl Proof {
+    /// It came out now, to the second.
+    pub fn now(outcome: Outcome) -> Self {
+        let now = Timestamp::now();
+        Self {
+            at: Timestamp::from_second(now.as_second()).unwrap_or(now),
+            outcome,
+        }
+    }
+
     /// What is written on an object, if anything is that can be read. Anybody may write there: what is read is safe to show.
     pub(super) fn read(annotations: &BTreeMap<String, String>) -> Option<Self> {
         let at = annotations.get(AT)?.parse().ok()?;

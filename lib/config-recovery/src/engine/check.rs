@@ -46,10 +46,7 @@ pub(super) async fn check(
         },
         Err(_) => return found,
     };
-    let proof = Proof {
-        at: Timestamp::now(),
-        outcome,
-    };
+    let proof = Proof::now(outcome);
     if let Err(error) = beside.prove(&proof).await {
         reporter.note(&format!("{error}: lists of backups will not tell of it"));
     }

@@ -7,6 +7,7 @@
 mod commands;
 mod ensure;
 mod files;
+mod hand_over;
 mod judge;
 mod names;
 mod objects;
@@ -17,6 +18,10 @@ mod turn;
 
 pub(crate) use commands::commands;
 pub(crate) use names::ours;
+
+pub use hand_over::{
+    RestoredVolume, keep_volume, let_volume_free, remove_restored, restored_volume, workload_image,
+};
 
 use std::path::Path;
 use std::time::Duration;
@@ -249,7 +254,11 @@ pub enum Until {
 pub async fn remove(cluster: &Cluster, spec: &ScratchSpec, until: Until) -> Result<()> {
     let wait = removal("the scratch namespace", &Silent);
     let name = names::namespace(&spec.target, spec.purpose);
-    match (is_held(cluster, spec, &name).await?, until, &spec.backup.holds) {
+    match (
+        is_held(cluster, &spec.target, &spec.holder, &name).await?,
+        until,
+        &spec.backup.holds,
+    ) {
         (true, Until::Empty, BackupContents::Files(_)) => remove::content(cluster, &name, wait).await,
         (true, ..) => remove::everything(cluster, &name, wait).await,
         // Somebody may have removed the namespace alone.
@@ -286,14 +295,14 @@ pub async fn remove_left(cluster: &Cluster, namespace: &str) -> Result<()> {
 }
 
 /// Whether the place is there, and its holder's.
-async fn is_held(cluster: &Cluster, spec: &ScratchSpec, name: &str) -> Result<bool> {
+async fn is_held(cluster: &Cluster, target: &AppId, holder: &str, name: &str) -> Result<bool> {
     let api: Api<Namespace> = Api::all(cluster.client());
     let found = cluster.ask_opt(format!("look for namespace {name}"), api.get(name));
     let Some(found) = found.await? else {
         return Ok(false);
     };
-    let mark = names::Mark::of(&found.metadata, &spec.target);
-    if !mark.ours || mark.holder != spec.holder {
+    let mark = names::Mark::of(&found.metadata, target);
+    if !mark.ours || mark.holder != holder {
         return Err(Error::Held {
             namespace: name.to_owned(),
             holder: mark.holder,

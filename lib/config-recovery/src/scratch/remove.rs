@@ -27,6 +27,18 @@ pub(super) async fn everything(cluster: &Cluster, namespace: &str, wait: Wait<'_
 /// Removes everything of a namespace that is ours, and waits until all but the namespace itself is gone.
 pub(super) async fn content(cluster: &Cluster, namespace: &str, wait: Wait<'_>) -> Result<()> {
     begin(cluster, namespace).await?;
+    none_left_of(cluster, namespace, wait).await?;
+    outside(cluster, namespace, wait).await
+}
+
+/// Removes pod and claim of a namespace that is ours, and waits until they are gone. What their volumes are told to do when the claim
+/// goes stays as it is.
+pub(super) async fn pod_and_claim(cluster: &Cluster, namespace: &str, wait: Wait<'_>) -> Result<()> {
+    pod_and_claim_go(cluster, namespace).await?;
+    none_left_of(cluster, namespace, wait).await
+}
+
+async fn none_left_of(cluster: &Cluster, namespace: &str, wait: Wait<'_>) -> Result<()> {
     let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(cluster.client(), namespace);
     let what = format!("the end of what is in namespace {namespace}");
@@ -39,8 +51,7 @@ pub(super) async fn content(cluster: &Cluster, namespace: &str, wait: Wait<'_>) 
         for_objects(cluster, &pods, &all, wait, none_left),
     )
     .await?;
-    for_objects(cluster, &claims, &all, wait, none_left).await?;
-    outside(cluster, namespace, wait).await
+    for_objects(cluster, &claims, &all, wait, none_left).await
 }
 
 fn none_left<K, V>(all: &BTreeMap<K, V>) -> Poll<()> {

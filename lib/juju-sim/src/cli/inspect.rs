@@ -99,6 +99,21 @@ pub(crate) struct Storage {
     storage: BTreeMap<String, Instance>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     filesystems: BTreeMap<String, Filesystem>,
+    /// 3.6 has them, and names the PersistentVolume here; 4.0 names it in the filesystem.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    volumes: BTreeMap<String, Volume>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Volume {
+    provider_id: String,
+    storage: String,
+    pool: &'static str,
+    size: u32,
+    persistent: bool,
+    life: &'static str,
+    status: State,
 }
 
 /// One storage instance.
@@ -197,6 +212,7 @@ pub(crate) fn storage(simulation: &Simulation, with_life: bool) -> Storage {
     let mut shown = Storage {
         storage: BTreeMap::new(),
         filesystems: BTreeMap::new(),
+        volumes: BTreeMap::new(),
     };
     for instance in simulation.model().storages.values() {
         let (name, number) = instance.id.split_once('/').unwrap_or((&instance.id, "0"));
@@ -237,6 +253,20 @@ pub(crate) fn storage(simulation: &Simulation, with_life: bool) -> Storage {
             )
         });
         let is_attached = at.is_some();
+        if let Some(volume) = simulation.volume_of(&instance.id).filter(|_| simulation.is_36()) {
+            shown.volumes.insert(
+                number.to_owned(),
+                Volume {
+                    provider_id: volume,
+                    storage: instance.id.clone(),
+                    pool: "kubernetes",
+                    size: 1024,
+                    persistent: true,
+                    life: "alive",
+                    status: status.clone(),
+                },
+            );
+        }
         shown.filesystems.insert(
             number.to_owned(),
             Filesystem {

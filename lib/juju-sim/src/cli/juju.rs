@@ -9,11 +9,12 @@ use super::output::{print, table, write};
 use super::pairs::pairs;
 use super::verbs::{Deploy, Format, Model, Output, Verb};
 use super::{
-    Answer, Outcome, controller, inspect, operations, own_unit, run as action, secrets, state_folder, status,
+    Answer, Outcome, bundle, controller, inspect, operations, own_unit, run as action, secrets, state_folder,
+    status,
 };
 use crate::error::{Error, Result};
 use crate::layout::app_of;
-use crate::simulation::{self, Looked, OperatorOptions, Options, Simulation, Workload};
+use crate::simulation::{self, Imports, Looked, OperatorOptions, Options, Simulation, Workload};
 
 /// What Juju 4.0.15 refuses on Kubernetes, with its exit code.
 fn not_on_kubernetes(command: &str) -> Answer {
@@ -119,7 +120,9 @@ pub(crate) fn run(verb: Verb) -> Answer {
             attach_storage,
             model,
         } => {
-            refuse_attach(&application, &attach_storage)?;
+            if !attach_storage.is_empty() {
+                return Err(not_attached(&application));
+            }
             open(&model)?.add_units(&application, num_units)?;
         }
         Verb::RemoveUnit {
@@ -207,14 +210,30 @@ pub(crate) fn run(verb: Verb) -> Answer {
             pool,
             provider_id,
             storage,
+            force,
             model,
-            ..
         } => {
-            open(&model)?;
+            let mut simulation = open(&model)?;
+            let imports = Imports::of(&simulation.options().juju_version);
+            if imports == Imports::NotSupported {
+                return not_on_kubernetes("import-filesystem");
+            }
             eprintln!("importing {provider_id:?} from storage pool {pool:?} as storage {storage:?}");
-            return Err(Error::refused(
-                "adopting filesystem: importing filesystem: import filesystem not implemented",
-            ));
+            if imports == Imports::NotWritten {
+                // Recorded on 4.0.15.
+                return Err(Error::refused(
+                    "adopting filesystem: importing filesystem: import filesystem not implemented",
+                ));
+            }
+            if force {
+                return Err(Error::refused("the simulated juju imports without --force only"));
+            }
+            let id = simulation.import_filesystem(&provider_id, &storage)?;
+            eprintln!("imported storage {id}");
+        }
+        Verb::ExportBundle { model } => write(&bundle::of(&*look(&model)?)?)?,
+        Verb::Resources { application, output } => {
+            bundle::resources(&*look(&output.model)?, &application, &output)?
         }
         Verb::AddStorage(_) => return not_on_kubernetes("add-storage"),
         Verb::AttachStorage(_) => return not_on_kubernetes("attach-storage"),
@@ -309,18 +328,20 @@ fn run_deploy(deploy: Deploy) -> Answer {
     let channel = deploy.channel.as_deref().unwrap_or("stable");
     eprintln!("Located local charm {charm:?}, revision 0");
     eprintln!("Deploying {app:?} from local charm {charm:?}, revision 0 on ubuntu@24.04/{channel}");
-    refuse_attach(&app, &deploy.attach_storage)?;
+    if !deploy.attach_storage.is_empty() {
+        if Imports::of(&simulation.options().juju_version) != Imports::Yes {
+            return Err(not_attached(&app));
+        }
+        request.attach.clone_from(&deploy.attach_storage);
+    }
     simulation.deploy(request)?;
     Ok(Outcome::Done)
 }
 
-fn refuse_attach(app: &str, attach: &[String]) -> Result<()> {
-    match attach.is_empty() {
-        true => Ok(()),
-        false => Err(Error::refused(format!(
-            "cannot deploy {app:?}: attaching storage to CAAS units is not supported"
-        ))),
-    }
+fn not_attached(app: &str) -> Error {
+    Error::refused(format!(
+        "cannot deploy {app:?}: attaching storage to CAAS units is not supported"
+    ))
 }
 
 fn refresh(app: &str, path: &Path, model: &Model) -> Result<()> {

@@ -2,6 +2,7 @@
 //!
 //! stdout is data, stderr is talk. Exit codes are Juju's: 1 refused, 2 wrong command line.
 
+mod bundle;
 mod controller;
 mod inspect;
 mod juju;

@@ -329,7 +329,7 @@ pub(crate) enum Verb {
         #[command(flatten)]
         model: Model,
     },
-    /// Bring an existing volume into the model; this Juju cannot.
+    /// Bring an existing volume into the model; few versions can.
     ImportFilesystem {
         pool: String,
         provider_id: String,
@@ -338,6 +338,18 @@ pub(crate) enum Verb {
         force: bool,
         #[command(flatten)]
         model: Model,
+    },
+    /// Write the model down as a bundle.
+    ExportBundle {
+        #[command(flatten)]
+        model: Model,
+    },
+    /// List the resources of an application.
+    #[command(visible_alias = "list-resources")]
+    Resources {
+        application: String,
+        #[command(flatten)]
+        output: Output,
     },
     /// For machines only.
     AddStorage(Anything),
@@ -367,6 +379,12 @@ pub(crate) struct Deploy {
     pub attach_storage: Vec<String>,
     #[arg(long)]
     pub channel: Option<String>,
+    /// `NAME=DIRECTIVE`; each volume is the same here.
+    #[arg(long)]
+    pub storage: Vec<String>,
+    /// Of no effect here.
+    #[arg(long)]
+    pub constraints: Option<String>,
     /// Simulated only: `CONTAINER=FOLDER`, the folder that the container's root starts as a copy of.
     #[arg(long)]
     pub image: Vec<String>,

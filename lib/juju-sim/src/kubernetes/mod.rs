@@ -13,9 +13,11 @@ mod alone;
 mod applied;
 mod kill;
 mod limits;
+mod living;
 mod names;
 mod objects;
 mod patch;
+mod person;
 mod resources;
 mod server;
 mod stateful_set;
@@ -118,6 +120,8 @@ pub(crate) struct Objects {
     pub pods: BTreeMap<String, Value>,
     pub claims: BTreeMap<String, Value>,
     pub volumes: BTreeMap<String, Value>,
+    /// Volumes that were imported, by the id of their storage.
+    pub imported: BTreeMap<String, String>,
     /// ServiceAccounts: one of each application, and those that Juju makes for whoever reads a secret.
     pub accounts: BTreeMap<String, Value>,
     /// ConfigMaps and NetworkPolicies that charms have applied, by kind as in a path, then by name.

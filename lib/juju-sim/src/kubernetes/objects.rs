@@ -29,6 +29,8 @@ impl PodParts {
 #[derive(Debug, Clone)]
 pub(crate) struct StorageParts {
     pub name: String,
+    /// The volume, where an imported one is attached.
+    pub volume: Option<String>,
     /// Mount point in the charm container.
     pub location: String,
     /// Container and its mount point.
@@ -66,7 +68,10 @@ impl Objects {
                 &mut spec["containers"][0]["volumeMounts"],
                 json!({"name": volume, "mountPath": storage.location}),
             );
-            self.put_claim(&app, &storage.name, &claim);
+            match &storage.volume {
+                Some(volume) => self.put_attached_claim(&storage.name, &claim, volume),
+                None => self.put_claim(&app, &storage.name, &claim),
+            }
         }
         let api_access = format!("kube-api-access-{}", suffix(&name));
         push(
@@ -129,6 +134,20 @@ impl Objects {
             "status": {"phase": "Running"},
         });
         self.pods.insert(name.to_owned(), pod);
+    }
+
+    /// As Juju makes it for `--attach-storage`: of this volume, and without the application's label.
+    fn put_attached_claim(&mut self, storage: &str, claim: &str, volume: &str) {
+        let made = json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {
+                "name": claim, "namespace": self.namespace,
+                "labels": {"app.kubernetes.io/managed-by": "juju", "storage.juju.is/name": storage},
+            },
+            "spec": {"volumeName": volume},
+            "status": {"phase": "Bound"},
+        });
+        self.claims.insert(claim.to_owned(), made);
     }
 
     fn put_claim(&mut self, app: &str, storage: &str, claim: &str) {

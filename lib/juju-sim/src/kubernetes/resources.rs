@@ -31,6 +31,8 @@ const KNOWN: &[Resource] = known! {
     "velero.io/v1" "PodVolumeRestore" "podvolumerestores" true,
     "velero.io/v1" "Restore" "restores" true,
     "velero.io/v1" "Schedule" "schedules" true,
+    "v1" "Event" "events" true,
+    "v1" "ServiceAccount" "serviceaccounts" true,
     "v1" "ConfigMap" "configmaps" true,
     "v1" "Namespace" "namespaces" false,
     "v1" "Node" "nodes" false,
@@ -44,6 +46,7 @@ const KNOWN: &[Resource] = known! {
     "apiextensions.k8s.io/v1" "CustomResourceDefinition" "customresourcedefinitions" false,
     "rbac.authorization.k8s.io/v1" "ClusterRole" "clusterroles" false,
     "rbac.authorization.k8s.io/v1" "ClusterRoleBinding" "clusterrolebindings" false,
+    "snapshot.storage.k8s.io/v1" "VolumeSnapshotContent" "volumesnapshotcontents" false,
     "snapshot.storage.k8s.io/v1" "VolumeSnapshotClass" "volumesnapshotclasses" false,
     "storage.k8s.io/v1" "StorageClass" "storageclasses" false,
 };
@@ -77,6 +80,8 @@ impl Kept {
 pub(super) struct Resources {
     objects: BTreeMap<&'static str, Vec<Kept>>,
     unknown_groups: Vec<String>,
+    made: u64,
+    versions: u64,
 }
 
 impl Resources {
@@ -98,6 +103,62 @@ impl Resources {
             self.objects.entry(plural).or_default().push(kept);
         }
         Ok(())
+    }
+
+    /// The next number of what is made.
+    pub(super) fn next(&mut self) -> u64 {
+        self.made += 1;
+        self.made
+    }
+
+    /// Puts an object there in another version, and gives it back.
+    pub(super) fn keep(&mut self, mut object: Value) -> Value {
+        self.versions += 1;
+        object["metadata"]["resourceVersion"] = json!(self.versions.to_string());
+        // Of a kind that is not known a path was not known either.
+        let _ = self.put(object.clone());
+        object
+    }
+
+    /// Takes an object away.
+    pub(super) fn forget(&mut self, object: &Value) {
+        let metadata = &object["metadata"];
+        for (plural, kept) in &mut self.objects {
+            if KNOWN
+                .iter()
+                .any(|known| known.plural == *plural && object["kind"] == known.kind)
+            {
+                kept.retain(|kept| kept.key() != (&metadata["namespace"], &metadata["name"]));
+            }
+        }
+    }
+
+    /// The object that a path names.
+    pub(super) fn get(&self, path: &str) -> Option<Value> {
+        read_path(path)?.2?;
+        self.matching(path).into_iter().next()
+    }
+
+    /// Whether a path names one object.
+    pub(super) fn is_one(&self, path: &str) -> bool {
+        read_path(path).is_some_and(|(_, _, name)| name.is_some())
+    }
+
+    /// The objects that a path names, one or all of a place.
+    pub(super) fn matching(&self, path: &str) -> Vec<Value> {
+        let Some((resource, namespace, name)) = read_path(path) else {
+            return Vec::new();
+        };
+        let all = self.objects.get(resource.plural).into_iter().flatten();
+        let is_it = |object: &Value| {
+            let metadata = &object["metadata"];
+            namespace.is_none_or(|namespace| metadata["namespace"] == *namespace)
+                && name.is_none_or(|name| metadata["name"] == *name)
+        };
+        all.map(|kept| &kept.object)
+            .filter(|object| is_it(object))
+            .cloned()
+            .collect()
     }
 
     /// From now on nothing of this group is known, as where its definitions are not installed.

@@ -15,16 +15,13 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use super::resources::Resources;
+use super::person::PersonAsked;
 use super::{ClusterRequest, Objects, SharedObjects, patch, velero};
 use crate::error::{Error, Result};
 use crate::layout::app_of;
 
 /// Tokens are this and the unit's name with a dash.
 const TOKEN: &str = "unit-";
-
-/// Where an API server tells its version.
-const VERSION: &str = "/version";
 
 /// The thread that answers. It ends when this is dropped.
 #[derive(Debug)]
@@ -136,7 +133,37 @@ async fn answer(objects: &SharedObjects, request: Request<Incoming>) -> Response
     let path = head.uri.path().to_owned();
     let mut objects = objects.lock();
     let query = head.uri.query().unwrap_or_default();
-    if let Some((account, status, text)) = answer_person(&objects, token, &head.method, &path, query) {
+    let is_write = head.method != Method::GET;
+    let is_person = objects.people.account(token, "", is_write).is_some();
+    let strike = if is_person && is_write {
+        objects.people.writes()
+    } else {
+        None
+    };
+    if let Some(strike) = strike.as_ref().filter(|strike| !strike.after) {
+        strike.strike();
+        // Nobody reads it any more.
+        return Response::new(Full::default());
+    }
+    if is_person {
+        objects.people.look_at_model();
+    }
+    let content_type = header("content-type");
+    let asked = PersonAsked {
+        token,
+        method: &head.method,
+        path: &path,
+        query,
+        content_type: &content_type,
+        body: &body,
+    };
+    if let Some((account, status, text)) = asked.answer(&mut objects) {
+        if is_write {
+            objects.people.tell_model();
+        }
+        if let Some(strike) = strike {
+            strike.strike();
+        }
         objects.requests.push(ClusterRequest {
             unit: account,
             method: head.method.to_string(),
@@ -193,39 +220,7 @@ fn response(status: StatusCode, text: String) -> Response<Full<Bytes>> {
     response
 }
 
-/// What a person is answered, with the name of the account; `None` for a token that is no person's.
-fn answer_person(
-    objects: &Objects,
-    token: &str,
-    method: &Method,
-    path: &str,
-    query: &str,
-) -> Option<(String, StatusCode, String)> {
-    let (plural, group) = Resources::about(path).unwrap_or_default();
-    let (account, may) = objects.people.account(token, plural)?;
-    let (status, text) = if !objects.options.answers {
-        let (status, object) = unavailable();
-        (status, object.to_string())
-    } else if path == VERSION {
-        // For everybody, as Kubernetes' role system:public-info-viewer has it.
-        (
-            StatusCode::OK,
-            json!({"major": "1", "minor": "34", "gitVersion": "v1.34.3"}).to_string(),
-        )
-    } else if !may {
-        // As the API server's authorizer says it.
-        let text = format!(
-            "{plural}.{group} is forbidden: User {account:?} cannot list resource {plural:?} in API group {group:?} at the cluster scope"
-        );
-        let (status, object) = refusal(StatusCode::FORBIDDEN, "Forbidden", text);
-        (status, object.to_string())
-    } else {
-        objects.people.resources.answer(method, path, query)
-    };
-    Some((account, status, text))
-}
-
-fn unavailable() -> (StatusCode, Value) {
+pub(super) fn unavailable() -> (StatusCode, Value) {
     let text = "the server is currently unable to handle the request".to_owned();
     refusal(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", text)
 }

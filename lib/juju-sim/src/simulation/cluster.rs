@@ -233,7 +233,9 @@ impl Simulation {
                 mounted.map(|mount| (container.clone(), mount.location.clone()))
             });
             let mounts = mounts.collect();
+            let volume = self.state.cluster.lock().imported.get(&id).cloned();
             StorageParts {
+                volume,
                 location: self.storage_dir(unit, &name).display().to_string(),
                 name,
                 mounts,

@@ -42,6 +42,7 @@ impl Simulation {
             )));
         }
         self.refuse_existing(&app)?;
+        self.may_attach(&deploy.attach, deploy.units)?;
         // Options are judged before anything exists: a refused deploy leaves nothing behind.
         let mut judged = self.state.model.clone();
         judged.deploy(&app, folder.charm.clone()).map_err(refusal)?;
@@ -63,6 +64,10 @@ impl Simulation {
             dying: false,
         };
         self.state.apps.insert(app.clone(), record);
+        if !deploy.attach.is_empty() {
+            self.add_unit(&app, &deploy.attach)?;
+            return self.settle();
+        }
         self.add_units(&app, deploy.units)
     }
 
@@ -73,7 +78,7 @@ impl Simulation {
     pub fn add_units(&mut self, app: &str, count: u32) -> Result<()> {
         self.charmed(app)?;
         for _ in 0..count {
-            self.add_unit(app)?;
+            self.add_unit(app, &[])?;
         }
         self.settle()
     }
@@ -184,7 +189,7 @@ impl Simulation {
         self.settle()
     }
 
-    fn add_unit(&mut self, app: &str) -> Result<()> {
+    fn add_unit(&mut self, app: &str, attach: &[String]) -> Result<()> {
         // Kubernetes numbers the pods of a StatefulSet from 0, without gaps, and Juju's units follow.
         let units = self.units(app);
         let free = (0..u32::MAX).find(|number| !units.contains(&format!("{app}/{number}")));
@@ -194,6 +199,7 @@ impl Simulation {
             application.next_unit = number;
         }
         let unit = self.state.model.add_unit(app).map_err(refusal)?;
+        self.attach(&unit, attach);
         if self.no_pods(&unit).is_some() {
             // Without a pod there is no agent.
             return Ok(());

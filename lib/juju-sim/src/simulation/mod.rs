@@ -5,6 +5,7 @@ mod charm_folder;
 mod cluster;
 mod containers;
 mod deploy;
+mod imports;
 mod look;
 mod operate;
 mod operations;
@@ -14,6 +15,7 @@ mod types;
 mod velero;
 
 pub use charm_folder::charm_name;
+pub(crate) use imports::{Imports, VOLUMES};
 pub use look::find_executable;
 pub(crate) use look::{action_time, clock_time, plain_time, status_time, table_time};
 pub use operations::Operation;

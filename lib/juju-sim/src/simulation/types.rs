@@ -136,6 +136,8 @@ pub struct Deploy {
     pub workloads: BTreeMap<String, Workload>,
     /// Files of resources by name; OCI images need none.
     pub resources: BTreeMap<String, PathBuf>,
+    /// `--attach-storage`: ids of detached storage that the one unit gets.
+    pub attach: Vec<String>,
 }
 
 impl Deploy {
@@ -149,6 +151,7 @@ impl Deploy {
             units: 1,
             workloads: BTreeMap::new(),
             resources: BTreeMap::new(),
+            attach: Vec::new(),
         }
     }
 

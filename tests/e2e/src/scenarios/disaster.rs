@@ -58,9 +58,10 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
         );
         story.figure(&format!("counted before and after, {}", member.name), now);
     }
-    by_one_command(ground, &apps, story).await?;
+    let terminal = Terminal::new(ground, &model, SCENARIO.name)?;
+    by_one_command(&terminal, &apps, story).await?;
     compare(&apps, &before, true).await?;
-    by_wizard(ground, &apps, story).await?;
+    by_wizard(&terminal, &apps, story).await?;
     compare(&apps, &before, true).await?;
     delete_model(ground, &model).await?;
 
@@ -88,10 +89,12 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
 }
 
 /// Damages all of them, and restores all with one command.
-async fn by_one_command(ground: &TestEnv, apps: &[Running<'_>], story: &mut ScenarioReport) -> Result<()> {
+async fn by_one_command(
+    terminal: &Terminal<'_>,
+    apps: &[Running<'_>],
+    story: &mut ScenarioReport,
+) -> Result<()> {
     damage(apps).await?;
-    let model = apps.first().map(|app| app.app.model.clone()).context("no apps")?;
-    let terminal = Terminal::new(ground, &model, SCENARIO.name)?;
     let began = Instant::now();
     let run = terminal.runs(&["restore", "--all", "--yes"], 0).await?;
     story.figure(
@@ -108,10 +111,8 @@ async fn by_one_command(ground: &TestEnv, apps: &[Running<'_>], story: &mut Scen
 }
 
 /// Damages all of them again, and restores all through the wizard.
-async fn by_wizard(ground: &TestEnv, apps: &[Running<'_>], story: &mut ScenarioReport) -> Result<()> {
+async fn by_wizard(terminal: &Terminal<'_>, apps: &[Running<'_>], story: &mut ScenarioReport) -> Result<()> {
     damage(apps).await?;
-    let model = apps.first().map(|app| app.app.model.clone()).context("no apps")?;
-    let terminal = Terminal::new(ground, &model, SCENARIO.name)?;
     let names = apps.iter().map(|app| app.app.name.clone()).collect();
     let began = Instant::now();
     terminal.restores_by_wizard(names, true).await?;
