@@ -109,8 +109,8 @@ impl<'a> Terminal<'a> {
         anyhow::bail!("configuratarr {arguments:?} ended before it said {words:?}: {before:#?}")
     }
 
-    /// Restores apps from their newest good backups through the wizard, in a pseudo-terminal of 80x24: the first of the model's by
-    /// name, or all of them. Waits for the report, which has to say that each is restored.
+    /// Restores apps from their newest good backups through the wizard, in a pseudo-terminal, the smallest one for one app: the first of the
+    /// model's by name, or all of them. Waits for the report, which has to say that each is restored.
     ///
     /// # Errors
     /// When the wizard does not come to its report.
@@ -119,7 +119,9 @@ impl<'a> Terminal<'a> {
         let model = self.model.to_owned();
         // A screen is waited for on a thread of its own: the scenarios share one.
         let played = tokio::task::spawn_blocking(move || {
-            let mut wizard = PseudoTerminal::start(&command, (80, 24));
+            // What came of it is printed in the end, some lines for each app; what was there before has to be seen still.
+            let rows = if all { 120 } else { 24 };
+            let mut wizard = PseudoTerminal::start(&command, (80, rows));
             wizard.patient(WIZARD).shows(&format!("apps of model {model}"));
             for name in &names {
                 wizard.shows(name);
