@@ -103,7 +103,7 @@ pub(super) fn rotation(text: &str) -> Result<&'static str, Unfit> {
         "daily" => Ok("daily"),
         "monthly" => Ok("monthly"),
         "yearly" => Ok("yearly"),
-        "off" | "no" | "false" | "disabled" => unfit("to rotate never, it is none", "none"),
+        "off" | "no" | "false" | "disabled" => unfit("to rotate none, write none", "none"),
         _ => unfit("must be none, daily, monthly or yearly", "monthly"),
     }
 }

@@ -77,8 +77,8 @@ fn a_bad_option_is_named_and_the_last_good_request_stays() {
         (
             "credential-rotation",
             "disabled",
-            "credential-rotation \"disabled\": must be none, daily, monthly or yearly",
-            "; juju config radarr credential-rotation=monthly",
+            "credential-rotation \"disabled\": to rotate none, write none",
+            "; juju config radarr credential-rotation=none",
         ),
     ];
     let mut house = SimulatedModel::with_backups().unwrap();
