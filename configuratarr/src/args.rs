@@ -90,6 +90,9 @@ pub struct Global {
     /// How many seconds a command of juju may take
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60, hide = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub juju_limit: u64,
+    /// How many seconds the program that logs in to Kubernetes may take
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 120, hide = true, value_parser = clap::value_parser!(u64).range(1..))]
+    pub login_limit: u64,
     /// How many milliseconds are between two looks at what is under way
     #[arg(long, global = true, value_name = "MILLISECONDS", default_value_t = 1000, hide = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub tick: u64,
