@@ -181,7 +181,7 @@ fn the_program_that_makes_tokens_never_ends() {
         let mut kubeconfig: serde_json::Value = serde_json::from_str(&text).unwrap();
         kubeconfig["users"][0]["user"] = serde_json::json!({"exec": {
             "apiVersion": "client.authentication.k8s.io/v1", "command": "/bin/sh", "interactiveMode": mode,
-            "args": ["-c", "sleep 30 & echo s3cret; sleep 30"],
+            "args": ["-c", "/bin/sleep 30 & echo s3cret; /bin/sleep 30"],
         }});
         test.kubeconfig(&kubeconfig.to_string());
         let ran = test.run(&["backups", "--login-limit", "1"]).exits(3);
