@@ -61,11 +61,6 @@ impl Helper {
         }
         is(NOT_THERE).then(|| format!("{name} cannot be run: there is no such program"))
     }
-
-    /// As it is named in a sentence.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
 }
 
 /// Is that second process, if this one was started as it.

@@ -179,6 +179,14 @@ fn a_backup_stays_pointed_at_when_another_one_comes() {
 }
 
 #[test]
+fn the_command_that_brings_an_app_back_is_said_at_the_one_that_is_gone() {
+    let mut player = Player::at_home();
+    let command = "configuratarr redeploy plex --charm CHARM";
+    player.sees_no(command);
+    player.press("<Down>").sees("not deployed").sees(command);
+}
+
+#[test]
 fn an_order_that_cannot_be_planned_comes_back_with_the_next_step() {
     let apps = home();
     let mut player = Player::at_home();

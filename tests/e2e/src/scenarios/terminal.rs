@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use crate::ground::TestEnv;
+use crate::line::Line;
 use crate::outside_juju::{self, Installed};
 use crate::pods::Running;
 use crate::pseudo_terminal::Terminal as PseudoTerminal;
@@ -25,6 +26,10 @@ pub struct Terminal<'a> {
     model: &'a str,
     home: PathBuf,
     installed: Installed,
+    /// Its line to the API server, by which Juju is asked too.
+    line: Line,
+    /// Leads over that line.
+    kubeconfig: PathBuf,
 }
 
 impl<'a> Terminal<'a> {
@@ -35,11 +40,16 @@ impl<'a> Terminal<'a> {
     pub fn new(ground: &'a TestEnv, model: &'a str, name: &str) -> Result<Self> {
         let home = ground.own_bed()?.folder.join(format!("{name}-terminal"));
         let installed = outside_juju::install(&home)?;
+        let (line, text) = over_a_line(&std::fs::read_to_string(&ground.own_bed()?.kubeconfig)?)?;
+        let kubeconfig = home.join("kubeconfig");
+        std::fs::write(&kubeconfig, text)?;
         Ok(Self {
             ground,
             model,
             home,
             installed,
+            line,
+            kubeconfig,
         })
     }
 
@@ -51,8 +61,7 @@ impl<'a> Terminal<'a> {
             .env_clear()
             .env("HOME", &self.home)
             .env("PATH", &self.installed.path);
-        self.installed
-            .equip(&mut command, &self.ground.own_bed()?.kubeconfig);
+        self.installed.equip(&mut command, &self.kubeconfig);
         Ok(command)
     }
 
@@ -95,6 +104,40 @@ impl<'a> Terminal<'a> {
             }
         }
         anyhow::bail!("configuratarr {arguments:?} ended before it said {words:?}: {before:#?}")
+    }
+
+    /// Runs the program to its end, which has to be a good one, and cuts its line when it says the first words, until it says the others.
+    /// Returns its document.
+    ///
+    /// # Errors
+    /// When it does not say them, or does not end well.
+    pub async fn is_cut_off(&self, arguments: &[&str], from: &str, to: &str) -> Result<Value> {
+        let mut command = self.command(arguments)?;
+        let mut running = command
+            .args(["--format", "json"])
+            .spawn()
+            .context("cannot run configuratarr")?;
+        let said = running.stderr.take().context("it has no standard error")?;
+        let mut lines = BufReader::new(said).lines();
+        let mut before = Vec::new();
+        let mut waits_for = [from, to].into_iter().peekable();
+        while let Some(line) = lines.next_line().await? {
+            if waits_for.peek().is_some_and(|words| line.contains(words)) {
+                match waits_for.next() == Some(from) {
+                    true => self.line.cut(),
+                    false => self.line.mend(),
+                }
+            }
+            before.push(line);
+        }
+        self.line.mend();
+        let output = running.wait_with_output().await?;
+        ensure!(
+            output.status.success() && waits_for.next().is_none(),
+            "configuratarr {arguments:?} should say {from:?}, then {to:?}, and end well, and not with {}: {before:#?}",
+            output.status
+        );
+        Ok(serde_json::from_slice(&output.stdout)?)
     }
 
     /// Restores apps from their newest good backups through the wizard, in a pseudo-terminal, the smallest one for one app: the first of the
@@ -143,8 +186,7 @@ impl<'a> Terminal<'a> {
     pub async fn juju(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(self.installed.path.join("juju"));
         command.args(arguments).args(["-m", self.model]);
-        self.installed
-            .equip(&mut command, &self.ground.own_bed()?.kubeconfig);
+        self.installed.equip(&mut command, &self.kubeconfig);
         let output = command.output().await.context("cannot run juju")?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "juju {arguments:?} failed: {said}");
@@ -170,6 +212,18 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
         .unwrap_or_default()
+}
+
+/// A line to the server of a kubeconfig, and the kubeconfig that leads over it.
+fn over_a_line(kubeconfig: &str) -> Result<(Line, String)> {
+    let kubeconfig: Value = serde_yaml::from_str(kubeconfig)?;
+    let server = kubeconfig["clusters"][0]["cluster"]["server"].as_str();
+    let server = server.and_then(|server| server.strip_prefix("https://"));
+    let server = server.context("the kubeconfig names no server")?.to_owned();
+    let line = Line::to(server)?;
+    let mut kubeconfig = kubeconfig;
+    kubeconfig["clusters"][0]["cluster"]["server"] = format!("https://{}", line.address()).into();
+    Ok((line, kubeconfig.to_string()))
 }
 
 /// Lets events come to apps while something else is done: Juju's agents would see to it by themselves.
