@@ -202,7 +202,8 @@ impl Terminal {
         let begin = Instant::now();
         while screen.bytes.len() <= bytes {
             let left = self.limit.saturating_sub(begin.elapsed());
-            assert!(!left.is_zero(), "nothing more came");
+            let seen = screen.parser.screen().contents();
+            assert!(!left.is_zero(), "nothing more came: {seen}");
             screen = changed.wait_timeout(screen, left).unwrap().0;
         }
         drop(screen);

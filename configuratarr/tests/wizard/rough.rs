@@ -16,7 +16,7 @@ fn it_lives_through_every_size() {
     home.has_no_operations().can_be_restored();
     let mut terminal = home.start();
     terminal.shows("apps of model home").shows("FAIL");
-    for screen in ["", "\r", "q", "r", "\r"] {
+    for screen in ["", "\r", "\u{1b}", "r", "\r"] {
         terminal.types(screen);
         for (columns, rows) in [(1, 1), (1, 200), (500, 1), (2, 24), (80, 2), (400, 150)] {
             terminal.resize(columns, rows);
@@ -26,11 +26,11 @@ fn it_lives_through_every_size() {
         terminal.resize(80, 24).shows("? help");
     }
     terminal.types(CTRL_C);
-    terminal.ends();
-    terminal.is_as_it_was();
+    assert!(terminal.ends().success());
 }
 
-/// A megabyte in the wrong window is through in seconds, and has begun nothing.
+/// A file in the wrong window is through in seconds, and has begun nothing. More than 4 kB do not go into the terminal at once: who reads it only
+/// when something comes hears nothing any more.
 #[test]
 fn a_large_paste_is_lived_through() {
     let home = Home::new();
@@ -38,7 +38,7 @@ fn a_large_paste_is_lived_through() {
     terminal.shows("apps of model home").shows("FAIL");
     let begin = Instant::now();
     for keys in ["u", "x\n", "?l", "\u{1b}[A", "ä"] {
-        terminal.types(&keys.repeat((200 << 10) / keys.len()));
+        terminal.types(&keys.repeat((40 << 10) / keys.len()));
     }
     // Whatever is open now is left.
     terminal.types(CTRL_C);
@@ -111,7 +111,7 @@ fn a_thousand_apps_are_shown_and_chosen() {
     terminal.shows("apps of model home").shows("app1");
     terminal.types("\u{1b}[F").shows("app999");
     terminal.types("ar").shows("which apps");
-    terminal.types("q").shows("apps of model home");
+    terminal.types("\u{1b}").shows("apps of model home");
     let took = begin.elapsed();
     assert!(took < Duration::from_secs(30), "{took:?}");
     terminal.types(CTRL_C);
