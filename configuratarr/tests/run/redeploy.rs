@@ -292,6 +292,9 @@ fn what_cannot_be_deployed_again_is_refused_before_anything_begins() {
     let local = home.test.path("local.yaml");
     fs::write(&local, "applications: {radarr: {charm: \"local:radarr-3\"}}\n").unwrap();
     let local = local.display().to_string();
+    let evil = home.test.path("evil.yaml");
+    fs::write(&evil, "applications: {radarr: {charm: --force}}\n").unwrap();
+    let evil = evil.display().to_string();
     for (name, code, arguments) in [
         (
             "redeploy_no_charm",
@@ -382,6 +385,50 @@ fn what_cannot_be_deployed_again_is_refused_before_anything_begins() {
                 "-m",
                 "lost",
             ],
+        ),
+        // The bundle was of a charm from a file, and the file is another app's.
+        (
+            "redeploy_charm_of_another",
+            2,
+            vec![
+                "redeploy",
+                "radarr",
+                "--bundle",
+                &local,
+                "--charm",
+                "../charm-sonarr",
+                "--yes",
+            ],
+        ),
+        // The backup would be restored all the same.
+        (
+            "redeploy_sets_the_option",
+            2,
+            vec![
+                "redeploy",
+                "radarr",
+                "--charm",
+                "../charm-radarr",
+                "--config",
+                "restore-on-deploy=none",
+                "--yes",
+            ],
+        ),
+        // A charm that would be an option of juju's.
+        (
+            "redeploy_charm_is_an_option",
+            2,
+            vec!["redeploy", "radarr", "--bundle", &evil, "--yes"],
+        ),
+        (
+            "redeploy_unit",
+            2,
+            vec!["redeploy", "radarr/0", "--charm", "../charm-radarr", "--yes"],
+        ),
+        (
+            "redeploy_no_name",
+            2,
+            vec!["redeploy", "", "--charm", "../charm-radarr", "--yes"],
         ),
         (
             "redeploy_wait",
