@@ -42,7 +42,11 @@ pub async fn connect(global: &Global) -> Result<Cluster> {
     config.default_retry = false;
     let helper = Helper::limited(&mut config, Duration::from_secs(global.login_limit));
     let asked = asked::Layer::of(&config.cluster_url, helper.clone());
-    let client = ClientBuilder::try_from(config).map_err(|error| match &error {
+    // A program that logs in is waited for here, and the wizard hears keys meanwhile.
+    let made = tokio::task::spawn_blocking(move || ClientBuilder::try_from(config)).await;
+    let made =
+        made.map_err(|error| cannot(format!("cannot log in to Kubernetes: {error}"), "run it again"))?;
+    let client = made.map_err(|error| match &error {
         kube::Error::Auth(error) => cannot(
             format!(
                 "cannot log in to Kubernetes: {}",

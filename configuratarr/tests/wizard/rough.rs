@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
+use serde_json::json;
 
 use super::common::{App, Apps, Test};
 use super::juju::Juju;
@@ -81,6 +82,31 @@ fn it_ends_with_its_terminal() {
         );
         std::thread::yield_now();
     }
+}
+
+/// A program that logs in, and does not come to its end: keys are heard meanwhile.
+#[test]
+fn somebody_who_leaves_waits_for_no_login() {
+    let home = Home::new();
+    let text = std::fs::read_to_string(home.test.path("kubeconfig")).unwrap();
+    let mut kubeconfig: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let begun = home.test.path("login-begun");
+    let line = format!("touch '{}'; exec /bin/sleep 100", begun.display());
+    kubeconfig["users"][0]["user"] = json!({"exec": {
+        "apiVersion": "client.authentication.k8s.io/v1", "command": "/bin/sh", "interactiveMode": "IfAvailable",
+        "args": ["-c", line.replace("touch", "/usr/bin/touch")],
+    }});
+    home.test.kubeconfig(&kubeconfig.to_string());
+    let mut terminal = home.start();
+    terminal.shows("Asking Juju and the cluster");
+    while !begun.exists() {
+        std::thread::yield_now();
+    }
+    let begin = Instant::now();
+    terminal.types("?").shows("Keys here").types(CTRL_C);
+    terminal.ends();
+    terminal.is_as_it_was();
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
 }
 
 /// A terminal that says it can do nothing.
