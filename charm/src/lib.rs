@@ -32,6 +32,7 @@ pub mod remembered;
 pub mod schema;
 pub mod steps;
 pub mod template;
+pub mod test_restore;
 pub mod tiers;
 pub mod unit_file;
 pub mod volume;

@@ -11,7 +11,7 @@ use juju_charm::Juju;
 use serde::{Deserialize, Serialize};
 
 use crate::CharmError;
-use crate::unit_file;
+use crate::{test_restore, unit_file};
 
 /// Key of the unit's state in Juju.
 const KEY: &str = "remembered";
@@ -41,6 +41,9 @@ pub struct Remembered {
     /// What was done with the config volume before the app was started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub news: Option<OnDeploy>,
+    /// When a backup was last proven to come back, and what was tried since.
+    #[serde(skip_serializing_if = "test_restore::Record::is_nothing")]
+    pub test_restores: test_restore::Record,
     /// The pod's disk has it, and Juju does not: the hook that wrote it failed or was killed.
     #[serde(skip)]
     pub is_unconfirmed: bool,
@@ -213,6 +216,10 @@ mod tests {
             asked_at: Some(Timestamp::now()),
             damaged: Some(found("latest", 1)),
             news: Some(found("latest", 2)),
+            test_restores: test_restore::Record {
+                proven: Some(Timestamp::now()),
+                tries: None,
+            },
             is_unconfirmed: false,
         };
         assert_eq!(parsed(&serde_json::to_string(&record).unwrap()), record);

@@ -261,6 +261,7 @@ fn in_order() -> BackupHealth {
         endpoints: endpoints.collect(),
         kept_longest: Some(last_good(0, 8760)),
         last_proof: None,
+        since: None,
     }
 }
 

@@ -97,6 +97,14 @@ pub(crate) fn schedule(text: &str, instead: &str) -> Result<Runs, Unfit> {
     }
 }
 
+pub(super) fn verify_schedule(text: &str) -> Result<Runs, Unfit> {
+    match text {
+        "none" | "never" => Ok(Runs::Never),
+        "off" | "no" | "false" | "disabled" => unfit("to make no test restores, write none", "none"),
+        _ => schedule(text, "weekly"),
+    }
+}
+
 pub(super) fn rotation(text: &str) -> Result<&'static str, Unfit> {
     match text {
         "" | "none" | "never" => Ok("never"),
@@ -172,6 +180,7 @@ mod tests {
 
     use super::super::{
         BACKUP_METHOD, CREDENTIAL_ROTATION, RESTORE_ON_DEPLOY, TIMEZONE, TextOption, URL_BASE,
+        VERIFY_SCHEDULE,
     };
     use super::*;
     use crate::tiers::{MONTHLY, NIGHTLY, WEEKLY};
@@ -251,6 +260,19 @@ mod tests {
             &CREDENTIAL_ROTATION,
             &["", "none", "daily", "yearly"],
             &[("disabled", "none"), ("off", "none"), ("hourly", "monthly")],
+        );
+        holds(
+            &VERIFY_SCHEDULE,
+            &[
+                "",
+                "none",
+                "never",
+                "daily",
+                "monthly",
+                "0 4 * * SAT",
+                "TZ=Europe/Berlin 0 4 * * *",
+            ],
+            &[("off", "none"), ("false", "none"), ("sometimes", "weekly")],
         );
         holds(&RESTORE_ON_DEPLOY, &["", "latest", "radarr-1"], &[]);
         holds(

@@ -127,6 +127,15 @@ whose VPN is connected: whoever it downloads from sees the address that it comes
         description: "Path below which the app answers, for a reverse proxy: empty, or like `/films`. An ingress relation decides it instead.",
         has_it: |profile| profile.url_base,
     };
+    /// When a backup is restored beside the app, checked, and removed again.
+    VERIFY_SCHEDULE: Runs = {
+        judge: judge::verify_schedule,
+        name: "verify-schedule",
+        r#type: OptionType::String,
+        default: "weekly",
+        description: "When the newest good backup is restored into a scratch namespace, checked and removed again, as by verify-backup. `daily`, `weekly`, `monthly`: 40 minutes after the minute of the nightly backups, derived from model and app; or as for backup-schedule. Needs --trust and a relation to velero-operator. It is tried at update-status while the unit is active and no backup of the app is under way; other events wait for its end, 30 minutes at most. Empty or `none`: no test restores.",
+        has_it: AppProfile::is_backed_up,
+    };
 }
 
 /// The options of an app that do not come from its app file.

@@ -77,6 +77,10 @@ impl Recovery for KubeRecovery<'_> {
         self.run(|cluster| async move { backups::standing(&cluster, whose).await })
     }
 
+    fn under_way(&self, whose: &AppId) -> Result<Option<String>> {
+        self.run(|cluster| async move { backups::under_way(&cluster, whose).await })
+    }
+
     fn backups_are_read(&self) -> Result<bool> {
         self.run(|cluster| async move { backups::are_read(&cluster).await })
     }

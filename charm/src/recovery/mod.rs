@@ -45,6 +45,12 @@ pub trait Recovery {
     /// See [`config_recovery::backups::standing`].
     fn standing(&self, whose: &AppId) -> Result<BackupHealth>;
 
+    /// Name of a backup that may be reading the app's config volume, or is about to.
+    ///
+    /// # Errors
+    /// See [`config_recovery::backups::under_way`].
+    fn under_way(&self, whose: &AppId) -> Result<Option<String>>;
+
     /// Whether Velero has read its object storage: before that an empty list of backups says nothing.
     ///
     /// # Errors

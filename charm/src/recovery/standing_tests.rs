@@ -52,6 +52,7 @@ fn health(tiers: &[(&Tier, Option<&str>, Option<&str>)]) -> BackupHealth {
         kept_longest: newest.max_by_key(|last| last.expires),
         endpoints,
         last_proof: None,
+        since: None,
     }
 }
 

@@ -7,7 +7,7 @@ use velero_backup_config::pod::{BACKUP_VOLUMES, BACKUP_VOLUMES_EXCLUDES};
 use velero_backup_config::{BackupRequest, BackupSpec, Method, Retention, Schedule};
 
 use crate::backup::{self, BackupInputs, Decision, MethodOption};
-use crate::backup_time::slot;
+use crate::backup_time::{slot, test_restore_slot};
 use crate::config_file;
 use crate::data_unit::Peers;
 use crate::facts::{Container, Facts};
@@ -35,6 +35,8 @@ pub struct ValidatedApp {
     /// What says that the app keeps its state in a database outside of the volume. Backups rest then, since the volume is half of
     /// the app.
     pub elsewhere: Option<String>,
+    /// When test restores are due; `None` where nobody asks for any.
+    pub verify: Result<Option<Schedule>, Problem>,
     /// What is to be done about the claim that holds the media.
     pub media: Mounting,
     /// What is to be done about the route to the VPN gateway.
@@ -95,6 +97,11 @@ impl ValidatedApp {
         self.related().next().or_else(|| self.backups.first())
     }
 
+    /// By which schedule test restores are asked for, as far as that can be used.
+    pub fn verify_schedule(&self) -> Option<&Schedule> {
+        self.verify.as_ref().ok()?.as_ref()
+    }
+
     /// By which schedules backups are asked for.
     pub fn asked(&self) -> Vec<Asked<'_>> {
         self.related()
@@ -122,6 +129,10 @@ pub fn validate(profile: &AppProfile, facts: &Facts, start: &Start) -> Validated
                 .collect(),
             None => Vec::new(),
         },
+        verify: match decision {
+            Some(_) => verify(facts),
+            None => Ok(None),
+        },
         decision,
         elsewhere,
         // The pods of all units are of one StatefulSet: the leader changes it for all.
@@ -141,6 +152,15 @@ pub fn validate(profile: &AppProfile, facts: &Facts, start: &Start) -> Validated
         },
         rotation: option(facts, &options::CREDENTIAL_ROTATION),
     }
+}
+
+/// When test restores are due.
+fn verify(facts: &Facts) -> Result<Option<Schedule>, Problem> {
+    Ok(match option(facts, &options::VERIFY_SCHEDULE)? {
+        Runs::Never => None,
+        Runs::Every(interval) => Some(test_restore_slot(interval, &facts.model, &facts.app)),
+        Runs::By(schedule) => Some(schedule),
+    })
 }
 
 /// Judges what concerns the workload process.

@@ -173,6 +173,7 @@ pub fn nightly(last_good: Option<LastGood>, schedule: Option<Scheduled>) -> Back
     BackupHealth {
         kept_longest: last_good.clone(),
         last_proof: None,
+        since: None,
         endpoints: [(NIGHTLY.name().to_owned(), EndpointHealth { last_good, schedule })].into(),
     }
 }

@@ -85,6 +85,10 @@ impl Recovery for FolderRecovery {
         not_here("remove a scratch namespace")
     }
 
+    fn under_way(&self, _whose: &AppId) -> Result<Option<String>> {
+        not_here("look for a backup that is under way")
+    }
+
     fn backups_are_read(&self) -> Result<bool> {
         Ok(true)
     }

@@ -95,7 +95,7 @@ enum About {
 type Candidate = (About, fn(Known<'_>) -> Option<Status>);
 
 /// Everything that can be wrong: the first that holds counts.
-const CANDIDATES: [Candidate; 20] = [
+const CANDIDATES: [Candidate; 21] = [
     (About::Else, metadata),
     (About::Else, container),
     (About::Else, vpn_held_up),
@@ -110,6 +110,7 @@ const CANDIDATES: [Candidate; 20] = [
     (About::Else, below_a_path),
     (About::Else, rotation_option),
     (About::Else, backup_options),
+    (About::Else, verify_option),
     (About::Else, retention_too_short),
     (About::Else, backups_held_up),
     (About::Else, schedule_held_up),
@@ -375,6 +376,11 @@ fn rotation_option(known: Known<'_>) -> Option<Status> {
 fn backup_options(known: Known<'_>) -> Option<Status> {
     let mut backups = known.validated.backups.iter();
     let problem = backups.find_map(|backup| backup.settings.as_ref().err())?;
+    Some(Status::Blocked(problem.to_string()))
+}
+
+fn verify_option(known: Known<'_>) -> Option<Status> {
+    let problem = known.validated.verify.as_ref().err()?;
     Some(Status::Blocked(problem.to_string()))
 }
 

@@ -34,6 +34,9 @@ pub struct BackupHealth {
     /// What was found when a backup of these was last restored and compared.
     #[serde(default)]
     pub last_proof: Option<Proof>,
+    /// When the oldest began that Velero calls completed and still keeps: since then there was something to restore.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
 }
 
 /// How the backups of one endpoint stand.
@@ -151,6 +154,7 @@ pub async fn standing(cluster: &Cluster, whose: &AppId) -> Result<BackupHealth> 
         endpoints,
         kept_longest,
         last_proof: newest_proof(proofs, now).map(|((), proof)| proof),
+        since: completed.iter().filter_map(|backup| backup.started).min(),
     })
 }
 
