@@ -18,6 +18,7 @@ pub mod data_unit;
 pub mod endpoints;
 pub mod env;
 pub mod facts;
+pub mod findings;
 pub mod ingress;
 pub mod kubernetes;
 pub mod media;

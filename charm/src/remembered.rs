@@ -11,6 +11,7 @@ use juju_charm::Juju;
 use serde::{Deserialize, Serialize};
 
 use crate::CharmError;
+use crate::findings::Sizes;
 use crate::{test_restore, unit_file};
 
 /// Key of the unit's state in Juju.
@@ -44,6 +45,9 @@ pub struct Remembered {
     /// When a backup was last proven to come back, and what was tried since.
     #[serde(skip_serializing_if = "test_restore::Record::is_nothing")]
     pub test_restores: test_restore::Record,
+    /// What earlier good backups held.
+    #[serde(skip_serializing_if = "Sizes::is_empty")]
+    pub sizes: Sizes,
     /// The pod's disk has it, and Juju does not: the hook that wrote it failed or was killed.
     #[serde(skip)]
     pub is_unconfirmed: bool,
@@ -218,8 +222,9 @@ mod tests {
             news: Some(found("latest", 2)),
             test_restores: test_restore::Record {
                 proven: Some(Timestamp::now()),
-                tries: None,
+                ..test_restore::Record::default()
             },
+            sizes: Sizes::default(),
             is_unconfirmed: false,
         };
         assert_eq!(parsed(&serde_json::to_string(&record).unwrap()), record);

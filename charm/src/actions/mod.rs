@@ -26,7 +26,7 @@ use crate::CharmError;
 use crate::data_unit::DataUnit;
 use crate::env::Env;
 use crate::facts::{Facts, Storage};
-use crate::names::{BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP, START_EMPTY};
+use crate::names::{BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP, START_EMPTY, VERIFY_BACKUP};
 use crate::profile::AppProfile;
 use crate::recovery::texts::user_message;
 use crate::steps::gather::{Look, gather};
@@ -113,7 +113,7 @@ pub const ACTIONS: [Action; 7] = [
         run: backup_now::run,
     },
     Action {
-        name: with_backups!("verify-backup"),
+        name: with_backups!(VERIFY_BACKUP),
         declaration: |_| verify::declaration(),
         what: "verify a backup",
         place: Place::Data,

@@ -43,6 +43,7 @@ use crate::ingress::{self, Ingress};
 use crate::media::Media;
 use crate::options::RESTORE_ON_DEPLOY;
 use crate::profile::AppProfile;
+use crate::recovery::standing::HealthLookup;
 use crate::remembered::{OnDeploy, Remembered};
 use crate::test_restore::{self, TestRestore};
 
@@ -138,6 +139,9 @@ impl<'a> Line<'a> {
         let mut remembered = remembered(profile, &prepared, recorded.as_ref(), asked_at);
         remembered.test_restores =
             test_restore::remembered(facts, schedule, elsewhere, remembered.test_restores);
+        if let HealthLookup::Read(standing) = &facts.standing {
+            remembered.sizes = remembered.sizes.after(standing);
+        }
         let next = test_restore::of_facts(facts, schedule, elsewhere, &remembered.test_restores);
         let told = status::Told {
             start: &prepared.start,
@@ -145,6 +149,8 @@ impl<'a> Line<'a> {
             put_aside: remembered.put_aside.as_deref(),
             ingress_path: remembered.ingress_path.as_deref(),
             asked_at,
+            test_restore: next,
+            record: Some(&remembered.test_restores),
         };
         let decided = status::decide(profile, facts, &self.validated, &outcome, told);
         remembered.media_unsettled =
@@ -219,6 +225,7 @@ fn remembered(
         ),
         news: OnDeploy::found(asked, news.clone(), before.news, facts.now),
         test_restores: before.test_restores,
+        sizes: before.sizes,
     }
 }
 

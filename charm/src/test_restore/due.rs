@@ -23,6 +23,9 @@ pub struct Record {
     /// time than the schedule waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proven: Option<Timestamp>,
+    /// When one was last seen to come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub came_back: Option<Timestamp>,
     /// What was tried since then, and proved nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tries: Option<Tries>,
@@ -40,9 +43,20 @@ pub struct Tries {
     pub last: Timestamp,
     /// How many there were.
     pub count: u32,
-    /// Why the last one proved nothing, and what to do about it; `None` while it is under way, or after it was killed.
+    /// Why the last one proved nothing; `None` while it is under way, or after it was killed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
+    pub why: Option<Why>,
+}
+
+/// Why a test restore proved nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Why {
+    /// Why.
+    pub why: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 impl Tries {
@@ -86,7 +100,20 @@ impl Record {
         };
         Self {
             proven,
+            came_back: self.came_back(standing, now),
             tries: self.tries.filter(counts),
+        }
+    }
+
+    /// When a backup was last seen to come back; `None` where the last one that was read back was damaged.
+    pub fn came_back(&self, standing: &BackupHealth, now: Timestamp) -> Option<Timestamp> {
+        let before = self.came_back.filter(|at| !is_ahead(*at, now));
+        match &standing.last_proof {
+            Some(proof) => match proof.outcome {
+                Outcome::ComesBack { .. } => before.max(Some(proof.at)),
+                Outcome::Damaged { .. } => before.filter(|before| *before > proof.at),
+            },
+            None => before,
         }
     }
 
@@ -109,7 +136,7 @@ impl Record {
 
     /// The same where the last try came to nothing for this reason.
     #[must_use]
-    pub fn because(mut self, why: Option<String>) -> Self {
+    pub fn because(mut self, why: Option<Why>) -> Self {
         if let Some(tries) = &mut self.tries {
             tries.why = why;
         }

@@ -36,6 +36,7 @@ fn seen(since: &str, last: &str, proof: Option<(&str, bool)>) -> BackupHealth {
 fn tries(schedule: &Schedule, due: &str, last: &str, count: u32) -> Record {
     Record {
         proven: None,
+        came_back: None,
         tries: Some(Tries {
             due: at(due),
             schedule: schedule.as_str().to_owned(),
@@ -173,14 +174,14 @@ fn a_proof_is_remembered_when_its_backup_has_gone() {
     let seen = seen(monthly_ones_are_kept, "2026-11-30T01:28:00Z", None);
     let record = Record {
         proven: Some(at("2026-11-25T02:12:00Z")),
-        tries: None,
+        ..Record::default()
     };
     let expected = at("2026-12-02T02:08:00Z");
     assert_eq!(due_of(WEEKLY, &seen, &record), Some((expected, expected)));
     // One from the future would count for ever.
     let record = Record {
         proven: Some(at("2036-11-25T02:12:00Z")),
-        tries: None,
+        ..Record::default()
     };
     let expected = at("2025-12-03T02:08:00Z");
     assert_eq!(due_of(WEEKLY, &seen, &record), Some((expected, expected)));
@@ -239,14 +240,33 @@ fn a_proof_ends_what_was_tried_and_so_does_another_schedule() {
         record.tries
     );
     let proven = Some(at(due));
-    assert_eq!(of(Some(due), Some(&weekly)), Record { proven, tries: None });
+    let after_it = Record {
+        proven,
+        came_back: proven,
+        tries: None,
+    };
+    assert_eq!(of(Some(due), Some(&weekly)), after_it);
     assert_eq!(of(None, Some(&Schedule::daily_at(0))), Record::default());
     assert_eq!(of(None, None), Record::default());
     // What was proven is not forgotten when an older proof is all that is left.
     let record = Record {
         proven: Some(at("2026-11-25T02:08:00Z")),
+        came_back: Some(at("2026-11-25T02:08:00Z")),
         tries: None,
     };
     let older = seen(EARLY, NOW, Some(("2026-11-18T02:08:00Z", true)));
     assert_eq!(record.clone().after(&older, Some(&weekly), at(NOW)), record);
+}
+
+#[test]
+fn that_one_came_back_is_remembered_until_another_one_is_damaged() {
+    let last = "2026-11-25T02:12:00Z";
+    let record = Record::default().after(&seen(EARLY, NOW, Some((last, true))), None, at(NOW));
+    let told = |proof| record.came_back(&seen(EARLY, NOW, proof), at(NOW));
+    assert_eq!(told(None), Some(at(last)), "its backup has expired");
+    assert_eq!(told(Some(("2026-11-18T02:12:00Z", true))), Some(at(last)));
+    assert_eq!(told(Some(("2026-11-18T02:12:00Z", false))), Some(at(last)));
+    assert_eq!(told(Some(("2026-11-26T02:12:00Z", false))), None);
+    let later = "2026-11-27T02:12:00Z";
+    assert_eq!(told(Some((later, true))), Some(at(later)));
 }

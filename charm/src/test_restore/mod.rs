@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use juju_charm::Juju;
 use velero_backup_config::Schedule;
 
-pub use self::due::{Next, Record, Tries, next};
+pub use self::due::{Next, Record, Tries, Why, next};
 pub use self::run::{TestRestore, run};
 use crate::data_unit::DataUnit;
 use crate::env::Env;

@@ -6,14 +6,14 @@ use config_recovery::words::size;
 use juju_charm::Status;
 use velero_backup_config::Schedule;
 
-use super::{LIMIT, Next, carry_out, plan};
+use super::{LIMIT, Next, Why, carry_out, plan};
 use crate::CharmError;
 use crate::contents::seen;
 use crate::env::Env;
 use crate::facts::Facts;
 use crate::problem::short;
 use crate::recovery::own_id;
-use crate::recovery::texts::user_message;
+use crate::recovery::texts::{next_step, user_message};
 use crate::remembered::Remembered;
 
 /// One that may be tried now.
@@ -68,12 +68,15 @@ pub fn run(env: Env<'_>, due: TestRestore) -> Result<bool, CharmError> {
     let why = match done {
         Ok(()) => None,
         Err(error) => {
-            let why = user_message(&error, &facts.app);
+            let text = user_message(&error, &facts.app);
             match error {
-                Error::Damaged { .. } => log::error!("test restore: {why}"),
-                _ => log::warn!("the test restore that is due proved nothing: {why}"),
+                Error::Damaged { .. } => log::error!("test restore: {text}"),
+                _ => log::warn!("the test restore that is due proved nothing: {text}"),
             }
-            Some(short(&why, REMEMBERED))
+            Some(Why {
+                why: short(&crate::causes(&error), REMEMBERED),
+                next: next_step(&error, &facts.app).map(|next| short(&next, REMEMBERED)),
+            })
         }
     };
     let told = Remembered {

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use config_recovery::backups::{
-    AppId, BackupContents, BackupHealth, BackupSummary, Earlier, FilesBackup, Outcome, Proof, choose, earlier,
+    AppId, BackupContents, BackupHealth, BackupSummary, Earlier, FilesBackup, Outcome, Proof, StoredIn,
+    UnusableStorage, choose, earlier,
 };
 use config_recovery::engine::{
     App, CheckedBackup, Examined, RestorePlan, RestoreRequest, Restored, Unfit, VerifyPlan,
@@ -35,6 +36,8 @@ pub struct FakeRecovery {
     /// Scratch namespaces of a killed run.
     pub left: RefCell<Vec<String>>,
     pub are_read: Option<bool>,
+    /// The storage location, if it cannot be used.
+    pub storage: RefCell<Option<UnusableStorage>>,
     /// The backup of the app that is under way.
     pub under_way: RefCell<Option<String>>,
     /// What the last test restore proved. Tests that are about something else prove nothing.
@@ -203,6 +206,10 @@ impl Recovery for FakeRecovery {
             standing.last_proof = Some(proof.clone());
         }
         Ok(standing)
+    }
+
+    fn unusable_storage(&self, _stored_in: Option<&StoredIn>) -> Result<Option<UnusableStorage>> {
+        self.told("unusable_storage", &Some(self.storage.borrow().clone()))
     }
 
     fn under_way(&self, _whose: &AppId) -> Result<Option<String>> {

@@ -85,6 +85,10 @@ impl Recovery for FolderRecovery {
         not_here("remove a scratch namespace")
     }
 
+    fn unusable_storage(&self, _stored_in: Option<&StoredIn>) -> Result<Option<UnusableStorage>> {
+        not_here("look at the storage")
+    }
+
     fn under_way(&self, _whose: &AppId) -> Result<Option<String>> {
         not_here("look for a backup that is under way")
     }

@@ -23,6 +23,7 @@ use super::validate::{BackupSettings, ValidatedApp, WorkloadSettings};
 use crate::backup::BackupFacts;
 use crate::data_unit::{DataUnit, Peers};
 use crate::facts::{Container, Facts, Health};
+use crate::findings::{Finding, Kind};
 use crate::ingress;
 use crate::kubernetes::{ClusterError, brief};
 use crate::media::{self, Mounting};
@@ -31,6 +32,7 @@ use crate::problem::short;
 use crate::profile::AppProfile;
 use crate::recovery::health::Unwell;
 use crate::recovery::standing::{self, BackupStatus, ScheduleProblem};
+use crate::test_restore::{Next, Record};
 use crate::tiers::{self, Tier};
 use crate::vpn;
 use crate::vpn::route::Routing;
@@ -48,6 +50,10 @@ pub struct Told<'a> {
     pub ingress_path: Option<&'a str>,
     /// When velero-operator was last asked for something else than before.
     pub asked_at: Option<Timestamp>,
+    /// When the next test restore is due, if any is asked for.
+    pub test_restore: Option<Next>,
+    /// What is remembered of test restores, if it is another than before.
+    pub record: Option<&'a Record>,
 }
 
 impl<'a> Told<'a> {
@@ -59,6 +65,8 @@ impl<'a> Told<'a> {
             put_aside: None,
             ingress_path: None,
             asked_at: None,
+            test_restore: None,
+            record: None,
         }
     }
 }
@@ -72,6 +80,8 @@ pub struct Decided {
     pub whole: Option<String>,
     /// Whether something about the relation media-storage is not done, which a later dispatch has to look at again.
     pub is_about_media: bool,
+    /// What is wrong with the backups, the more important first; `None` where nobody knows.
+    pub findings: Option<Vec<Finding>>,
 }
 
 /// All that is known at the end of a dispatch.
@@ -128,7 +138,17 @@ pub fn decide(
     told: Told<'_>,
 ) -> Decided {
     let backups = match validated.elsewhere {
-        None => standing::told(&facts.standing, &validated.asked(), told.asked_at, facts.now),
+        None => standing::told(
+            &facts.standing,
+            &standing::Asks {
+                asked: &validated.asked(),
+                asked_at: told.asked_at,
+                test_restore: told.test_restore,
+                record: told.record.unwrap_or(&facts.remembered.test_restores),
+                sizes: &facts.remembered.sizes,
+                now: facts.now,
+            },
+        ),
         Some(_) => BackupStatus::NotAsked,
     };
     let known = Known {
@@ -153,6 +173,10 @@ pub fn decide(
         },
         whole,
         is_about_media: is_about_media(known),
+        findings: match backups {
+            BackupStatus::Seen { findings, .. } => Some(findings),
+            _ => None,
+        },
     }
 }
 
@@ -510,14 +534,18 @@ fn active(known: Known<'_>) -> Status {
     } = known;
     let first = known.validated.first_tier();
     let about_backups = first.map(|first| about_backups(known, first.tier));
+    // What is wrong with a Schedule has a status of its own.
     let warning = match known.backups {
-        BackupStatus::Seen { warning, .. } => warning.as_deref(),
+        BackupStatus::Seen { findings, .. } => findings
+            .iter()
+            .find(|finding| finding.kind != Kind::ScheduleMissing)
+            .map(|finding| quoted("warning: ", &finding.what, &finding.next)),
         _ => None,
     };
     let can_be_saved = profile.is_backed_up() && known.validated.elsewhere.is_none();
     let goes_first = goes_first(facts).filter(|_| can_be_saved);
     let texts = [
-        warning,
+        warning.as_deref(),
         goes_first.as_deref(),
         told.news,
         profile.deprecated.as_deref(),
@@ -567,18 +595,25 @@ fn about_backups(known: Known<'_>, first: &Tier) -> String {
         BackupStatus::NotAllowed => format!("{asked}; unverified: juju trust {app} --scope=cluster"),
         BackupStatus::Unknown => format!("{asked}; unverified: run {LIST_BACKUPS}"),
         BackupStatus::Seen {
-            last: Some(last),
+            last: Some((last, on_day)),
             verified,
             ..
         } => {
+            let Some(verified) = verified else {
+                return format!("{asked}; {last}");
+            };
+            // How long they are kept is in `juju config`, and the minute of the last one in list-backups.
             let begin = in_short.as_ref().unwrap_or(&asked);
-            let whole = verified
-                .as_ref()
-                .map(|verified| format!("{begin}; {last}, {verified}"));
-            // How long they are kept is in `juju config`. Where three tiers leave no room, list-backups tells what was verified.
-            whole
-                .filter(|whole| whole.chars().count() <= LENGTH)
-                .unwrap_or_else(|| format!("{asked}; {last}"))
+            let in_words = [
+                format!("{begin}; {last}, {verified}"),
+                format!("{begin}; {on_day}, {verified}"),
+            ];
+            let fits = |whole: &String| whole.chars().count() <= LENGTH;
+            let shortest = || {
+                let begin = begin.strip_prefix("scheduled ").unwrap_or(begin);
+                format!("{begin}; {on_day}, {verified}")
+            };
+            in_words.into_iter().find(fits).unwrap_or_else(shortest)
         }
         BackupStatus::Seen { last: None, .. } => format!("{asked}; none yet: run {BACKUP_NOW}"),
         BackupStatus::NotAsked => asked,

@@ -12,6 +12,7 @@ pub(crate) mod owner;
 mod proven;
 mod running;
 mod standing;
+mod trouble;
 
 use std::fmt;
 
@@ -27,6 +28,7 @@ pub use proven::{Outcome, Proof, newest_proof};
 pub use running::{running, under_way};
 pub use standing::{BackupHealth, EndpointHealth, Rests, Scheduled, are_read, standing};
 pub(crate) use standing::{endpoint_of, scheduled, whose_schedule};
+pub use trouble::{BadBackup, StoredIn, UnusableStorage, unusable_storage};
 
 /// An application in a model.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
