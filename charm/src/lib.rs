@@ -24,6 +24,7 @@ pub mod kubernetes;
 pub mod media;
 pub mod metadata;
 pub mod names;
+pub mod notify;
 pub mod options;
 pub mod packaging;
 pub mod problem;

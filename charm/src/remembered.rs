@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::CharmError;
 use crate::findings::Sizes;
+use crate::notify::Notices;
 use crate::{test_restore, unit_file};
 
 /// Key of the unit's state in Juju.
@@ -48,6 +49,9 @@ pub struct Remembered {
     /// What earlier good backups held.
     #[serde(skip_serializing_if = "Sizes::is_empty")]
     pub sizes: Sizes,
+    /// What was notified of, and what is still to be.
+    #[serde(skip_serializing_if = "Notices::is_nothing")]
+    pub notices: Notices,
     /// The pod's disk has it, and Juju does not: the hook that wrote it failed or was killed.
     #[serde(skip)]
     pub is_unconfirmed: bool,
@@ -225,6 +229,7 @@ mod tests {
                 ..test_restore::Record::default()
             },
             sizes: Sizes::default(),
+            notices: Notices::default(),
             is_unconfirmed: false,
         };
         assert_eq!(parsed(&serde_json::to_string(&record).unwrap()), record);

@@ -13,6 +13,7 @@ pub mod rotate;
 mod safety;
 mod show_backup_spec;
 mod start_empty;
+mod test_notification;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -79,7 +80,7 @@ macro_rules! with_backups {
 }
 
 /// All actions.
-pub const ACTIONS: [Action; 7] = [
+pub const ACTIONS: [Action; 8] = [
     Action {
         name: rotate::name,
         declaration: rotate::declaration,
@@ -135,6 +136,14 @@ pub const ACTIONS: [Action; 7] = [
         place: Place::Data,
         needs: &[Need::Volume],
         run: start_empty::run,
+    },
+    Action {
+        name: with_backups!("test-notification"),
+        declaration: |_| test_notification::declaration(),
+        what: "send a notification",
+        place: Place::Data,
+        needs: &[],
+        run: test_notification::run,
     },
 ];
 

@@ -139,7 +139,7 @@ fn storage_unavailable(seen: &Seen<'_>) -> Option<Finding> {
         kind: Kind::StorageUnavailable,
         what: format!("storage location {}: {}", short(&storage.name, 30), storage.why),
         since: None,
-        next: "look at the object storage, and at juju status velero-operator".to_owned(),
+        next: "look at the object storage".to_owned(),
     })
 }
 
@@ -249,7 +249,7 @@ fn backup_shrank(seen: &Seen<'_>) -> Option<Finding> {
             size(larger.bytes)
         ),
         since: Some(at),
-        next: format!("run {LIST_BACKUPS}, and restore that one if data are missing"),
+        next: format!("run {LIST_BACKUPS}"),
     })
 }
 

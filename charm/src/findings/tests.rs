@@ -162,7 +162,7 @@ const CASES: [Case; 22] = [
         Some((
             Kind::StorageUnavailable,
             "storage location default: no bucket",
-            "look at the object storage, and at juju status velero-operator",
+            "look at the object storage",
         )),
     ),
     (
@@ -258,7 +258,7 @@ const CASES: [Case; 22] = [
         Some((
             Kind::BackupShrank,
             "the last good backup has 20 MB, that of 2026-11-23 had 40 MB",
-            "run list-backups, and restore that one if data are missing",
+            "run list-backups",
         )),
     ),
     (
@@ -278,7 +278,7 @@ const CASES: [Case; 22] = [
         Some((
             Kind::BackupShrank,
             "the last good backup has 20 MB, that of 2026-11-17 had 90 MB",
-            "run list-backups, and restore that one if data are missing",
+            "run list-backups",
         )),
     ),
     (

@@ -6,6 +6,7 @@ use velero_backup_config::{DurationError, Retention, RetentionError, Schedule};
 
 use crate::backup::MethodOption;
 use crate::backup_time::Interval;
+use crate::notify::{NotifyTo, Receiver};
 use crate::problem::Unfit;
 
 /// When backups are made.
@@ -94,6 +95,20 @@ pub(crate) fn schedule(text: &str, instead: &str) -> Result<Runs, Unfit> {
             let reason = error.to_string();
             unfit(reason.strip_prefix("it ").unwrap_or(&reason), instead)
         }),
+    }
+}
+
+/// Nothing of the URL is in the reason: what is behind its host may be a password.
+pub(super) fn notify_url(text: &str) -> Result<NotifyTo, Unfit> {
+    match text {
+        "" => Ok(NotifyTo::Nobody),
+        _ if text.starts_with("secret:") => match text.parse() {
+            Ok(id) => Ok(NotifyTo::Secret(id)),
+            Err(_) => unfit("is no id of a secret", ""),
+        },
+        _ => Receiver::parse(text)
+            .map(NotifyTo::Url)
+            .or_else(|reason| unfit(reason, "https://ntfy.sh/TOPIC")),
     }
 }
 

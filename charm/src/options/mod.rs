@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use juju_charm::{Config, Error};
 
 use crate::backup::MethodOption;
+use crate::notify::NotifyTo;
 use crate::problem::Unfit;
 use crate::profile::{AppProfile, OptionType, OptionValue};
 use crate::tiers;
@@ -87,6 +88,15 @@ volume, otherwise `filesystem`.",
         description: "How often the app's API key or password is rotated: `daily`, `monthly` or `yearly`. The app is restarted each \
 time, and clients read the new value from the secret. Empty or `none`: only by the action.",
         has_it: |profile| profile.credentials.is_some(),
+    };
+    /// Who is notified of what is wrong with the backups.
+    NOTIFY_URL: NotifyTo = {
+        judge: judge::notify_url,
+        name: "notify-url",
+        r#type: OptionType::String,
+        default: "",
+        description: "Where to send a notification when something goes wrong with the app's backups, and when it is good again: a URL, or `secret:ID` of a granted secret with the keys `url` and, if needed, `token` (sent as bearer) and `ca` (PEM, for https with an own authority). Told apart by host: ntfy.sh, Discord and Slack webhooks, hc-ping.com; others get JSON. Or by what is before the URL: `ntfy+https://…`, `discord+`, `slack+`, `ping+` (healthchecks.io: /fail), `json+`. Needs --trust, by which the backups are seen. Empty: nobody.",
+        has_it: AppProfile::is_backed_up,
     };
     /// What to restore before the app's first start.
     RESTORE_ON_DEPLOY: RestoreOnDeploy = {

@@ -41,6 +41,7 @@ use crate::env::Env;
 use crate::facts::{Container, Facts};
 use crate::ingress::{self, Ingress};
 use crate::media::Media;
+use crate::notify::{self, Notices, NotifyTo};
 use crate::options::RESTORE_ON_DEPLOY;
 use crate::profile::AppProfile;
 use crate::recovery::standing::HealthLookup;
@@ -157,7 +158,21 @@ impl<'a> Line<'a> {
             decided.is_about_media || facts.media == Media::NotRead && facts.remembered.media_unsettled;
         let known = recorded.as_ref().unwrap_or(&facts.remembered);
         let is_well = matches!(decided.status, Status::Active(_));
+        let to = self.validated.notify.as_ref().unwrap_or(&NotifyTo::Nobody);
+        remembered.notices = match (to, &decided.findings) {
+            (NotifyTo::Nobody, _) => Notices::default(),
+            (_, Some(findings)) => remembered.notices.after(findings, facts.now),
+            (_, None) => remembered.notices,
+        };
         apply::tell(env.juju, decided, &remembered, known)?;
+        // What is to be sent is written down before: a hook that is killed meanwhile sends it again, and does not forget it.
+        let notices = notify::deliver(env.juju, facts, to, remembered.notices.clone());
+        let sent = Remembered {
+            notices,
+            ..remembered.clone()
+        };
+        sent.keep(env.juju, &remembered)?;
+        let remembered = sent;
         record::keep(&facts.charm_dir, record::known(profile, facts));
         seen::keep(env.juju)?;
         let asked = self.validated.asked();
@@ -226,6 +241,7 @@ fn remembered(
         news: OnDeploy::found(asked, news.clone(), before.news, facts.now),
         test_restores: before.test_restores,
         sizes: before.sizes,
+        notices: before.notices,
     }
 }
 

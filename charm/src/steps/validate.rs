@@ -14,6 +14,7 @@ use crate::facts::{Container, Facts};
 use crate::ingress::{self, Ingress, IngressUrl};
 use crate::media::{self, Media, MediaStorage, Mounting};
 use crate::names::pod_name_of;
+use crate::notify::NotifyTo;
 use crate::options::{self, Runs, TextOption};
 use crate::problem::{Problem, Unfit, shown};
 use crate::profile::{AppProfile, ConfigStorage, ExternalDatabase, OptionValue, User};
@@ -37,6 +38,8 @@ pub struct ValidatedApp {
     pub elsewhere: Option<String>,
     /// When test restores are due; `None` where nobody asks for any.
     pub verify: Result<Option<Schedule>, Problem>,
+    /// Who is notified.
+    pub notify: Result<NotifyTo, Problem>,
     /// What is to be done about the claim that holds the media.
     pub media: Mounting,
     /// What is to be done about the route to the VPN gateway.
@@ -133,6 +136,7 @@ pub fn validate(profile: &AppProfile, facts: &Facts, start: &Start) -> Validated
             Some(_) => verify(facts),
             None => Ok(None),
         },
+        notify: notify(facts),
         decision,
         elsewhere,
         // The pods of all units are of one StatefulSet: the leader changes it for all.
@@ -152,6 +156,16 @@ pub fn validate(profile: &AppProfile, facts: &Facts, start: &Start) -> Validated
         },
         rotation: option(facts, &options::CREDENTIAL_ROTATION),
     }
+}
+
+/// Who is notified. The problem does not repeat the URL.
+fn notify(facts: &Facts) -> Result<NotifyTo, Problem> {
+    let judged = facts.options.judged(&options::NOTIFY_URL);
+    judged.map_err(|unfit| {
+        let option = options::NOTIFY_URL.name();
+        let next = format!("juju config {} {option}={}", facts.app, unfit.instead);
+        Problem::new(option, unfit.reason, next)
+    })
 }
 
 /// When test restores are due.

@@ -105,7 +105,7 @@ enum About {
 type Candidate = (About, fn(Known<'_>) -> Option<Status>);
 
 /// Everything that can be wrong: the first that holds counts.
-const CANDIDATES: [Candidate; 21] = [
+const CANDIDATES: [Candidate; 22] = [
     (About::Else, metadata),
     (About::Else, container),
     (About::Else, vpn_held_up),
@@ -121,6 +121,7 @@ const CANDIDATES: [Candidate; 21] = [
     (About::Else, rotation_option),
     (About::Else, backup_options),
     (About::Else, verify_option),
+    (About::Else, notify_option),
     (About::Else, retention_too_short),
     (About::Else, backups_held_up),
     (About::Else, schedule_held_up),
@@ -405,6 +406,11 @@ fn backup_options(known: Known<'_>) -> Option<Status> {
 
 fn verify_option(known: Known<'_>) -> Option<Status> {
     let problem = known.validated.verify.as_ref().err()?;
+    Some(Status::Blocked(problem.to_string()))
+}
+
+fn notify_option(known: Known<'_>) -> Option<Status> {
+    let problem = known.validated.notify.as_ref().err()?;
     Some(Status::Blocked(problem.to_string()))
 }
 
