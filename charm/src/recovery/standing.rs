@@ -15,6 +15,10 @@ use crate::tiers::Tier;
 
 /// What was seen of the app's backups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a dispatch has one or two of it, and no list"
+)]
 pub enum HealthLookup {
     /// Nothing: they were not looked at.
     NotAsked,
