@@ -4,7 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use config_recovery::backups::{AppId, BackupHealth, BackupSummary, Proof, choose};
+use config_recovery::backups::{
+    AppId, BackupHealth, BackupSummary, Proof, StoredIn, UnusableStorage, choose,
+};
 use config_recovery::engine::{self, App, Beside, CheckedBackup, RestorePlan, RestoreRequest, VerifyPlan};
 use config_recovery::make::MakeSpec;
 use config_recovery::report::Reporter;
