@@ -278,6 +278,39 @@ async fn velero_is_at_work_when_one_backup_of_all_is_under_way() {
 }
 
 #[tokio::test]
+async fn the_newest_one_that_came_to_nothing_is_told_until_a_good_one_follows() {
+    for (last, at, expected) in [
+        ("failed", "2026-11-23T02:00:00Z", Some(("failed", "FAILED"))),
+        ("empty", "2026-11-24T02:00:00Z", Some(("empty", "EMPTY"))),
+        ("good", "2026-11-25T02:00:00Z", None),
+    ] {
+        let all = [
+            of("failed", "2026-11-23T02:00:00Z").phase("Failed"),
+            of("empty", "2026-11-24T02:00:00Z"),
+            of("good", "2026-11-25T02:00:00Z"),
+        ];
+        let count = ["failed", "empty", "good"]
+            .iter()
+            .position(|name| *name == last)
+            .unwrap();
+        let all: Vec<Value> = all.iter().take(count + 1).map(Backup::value).collect();
+        let mut server = Server::new().lists(BACKUPS, all).lists(SCHEDULES, Vec::new());
+        if last == "good" {
+            server = server.lists(&volumes("good"), vec![of("good", at).config(7)]);
+        } else if last == "empty" {
+            server = server.lists(&volumes("empty"), Vec::new());
+        }
+        let stands = stands(&server, &radarr()).await;
+        let told = stands
+            .bad
+            .get(ENDPOINT)
+            .map(|bad| (bad.name.as_str(), bad.is.as_str()));
+        assert_eq!(told, expected, "{last}");
+        server.done();
+    }
+}
+
+#[tokio::test]
 async fn a_volume_is_read_by_its_own_backups_and_by_those_of_its_whole_namespace() {
     let of_app = |phase: &str| Backup::of("radarr", "media", "own").phase(phase);
     let by_hand = |namespaces: Value, phase: &str| {
