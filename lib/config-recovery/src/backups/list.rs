@@ -33,7 +33,8 @@ pub(super) const UNREADABLE: &str = "Unreadable";
 /// [`Error::NoVelero`](crate::Error::NoVelero) when the cluster does not know Velero's resources, otherwise as
 /// [`Cluster::ask`].
 pub async fn list(cluster: &Cluster, whose: Option<&AppId>) -> Result<Vec<BackupSummary>> {
-    let Listed { mut backups, .. } = list_all(cluster, &ListParams::default(), &ListParams::default()).await?;
+    let Listed { mut backups, .. } =
+        list_all(cluster, &ListParams::default(), &ListParams::default()).await?;
     backups.retain(|backup| whose.is_none_or(|whose| backup.whose == *whose));
     Ok(backups)
 }
@@ -50,9 +51,15 @@ pub(crate) struct Listed {
 ///
 /// # Errors
 /// As [`list`].
-pub(crate) async fn list_all(cluster: &Cluster, which: &ListParams, of_volumes: &ListParams) -> Result<Listed> {
+pub(crate) async fn list_all(
+    cluster: &Cluster,
+    which: &ListParams,
+    of_volumes: &ListParams,
+) -> Result<Listed> {
     let (backups, volumes) = tokio::join!(
-        velero::list_as::<BackupSpec, _>(cluster, "list backups", None, which, |object| Readable::of(&object)),
+        velero::list_as::<BackupSpec, _>(cluster, "list backups", None, which, |object| Readable::of(
+            &object
+        )),
         pod_volumes(cluster, "list pod volume backups", None, of_volumes),
     );
     // In this order: whichever answers first, the same refusal has the same text.

@@ -141,7 +141,9 @@ async fn it_judges_as_the_status_does() {
             let mut objects = everything.clone();
             let is_out = |object: &Value| {
                 let uid = object["metadata"]["labels"]["velero.io/backup-uid"].as_str();
-                let name = uid.map_or(object["metadata"]["name"].as_str(), |uid| uid.strip_prefix("uid-"));
+                let name = uid.map_or(object["metadata"]["name"].as_str(), |uid| {
+                    uid.strip_prefix("uid-")
+                });
                 without.contains(&name.unwrap())
             };
             objects.backups.retain(|backup| !is_out(backup));
@@ -184,7 +186,10 @@ async fn whether_the_storage_can_be_used_is_told_by_the_locations_of_the_apps_sc
         "media",
         &json!({"template": {"includedNamespaces": ["media"], "storageLocation": "b"}}),
     );
-    let (a, b) = (location("a", "Available", true), location("b", "Unavailable", false));
+    let (a, b) = (
+        location("a", "Available", true),
+        location("b", "Unavailable", false),
+    );
     let (a_out, unread) = (location("a", "Unavailable", true), location("a", "", true));
     let unread = {
         let mut unread = unread;
