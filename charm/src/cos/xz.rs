@@ -86,6 +86,13 @@ mod tests {
     #[test]
     fn a_short_text_is_these_bytes() {
         let hex: String = stored(b"abc").iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "");
+        assert_eq!(
+            hex,
+            "fd377a585a0000016922de36\
+             0200210108000000d80f2313\
+             0100026162630000c2412435\
+             0001170307600cbc\
+             9042990d010000000001595a"
+        );
     }
 }

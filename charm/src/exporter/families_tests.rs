@@ -166,8 +166,8 @@ fn a_unit_without_the_data_tells_of_itself_alone_and_one_that_has_seen_nothing_s
         has_data: false,
         ..settings()
     };
-    let text = of(&elsewhere, &watched(vec![night(29, 7)]), &List::new());
-    assert_eq!(lines(&text, "config_").len(), 1, "{text}");
+    let told = of(&elsewhere, &watched(vec![night(29, 7)]), &List::new());
+    assert_eq!(lines(&told, "config_").len(), 1, "{told}");
     let blind = families(Known {
         settings: &settings(),
         is_readable: false,
@@ -175,9 +175,9 @@ fn a_unit_without_the_data_tells_of_itself_alone_and_one_that_has_seen_nothing_s
         contents: &List::new(),
         now: now(),
     });
-    let text = text(&blind);
-    assert_eq!(one(&text, "config_backup_cluster_readable"), Some("0"));
-    assert_eq!(lines(&text, "config_").len(), 2, "{text}");
+    let blind = text(&blind);
+    assert_eq!(one(&blind, "config_backup_cluster_readable"), Some("0"));
+    assert_eq!(lines(&blind, "config_").len(), 2, "{blind}");
 }
 
 #[test]

@@ -1,0 +1,153 @@
+//! The exporter of metrics from outside: what a scrape costs, what the cluster is asked, and who is answered.
+#![cfg(test)]
+
+use std::net::{Ipv6Addr, TcpStream};
+use std::time::Instant;
+
+use juju_sim::Rights;
+use serde_json::{Value, json};
+use system_tests::binaries::Binaries;
+use system_tests::exporter::{WatchedApp, free_address, get, location, talk, until};
+use workload_charm::exporter::Settings;
+
+fn exported(backups: u32) -> WatchedApp {
+    let mut app = WatchedApp::new(backups).unwrap();
+    app.export(&Binaries::for_tests().unwrap().dispatch).unwrap();
+    app
+}
+
+/// The number of a series.
+fn value(text: &str, series: &str) -> Option<f64> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(series));
+    lines.find_map(|rest| rest.strip_prefix(' '))?.parse().ok()
+}
+
+/// What the program has in memory now, and had at most, in kB.
+fn resident(app: &WatchedApp) -> (u64, u64) {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", app.pid().unwrap())).unwrap();
+    let of = |key: &str| {
+        let line = status.lines().find(|line| line.starts_with(key)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    (of("VmRSS:"), of("VmHWM:"))
+}
+
+#[test]
+fn a_hundred_backups_are_told_of_in_little_time_and_memory_and_few_requests() {
+    let app = exported(100);
+    let begun = Instant::now();
+    let text = app.scrape().unwrap();
+    let took = begun.elapsed();
+    assert_eq!(
+        value(&text, "config_backup_backups{verdict=\"good\"}"),
+        Some(100.0),
+        "{text}"
+    );
+    assert_eq!(
+        value(&text, "config_backup_last_success_bytes"),
+        Some(52_428_800.0)
+    );
+    assert_eq!(value(&text, "config_backup_last_success_files"), Some(31.0));
+    assert_eq!(value(&text, "config_backup_cluster_readable"), Some(1.0));
+    let ended = app.newest.as_second() + 42;
+    let series = "config_backup_last_success_timestamp_seconds{endpoint=\"velero-backup-config\"}";
+    #[expect(clippy::cast_precision_loss, reason = "seconds are exact")]
+    let ended = ended as f64;
+    assert_eq!(value(&text, series), Some(ended));
+    let (now, most) = resident(&app);
+    eprintln!("the first scrape took {took:?}; {now} kB resident, at most {most} kB");
+    // What users get is the release, for which the goals are 100 ms and 10 MB; this is compiled without them in mind.
+    assert!(took.as_millis() < 1000, "{took:?}");
+    assert!(most < 60_000, "{most} kB");
+    // All scrapes of a minute share one look.
+    for _ in 0..5 {
+        app.scrape().unwrap();
+    }
+    let requests = app.cluster.requests();
+    let mut lists: Vec<String> = requests.iter().map(|request| format!("{request:?}")).collect();
+    // Pages are of 50: each list of a hundred is read in two.
+    assert_eq!(lists.len(), 7, "{lists:#?}");
+    lists.retain(|list| !list.contains("continue"));
+    assert_eq!(lists.len(), 5, "{lists:#?}");
+}
+
+#[test]
+fn where_the_cluster_cannot_be_read_it_says_so_and_serves() {
+    let mut app = WatchedApp::new(2).unwrap();
+    app.cluster.admit("charm", "token", Rights::Nothing);
+    app.export(&Binaries::for_tests().unwrap().dispatch).unwrap();
+    let text = app.scrape().unwrap();
+    assert_eq!(value(&text, "config_backup_cluster_readable"), Some(0.0));
+    assert!(text.contains("config_backup_exporter_info{"), "{text}");
+    assert_eq!(value(&text, "config_backup_last_success_bytes"), None);
+}
+
+#[test]
+fn what_is_wrong_in_the_cluster_is_told() {
+    let mut app = WatchedApp::new(3).unwrap();
+    app.cluster.put(location("Unavailable")).unwrap();
+    let [mut failed, _] = app.backup(0);
+    failed["status"]["phase"] = json!("Failed");
+    app.cluster.put(failed).unwrap();
+    let mut schedule: Value = app.schedule();
+    schedule["spec"]["paused"] = json!(true);
+    app.cluster.put(schedule).unwrap();
+    app.export(&Binaries::for_tests().unwrap().dispatch).unwrap();
+    let text = app.scrape().unwrap();
+    for (series, number) in [
+        ("config_backup_storage_available", 0.0),
+        ("config_backup_last_result{verdict=\"failed\"}", 1.0),
+        ("config_backup_last_result{verdict=\"good\"}", 0.0),
+        (
+            "config_backup_schedule_state{endpoint=\"velero-backup-config\",state=\"paused\"}",
+            1.0,
+        ),
+        (
+            "config_backup_schedule_state{endpoint=\"velero-backup-config\",state=\"active\"}",
+            0.0,
+        ),
+        ("config_backup_backups{verdict=\"good\"}", 2.0),
+    ] {
+        assert_eq!(value(&text, series), Some(number), "{series}");
+    }
+}
+
+#[test]
+fn one_page_is_served_to_whoever_asks_for_it_properly() {
+    let mut app = WatchedApp::new(1).unwrap();
+    let six = free_address((Ipv6Addr::LOCALHOST, 0).into()).unwrap();
+    let address = app
+        .export_at(&Binaries::for_tests().unwrap().dispatch, six)
+        .unwrap();
+    assert_eq!(get(address, "/metrics").unwrap().0, 200);
+    for (path, status) in [("/", 404), ("/metrics/", 404), ("/metrics?x=1", 200)] {
+        assert_eq!(get(address, path).unwrap().0, status, "{path}");
+    }
+    let head = |request: &str| talk(address, request.as_bytes()).unwrap();
+    let posted = head("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello");
+    assert!(posted.starts_with("HTTP/1.1 405 "), "{posted}");
+    assert!(head("nonsense\r\n\r\n").starts_with("HTTP/1.1 400 "));
+    // No more is read of it than fits.
+    let long = format!("GET /metrics HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
+    let answer = talk(address, long.as_bytes()).unwrap_or_default();
+    assert!(!answer.contains(" 200 "), "{answer}");
+    // Eight who say nothing: the ninth is sent away, and when they have gone the next is served.
+    let idle: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let refused = talk(address, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap_or_default();
+    assert_eq!(refused, "");
+    drop(idle);
+    until("somebody is served again", || {
+        get(address, "/metrics").ok().filter(|(status, _)| *status == 200)
+    })
+    .unwrap();
+}
+
+#[test]
+fn it_ends_when_it_is_not_to_run_any_more() {
+    let mut app = exported(1);
+    app.scrape().unwrap();
+    Settings::remove(&app.charm_dir()).unwrap();
+    // It looks when somebody asks.
+    let _ = app.scrape();
+    app.has_ended().unwrap();
+}
