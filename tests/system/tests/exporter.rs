@@ -1,14 +1,18 @@
 //! The exporter of metrics from outside: what a scrape costs, what the cluster is asked, and who is answered.
 #![cfg(test)]
 
-use std::net::{Ipv6Addr, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
-use juju_sim::Rights;
+use juju_sim::{Deploy, Rights};
 use serde_json::{Value, json};
 use system_tests::binaries::Binaries;
 use system_tests::exporter::{WatchedApp, free_address, get, location, talk, until};
-use workload_charm::exporter::Settings;
+use system_tests::house::{SimulatedModel, UNIT};
+use workload_charm::exporter::{PORT, Settings};
 
 fn exported(backups: u32) -> WatchedApp {
     let mut app = WatchedApp::new(backups).unwrap();
@@ -64,10 +68,11 @@ fn a_hundred_backups_are_told_of_in_little_time_and_memory_and_few_requests() {
         app.scrape().unwrap();
     }
     let requests = app.cluster.requests();
-    let mut lists: Vec<String> = requests.iter().map(|request| format!("{request:?}")).collect();
+    let mut lists: Vec<&str> = requests.iter().map(|request| request.path.as_str()).collect();
     // Pages are of 50: each list of a hundred is read in two.
     assert_eq!(lists.len(), 7, "{lists:#?}");
-    lists.retain(|list| !list.contains("continue"));
+    lists.sort_unstable();
+    lists.dedup();
     assert_eq!(lists.len(), 5, "{lists:#?}");
 }
 
@@ -150,4 +155,99 @@ fn it_ends_when_it_is_not_to_run_any_more() {
     // It looks when somebody asks.
     let _ = app.scrape();
     app.has_ended().unwrap();
+}
+
+/// Where the exporter of a simulated unit wrote down which process it is.
+fn noted(folder: &Path) -> Option<(PathBuf, u32)> {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).ok()?.flatten() {
+            let path = entry.path();
+            if path.ends_with("exporter-process.json") {
+                let process: Value = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
+                let pid = u32::try_from(process["pid"].as_u64()?).ok()?;
+                return Some((path, pid));
+            }
+            if entry.file_type().ok()?.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    None
+}
+
+fn runs(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(") ").map(|(_, rest)| rest.starts_with('Z'));
+    state == Some(false)
+}
+
+#[test]
+fn hooks_start_it_find_it_again_and_end_it_with_the_relation() {
+    // There is one such port, and other tests may be run beside these.
+    let lock = std::fs::File::create(std::env::temp_dir().join("configuratarr-exporter-test.lock")).unwrap();
+    lock.lock().unwrap();
+    let mut house = SimulatedModel::with_backups().unwrap();
+    let root = house.charm_dir().parent().unwrap().to_owned();
+    let scraper = root.join("scraper");
+    std::fs::create_dir(&scraper).unwrap();
+    let metadata = "name: prometheus\nsummary: scrapes\ndescription: scrapes\n\
+                    requires:\n  metrics-endpoint:\n    interface: prometheus_scrape\n";
+    std::fs::write(scraper.join("metadata.yaml"), metadata).unwrap();
+    std::fs::write(scraper.join("dispatch"), "#!/bin/sh\n").unwrap();
+    std::fs::set_permissions(scraper.join("dispatch"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    house.juju.deploy(Deploy::new("prometheus", &scraper)).unwrap();
+    assert_eq!(noted(&root), None);
+    house
+        .juju
+        .integrate("radarr:metrics-endpoint", "prometheus")
+        .unwrap();
+    let address = (Ipv4Addr::LOCALHOST, PORT).into();
+    let is_served = || get(address, "/metrics").ok().filter(|(status, _)| *status == 200);
+    let (_, text) = until("the exporter is there", is_served).unwrap();
+    assert!(text.contains("config_backup_exporter_info{"), "{text}");
+    let (path, first) = noted(&root).unwrap();
+    let directly = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // State, parent, process group, session: its own, not the hook's.
+    let session = directly(first);
+    let session: Vec<&str> = session.rsplit_once(") ").unwrap().1.split(' ').collect();
+    assert_eq!(session[3], first.to_string(), "{session:?}");
+    // The next hooks leave it.
+    house.juju.update_status(UNIT).unwrap();
+    assert_eq!(noted(&root).unwrap().1, first);
+    // One that is gone is started again.
+    let kill = |pid: u32| {
+        let killed = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+        assert!(killed.unwrap().success());
+        until("it is gone", || (!runs(pid)).then_some(())).unwrap();
+    };
+    kill(first);
+    house.juju.update_status(UNIT).unwrap();
+    until("it is there again", is_served).unwrap();
+    let second = noted(&root).unwrap().1;
+    assert_ne!(second, first);
+    // One of another program than the charm's is replaced.
+    let program = std::fs::read_link(format!("/proc/{second}/exe")).unwrap();
+    let copy = program.with_extension("new");
+    std::fs::copy(&program, &copy).unwrap();
+    std::fs::rename(&copy, &program).unwrap();
+    house.juju.update_status(UNIT).unwrap();
+    let replaced = || {
+        let (_, pid) = noted(&root)?;
+        (pid != second && !runs(second) && is_served().is_some()).then_some(pid)
+    };
+    let third = until("the new program runs", replaced).unwrap();
+    // A number that another process has by now is not ended.
+    std::fs::write(&path, format!("{{\"pid\":{},\"started\":1}}", std::process::id())).unwrap();
+    house
+        .juju
+        .remove_relation("radarr:metrics-endpoint", "prometheus:metrics-endpoint")
+        .unwrap();
+    assert_eq!(noted(&root), None);
+    // It ends by itself, since it is told nothing any more: when it is asked, or within a minute.
+    let ended = || {
+        let _ = get(address, "/metrics");
+        (!runs(third)).then_some(())
+    };
+    until("it has ended", ended).unwrap();
 }

@@ -261,10 +261,11 @@ fn ours(app: &str) -> String {
 }
 
 fn input(series: &[Series], app: &str) -> Vec<Value> {
+    let ours = ours(app);
     series
         .iter()
         .map(|(metric, labels, values)| {
-            let labels = [*labels, &ours(app)].into_iter().filter(|labels| !labels.is_empty());
+            let labels = [*labels, &ours].into_iter().filter(|labels| !labels.is_empty());
             let labels = labels.collect::<Vec<_>>().join(",");
             json!({"series": format!("{metric}{{{labels}}}"), "values": values})
         })
