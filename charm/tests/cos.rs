@@ -97,10 +97,16 @@ fn metrics_are_offered_with_rules_and_the_exporter_is_told_what_it_has_to_know()
     // Another schedule reaches the exporter, whatever event brings it.
     unit.state = unit.state.clone().with_config("backup-schedule", "0 5 * * *");
     unit.run(Event::ConfigChanged);
-    assert_eq!(settings(&unit).unwrap().asked[0].schedule.as_deref(), Some("0 5 * * *"));
+    assert_eq!(
+        settings(&unit).unwrap().asked[0].schedule.as_deref(),
+        Some("0 5 * * *")
+    );
     // A steady event asks Juju nothing about it.
     let outcome = unit.run(Event::UpdateStatus);
-    let asks = outcome.calls.iter().filter(|call| call.args.iter().any(|arg| arg == "metrics-endpoint"));
+    let asks = outcome
+        .calls
+        .iter()
+        .filter(|call| call.args.iter().any(|arg| arg == "metrics-endpoint"));
     assert_eq!(asks.count(), 0);
     unit.run(broken(METRICS));
     assert_eq!(settings(&unit), None);
@@ -117,13 +123,10 @@ fn a_new_pod_is_told_and_its_address_is_written_again() {
         METRICS,
     );
     let before = unit.state.own_unit_data(METRICS);
-    unit.state = unit
-        .state
-        .clone()
-        .with_relation(
-            RelationState::new(METRICS, "metrics-endpoint", "prometheus")
-                .with_own_unit_data([("prometheus_scrape_unit_address", "192.0.2.7")]),
-        );
+    unit.state = unit.state.clone().with_relation(
+        RelationState::new(METRICS, "metrics-endpoint", "prometheus")
+            .with_own_unit_data([("prometheus_scrape_unit_address", "192.0.2.7")]),
+    );
     unit.loses_its_disk();
     unit.run(Event::Start);
     assert_eq!(unit.state.own_unit_data(METRICS), before);
@@ -174,7 +177,10 @@ fn an_app_without_backups_has_a_log_and_nothing_else_to_watch() {
         .map(|endpoint| endpoint.name)
         .collect();
     assert!(names.contains(&"logging"), "{names:?}");
-    assert!(!names.contains(&"metrics-endpoint") && !names.contains(&"grafana-dashboard"), "{names:?}");
+    assert!(
+        !names.contains(&"metrics-endpoint") && !names.contains(&"grafana-dashboard"),
+        "{names:?}"
+    );
 }
 
 const PUSH: &str = "http://loki-0.loki.cos.svc.cluster.local:3100/loki/api/v1/push";

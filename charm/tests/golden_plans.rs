@@ -487,7 +487,9 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
     }
     match exporter {
         ExporterPlan::Leave => {}
-        ExporterPlan::Run { tell, start } => writeln!(text, "exporter: tell {tell:?}, start {start}").unwrap(),
+        ExporterPlan::Run { tell, start } => {
+            writeln!(text, "exporter: tell {tell:?}, start {start}").unwrap()
+        }
         ExporterPlan::End => text.push_str("exporter: end\n"),
     }
     if let Some(layer) = log_targets {

@@ -87,7 +87,6 @@ const DISK: [(&str, &str); 11] = [
         "exporter/look.rs",
         "is the exporter, outside of any dispatch: reads what time it is",
     ),
-
     ("cluster_seen.rs", "is a file of the unit's"),
     ("credentials_seen.rs", "is a file of the unit's"),
     ("unit_file.rs", "is a file of the unit's"),

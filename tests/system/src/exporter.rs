@@ -215,9 +215,19 @@ impl WatchedApp {
         Ok(text)
     }
 
-    /// The number of its process.
-    pub fn pid(&self) -> Option<u32> {
-        self.running.as_ref().map(|(child, _)| child.id())
+    /// What it has in memory now, and had at most, in kB.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn resident(&self) -> Result<(u64, u64)> {
+        let (child, _) = self.running.as_ref().context("no exporter runs")?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
+        let of = |key: &str| -> Result<u64> {
+            let line = status.lines().find(|line| line.starts_with(key));
+            let number = line.and_then(|line| line.split_whitespace().nth(1));
+            Ok(number.context("the kernel does not tell")?.parse()?)
+        };
+        Ok((of("VmRSS:")?, of("VmHWM:")?))
     }
 
     /// Waits until it has ended by itself.

@@ -26,16 +26,6 @@ fn value(text: &str, series: &str) -> Option<f64> {
     lines.find_map(|rest| rest.strip_prefix(' '))?.parse().ok()
 }
 
-/// What the program has in memory now, and had at most, in kB.
-fn resident(app: &WatchedApp) -> (u64, u64) {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", app.pid().unwrap())).unwrap();
-    let of = |key: &str| {
-        let line = status.lines().find(|line| line.starts_with(key)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    };
-    (of("VmRSS:"), of("VmHWM:"))
-}
-
 #[test]
 fn a_hundred_backups_are_told_of_in_little_time_and_memory_and_few_requests() {
     let app = exported(100);
@@ -58,9 +48,8 @@ fn a_hundred_backups_are_told_of_in_little_time_and_memory_and_few_requests() {
     #[expect(clippy::cast_precision_loss, reason = "seconds are exact")]
     let ended = ended as f64;
     assert_eq!(value(&text, series), Some(ended));
-    let (now, most) = resident(&app);
-    eprintln!("the first scrape took {took:?}; {now} kB resident, at most {most} kB");
-    // What users get is the release, for which the goals are 100 ms and 10 MB; this is compiled without them in mind.
+    // The goals are those of what users get: `cargo xtask alerts` measures that. This is compiled for other ends.
+    let (_, most) = app.resident().unwrap();
     assert!(took.as_millis() < 1000, "{took:?}");
     assert!(most < 60_000, "{most} kB");
     // All scrapes of a minute share one look.
@@ -133,7 +122,10 @@ fn one_page_is_served_to_whoever_asks_for_it_properly() {
     assert!(posted.starts_with("HTTP/1.1 405 "), "{posted}");
     assert!(head("nonsense\r\n\r\n").starts_with("HTTP/1.1 400 "));
     // No more is read of it than fits.
-    let long = format!("GET /metrics HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
+    let long = format!(
+        "GET /metrics HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
+        "x".repeat(1 << 20)
+    );
     let answer = talk(address, long.as_bytes()).unwrap_or_default();
     assert!(!answer.contains(" 200 "), "{answer}");
     // Eight who say nothing: the ninth is sent away, and when they have gone the next is served.

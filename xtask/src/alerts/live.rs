@@ -6,10 +6,11 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use system_tests::binaries::Binaries;
+use system_tests::binaries::{Binaries, build_packed};
 use system_tests::exporter::{WatchedApp, free_address, get, location, until};
 use workload_charm::alerts::ALERTS;
 use workload_charm::cos::dashboard;
@@ -122,19 +123,28 @@ pub fn run(folder: &Path) -> Result<()> {
         .flatten()
         .filter_map(|variable| variable["definition"].as_str())
     {
-        let series = variable.trim_start_matches("label_values(").split(", juju").next();
+        let series = variable
+            .trim_start_matches("label_values(")
+            .split(", juju")
+            .next();
         let series = series.unwrap_or_default().replace("$juju_model", ".*");
         ensure!(
             !prometheus.query(&series)?.is_empty(),
             "a variable of the dashboard asks in vain for {series}"
         );
     }
-    println!("a real Prometheus answers all {} queries", dashboard::queries().len());
+    println!(
+        "a real Prometheus answers all {} queries",
+        dashboard::queries().len()
+    );
     prometheus.finds("count_over_time(up[1m]) > 5")?;
     let raised = prometheus.raised()?;
-    ensure!(raised.is_empty(), "of an app with which all is well it raises {raised:?}");
+    ensure!(
+        raised.is_empty(),
+        "of an app with which all is well it raises {raised:?}"
+    );
 
-    breaks(&mut app, proven)?;
+    breaks(&app, proven.clone())?;
     // A look counts for a minute: a new exporter looks at once.
     app.export_at(dispatch, address)?;
     let mut expected: Vec<&str> = ALERTS.iter().map(|alert| alert.name).collect();
@@ -147,12 +157,58 @@ pub fn run(folder: &Path) -> Result<()> {
     })
     .with_context(|| format!("raised are {:?}", prometheus.raised()))?;
     let others = prometheus.raised()?;
-    ensure!(!others.contains_key("ConfigExporterDown"), "the exporter runs: {others:?}");
+    ensure!(
+        !others.contains_key("ConfigExporterDown"),
+        "the exporter runs: {others:?}"
+    );
+    let others = others.into_iter();
+    let firing = others.filter(|(_, state)| state == "firing").count();
+    mends(&app, proven)?;
+    app.export_at(dispatch, address)?;
+    until("all is well again", || {
+        prometheus.raised().ok().filter(BTreeMap::is_empty)
+    })?;
     drop(app);
     until("the exporter is missed", || {
         prometheus.raised().ok()?.get("ConfigExporterDown").cloned()
     })?;
-    println!("a real Prometheus raises all {} alerts, and none before", ALERTS.len());
+    println!(
+        "a real Prometheus raises all {} alerts ({firing} fire at once, the others wait), none before, and none when it is mended",
+        ALERTS.len()
+    );
+    Ok(())
+}
+
+/// The most memory that the exporter may have, in kB, with a hundred backups.
+const MEMORY: u64 = 10 * 1024;
+/// How long a scrape may take then, with the look at the cluster.
+const SCRAPE: Duration = Duration::from_millis(100);
+
+/// Measures the exporter as users get it.
+pub fn measure() -> Result<()> {
+    let dispatch = build_packed(None)?;
+    let mut app = WatchedApp::new(100)?;
+    app.export(&dispatch)?;
+    let (idle, _) = app.resident()?;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..10 {
+        let begun = Instant::now();
+        app.scrape()?;
+        slowest = slowest.max(begun.elapsed());
+    }
+    let (now, most) = app.resident()?;
+    println!(
+        "the packed exporter, 100 backups: the slowest scrape took {:.1} ms; {idle} kB resident before, {now} kB after, at most {most} kB",
+        slowest.as_secs_f64() * 1000.0
+    );
+    ensure!(
+        slowest <= SCRAPE,
+        "a scrape took {slowest:?}, and may take {SCRAPE:?}"
+    );
+    ensure!(
+        most <= MEMORY,
+        "the exporter had {most} kB, and may have {MEMORY}"
+    );
     Ok(())
 }
 
@@ -165,7 +221,7 @@ fn proves(backup: &mut Value, outcome: &str, app: &WatchedApp) {
 }
 
 /// All that can be wrong with one app at once: its newest good backup is two days old, holds next to nothing and is about to expire.
-fn breaks(app: &mut WatchedApp, mut proven: Value) -> Result<()> {
+fn breaks(app: &WatchedApp, mut proven: Value) -> Result<()> {
     let ends_soon = app.newest + jiff::SignedDuration::from_hours(5);
     for nights in 0..30 {
         let [mut backup, mut volume] = app.backup(nights);
@@ -187,5 +243,16 @@ fn breaks(app: &mut WatchedApp, mut proven: Value) -> Result<()> {
     schedule["spec"]["paused"] = json!(true);
     app.cluster.put(schedule)?;
     app.cluster.put(location("Unavailable"))?;
+    Ok(())
+}
+
+/// All is as it was.
+fn mends(app: &WatchedApp, proven: Value) -> Result<()> {
+    for object in (0..30).flat_map(|nights| app.backup(nights)) {
+        app.cluster.put(object)?;
+    }
+    app.cluster.put(proven)?;
+    app.cluster.put(app.schedule())?;
+    app.cluster.put(location("Available"))?;
     Ok(())
 }

@@ -44,7 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     rules::test(folder.path())?;
     decoded_by_xz()?;
     live::run(folder.path())?;
-    Ok(())
+    live::measure()
 }
 
 /// Who is told of in the tests.
@@ -90,7 +90,10 @@ fn needs(install: bool) -> Result<()> {
             .env("DEBIAN_FRONTEND", "noninteractive")
             .status()
             .context("cannot start apt-get: install the packages by hand")?;
-        ensure!(status.success(), "cannot install packages: apt-get ended with {status}");
+        ensure!(
+            status.success(),
+            "cannot install packages: apt-get ended with {status}"
+        );
         Ok(())
     };
     apt(&["update"])?;
@@ -112,9 +115,13 @@ fn piped(program: &str, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>> {
     let writer = std::thread::spawn(move || stdin.write_all(&input));
     let output = child.wait_with_output()?;
     let written = writer.join();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    let said =
+        String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     ensure!(output.status.success(), "{program} refuses: {said}");
-    ensure!(matches!(written, Ok(Ok(()))), "{program} did not read all of its input");
+    ensure!(
+        matches!(written, Ok(Ok(()))),
+        "{program} did not read all of its input"
+    );
     Ok(output.stdout)
 }
 
@@ -150,6 +157,9 @@ fn decoded_by_xz() -> Result<()> {
             "xz reads another dashboard than was stored"
         );
     }
-    println!("xz reads the dashboard: {} bytes of databag", bag["dashboards"].len());
+    println!(
+        "xz reads the dashboard: {} bytes of databag",
+        bag["dashboards"].len()
+    );
     Ok(())
 }

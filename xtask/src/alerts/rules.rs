@@ -102,7 +102,10 @@ const CASES: &[Case] = &[
         at: 1501,
         labels: &[],
         value: "1d 1h 1m 0s",
-        silent: &[&[("config_backup_verify_due_timestamp_seconds", "", "36000x120")], &[]],
+        silent: &[
+            &[("config_backup_verify_due_timestamp_seconds", "", "36000x120")],
+            &[],
+        ],
     },
     Case {
         alert: "ConfigStorageUnavailable",
@@ -159,31 +162,51 @@ const CASES: &[Case] = &[
     },
     Case {
         alert: "ConfigLastBackupExpires",
-        fires: &[("config_backup_last_expiry_warning_timestamp_seconds", "", "600x120")],
+        fires: &[(
+            "config_backup_last_expiry_warning_timestamp_seconds",
+            "",
+            "600x120",
+        )],
         at: 16,
         labels: &[],
         value: "",
         silent: &[
-            &[("config_backup_last_expiry_warning_timestamp_seconds", "", "90000x120")],
+            &[(
+                "config_backup_last_expiry_warning_timestamp_seconds",
+                "",
+                "90000x120",
+            )],
             &[],
         ],
     },
     Case {
         alert: "ConfigExporterDown",
-        fires: &[("up", "", "0x120"), ("config_backup_cluster_readable", "", "1x120")],
+        fires: &[
+            ("up", "", "0x120"),
+            ("config_backup_cluster_readable", "", "1x120"),
+        ],
         at: 15,
         labels: &[],
         value: "",
-        silent: &[&[("up", "", "1x120"), ("config_backup_cluster_readable", "", "1x120")]],
+        silent: &[&[
+            ("up", "", "1x120"),
+            ("config_backup_cluster_readable", "", "1x120"),
+        ]],
     },
     Case {
         alert: "ConfigExporterDown",
-        fires: &[("up", "", "1x120"), ("config_backup_cluster_readable", "", "0x120")],
+        fires: &[
+            ("up", "", "1x120"),
+            ("config_backup_cluster_readable", "", "0x120"),
+        ],
         at: 15,
         labels: &[],
         value: "",
         // A hook replaces the exporter, and the pod a node.
-        silent: &[&[("up", "", "1x9 0x9 1x100"), ("config_backup_cluster_readable", "", "1x120")]],
+        silent: &[&[
+            ("up", "", "1x9 0x9 1x100"),
+            ("config_backup_cluster_readable", "", "1x120"),
+        ]],
     },
     // Nobody scrapes it any more.
     Case {
@@ -204,13 +227,33 @@ const NORMAL: &[Series] = &[
     ("config_backup_last_result", "verdict=\"good\"", "1x90"),
     ("config_backup_last_result", "verdict=\"failed\"", "0x90"),
     // One is made in this hour.
-    ("config_backup_due_timestamp_seconds", ENDPOINT, "1800x32 88200x58"),
-    ("config_backup_schedule_state", "endpoint=\"velero-backup-config\",state=\"active\"", "1x90"),
-    ("config_backup_schedule_state", "endpoint=\"velero-backup-config\",state=\"paused\"", "0x90"),
-    ("config_backup_schedule_state", "endpoint=\"velero-backup-config\",state=\"missing\"", "0x90"),
+    (
+        "config_backup_due_timestamp_seconds",
+        ENDPOINT,
+        "1800x32 88200x58",
+    ),
+    (
+        "config_backup_schedule_state",
+        "endpoint=\"velero-backup-config\",state=\"active\"",
+        "1x90",
+    ),
+    (
+        "config_backup_schedule_state",
+        "endpoint=\"velero-backup-config\",state=\"paused\"",
+        "0x90",
+    ),
+    (
+        "config_backup_schedule_state",
+        "endpoint=\"velero-backup-config\",state=\"missing\"",
+        "0x90",
+    ),
     ("config_backup_shrank", "name=\"bytes\"", "0x90"),
     ("config_backup_shrank", "name=\"films\"", "0x90"),
-    ("config_backup_last_expiry_warning_timestamp_seconds", "", "2332800x90"),
+    (
+        "config_backup_last_expiry_warning_timestamp_seconds",
+        "",
+        "2332800x90",
+    ),
     ("config_backup_last_verify_success", "", "1x90"),
     ("config_backup_verify_due_timestamp_seconds", "", "400000x90"),
     ("config_backup_storage_available", "", "1x90"),
@@ -295,9 +338,7 @@ fn fires(case: &Case, alert: &Alert) -> Value {
             "runbook": alert.runbook(),
         },
     }]);
-    let at = |minute: u32, expected: &Value| {
-        json!({"eval_time": format!("{minute}m"), "alertname": alert.name, "exp_alerts": expected})
-    };
+    let at = |minute: u32, expected: &Value| json!({"eval_time": format!("{minute}m"), "alertname": alert.name, "exp_alerts": expected});
     json!({
         "interval": "1m",
         "input_series": input(case.fires, "radarr"),
