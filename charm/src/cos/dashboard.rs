@@ -252,6 +252,12 @@ fn panels() -> Vec<Panel> {
             4,
             of_one("config_backup_last_expiry_timestamp_seconds{CHOSEN} - time()"),
         ),
+        stat(
+            "Last restore",
+            "s",
+            24,
+            of_one("time() - config_backup_last_restore_timestamp_seconds{CHOSEN}"),
+        ),
         lines(
             "Held and left out",
             "bytes",
@@ -490,7 +496,7 @@ mod tests {
         assert_eq!(bag, app_bag(&topology()));
         let value: Value = serde_json::from_str(&bag["dashboards"]).unwrap();
         let template = &value["templates"][KEY];
-        assert_eq!(template["charm"], "radarr");
+        assert_eq!(template["charm"], "films-k8s");
         assert_eq!(template["juju_topology"]["unit"], "films/0");
         assert_eq!(template["dashboard_alt_uid"].as_str().unwrap().len(), 16);
         let content = STANDARD.decode(template["content"].as_str().unwrap()).unwrap();

@@ -176,7 +176,7 @@ mod samples {
             model_uuid: "8a1c2e3f-0000-4000-8000-1f2e3d4c5b6a".to_owned(),
             application: "films".to_owned(),
             unit: "films/0".to_owned(),
-            charm: "radarr".to_owned(),
+            charm: "films-k8s".to_owned(),
         }
     }
 }

@@ -71,7 +71,7 @@ mod tests {
         let bag = app_bag(&topology());
         assert_eq!(
             bag["scrape_metadata"],
-            r#"{"application":"films","charm_name":"radarr","model":"media","model_uuid":"8a1c2e3f-0000-4000-8000-1f2e3d4c5b6a","unit":"films/0"}"#
+            r#"{"application":"films","charm_name":"films-k8s","model":"media","model_uuid":"8a1c2e3f-0000-4000-8000-1f2e3d4c5b6a","unit":"films/0"}"#
         );
         assert_eq!(
             bag["scrape_jobs"],

@@ -163,6 +163,12 @@ fn of_backups(samples: &mut Samples, known: Known<'_>, watched: &Watched) {
     of_last_good(samples, known, watched, &whose, &health);
     of_expiry(samples, settings, &health);
     of_verify(samples, settings, &health);
+    let safety = watched
+        .backups
+        .iter()
+        .filter(|backup| backup.before_restore.is_some());
+    let restored = safety.filter_map(|backup| backup.completed).max();
+    samples.add_known(&metrics::RESTORE_TIMESTAMP, &[], restored);
     samples.add_known(&metrics::STORAGE_AVAILABLE, &[], watched.storage_is_available());
     samples.add_known(&metrics::REPOSITORY_READY, &[], watched.repository_is_ready());
 }

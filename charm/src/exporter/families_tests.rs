@@ -143,7 +143,9 @@ fn all_that_is_known_of_a_healthy_app_is_exported() {
     });
     let mut failed = night(27, 0);
     failed.phase = Some(BackupPhase::Failed);
-    let watched = watched(vec![night(29, 1200), night(28, 1100), failed, proven]);
+    let mut safety = night(26, 1000);
+    safety.before_restore = Some("n25".to_owned());
+    let watched = watched(vec![night(29, 1200), night(28, 1100), failed, safety, proven]);
     let text = of(
         &settings(),
         &watched,

@@ -92,6 +92,9 @@ metrics! {
     /// When the next one has to be there.
     VERIFY_DUE "config_backup_verify_due_timestamp_seconds" []
         "When the next test restore is due by its schedule.";
+    /// When the content was last exchanged.
+    RESTORE_TIMESTAMP "config_backup_last_restore_timestamp_seconds" []
+        "When the last safety backup ended: a restore in place followed it. One that went without a safety backup is not seen.";
     /// Where backups are stored.
     STORAGE_AVAILABLE "config_backup_storage_available" []
         "Whether Velero can use the backup storage location of the app's backups.";

@@ -104,6 +104,9 @@ pub fn run(folder: &Path) -> Result<()> {
     let [mut proven, _] = app.backup(2);
     proves(&mut proven, "comes-back", &app);
     app.cluster.put(proven.clone())?;
+    let [mut safety, volume] = app.backup(31);
+    safety["metadata"]["labels"]["config-recovery/before-restore"] = json!("uid-32");
+    app.cluster.put_all(vec![safety, volume])?;
     let address = app.export(dispatch)?;
     let text = app.scrape()?;
     piped("promtool", &["check", "metrics"], text.as_bytes())?;
