@@ -8,7 +8,10 @@ mod model;
 mod mutants;
 mod pack;
 mod progress;
+mod reference;
 mod screenshots;
+#[cfg(test)]
+mod texts;
 
 use std::process::ExitCode;
 
