@@ -1,6 +1,7 @@
 //! The project's own commands. `cargo demo` and `cargo xtask …` are aliases in `.cargo/config.toml`.
 
 mod bench;
+mod book;
 mod demo;
 mod dist;
 mod generate;
@@ -34,6 +35,8 @@ enum Command {
     },
     /// Measures what each event costs, for the binary as it is packed.
     Bench(bench::Arguments),
+    /// Builds the book of `docs/` with mdBook, and looks whether each link of what came out leads somewhere.
+    Book(book::Arguments),
     /// Writes every generated file that is checked in.
     Generate {
         /// Change nothing, and fail if a file is not as generated.
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo { json } => demo::run(json),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Book(arguments) => book::run(&arguments),
         Command::Generate { check } => generate::run(check),
         Command::Pack(arguments) => pack::run(&arguments),
         Command::Dist(arguments) => dist::run(&arguments),

@@ -48,15 +48,31 @@ impl Charm {
     pub fn endpoints(&self) -> Vec<(String, &'static str, Value)> {
         let of_role = |role: &'static str| {
             let all = entries(&self.metadata[role]);
-            all.into_iter().map(move |(name, declared)| (name, role, declared))
+            all.into_iter()
+                .map(move |(name, declared)| (name, role, declared))
         };
         of_role("provides").chain(of_role("requires")).collect()
     }
 }
 
+/// Declarations in which the app's name stands as "the app": what is alike in several is told once.
+fn without_title(charm: &Charm, declared: &BTreeMap<String, Value>) -> Vec<(String, Value)> {
+    let title = charm.profile.title.as_str();
+    let of_any = |(name, declared): (&String, &Value)| {
+        let mut declared = declared.clone();
+        if let Some(text) = declared["description"].as_str() {
+            declared["description"] = text.replace(title, "the app").into();
+        }
+        (name.clone(), declared)
+    };
+    declared.iter().map(of_any).collect()
+}
+
 fn entries(of: &Value) -> BTreeMap<String, Value> {
     let entries = of.as_object().into_iter().flatten();
-    entries.map(|(name, value)| (name.clone(), value.clone())).collect()
+    entries
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 impl Charms {
@@ -75,7 +91,8 @@ impl Charms {
             .map(|path| Charm::of(AppProfile::load(path)?))
             .collect();
         let root = format!("{}.yaml", crate::generate::ROOT_APP);
-        let text = std::fs::read_to_string(folder.join(&root)).context("cannot read the root charm's app file")?;
+        let text =
+            std::fs::read_to_string(folder.join(&root)).context("cannot read the root charm's app file")?;
         let tiers = text.replacen("\nstorage:\n", "\nstorage:\n  tiers: true\n", 1);
         Ok(Self {
             all: all?,
@@ -132,7 +149,13 @@ impl Charms {
     /// The page of apps.
     pub fn apps(&self) -> String {
         let rows = self.all.iter().map(|charm| {
-            let AppProfile { name, title, workload, storage, .. } = &charm.profile;
+            let AppProfile {
+                name,
+                title,
+                workload,
+                storage,
+                ..
+            } = &charm.profile;
             let config = match storage {
                 Some(storage) => format!("`{}`, at least {}", storage.location, storage.minimum_size),
                 None => "none".to_owned(),
@@ -159,7 +182,7 @@ impl Charms {
 
     /// The page of options.
     pub fn options(&self) -> String {
-        let options = |charm: &Charm| charm.options.clone().into_iter().collect();
+        let options = |charm: &Charm| without_title(charm, &charm.options);
         let mut text = "# Options\n\n`juju config APP NAME=VALUE` sets one, `juju config APP --reset NAME` gives back its default. A value that cannot work is \
 refused in `juju status`, with the reason and an example; the app keeps running, and the last good request for backups stays.\n"
             .to_owned();
@@ -183,14 +206,7 @@ refused in `juju status`, with the reason and an example; the app keeps running,
 
     /// The page of actions.
     pub fn actions(&self) -> String {
-        let actions = |charm: &Charm| {
-            let title = &charm.profile.title;
-            let without_name = |(name, action): (&String, &Value)| {
-                let text = action.to_string().replace(title.as_str(), "the app");
-                (name.clone(), serde_json::from_str(&text).unwrap_or_default())
-            };
-            charm.actions.iter().map(without_name).collect()
-        };
+        let actions = |charm: &Charm| without_title(charm, &charm.actions);
         let mut text = "# Actions\n\n`juju run APP/0 ACTION PARAMETER=VALUE` runs one. Which unit it has to be is said when it is another one. What goes wrong comes \
 with what to do about it.\n"
             .to_owned();

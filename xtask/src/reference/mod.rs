@@ -14,9 +14,9 @@ use std::path::Path;
 
 use anyhow::Result;
 
-pub use charms::Charms;
 #[cfg(test)]
 pub use charms::Charm;
+pub use charms::Charms;
 
 /// Where the pages are, below the repository's root.
 pub const FOLDER: &str = "docs/src/reference";
@@ -53,8 +53,16 @@ pub fn pages(repository: &Path) -> Result<Vec<Page>> {
             "charm/src/steps/status and xtask/src/reference/statuses.rs",
             statuses::text(repository)?,
         ),
-        page("configuratarr.md", "configuratarr/src/args.rs", program::commands()),
-        page("exit-codes.md", "configuratarr/src/args.rs", program::exit_codes()?),
+        page(
+            "configuratarr.md",
+            "configuratarr/src/args.rs",
+            program::commands(),
+        ),
+        page(
+            "exit-codes.md",
+            "configuratarr/src/args.rs",
+            program::exit_codes()?,
+        ),
         page("kubernetes.md", "xtask/src/reference/rights.rs", rights::text()),
         page(
             "by-hand-commands.md",

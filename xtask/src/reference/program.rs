@@ -45,7 +45,10 @@ pub fn commands() -> String {
 pub fn exit_codes() -> Result<String> {
     let help = args::definition(None).get_after_help().map(ToString::to_string);
     let help = help.unwrap_or_default();
-    let codes = help.strip_prefix("Exit codes: ").unwrap_or_default().trim_end_matches('.');
+    let codes = help
+        .strip_prefix("Exit codes: ")
+        .unwrap_or_default()
+        .trim_end_matches('.');
     let rows: Vec<[String; 2]> = codes
         .split("; ")
         .filter_map(|each| {
@@ -54,7 +57,11 @@ pub fn exit_codes() -> Result<String> {
             Some([code(number), meaning.to_owned()])
         })
         .collect();
-    ensure!(rows.len() == 5, "the help of configuratarr names {} exit codes: {help}", rows.len());
+    ensure!(
+        rows.len() == 5,
+        "the help of configuratarr names {} exit codes: {help}",
+        rows.len()
+    );
     Ok(format!(
         "# Exit codes\n\nOf `configuratarr`:\n\n{}\nAn app that was left out of `--all` is exit code 1. What `doctor` could not check is no failure.\n",
         table(["code", "meaning"], rows)
@@ -103,7 +110,10 @@ fn typed(argument: &Arg) -> String {
         true => values.join(" "),
         false => String::new(),
     };
-    let short = argument.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
+    let short = argument
+        .get_short()
+        .map(|short| format!("-{short}, "))
+        .unwrap_or_default();
     match argument.get_long() {
         Some(long) => format!("{short}--{long} {value}").trim_end().to_owned(),
         None => value,

@@ -11,26 +11,71 @@ const SOURCE: &str = "charm/src/steps/status/mod.rs";
 
 /// What a candidate means, by the name of its function.
 const MEANINGS: &[(&str, &str)] = &[
-    ("metadata", "The charm was packed wrong: without the config storage a backup would hold nothing."),
-    ("container", "The charm does not see the app's container. It goes by itself as a rule."),
+    (
+        "metadata",
+        "The charm was packed wrong: without the config storage a backup would hold nothing.",
+    ),
+    (
+        "container",
+        "The charm does not see the app's container. It goes by itself as a rule.",
+    ),
     ("vpn_held_up", "The route to the VPN cannot be made or removed."),
-    ("may_not_start", "The app is stopped, and the text says why: its volume is empty although it had content, a restore has not ended, it waits for `restore-on-deploy`, it has no VPN."),
-    ("workload_options", "An option cannot work. The app runs on with what it had."),
+    (
+        "may_not_start",
+        "The app is stopped, and the text says why: its volume is empty although it had content, a restore has not ended, it waits for `restore-on-deploy`, it has no VPN.",
+    ),
+    (
+        "workload_options",
+        "An option cannot work. The app runs on with what it had.",
+    ),
     ("workload_failed", "Pebble could not do what it was asked for."),
-    ("not_looked_into", "Juju does not say where the volume is mounted. The app runs on."),
+    (
+        "not_looked_into",
+        "Juju does not say where the volume is mounted. The app runs on.",
+    ),
     ("media_held_up", "The media are not mounted, or still are."),
-    ("ends_again", "The app ends again and again. Pebble starts it, later each time."),
+    (
+        "ends_again",
+        "The app ends again and again. Pebble starts it, later each time.",
+    ),
     ("no_answer", "The app does not pass its health check."),
-    ("damaged_file", "The app's config file could not be read. It was kept under the name that the text says; take from it what you miss."),
-    ("below_a_path", "The ingress serves the app below a path, and it breaks there."),
+    (
+        "damaged_file",
+        "The app's config file could not be read. It was kept under the name that the text says; take from it what you miss.",
+    ),
+    (
+        "below_a_path",
+        "The ingress serves the app below a path, and it breaks there.",
+    ),
     ("rotation_option", "The option `credential-rotation` cannot work."),
-    ("backup_options", "An option about backups cannot work. The last good request stays."),
-    ("retention_too_short", "Each backup would be gone before the next one is made."),
-    ("backups_held_up", "A backup would hold nothing or too much, and the text says why: no node agent, a hostPath volume, a claim that is not bound, no trust."),
-    ("schedule_held_up", "Velero makes no backups: the Schedule is missing, refused or paused."),
-    ("media_not_excluded", "The media may get into backups, and the data of other apps that share them."),
-    ("media_on_their_way", "The pod is being replaced by one that mounts the media, or does not any more."),
-    ("vpn_on_its_way", "The pod is being replaced by one with the route, or without it."),
+    (
+        "backup_options",
+        "An option about backups cannot work. The last good request stays.",
+    ),
+    (
+        "retention_too_short",
+        "Each backup would be gone before the next one is made.",
+    ),
+    (
+        "backups_held_up",
+        "A backup would hold nothing or too much, and the text says why: no node agent, a hostPath volume, a claim that is not bound, no trust.",
+    ),
+    (
+        "schedule_held_up",
+        "Velero makes no backups: the Schedule is missing, refused or paused.",
+    ),
+    (
+        "media_not_excluded",
+        "The media may get into backups, and the data of other apps that share them.",
+    ),
+    (
+        "media_on_their_way",
+        "The pod is being replaced by one that mounts the media, or does not any more.",
+    ),
+    (
+        "vpn_on_its_way",
+        "The pod is being replaced by one with the route, or without it.",
+    ),
 ];
 
 /// One candidate as the source has it.
@@ -47,9 +92,13 @@ struct Candidate {
 /// # Errors
 /// When the source cannot be read, or the table here has other entries.
 pub fn text(repository: &Path) -> Result<String> {
-    let source = std::fs::read_to_string(repository.join(SOURCE)).with_context(|| format!("cannot read {SOURCE}"))?;
+    let source =
+        std::fs::read_to_string(repository.join(SOURCE)).with_context(|| format!("cannot read {SOURCE}"))?;
     let candidates = candidates(&source)?;
-    let found: Vec<&str> = candidates.iter().map(|candidate| candidate.name.as_str()).collect();
+    let found: Vec<&str> = candidates
+        .iter()
+        .map(|candidate| candidate.name.as_str())
+        .collect();
     let known: Vec<&str> = MEANINGS.iter().map(|(name, _)| *name).collect();
     ensure!(
         found == known,
@@ -61,10 +110,7 @@ names the thing, the reason and the next step; `…` stands for what is filled i
 `blocked` needs a person; `waiting` is tried again by itself, at the next update-status at the latest.\n"
     );
     for (candidate, (name, meaning)) in candidates.iter().zip(MEANINGS) {
-        let kinds = match candidate.kinds.is_empty() {
-            true => "blocked or waiting".to_owned(),
-            false => candidate.kinds.join(" or "),
-        };
+        let kinds = candidate.kinds.join(" or ");
         let _ = write!(text, "\n## {}\n\n{kinds}. {meaning}\n", name.replace('_', " "));
         if !candidate.texts.is_empty() {
             let _ = write!(text, "\n```text\n{}\n```\n", candidate.texts.join("\n"));
@@ -93,18 +139,33 @@ fn candidate(source: &str, name: &str) -> Result<Candidate> {
         .and_then(|(_, behind)| behind.split_once("\n}\n"))
         .map(|(body, _)| body)
         .with_context(|| format!("{SOURCE} has no function {name}"))?;
-    let kinds = [("Status::Blocked", "`blocked`"), ("Status::Waiting", "`waiting`")];
-    let kinds = kinds.iter().filter(|(word, _)| body.contains(word));
+    let kinds: Vec<&'static str> = match (body.contains("Status::Blocked"), body.contains("Status::Waiting"))
+    {
+        (true, true) => vec!["`blocked`", "`waiting`"],
+        (true, false) => vec!["`blocked`"],
+        // What only points to the log of the app (`see_log`) waits.
+        (false, _) => vec!["`waiting`"],
+    };
     // A part of a text is no text: those have a subject and a next step.
     let texts = literals(body)
         .into_iter()
-        .filter(|text| text.contains("; ") && !text.starts_with(';'))
+        .filter(|text| {
+            text.contains("; ") && !text.starts_with(';') && !text.ends_with("; ") && has_words(text)
+        })
         .collect();
     Ok(Candidate {
         name: name.to_owned(),
-        kinds: kinds.map(|(_, shown)| *shown).collect(),
+        kinds,
         texts,
     })
+}
+
+/// Whether more than what is filled in can be read.
+fn has_words(text: &str) -> bool {
+    text.split_whitespace()
+        .filter(|word| word.chars().any(char::is_alphabetic))
+        .count()
+        > 2
 }
 
 /// The string literals of a piece of code, with `…` for what is filled in.

@@ -5,7 +5,15 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 /// Folders that programs fill.
-const MADE: [&str; 7] = [".git", "target", "parts", "stage", "prime", "overlay", ".terraform"];
+const MADE: [&str; 7] = [
+    ".git",
+    "target",
+    "parts",
+    "stage",
+    "prime",
+    "overlay",
+    ".terraform",
+];
 
 /// Paths of all of them, below the root, in order.
 ///
@@ -44,7 +52,8 @@ pub fn texts(repository: &Path) -> Result<Vec<(String, String)>> {
     let mut all = tracked(repository)?;
     all.retain(|path| path.ends_with(".md"));
     let read = |path: String| {
-        let text = std::fs::read_to_string(repository.join(&path)).with_context(|| format!("cannot read {path}"))?;
+        let text =
+            std::fs::read_to_string(repository.join(&path)).with_context(|| format!("cannot read {path}"))?;
         Ok((path, text))
     };
     all.into_iter().map(read).collect()

@@ -35,7 +35,14 @@ pub const FOREIGN: &[Foreign] = &[
     // canonical/object-storage-integrators @2229541: s3/config.yaml, s3/metadata.yaml; the action is that of track 1
     Foreign {
         name: "s3-integrator",
-        options: &["endpoint", "bucket", "region", "path", "s3-uri-style", "credentials"],
+        options: &[
+            "endpoint",
+            "bucket",
+            "region",
+            "path",
+            "s3-uri-style",
+            "credentials",
+        ],
         actions: &[("sync-s3-credentials", &["access-key", "secret-key"])],
         endpoints: &[("s3-credentials", "s3", true)],
         storages: &[],

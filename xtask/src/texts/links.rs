@@ -58,6 +58,10 @@ fn every_link_and_anchor_is_there() {
             }
         }
     }
-    assert!(broken.is_empty(), "links that lead nowhere:\n{}", broken.join("\n"));
+    assert!(
+        broken.is_empty(),
+        "links that lead nowhere:\n{}",
+        broken.join("\n")
+    );
     assert!(looked_at > 100, "only {looked_at} links were looked at");
 }

@@ -111,7 +111,10 @@ impl Document {
         outside.push_str(rest);
         let mut rest = outside.as_str();
         while let Some((before, behind)) = rest.split_once("](") {
-            let line = began + outside[..outside.len() - rest.len() + before.len()].matches('\n').count();
+            let line = began
+                + outside[..outside.len() - rest.len() + before.len()]
+                    .matches('\n')
+                    .count();
             let Some((target, after)) = behind.split_once(')') else {
                 break;
             };
@@ -135,7 +138,9 @@ fn heading(line: &str) -> Option<&str> {
 /// The anchor of a heading, as GitHub and mdBook make it.
 pub fn anchor(heading: &str) -> String {
     let kept = heading.chars().filter_map(|letter| match letter {
-        letter if letter.is_alphanumeric() || matches!(letter, '-' | '_') => Some(letter.to_lowercase().to_string()),
+        letter if letter.is_alphanumeric() || matches!(letter, '-' | '_') => {
+            Some(letter.to_lowercase().to_string())
+        }
         letter if letter.is_whitespace() => Some("-".to_owned()),
         _ => None,
     });
@@ -154,7 +159,10 @@ mod tests {
         assert_eq!(document.anchors, ["one-x", "one-x-1"]);
         let spans: Vec<&str> = document.spans.iter().map(|(_, span)| span.as_str()).collect();
         assert_eq!(spans, ["x", "juju run a/0 b", "a`b", "t"]);
-        assert_eq!(document.links, [(4, "c.md#d".to_owned()), (12, "q.svg".to_owned())]);
+        assert_eq!(
+            document.links,
+            [(4, "c.md#d".to_owned()), (12, "q.svg".to_owned())]
+        );
         assert_eq!(
             document.blocks,
             [Block {

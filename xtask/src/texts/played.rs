@@ -60,7 +60,10 @@ fn blocks_that_are_marked_run() {
         let output = Command::new("bash")
             .args(["-c", &script])
             .current_dir(folder.path().join("work"))
-            .env("PATH", format!("{}:{inherited}", folder.path().join("bin").display()))
+            .env(
+                "PATH",
+                format!("{}:{inherited}", folder.path().join("bin").display()),
+            )
             .env("HOME", folder.path())
             .env("JUJU_SIM_DIR", folder.path().join("juju"))
             .env_remove("KUBECONFIG")
@@ -71,10 +74,17 @@ fn blocks_that_are_marked_run() {
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
-        assert!(output.status.success(), "{path}: {}\n{script}\n{said}", output.status);
+        assert!(
+            output.status.success(),
+            "{path}: {}\n{script}\n{said}",
+            output.status
+        );
         if path.ends_with("tutorial.md") {
             for word in ["daily", "720h", "held-bytes", "velero-operator"] {
-                assert!(said.contains(word), "{path}: {word} is not in what was printed:\n{said}");
+                assert!(
+                    said.contains(word),
+                    "{path}: {word} is not in what was printed:\n{said}"
+                );
             }
         }
         let model = folder.path().join("juju");

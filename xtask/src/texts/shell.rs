@@ -32,7 +32,11 @@ fn shell_blocks_parse_and_every_block_has_a_known_language() {
                 .stderr(Stdio::piped())
                 .spawn()
                 .unwrap();
-            bash.stdin.take().unwrap().write_all(block.text.as_bytes()).unwrap();
+            bash.stdin
+                .take()
+                .unwrap()
+                .write_all(block.text.as_bytes())
+                .unwrap();
             let output = bash.wait_with_output().unwrap();
             // A here-document without its end is only warned of.
             assert!(

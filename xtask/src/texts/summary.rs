@@ -12,8 +12,15 @@ const SOURCE: &str = "docs/src/";
 fn the_table_of_contents_names_every_page_once() {
     let repository = repository().unwrap();
     let texts = files::texts(&repository).unwrap();
-    let summary = texts.iter().find(|(path, _)| path == "docs/src/SUMMARY.md").unwrap();
-    let named: Vec<String> = Document::of(&summary.1).links.into_iter().map(|(_, link)| link).collect();
+    let summary = texts
+        .iter()
+        .find(|(path, _)| path == "docs/src/SUMMARY.md")
+        .unwrap();
+    let named: Vec<String> = Document::of(&summary.1)
+        .links
+        .into_iter()
+        .map(|(_, link)| link)
+        .collect();
     let pages: BTreeSet<String> = texts
         .iter()
         .filter_map(|(path, _)| path.strip_prefix(SOURCE))
@@ -25,8 +32,13 @@ fn the_table_of_contents_names_every_page_once() {
     for (path, text) in texts.iter().filter(|(path, _)| path.starts_with(SOURCE)) {
         let headings = text.lines().filter(|line| line.starts_with("# ")).count();
         // In a shell block such a line is a comment.
-        let first = text.lines().find(|line| !line.is_empty() && !line.starts_with("<!--"));
-        assert!(first.is_some_and(|line| line.starts_with("# ")), "{path} does not begin with its title");
+        let first = text
+            .lines()
+            .find(|line| !line.is_empty() && !line.starts_with("<!--"));
+        assert!(
+            first.is_some_and(|line| line.starts_with("# ")),
+            "{path} does not begin with its title"
+        );
         assert!(headings >= 1);
     }
 }
@@ -35,7 +47,9 @@ fn the_table_of_contents_names_every_page_once() {
 fn each_how_to_says_what_was_tried() {
     let repository = repository().unwrap();
     let texts = files::texts(&repository).unwrap();
-    let how_tos = texts.iter().filter(|(path, _)| path.starts_with("docs/src/howto/"));
+    let how_tos = texts
+        .iter()
+        .filter(|(path, _)| path.starts_with("docs/src/howto/"));
     let mut count = 0;
     for (path, text) in how_tos.chain(texts.iter().filter(|(path, _)| path == "docs/src/tutorial.md")) {
         count += 1;
@@ -52,6 +66,12 @@ fn each_how_to_says_what_was_tried() {
 fn the_readme_is_short() {
     let text = std::fs::read_to_string(repository().unwrap().join("README.md")).unwrap();
     let lines = text.lines().count();
-    assert!(lines <= 80, "README.md has {lines} lines: what is for few belongs into docs/");
-    assert!(text.contains("use-node-agent=true"), "without it the backups hold nothing");
+    assert!(
+        lines <= 80,
+        "README.md has {lines} lines: what is for few belongs into docs/"
+    );
+    assert!(
+        text.contains("use-node-agent=true"),
+        "without it the backups hold nothing"
+    );
 }
