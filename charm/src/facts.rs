@@ -139,8 +139,8 @@ pub struct ReadyContainer {
     pub last_line: Option<String>,
     /// Whether the app has ended and left files that keep it from starting.
     pub has_stale_files: bool,
-    /// A damaged config file that was put aside and that nobody has taken away yet.
-    pub put_aside: Option<String>,
+    /// Damaged config files that were put aside and that nobody has taken away yet.
+    pub put_aside: Vec<String>,
     /// Version of the app in the image; `None` in events that cannot have changed it, or when the image does not say.
     pub version: Option<String>,
 }

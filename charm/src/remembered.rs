@@ -29,9 +29,9 @@ pub struct Remembered {
     /// The path below which the ingress serves an app that cannot live there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ingress_path: Option<String>,
-    /// Where a damaged config file was put.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub put_aside: Option<String>,
+    /// Where damaged config files were put, the oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    pub put_aside: Vec<String>,
     /// When velero-operator was last asked for something else than before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked_at: Option<Timestamp>,
@@ -128,10 +128,12 @@ impl Remembered {
         Ok(())
     }
 
-    /// The same with a damaged config file put there.
+    /// The same with a damaged config file put there too.
     #[must_use]
-    pub fn with_put_aside(self, put_aside: Option<String>) -> Self {
-        Self { put_aside, ..self }
+    pub fn with_put_aside(mut self, path: String) -> Self {
+        self.put_aside.retain(|known| *known != path);
+        self.put_aside.push(path);
+        self
     }
 
     /// The same with what has just been done with the volume, while the option `restore-on-deploy` is `asked`.
@@ -176,6 +178,20 @@ impl Remembered {
     }
 }
 
+/// A charm before this one knew of one damaged file.
+fn one_or_many<'de, D: serde::Deserializer<'de>>(text: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Either::deserialize(text)? {
+        Either::One(path) => vec![path],
+        Either::Many(paths) => paths,
+    })
+}
+
 fn parsed(text: &str) -> Remembered {
     serde_json::from_str(text).unwrap_or_default()
 }
@@ -209,7 +225,7 @@ mod tests {
         let record = Remembered {
             media_unsettled: true,
             ingress_path: Some("/home-app".to_owned()),
-            put_aside: Some("/config/config.xml.damaged-1a2b3c4d".to_owned()),
+            put_aside: vec!["/config/config.xml.damaged-1a2b3c4d".to_owned()],
             asked_at: Some(Timestamp::now()),
             damaged: Some(found("latest", 1)),
             news: Some(found("latest", 2)),
@@ -217,6 +233,8 @@ mod tests {
         };
         assert_eq!(parsed(&serde_json::to_string(&record).unwrap()), record);
         assert_eq!(serde_json::to_string(&Remembered::default()).unwrap(), "{}");
+        let of_before = r#"{"put-aside":"/config/config.xml.damaged-1a2b3c4d"}"#;
+        assert_eq!(parsed(of_before).put_aside, record.put_aside);
         for text in ["", "null", "[]", r#"{"news":7}"#] {
             assert_eq!(parsed(text), Remembered::default(), "{text}");
         }

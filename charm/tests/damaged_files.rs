@@ -180,3 +180,74 @@ fn a_file_that_the_app_is_writing_is_not_taken_for_a_damaged_one() {
         }
     }
 }
+
+/// Where a second one was put was remembered in place of the first, which nobody was told of then.
+#[test]
+fn each_damaged_file_is_told_of_until_somebody_has_taken_it_away() {
+    let profile = app("radarr");
+    let mut unit = Unit::settled(&profile);
+    let mut kept = Vec::new();
+    for damage in ["<Config>", "<Config><Port>"] {
+        unit.put_file(damage.as_bytes());
+        unit.run(Event::UpdateStatus);
+        let state = unit.pebble.state();
+        let mut paths = state.files().into_iter().map(|(path, _)| path.to_owned());
+        let new = paths.find(|path| path.contains(".damaged-") && !kept.contains(path));
+        kept.push(new.unwrap());
+    }
+    assert_eq!(
+        unit.status(),
+        "blocked: config file: was damaged, is replaced; look into 2 config.xml.damaged-*, then remove them"
+    );
+    // With a pod that is new.
+    unit.loses_its_disk();
+    for path in kept {
+        unit.run(Event::UpdateStatus);
+        assert!(
+            unit.status().starts_with("blocked: config file: "),
+            "{}",
+            unit.status()
+        );
+        unit.pebble.remove_path(&path, false).unwrap();
+    }
+    unit.run(Event::UpdateStatus);
+    assert!(unit.status().starts_with("active"), "{}", unit.status());
+    assert_steady(&mut unit);
+}
+
+/// The charm has read the file before the app ends, and would write that back with its own values.
+#[test]
+fn what_an_app_saves_as_it_ends_is_in_the_file_that_it_is_started_with() {
+    for (_, profile) in apps() {
+        let (Some(file), Some(_)) = (&profile.config_file, profile.api_key_place()) else {
+            continue;
+        };
+        let mut unit = Unit::settled(&profile);
+        let whole = unit.file().unwrap();
+        let key = unit.secret("api-key").unwrap();
+        // Somebody has changed the key in the app, which the charm takes back, and something else, which is theirs.
+        unit.put_file(whole.replace(&key, "ffffffffffffffffffffffffffffffff").as_bytes());
+        let (end, theirs) = match file.format {
+            Format::XmlElements => ("</Config>", "<Branch>develop</Branch>\n</Config>"),
+            Format::XmlAttributes => ("/>", " FriendlyName=\"attic\"/>"),
+            Format::Ini => ("[misc]", "[misc]\nlanguage = nl"),
+            Format::Json => ("{", "{\"theirs\":true,"),
+        };
+        let saved = unit.file().unwrap().replacen(end, theirs, 1);
+        unit.pebble = FakePebble::new(unit.pebble.state()).with_fault(PebbleFault::SavesAtStop {
+            service: profile.name.clone(),
+            path: file.path.clone(),
+            content: saved.clone().into_bytes(),
+        });
+        unit.run(Event::UpdateStatus);
+        let after = unit.file().unwrap();
+        assert_eq!(
+            after,
+            saved.replace("ffffffffffffffffffffffffffffffff", &key),
+            "{}",
+            profile.name
+        );
+        assert!(unit.runs(), "{}: {}", profile.name, unit.status());
+        assert_steady(&mut unit);
+    }
+}

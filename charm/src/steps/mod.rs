@@ -71,9 +71,12 @@ pub fn run(env: Env<'_>, asks: Asks) -> Result<Ended, CharmError> {
     let mut line = Line::begin(env, Look::AsTheEventNeeds, asks)?;
     // Nothing is changed on the strength of what an earlier event saw.
     let is_outdated = line.prepared.facts.is_recalled && line.plan.is_about_the_cluster();
-    // The app may have been writing its file in this moment, and half of it would be written back as the whole.
-    let may_be_torn = line.plan.writes_file_of_running_app();
-    if line.plan.workload == WorkloadPlan::Look || is_outdated || may_be_torn {
+    // The app may have been writing its file in this moment, and is not stopped for that.
+    if line.plan.workload == WorkloadPlan::Look || is_outdated || line.plan.stops_first() {
+        line = Line::begin(env, Look::Everything, asks)?;
+    }
+    // An app saves what it holds when it ends, and what it saved counts. One that does not end is told of by apply, which tries again.
+    if line.plan.stops_first() && apply::stop(env.pebble, env.profile).is_ok() {
         line = Line::begin(env, Look::Everything, asks)?;
     }
     line.finish()
@@ -126,7 +129,7 @@ impl<'a> Line<'a> {
         let told = status::Told {
             start: &prepared.start,
             news: remembered.fresh_news(facts.now),
-            put_aside: remembered.put_aside.as_deref(),
+            put_aside: &remembered.put_aside,
             ingress_path: remembered.ingress_path.as_deref(),
             asked_at,
         };

@@ -344,7 +344,7 @@ fn elsewhere(profile: &AppProfile, facts: &Facts, storage: &ConfigStorage) -> Op
     let file = profile.config_file.as_ref().filter(|_| facts.data.is_here())?;
     let name = file.path.rsplit('/').next().unwrap_or(&file.path);
     let content = match &facts.container {
-        Container::Ready(container) if container.put_aside.is_none() => {
+        Container::Ready(container) if container.put_aside.is_empty() => {
             let content = container.config_file.as_ref()?.content.as_slice();
             Some(content).filter(|content| config_file::damage(file, content).is_none())
         }

@@ -71,7 +71,7 @@ pub fn new_container() -> ReadyContainer {
         service: None,
         health: Health::NotAsked,
         config_file: None,
-        put_aside: None,
+        put_aside: Vec::new(),
         version: None,
     }
 }
@@ -202,7 +202,7 @@ pub fn running(profile: &AppProfile, layer: &Layer, content: Option<Vec<u8>>) ->
             mode: 0o600,
             owner: user.map(|user| (user.uid, user.gid)),
         }),
-        put_aside: None,
+        put_aside: Vec::new(),
         version: None,
     }
 }

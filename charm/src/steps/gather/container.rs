@@ -7,12 +7,12 @@ use crate::names::check_name;
 use crate::profile::{AppProfile, VersionFile};
 use crate::recovery::health::last_line;
 
-/// Looks at the container. `put_aside` is where a damaged config file was put; the version is read of a `new_container`.
+/// Looks at the container. `put_aside` is where damaged config files were put; the version is read of a `new_container`.
 pub(super) fn look(
     pebble: &dyn Pebble,
     profile: &AppProfile,
     new_container: bool,
-    put_aside: Option<&str>,
+    put_aside: &[String],
 ) -> Container {
     match ready_container(pebble, profile, new_container, put_aside) {
         Ok(container) => Container::Ready(container),
@@ -27,7 +27,7 @@ fn ready_container(
     pebble: &dyn Pebble,
     profile: &AppProfile,
     new_container: bool,
-    put_aside: Option<&str>,
+    put_aside: &[String],
 ) -> Result<ReadyContainer, PebbleError> {
     let plan = pebble.plan()?;
     let service = pebble
@@ -42,22 +42,18 @@ fn ready_container(
         Some(file) => read_file(pebble, &file.path)?,
         None => None,
     };
-    // Somebody has looked into it when it is not there any more.
-    let put_aside = match put_aside.map(|path| pebble.list_files(path, true)) {
-        Some(Err(error)) if error.is_not_found() => None,
-        Some(Err(error)) => return Err(error),
-        Some(Ok(_)) => put_aside.map(str::to_owned),
-        None => None,
-    };
+    // Somebody has looked into one that is not there any more.
+    let mut still_there = Vec::new();
+    for path in put_aside {
+        if is_there(pebble, path)? {
+            still_there.push(path.clone());
+        }
+    }
     let has_ended = matches!(&service, Some(service) if service.current == ServiceStatus::Backoff);
     let stale_files = profile.workload.stale_files.iter().filter(|_| has_ended);
     let mut has_stale_files = false;
     for path in stale_files {
-        has_stale_files |= match pebble.list_files(path, true) {
-            Ok(_) => true,
-            Err(error) if error.is_not_found() => false,
-            Err(error) => return Err(error),
-        };
+        has_stale_files |= is_there(pebble, path)?;
     }
     let version = match &profile.workload.version {
         Some(place) if new_container => {
@@ -78,9 +74,17 @@ fn ready_container(
         // An app that runs is not asked: it would be one more call in each event.
         last_line: has_ended.then(|| last_line(pebble, profile)).flatten(),
         has_stale_files,
-        put_aside,
+        put_aside: still_there,
         version,
     })
+}
+
+fn is_there(pebble: &dyn Pebble, path: &str) -> Result<bool, PebbleError> {
+    match pebble.list_files(path, true) {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// A file with its mode and owner; `None` when there is none.

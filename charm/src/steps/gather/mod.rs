@@ -77,8 +77,8 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
     let new_container = matches!(event, Event::PebbleReady(_));
     let remembered = Remembered::read(juju)?;
     // Pebble takes about as long as a hook tool.
-    let (config, container) = juju
-        .config_beside(|| container::look(pebble, profile, new_container, remembered.put_aside.as_deref()));
+    let (config, container) =
+        juju.config_beside(|| container::look(pebble, profile, new_container, &remembered.put_aside));
     let options = RawOptions::read(profile, config?)?;
     let starts =
         matches!(&container, Container::Ready(ready) if ready.service != Some(ServiceStatus::Active));

@@ -207,9 +207,9 @@ impl Plan {
         has_marks || mount.is_some() || route.is_some() || !databags.is_empty() || !left.is_empty()
     }
 
-    /// Whether it replaces the config file of an app that runs.
-    pub(super) fn writes_file_of_running_app(&self) -> bool {
-        matches!(&self.workload, WorkloadPlan::Run(_, run) if run.stop_first && run.file.is_some())
+    /// Whether an app that runs is stopped first: what it has open changes, its config file or its volume.
+    pub(super) fn stops_first(&self) -> bool {
+        matches!(&self.workload, WorkloadPlan::Run(_, run) if run.stop_first)
     }
 
     /// Where it puts a damaged config file.
@@ -318,7 +318,7 @@ pub fn plan(
         // Whoever comes after a kill finds a sound file, and nothing else tells of the damaged one. A pod that ends now would
         // take the record with it.
         Some(path) => Plan {
-            record: Some(facts.remembered.clone().with_put_aside(Some(path))),
+            record: Some(facts.remembered.clone().with_put_aside(path)),
             ..plan.without_new_pods()
         },
     }

@@ -42,8 +42,8 @@ pub struct Told<'a> {
     pub start: &'a Start,
     /// What was done with the config volume.
     pub news: Option<&'a str>,
-    /// Where a damaged config file was put, if it is still there.
-    pub put_aside: Option<&'a str>,
+    /// Where damaged config files were put that are still there, the oldest first.
+    pub put_aside: &'a [String],
     /// The path below which the ingress serves an app that cannot live there.
     pub ingress_path: Option<&'a str>,
     /// When velero-operator was last asked for something else than before.
@@ -56,7 +56,7 @@ impl<'a> Told<'a> {
         Self {
             start,
             news: None,
-            put_aside: None,
+            put_aside: &[],
             ingress_path: None,
             asked_at: None,
         }
@@ -306,11 +306,15 @@ fn ends_again(known: Known<'_>) -> Option<Status> {
 
 /// The app runs with the settings of the charm alone, until somebody takes from the old file what it lacks.
 fn damaged_file(known: Known<'_>) -> Option<Status> {
-    let path = known.told.put_aside?;
+    let paths = known.told.put_aside;
+    let path = paths.last()?;
     let name = path.rsplit('/').next().unwrap_or(path);
+    let (what, them) = match (paths.len(), name.rsplit_once('-')) {
+        (2.., Some((stem, _digest))) => (format!("{} {stem}-*", paths.len()), "them"),
+        _ => (short(name, 40), "it"),
+    };
     Some(Status::Blocked(format!(
-        "config file: was damaged, is replaced; look into {}, then remove it",
-        short(name, 40)
+        "config file: was damaged, is replaced; look into {what}, then remove {them}"
     )))
 }
 

@@ -1,5 +1,9 @@
 //! Calls of a fake Pebble, and what can be made to go wrong with them.
 
+use super::files::FakeFile;
+use super::state::PebbleState;
+use crate::pebble::ServiceStatus;
+
 /// Something that goes wrong on purpose. Calls are counted from 1; `operation` is the name of a method of [`Pebble`](crate::pebble::Pebble).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PebbleFault {
@@ -22,6 +26,15 @@ pub enum PebbleFault {
         /// Which file.
         path: String,
     },
+    /// No fault of Pebble's: a service saves what it holds when it is told to end.
+    SavesAtStop {
+        /// Its name.
+        service: String,
+        /// Which file it writes, one that is there.
+        path: String,
+        /// What it writes.
+        content: Vec<u8>,
+    },
     /// The charm is killed when it makes a call, before Pebble has done anything. Only in a
     /// [`Context`](crate::testing::Context).
     StopBefore {
@@ -33,6 +46,24 @@ pub enum PebbleFault {
         /// Which call.
         call: usize,
     },
+}
+
+impl PebbleFault {
+    /// Has a service that runs save its file, where it is one of those that are stopped now.
+    pub(super) fn save_at_stop(&self, state: &mut PebbleState, stopped: &[&str]) {
+        if let Self::SavesAtStop {
+            service,
+            path,
+            content,
+        } = self
+            && stopped.contains(&service.as_str())
+            && state.service(service) == Some(ServiceStatus::Active)
+            && let Some(file) = state.file(path).cloned()
+        {
+            let content = content.clone();
+            state.files.put(path, FakeFile { content, ..file });
+        }
+    }
 }
 
 /// One call of a Pebble.

@@ -318,7 +318,9 @@ impl Pebble for FakePebble {
     }
 
     fn stop(&self, names: &[&str]) -> Result<ChangeId> {
+        let faults = self.lock().faults.clone();
         self.operate("stop", names.join(" "), |state| {
+            faults.iter().for_each(|fault| fault.save_at_stop(state, names));
             change_services(state, "stop", names, |state| state.stop_services(names))
         })
     }
