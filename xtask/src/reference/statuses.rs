@@ -104,11 +104,10 @@ pub fn text(repository: &Path) -> Result<String> {
         found == known,
         "the table of xtask/src/reference/statuses.rs has {known:?}, and CANDIDATES of {SOURCE} {found:?}"
     );
-    let mut text = format!(
-        "# Statuses\n\nA unit has one status: the first of this list that holds. If none does it is `active`, and the text says when backups are made, the last good one and when it was verified. A text \
+    let mut text = "# Statuses\n\nA unit has one status: the first of this list that holds. If none does it is `active`, and the text says when backups are made, the last good one and when it was verified. A text \
 names the thing, the reason and the next step; `…` stands for what is filled in. `juju status` shows about 120 characters; the log has the whole (`juju debug-log`).\n\n\
 `blocked` needs a person; `waiting` is tried again by itself, at the next update-status at the latest.\n"
-    );
+        .to_owned();
     for (candidate, (name, meaning)) in candidates.iter().zip(MEANINGS) {
         let kinds = candidate.kinds.join(" or ");
         let _ = write!(text, "\n## {}\n\n{kinds}. {meaning}\n", name.replace('_', " "));
