@@ -24,12 +24,8 @@ pub enum Interval {
 /// model do not all start at once. The three of one app are 80 minutes apart: Velero makes the backups of a namespace one after the
 /// other, and in a night of two, the second would wait for the first.
 pub fn slot(interval: Interval, model: &str, app: &str) -> (Schedule, String) {
-    let digest = Sha256::digest(format!("{model}/{app}"));
-    let number = |place: usize| {
-        let bytes = digest.iter().skip(place * 8).take(8);
-        bytes.fold(0_u64, |number, byte| (number << 8) | u64::from(*byte))
-    };
-    let minute = |shift: u64| small(FIRST_MINUTE + (number(0) % MINUTES + shift) % MINUTES);
+    let slots = Slots::of(model, app);
+    let minute = |shift: u64| slots.minute(shift);
     let clock = |minute: u16| format!("{:02}:{:02} UTC", minute / 60, minute % 60);
     match interval {
         Interval::Day => {
@@ -38,7 +34,7 @@ pub fn slot(interval: Interval, model: &str, app: &str) -> (Schedule, String) {
         }
         Interval::Week => {
             const NAMES: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-            let (minute, day) = (minute(MINUTES / 3), small(number(1) % 7));
+            let (minute, day) = (minute(MINUTES / 3), slots.weekday());
             let name = NAMES.get(usize::from(day)).copied().unwrap_or_default();
             (
                 Schedule::weekly_at(day, minute),
@@ -46,13 +42,58 @@ pub fn slot(interval: Interval, model: &str, app: &str) -> (Schedule, String) {
             )
         }
         Interval::Month => {
-            // Every month has 28 days.
-            let (minute, day) = (minute(2 * MINUTES / 3), small(1 + number(2) % 28));
+            let (minute, day) = (minute(2 * MINUTES / 3), slots.day());
             (
                 Schedule::monthly_at(day, minute),
                 format!("monthly on day {day} at {}", clock(minute)),
             )
         }
+    }
+}
+
+/// The same for test restores, 40 minutes after the minute of the nightly backups, so that the one of that night is there. It is as far from the
+/// weekly backups, and further from the monthly ones.
+pub fn test_restore_slot(interval: Interval, model: &str, app: &str) -> Schedule {
+    const AFTER_BACKUP: u16 = 40;
+    let slots = Slots::of(model, app);
+    let minute = slots.minute(0) + AFTER_BACKUP;
+    match interval {
+        Interval::Day => Schedule::daily_at(minute),
+        Interval::Week => Schedule::weekly_at(slots.weekday(), minute),
+        Interval::Month => Schedule::monthly_at(slots.day(), minute),
+    }
+}
+
+/// What follows from the names of model and app.
+struct Slots(Vec<u64>);
+
+impl Slots {
+    fn of(model: &str, app: &str) -> Self {
+        let digest = Sha256::digest(format!("{model}/{app}"));
+        let number = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .fold(0_u64, |number, byte| (number << 8) | u64::from(*byte))
+        };
+        Self(digest.chunks(8).map(number).collect())
+    }
+
+    fn number(&self, place: usize) -> u64 {
+        self.0.get(place).copied().unwrap_or_default()
+    }
+
+    /// Minute of the day.
+    fn minute(&self, shift: u64) -> u16 {
+        small(FIRST_MINUTE + (self.number(0) % MINUTES + shift) % MINUTES)
+    }
+
+    fn weekday(&self) -> u16 {
+        small(self.number(1) % 7)
+    }
+
+    /// Day of the month: every month has 28.
+    fn day(&self) -> u16 {
+        small(1 + self.number(2) % 28)
     }
 }
 
@@ -137,6 +178,32 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_test_restore_comes_after_the_nightly_backup_and_beside_no_other() {
+        for app in 0..1000 {
+            let app = format!("app{app}");
+            let of = |interval| {
+                let schedule = test_restore_slot(interval, "homelab", &app);
+                let fields: Vec<u16> = schedule
+                    .as_str()
+                    .split(' ')
+                    .filter_map(|field| field.parse().ok())
+                    .collect();
+                (fields[1] * 60 + fields[0], fields.get(2).copied())
+            };
+            let (minute, _) = of(Interval::Week);
+            let [day, week, month] = ALL.map(|interval| read(interval, &app));
+            assert_eq!(minute, day.0 + 40);
+            assert!(minute.abs_diff(week.0) >= 40 && minute.abs_diff(month.0) >= 40);
+            // The same nights, so that it is that night's weekly one that is tried.
+            assert_eq!(of(Interval::Week).1, week.2);
+            assert_eq!(of(Interval::Month).1, month.1);
+            assert_eq!(of(Interval::Day), (minute, None));
+        }
+        let radarr = test_restore_slot(Interval::Week, "homelab", "radarr");
+        assert_eq!(radarr.as_str(), "8 2 * * 3");
     }
 
     #[test]

@@ -49,8 +49,9 @@ pub struct ClusterSeen {
 }
 
 impl ClusterSeen {
-    /// What was `seen`, if it may be kept: all of it is known, and of what is `asked` for nothing was due since.
-    pub fn of(seen: &Facts, asked: &[Asked<'_>]) -> Option<Self> {
+    /// What was `seen`, if it may be kept: all of it is known, and of what is `asked` for nothing was due since. Nor beyond the time at
+    /// which a test restore may be tried.
+    pub fn of(seen: &Facts, asked: &[Asked<'_>], test_restore: Option<Timestamp>) -> Option<Self> {
         let BackupFacts::Read(volume) = &seen.volume else {
             return None;
         };
@@ -62,6 +63,10 @@ impl ClusterSeen {
             Lookup::NotAllowed => seen.now + REFUSAL_COUNTS_FOR,
             Lookup::Known(_) | Lookup::Unknown(_) => seen.now + COUNTS_FOR,
         };
+        let until = until.min(test_restore.unwrap_or(Timestamp::MAX));
+        if until <= seen.now {
+            return None;
+        }
         Some(Self {
             at: seen.now,
             leader: seen.leader,

@@ -12,6 +12,8 @@ pub const APP_FILE: &str = "app.yaml";
 pub const LIST_BACKUPS: &str = "list-backups";
 /// The action that makes a backup.
 pub const BACKUP_NOW: &str = "backup-now";
+/// The action that restores a backup beside the app, checks it and removes it again.
+pub const VERIFY_BACKUP: &str = "verify-backup";
 /// The action that restores a backup.
 pub const RESTORE_FROM_BACKUP: &str = "restore-from-backup";
 

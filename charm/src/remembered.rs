@@ -11,7 +11,9 @@ use juju_charm::Juju;
 use serde::{Deserialize, Serialize};
 
 use crate::CharmError;
-use crate::unit_file;
+use crate::findings::Sizes;
+use crate::notify::Notices;
+use crate::{test_restore, unit_file};
 
 /// Key of the unit's state in Juju.
 const KEY: &str = "remembered";
@@ -41,6 +43,15 @@ pub struct Remembered {
     /// What was done with the config volume before the app was started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub news: Option<OnDeploy>,
+    /// When a backup was last proven to come back, and what was tried since.
+    #[serde(skip_serializing_if = "test_restore::Record::is_nothing")]
+    pub test_restores: test_restore::Record,
+    /// What earlier good backups held.
+    #[serde(skip_serializing_if = "Sizes::is_empty")]
+    pub sizes: Sizes,
+    /// What was notified of, and what is still to be.
+    #[serde(skip_serializing_if = "Notices::is_nothing")]
+    pub notices: Notices,
     /// The pod's disk has it, and Juju does not: the hook that wrote it failed or was killed.
     #[serde(skip)]
     pub is_unconfirmed: bool,
@@ -229,6 +240,12 @@ mod tests {
             asked_at: Some(Timestamp::now()),
             damaged: Some(found("latest", 1)),
             news: Some(found("latest", 2)),
+            test_restores: test_restore::Record {
+                proven: Some(Timestamp::now()),
+                ..test_restore::Record::default()
+            },
+            sizes: Sizes::default(),
+            notices: Notices::default(),
             is_unconfirmed: false,
         };
         assert_eq!(parsed(&serde_json::to_string(&record).unwrap()), record);

@@ -497,7 +497,7 @@ fn the_status_says_when_the_last_good_backup_was_where_the_charm_may_look() {
     unit.recovery.standing = Some(nightly(Some(last), made(49)));
     unit.recovery.calls.take();
     unit.run(Event::UpdateStatus);
-    assert_eq!(unit.recovery.calls.take(), ["standing"]);
+    assert_eq!(unit.recovery.calls.take(), ["standing", "unusable_storage"]);
     assert!(
         ends(&unit).is_some_and(|last| last.starts_with("last good ") && last.ends_with(" UTC, 20 MB")),
         "{}",

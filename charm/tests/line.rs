@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules that talk to Juju, Pebble, the cluster, the disk or the clock, with what for. All others are functions of what
 /// they are given.
-const WORLD: [(&str, &str); 43] = [
+const WORLD: [(&str, &str); 48] = [
     ("main.rs", "makes the Env"),
     ("lib.rs", "hands the event on"),
     ("env.rs", "is the world"),
@@ -59,6 +59,17 @@ const WORLD: [(&str, &str); 43] = [
         "writes what the unit gives up, runs the line",
     ),
     ("actions/verify.rs", "restores beside the app and checks"),
+    (
+        "test_restore/mod.rs",
+        "restores beside the app and checks, and removes what is left of it",
+    ),
+    ("test_restore/run.rs", "does so when it is due"),
+    ("notify/mod.rs", "reads the secret, and waits for the receiver"),
+    ("notify/send.rs", "sends a notification"),
+    (
+        "actions/test_notification.rs",
+        "sends a notification, and waits for the receiver",
+    ),
     ("recovery/mod.rs", "names what is asked of the engine"),
     ("recovery/kube.rs", "is the engine"),
     ("recovery/health.rs", "waits for the app"),

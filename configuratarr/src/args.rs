@@ -90,6 +90,9 @@ pub struct Global {
     /// How many seconds a command of juju may take
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60, hide = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub juju_limit: u64,
+    /// How many seconds the program that logs in to Kubernetes may take
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 120, hide = true, value_parser = clap::value_parser!(u64).range(1..))]
+    pub login_limit: u64,
     /// How many milliseconds are between two looks at what is under way
     #[arg(long, global = true, value_name = "MILLISECONDS", default_value_t = 1000, hide = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub tick: u64,
@@ -114,7 +117,7 @@ pub enum Command {
     /// List backups with what each really holds
     Backups {
         /// The apps; all of the model, if none is named
-        #[arg(value_name = "APP")]
+        #[arg(value_name = "APP", value_parser = app)]
         apps: Vec<String>,
         /// Of apps that are gone too, and of other models
         #[arg(long, conflicts_with = "apps")]
@@ -174,12 +177,13 @@ pub enum Command {
     )]
     Doctor {
         /// The apps; all of the model, if none is named
-        #[arg(value_name = "APP")]
+        #[arg(value_name = "APP", value_parser = app)]
         apps: Vec<String>,
     },
     /// Show where the config volume of an app is: claim, volume, class, node
     Claim {
         /// The app
+        #[arg(value_parser = app)]
         app: String,
     },
     /// Lint a spec of backups, or show the one that an app asks for, and what it would store in this cluster
@@ -192,7 +196,7 @@ pub enum Command {
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
         /// The app that it is for
-        #[arg(long, value_name = "APP")]
+        #[arg(long, value_name = "APP", value_parser = app)]
         app: Option<String>,
     },
     /// Go on with a run that was interrupted
@@ -213,7 +217,7 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct Which {
     /// The apps
-    #[arg(value_name = "APP", required_unless_present = "all")]
+    #[arg(value_name = "APP", required_unless_present = "all", value_parser = app)]
     pub apps: Vec<String>,
     /// All apps of the model that have backups
     #[arg(long, conflicts_with = "apps")]
@@ -238,7 +242,7 @@ pub struct ImportArguments {
 #[derive(Debug, Clone, Args)]
 pub struct RedeployArguments {
     /// The apps
-    #[arg(value_name = "APP", required = true)]
+    #[arg(value_name = "APP", required = true, value_parser = app)]
     pub apps: Vec<String>,
     /// Which backups.
     #[command(flatten)]
@@ -282,6 +286,7 @@ pub struct RedeployArguments {
 #[derive(Debug, Clone, Args)]
 pub struct RefreshArguments {
     /// The app
+    #[arg(value_parser = app)]
     pub app: String,
     /// The new charm, where it is a file or a folder
     #[arg(long, value_name = "FILE")]
@@ -310,6 +315,15 @@ pub struct RefreshArguments {
     /// Do not ask
     #[arg(long, short)]
     pub yes: bool,
+}
+
+/// An app's name. Which there are only Juju and the cluster know.
+fn app(text: &str) -> Result<String, String> {
+    match text.split_once('/') {
+        _ if text.is_empty() => Err("it is empty; juju status shows the apps".to_owned()),
+        Some((app, _)) => Err(format!("that is a unit; name the app: {app}")),
+        None => Ok(text.to_owned()),
+    }
 }
 
 /// A time of whole seconds, at least one.

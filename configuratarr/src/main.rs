@@ -4,9 +4,13 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use configuratarr::args::Arguments;
+use configuratarr::cluster::helper;
 use configuratarr::commands;
 
 fn main() -> ExitCode {
+    if let Some(code) = helper::run() {
+        return code;
+    }
     let arguments = Arguments::typed();
     // The wizard has the whole terminal: what is logged would be written into its screens.
     let is_in_the_way = arguments.command.is_none() && std::io::stderr().is_terminal();

@@ -13,6 +13,7 @@ pub mod rotate;
 mod safety;
 mod show_backup_spec;
 mod start_empty;
+mod test_notification;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -26,7 +27,7 @@ use crate::CharmError;
 use crate::data_unit::DataUnit;
 use crate::env::Env;
 use crate::facts::{Facts, Storage};
-use crate::names::{BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP, START_EMPTY};
+use crate::names::{BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP, START_EMPTY, VERIFY_BACKUP};
 use crate::profile::AppProfile;
 use crate::recovery::texts::user_message;
 use crate::steps::gather::{Look, gather};
@@ -79,7 +80,7 @@ macro_rules! with_backups {
 }
 
 /// All actions.
-pub const ACTIONS: [Action; 7] = [
+pub const ACTIONS: [Action; 8] = [
     Action {
         name: rotate::name,
         declaration: rotate::declaration,
@@ -113,7 +114,7 @@ pub const ACTIONS: [Action; 7] = [
         run: backup_now::run,
     },
     Action {
-        name: with_backups!("verify-backup"),
+        name: with_backups!(VERIFY_BACKUP),
         declaration: |_| verify::declaration(),
         what: "verify a backup",
         place: Place::Data,
@@ -135,6 +136,14 @@ pub const ACTIONS: [Action; 7] = [
         place: Place::Data,
         needs: &[Need::Volume],
         run: start_empty::run,
+    },
+    Action {
+        name: with_backups!("test-notification"),
+        declaration: |_| test_notification::declaration(),
+        what: "send a notification",
+        place: Place::Data,
+        needs: &[],
+        run: test_notification::run,
     },
 ];
 

@@ -1,14 +1,13 @@
 //! The action `verify-backup`.
 
 use config_recovery::backups::Choice;
-use config_recovery::engine::RestoreRequest;
 use serde_json::{Value, json};
 
 use super::choice::{choice, with_choice};
 use super::contents::{found, warn_of_less};
 use super::{Call, Results, Stopped, declared, of_check};
 use crate::env::Env;
-use crate::recovery::{Examiner, Lines, NotYet, OfLater, folder, image, own_id};
+use crate::test_restore;
 
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
@@ -26,24 +25,15 @@ pub fn declaration() -> Value {
 
 /// Runs the action.
 pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
-    let Env { juju, recovery, .. } = call.env;
+    let Env { juju, .. } = call.env;
     let parameters = juju.action_parameters()?;
     let choice = choice(call, &parameters)?.unwrap_or(Choice::Latest);
-    let wanted = RestoreRequest {
-        target: own_id(juju),
-        from: None,
-        choice: choice.clone(),
-        holder: juju.context().unit().to_string(),
-        image: image(call.env)?,
-        patience: None,
-    };
-    let plan = recovery.plan_verify(&wanted, &folder(juju, "verify-backup"))?;
+    let plan = test_restore::plan(call.env, choice.clone())?;
     call.say(&format!("checking backup {}", plan.backup().name));
     let say = |line: &str| call.say(line);
     warn_of_less(call, &choice, plan.backup(), &plan.earlier);
-    let mut app = NotYet(Examiner::new(call.env, call.facts, OfLater::Told));
-    let checked = recovery.verify(&plan, &mut app, &Lines::to(&say))?;
+    let (checked, examiner) = test_restore::carry_out(call.env, call.facts, &plan, &say)?;
     let mut results = of_check(&checked);
-    results.extend(found(call, app.0, plan.backup())?);
+    results.extend(found(call, examiner, plan.backup())?);
     Ok(results)
 }

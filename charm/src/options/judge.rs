@@ -6,6 +6,7 @@ use velero_backup_config::{DurationError, Retention, RetentionError, Schedule};
 
 use crate::backup::MethodOption;
 use crate::backup_time::Interval;
+use crate::notify::{NotifyTo, Receiver};
 use crate::problem::Unfit;
 
 /// When backups are made.
@@ -97,6 +98,28 @@ pub(crate) fn schedule(text: &str, instead: &str) -> Result<Runs, Unfit> {
     }
 }
 
+/// Nothing of the URL is in the reason: what is behind its host may be a password.
+pub(super) fn notify_url(text: &str) -> Result<NotifyTo, Unfit> {
+    match text {
+        "" => Ok(NotifyTo::Nobody),
+        _ if text.starts_with("secret:") => match text.parse() {
+            Ok(id) => Ok(NotifyTo::Secret(id)),
+            Err(_) => unfit("is no id of a secret", ""),
+        },
+        _ => Receiver::parse(text)
+            .map(NotifyTo::Url)
+            .or_else(|reason| unfit(reason, "https://ntfy.sh/TOPIC")),
+    }
+}
+
+pub(super) fn verify_schedule(text: &str) -> Result<Runs, Unfit> {
+    match text {
+        "none" | "never" => Ok(Runs::Never),
+        "off" | "no" | "false" | "disabled" => unfit("to make no test restores, write none", "none"),
+        _ => schedule(text, "weekly"),
+    }
+}
+
 pub(super) fn rotation(text: &str) -> Result<&'static str, Unfit> {
     match text {
         "" | "none" | "never" => Ok("never"),
@@ -172,6 +195,7 @@ mod tests {
 
     use super::super::{
         BACKUP_METHOD, CREDENTIAL_ROTATION, RESTORE_ON_DEPLOY, TIMEZONE, TextOption, URL_BASE,
+        VERIFY_SCHEDULE,
     };
     use super::*;
     use crate::tiers::{MONTHLY, NIGHTLY, WEEKLY};
@@ -251,6 +275,19 @@ mod tests {
             &CREDENTIAL_ROTATION,
             &["", "none", "daily", "yearly"],
             &[("disabled", "none"), ("off", "none"), ("hourly", "monthly")],
+        );
+        holds(
+            &VERIFY_SCHEDULE,
+            &[
+                "",
+                "none",
+                "never",
+                "daily",
+                "monthly",
+                "0 4 * * SAT",
+                "TZ=Europe/Berlin 0 4 * * *",
+            ],
+            &[("off", "none"), ("false", "none"), ("sometimes", "weekly")],
         );
         holds(&RESTORE_ON_DEPLOY, &["", "latest", "radarr-1"], &[]);
         holds(

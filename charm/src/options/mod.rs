@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use juju_charm::{Config, Error};
 
 use crate::backup::MethodOption;
+use crate::notify::NotifyTo;
 use crate::problem::Unfit;
 use crate::profile::{AppProfile, OptionType, OptionValue};
 use crate::tiers;
@@ -88,6 +89,15 @@ volume, otherwise `filesystem`.",
 time, and clients read the new value from the secret. Empty or `none`: only by the action.",
         has_it: |profile| profile.credentials.is_some(),
     };
+    /// Who is notified of what is wrong with the backups.
+    NOTIFY_URL: NotifyTo = {
+        judge: judge::notify_url,
+        name: "notify-url",
+        r#type: OptionType::String,
+        default: "",
+        description: "Where to send a notification when something goes wrong with the app's backups, and when it is good again: a URL, or `secret:ID` of a granted secret with the keys `url` and, if needed, `token` (sent as bearer) and `ca` (PEM, for https with an own authority). Told apart by host: ntfy.sh, Discord and Slack webhooks, hc-ping.com; others get JSON. Or by what is before the URL: `ntfy+https://…`, `discord+`, `slack+`, `ping+` (healthchecks.io: /fail), `json+`. Needs --trust, by which the backups are seen. Empty: nobody.",
+        has_it: AppProfile::is_backed_up,
+    };
     /// What to restore before the app's first start.
     RESTORE_ON_DEPLOY: RestoreOnDeploy = {
         judge: judge::restore_on_deploy,
@@ -126,6 +136,15 @@ whose VPN is connected: whoever it downloads from sees the address that it comes
         default: "",
         description: "Path below which the app answers, for a reverse proxy: empty, or like `/films`. An ingress relation decides it instead.",
         has_it: |profile| profile.url_base,
+    };
+    /// When a backup is restored beside the app, checked, and removed again.
+    VERIFY_SCHEDULE: Runs = {
+        judge: judge::verify_schedule,
+        name: "verify-schedule",
+        r#type: OptionType::String,
+        default: "weekly",
+        description: "When the newest good backup is restored into a scratch namespace, checked and removed again, as by verify-backup. `daily`, `weekly`, `monthly`: 40 minutes after the minute of the nightly backups, derived from model and app; or as for backup-schedule. Needs --trust and a relation to velero-operator. It is tried at update-status while the unit is active and no backup of the app is under way; other events wait for its end, 30 minutes at most. Empty or `none`: no test restores.",
+        has_it: AppProfile::is_backed_up,
     };
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use config_recovery::Result;
-use config_recovery::backups::{self, AppId, BackupHealth, BackupSummary};
+use config_recovery::backups::{self, AppId, BackupHealth, BackupSummary, StoredIn, UnusableStorage};
 use config_recovery::cluster::Cluster;
 use config_recovery::engine::{
     self, App, CheckedBackup, Examined, RestorePlan, RestoreRequest, Restored, VerifyPlan,
@@ -75,6 +75,14 @@ impl Recovery for KubeRecovery<'_> {
 
     fn standing(&self, whose: &AppId) -> Result<BackupHealth> {
         self.run(|cluster| async move { backups::standing(&cluster, whose).await })
+    }
+
+    fn unusable_storage(&self, stored_in: Option<&StoredIn>) -> Result<Option<UnusableStorage>> {
+        self.run(|cluster| async move { backups::unusable_storage(&cluster, stored_in).await })
+    }
+
+    fn under_way(&self, whose: &AppId) -> Result<Option<String>> {
+        self.run(|cluster| async move { backups::under_way(&cluster, whose).await })
     }
 
     fn backups_are_read(&self) -> Result<bool> {

@@ -14,7 +14,7 @@ pub mod texts;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use config_recovery::backups::{AppId, BackupHealth, BackupSummary};
+use config_recovery::backups::{AppId, BackupHealth, BackupSummary, StoredIn, UnusableStorage};
 use config_recovery::engine::{App, CheckedBackup, RestorePlan, RestoreRequest, VerifyPlan};
 use config_recovery::make::MakeSpec;
 use config_recovery::report::Reporter;
@@ -44,6 +44,18 @@ pub trait Recovery {
     /// # Errors
     /// See [`config_recovery::backups::standing`].
     fn standing(&self, whose: &AppId) -> Result<BackupHealth>;
+
+    /// The storage location of the app's backups, if nothing can be backed up into it.
+    ///
+    /// # Errors
+    /// See [`config_recovery::backups::unusable_storage`].
+    fn unusable_storage(&self, stored_in: Option<&StoredIn>) -> Result<Option<UnusableStorage>>;
+
+    /// Name of a backup that may be reading the app's config volume, or is about to.
+    ///
+    /// # Errors
+    /// See [`config_recovery::backups::under_way`].
+    fn under_way(&self, whose: &AppId) -> Result<Option<String>>;
 
     /// Whether Velero has read its object storage: before that an empty list of backups says nothing.
     ///

@@ -1,7 +1,7 @@
 //! How the app's backups stand: when the last good one was, whether one is overdue, and whether the last good one is about to go.
 
-use config_recovery::backups::{self, BackupHealth, EndpointHealth, LastGood, Outcome, Rests, Scheduled};
-use config_recovery::words::{age, day, size, time};
+use config_recovery::backups::{self, BackupHealth, EndpointHealth, Rests, Scheduled};
+use config_recovery::words::{day, size, time};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use velero_backup_config::Schedule;
@@ -9,11 +9,16 @@ use velero_backup_config::Schedule;
 use super::own_id;
 use crate::backup::{self, BackupFacts};
 use crate::env::Env;
-use crate::names::{BACKUP_NOW, LIST_BACKUPS};
-use crate::tiers::{NIGHTLY, Tier};
+use crate::findings::{Finding, Seen, Sizes, findings};
+use crate::test_restore::{Next, Record};
+use crate::tiers::Tier;
 
 /// What was seen of the app's backups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a dispatch has one or two of it, and no list"
+)]
 pub enum HealthLookup {
     /// Nothing: they were not looked at.
     NotAsked,
@@ -37,12 +42,12 @@ pub enum BackupStatus {
     Unknown,
     /// What was seen.
     Seen {
-        /// The last good one, if there is one.
-        last: Option<String>,
+        /// The last good one, if there is one; and the same in fewer words.
+        last: Option<(String, String)>,
         /// When a backup was last restored and compared, and came back.
         verified: Option<String>,
-        /// That the last good one is about to go, or that one is overdue.
-        warning: Option<String>,
+        /// All that is wrong, the more important first.
+        findings: Vec<Finding>,
         /// Why none of this tier are made, though they are asked for.
         held_up: Option<(&'static Tier, ScheduleProblem)>,
     },
@@ -73,7 +78,7 @@ pub enum ScheduleProblem {
 const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Reads how the backups stand of an app that is backed up, on the unit with the data. Only with trust, and where the pod was
-/// looked at: this takes three requests.
+/// looked at: this takes four requests.
 pub fn look(env: Env<'_>, volume: &BackupFacts) -> HealthLookup {
     let BackupFacts::Read(volume) = volume else {
         return HealthLookup::NotAsked;
@@ -85,32 +90,42 @@ pub fn look(env: Env<'_>, volume: &BackupFacts) -> HealthLookup {
         backup::Lookup::Unknown(_) => return HealthLookup::NotAsked,
     }
     match env.recovery.standing(&own_id(env.juju)) {
-        Ok(standing) => HealthLookup::Read(standing),
+        Ok(mut standing) => {
+            let storage = env.recovery.unusable_storage(standing.stored_in.as_ref());
+            // That it cannot be told says nothing against it.
+            standing.storage = storage.unwrap_or_default();
+            HealthLookup::Read(standing)
+        }
         // The next event asks again, and list-backups says why. To log it would be a line every five minutes.
         Err(_) => HealthLookup::Unknown,
     }
 }
 
-/// What the status says of what was `seen`, where these are `asked` for, since `asked_at`.
-pub fn told(
-    seen: &HealthLookup,
-    asked: &[Asked<'_>],
-    asked_at: Option<Timestamp>,
-    now: Timestamp,
-) -> BackupStatus {
-    let standing = match seen {
-        HealthLookup::NotAsked => return BackupStatus::NotAsked,
-        HealthLookup::NotAllowed => return BackupStatus::NotAllowed,
-        HealthLookup::Unknown => return BackupStatus::Unknown,
-        HealthLookup::Read(standing) => standing,
-    };
-    let mut told = of(standing, asked, now);
-    if let BackupStatus::Seen { held_up, .. } = &mut told
-        && asked_at.is_some_and(|asked| now.duration_since(asked) < PATIENCE)
-    {
-        *held_up = None;
+/// What is asked for, and what is known beside what was seen.
+#[derive(Debug, Clone, Copy)]
+pub struct Asks<'a> {
+    /// These are asked for.
+    pub asked: &'a [Asked<'a>],
+    /// When velero-operator was last asked for something else than before.
+    pub asked_at: Option<Timestamp>,
+    /// When the next test restore is due, if any is asked for.
+    pub test_restore: Option<Next>,
+    /// What earlier dispatches have seen of test restores.
+    pub record: &'a Record,
+    /// What earlier backups held.
+    pub sizes: &'a Sizes,
+    /// When it was seen.
+    pub now: Timestamp,
+}
+
+/// What the status says of what was `seen`.
+pub fn told(seen: &HealthLookup, asks: &Asks<'_>) -> BackupStatus {
+    match seen {
+        HealthLookup::NotAsked => BackupStatus::NotAsked,
+        HealthLookup::NotAllowed => BackupStatus::NotAllowed,
+        HealthLookup::Unknown => BackupStatus::Unknown,
+        HealthLookup::Read(standing) => of(standing, asks),
     }
-    told
 }
 
 impl HealthLookup {
@@ -123,7 +138,7 @@ impl HealthLookup {
         };
         // Somebody waits for the first one.
         standing.last_good()?;
-        if held_up(standing, asked).is_some() {
+        if held_up(standing, asked).is_some() || standing.storage.is_some() {
             return None;
         }
         let due = scheduled(asked).filter_map(|(tier, schedule)| due(standing, tier, schedule));
@@ -134,89 +149,63 @@ impl HealthLookup {
 }
 
 /// The tiers that have a schedule, with it.
-fn scheduled<'a>(asked: &[Asked<'a>]) -> impl Iterator<Item = (&'static Tier, &'a Schedule)> {
+pub(crate) fn scheduled<'a>(asked: &[Asked<'a>]) -> impl Iterator<Item = (&'static Tier, &'a Schedule)> {
     asked
         .iter()
         .filter_map(|asked| Some((asked.tier, asked.schedule?)))
 }
 
-fn health_of<'a>(standing: &'a BackupHealth, tier: &Tier) -> Option<&'a EndpointHealth> {
+/// How the backups of a tier stand.
+pub(crate) fn health_of<'a>(standing: &'a BackupHealth, tier: &Tier) -> Option<&'a EndpointHealth> {
     standing.endpoints.get(tier.name())
 }
 
 /// When the next good backup of a tier is due.
-fn due(standing: &BackupHealth, tier: &Tier, schedule: &Schedule) -> Option<Timestamp> {
+pub(crate) fn due(standing: &BackupHealth, tier: &Tier, schedule: &Schedule) -> Option<Timestamp> {
     backups::due(health_of(standing, tier)?, schedule)
 }
 
 /// From when on it is said that the good backup that is kept the longest is about to go.
-fn told_from(standing: &BackupHealth, asked: &[Asked<'_>]) -> Option<Timestamp> {
+pub(crate) fn told_from(standing: &BackupHealth, asked: &[Asked<'_>]) -> Option<Timestamp> {
     let gaps = scheduled(asked).filter_map(|(_, schedule)| schedule.longest_gap().try_into().ok());
     backups::goes_from(standing.kept_longest.as_ref()?, gaps.min())
 }
 
 /// What the status says of a standing.
-fn of(standing: &BackupHealth, asked: &[Asked<'_>], now: Timestamp) -> BackupStatus {
-    let last = standing.last_good();
+fn of(standing: &BackupHealth, asks: &Asks<'_>) -> BackupStatus {
+    let now = asks.now;
+    let is_patient = asks
+        .asked_at
+        .is_some_and(|asked| now.duration_since(asked) < PATIENCE);
+    let held_up = held_up(standing, asks.asked).filter(|_| !is_patient);
+    let findings = findings(&Seen {
+        standing,
+        asked: asks.asked,
+        asked_at: asks.asked_at,
+        held_up: held_up.as_ref().map(|(tier, problem)| (*tier, problem)),
+        test_restore: asks.test_restore,
+        tries: asks.record.tries.as_ref(),
+        sizes: asks.sizes,
+        now,
+    });
+    let last = standing.last_good().map(|last| {
+        let bytes = last.bytes.map(|bytes| format!(", {}", size(bytes)));
+        let bytes = bytes.unwrap_or_default();
+        let told = |when: fn(Timestamp) -> String| {
+            let when = last.time.map(when).unwrap_or_default();
+            format!("last good {when}{bytes}")
+        };
+        (told(time), told(day))
+    });
     BackupStatus::Seen {
-        held_up: held_up(standing, asked),
-        last: last.map(|last| {
-            let bytes = last.bytes.map(|bytes| format!(", {}", size(bytes)));
-            let when = last.time.map(time).unwrap_or_default();
-            format!("last good {when}{}", bytes.unwrap_or_default())
-        }),
-        verified: standing
-            .last_proof
-            .as_ref()
-            .and_then(|proof| match proof.outcome {
-                Outcome::ComesBack { .. } => Some(format!("verified {}", day(proof.at))),
-                Outcome::Damaged { .. } => None,
-            }),
-        warning: goes(standing, asked, now)
-            .or_else(|| missed(standing, asked, now))
-            .or_else(|| damaged(standing)),
+        held_up,
+        last,
+        verified: asks
+            .record
+            .came_back(standing, now)
+            .map(|at| format!("verified {}", day(at))),
+        findings,
     }
-}
-
-/// That there will be no good backup soon.
-fn goes(standing: &BackupHealth, asked: &[Asked<'_>], now: Timestamp) -> Option<String> {
-    let expires = standing.kept_longest.as_ref()?.expires?;
-    told_from(standing, asked).filter(|from| *from <= now)?;
-    Some(format!(
-        "warning: the last good backup expires {}, in {}; run {BACKUP_NOW}",
-        time(expires),
-        age(now, expires)
-    ))
-}
-
-/// That the backup that was read back last did not come back as it was. One that comes back later ends it.
-fn damaged(standing: &BackupHealth) -> Option<String> {
-    let proof = standing.last_proof.as_ref()?;
-    matches!(proof.outcome, Outcome::Damaged { .. }).then(|| {
-        format!(
-            "warning: a backup was damaged when it was read back {}; run {LIST_BACKUPS}, {BACKUP_NOW}",
-            day(proof.at)
-        )
-    })
-}
-
-/// That a tier has none, though one was due.
-fn missed(standing: &BackupHealth, asked: &[Asked<'_>], now: Timestamp) -> Option<String> {
-    let (tier, due) = scheduled(asked)
-        .filter_map(|(tier, schedule)| Some((tier, due(standing, tier, schedule)?)))
-        .find(|(_, due)| backups::is_missed(*due, now))?;
-    let last: Option<&LastGood> = health_of(standing, tier)?.last_good.as_ref();
-    let since = last.map(|last| last.time);
-    // The first tier is what a backup is without more words, and theirs leave no room for the time.
-    let (which, since) = match tier.name() == NIGHTLY.name() {
-        true => (String::new(), since.map(|since| since.map(time))),
-        false => (format!("{}: ", tier.name()), since.map(|since| since.map(day))),
-    };
-    let (due, since) = (time(due), since.map(Option::unwrap_or_default));
-    Some(match since {
-        Some(since) => format!("warning: {which}no good backup since {since}, due {due}; run {LIST_BACKUPS}"),
-        None => format!("warning: {which}no good backup yet, one was due {due}; run {LIST_BACKUPS}"),
-    })
 }
 
 /// The first tier that asks for backups by a schedule, and is not given any.

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 
-use config_recovery::backups::Proof;
+use config_recovery::backups::{LastGood, Outcome, Proof};
 
 use super::*;
-use crate::tiers::{MONTHLY, TIERS, WEEKLY};
+use crate::findings::Kind;
+use crate::tiers::{MONTHLY, NIGHTLY, TIERS, WEEKLY};
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -51,7 +52,7 @@ fn health(tiers: &[(&Tier, Option<&str>, Option<&str>)]) -> BackupHealth {
     BackupHealth {
         kept_longest: newest.max_by_key(|last| last.expires),
         endpoints,
-        last_proof: None,
+        ..BackupHealth::default()
     }
 }
 
@@ -59,10 +60,33 @@ fn standing(last: Option<&str>, since: Option<&str>) -> BackupHealth {
     health(&[(&NIGHTLY, last, since)])
 }
 
+fn seen_of(standing: &BackupHealth, asked: &[Asked<'_>], now: Timestamp) -> BackupStatus {
+    let (record, sizes) = (Record::default(), Sizes::default());
+    let asks = Asks {
+        asked,
+        asked_at: None,
+        test_restore: None,
+        record: &record,
+        sizes: &sizes,
+        now,
+    };
+    of(standing, &asks)
+}
+
+/// As the status says it.
+fn warning(findings: &[Finding]) -> Option<String> {
+    let mut findings = findings.iter();
+    let first = findings.find(|finding| finding.kind != Kind::ScheduleMissing)?;
+    Some(format!("warning: {}; {}", first.what, first.next))
+}
+
 /// What is said of the last good one, and what is wrong.
 fn said(standing: &BackupHealth, asked: &[Asked<'_>], now: Timestamp) -> (String, String) {
-    match of(standing, asked, now) {
-        BackupStatus::Seen { last, warning, .. } => (last.unwrap_or_default(), warning.unwrap_or_default()),
+    match seen_of(standing, asked, now) {
+        BackupStatus::Seen { last, findings, .. } => {
+            let last = last.map(|(last, _)| last).unwrap_or_default();
+            (last, warning(&findings).unwrap_or_default())
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -160,7 +184,7 @@ fn a_schedule_that_is_asked_for_has_to_be_there_and_to_make_backups() {
         if let Some(made) = &mut health.schedule {
             made.rests = rests;
         }
-        match of(&standing, &nightly(schedule), now) {
+        match seen_of(&standing, &nightly(schedule), now) {
             BackupStatus::Seen { held_up, .. } => held_up.map(|(tier, problem)| {
                 assert_eq!(tier.name(), NIGHTLY.name());
                 problem
@@ -236,10 +260,10 @@ fn what_was_proven_last_is_told_and_damage_is_a_warning() {
         }),
         ..standing(Some("2026-11-27T03:12:00Z"), Some("2026-11-01T00:00:00Z"))
     };
-    let told = |standing: &BackupHealth| match of(standing, &nightly(Some(&daily)), now) {
+    let told = |standing: &BackupHealth| match seen_of(standing, &nightly(Some(&daily)), now) {
         BackupStatus::Seen {
-            verified, warning, ..
-        } => (verified, warning),
+            verified, findings, ..
+        } => (verified, warning(&findings)),
         other => panic!("{other:?}"),
     };
     let comes_back = proven(Outcome::ComesBack { contents: None });

@@ -25,6 +25,7 @@ use crate::names::{check_name, pod_name};
 use crate::profile::{AppProfile, User};
 use crate::recovery::health::{self, Unwell};
 use crate::remembered::Remembered;
+use crate::test_restore;
 use crate::tiers;
 use crate::vpn;
 
@@ -195,6 +196,8 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
             Err(error) => log::warn!("namespace {name} is left: {}", crate::causes(&error)),
         }
     }
+    // No test restore is under way: Juju runs one thing after the other.
+    test_restore::remove_left(juju);
     let workload = stopped.unwrap_or_else(|| change_workload(pebble, profile, workload, &commands));
     // Last of all changes, since the pod ends of it. A dispatch that is cut off by that is run again in the new pod.
     let mounted =

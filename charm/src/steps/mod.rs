@@ -26,7 +26,7 @@ pub mod status;
 pub mod validate;
 
 use jiff::Timestamp;
-use juju_charm::Status;
+use juju_charm::{Event, Status};
 
 use self::apply::Applied;
 use self::gather::{Look, gather, is_steady};
@@ -41,9 +41,12 @@ use crate::env::Env;
 use crate::facts::{Container, Facts};
 use crate::ingress::{self, Ingress};
 use crate::media::Media;
+use crate::notify::{self, Notices, NotifyTo};
 use crate::options::RESTORE_ON_DEPLOY;
 use crate::profile::AppProfile;
+use crate::recovery::standing::HealthLookup;
 use crate::remembered::{OnDeploy, Remembered};
+use crate::test_restore::{self, TestRestore};
 
 /// What an action asks of the line beside what every dispatch does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +64,8 @@ pub struct Ended {
     pub workload: Applied,
     /// Why what was asked for was not done.
     pub refused: Option<String>,
+    /// A test restore that may be tried now, with nothing left to do before.
+    pub test_restore: Option<TestRestore>,
 }
 
 /// Goes the whole way.
@@ -79,7 +84,15 @@ pub fn run(env: Env<'_>, asks: Asks) -> Result<Ended, CharmError> {
     if line.plan.stops_first() && apply::stop(env.pebble, env.profile).is_ok() {
         line = Line::begin(env, Look::Everything, asks)?;
     }
-    line.finish()
+    let mut ended = line.finish()?;
+    let Some(due) = ended.test_restore.take().filter(|_| asks == Asks::Nothing) else {
+        return Ok(ended);
+    };
+    if !test_restore::run(env, due)? {
+        return Ok(ended);
+    }
+    // The backups stand otherwise now, and the status tells how.
+    Line::begin(env, Look::Everything, asks)?.finish()
 }
 
 /// A dispatch that has its plan.
@@ -125,32 +138,71 @@ impl<'a> Line<'a> {
         let is_seen =
             is_steady(env.juju.context().event()) && !facts.is_recalled && !plan.is_about_the_cluster();
         let outcome = apply::apply(env, plan)?;
+        let schedule = self.validated.verify_schedule();
+        let elsewhere = self.validated.elsewhere.as_deref();
         let mut remembered = remembered(profile, &prepared, recorded.as_ref(), asked_at);
+        remembered.test_restores =
+            test_restore::remembered(facts, schedule, elsewhere, remembered.test_restores);
+        if let HealthLookup::Read(standing) = &facts.standing {
+            remembered.sizes = remembered.sizes.after(standing);
+        }
+        let next = test_restore::of_facts(facts, schedule, elsewhere, &remembered.test_restores);
         let told = status::Told {
             start: &prepared.start,
             news: remembered.fresh_news(facts.now),
             put_aside: &remembered.put_aside,
             ingress_path: remembered.ingress_path.as_deref(),
             asked_at,
+            test_restore: next,
+            record: Some(&remembered.test_restores),
         };
         let decided = status::decide(profile, facts, &self.validated, &outcome, told);
         remembered.media_unsettled =
             decided.is_about_media || facts.media == Media::NotRead && facts.remembered.media_unsettled;
         let known = recorded.as_ref().unwrap_or(&facts.remembered);
         let is_well = matches!(decided.status, Status::Active(_));
+        let to = self.validated.notify.as_ref().unwrap_or(&NotifyTo::Nobody);
+        remembered.notices = match (to, &decided.findings) {
+            (NotifyTo::Nobody, _) => Notices::default(),
+            (_, Some(findings)) => remembered.notices.after(findings, facts.now),
+            (_, None) => remembered.notices,
+        };
         apply::tell(env.juju, decided, &remembered, known)?;
+        // What is to be sent is written down before: a hook that is killed meanwhile sends it again, and does not forget it.
+        let notices = notify::deliver(env.juju, facts, to, remembered.notices.clone());
+        let sent = Remembered {
+            notices,
+            ..remembered.clone()
+        };
+        sent.keep(env.juju, &remembered)?;
+        let remembered = sent;
         record::keep(&facts.charm_dir, record::known(profile, facts));
         seen::keep(env.juju)?;
         let asked = self.validated.asked();
         if is_seen
             && is_well
-            && let Some(seen) = ClusterSeen::of(facts, &asked)
+            && let Some(seen) = ClusterSeen::of(facts, &asked, next.map(|next| next.from))
         {
             seen.keep(&facts.charm_dir);
         }
+        // Only then nothing waits for what comes behind it but the next event of the same kind, as a rule.
+        let may_be_tried = is_well
+            && *env.juju.context().event() == Event::UpdateStatus
+            && !facts.is_recalled
+            && facts.left.is_empty();
+        let test_restore = next
+            .filter(|next| may_be_tried && next.is_due(facts.now))
+            .zip(schedule.cloned())
+            .map(|(next, schedule)| TestRestore {
+                facts: prepared.facts,
+                remembered,
+                schedule,
+                next,
+            });
         Ok(Ended {
             workload: outcome.workload,
             refused: self.refused,
+            test_restore,
         })
     }
 }
@@ -190,6 +242,9 @@ fn remembered(
             facts.now,
         ),
         news: OnDeploy::found(asked, news.clone(), before.news, facts.now),
+        test_restores: before.test_restores,
+        sizes: before.sizes,
+        notices: before.notices,
     }
 }
 

@@ -7,13 +7,14 @@ use velero_backup_config::pod::{BACKUP_VOLUMES, BACKUP_VOLUMES_EXCLUDES};
 use velero_backup_config::{BackupRequest, BackupSpec, Method, Retention, Schedule};
 
 use crate::backup::{self, BackupInputs, Decision, MethodOption};
-use crate::backup_time::slot;
+use crate::backup_time::{slot, test_restore_slot};
 use crate::config_file;
 use crate::data_unit::Peers;
 use crate::facts::{Container, Facts};
 use crate::ingress::{self, Ingress, IngressUrl};
 use crate::media::{self, Media, MediaStorage, Mounting};
 use crate::names::pod_name_of;
+use crate::notify::NotifyTo;
 use crate::options::{self, Runs, TextOption};
 use crate::problem::{Problem, Unfit, shown};
 use crate::profile::{AppProfile, ConfigStorage, ExternalDatabase, OptionValue, User};
@@ -35,6 +36,10 @@ pub struct ValidatedApp {
     /// What says that the app keeps its state in a database outside of the volume. Backups rest then, since the volume is half of
     /// the app.
     pub elsewhere: Option<String>,
+    /// When test restores are due; `None` where nobody asks for any.
+    pub verify: Result<Option<Schedule>, Problem>,
+    /// Who is notified.
+    pub notify: Result<NotifyTo, Problem>,
     /// What is to be done about the claim that holds the media.
     pub media: Mounting,
     /// What is to be done about the route to the VPN gateway.
@@ -95,6 +100,11 @@ impl ValidatedApp {
         self.related().next().or_else(|| self.backups.first())
     }
 
+    /// By which schedule test restores are asked for, as far as that can be used.
+    pub fn verify_schedule(&self) -> Option<&Schedule> {
+        self.verify.as_ref().ok()?.as_ref()
+    }
+
     /// By which schedules backups are asked for.
     pub fn asked(&self) -> Vec<Asked<'_>> {
         self.related()
@@ -122,6 +132,11 @@ pub fn validate(profile: &AppProfile, facts: &Facts, start: &Start) -> Validated
                 .collect(),
             None => Vec::new(),
         },
+        verify: match decision {
+            Some(_) => verify(facts),
+            None => Ok(None),
+        },
+        notify: notify(facts),
         decision,
         elsewhere,
         // The pods of all units are of one StatefulSet: the leader changes it for all.
@@ -141,6 +156,25 @@ pub fn validate(profile: &AppProfile, facts: &Facts, start: &Start) -> Validated
         },
         rotation: option(facts, &options::CREDENTIAL_ROTATION),
     }
+}
+
+/// Who is notified. The problem does not repeat the URL.
+fn notify(facts: &Facts) -> Result<NotifyTo, Problem> {
+    let judged = facts.options.judged(&options::NOTIFY_URL);
+    judged.map_err(|unfit| {
+        let option = options::NOTIFY_URL.name();
+        let next = format!("juju config {} {option}={}", facts.app, unfit.instead);
+        Problem::new(option, unfit.reason, next)
+    })
+}
+
+/// When test restores are due.
+fn verify(facts: &Facts) -> Result<Option<Schedule>, Problem> {
+    Ok(match option(facts, &options::VERIFY_SCHEDULE)? {
+        Runs::Never => None,
+        Runs::Every(interval) => Some(test_restore_slot(interval, &facts.model, &facts.app)),
+        Runs::By(schedule) => Some(schedule),
+    })
 }
 
 /// Judges what concerns the workload process.

@@ -172,8 +172,8 @@ pub fn related_by(tiers: &[&Tier]) -> BackupRelations {
 pub fn nightly(last_good: Option<LastGood>, schedule: Option<Scheduled>) -> BackupHealth {
     BackupHealth {
         kept_longest: last_good.clone(),
-        last_proof: None,
         endpoints: [(NIGHTLY.name().to_owned(), EndpointHealth { last_good, schedule })].into(),
+        ..BackupHealth::default()
     }
 }
 

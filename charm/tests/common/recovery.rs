@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use config_recovery::backups::{
-    AppId, BackupContents, BackupHealth, BackupSummary, Earlier, FilesBackup, choose, earlier,
+    AppId, BackupContents, BackupHealth, BackupSummary, Earlier, FilesBackup, Outcome, Proof, StoredIn,
+    UnusableStorage, choose, earlier,
 };
 use config_recovery::engine::{
     App, CheckedBackup, Examined, RestorePlan, RestoreRequest, Restored, Unfit, VerifyPlan,
@@ -35,6 +36,18 @@ pub struct FakeRecovery {
     /// Scratch namespaces of a killed run.
     pub left: RefCell<Vec<String>>,
     pub are_read: Option<bool>,
+    /// The storage location, if it cannot be used.
+    pub storage: RefCell<Option<UnusableStorage>>,
+    /// The backup of the app that is under way.
+    pub under_way: RefCell<Option<String>>,
+    /// What the last test restore proved. Tests that are about something else prove nothing.
+    pub proof: RefCell<Option<Proof>>,
+    /// After so long a test restore was to be given up.
+    pub limit: Cell<Option<Duration>>,
+    /// What happens in the middle of a test restore.
+    pub while_verifying: Option<Box<dyn Fn()>>,
+    /// What is proven cannot be written on the backup.
+    pub is_read_only: bool,
     /// The backup that is made.
     pub made: Option<BackupSummary>,
     /// What the manifest of what comes back says of the app.
@@ -188,7 +201,19 @@ impl Recovery for FakeRecovery {
     }
 
     fn standing(&self, _whose: &AppId) -> Result<BackupHealth> {
-        self.told("standing", &self.standing)
+        let mut standing = self.told("standing", &self.standing)?;
+        if let Some(proof) = &*self.proof.borrow() {
+            standing.last_proof = Some(proof.clone());
+        }
+        Ok(standing)
+    }
+
+    fn unusable_storage(&self, _stored_in: Option<&StoredIn>) -> Result<Option<UnusableStorage>> {
+        self.told("unusable_storage", &Some(self.storage.borrow().clone()))
+    }
+
+    fn under_way(&self, _whose: &AppId) -> Result<Option<String>> {
+        self.told("under_way", &Some(self.under_way.borrow().clone()))
     }
 
     fn backups_are_read(&self) -> Result<bool> {
@@ -268,14 +293,31 @@ impl Recovery for FakeRecovery {
             scratch,
             earlier,
             folder: folder.to_owned(),
+            limit: None,
         })
     }
 
     fn verify(&self, plan: &VerifyPlan, app: &mut dyn App, reporter: &dyn Reporter) -> Result<CheckedBackup> {
         self.told("verify", &Some(()))?;
+        self.limit.set(plan.limit);
+        if let Some(happens) = &self.while_verifying {
+            happens();
+        }
         reporter.begins(Step::Check);
         let checked = self.bring("verify", &plan.folder, &plan.scratch.backup, app);
-        std::fs::remove_dir_all(&plan.folder).unwrap();
+        let outcome = match &checked {
+            Ok(_) => Some(Outcome::ComesBack { contents: None }),
+            Err(Error::Damaged { problems, .. }) => Some(Outcome::Damaged {
+                why: problems.join("; "),
+            }),
+            Err(_) => None,
+        };
+        if let Some(outcome) = outcome.filter(|_| !self.is_read_only) {
+            self.proof.replace(Some(Proof::now(outcome)));
+        }
+        if plan.folder.exists() {
+            std::fs::remove_dir_all(&plan.folder).unwrap();
+        }
         checked
     }
 

@@ -10,22 +10,25 @@ use http::{Request, Uri};
 use kube::client::{AuthError, Body};
 use tower::{BoxError, Service};
 
+use super::helper::Helper;
 use super::login;
 
 /// Puts [`Asked`] around a client.
 #[derive(Debug, Clone)]
 pub(super) struct Layer {
     server: Arc<str>,
+    helper: Option<Arc<Helper>>,
 }
 
 impl Layer {
-    /// For the API server at this address.
-    pub fn of(server: &Uri) -> Self {
+    /// For the API server at this address, and the program that logs in to it.
+    pub fn of(server: &Uri, helper: Option<Helper>) -> Self {
         // A user and a password in it are nobody's business.
         let host = server.host().unwrap_or("?");
         let port = server.port().map_or_else(String::new, |port| format!(":{port}"));
         Self {
             server: shown(&format!("{host}{port}")).into(),
+            helper: helper.map(Arc::new),
         }
     }
 }
@@ -37,6 +40,7 @@ impl<S> tower::Layer<S> for Layer {
         Asked {
             inner,
             server: Arc::clone(&self.server),
+            helper: self.helper.clone(),
         }
     }
 }
@@ -46,6 +50,7 @@ impl<S> tower::Layer<S> for Layer {
 pub(super) struct Asked<S> {
     inner: S,
     server: Arc<str>,
+    helper: Option<Arc<Helper>>,
 }
 
 /// The API server gave no answer.
@@ -77,7 +82,7 @@ where
             .path_and_query()
             .map_or("", |target| target.as_str());
         log::debug!("{} {}", request.method(), shown(target));
-        let server = Arc::clone(&self.server);
+        let (server, helper) = (Arc::clone(&self.server), self.helper.clone());
         let answer = self.inner.call(request);
         Box::pin(async move {
             answer.await.map_err(|cause| {
@@ -85,7 +90,7 @@ where
                     return cause;
                 }
                 let cause = match cause.downcast_ref::<AuthError>() {
-                    Some(error) => login::why(error).into(),
+                    Some(error) => login::why(error, helper.as_deref()).into(),
                     None => cause,
                 };
                 Box::new(NoAnswer { server, cause }) as BoxError

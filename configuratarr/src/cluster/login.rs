@@ -5,12 +5,17 @@
 use config_recovery::shown::shown;
 use kube::client::AuthError;
 
-/// What can be said of it.
-pub(super) fn why(error: &AuthError) -> String {
+use super::helper::Helper;
+
+/// What can be said of it, of a login by this program if it is one.
+pub(super) fn why(error: &AuthError, helper: Option<&Helper>) -> String {
     const PROGRAM: &str = "the program that logs in, by the kubeconfig's exec,";
     match error {
         AuthError::AuthExecStart(error) => format!("{PROGRAM} cannot be run: {error}"),
         AuthError::AuthExecRun { out, .. } => {
+            if let Some(why) = helper.and_then(|helper| helper.why(out.status.code())) {
+                return format!("by the kubeconfig's exec: {why}");
+            }
             let said = String::from_utf8_lossy(&out.stderr);
             let line = said.lines().map(str::trim).find(|line| !line.is_empty());
             let line = line.map_or_else(|| "it says nothing".to_owned(), shown);
@@ -44,16 +49,17 @@ mod tests {
             stderr: b"\n you are\x1b[2J logged out \nmore".to_vec(),
         };
         let cmd = "SECRET=s3cret login".to_owned();
-        let text = why(&AuthError::AuthExecRun {
+        let error = AuthError::AuthExecRun {
             cmd,
             out: Box::new(out),
-        });
+        };
+        let text = why(&error, None);
         assert_eq!(
             text,
             "the program that logs in, by the kubeconfig's exec, failed with exit status: 1: you are\\u{1b}[2J logged out"
         );
         assert_eq!(
-            why(&AuthError::AuthExec("token s3cret".to_owned())),
+            why(&AuthError::AuthExec("token s3cret".to_owned()), None),
             "its login cannot be used"
         );
     }

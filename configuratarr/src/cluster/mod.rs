@@ -1,9 +1,11 @@
 //! Kubernetes, by the user's kubeconfig.
 
 mod asked;
+pub mod helper;
 mod login;
 
 use std::path::Path;
+use std::time::Duration;
 
 use config_recovery::cluster::Cluster;
 use config_recovery::overview::{self, Overview};
@@ -12,6 +14,7 @@ use kube::Config;
 use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 
+use self::helper::Helper;
 use crate::args::Global;
 use crate::problem::{Kind, Problem, Result};
 
@@ -37,10 +40,18 @@ pub async fn connect(global: &Global) -> Result<Cluster> {
     let mut config = config.map_err(|error| unusable(&error, &contexts))?;
     // A person waits. What is worth another try they see, and try again.
     config.default_retry = false;
-    let asked = asked::Layer::of(&config.cluster_url);
-    let client = ClientBuilder::try_from(config).map_err(|error| match &error {
+    let helper = Helper::limited(&mut config, Duration::from_secs(global.login_limit));
+    let asked = asked::Layer::of(&config.cluster_url, helper.clone());
+    // A program that logs in is waited for here, and the wizard hears keys meanwhile.
+    let made = tokio::task::spawn_blocking(move || ClientBuilder::try_from(config)).await;
+    let made =
+        made.map_err(|error| cannot(format!("cannot log in to Kubernetes: {error}"), "run it again"))?;
+    let client = made.map_err(|error| match &error {
         kube::Error::Auth(error) => cannot(
-            format!("cannot log in to Kubernetes: {}", login::why(error)),
+            format!(
+                "cannot log in to Kubernetes: {}",
+                login::why(error, helper.as_ref())
+            ),
             "kubectl get namespaces logs in the same way; another login: --kubeconfig, --context",
         ),
         error => cannot(

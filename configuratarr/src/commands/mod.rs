@@ -138,5 +138,8 @@ async fn carry_out(call: &Call<'_>, command: Option<&Command>) -> Result<Done> {
 fn blocking<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Problem::bare(Kind::Failed, format!("cannot begin: {error}")))?;
-    runtime.block_on(work)
+    let done = runtime.block_on(work);
+    // Whoever leaves does not wait for a login that was begun.
+    runtime.shutdown_background();
+    done
 }

@@ -1,5 +1,6 @@
 //! `configuratarr redeploy`: apps that are gone, deployed again with a backup.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use config_recovery::backups::Choice;
@@ -68,6 +69,10 @@ fn wanted<'a>(typed: &'a RedeployArguments, choice: Choice) -> Result<Redeploy<'
         apps.push((app.clone(), bundle, typed_charm(typed, app)?));
     }
     for (app, bundle, typed) in &apps {
+        sets_no_backup(typed)?;
+        if let (Some(charm), Some(bundle)) = (&typed.charm, bundle) {
+            is_of_bundle(app, charm, bundle)?;
+        }
         let charm = typed
             .charm
             .as_ref()
@@ -88,6 +93,7 @@ fn wanted<'a>(typed: &'a RedeployArguments, choice: Choice) -> Result<Redeploy<'
 /// The charm that was typed for an app: `CHARM` for the only one, `APP=CHARM` for one of several.
 fn typed_charm(typed: &RedeployArguments, app: &str) -> Result<TypedCharm> {
     let mut charm = None;
+    let count = typed.apps.iter().collect::<BTreeSet<_>>().len();
     for named in &typed.charm {
         match named.split_once('=') {
             Some((of, file)) if of == app => charm = Some(file.to_owned()),
@@ -102,14 +108,14 @@ fn typed_charm(typed: &RedeployArguments, app: &str) -> Result<TypedCharm> {
                     "--charm APP=CHARM, with an app of this command",
                 ));
             }
-            None if typed.apps.len() == 1 => charm = Some(named.clone()),
+            None if count == 1 => charm = Some(named.clone()),
             None => {
                 return Err(Problem::new(
                     Kind::Usage,
                     format!(
                         "--charm {} does not say for which of the {} apps it is",
                         shown(named),
-                        typed.apps.len()
+                        count
                     ),
                     "--charm APP=CHARM for each of them",
                 ));
@@ -121,7 +127,7 @@ fn typed_charm(typed: &RedeployArguments, app: &str) -> Result<TypedCharm> {
         || !typed.storage.is_empty()
         || typed.channel.is_some()
         || typed.revision.is_some();
-    if is_for_one && typed.apps.len() != 1 {
+    if is_for_one && count != 1 {
         return Err(Problem::new(
             Kind::Usage,
             "--config, --resource, --storage, --channel and --revision are for one app",
@@ -182,6 +188,45 @@ fn of_bundle(text: &str, path: &Path, app: &str) -> Result<Deployed> {
         found.charm = act::absolute(&folder.join(&found.charm).display().to_string());
     }
     Ok(found)
+}
+
+/// Which backup is restored is not set beside the choice of one.
+fn sets_no_backup(typed: &TypedCharm) -> Result<()> {
+    let is_it = |pair: &&String| pair.split('=').next() == Some(ON_DEPLOY);
+    match typed.config.iter().find(is_it) {
+        None => Ok(()),
+        Some(pair) => Err(Problem::new(
+            Kind::Usage,
+            format!("--config {}: redeploy sets that option itself", shown(pair)),
+            "leave it out; another backup: --backup UID, --at TIME; without a backup: juju deploy",
+        )),
+    }
+}
+
+/// The app of another charm would get a content that is not its own.
+fn is_of_bundle(app: &str, charm: &str, bundle: &Deployed) -> Result<()> {
+    // `local:radarr-k8s-3`; an older Juju has the series before the name.
+    let local = bundle.charm.strip_prefix("local:");
+    let local = local.and_then(|local| local.rsplit('/').next()?.rsplit_once('-'));
+    let (Some((name, _)), true) = (local, charm_file::is_here(charm)) else {
+        return Ok(());
+    };
+    let found = charm_file::name(Path::new(charm))?;
+    if found == name {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Kind::Usage,
+        format!(
+            "{} is charm {}, and by the bundle {app} is of charm {}",
+            shown(charm),
+            shown(&found),
+            shown(name)
+        ),
+        format!(
+            "name another file; if that is the one you mean, leave the bundle out: --charm {app}=FILE, --config, --storage"
+        ),
+    ))
 }
 
 /// A charm that restores nothing would start an empty app.

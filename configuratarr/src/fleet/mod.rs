@@ -70,6 +70,11 @@ impl App {
     }
 }
 
+/// What deploys an app that is gone again, with its content.
+pub fn to_redeploy(app: &str) -> String {
+    format!("configuratarr redeploy {app} --charm CHARM")
+}
+
 /// The newest proof among backups, with the backup that it is of.
 fn last_proof(backups: &[BackupSummary], now: Timestamp) -> Option<(&BackupSummary, &Proof)> {
     let proven = backups

@@ -6,7 +6,7 @@ use config_recovery::words::{age, time};
 use jiff::Timestamp;
 use velero_backup_config::Schedule;
 
-use super::{InJuju, expiry_is_told_from, last_proof};
+use super::{InJuju, expiry_is_told_from, last_proof, to_redeploy};
 
 /// Whether backups are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -237,7 +237,7 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
                 age(now, expires)
             ),
             match seen.protection {
-                Protection::Gone => format!("configuratarr redeploy {app} --charm CHARM"),
+                Protection::Gone => to_redeploy(app),
                 _ => format!("configuratarr backup {app}"),
             },
         );

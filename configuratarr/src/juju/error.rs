@@ -38,6 +38,9 @@ pub enum JujuError {
     /// The controller has no such model, or does not show it.
     #[error("cannot find {0}")]
     NoModel(String),
+    /// The controller has no such task, or not any more.
+    #[error("Juju knows no task {0}")]
+    NoTask(String),
     /// The controller does not answer.
     #[error("cannot ask Juju: `{command}` gave no answer within {} s", .after.as_secs())]
     NoAnswer {
@@ -98,6 +101,12 @@ impl JujuError {
         {
             return Self::NoModel(model.to_owned());
         }
+        if let Some(task) = line
+            .strip_prefix("task ")
+            .and_then(|rest| rest.strip_suffix(" not found"))
+        {
+            return Self::NoTask(task.trim_matches('"').to_owned());
+        }
         // The last two are what a Juju says that has forgotten the account (canonical/jimm#1463).
         let is_login = [
             "not logged",
@@ -138,6 +147,7 @@ impl From<JujuError> for Problem {
             JujuError::NoModel(_) => {
                 "juju models shows which there are; one of another controller is CONTROLLER:MODEL"
             }
+            JujuError::NoTask(_) => "juju operations shows what Juju still has",
             JujuError::NoAnswer { .. } => "run it by hand; when it answers, run this again",
             JujuError::NotUnderstood { .. } => {
                 "run it by hand and see what it prints; juju version tells whether it is the one you mean"

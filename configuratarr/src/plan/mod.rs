@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::{App, Work};
+use crate::fleet::{App, Work, to_redeploy};
 use crate::juju::Juju;
 use crate::printer::{Cell, Page, Tone};
 use crate::problem::{Kind, Problem};
@@ -256,7 +256,7 @@ fn item(wanted: &Wanted<'_>, known: Known<'_>, name: &str, app: Option<&App>) ->
                 "{name} is not deployed in model {model}; there are {} backups of it",
                 app.backups.len()
             ),
-            format!("to have it again with its content: configuratarr redeploy {name} --charm CHARM"),
+            format!("to have it again with its content: {}", to_redeploy(name)),
         ));
     };
     let Some(leader) = juju.unit() else {

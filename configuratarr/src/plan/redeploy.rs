@@ -305,7 +305,10 @@ fn charm(app: &str, bundle: Option<&Deployed>, typed: &TypedCharm) -> Result<Str
             ),
             format!("name it: --charm {app}=FILE"),
         )),
-        (None, Some(bundle)) if !bundle.charm.is_empty() => Ok(bundle.charm.clone()),
+        // What begins with a dash is an option of Juju's.
+        (None, Some(bundle)) if !bundle.charm.is_empty() && !bundle.charm.starts_with('-') => {
+            Ok(bundle.charm.clone())
+        }
         (None, Some(_)) => Err(Problem::new(
             Kind::Usage,
             format!("the bundle names no charm of {app}"),

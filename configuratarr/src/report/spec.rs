@@ -107,7 +107,8 @@ impl From<&Advice> for SpecFinding {
                 Severity::Warning => CheckState::Warn,
                 Severity::Failure => CheckState::Fail,
             },
-            pointer: advice.pointer.clone(),
+            // What is wrong with all of it is nowhere in it.
+            pointer: advice.pointer.clone().filter(|pointer| !pointer.is_empty()),
             text: advice.text.clone(),
             next: advice.next.clone(),
         }

@@ -10,8 +10,9 @@ use config_recovery::overview::{Progress as Bytes, moving_backups, moving_restor
 use config_recovery::scratch::Purpose;
 use config_recovery::words::size;
 use futures_util::future::join_all;
-use tokio::time::Instant;
+use jiff::{SignedDuration, Timestamp};
 
+use super::answers::Answers;
 use super::{Journal, Progress, Show, carry_out, says_done, texts};
 use crate::juju::{Juju, JujuError, Operation, Task, TaskState, said};
 use crate::plan::{Item, Job};
@@ -27,6 +28,21 @@ pub struct Follow<'a> {
     pub tick: Duration,
     /// How long Juju may give no answer before this program stops following.
     pub patience: Duration,
+}
+
+/// So long Juju keeps operations that are over, where a model says nothing else, less a day (`max-action-results-age`, two weeks, in
+/// `environs/config/config.go` of juju/juju).
+const KEPT: SignedDuration = SignedDuration::from_hours(13 * 24);
+/// So many looks in a row a task has to be missing before it counts as removed.
+const MISSING: u32 = 3;
+
+/// What is remembered of an item between two looks at its task.
+#[derive(Debug, Clone, Default)]
+struct Looked {
+    /// Lines of its log that were told.
+    lines: usize,
+    /// So many looks in a row Juju did not know it.
+    missing: u32,
 }
 
 /// How it ended.
@@ -72,9 +88,8 @@ pub async fn follow(
             return Ok(Ended::Lost(problem));
         }
     }
-    let mut seen = vec![0; journal.run().plan.items.len()];
-    let mut answered = Instant::now();
-    let mut told = None;
+    let mut seen = vec![Looked::default(); journal.run().plan.items.len()];
+    let mut answers = Answers::new();
     while !journal.run().is_over() {
         // A juju that hangs is not waited for by somebody who wants to leave.
         let unanswered = tokio::select! {
@@ -82,18 +97,8 @@ pub async fn follow(
             () = &mut interrupted => return Ok(Ended::Interrupted),
             looked = look(journal, how, show, &mut seen) => looked?,
         };
-        match unanswered {
-            None => {
-                answered = Instant::now();
-                told = None;
-            }
-            Some(error) if answered.elapsed() >= how.patience => return Ok(Ended::Lost(error.into())),
-            // Once, and not each second.
-            Some(error) if told.as_ref() == Some(&error) => {}
-            Some(error) => {
-                show.note(&format!("{error}; trying again"));
-                told = Some(error);
-            }
+        if let Err(problem) = answers.heard(unanswered, how.patience, show) {
+            return Ok(Ended::Lost(problem));
         }
         if journal.run().is_over() {
             break;
@@ -121,7 +126,7 @@ async fn begin(
     let (Some(item), Some(progress)) = (run.plan.items.get(number), run.progress.get(number)) else {
         return Ok(None);
     };
-    let (item, job) = (item.clone(), run.plan.job);
+    let (item, job, made) = (item.clone(), run.plan.job, run.plan.made.clone());
     let before = match progress {
         Progress::Planned => None,
         Progress::Starting { after } => Some(*after),
@@ -137,6 +142,12 @@ async fn begin(
     {
         show.said(number, &format!("goes on as task {task}"));
         journal.advance(number, Progress::Started { task })?;
+        return Ok(None);
+    }
+    if before.is_some_and(|after| is_forgotten(&known, after, &made)) {
+        let why = not_known(&item, job.action());
+        show.ended(number, false, &why);
+        journal.advance(number, failed(why))?;
         return Ok(None);
     }
     if let Some((operation, task)) = under_way(&known, &item) {
@@ -182,6 +193,36 @@ async fn begin(
         }
     }
     Ok(None)
+}
+
+/// Whether Juju may have removed what was started after the operation of this number, by a run of this time: it has removed that one, which
+/// is older, or had the time to.
+pub(super) fn is_forgotten(known: &BTreeMap<String, Operation>, after: Option<u64>, made: &str) -> bool {
+    match after {
+        Some(before) => !known.keys().any(|number| number.parse() == Ok(before)),
+        None => {
+            let made = made.parse::<Timestamp>();
+            made.map_or(true, |made| made.duration_until(Timestamp::now()) >= KEPT)
+        }
+    }
+}
+
+/// What is told then.
+pub(super) fn not_known(item: &Item, action: &str) -> String {
+    format!(
+        "whether {action} was started on {} is not known: Juju has removed operations since then, as it does after two weeks; it was not \
+         started again, and configuratarr backups {} shows what was restored last",
+        item.unit, item.app
+    )
+}
+
+/// What is told of a task that Juju has removed.
+pub(super) fn removed(item: &Item, task: &str) -> String {
+    format!(
+        "Juju has removed task {task}, as it does after two weeks: what came of it is not known; configuratarr backups {} shows what was \
+         restored last",
+        item.app
+    )
 }
 
 fn failed(why: String) -> Progress {
@@ -256,7 +297,7 @@ async fn look(
     journal: &mut Journal,
     how: &Follow<'_>,
     show: &mut dyn Show,
-    seen: &mut [usize],
+    seen: &mut [Looked],
 ) -> Result<Option<JujuError>> {
     let started: Vec<(usize, String)> = journal
         .run()
@@ -271,19 +312,32 @@ async fn look(
     let answers = join_all(started.iter().map(|(_, task)| how.juju.task(task))).await;
     let mut unanswered = None;
     for ((number, id), answer) in started.into_iter().zip(answers) {
+        let Some(looked) = seen.get_mut(number) else {
+            continue;
+        };
         let task = match answer {
             Ok(task) => task,
+            Err(JujuError::NoTask(_)) => {
+                looked.missing += 1;
+                if looked.missing >= MISSING
+                    && let Some(item) = journal.run().plan.items.get(number)
+                {
+                    let why = removed(item, &id);
+                    show.ended(number, false, &why);
+                    journal.advance(number, failed(why))?;
+                }
+                continue;
+            }
             Err(error) => {
                 unanswered = Some(error);
                 continue;
             }
         };
-        if let Some(seen) = seen.get_mut(number) {
-            for line in task.log.iter().skip(*seen) {
-                show.said(number, said(line));
-            }
-            *seen = task.log.len().max(*seen);
+        looked.missing = 0;
+        for line in task.log.iter().skip(looked.lines) {
+            show.said(number, said(line));
         }
+        looked.lines = task.log.len().max(looked.lines);
         if task.status.is_over() == Some(true) {
             let job = journal.run().plan.job;
             let end = end(job, id, task);

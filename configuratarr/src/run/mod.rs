@@ -3,6 +3,7 @@
 //! What is written down before each step (`journal`) is enough to go on: a run that was killed is run again by `configuratarr resume`, finds
 //! its tasks, and starts none twice. [`follow`] is the one loop; `show` shows what it sees.
 
+mod answers;
 mod follow;
 mod import;
 mod journal;

@@ -14,6 +14,8 @@ use crate::run::Run;
 
 /// After so many seconds the overview is looked at anew.
 const FRESH: i64 = 60;
+/// So many seconds a look stays new for a key that is held down, or pasted.
+const NEW: i64 = 1;
 
 /// All of it.
 #[derive(Debug)]
@@ -196,7 +198,14 @@ impl State {
                     self.world.log.is_open = !self.world.log.is_open;
                     return Vec::new();
                 }
-                Key::Char('u') if self.screen().is_overview() => return self.world.look(),
+                Key::Char('u') if self.screen().is_overview() => {
+                    let (looked, now) = (self.world.looked, self.world.now);
+                    let is_new = looked.is_some_and(|looked| now.duration_since(looked).as_secs() < NEW);
+                    return match is_new {
+                        true => Vec::new(),
+                        false => self.world.look(),
+                    };
+                }
                 Key::Char('[') => self.world.log.scroll(1),
                 Key::Char(']') => self.world.log.scroll(-1),
                 _ => {}

@@ -171,6 +171,43 @@ fn the_program_that_makes_tokens_is_missing_or_fails() {
     }
 }
 
+/// One that waits for something that never comes would hang every command without a word. What it has started itself lives on, and
+/// has its output.
+#[test]
+fn the_program_that_makes_tokens_never_ends() {
+    let test = home();
+    let text = std::fs::read_to_string(test.path("kubeconfig")).unwrap();
+    for mode in ["Never", "IfAvailable"] {
+        let mut kubeconfig: serde_json::Value = serde_json::from_str(&text).unwrap();
+        kubeconfig["users"][0]["user"] = serde_json::json!({"exec": {
+            "apiVersion": "client.authentication.k8s.io/v1", "command": "/bin/sh", "interactiveMode": mode,
+            "args": ["-c", "/bin/sleep 30 & echo s3cret; /bin/sleep 30"],
+        }});
+        test.kubeconfig(&kubeconfig.to_string());
+        let ran = test.run(&["backups", "--login-limit", "1"]).exits(3);
+        assert!(!ran.stderr.contains("s3cret"), "{}", ran.shown());
+        assert_snapshot!("exec_hangs", ran.shown());
+    }
+}
+
+/// What it prints is what logs in: a limit changes nothing of that.
+#[test]
+fn the_program_that_makes_tokens_makes_one() {
+    let test = home();
+    let text = std::fs::read_to_string(test.path("kubeconfig")).unwrap();
+    let mut kubeconfig: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let token = kubeconfig["users"][0]["user"]["token"].take();
+    let credential = serde_json::json!({
+        "apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": token},
+    });
+    kubeconfig["users"][0]["user"] = serde_json::json!({"exec": {
+        "apiVersion": "client.authentication.k8s.io/v1", "command": "/bin/sh", "interactiveMode": "IfAvailable",
+        "args": ["-c", "printf %s \"$LOGIN\""], "env": [{"name": "LOGIN", "value": credential.to_string()}],
+    }});
+    test.kubeconfig(&kubeconfig.to_string());
+    test.run(&["backups"]).exits(0);
+}
+
 #[test]
 fn there_is_no_such_context() {
     assert_snapshot!(

@@ -57,6 +57,20 @@ fn one_that_is_well_is_so_where_no_cluster_can_be_asked() {
     assert!(ran.json()["specs"][0].get("volumes").is_none(), "{}", ran.stdout);
 }
 
+/// What is wrong with all of it is at no place.
+#[test]
+fn one_that_is_no_yaml_is_refused_without_a_place() {
+    let test = home(1);
+    let file = test.path("spec.yaml");
+    std::fs::write(&file, "a: [").unwrap();
+    let ran = test.run(&["spec", file.to_str().unwrap()]).exits(1);
+    assert!(
+        ran.stdout.contains("FAIL: cannot use the input"),
+        "{}",
+        ran.stdout
+    );
+}
+
 #[test]
 fn one_is_read_from_standard_input() {
     let test = home(1);

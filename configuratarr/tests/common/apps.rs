@@ -1,5 +1,7 @@
 //! Apps of a model, as Juju and Velero have them.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -152,6 +154,7 @@ impl Apps {
     pub fn juju(&self) -> Juju {
         let mut juju = Juju::new().prints("status --format json", self.status("home").to_string());
         let models = self.0.iter().map(|app| app.model.as_str()).chain(["home"]);
+        let models: BTreeSet<&str> = models.collect();
         for model in models {
             juju = juju.prints(
                 &format!("status --format json -m {model}"),

@@ -3,10 +3,8 @@
 use std::fmt::Write as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
-use serde_json::Value;
+use system_tests::binaries::Binaries;
 
 /// What it answers to one command line.
 enum Answer {
@@ -92,23 +90,7 @@ pub fn recorded(name: &str) -> Vec<u8> {
 
 /// The simulated Juju, built where it is not up to date.
 pub fn simulated() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let output = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--package", "juju-sim", "--bin", "juju-sim"])
-            .arg("--message-format=json")
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .stderr(Stdio::inherit())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "cargo cannot build juju-sim");
-        let lines = String::from_utf8(output.stdout).unwrap();
-        let messages = lines
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let mut programs = messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
-        programs.find(|path| path.ends_with("juju-sim")).unwrap()
-    })
+    &Binaries::for_tests().unwrap().juju_sim
 }
 
 /// Puts the simulated Juju into a folder as `juju`.

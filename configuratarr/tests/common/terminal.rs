@@ -41,7 +41,12 @@ struct Screen {
 
 impl Terminal {
     /// Starts a program in a terminal of this size, as the only one of a session that the terminal controls: as a shell would.
-    pub fn start(command: &Command, (columns, rows): (u16, u16)) -> Self {
+    pub fn start(command: &Command, size: (u16, u16)) -> Self {
+        Self::start_as(command, size, "xterm-256color")
+    }
+
+    /// The same in a terminal that says to be this one.
+    pub fn start_as(command: &Command, (columns, rows): (u16, u16), kind: &str) -> Self {
         let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&person).unwrap();
         unlockpt(&person).unwrap();
@@ -81,7 +86,7 @@ impl Terminal {
             in_session.current_dir(folder);
         }
         let child = in_session
-            .env("TERM", "xterm-256color")
+            .env("TERM", kind)
             .stdin(open())
             .stdout(open())
             .stderr(open())
@@ -187,6 +192,22 @@ impl Terminal {
                 (cell.fgcolor(), cell.bgcolor()) != (vt100::Color::Default, vt100::Color::Default)
             })
         })
+    }
+
+    /// Waits until more than so many bytes have come from the program.
+    #[track_caller]
+    pub fn until_more(&mut self, bytes: usize) -> &mut Self {
+        let (screen, changed) = &*self.screen;
+        let mut screen = screen.lock().unwrap();
+        let begin = Instant::now();
+        while screen.bytes.len() <= bytes {
+            let left = self.limit.saturating_sub(begin.elapsed());
+            let seen = screen.parser.screen().contents();
+            assert!(!left.is_zero(), "nothing more came: {seen}");
+            screen = changed.wait_timeout(screen, left).unwrap().0;
+        }
+        drop(screen);
+        self
     }
 
     /// The process.

@@ -1,5 +1,6 @@
 //! How runs end: well, badly, before they began, and without their end being seen.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
@@ -197,7 +198,7 @@ fn somebody_who_leaves_waits_for_no_juju_that_hangs() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    assert_eq!(std::fs::read_to_string(gate.path()).unwrap(), "here\n");
+    assert_eq!(fs::read_to_string(gate.path()).unwrap(), "here\n");
     kill("INT", running.id());
     assert_eq!(running.wait().unwrap().code(), Some(4));
     home.around_juju("", "");
@@ -277,11 +278,66 @@ fn a_restore_that_was_begun_and_cannot_be_written_down_is_no_failure() {
         "{}",
         ran.shown()
     );
-    std::fs::remove_file(&runs).unwrap();
-    std::fs::rename(runs.with_extension("away"), &runs).unwrap();
+    fs::remove_file(&runs).unwrap();
+    fs::rename(runs.with_extension("away"), &runs).unwrap();
     home.around_juju("", "");
     home.test.run(&["resume"]).exits(0);
     assert_eq!(home.ran("radarr", "restore-from-backup").len(), 1);
+}
+
+/// Juju removes what is older than two weeks, or too much: it is told, and not waited for.
+#[test]
+fn a_task_that_juju_has_removed_is_not_waited_for() {
+    let home = Home::with(&["radarr"]);
+    let gone = "case \"$*\" in show-task*) echo '{}'; echo 'ERROR task 1 not found' >&2; exit 1;; esac";
+    home.around_juju(gone, "");
+    let ran = home.test.run(&["restore", "radarr", "--yes"]).exits(1);
+    assert_snapshot!("task_removed", without_uids(&ran.stdout));
+    let looks = home.test.juju_calls();
+    let looks = looks.iter().filter(|call| call.starts_with("show-task"));
+    assert_eq!(looks.count(), 3);
+}
+
+/// The program is killed when it has written down that it starts a restore, and before Juju hears of it.
+fn is_killed_before_it_starts(home: &Home) {
+    home.around_juju("case \"$*\" in run*) kill -9 $PPID; exit 1;; esac", "");
+    let killed = home.test.run(&["restore", "radarr", "--yes"]);
+    assert_eq!(killed.code, None, "{}", killed.shown());
+}
+
+/// Whether such a restore was started only Juju knows, as long as it does.
+#[test]
+fn what_juju_has_forgotten_is_not_started_again() {
+    let home = Home::with(&["radarr"]);
+    // Nothing was asked for before, and three weeks are gone.
+    is_killed_before_it_starts(&home);
+    let runs = fs::read_dir(home.test.path("home/.local/state/configuratarr/runs")).unwrap();
+    let mut paths = runs.map(|entry| entry.unwrap().path());
+    let journal = paths
+        .find(|path| path.extension().is_some_and(|end| end == "json"))
+        .unwrap();
+    let text = fs::read_to_string(&journal).unwrap();
+    let mut run: serde_json::Value = serde_json::from_str(&text).unwrap();
+    run["plan"]["made"] = "2026-01-01T12:00:00Z".into();
+    fs::write(&journal, run.to_string()).unwrap();
+    home.around_juju("", "");
+    let ran = home.test.run(&["resume"]).exits(1);
+    assert_snapshot!("start_forgotten", without_uids(&ran.stdout));
+    assert!(home.ran("radarr", "restore-from-backup").is_empty());
+
+    // Something was, and Juju has removed it.
+    home.test.run(&["restore", "radarr", "--yes"]).exits(0);
+    is_killed_before_it_starts(&home);
+    home.around_juju("case \"$*\" in operations*) exit 0;; esac", "");
+    let ran = home.test.run(&["resume"]).exits(1);
+    assert!(ran.stdout.contains("it was not started again"), "{}", ran.shown());
+    assert_eq!(home.ran("radarr", "restore-from-backup").len(), 1);
+
+    // What was asked for before is still there: so would be what came after it, and it was not started.
+    is_killed_before_it_starts(&home);
+    home.around_juju("", "");
+    home.test.run(&["resume"]).exits(0);
+    assert_eq!(home.ran("radarr", "restore-from-backup").len(), 2);
 }
 
 /// Somebody who is told that there is no unfinished run believes that nothing is left to do.
@@ -290,12 +346,12 @@ fn a_run_that_cannot_be_read_is_told_by_who_looks_for_unfinished_ones() {
     let home = Home::with(&["radarr"]);
     home.test.run(&["restore", "radarr", "--yes"]).exits(0);
     let runs = home.test.path("home/.local/state/configuratarr/runs");
-    std::fs::write(
+    fs::write(
         runs.join("20261129-010203-restore.json"),
         "{\"schema\": \"configuratarr/run/v2\"",
     )
     .unwrap();
-    std::fs::write(runs.join("20261129-010203-restore.lock"), "").unwrap();
+    fs::write(runs.join("20261129-010203-restore.lock"), "").unwrap();
     let ran = home.test.run(&["resume"]).exits(1);
     assert!(ran.stderr.contains("20261129-010203-restore"), "{}", ran.shown());
 }

@@ -270,6 +270,63 @@ impl Home {
     }
 }
 
+/// A moment at which the program is killed: at its call of `juju` of this number, before Juju hears of it or after it has answered. Calls that
+/// ask for the status do not count: what was done before one is written down by then.
+#[derive(Debug, Clone, Copy)]
+pub struct Kill {
+    call: usize,
+    is_after: bool,
+}
+
+/// What a kill came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Killed {
+    /// Nothing was begun.
+    Nothing,
+    /// It was gone on with.
+    Resumed,
+    /// The program has fewer calls.
+    Whole,
+}
+
+impl Kill {
+    /// Kills at the first call and at each so manieth after it, until the program has fewer. So many have to come to nothing and to be gone
+    /// on with at least, if there is one at each call.
+    pub fn anywhere(
+        is_after: bool,
+        (first, every): (usize, usize),
+        (nothing, resumed): (usize, usize),
+        play: impl Fn(Self) -> Killed,
+    ) {
+        let mut seen = Vec::new();
+        for call in (first..100).step_by(every) {
+            seen.push(play(Self { call, is_after }));
+            if seen.last() == Some(&Killed::Whole) {
+                break;
+            }
+        }
+        let count = |what: Killed| seen.iter().filter(|seen| **seen == what).count();
+        assert!(
+            count(Killed::Nothing) >= nothing / every
+                && count(Killed::Resumed) >= resumed / every
+                && count(Killed::Whole) == 1,
+            "{seen:?}"
+        );
+    }
+
+    /// From now on it is due.
+    pub fn is_due(self, home: &Home) {
+        let kill = format!(
+            "case \"$*\" in status*) N=0;; *) N=$(grep -vc '^status' juju.calls);; esac; if [ \"$N\" -ge {} ]; then kill -9 $PPID; exit 1; fi",
+            self.call
+        );
+        match self.is_after {
+            true => home.around_juju("", &kill),
+            false => home.around_juju(&kill, ""),
+        }
+    }
+}
+
 /// Holds whoever reads it until it is opened.
 pub struct Gate {
     path: PathBuf,

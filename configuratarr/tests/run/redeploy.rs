@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use serde_json::Value;
 
 use crate::ends::without_uids;
-use crate::home::{Home, ON_DEPLOY, RESTORED};
+use crate::home::{Home, Kill, Killed, ON_DEPLOY, RESTORED};
 
 /// A bundle as `juju export-bundle` prints it, with the charms that lie beside it.
 const BUNDLE: &str = "bundle: kubernetes
@@ -292,6 +292,9 @@ fn what_cannot_be_deployed_again_is_refused_before_anything_begins() {
     let local = home.test.path("local.yaml");
     fs::write(&local, "applications: {radarr: {charm: \"local:radarr-3\"}}\n").unwrap();
     let local = local.display().to_string();
+    let evil = home.test.path("evil.yaml");
+    fs::write(&evil, "applications: {radarr: {charm: --force}}\n").unwrap();
+    let evil = evil.display().to_string();
     for (name, code, arguments) in [
         (
             "redeploy_no_charm",
@@ -383,6 +386,50 @@ fn what_cannot_be_deployed_again_is_refused_before_anything_begins() {
                 "lost",
             ],
         ),
+        // The bundle was of a charm from a file, and the file is another app's.
+        (
+            "redeploy_charm_of_another",
+            2,
+            vec![
+                "redeploy",
+                "radarr",
+                "--bundle",
+                &local,
+                "--charm",
+                "../charm-sonarr",
+                "--yes",
+            ],
+        ),
+        // The backup would be restored all the same.
+        (
+            "redeploy_sets_the_option",
+            2,
+            vec![
+                "redeploy",
+                "radarr",
+                "--charm",
+                "../charm-radarr",
+                "--config",
+                "restore-on-deploy=none",
+                "--yes",
+            ],
+        ),
+        // A charm that would be an option of juju's.
+        (
+            "redeploy_charm_is_an_option",
+            2,
+            vec!["redeploy", "radarr", "--bundle", &evil, "--yes"],
+        ),
+        (
+            "redeploy_unit",
+            2,
+            vec!["redeploy", "radarr/0", "--charm", "../charm-radarr", "--yes"],
+        ),
+        (
+            "redeploy_no_name",
+            2,
+            vec!["redeploy", "", "--charm", "../charm-radarr", "--yes"],
+        ),
         (
             "redeploy_wait",
             2,
@@ -430,17 +477,19 @@ fn what_cannot_be_deployed_again_is_refused_before_anything_begins() {
 
 /// Every how many-th call `cargo test` kills at.
 const QUICK: usize = 4;
+/// So many kills come to nothing, and so many are gone on with, at least.
+const LEAST: (usize, usize) = (1, 8);
 
 /// SIGKILL before and after a call of `juju`: it is gone on with.
 #[test]
 fn killed_before_a_call_a_redeploy_is_gone_on_with() {
-    killed_anywhere(false, 1, QUICK);
+    Kill::anywhere(false, (1, QUICK), LEAST, gone_on_with);
 }
 
 /// The same after it, at other calls.
 #[test]
 fn killed_after_a_call_a_redeploy_is_gone_on_with() {
-    killed_anywhere(true, 1 + QUICK / 2, QUICK);
+    Kill::anywhere(true, (1 + QUICK / 2, QUICK), LEAST, gone_on_with);
 }
 
 /// The same before and after each.
@@ -448,37 +497,14 @@ fn killed_after_a_call_a_redeploy_is_gone_on_with() {
 #[ignore = "takes minutes: cargo test -p configuratarr --test run -- --ignored"]
 fn killed_at_any_call_a_redeploy_is_gone_on_with() {
     for is_after in [false, true] {
-        killed_anywhere(is_after, 1, 1);
+        Kill::anywhere(is_after, (1, 1), LEAST, gone_on_with);
     }
 }
 
-fn killed_anywhere(is_after: bool, first: usize, every: usize) {
-    let mut seen = Vec::new();
-    for call in (first..60).step_by(every) {
-        let what = killed_at(call, is_after);
-        seen.push(what);
-        if what == "whole" {
-            break;
-        }
-    }
-    let count = |what: &str| seen.iter().filter(|seen| **seen == what).count();
-    assert!(
-        count("nothing") >= 1 / every && count("resumed") >= 8 / every && count("whole") == 1,
-        "{seen:?}"
-    );
-}
-
-fn killed_at(call: usize, is_after: bool) -> &'static str {
+fn gone_on_with(kill: Kill) -> Killed {
     let home = Home::without(&["radarr", "sonarr"]);
     let bundle = with_bundle(&home);
-    // Whoever asks for the status has written down before it what he has done.
-    let kill = format!(
-        "case \"$*\" in status*) N=0;; *) N=$(grep -vc '^status' juju.calls);; esac; if [ \"$N\" -ge {call} ]; then kill -9 $PPID; exit 1; fi"
-    );
-    match is_after {
-        true => home.around_juju("", &kill),
-        false => home.around_juju(&kill, ""),
-    }
+    kill.is_due(&home);
     let first = home.test.run(&[
         "--tick=100",
         "redeploy",
@@ -490,7 +516,7 @@ fn killed_at(call: usize, is_after: bool) -> &'static str {
     ]);
     if first.code.is_some() {
         assert_eq!(first.code, Some(0), "{}", first.shown());
-        return "whole";
+        return Killed::Whole;
     }
     home.around_juju("", "");
     let again = home.test.run(&["resume", "--tick=100"]);
@@ -499,17 +525,17 @@ fn killed_at(call: usize, is_after: bool) -> &'static str {
         Some(1) => {
             assert!(
                 again.stderr.contains("there is no run that is not at its end"),
-                "call {call}, after {is_after}: {}",
+                "{kill:?}: {}",
                 again.shown()
             );
             assert!(home.starts("radarr").is_empty() && home.starts("sonarr").is_empty());
-            return "nothing";
+            return Killed::Nothing;
         }
-        _ => panic!("call {call}, after {is_after}: {}", again.shown()),
+        _ => panic!("{kill:?}: {}", again.shown()),
     }
     for app in ["radarr", "sonarr"] {
-        assert_eq!(home.starts(app).len(), 1, "call {call}, after {is_after}: {app}");
-        assert!(is_related(&home, app), "call {call}, after {is_after}: {app}");
+        assert_eq!(home.starts(app).len(), 1, "{kill:?}: {app}");
+        assert!(is_related(&home, app), "{kill:?}: {app}");
         assert!(
             again
                 .stdout
@@ -518,13 +544,9 @@ fn killed_at(call: usize, is_after: bool) -> &'static str {
             again.shown()
         );
         // It is asked once what became of its option.
-        assert_eq!(
-            home.ran(app, "list-backups").len(),
-            1,
-            "call {call}, after {is_after}: {app}"
-        );
+        assert_eq!(home.ran(app, "list-backups").len(), 1, "{kill:?}: {app}");
     }
-    "resumed"
+    Killed::Resumed
 }
 
 /// Somebody else deploys it between plan and run: what is theirs is left as it is.

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use crate::ends::without_uids;
-use crate::home::{Home, RESTORED};
+use crate::home::{Home, Kill, Killed, RESTORED};
 use crate::redeploy::without_run;
 
 /// A charm that is active in each revision but 8.
@@ -108,6 +108,12 @@ fn nothing_is_refreshed_without_a_backup_that_comes_back() {
             "backup-now",
             "action-fail 'the backup is EMPTY'",
         ),
+        // Juju has removed the task when it is looked at.
+        (
+            "refresh_backup_forgotten",
+            "backup-now",
+            "action-set backup-uid=u-1",
+        ),
         ("refresh_no_uid", "backup-now", "action-set bytes=1"),
         (
             "refresh_damaged",
@@ -118,6 +124,11 @@ fn nothing_is_refreshed_without_a_backup_that_comes_back() {
     ] {
         let home = home();
         home.does("radarr", action, script);
+        if name == "refresh_backup_forgotten" {
+            let gone =
+                "case \"$*\" in show-task*) echo '{}'; echo \"ERROR task $2 not found\" >&2; exit 1;; esac";
+            home.around_juju(gone, "");
+        }
         let ran = home
             .test
             .run(&["--tick=100", "refresh", "radarr", "--yes"])
@@ -310,17 +321,19 @@ fn what_cannot_be_refreshed_is_refused_before_anything_begins() {
 
 /// Every how many-th call `cargo test` kills at.
 const QUICK: usize = 6;
+/// So many kills come to nothing, and so many are gone on with, at least.
+const LEAST: (usize, usize) = (2, 15);
 
 /// SIGKILL before and after a call of `juju`: it is gone on with.
 #[test]
 fn killed_before_a_call_a_rollback_is_gone_on_with() {
-    killed_anywhere(false, 1, QUICK);
+    Kill::anywhere(false, (1, QUICK), LEAST, gone_on_with);
 }
 
 /// The same after it, at other calls.
 #[test]
 fn killed_after_a_call_a_rollback_is_gone_on_with() {
-    killed_anywhere(true, 1 + QUICK / 2, QUICK);
+    Kill::anywhere(true, (1 + QUICK / 2, QUICK), LEAST, gone_on_with);
 }
 
 /// The same before and after each.
@@ -328,52 +341,29 @@ fn killed_after_a_call_a_rollback_is_gone_on_with() {
 #[ignore = "takes minutes: cargo test -p configuratarr --test run -- --ignored"]
 fn killed_at_any_call_a_rollback_is_gone_on_with() {
     for is_after in [false, true] {
-        killed_anywhere(is_after, 1, 1);
+        Kill::anywhere(is_after, (1, 1), LEAST, gone_on_with);
     }
 }
 
-fn killed_anywhere(is_after: bool, first: usize, every: usize) {
-    let mut seen = Vec::new();
-    for call in (first..90).step_by(every) {
-        let what = killed_at(call, is_after);
-        seen.push(what);
-        if what == "whole" {
-            break;
-        }
-    }
-    let count = |what: &str| seen.iter().filter(|seen| **seen == what).count();
-    assert!(
-        count("nothing") >= 2 / every && count("resumed") >= 15 / every && count("whole") == 1,
-        "{seen:?}"
-    );
-}
-
-fn killed_at(call: usize, is_after: bool) -> &'static str {
+fn gone_on_with(kill: Kill) -> Killed {
     let home = home();
     home.does("radarr", "start", NOT_IN_8);
-    // Whoever asks for the status has written down before it what he has done.
-    let kill = format!(
-        "case \"$*\" in status*) N=0;; *) N=$(grep -vc '^status' juju.calls);; esac; if [ \"$N\" -ge {call} ]; then kill -9 $PPID; exit 1; fi"
-    );
-    match is_after {
-        true => home.around_juju("", &kill),
-        false => home.around_juju(&kill, ""),
-    }
+    kill.is_due(&home);
     let first = home
         .test
         .run(&["--tick=100", "refresh", "radarr", "--yes", "--wait", "1s"]);
     if first.code.is_some() {
         assert_eq!(first.code, Some(1), "{}", first.shown());
         assert!(first.stdout.contains("ROLLED BACK: "), "{}", first.shown());
-        return "whole";
+        return Killed::Whole;
     }
     home.around_juju("", "");
     let again = home.test.run(&["resume", "--tick=100"]).exits(1);
     if again.stderr.contains("there is no run that is not at its end") {
         assert!(home.ran("radarr", "backup-now").is_empty());
-        return "nothing";
+        return Killed::Nothing;
     }
-    let at = format!("call {call}, after {is_after}: {}", again.shown());
+    let at = format!("{kill:?}: {}", again.shown());
     assert!(again.stdout.contains("radarr: ROLLED BACK: "), "{at}");
     assert_eq!(home.application("radarr")["charm-rev"], 7, "{at}");
     for action in ["backup-now", "verify-backup", "restore-from-backup"] {
@@ -382,5 +372,5 @@ fn killed_at(call: usize, is_after: bool) -> &'static str {
     assert_eq!(restored_by(&home), ["7"], "{at}");
     // Deployed, refreshed, rolled back.
     assert_eq!(home.starts("radarr").len(), 3, "{at}");
-    "resumed"
+    Killed::Resumed
 }

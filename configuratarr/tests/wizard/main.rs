@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod juju;
+mod rough;
 #[path = "../common/terminal.rs"]
 mod terminal;
 

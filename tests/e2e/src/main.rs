@@ -13,6 +13,7 @@ mod exec;
 mod ground;
 mod image;
 mod juju;
+mod line;
 mod matrix;
 mod namespaces;
 mod node_agent;

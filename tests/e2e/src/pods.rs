@@ -98,10 +98,18 @@ pub fn with_libraries(mut layer: Layer, programs: &[&Path]) -> Result<Layer> {
     Ok(layer)
 }
 
+/// Lays out the charm of an app, as it is in its pod.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn charm_folder(app: &str, folder: &Path) -> Result<()> {
+    packaging::write_folder(folder, &app_file(app), packed_for_tests()?)
+        .with_context(|| format!("cannot lay out the charm of {app}"))
+}
+
 /// The charm's folder as it is in a packed charm, below `/opt/charm`.
 fn charm(app: &str, folder: &Path) -> Result<Layer> {
-    packaging::write_folder(folder, &app_file(app), packed_for_tests()?)
-        .with_context(|| format!("cannot lay out the charm of {app}"))?;
+    charm_folder(app, folder)?;
     let mut layer = Layer::new();
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?
         .map(|entry| Ok(entry?.path()))

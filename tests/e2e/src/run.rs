@@ -223,7 +223,7 @@ async fn play_all(ground: &TestEnv, wanted: &[&'static Scenario]) -> Vec<Outcome
     };
     // The others leave things in the cluster: another Velero, for one.
     let mut outcomes = lane(Beside::None).await;
-    let (any, no_engine) = futures::join!(lane(Beside::Any), lane(Beside::NoEngine));
+    let (any, no_engine) = tokio::join!(lane(Beside::Any), lane(Beside::NoEngine));
     outcomes.extend(any);
     outcomes.extend(no_engine);
     outcomes.sort_by_key(|(place, _)| *place);

@@ -4,7 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use config_recovery::backups::{AppId, BackupHealth, BackupSummary, Proof, choose};
+use config_recovery::backups::{
+    AppId, BackupHealth, BackupSummary, Proof, StoredIn, UnusableStorage, choose,
+};
 use config_recovery::engine::{self, App, Beside, CheckedBackup, RestorePlan, RestoreRequest, VerifyPlan};
 use config_recovery::make::MakeSpec;
 use config_recovery::report::Reporter;
@@ -83,6 +85,14 @@ impl Recovery for FolderRecovery {
 
     fn remove_left(&self, _name: &str) -> Result<()> {
         not_here("remove a scratch namespace")
+    }
+
+    fn unusable_storage(&self, _stored_in: Option<&StoredIn>) -> Result<Option<UnusableStorage>> {
+        not_here("look at the storage")
+    }
+
+    fn under_way(&self, _whose: &AppId) -> Result<Option<String>> {
+        not_here("look for a backup that is under way")
     }
 
     fn backups_are_read(&self) -> Result<bool> {

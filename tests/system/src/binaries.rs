@@ -23,6 +23,15 @@ pub struct Binaries {
     pub config_volume_writer: PathBuf,
 }
 
+/// Their names.
+const PROGRAMS: [&str; 5] = [
+    "dispatch",
+    "juju-sim",
+    "stand-in-radarr",
+    "configuratarr",
+    "config-volume-writer",
+];
+
 /// How they are compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
@@ -39,12 +48,23 @@ impl Binaries {
     /// When cargo cannot build them; its own words have gone to standard error.
     pub fn build(profile: Profile) -> Result<Self> {
         let mut command = cargo();
-        command
-            .args(["--bins", "-p", "workload-charm", "-p", "juju-sim"])
-            .args(["-p", "system-tests", "-p", "config-volume", "-p", "configuratarr"]);
-        if profile == Profile::Release {
-            command.arg("--release");
+        for package in [
+            "workload-charm",
+            "juju-sim",
+            "system-tests",
+            "config-volume",
+            "configuratarr",
+        ] {
+            command.args(["-p", package]);
         }
+        for program in PROGRAMS {
+            command.args(["--bin", program]);
+        }
+        match profile {
+            // With the features that everything together turns on: what `cargo test` or `cargo demo` has built is taken as it is.
+            Profile::Dev => command.args(["-p", "xtask"]),
+            Profile::Release => command.arg("--release"),
+        };
         let built = executables(&mut command)?;
         let find = |name: &str| {
             built

@@ -52,6 +52,11 @@ const MEANINGS: &[(&str, &str)] = &[
         "backup_options",
         "An option about backups cannot work. The last good request stays.",
     ),
+    ("verify_option", "The option `verify-schedule` cannot work."),
+    (
+        "notify_option",
+        "The option `notify-url`, or the secret that it names, cannot be used.",
+    ),
     (
         "retention_too_short",
         "Each backup would be gone before the next one is made.",

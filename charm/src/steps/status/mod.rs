@@ -9,29 +9,30 @@
 //! Active claims that a backup exists only where the cluster showed one: the relation tells nothing back.
 
 mod fit;
+mod well;
 
 use jiff::Timestamp;
 use juju_charm::Status;
 use juju_charm::pebble::ServiceStatus;
 
 pub use self::fit::LENGTH;
-use self::fit::{cut, joined, quoted};
+use self::fit::{cut, quoted};
+use self::well::active;
 use super::apply::{Applied, Outcome};
 use super::plan;
-use super::prepare_volume::{Start, last_to_stay};
-use super::validate::{BackupSettings, ValidatedApp, WorkloadSettings};
+use super::prepare_volume::Start;
+use super::validate::{ValidatedApp, WorkloadSettings};
 use crate::backup::BackupFacts;
-use crate::data_unit::{DataUnit, Peers};
 use crate::facts::{Container, Facts, Health};
+use crate::findings::Finding;
 use crate::ingress;
 use crate::kubernetes::{ClusterError, brief};
 use crate::media::{self, Mounting};
-use crate::names::{BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP};
 use crate::problem::short;
 use crate::profile::AppProfile;
 use crate::recovery::health::Unwell;
 use crate::recovery::standing::{self, BackupStatus, ScheduleProblem};
-use crate::tiers::{self, Tier};
+use crate::test_restore::{Next, Record};
 use crate::vpn;
 use crate::vpn::route::Routing;
 
@@ -48,6 +49,10 @@ pub struct Told<'a> {
     pub ingress_path: Option<&'a str>,
     /// When velero-operator was last asked for something else than before.
     pub asked_at: Option<Timestamp>,
+    /// When the next test restore is due, if any is asked for.
+    pub test_restore: Option<Next>,
+    /// What is remembered of test restores, if it is another than before.
+    pub record: Option<&'a Record>,
 }
 
 impl<'a> Told<'a> {
@@ -59,6 +64,8 @@ impl<'a> Told<'a> {
             put_aside: &[],
             ingress_path: None,
             asked_at: None,
+            test_restore: None,
+            record: None,
         }
     }
 }
@@ -72,6 +79,8 @@ pub struct Decided {
     pub whole: Option<String>,
     /// Whether something about the relation media-storage is not done, which a later dispatch has to look at again.
     pub is_about_media: bool,
+    /// What is wrong with the backups, the more important first; `None` where nobody knows.
+    pub findings: Option<Vec<Finding>>,
 }
 
 /// All that is known at the end of a dispatch.
@@ -95,7 +104,7 @@ enum About {
 type Candidate = (About, fn(Known<'_>) -> Option<Status>);
 
 /// Everything that can be wrong: the first that holds counts.
-const CANDIDATES: [Candidate; 20] = [
+const CANDIDATES: [Candidate; 22] = [
     (About::Else, metadata),
     (About::Else, container),
     (About::Else, vpn_held_up),
@@ -110,6 +119,8 @@ const CANDIDATES: [Candidate; 20] = [
     (About::Else, below_a_path),
     (About::Else, rotation_option),
     (About::Else, backup_options),
+    (About::Else, verify_option),
+    (About::Else, notify_option),
     (About::Else, retention_too_short),
     (About::Else, backups_held_up),
     (About::Else, schedule_held_up),
@@ -127,7 +138,17 @@ pub fn decide(
     told: Told<'_>,
 ) -> Decided {
     let backups = match validated.elsewhere {
-        None => standing::told(&facts.standing, &validated.asked(), told.asked_at, facts.now),
+        None => standing::told(
+            &facts.standing,
+            &standing::Asks {
+                asked: &validated.asked(),
+                asked_at: told.asked_at,
+                test_restore: told.test_restore,
+                record: told.record.unwrap_or(&facts.remembered.test_restores),
+                sizes: &facts.remembered.sizes,
+                now: facts.now,
+            },
+        ),
         Some(_) => BackupStatus::NotAsked,
     };
     let known = Known {
@@ -152,6 +173,10 @@ pub fn decide(
         },
         whole,
         is_about_media: is_about_media(known),
+        findings: match backups {
+            BackupStatus::Seen { findings, .. } => Some(findings),
+            _ => None,
+        },
     }
 }
 
@@ -382,6 +407,16 @@ fn backup_options(known: Known<'_>) -> Option<Status> {
     Some(Status::Blocked(problem.to_string()))
 }
 
+fn verify_option(known: Known<'_>) -> Option<Status> {
+    let problem = known.validated.verify.as_ref().err()?;
+    Some(Status::Blocked(problem.to_string()))
+}
+
+fn notify_option(known: Known<'_>) -> Option<Status> {
+    let problem = known.validated.notify.as_ref().err()?;
+    Some(Status::Blocked(problem.to_string()))
+}
+
 fn retention_too_short(known: Known<'_>) -> Option<Status> {
     let settings = known.validated.backups.iter();
     let mut settings = settings.filter_map(|backup| backup.settings.as_ref().ok());
@@ -499,95 +534,4 @@ fn vpn_on_its_way(known: Known<'_>) -> Option<Status> {
         _ => return None,
     };
     Some(Status::Waiting(format!("relation {}: {what}", vpn::ENDPOINT)))
-}
-
-/// What there is to say of an app that is as it should be: the more important first, as much as fits.
-fn active(known: Known<'_>) -> Status {
-    let Known {
-        profile, facts, told, ..
-    } = known;
-    let first = known.validated.first_tier();
-    let about_backups = first.map(|first| about_backups(known, first.tier));
-    let warning = match known.backups {
-        BackupStatus::Seen { warning, .. } => warning.as_deref(),
-        _ => None,
-    };
-    let can_be_saved = profile.is_backed_up() && known.validated.elsewhere.is_none();
-    let goes_first = goes_first(facts).filter(|_| can_be_saved);
-    let texts = [
-        warning,
-        goes_first.as_deref(),
-        told.news,
-        profile.deprecated.as_deref(),
-        about_backups.as_deref(),
-    ];
-    Status::Active(joined(texts.into_iter().flatten()))
-}
-
-/// Which backups are asked for, and what was seen of them. `first` is the tier that stands for the others.
-fn about_backups(known: Known<'_>, first: &Tier) -> String {
-    let app = &known.facts.app;
-    if let Some(what) = &known.validated.elsewhere {
-        return format!("no backups: {} keeps its database elsewhere", short(what, 60));
-    }
-    if !known.facts.is_backed_up() {
-        return format!("no backups: {}", tiers::integrate(known.profile, app, first));
-    }
-    let scheduled: Vec<(&Tier, &BackupSettings, &str)> = known
-        .validated
-        .related()
-        .filter_map(|backup| {
-            let settings = backup.settings.as_ref().ok()?;
-            Some((backup.tier, settings, settings.when.as_deref()?))
-        })
-        .collect();
-    // What is asked for, and the same in fewer words.
-    let (asked, in_short) = match scheduled.as_slice() {
-        [] => {
-            let option = &first.schedule;
-            return format!(
-                "no scheduled backups: juju config {app} {}={}",
-                option.name(),
-                option.default()
-            );
-        }
-        [(_, settings, when)] => {
-            let when = format!("scheduled backups: {}", short(when, 30));
-            (format!("{when}, kept {}", settings.retention), Some(when))
-        }
-        [(_, _, when), others @ ..] => {
-            let others: Vec<&str> = others.iter().map(|(tier, ..)| tier.word()).collect();
-            let asked = format!("scheduled backups: {}, {}", short(when, 26), others.join(", "));
-            (asked, None)
-        }
-    };
-    match known.backups {
-        BackupStatus::NotAllowed => format!("{asked}; unverified: juju trust {app} --scope=cluster"),
-        BackupStatus::Unknown => format!("{asked}; unverified: run {LIST_BACKUPS}"),
-        BackupStatus::Seen {
-            last: Some(last),
-            verified,
-            ..
-        } => {
-            let begin = in_short.as_ref().unwrap_or(&asked);
-            let whole = verified
-                .as_ref()
-                .map(|verified| format!("{begin}; {last}, {verified}"));
-            // How long they are kept is in `juju config`. Where three tiers leave no room, list-backups tells what was verified.
-            whole
-                .filter(|whole| whole.chars().count() <= LENGTH)
-                .unwrap_or_else(|| format!("{asked}; {last}"))
-        }
-        BackupStatus::Seen { last: None, .. } => format!("{asked}; none yet: run {BACKUP_NOW}"),
-        BackupStatus::NotAsked => asked,
-    }
-}
-
-/// That a scale-down takes this unit and its data.
-fn goes_first(facts: &Facts) -> Option<String> {
-    let is_tracked = facts.data == DataUnit::Here && matches!(facts.peers, Peers::Related(_));
-    let stays = last_to_stay(&facts.unit).filter(|_| is_tracked)?;
-    Some(format!(
-        "scaling down removes this unit's data: {BACKUP_NOW} before, {RESTORE_FROM_BACKUP} on {stays} after"
-    ))
 }

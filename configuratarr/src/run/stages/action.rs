@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{At, Seen, Taken};
+use super::{At, IN_A_ROW, Seen, Taken};
 use crate::juju::{JujuError, Task, TaskState, said};
 use crate::plan::Item;
-use crate::run::follow::{asked_before, started_after, under_way};
+use crate::run::follow::{asked_before, is_forgotten, not_known, removed, started_after, under_way};
 use crate::run::texts;
 
 /// Where an action stands.
@@ -48,6 +48,9 @@ impl At<'_> {
             if let Some(task) = started_after(&known, self.seen.after, item) {
                 self.say(&format!("goes on as task {task}"));
                 return Ok(self.has_task(task));
+            }
+            if is_forgotten(&known, self.seen.after, self.made) {
+                return Ok(Stands::Failed(not_known(item, action), BTreeMap::new()));
             }
         }
         if let Some((operation, task)) = under_way(&known, item) {
@@ -99,7 +102,15 @@ impl At<'_> {
     }
 
     async fn look(&mut self, task: &str) -> Result<Stands, JujuError> {
-        let found = self.how.juju.task(task).await?;
+        let found = match self.how.juju.task(task).await {
+            Err(JujuError::NoTask(_)) => {
+                return Ok(match self.memory.has_seen("missing", IN_A_ROW) {
+                    true => Stands::Failed(removed(self.item, task), BTreeMap::new()),
+                    false => Stands::Goes(Taken::Stay),
+                });
+            }
+            found => found?,
+        };
         for line in found.log.iter().skip(self.memory.lines) {
             self.show.said(self.number, said(line));
         }

@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::answers::Answers;
 use super::follow::{Ended, Follow, tell_bytes};
 use super::{Journal, Progress, Show};
 use crate::juju::{JujuError, Status};
@@ -180,6 +181,8 @@ impl Memory {
 struct At<'a> {
     number: usize,
     item: &'a Item,
+    /// When the run was planned.
+    made: &'a str,
     seen: Seen,
     how: &'a Follow<'a>,
     memory: &'a mut Memory,
@@ -221,26 +224,15 @@ pub async fn carry_out(
         .iter()
         .map(|progress| Memory::new(!matches!(progress, Progress::Planned)))
         .collect();
-    let mut answered = Instant::now();
-    let mut told = None;
+    let mut answers = Answers::new();
     loop {
         let round = tokio::select! {
             biased;
             () = &mut interrupted => return Ok(Ended::Interrupted),
             round = round(journal, how, show, &mut memories) => round?,
         };
-        match round {
-            None => {
-                answered = Instant::now();
-                told = None;
-            }
-            Some(error) if answered.elapsed() >= how.patience => return Ok(Ended::Lost(error.into())),
-            // Once, and not each second.
-            Some(error) if told.as_ref() == Some(&error) => {}
-            Some(error) => {
-                show.note(&format!("{error}; trying again"));
-                told = Some(error);
-            }
+        if let Err(problem) = answers.heard(round, how.patience, show) {
+            return Ok(Ended::Lost(problem));
         }
         if journal.run().is_over() {
             return Ok(Ended::Over);
@@ -319,9 +311,11 @@ async fn one(
         _ => return Ok(None),
     };
     let others_wait = others_are_before_join(journal, number);
+    let made = journal.run().plan.made.clone();
     let mut at = At {
         number,
         item: &item,
+        made: &made,
         seen,
         how,
         memory,

@@ -11,7 +11,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Widget, Wrap};
 
 use super::{Choose, KeyHelp, Offer, Screen, Step, Timeline, Waiting, moved};
-use crate::fleet::App;
+use crate::fleet::{App, Protection, to_redeploy};
 use crate::plan::{Job, Order};
 use crate::printer::Tone;
 use crate::report::{AppReport, ProofReport};
@@ -296,6 +296,14 @@ fn detail(app: &App, world: &World) -> Vec<Line<'static>> {
         lines.push(Line::from(
             theme.text(format!("  the backup of {from} {line}"), tone),
         ));
+    }
+    // No screen of the wizard does that: it takes a charm, or a bundle, and both are files.
+    if app.protection == Some(Protection::Gone) && app.last_good.is_some() {
+        let next = format!(
+            "  to have it again with its content: {}",
+            to_redeploy(&app.id.app)
+        );
+        lines.push(Line::from(theme.text(next, Tone::Plain)));
     }
     for attention in AppReport::of(app, world.now).attention {
         let tone = attention.severity.tone();

@@ -179,6 +179,14 @@ fn a_backup_stays_pointed_at_when_another_one_comes() {
 }
 
 #[test]
+fn the_command_that_brings_an_app_back_is_said_at_the_one_that_is_gone() {
+    let mut player = Player::at_home();
+    let command = "configuratarr redeploy plex --charm CHARM";
+    player.sees_no(command);
+    player.press("<Down>").sees("not deployed").sees(command);
+}
+
+#[test]
 fn an_order_that_cannot_be_planned_comes_back_with_the_next_step() {
     let apps = home();
     let mut player = Player::at_home();
@@ -309,7 +317,7 @@ fn an_interrupted_run_is_offered_once() {
     let mut player = Player::new();
     player.looked(fleet());
     player.press("<Esc>").sees("apps of model");
-    assert_eq!(player.press("u").take(), Effect::Look);
+    assert_eq!(player.wait(1).press("u").take(), Effect::Look);
     player.event(Event::Looked(Ok(Box::new(fleet()))));
     player.sees("apps of model").sees("1 run is not at its end");
     player.press("o").sees("a run was interrupted").press("<Enter>");
@@ -384,7 +392,9 @@ fn what_cannot_be_asked_is_shown_with_the_next_step_and_asked_again() {
     player
         .sees("could not check: cannot ask Juju: you are logged out")
         .sees("next: juju login; then u");
-    assert_eq!(player.press("u").take(), Effect::Look);
+    // A key that is held down asks no more than once a second.
+    player.press("u").nothing();
+    assert_eq!(player.wait(1).press("u").take(), Effect::Look);
     player.press("u").nothing();
     player.event(Event::Looked(Ok(Box::new(Fleet {
         apps: home(),

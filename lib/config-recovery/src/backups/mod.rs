@@ -12,6 +12,7 @@ pub(crate) mod owner;
 mod proven;
 mod running;
 mod standing;
+mod trouble;
 
 use std::fmt;
 
@@ -24,9 +25,10 @@ pub use earlier::{Earlier, earlier};
 pub use list::list;
 pub(crate) use list::{is_moving, list_all, phase_of, pod_volumes, summary_of};
 pub use proven::{Outcome, Proof, newest_proof};
-pub use running::running;
+pub use running::{running, under_way};
 pub use standing::{BackupHealth, EndpointHealth, Rests, Scheduled, are_read, standing};
 pub(crate) use standing::{endpoint_of, scheduled, whose_schedule};
+pub use trouble::{BadBackup, StoredIn, UnusableStorage, unusable_storage};
 
 /// An application in a model.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

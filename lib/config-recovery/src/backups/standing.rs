@@ -15,6 +15,7 @@ use velero_api::{
 use super::list::summaries_of;
 use super::names::{APP_LABEL, BEFORE_RESTORE, ENDPOINT_LABEL};
 use super::proven::{Proof, newest_proof};
+use super::trouble::{BadBackup, StoredIn, UnusableStorage};
 use super::{AppId, BackupSummary, LastGood, last_good, owner, summary_of};
 use crate::cluster::Cluster;
 use crate::shown::shown;
@@ -34,6 +35,18 @@ pub struct BackupHealth {
     /// What was found when a backup of these was last restored and compared.
     #[serde(default)]
     pub last_proof: Option<Proof>,
+    /// When the oldest began that Velero calls completed and still keeps: since then there was something to restore.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
+    /// The newest one that came to nothing and was not followed by a good one, of each endpoint.
+    #[serde(default)]
+    pub bad: BTreeMap<String, BadBackup>,
+    /// Where the newest one is stored.
+    #[serde(default)]
+    pub stored_in: Option<StoredIn>,
+    /// Its storage location, if nothing can be backed up into it. Whoever looks for that too puts it here: [`unusable_storage`](super::unusable_storage).
+    #[serde(default)]
+    pub storage: Option<UnusableStorage>,
 }
 
 /// How the backups of one endpoint stand.
@@ -144,6 +157,12 @@ pub async fn standing(cluster: &Cluster, whose: &AppId) -> Result<BackupHealth> 
             *longest = found;
         }
     }
+    let bad = bad_ones(&backups, whose, &endpoints, &hold_nothing);
+    let stored_in = completed.first().map(|newest| {
+        let spec = &newest.object.spec;
+        let name = spec.storage_location.clone().unwrap_or_default();
+        (newest.object.metadata.namespace.clone().unwrap_or_default(), name)
+    });
     let proofs = completed
         .iter()
         .filter_map(|backup| Some(((), backup.proof.clone()?)));
@@ -151,7 +170,45 @@ pub async fn standing(cluster: &Cluster, whose: &AppId) -> Result<BackupHealth> 
         endpoints,
         kept_longest,
         last_proof: newest_proof(proofs, now).map(|((), proof)| proof),
+        since: completed.iter().filter_map(|backup| backup.started).min(),
+        bad,
+        // Velero fills the name in when it begins.
+        stored_in: stored_in.filter(|(_, name)| !name.is_empty()),
+        storage: None,
     })
+}
+
+/// The newest one of each endpoint that came to nothing, if no good one has ended since. One whose proof says that it is damaged is
+/// told by that.
+fn bad_ones(
+    backups: &[Value],
+    whose: &AppId,
+    endpoints: &BTreeMap<String, EndpointHealth>,
+    hold_nothing: &BTreeSet<String>,
+) -> BTreeMap<String, BadBackup> {
+    let mut found: BTreeMap<String, BadBackup> = BTreeMap::new();
+    for object in backups {
+        let Ok(object) = Backup::deserialize(object) else {
+            continue;
+        };
+        let metadata = &object.metadata;
+        let is_own = owner::model(metadata, &object.spec, &[]).as_ref() == Some(&whose.model);
+        let is_safety = metadata.labels.contains_key(BEFORE_RESTORE);
+        let uid = metadata.uid.clone().unwrap_or_default();
+        let is_empty = hold_nothing.contains(&uid) && Proof::read(&metadata.annotations).is_none();
+        let Some(bad) = BadBackup::of(&object, is_empty).filter(|_| is_own && !is_safety) else {
+            continue;
+        };
+        let endpoint = endpoint_of(metadata);
+        let last_good = endpoints
+            .get(&endpoint)
+            .and_then(|endpoint| endpoint.last_good.as_ref()?.time);
+        let is_newest = found.get(&endpoint).is_none_or(|known| known.at < bad.at);
+        if is_newest && last_good.is_none_or(|last| last < bad.at) {
+            found.insert(endpoint, bad);
+        }
+    }
+    found
 }
 
 /// The app that velero-operator made a Schedule for.

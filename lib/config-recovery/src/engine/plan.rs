@@ -67,6 +67,8 @@ pub struct VerifyPlan {
     pub folder: PathBuf,
     /// The good backups before this one.
     pub earlier: Earlier,
+    /// After so long it is given up, and what it made is removed; `None` for as long as each of its steps may take.
+    pub limit: Option<Duration>,
 }
 
 impl VerifyPlan {
@@ -189,6 +191,7 @@ pub async fn plan_verify(cluster: &Cluster, wanted: &RestoreRequest, folder: &Pa
         scratch,
         folder: folder.to_owned(),
         earlier,
+        limit: None,
     })
 }
 

@@ -1,6 +1,7 @@
 //! A test restore: everything up to the check, and nothing of the app is touched.
 
 use std::fs;
+use std::future::Future;
 use std::time::Instant;
 
 use super::beside::{Beside, InCluster};
@@ -35,10 +36,12 @@ pub async fn verify_beside(
     reporter: &dyn Reporter,
 ) -> Result<CheckedBackup> {
     let began = Instant::now();
-    let mut outcome = bring_and_check(&mut beside, plan, app, reporter).await;
+    let mut outcome = in_time(plan, bring_and_check(&mut beside, plan, app, reporter)).await;
     reporter.begins(Step::Clean);
     let emptied = empty(plan);
     let removed = beside.remove(until(&outcome)).await;
+    // The thread that wrote files when the time was over has heard of it by now.
+    let emptied = emptied.and_then(|()| empty(plan));
     match &mut outcome {
         // What went wrong first is what counts.
         Err(_) => {
@@ -53,6 +56,20 @@ pub async fn verify_beside(
         }
     }
     outcome
+}
+
+/// Gives the work up when its time is over. What it was doing is dropped; a check of files that has begun is carried to its end.
+async fn in_time<T>(plan: &VerifyPlan, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let Some(limit) = plan.limit else {
+        return work.await;
+    };
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        Err(Error::TimedOut {
+            what: format!("the test restore of backup {}", plan.backup().name),
+            seen: "it was under way".to_owned(),
+            after: limit,
+        })
+    })
 }
 
 /// After a run that went wrong nothing may be left at all, not even what is ending.

@@ -78,6 +78,7 @@ fn a_test_restore_ends_before_the_nodes_disk_is_nearly_full() {
         ),
         folder: node.path().join("verify"),
         earlier: config_recovery::backups::Earlier::default(),
+        limit: None,
     };
     let place = stage.place("a");
     let error = run(engine::verify_beside(place, &plan, &mut stage.app, &Silent)).unwrap_err();

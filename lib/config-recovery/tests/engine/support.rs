@@ -323,6 +323,7 @@ impl Stage {
             scratch: testing::scratch(found, Purpose::Verify),
             folder: self.on_the_node("verify"),
             earlier: Earlier::default(),
+            limit: None,
         }
     }
 

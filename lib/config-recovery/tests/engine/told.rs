@@ -1,13 +1,17 @@
 //! What a run tells of itself, and an app that does not do what it is told.
 
+use std::path::Path;
 use std::time::Duration;
 
-use config_recovery::Error;
-use config_recovery::engine;
+use config_recovery::backups::Proof;
+use config_recovery::engine::{self, Beside};
 use config_recovery::journal::Step;
-use config_recovery::report::Silent;
+use config_recovery::report::{Reporter, Silent};
+use config_recovery::scratch::Until;
+use config_recovery::{Error, Result};
+use config_volume::{UnpackLimits, Unpacked};
 
-use super::support::{Ears, KillAt, Stage, run};
+use super::support::{Ears, KillAt, Place, Stage, run};
 
 /// Steps that begin and end well.
 fn whole(steps: &[&str]) -> Vec<String> {
@@ -52,6 +56,71 @@ fn a_test_restore_tells_its_steps_and_how_long_it_took() {
     assert_eq!(ears.all(), whole(&["Transfer", "Check", "Clean"]));
     assert!(checked.took > Duration::ZERO);
     assert_eq!(stage.released.get(), 1);
+}
+
+/// A place to which the bytes come for ever: a file of them is there already.
+struct Endless(Place);
+
+impl Beside for Endless {
+    async fn make(&mut self, reporter: &dyn Reporter) -> Result<()> {
+        self.0.make(reporter).await
+    }
+
+    async fn restore_bytes(&mut self, reporter: &dyn Reporter) -> Result<Option<Duration>> {
+        self.0.restore_bytes(reporter).await
+    }
+
+    async fn unpack_into(
+        &mut self,
+        folder: &Path,
+        _limits: &UnpackLimits,
+        _reporter: &dyn Reporter,
+    ) -> Result<Unpacked> {
+        std::fs::write(folder.join("half"), "of it").unwrap();
+        std::future::pending().await
+    }
+
+    async fn let_go(&mut self) -> Result<()> {
+        self.0.let_go().await
+    }
+
+    async fn remove(&mut self, until: Until) -> Result<()> {
+        assert_eq!(until, Until::Gone);
+        self.0.let_go().await?;
+        self.0.remove(until).await
+    }
+
+    async fn running_backup(&mut self) -> Result<Option<String>> {
+        self.0.running_backup().await
+    }
+
+    async fn prove(&mut self, proof: &Proof) -> Result<()> {
+        self.0.prove(proof).await
+    }
+}
+
+#[test]
+fn a_test_restore_whose_time_is_over_is_given_up_and_removed() {
+    let mut stage = Stage::new();
+    let mut plan = stage.test_restore("a");
+    plan.limit = Some(Duration::from_secs(1800));
+    let place = Endless(stage.place("a"));
+    // Nobody waits for the half hour: the clock stands, and goes on to the next thing that is waited for.
+    let given_up = async {
+        tokio::time::pause();
+        engine::verify_beside(place, &plan, &mut stage.app, &Silent).await
+    };
+    let error = run(given_up).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "waited 1800 s for the test restore of backup {}; last seen: it was under way",
+            plan.backup().name
+        )
+    );
+    assert!(!plan.folder.exists());
+    assert_eq!(stage.released.get(), 1, "the place is removed");
+    assert_eq!(*stage.proofs.borrow(), [], "nothing is proven");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use config_recovery::backups::{
     AppId, BackupContents, BackupHealth, FilesBackup, LastGood, Rests, Scheduled, Verdict, are_read, running,
-    standing,
+    standing, under_way,
 };
 use serde_json::{Value, json};
 
@@ -275,6 +275,102 @@ async fn velero_is_at_work_when_one_backup_of_all_is_under_way() {
     assert_eq!(runs(vec![waiting, backup("done", "Completed")]).await, None);
     let nameless = json!({"metadata": {}, "status": {"phase": "InProgress"}});
     assert_eq!(runs(vec![nameless]).await.as_deref(), Some("without a name"));
+}
+
+#[tokio::test]
+async fn the_newest_one_that_came_to_nothing_is_told_until_a_good_one_follows() {
+    for (last, at, expected) in [
+        ("failed", "2026-11-23T02:00:00Z", Some(("failed", "FAILED"))),
+        ("empty", "2026-11-24T02:00:00Z", Some(("empty", "EMPTY"))),
+        ("good", "2026-11-25T02:00:00Z", None),
+    ] {
+        let all = [
+            of("failed", "2026-11-23T02:00:00Z").phase("Failed"),
+            of("empty", "2026-11-24T02:00:00Z"),
+            of("good", "2026-11-25T02:00:00Z"),
+        ];
+        let count = ["failed", "empty", "good"]
+            .iter()
+            .position(|name| *name == last)
+            .unwrap();
+        let all: Vec<Value> = all.iter().take(count + 1).map(Backup::value).collect();
+        let mut server = Server::new().lists(BACKUPS, all).lists(SCHEDULES, Vec::new());
+        if last == "good" {
+            server = server.lists(&volumes("good"), vec![of("good", at).config(7)]);
+        } else if last == "empty" {
+            server = server.lists(&volumes("empty"), Vec::new());
+        }
+        let stands = stands(&server, &radarr()).await;
+        let told = stands
+            .bad
+            .get(ENDPOINT)
+            .map(|bad| (bad.name.as_str(), bad.is.as_str()));
+        assert_eq!(told, expected, "{last}");
+        server.done();
+    }
+}
+
+#[tokio::test]
+async fn a_volume_is_read_by_its_own_backups_and_by_those_of_its_whole_namespace() {
+    let of_app = |phase: &str| Backup::of("radarr", "media", "own").phase(phase);
+    let by_hand = |namespaces: Value, phase: &str| {
+        json!({
+            "metadata": {"name": "by-hand", "namespace": "velero"},
+            "spec": {"includedNamespaces": namespaces},
+            "status": {"phase": phase},
+        })
+    };
+    for (what, object, is_under_way) in [
+        ("its own, at work", of_app("InProgress").value(), true),
+        ("its own, which waits", of_app("New").value(), true),
+        ("its own, which has ended", of_app("Completed").value(), false),
+        ("its own, which failed", of_app("Failed").value(), false),
+        (
+            "that of another app",
+            Backup::of("sonarr", "media", "s").phase("InProgress").value(),
+            false,
+        ),
+        (
+            "that of its name in another model",
+            Backup::of("radarr", "films", "f").phase("InProgress").value(),
+            false,
+        ),
+        (
+            "that of the whole namespace",
+            by_hand(json!(["media"]), "InProgress"),
+            true,
+        ),
+        (
+            "that of the whole cluster",
+            by_hand(json!(["*"]), "InProgress"),
+            true,
+        ),
+        (
+            "that of all that is named nowhere",
+            by_hand(json!([]), "InProgress"),
+            true,
+        ),
+        (
+            "that of another namespace",
+            by_hand(json!(["films"]), "InProgress"),
+            false,
+        ),
+        (
+            "that of the namespace, which waits",
+            by_hand(json!(["media"]), "New"),
+            false,
+        ),
+        (
+            "one that cannot be read",
+            json!({"metadata": {"name": "odd"}, "spec": 1, "status": {"phase": "InProgress"}}),
+            true,
+        ),
+    ] {
+        let server = Server::new().lists(ALL, vec![object]);
+        let found = under_way(&server.cluster(), &radarr()).await.unwrap();
+        assert_eq!(found.is_some(), is_under_way, "{what}: {found:?}");
+        server.done();
+    }
 }
 
 #[tokio::test]

@@ -115,6 +115,7 @@ async fn a_test_restore_that_cannot_read_the_pod_removes_the_place() {
         scratch: spec(),
         folder: folder.path().join("verify"),
         earlier: config_recovery::backups::Earlier::default(),
+        limit: None,
     };
     let server = unreadable();
     let verified = engine::verify(&server.cluster(), &plan, &mut Untouched, &Silent).await;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::exec::Output;
 
 /// The options of the forwarded verbs that take a value behind a blank.
-const WITH_VALUE: [&str; 12] = [
+const WITH_VALUE: [&str; 19] = [
     "-m",
     "--model",
     "--format",
@@ -19,6 +19,13 @@ const WITH_VALUE: [&str; 12] = [
     "--actions",
     "--status",
     "--path",
+    "--config",
+    "--storage",
+    "--resource",
+    "--constraints",
+    "--channel",
+    "--revision",
+    "--base",
 ];
 
 /// What a command prints.
@@ -59,6 +66,10 @@ pub struct Call {
     pub verb: String,
     /// The first thing that it names, `radarr/0` or `12`.
     pub named: Option<String>,
+    /// The second one.
+    pub second: Option<String>,
+    /// Its options that have a value.
+    pub options: Vec<(String, String)>,
     /// Of `-m`.
     pub model: Option<String>,
     /// Of `--format`.
@@ -74,6 +85,8 @@ impl Call {
             arguments: arguments.to_vec(),
             verb: String::new(),
             named: None,
+            second: None,
+            options: Vec::new(),
             model: None,
             form: Form::Other,
             place: 0,
@@ -84,7 +97,7 @@ impl Call {
                 match (call.verb.is_empty(), &call.named) {
                     (true, _) => call.verb.clone_from(word),
                     (false, None) => (call.named, call.place) = (Some(word.clone()), place),
-                    (false, Some(_)) => {}
+                    (false, Some(_)) => _ = call.second.get_or_insert_with(|| word.clone()),
                 }
                 continue;
             }
@@ -95,6 +108,8 @@ impl Call {
                 }
                 None => (word.as_str(), None),
             };
+            call.options
+                .extend(value.clone().map(|value| (name.to_owned(), value)));
             match name {
                 "-m" | "--model" => call.model = value,
                 "--format" => {
@@ -152,6 +167,15 @@ mod tests {
         assert_eq!(read.model.as_deref(), Some("ctl:admin/home"));
         assert_eq!(read.form, Form::Yaml);
         assert_eq!(call("status").named, None);
+        let read = call("deploy ./charm radarr --trust --config restore-on-deploy=u --path=p -m home");
+        assert_eq!(read.named.as_deref(), Some("./charm"));
+        assert_eq!(read.second.as_deref(), Some("radarr"));
+        let options: Vec<String> = read
+            .options
+            .iter()
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect();
+        assert_eq!(options, ["--config restore-on-deploy=u", "--path p", "-m home"]);
         assert_eq!(call("show-task --watch 7").named.as_deref(), Some("7"));
     }
 

@@ -45,6 +45,21 @@ pub fn status(all: &mut Value, mut answer: Value) {
     all["storage"] = numbered;
 }
 
+/// Adds the applications and the relations of another pod's bundle. Each pod has its own stand-in for what makes backups.
+pub fn bundle(all: &mut Value, mut answer: Value) {
+    let mut applications = taken(all, "applications");
+    for (app, deployed) in taken(&mut answer, "applications") {
+        applications.entry(app).or_insert(deployed);
+    }
+    all["applications"] = applications.into();
+    let more = answer.get_mut("relations").map(Value::take);
+    match (all.get_mut("relations"), more) {
+        (Some(Value::Array(relations)), Some(Value::Array(more))) => relations.extend(more),
+        (None, Some(more)) => all["relations"] = more,
+        _ => {}
+    }
+}
+
 /// The fields of a part, which is no longer there.
 fn taken(value: &mut Value, part: &str) -> Map<String, Value> {
     match value.get_mut(part).map(Value::take) {
@@ -87,6 +102,24 @@ mod tests {
                         "1": { "storage": "config/1", "provider-id": "sonarr" },
                     },
                 },
+            })
+        );
+    }
+
+    #[test]
+    fn a_bundle_has_the_applications_and_relations_of_all_pods() {
+        let mut all = json!({"bundle": "kubernetes", "applications": {"radarr": {}, "velero-operator": {}}});
+        bundle(
+            &mut all,
+            json!({"applications": {"sonarr": {}, "velero-operator": {"scale": 1}}, "relations": [["a", "b"]]}),
+        );
+        bundle(&mut all, json!({"applications": {}, "relations": [["c", "d"]]}));
+        assert_eq!(
+            all,
+            json!({
+                "bundle": "kubernetes",
+                "applications": {"radarr": {}, "sonarr": {}, "velero-operator": {}},
+                "relations": [["a", "b"], ["c", "d"]],
             })
         );
     }

@@ -2,9 +2,11 @@
 //!
 //! In the bed each pod has a simulated Juju of its own. This program, called by the name `juju`, finds the pod of the app that a
 //! command is about and runs the same command there. It has no model and decides nothing: it forwards, merges what several
-//! pods answer, and numbers their operations so that no two have the same number.
+//! pods answer, and numbers their operations so that no two have the same number. Where an application comes, goes or gets another charm
+//! it does in the cluster what Juju's controller does.
 
 mod call;
+mod controller;
 mod merge;
 mod numbers;
 mod pods;
@@ -13,7 +15,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use futures::future::try_join_all;
 use serde_json::Value;
 use tokio::process::Command;
@@ -39,6 +41,16 @@ pub struct Installed {
 }
 
 impl Installed {
+    /// Notes of what objects an application is made when this `juju` deploys it.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    pub fn knows(&self, app: &str, objects: &[Value]) -> Result<()> {
+        let folder = self.environment.iter().find(|(name, _)| *name == FOLDER);
+        let (_, folder) = folder.context("it has no folder")?;
+        controller::know(folder, app, objects)
+    }
+
     /// Gives a program its cluster and what this `juju` needs, and keeps what it says for who runs it. It ends with them.
     pub fn equip<'c>(&self, command: &'c mut Command, kubeconfig: &Path) -> &'c mut Command {
         command
@@ -162,10 +174,24 @@ impl Outside {
                 let place = self.places.first().context("no pod")?;
                 self.pods.juju(place, &self.call.arguments).await
             }
-            "config" | "trust" | "actions" | "show-unit" | "integrate" | "refresh" => {
+            "config" | "trust" | "actions" | "show-unit" | "resources" => {
                 let place = self.place_of(self.call.named.as_deref()).await?;
                 self.pods.juju(place, &self.call.arguments).await
             }
+            "integrate" => {
+                let place = self.place_of(self.call.named.as_deref()).await?;
+                controller::integrate(&self.pods, place, &self.call).await
+            }
+            "refresh" => {
+                let place = self.place_of(self.call.named.as_deref()).await?;
+                controller::refresh(&self.pods, place, &self.call).await
+            }
+            "remove-application" => {
+                let place = self.place_of(self.call.named.as_deref()).await?;
+                controller::remove(&self.pods, &folder()?, place, &self.call).await
+            }
+            "deploy" => self.deploy().await,
+            "export-bundle" => self.bundle().await,
             verb => Ok(Output {
                 stderr: format!("ERROR unrecognized command: juju {verb} from outside of the pods\n"),
                 code: USAGE,
@@ -220,6 +246,37 @@ impl Outside {
             }
         }
         self.call.form.print(&all.context("no app has a pod")?)
+    }
+
+    async fn deploy(&self) -> Result<Output> {
+        let app = self.call.second.as_deref().unwrap_or_default();
+        if self.places.iter().any(|place| place.app == app) {
+            let text = format!("cannot deploy {app:?}: application {app:?} already exists");
+            return Ok(refused(&self.call, &text));
+        }
+        let model = self.places.first().map_or("", |place| &place.model);
+        let deployed = controller::deploy(&self.pods, &folder()?, model, &self.call).await?;
+        let charm = self.call.named.as_deref().unwrap_or_default();
+        Ok(deployed.unwrap_or_else(|| refused(&self.call, &format!("no charm was found at {charm:?}"))))
+    }
+
+    async fn bundle(&self) -> Result<Output> {
+        let places = self.one_of_each();
+        let asked = places
+            .iter()
+            .map(|place| self.pods.juju(place, &self.call.arguments));
+        let mut all: Option<Value> = None;
+        for answer in try_join_all(asked).await? {
+            if answer.code != 0 {
+                return Ok(answer);
+            }
+            let answer: Value = serde_yaml::from_str(&answer.stdout).context("cannot read a bundle")?;
+            match &mut all {
+                None => all = Some(answer),
+                Some(all) => merge::bundle(all, answer),
+            }
+        }
+        Form::Yaml.print(&all.context("no app has a pod")?)
     }
 
     async fn operations(&self) -> Result<Output> {
@@ -297,10 +354,13 @@ impl Outside {
     }
 
     fn numbers(&self) -> Result<Numbers> {
-        let Some(folder) = std::env::var_os(FOLDER) else {
-            bail!("no folder for the numbers of operations: set {FOLDER}");
-        };
         let model = self.places.first().map(|place| place.model.as_str());
-        Ok(Numbers::of(Path::new(&folder), model.unwrap_or_default()))
+        Ok(Numbers::of(&folder()?, model.unwrap_or_default()))
     }
+}
+
+/// What this machine's `juju` knows.
+fn folder() -> Result<PathBuf> {
+    let folder = std::env::var_os(FOLDER).map(PathBuf::from);
+    folder.with_context(|| format!("no folder for what this machine's juju knows: set {FOLDER}"))
 }

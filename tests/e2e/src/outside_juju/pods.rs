@@ -37,6 +37,14 @@ impl Place {
         let number = self.pod.rsplit('-').next().unwrap_or_default();
         format!("{}/{number}", self.app)
     }
+
+    fn charm(&self) -> Container<'_> {
+        Container {
+            namespace: &self.model,
+            pod: &self.pod,
+            name: "charm",
+        }
+    }
 }
 
 /// All such pods of the cluster that KUBECONFIG names.
@@ -96,6 +104,21 @@ impl Pods {
         first.into_values().collect()
     }
 
+    /// The way to the API server.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Runs a script in the charm container, with these words as its arguments.
+    ///
+    /// # Errors
+    /// When the API server does not say how it ended.
+    pub async fn script(&self, place: &Place, script: &str, words: &[String]) -> Result<Output> {
+        let mut command = vec!["/bin/sh", "-ec", script, "juju"];
+        command.extend(words.iter().map(String::as_str));
+        exec::output(&self.client, place.charm(), &command).await
+    }
+
     /// Runs `juju` in a pod.
     ///
     /// # Errors
@@ -108,12 +131,7 @@ impl Pods {
         let script = format!("{set}{} juju \"$@\"", sim_command(&place.unit()));
         let mut command = vec!["/bin/sh", "-c", &script, "juju"];
         command.extend(arguments.iter().map(String::as_str));
-        let container = Container {
-            namespace: &place.model,
-            pod: &place.pod,
-            name: "charm",
-        };
-        exec::output(&self.client, container, &command).await
+        exec::output(&self.client, place.charm(), &command).await
     }
 
     /// Runs `juju` in a pod, and reads its answer.

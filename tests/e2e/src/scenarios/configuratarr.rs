@@ -1,162 +1,29 @@
 //! What a person at a terminal does: `configuratarr` backs up, verifies and restores, one app and all, and is killed in between.
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use futures::FutureExt;
 use futures::future::try_join_all;
 use serde_json::Value;
-use system_tests::binaries::Binaries;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
 
 use super::exactly::seconds;
 use super::fleet::{self, FLEET, Held, Member};
+use super::terminal::Terminal;
 use super::{Beside, Scenario, ScenarioReport};
 use crate::ground::{Need, TestEnv};
-use crate::outside_juju::{self, Installed};
 use crate::pods::Running;
-use crate::pseudo_terminal::Terminal as PseudoTerminal;
 
 pub const SCENARIO: Scenario = Scenario {
     name: "configuratarr-restores",
     says: "configuratarr backs up, verifies and restores two apps by their charms, by commands and through the wizard; killed when it has started one of them, and again while \
-           they restore, it goes on and asks no charm twice; every file and row is as it was",
+           they restore, it goes on and asks no charm twice; cut off from the API server it goes on too; every file and row is as it was",
     beside: Beside::NoEngine,
     depends_on_velero: false,
     thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
     run: |ground, story| run(ground, story).boxed_local(),
 };
-
-/// How long a screen of the wizard may take to come: charms look into backups, and restore them, in between.
-const WIZARD: Duration = Duration::from_secs(180);
-const ENTER: &str = "\r";
-
-/// A person's machine: `juju`, a kubeconfig, and the program.
-pub struct Terminal<'a> {
-    ground: &'a TestEnv,
-    model: &'a str,
-    home: PathBuf,
-    installed: Installed,
-}
-
-impl<'a> Terminal<'a> {
-    /// One that knows the model's apps.
-    ///
-    /// # Errors
-    /// When its folder cannot be made.
-    pub fn new(ground: &'a TestEnv, model: &'a str, name: &str) -> Result<Self> {
-        let home = ground.own_bed()?.folder.join(format!("{name}-terminal"));
-        let installed = outside_juju::install(&home)?;
-        Ok(Self {
-            ground,
-            model,
-            home,
-            installed,
-        })
-    }
-
-    fn command(&self, arguments: &[&str]) -> Result<Command> {
-        let mut command = Command::new(&Binaries::for_tests()?.configuratarr);
-        command
-            .args(arguments)
-            .args(["--model", self.model])
-            .env_clear()
-            .env("HOME", &self.home)
-            .env("PATH", &self.installed.path);
-        self.installed
-            .equip(&mut command, &self.ground.own_bed()?.kubeconfig);
-        Ok(command)
-    }
-
-    /// Runs the program to its end; it has to exit with this code. Returns its document.
-    ///
-    /// # Errors
-    /// When it exits with another one.
-    pub async fn runs(&self, arguments: &[&str], code: i32) -> Result<Value> {
-        let output = self.command(arguments)?.args(["--format", "json"]).output().await;
-        let output = output.context("cannot run configuratarr")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        let printed = String::from_utf8_lossy(&output.stdout);
-        ensure!(
-            output.status.code() == Some(code),
-            "configuratarr {arguments:?} should exit with {code}, and not with {}:\n{printed}{said}",
-            output.status
-        );
-        serde_json::from_str(&printed)
-            .with_context(|| format!("{arguments:?} printed {printed:?}, and said {said}"))
-    }
-
-    /// Runs the program until it says a line with these words, and kills it.
-    async fn is_killed_at(&self, arguments: &[&str], words: &str) -> Result<()> {
-        let mut running = self
-            .command(arguments)?
-            .spawn()
-            .context("cannot run configuratarr")?;
-        let said = running.stderr.take().context("it has no standard error")?;
-        let mut lines = BufReader::new(said).lines();
-        let mut before = Vec::new();
-        while let Some(line) = lines.next_line().await? {
-            let is_it = line.contains(words);
-            before.push(line);
-            if is_it {
-                running.kill().await?;
-                return Ok(());
-            }
-        }
-        anyhow::bail!("configuratarr {arguments:?} ended before it said {words:?}: {before:#?}")
-    }
-
-    /// Restores apps from their newest good backups through the wizard, in a pseudo-terminal, the smallest one for one app: the first of the
-    /// model's by name, or all of them. Waits for the report, which has to say that each is restored.
-    ///
-    /// # Errors
-    /// When the wizard does not come to its report.
-    pub async fn restores_by_wizard(&self, names: Vec<String>, all: bool) -> Result<()> {
-        let command = self.command(&[])?.into_std();
-        let model = self.model.to_owned();
-        // A screen is waited for on a thread of its own: the scenarios share one.
-        let played = tokio::task::spawn_blocking(move || {
-            // What came of it is printed in the end, some lines for each app; what was there before has to be seen still.
-            let rows = if all { 120 } else { 24 };
-            let mut wizard = PseudoTerminal::start(&command, (80, rows));
-            wizard.patient(WIZARD).shows(&format!("apps of model {model}"));
-            for name in &names {
-                wizard.shows(name);
-            }
-            wizard.types(if all { "ar" } else { "r" }).shows("which apps");
-            wizard.types(ENTER).shows("what the charms say before it begins");
-            wizard.types(ENTER).shows("Enter to begin");
-            let password = match names.as_slice() {
-                [one] if !all => one.clone(),
-                _ => format!("restore {} apps", names.len()),
-            };
-            wizard.types(&password).types(ENTER).shows("report of run");
-            wizard.types("q");
-            let ended = wizard.ends();
-            assert!(ended.success(), "it ended with {ended}: {}", wizard.seen());
-            wizard.is_as_it_was();
-            for name in &names {
-                wizard.shows(&format!("{name}: restored"));
-            }
-        });
-        played.await.map_err(|error| match error.try_into_panic() {
-            Ok(panic) => anyhow!("the wizard: {}", panicked(panic.as_ref())),
-            Err(error) => anyhow!("the wizard: {error}"),
-        })
-    }
-
-    async fn restores(&self, app: &Running<'_>) -> Result<usize> {
-        let command = format!(
-            "{} juju operations --actions restore-from-backup --format json",
-            app.sim_command()
-        );
-        let all: Value = serde_json::from_str(&app.in_charm(&command).await?)?;
-        Ok(all.as_object().map_or(0, serde_json::Map::len))
-    }
-}
 
 async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let model = ground.namespace(SCENARIO.name).await?;
@@ -215,7 +82,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     ensure!(results(&restored, "backup-uid")? == uids, "{restored}");
     compare(members, &apps, &before).await?;
     for app in &apps {
-        let count = terminal.restores(app).await?;
+        let count = restores(app).await?;
         ensure!(count == 1, "{} was restored {count} times", app.app.name);
     }
 
@@ -226,15 +93,20 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
         .runs(&["restore", name, "--backup", uids[0], "--dry-run"], 0)
         .await?;
     ensure!(results(&preview, "differences")?.len() == 1, "{preview}");
+    // In the middle of it the line to the API server is cut, by which Juju is asked too.
     let began = Instant::now();
     let restored = terminal
-        .runs(&["restore", name, "--backup", uids[0], "--yes"], 0)
+        .is_cut_off(
+            &["restore", name, "--backup", uids[0], "--yes"],
+            "scratch namespace",
+            "trying again",
+        )
         .await?;
-    story.figure("seconds of restore of one app", seconds(began));
+    story.figure("seconds of restore of one app, cut off once", seconds(began));
     story.figure("undo of it", results(&restored, "undo")?[0]);
     compare(members, &apps, &before).await?;
     ensure!(
-        terminal.restores(&apps[1]).await? == 1,
+        restores(&apps[1]).await? == 1,
         "{} was restored too",
         members[1].name
     );
@@ -250,13 +122,6 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
         .await
         .map(drop)
         .or_else(no_document)
-}
-
-/// What the terminal was waiting for.
-fn panicked(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().cloned();
-    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-        .unwrap_or_default()
 }
 
 /// What could not be planned prints no document.
@@ -279,11 +144,29 @@ fn results<'a>(run: &'a Value, key: &str) -> Result<Vec<&'a str>> {
     items.iter().map(of).collect()
 }
 
-async fn held(members: &[Member], apps: &[Running<'_>]) -> Result<Vec<Held>> {
+/// How often it was asked to restore.
+async fn restores(app: &Running<'_>) -> Result<usize> {
+    let command = format!(
+        "{} juju operations --actions restore-from-backup --format json",
+        app.sim_command()
+    );
+    let all: Value = serde_json::from_str(&app.in_charm(&command).await?)?;
+    Ok(all.as_object().map_or(0, serde_json::Map::len))
+}
+
+/// What each of these apps' volumes holds.
+///
+/// # Errors
+/// When one cannot be read.
+pub async fn held(members: &[Member], apps: &[Running<'_>]) -> Result<Vec<Held>> {
     try_join_all(members.iter().zip(apps).map(|(member, app)| member.held(app))).await
 }
 
-async fn compare(members: &[Member], apps: &[Running<'_>], before: &[Held]) -> Result<()> {
+/// Fails unless the volumes hold what they held before.
+///
+/// # Errors
+/// The first app with a difference.
+pub async fn compare(members: &[Member], apps: &[Running<'_>], before: &[Held]) -> Result<()> {
     let now = held(members, apps).await?;
     for ((member, before), now) in members.iter().zip(before).zip(&now) {
         before

@@ -8,9 +8,9 @@ use futures::FutureExt;
 use futures::future::{join_all, try_join_all};
 use kube::api::{DeleteParams, DynamicObject, ListParams};
 
-use super::configuratarr::Terminal;
 use super::exactly::seconds;
 use super::fleet::{self, FLEET, Held};
+use super::terminal::Terminal;
 use super::{Beside, Scenario, ScenarioReport, in_parallel};
 use crate::bed::csi::CLASS;
 use crate::ground::{Need, TestEnv};

@@ -118,7 +118,7 @@ async fn kill_while_filling(running: &Running<'_>, volume: &Path, backup: &str) 
     let at = journal.clone();
     // The volume is filled in some milliseconds: whoever waits for that may do nothing else.
     let killer = tokio::task::spawn_blocking(move || kill_at(&at, FILLING, &pod));
-    let (task, killed) = futures::join!(fleet::task(running, &restore), killer);
+    let (task, killed) = tokio::join!(fleet::task(running, &restore), killer);
     let task = task?;
     killed?.with_context(|| format!("the action said {task}"))?;
     ensure!(

@@ -180,7 +180,7 @@ async fn kill_at(running: &Running<'_>, wanted: &Held, steps: &str) -> Result<St
     let damaged = damage(running).await?;
     let action = fleet::task(running, "restore-from-backup backup-uid=latest");
     let killer = killer(steps);
-    let (task, killed) = futures::join!(action, running.in_charm(&killer));
+    let (task, killed) = tokio::join!(action, running.in_charm(&killer));
     let step = killed?.trim().to_owned();
     let status = &task?["status"];
     ensure!(

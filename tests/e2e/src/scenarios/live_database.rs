@@ -164,7 +164,7 @@ async fn under(
         }
         Ok(states)
     };
-    let (slowest, states) = futures::try_join!(make, check)?;
+    let (slowest, states) = tokio::try_join!(make, check)?;
     ensure!(
         states.len() == rounds,
         "{} of {rounds} backups were judged",

@@ -27,9 +27,11 @@ mod pod_failure;
 mod protected;
 mod qbittorrent;
 mod reattached;
+mod redeployed;
 mod refresh;
 mod refused_backups;
 mod restored_app;
+mod rolled_back;
 mod schedule;
 mod scratch;
 mod scratch_snapshot;
@@ -39,6 +41,7 @@ mod snapshot;
 mod spoilt;
 mod stale_copies;
 mod steady_event;
+mod terminal;
 mod three_backups;
 mod told_by_bytes;
 mod two_apps;
@@ -116,6 +119,8 @@ pub const ALL: &[Scenario] = &[
     two_apps::SCENARIO,
     from_outside::SCENARIO,
     configuratarr::SCENARIO,
+    redeployed::SCENARIO,
+    rolled_back::SCENARIO,
     shared_media::SCENARIO,
     killed_restore::SCENARIO,
     killed_action::SCENARIO,

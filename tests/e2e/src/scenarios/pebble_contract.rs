@@ -17,8 +17,16 @@ pub const SCENARIO: Scenario = Scenario {
     run: |ground, story| run(ground, story).boxed_local(),
 };
 
-/// What cargo is asked for, here and beforehand when there is still a network.
-pub const CARGO: [&str; 5] = ["test", "--package", "pebble-contract", "--test", "contract"];
+/// What cargo is asked for, here and beforehand when there is still a network. With xtask, as `cargo test` builds it.
+pub const CARGO: [&str; 7] = [
+    "test",
+    "--package",
+    "pebble-contract",
+    "--package",
+    "xtask",
+    "--test",
+    "contract",
+];
 
 async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -68,7 +68,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
         media: None,
         annotations: json!({}),
     };
-    let (protected, several, other) = futures::try_join!(
+    let (protected, several, other) = tokio::try_join!(
         Protected::deploy(ground, app),
         another(ground, "three-at-once", 3),
         another(ground, "three-beside", 1)

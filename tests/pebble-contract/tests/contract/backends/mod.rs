@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use juju_charm::pebble::{ExecOutput, Pebble};
 use pebble_contract::{Kind, PEBBLE_EXECUTABLE, real_executable};
+use system_tests::binaries::Binaries;
 
 /// A Pebble of a test's own, ended when it is dropped.
 pub trait Backend {
@@ -78,7 +79,9 @@ impl Start {
         Ok(match self {
             Self::Fake => Box::new(fake::Fake::new()),
             Self::Simulated => {
-                let executable = process::simulated_executable()?;
+                let executable = &Binaries::for_tests()
+                    .map_err(|error| format!("{error:#}"))?
+                    .juju_sim;
                 Box::new(process::Process::start(Kind::Simulated, executable)?)
             }
             Self::Real(executable) => Box::new(process::Process::start(Kind::Real, executable)?),

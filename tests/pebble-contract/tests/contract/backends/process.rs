@@ -1,13 +1,10 @@
 //! A Pebble that is a process: `juju-sim pebble`, or Canonical's.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
 use juju_charm::pebble::Pebble;
 use pebble_contract::Kind;
 use pebble_contract::process;
-use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Backend, Fact};
@@ -69,42 +66,4 @@ impl Backend for Process {
     fn finish(&self) -> Result<(), String> {
         Ok(())
     }
-}
-
-/// The simulated Pebble, built once for the test process.
-pub fn simulated_executable() -> Result<&'static Path, String> {
-    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    BUILT.get_or_init(build_juju_sim).as_deref().map_err(Clone::clone)
-}
-
-/// Builds juju-sim; what cargo reports says where it is.
-fn build_juju_sim() -> Result<PathBuf, String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args([
-            "build",
-            "--quiet",
-            "--message-format=json",
-            "-p",
-            "juju-sim",
-            "--bin",
-            "juju-sim",
-        ])
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| format!("cannot start cargo: {error}"))?;
-    if !output.status.success() {
-        return Err("cannot build juju-sim: cargo build failed".to_owned());
-    }
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| {
-            message
-                .pointer("/target/name")
-                .is_some_and(|name| name == "juju-sim")
-        })
-        .find_map(|message| Some(message.get("executable")?.as_str()?.into()))
-        .ok_or_else(|| "cargo did not build juju-sim".to_owned())
 }

@@ -1,0 +1,56 @@
+//! How many bytes earlier good backups held, so that one that shrank is told without another look at all of them.
+
+use config_recovery::backups::BackupHealth;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// An accident is not noticed in the first night, so backups of so long before are compared with.
+const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// So far apart are those that are kept: what is remembered stays small where backups are made every few minutes.
+const APART: SignedDuration = SignedDuration::from_hours(12);
+
+/// What a good backup held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// When it ended.
+    pub at: Timestamp,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+/// What good backups held, the oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sizes(Vec<Size>);
+
+impl Sizes {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The same with the last good backup. What is older than a week before it goes, and what a clock that was wrong has left.
+    #[must_use]
+    pub fn after(mut self, standing: &BackupHealth) -> Self {
+        let last = standing.last_good();
+        let Some((at, bytes)) = last.and_then(|last| last.time.zip(last.bytes)) else {
+            return self;
+        };
+        self.0
+            .retain(|size| size.at <= at && at.duration_since(size.at) <= WEEK);
+        if self
+            .0
+            .last()
+            .is_none_or(|last| at.duration_since(last.at) >= APART)
+        {
+            self.0.push(Size { at, bytes });
+        }
+        self
+    }
+
+    /// The largest of the week before, if it is more than twice as large as a backup that ended `at` this time.
+    pub fn larger_than(&self, at: Timestamp, bytes: u64) -> Option<&Size> {
+        let is_before = |size: &&Size| size.at < at && at.duration_since(size.at) <= WEEK;
+        let largest = self.0.iter().filter(is_before).max_by_key(|size| size.bytes)?;
+        (bytes < largest.bytes.div_ceil(2)).then_some(largest)
+    }
+}

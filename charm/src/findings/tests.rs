@@ -1,0 +1,398 @@
+use config_recovery::backups::{BadBackup, EndpointHealth, Proof, Scheduled, UnusableStorage};
+use velero_backup_config::Schedule;
+
+use super::*;
+use crate::test_restore::Why;
+use crate::tiers::{TIERS, WEEKLY};
+
+const NOW: &str = "2026-11-24T12:00:00Z";
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn ago(hours: i64) -> Timestamp {
+    at(NOW) - SignedDuration::from_hours(hours)
+}
+
+/// What is seen and remembered of an app.
+struct World {
+    standing: BackupHealth,
+    asked_at: Option<Timestamp>,
+    held_up: Option<ScheduleProblem>,
+    test_restore: Option<Next>,
+    tries: Option<Tries>,
+    sizes: Sizes,
+}
+
+fn last_good(hours: i64, bytes: u64) -> LastGood {
+    LastGood {
+        name: "radarr-1".to_owned(),
+        uid: "u".to_owned(),
+        time: Some(ago(hours)),
+        expires: Some(ago(hours) + SignedDuration::from_hours(720)),
+        bytes: Some(bytes),
+    }
+}
+
+/// As it should be: a backup each night, proven last week, the next test restore due tomorrow.
+fn well() -> World {
+    let last = last_good(9, 20_000_000);
+    let nightly = EndpointHealth {
+        last_good: Some(last.clone()),
+        schedule: Some(Scheduled {
+            name: "radarr-s".to_owned(),
+            since: Some(ago(1000)),
+            rests: None,
+        }),
+    };
+    let standing = BackupHealth {
+        endpoints: [(NIGHTLY.name().to_owned(), nightly)].into(),
+        kept_longest: Some(last),
+        last_proof: Some(Proof {
+            at: ago(150),
+            outcome: Outcome::ComesBack { contents: None },
+        }),
+        since: Some(ago(700)),
+        ..BackupHealth::default()
+    };
+    World {
+        standing,
+        asked_at: Some(ago(1000)),
+        held_up: None,
+        test_restore: Some(Next {
+            due: at("2026-11-25T02:08:00Z"),
+            from: at("2026-11-25T02:08:00Z"),
+        }),
+        tries: None,
+        sizes: Sizes::default(),
+    }
+}
+
+fn found(world: &World) -> Vec<Finding> {
+    let schedule = Schedule::daily_at(3 * 60);
+    let asked = [Asked {
+        tier: &TIERS[0],
+        schedule: Some(&schedule),
+    }];
+    findings(&Seen {
+        standing: &world.standing,
+        asked: &asked,
+        asked_at: world.asked_at,
+        held_up: world.held_up.as_ref().map(|problem| (&TIERS[0], problem)),
+        test_restore: world.test_restore,
+        tries: world.tries.as_ref(),
+        sizes: &world.sizes,
+        now: at(NOW),
+    })
+}
+
+fn nightly(world: &mut World) -> &mut EndpointHealth {
+    world.standing.endpoints.get_mut(NIGHTLY.name()).unwrap()
+}
+
+fn bad(world: &mut World, endpoint: &str, why: Option<&str>) {
+    let bad = BadBackup {
+        name: "radarr-2".to_owned(),
+        at: ago(9),
+        is: "EMPTY".to_owned(),
+        why: why.map(str::to_owned),
+    };
+    world.standing.bad.insert(endpoint.to_owned(), bad);
+}
+
+fn larger_before(world: &mut World, hours: i64, bytes: u64) {
+    let mut before = world.standing.clone();
+    let endpoint = before.endpoints.get_mut(NIGHTLY.name()).unwrap();
+    endpoint.last_good = Some(last_good(hours, bytes));
+    world.sizes = std::mem::take(&mut world.sizes).after(&before);
+}
+
+fn tested(world: &mut World, hours: i64, why: Option<Why>) {
+    let due = ago(hours);
+    world.test_restore = Some(Next { due, from: due });
+    world.tries = Some(Tries {
+        due,
+        schedule: String::new(),
+        last: ago(1),
+        count: 3,
+        why,
+    });
+}
+
+#[test]
+fn nothing_is_found_where_all_is_as_it_should_be() {
+    assert_eq!(found(&well()), []);
+}
+
+/// What comes, and what is said of it.
+type Case = (
+    &'static str,
+    fn(&mut World),
+    Option<(Kind, &'static str, &'static str)>,
+);
+
+const CASES: [Case; 22] = [
+    (
+        "the last one is about to go",
+        |world| {
+            let longest = world.standing.kept_longest.as_mut().unwrap();
+            longest.time = Some(at("2026-10-26T12:00:00Z"));
+            longest.expires = Some(at("2026-11-25T12:00:00Z"));
+        },
+        Some((
+            Kind::LastBackupExpires,
+            "the last good backup expires 2026-11-25 12:00 UTC, in 24 h",
+            "run backup-now",
+        )),
+    ),
+    (
+        "the last one is kept for ever",
+        |world| world.standing.kept_longest.as_mut().unwrap().expires = None,
+        None,
+    ),
+    (
+        "the storage is away",
+        |world| {
+            world.standing.storage = Some(UnusableStorage {
+                name: "default".to_owned(),
+                why: "no bucket".to_owned(),
+            });
+        },
+        Some((
+            Kind::StorageUnavailable,
+            "storage location default: no bucket",
+            "look at the object storage",
+        )),
+    ),
+    (
+        "no Schedule",
+        |world| world.held_up = Some(ScheduleProblem::NoSchedule),
+        Some((
+            Kind::ScheduleMissing,
+            "velero-backup-config: velero-operator made no Schedule",
+            "look at juju status velero-operator and juju debug-log",
+        )),
+    ),
+    (
+        "a Schedule that was refused",
+        |world| world.held_up = Some(ScheduleProblem::Refused("no cron".to_owned())),
+        Some((
+            Kind::ScheduleMissing,
+            "velero-backup-config: Schedule refused: no cron",
+            "change option backup-schedule",
+        )),
+    ),
+    (
+        "a Schedule that was paused",
+        |world| world.held_up = Some(ScheduleProblem::Paused("radarr-s".to_owned())),
+        Some((
+            Kind::ScheduleMissing,
+            "velero-backup-config: Schedule paused",
+            "velero schedule unpause radarr-s",
+        )),
+    ),
+    (
+        "one night was missed",
+        |world| nightly(world).last_good = Some(last_good(33, 20_000_000)),
+        Some((
+            Kind::BackupOverdue,
+            "no good backup since 2026-11-23 03:00 UTC, due 2026-11-24 03:00 UTC",
+            "run list-backups",
+        )),
+    ),
+    (
+        "there was none ever",
+        |world| {
+            nightly(world).last_good = None;
+            world.standing.kept_longest = None;
+        },
+        Some((
+            Kind::BackupOverdue,
+            "no good backup yet, one was due 2026-10-14 03:00 UTC",
+            "run list-backups",
+        )),
+    ),
+    (
+        "the last proof is of a damaged one",
+        |world| {
+            world.standing.last_proof = Some(Proof {
+                at: ago(10),
+                outcome: Outcome::Damaged {
+                    why: "radarr.db: not sound".to_owned(),
+                },
+            });
+        },
+        Some((
+            Kind::VerifyFailed,
+            "a backup was damaged when it was read back 2026-11-24",
+            "run list-backups, backup-now",
+        )),
+    ),
+    (
+        "the last one is EMPTY",
+        |world| bad(world, NIGHTLY.name(), None),
+        Some((
+            Kind::BackupBad,
+            "the backup of 2026-11-24 03:00 UTC is EMPTY",
+            "run list-backups",
+        )),
+    ),
+    (
+        "the last one came to nothing for a reason",
+        |world| bad(world, NIGHTLY.name(), Some("hook failed")),
+        Some((
+            Kind::BackupBad,
+            "the backup of 2026-11-24 03:00 UTC is EMPTY: hook failed",
+            "run list-backups",
+        )),
+    ),
+    (
+        "one of a tier that nobody asks for",
+        |world| bad(world, WEEKLY.name(), None),
+        None,
+    ),
+    (
+        "the last one has less than half of the bytes",
+        |world| larger_before(world, 33, 40_000_002),
+        Some((
+            Kind::BackupShrank,
+            "the last good backup has 20 MB, that of 2026-11-23 had 40 MB",
+            "run list-backups",
+        )),
+    ),
+    (
+        "it has half of the bytes",
+        |world| larger_before(world, 33, 40_000_000),
+        None,
+    ),
+    ("it grew", |world| larger_before(world, 33, 1), None),
+    (
+        "it shrank more than a week ago",
+        |world| larger_before(world, 9 + 7 * 24 + 1, 90_000_000),
+        None,
+    ),
+    (
+        "it shrank a week ago",
+        |world| larger_before(world, 9 + 7 * 24, 90_000_000),
+        Some((
+            Kind::BackupShrank,
+            "the last good backup has 20 MB, that of 2026-11-17 had 90 MB",
+            "run list-backups",
+        )),
+    ),
+    (
+        "a snapshot does not tell",
+        |world| {
+            larger_before(world, 33, 90_000_000);
+            nightly(world).last_good.as_mut().unwrap().bytes = None;
+        },
+        None,
+    ),
+    (
+        "a test restore is late by a day",
+        |world| tested(world, 26, None),
+        None,
+    ),
+    (
+        "nothing was tried",
+        |world| {
+            tested(world, 27, None);
+            world.tries = None;
+        },
+        Some((
+            Kind::VerifyOverdue,
+            "no test restore since it was due 2026-11-23",
+            "run verify-backup",
+        )),
+    ),
+    (
+        "what was tried came to nothing",
+        |world| {
+            let why = Why {
+                why: "cannot find Velero".to_owned(),
+                next: Some("deploy velero-operator".to_owned()),
+            };
+            tested(world, 27, Some(why));
+        },
+        Some((
+            Kind::VerifyOverdue,
+            "no test restore since it was due 2026-11-23: cannot find Velero",
+            "deploy velero-operator",
+        )),
+    ),
+    (
+        "nobody asks for test restores",
+        |world| {
+            world.test_restore = None;
+            world.standing.last_proof = None;
+        },
+        None,
+    ),
+];
+
+#[test]
+fn each_kind_is_found_and_nothing_else() {
+    for (case, comes, expected) in CASES {
+        let mut world = well();
+        comes(&mut world);
+        let found = found(&world);
+        let told: Vec<(Kind, &str, &str)> = found
+            .iter()
+            .map(|finding| (finding.kind, finding.what.as_str(), finding.next.as_str()))
+            .collect();
+        assert_eq!(told, Vec::from_iter(expected), "{case}");
+    }
+    let mut kinds: Vec<Kind> = CASES
+        .iter()
+        .filter_map(|(.., told)| Some(told.as_ref()?.0))
+        .collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    assert_eq!(kinds, Kind::ALL, "each has a case, and the list is in order");
+}
+
+#[test]
+fn all_that_is_wrong_is_found_the_more_important_first() {
+    let mut world = well();
+    for (_, comes, told) in CASES {
+        if told.is_some() {
+            comes(&mut world);
+        }
+    }
+    // Without a good backup it can neither expire nor shrink, and the last case asks for no test restores.
+    let kinds: Vec<Kind> = found(&world).into_iter().map(|finding| finding.kind).collect();
+    assert_eq!(
+        kinds,
+        [
+            Kind::StorageUnavailable,
+            Kind::ScheduleMissing,
+            Kind::BackupOverdue,
+            Kind::VerifyFailed,
+            Kind::BackupBad,
+            Kind::VerifyOverdue,
+        ]
+    );
+    let since: Vec<Option<Timestamp>> = found(&world).into_iter().map(|finding| finding.since).collect();
+    assert_eq!(since[2], Some(at("2026-10-14T03:00:00Z")));
+    assert_eq!(since[3], Some(ago(10)));
+}
+
+#[test]
+fn few_sizes_are_remembered_however_many_backups_are_made() {
+    let mut sizes = Sizes::default();
+    let mut world = well();
+    for minutes in 0..3000_i64 {
+        let mut last = last_good(0, 7);
+        last.time = Some(ago(600) + SignedDuration::from_mins(10 * minutes));
+        nightly(&mut world).last_good = Some(last);
+        sizes = sizes.after(&world.standing);
+    }
+    let text = serde_json::to_string(&sizes).unwrap();
+    assert!(text.matches("bytes").count() <= 15, "{text}");
+    // A clock that ran ahead has left one.
+    let last = nightly(&mut world).last_good.as_mut().unwrap();
+    last.time = Some(ago(590));
+    let text = serde_json::to_string(&sizes.after(&world.standing)).unwrap();
+    assert_eq!(text.matches("bytes").count(), 1, "{text}");
+}

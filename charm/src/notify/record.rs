@@ -1,0 +1,268 @@
+//! What was told and what is still to be told. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::findings::{Finding, Kind};
+
+/// After the first try that failed it is waited so long; twice as long after each further one.
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_mins(4);
+/// It is never waited longer than this.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(6);
+/// Nobody wants to hear of what is older.
+const COUNTS_FOR: SignedDuration = SignedDuration::from_hours(3 * 24);
+
+/// Which way something turned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Turn {
+    /// From good to bad.
+    Bad,
+    /// Back.
+    Good,
+}
+
+/// Something to be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Notice {
+    /// What it is about.
+    pub kind: Kind,
+    /// Which way it turned.
+    pub turn: Turn,
+    /// When that was seen.
+    pub at: Timestamp,
+    /// What is wrong, or was.
+    pub what: String,
+    /// Since when it was wrong.
+    pub since: Timestamp,
+    /// What to do about it.
+    pub next: String,
+}
+
+/// What is known to be wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Open {
+    what: String,
+    since: Timestamp,
+}
+
+/// What was told and what is still to be told.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Notices {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    open: BTreeMap<Kind, Open>,
+    /// The oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pending: Vec<Notice>,
+    /// How often the first of them was tried, and when the last time was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed: Option<(u32, Timestamp)>,
+}
+
+/// Of what others say so much is remembered, in characters.
+const REMEMBERED: usize = 300;
+
+impl Notices {
+    /// Whether it says nothing.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The same after this was found to be wrong, and nothing else. Something that has gone before it could be told is not told at
+    /// all.
+    #[must_use]
+    pub fn after(mut self, found: &[Finding], now: Timestamp) -> Self {
+        self.pending
+            .retain(|notice| now.duration_since(notice.at) < COUNTS_FOR);
+        let is_found = |kind: Kind| found.iter().any(|finding| finding.kind == kind);
+        let gone: Vec<Kind> = self
+            .open
+            .keys()
+            .copied()
+            .filter(|kind| !is_found(*kind))
+            .collect();
+        for kind in gone {
+            let Some(open) = self.open.remove(&kind) else {
+                continue;
+            };
+            let is_told = !self.pending.iter().any(|notice| notice.kind == kind);
+            self.pending
+                .retain(|notice| notice.kind != kind || notice.turn == Turn::Good);
+            if is_told {
+                self.pending.push(Notice {
+                    kind,
+                    turn: Turn::Good,
+                    at: now,
+                    what: open.what,
+                    since: open.since,
+                    next: String::new(),
+                });
+            }
+        }
+        for finding in found {
+            if self.open.contains_key(&finding.kind) {
+                continue;
+            }
+            let what = crate::problem::short(&finding.what, REMEMBERED);
+            let since = finding.since.unwrap_or(now);
+            let open = Open {
+                what: what.clone(),
+                since,
+            };
+            self.open.insert(finding.kind, open);
+            // That it was good in between could not be told: to whoever listens it has been bad all the time.
+            let before = self.pending.len();
+            self.pending
+                .retain(|notice| notice.kind != finding.kind || notice.turn == Turn::Bad);
+            if self.pending.len() == before {
+                self.pending.push(Notice {
+                    kind: finding.kind,
+                    turn: Turn::Bad,
+                    at: now,
+                    what,
+                    since,
+                    next: crate::problem::short(&finding.next, REMEMBERED),
+                });
+            }
+        }
+        if self.pending.is_empty() {
+            self.failed = None;
+        }
+        self
+    }
+
+    /// Whether something is to be sent now.
+    pub fn is_to_be_sent(&self, now: Timestamp) -> bool {
+        let is_over = |(times, last): (u32, Timestamp)| {
+            let pause = FIRST_PAUSE.saturating_mul(1 << times.saturating_sub(1).min(10));
+            let waited = now.duration_since(last);
+            // A clock that was put back says nothing of how long ago it was.
+            waited >= pause.min(LONGEST_PAUSE) || waited < SignedDuration::ZERO
+        };
+        !self.pending.is_empty() && self.failed.is_none_or(is_over)
+    }
+
+    /// The first that is to be sent.
+    pub fn first(&self) -> Option<&Notice> {
+        self.pending.first()
+    }
+
+    /// Whether something else than this is wrong.
+    pub fn are_others_open(&self, kind: Kind) -> bool {
+        self.open.keys().any(|open| *open != kind)
+    }
+
+    /// The same after the first was sent.
+    #[must_use]
+    pub fn sent(mut self) -> Self {
+        if !self.pending.is_empty() {
+            self.pending.remove(0);
+        }
+        self.failed = None;
+        self
+    }
+
+    /// The same after the first could not be sent.
+    #[must_use]
+    pub fn failed(mut self, now: Timestamp) -> Self {
+        let times = self.failed.map_or(0, |(times, _)| times);
+        self.failed = Some((times.saturating_add(1), now));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(kind: Kind) -> Finding {
+        Finding {
+            kind,
+            what: "no good backup since Monday".to_owned(),
+            since: None,
+            next: "run list-backups".to_owned(),
+        }
+    }
+
+    fn at(minutes: i64) -> Timestamp {
+        "2026-11-29T03:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_mins(minutes)
+    }
+
+    fn pending(notices: &Notices) -> Vec<(Kind, Turn)> {
+        notices
+            .pending
+            .iter()
+            .map(|notice| (notice.kind, notice.turn))
+            .collect()
+    }
+
+    const OVERDUE: Kind = Kind::BackupOverdue;
+
+    #[test]
+    fn each_turn_is_told_once() {
+        let bad = [finding(OVERDUE)];
+        let mut notices = Notices::default();
+        let mut told = Vec::new();
+        for (minute, found) in [&[][..], &bad, &bad, &bad, &[], &[], &bad, &[]]
+            .into_iter()
+            .enumerate()
+        {
+            notices = notices.after(found, at(i64::try_from(minute).unwrap()));
+            while notices.is_to_be_sent(at(9)) {
+                let notice = notices.first().unwrap();
+                told.push((minute, notice.turn, notice.since));
+                notices = notices.sent();
+            }
+        }
+        let expected = [
+            (1, Turn::Bad, at(1)),
+            (4, Turn::Good, at(1)),
+            (6, Turn::Bad, at(6)),
+            (7, Turn::Good, at(6)),
+        ];
+        assert_eq!(told, expected);
+        assert!(notices.is_nothing());
+    }
+
+    #[test]
+    fn what_could_not_be_told_in_time_is_told_as_it_is_by_now() {
+        let bad = [finding(OVERDUE)];
+        let never = Notices::default()
+            .after(&bad, at(0))
+            .failed(at(0))
+            .after(&[], at(1));
+        assert!(
+            never.is_nothing(),
+            "it has gone before anybody heard of it: {never:?}"
+        );
+        let known = Notices::default().after(&bad, at(0)).sent();
+        let back = known.after(&[], at(1));
+        assert_eq!(pending(&back), [(OVERDUE, Turn::Good)]);
+        let again = back.after(&bad, at(2));
+        assert_eq!(
+            pending(&again),
+            [],
+            "it has been bad all the time for whoever listens"
+        );
+        assert_eq!(pending(&again.after(&[], at(3))), [(OVERDUE, Turn::Good)]);
+        let old = Notices::default().after(&bad, at(0)).after(&bad, at(3 * 24 * 60));
+        assert_eq!(pending(&old), [], "nobody wants to hear of it any more");
+    }
+
+    #[test]
+    fn what_failed_is_tried_again_later_each_time() {
+        let mut notices = Notices::default().after(&[finding(OVERDUE)], at(0));
+        for minutes in [4, 8, 16, 32, 64, 128, 256, 360, 360] {
+            notices = notices.failed(at(0));
+            assert!(!notices.is_to_be_sent(at(minutes - 1)), "{minutes}");
+            assert!(notices.is_to_be_sent(at(minutes)), "{minutes}");
+        }
+        assert!(notices.is_to_be_sent(at(-10)), "the clock was put back");
+        assert!(!notices.sent().is_to_be_sent(at(1000)));
+    }
+}
