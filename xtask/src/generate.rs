@@ -11,12 +11,13 @@ use workload_charm::packaging;
 use workload_charm::profile::AppProfile;
 
 use crate::pack::icon;
+use crate::reference;
 
 /// The app whose charm is packed from source in the repository's root. All others are packed by `cargo xtask pack`.
 pub const ROOT_APP: &str = "radarr";
 
 /// The command that mends what `--check` finds.
-const COMMAND: &str = "cargo xtask generate";
+pub const COMMAND: &str = "cargo xtask generate";
 
 /// How charmcraft builds the root charm. Options and actions follow after it.
 const ROOT_CHARMCRAFT: &str = r#"type: charm
@@ -123,6 +124,11 @@ fn differing(repository: &Path) -> Result<Vec<Generated>> {
     files.extend(reports.into_iter().map(|(name, text)| Generated {
         path: format!("configuratarr/schemas/{name}"),
         text,
+    }));
+    let pages = reference::pages(repository)?;
+    files.extend(pages.into_iter().map(|page| Generated {
+        path: format!("{}/{}", reference::FOLDER, page.name),
+        text: page.text,
     }));
     files.retain(|file| {
         let found = std::fs::read_to_string(repository.join(&file.path));

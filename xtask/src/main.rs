@@ -2,6 +2,7 @@
 
 mod alerts;
 mod bench;
+mod book;
 mod demo;
 mod dist;
 mod generate;
@@ -9,7 +10,10 @@ mod model;
 mod mutants;
 mod pack;
 mod progress;
+mod reference;
 mod screenshots;
+#[cfg(test)]
+mod texts;
 
 use std::process::ExitCode;
 
@@ -34,6 +38,8 @@ enum Command {
     Alerts(alerts::Arguments),
     /// Measures what each event costs, for the binary as it is packed.
     Bench(bench::Arguments),
+    /// Builds the book of `docs/` with mdBook, and looks whether each link of what came out leads somewhere.
+    Book(book::Arguments),
     /// Writes every generated file that is checked in.
     Generate {
         /// Change nothing, and fail if a file is not as generated.
@@ -57,6 +63,7 @@ fn main() -> ExitCode {
         Command::Demo { json } => demo::run(json),
         Command::Alerts(arguments) => alerts::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Book(arguments) => book::run(&arguments),
         Command::Generate { check } => generate::run(check),
         Command::Pack(arguments) => pack::run(&arguments),
         Command::Dist(arguments) => dist::run(&arguments),

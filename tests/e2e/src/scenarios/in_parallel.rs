@@ -228,7 +228,7 @@ fn added(results: &Value) -> Result<f64> {
     Ok(number("seconds")? - number("velero-seconds")?)
 }
 
-/// The command of README.md that lets the node agent work on so many at a time.
+/// The command of docs/src/howto/several-at-once.md that lets the node agent work on so many at a time.
 fn command(ground: &TestEnv, count: usize) -> String {
     let namespace = &ground.velero_namespace;
     format!(

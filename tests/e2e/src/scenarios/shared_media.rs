@@ -186,7 +186,7 @@ async fn alone(ground: &TestEnv, story: &mut ScenarioReport, protected: &Protect
     restored.remove().await
 }
 
-/// What a user's own backup of the whole model holds of the media: README.md tells it.
+/// What a user's own backup of the whole model holds of the media: docs/src/explanation/media.md tells it.
 async fn of_the_user(ground: &TestEnv, story: &mut ScenarioReport, model: &str) -> Result<()> {
     let name = format!("shared-all-{}", ground.run);
     let spec = BackupSpec {

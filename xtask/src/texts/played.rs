@@ -1,0 +1,101 @@
+//! Shell blocks that are marked to be run are run: those of one page one after the other, by bash, with the programs of this repository and a simulated Juju.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use system_tests::binaries::Binaries;
+use system_tests::radarr;
+
+use super::files;
+use super::markdown::Document;
+use crate::generate::repository;
+
+/// What a person has: `juju` and `configuratarr` in the PATH, and a packed charm in the folder. The simulated Juju is given what a registry would have; its stand-in
+/// for velero-operator has no node agent, so it has no option for one either.
+fn lay_out(folder: &Path, binaries: &Binaries) {
+    let bin = folder.join("bin");
+    fs::create_dir(&bin).unwrap();
+    let image = folder.join("image");
+    fs::create_dir_all(image.join("app/radarr/bin")).unwrap();
+    symlink(&binaries.stand_in_radarr, image.join("app/radarr/bin/Radarr")).unwrap();
+    let version = format!("PackageVersion={}\n", radarr::VERSION);
+    fs::write(image.join("app/radarr/package_info"), version).unwrap();
+    let juju = format!(
+        "#!/bin/bash\nset -eu\ncase \"$1 ${{2:-}}\" in\n\
+         \"deploy velero-operator\") set -- deploy velero-operator --trust ;;\n\
+         \"deploy ./radarr_amd64.charm\") set -- \"$@\" --image radarr={} ;;\n\
+         esac\nexec {} juju \"$@\"\n",
+        image.display(),
+        binaries.juju_sim.display()
+    );
+    fs::write(bin.join("juju"), juju).unwrap();
+    fs::set_permissions(bin.join("juju"), fs::Permissions::from_mode(0o755)).unwrap();
+    symlink(&binaries.configuratarr, bin.join("configuratarr")).unwrap();
+    let work = folder.join("work");
+    fs::create_dir(&work).unwrap();
+    radarr::charm_folder(&work.join("radarr_amd64.charm"), binaries).unwrap();
+}
+
+#[test]
+fn blocks_that_are_marked_run() {
+    let binaries = Binaries::for_tests().unwrap();
+    let mut run = 0;
+    for (path, text) in files::texts(&repository().unwrap()).unwrap() {
+        let blocks = Document::of(&text).blocks;
+        let marked: Vec<&str> = blocks
+            .iter()
+            .filter(|block| block.info == "sh run")
+            .map(|block| block.text.as_str())
+            .collect();
+        if marked.is_empty() {
+            continue;
+        }
+        run += marked.len();
+        let folder = tempfile::tempdir().unwrap();
+        lay_out(folder.path(), binaries);
+        let inherited = std::env::var("PATH").unwrap();
+        let script = format!("set -euo pipefail\n{}", marked.join("\n"));
+        let output = Command::new("bash")
+            .args(["-c", &script])
+            .current_dir(folder.path().join("work"))
+            .env(
+                "PATH",
+                format!("{}:{inherited}", folder.path().join("bin").display()),
+            )
+            .env("HOME", folder.path())
+            .env("JUJU_SIM_DIR", folder.path().join("juju"))
+            .env_remove("KUBECONFIG")
+            .output()
+            .unwrap();
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(
+            output.status.success(),
+            "{path}: {}\n{script}\n{said}",
+            output.status
+        );
+        if path.ends_with("tutorial.md") {
+            for word in ["daily", "720h", "held-bytes", "velero-operator"] {
+                assert!(
+                    said.contains(word),
+                    "{path}: {word} is not in what was printed:\n{said}"
+                );
+            }
+        }
+        let model = folder.path().join("juju");
+        if model.exists() {
+            let end = Command::new(folder.path().join("bin/juju"))
+                .args(["destroy-model", "--no-prompt", "media"])
+                .env("JUJU_SIM_DIR", &model)
+                .output()
+                .unwrap();
+            assert!(end.status.success(), "{}", String::from_utf8_lossy(&end.stderr));
+        }
+    }
+    assert!(run >= 4, "only {run} blocks are marked to be run");
+}
