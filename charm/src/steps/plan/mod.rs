@@ -639,7 +639,8 @@ fn exporter_plan(facts: &Facts, validated: &ValidatedApp) -> ExporterPlan {
         model: facts.model.clone(),
         has_data: facts.data.is_here(),
         asked: asked.collect(),
-        verify_schedule: None,
+        verify_schedule: validated.verify_schedule().map(ToString::to_string),
+        test_restores: facts.remembered.test_restores.clone(),
     };
     let tell = (known.settings.as_ref() != Some(&settings)).then_some(settings);
     match (tell, known.is_running) {
