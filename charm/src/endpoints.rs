@@ -42,6 +42,8 @@ pub struct Endpoint {
     pub interface: &'static str,
     /// Which side it is.
     pub role: Role,
+    /// How many relations it takes; `None` for any number.
+    pub limit: Option<u32>,
     /// What `juju info` shows; empty for the peer relation, which nobody relates.
     pub description: &'static str,
     /// Whether the app has it.
@@ -64,6 +66,7 @@ endpoints! {
         name: "peers",
         interface: "media_app_peers",
         role: Role::Peers,
+        limit: None,
         description: "",
         has_it: AppProfile::has_one_writer,
     };
@@ -72,6 +75,7 @@ endpoints! {
         name: "media-storage",
         interface: "media-storage",
         role: Role::Requires,
+        limit: Some(1),
         description: "The claim that holds the media, and whom its files belong to",
         has_it: |profile| profile.media,
     };
@@ -80,6 +84,7 @@ endpoints! {
         name: "ingress",
         interface: "ingress",
         role: Role::Requires,
+        limit: Some(1),
         description: "A URL for people outside the cluster",
         has_it: |profile| profile.ingress,
     };
@@ -88,8 +93,36 @@ endpoints! {
         name: "vpn-gateway",
         interface: "vpn-gateway",
         role: Role::Requires,
+        limit: Some(1),
         description: "A VPN gateway that hides the address that the app downloads from",
         has_it: |profile| profile.vpn,
+    };
+    /// Metrics of the backups, with alert rules: [`crate::cos::scrape`].
+    METRICS_ENDPOINT = {
+        name: "metrics-endpoint",
+        interface: "prometheus_scrape",
+        role: Role::Provides,
+        limit: None,
+        description: "Metrics of the app's backups, with alert rules",
+        has_it: AppProfile::is_backed_up,
+    };
+    /// The dashboard of the backups: [`crate::cos::dashboard`].
+    GRAFANA_DASHBOARD = {
+        name: "grafana-dashboard",
+        interface: "grafana_dashboard",
+        role: Role::Provides,
+        limit: None,
+        description: "A dashboard of the backups of all apps",
+        has_it: AppProfile::is_backed_up,
+    };
+    /// Where logs go: [`crate::cos::logging`].
+    LOGGING = {
+        name: "logging",
+        interface: "loki_push_api",
+        role: Role::Requires,
+        limit: None,
+        description: "Where the app's log goes",
+        has_it: |_| true,
     };
 }
 
@@ -98,12 +131,17 @@ impl Endpoint {
     pub fn declaration(&self) -> Value {
         match self.role {
             Role::Peers => json!({ "interface": self.interface }),
-            Role::Provides | Role::Requires => json!({
-                "interface": self.interface,
-                "limit": 1,
-                "optional": true,
-                "description": self.description,
-            }),
+            Role::Provides | Role::Requires => {
+                let mut declaration = json!({
+                    "interface": self.interface,
+                    "optional": true,
+                    "description": self.description,
+                });
+                if let Some(limit) = self.limit {
+                    declaration["limit"] = limit.into();
+                }
+                declaration
+            }
         }
     }
 }

@@ -8,8 +8,10 @@ use juju_charm::pebble::{Plan, ServiceStatus};
 use juju_charm::{Port, SecretId, UnitName};
 
 use crate::backup::BackupFacts;
+use crate::cos::Cos;
 use crate::credentials::Credentials;
 use crate::data_unit::{Contents, DataUnit, Peers};
+use crate::exporter;
 use crate::ingress::Ingress;
 use crate::kubernetes::{ClusterError, Pod};
 use crate::media::Media;
@@ -36,6 +38,8 @@ pub struct Facts {
     pub unit: UnitName,
     /// Name of the model, which is also the Kubernetes namespace.
     pub model: String,
+    /// UUID of the model.
+    pub model_uuid: String,
     /// Folder of the charm.
     pub charm_dir: PathBuf,
     /// Whether this unit is the leader, the only one to write for the application.
@@ -85,6 +89,10 @@ pub struct Facts {
     pub ingress: Ingress,
     /// The relation vpn-gateway, and what the cluster holds for it.
     pub vpn: VpnFacts,
+    /// The relations of those who watch many applications.
+    pub cos: Cos,
+    /// The exporter of metrics.
+    pub exporter: ExporterFacts,
     /// Ports that are open; `None` in events that cannot have changed them.
     pub opened_ports: Option<Vec<Port>>,
 }
@@ -99,6 +107,15 @@ impl Facts {
     pub fn is_related(&self, tier: &Tier) -> bool {
         self.backup_relations.contains_key(tier.name())
     }
+}
+
+/// The exporter of metrics, as a process of this unit's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExporterFacts {
+    /// What it was told; `None` where it is not to run.
+    pub settings: Option<exporter::Settings>,
+    /// Whether that of this very charm runs.
+    pub is_running: bool,
 }
 
 /// A revision of the own secret.

@@ -5,6 +5,7 @@
 //! finds, and writes only what differs.
 
 pub mod actions;
+pub mod alerts;
 pub mod backup;
 pub mod backup_time;
 pub mod bag_config;
@@ -12,11 +13,13 @@ pub mod charm_yaml;
 pub mod cluster_seen;
 pub mod config_file;
 pub mod contents;
+pub mod cos;
 pub mod credentials;
 pub mod credentials_seen;
 pub mod data_unit;
 pub mod endpoints;
 pub mod env;
+pub mod exporter;
 pub mod facts;
 pub mod findings;
 pub mod ingress;

@@ -6,6 +6,7 @@ use anyhow::Context;
 use juju_charm::Juju;
 use workload_charm::backup::hooks::HookCommand;
 use workload_charm::env::Env;
+use workload_charm::exporter::{self, EXPORTER};
 use workload_charm::kubernetes::KubeCluster;
 use workload_charm::profile::AppProfile;
 use workload_charm::recovery::KubeRecovery;
@@ -23,6 +24,18 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<()> {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|word| word == EXPORTER) {
+        let folder = arguments
+            .next()
+            .context("cannot run without the charm's folder")?;
+        // Juju gives none: tests have no port of their own.
+        let address = match arguments.next().and_then(|address| address.into_string().ok()) {
+            Some(address) => Some(address.parse().context("cannot use this address")?),
+            None => None,
+        };
+        return exporter::serve::run(folder.as_ref(), address).context("cannot export metrics");
+    }
     if let Some(command) = HookCommand::parse(std::env::args_os().skip(1))? {
         let program = std::env::current_exe().context("cannot find the charm's folder")?;
         let charm_dir = program.parent().context("cannot find the charm's folder")?;

@@ -50,6 +50,7 @@ macro_rules! tiers {
                     name: $endpoint,
                     interface: "velero_backup_config",
                     role: Role::Provides,
+                    limit: Some(1),
                     description: $description,
                     has_it: $has_it,
                 },

@@ -15,7 +15,7 @@ use workload_charm::kubernetes::{FoundObject, OwnObject, PodVolume, StatefulSet}
 use workload_charm::media::VOLUME;
 use workload_charm::options::{RawOptions, TIMEZONE, UNSAFE_MODE};
 use workload_charm::profile::{AppProfile, OptionValue, Setting};
-use workload_charm::steps::plan::{OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
+use workload_charm::steps::plan::{ExporterPlan, OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
 use workload_charm::steps::prepare_volume::Situation;
 use workload_charm::steps::{planned, status};
 use workload_charm::template::Place;
@@ -433,6 +433,9 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
         peers,
         ingress,
         vpn,
+        cos,
+        exporter,
+        log_targets,
         open_ports,
         version,
         pod,
@@ -468,7 +471,8 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
             writeln!(text, "{} {key}: {value}", change.relation_id).unwrap();
         }
     }
-    for bags in [peers, ingress, vpn].into_iter().flatten() {
+    let of_cos = cos.into_iter().map(|(_, bags)| bags);
+    for bags in [peers, ingress, vpn].into_iter().flatten().chain(of_cos) {
         let OwnBags {
             relation_id,
             app,
@@ -480,6 +484,16 @@ fn described(profile: &AppProfile, facts: &Facts) -> String {
         for (key, value) in unit {
             writeln!(text, "{relation_id} of the unit {key}: {value}").unwrap();
         }
+    }
+    match exporter {
+        ExporterPlan::Leave => {}
+        ExporterPlan::Run { tell, start } => {
+            writeln!(text, "exporter: tell {tell:?}, start {start}").unwrap()
+        }
+        ExporterPlan::End => text.push_str("exporter: end\n"),
+    }
+    if let Some(layer) = log_targets {
+        writeln!(text, "log targets: {}", layer.to_json()).unwrap();
     }
     for port in open_ports {
         writeln!(text, "port: open {port}").unwrap();

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
+use workload_charm::alerts::{self, JOB};
+use workload_charm::cos::dashboard;
+use workload_charm::exporter::PORT;
 use workload_charm::packaging;
 use workload_charm::profile::AppProfile;
 
@@ -103,6 +106,19 @@ fn differing(repository: &Path) -> Result<Vec<Generated>> {
     files.push(Generated {
         path: "charm/apps/app.schema.json".to_owned(),
         text: workload_charm::schema::schema_file_text(),
+    });
+    // For people who relate nothing: what the databags carry.
+    files.push(Generated {
+        path: "docs/alerts/config-backups.rules.yaml".to_owned(),
+        text: format!(
+            "# Alert rules for a Prometheus whose job {JOB:?} scrapes port {PORT} of the apps' pods, with juju_application as a label of each target.\n\
+             # Generated from charm/src/alerts.rs: change it there, then run `{COMMAND}`.\n{}",
+            serde_yaml::to_string(&alerts::file())?
+        ),
+    });
+    files.push(Generated {
+        path: "docs/alerts/config-backups.dashboard.json".to_owned(),
+        text: serde_json::to_string_pretty(&dashboard::dashboard())? + "\n",
     });
     let reports = configuratarr::report::schema_files();
     files.extend(reports.into_iter().map(|(name, text)| Generated {

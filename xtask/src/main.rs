@@ -1,5 +1,6 @@
 //! The project's own commands. `cargo demo` and `cargo xtask …` are aliases in `.cargo/config.toml`.
 
+mod alerts;
 mod bench;
 mod book;
 mod demo;
@@ -33,6 +34,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Tries metrics, alert rules and the dashboard with promtool, a real Prometheus and xz.
+    Alerts(alerts::Arguments),
     /// Measures what each event costs, for the binary as it is packed.
     Bench(bench::Arguments),
     /// Builds the book of `docs/` with mdBook, and looks whether each link of what came out leads somewhere.
@@ -58,6 +61,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo { json } => demo::run(json),
+        Command::Alerts(arguments) => alerts::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Book(arguments) => book::run(&arguments),
         Command::Generate { check } => generate::run(check),

@@ -9,7 +9,7 @@ use config_volume::{Prepared, Warning};
 use crate::backup::{AFTER, BEFORE};
 use crate::contents::in_one_line;
 use crate::contents::record::{self, About};
-use crate::contents::seen::{self, Seen};
+use crate::contents::seen::{self, Figures, Seen};
 use crate::names::APP_FILE;
 use crate::profile::{AppProfile, ConfigStorage, ProfileError};
 
@@ -102,6 +102,7 @@ impl HookCommand {
                 made: manifest.made,
                 about: manifest.about.clone(),
                 answers: manifest.answers.clone(),
+                figures: Some(Figures::of(manifest)),
             },
         );
         Ok(report(storage, &prepared))

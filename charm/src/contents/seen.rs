@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use config_recovery::backups::{AppId, BackupSummary};
-use config_volume::{Answer, Answers};
+use config_volume::{Answer, Answers, Manifest};
 use juju_charm::Juju;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,32 @@ pub struct Seen {
     /// What the databases answered.
     #[serde(default)]
     pub answers: Vec<Answer>,
+    /// How much it is; `None` where the backup was seen by a restore alone, or by an earlier charm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figures: Option<Figures>,
+}
+
+/// How much a backup holds, by its manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Databases that were copied.
+    pub databases: u64,
+    /// Other files.
+    pub files: u64,
+    /// Bytes that are left out.
+    pub left_out: u64,
+}
+
+impl Figures {
+    /// Those of a manifest.
+    pub fn of(manifest: &Manifest) -> Self {
+        let left_out = manifest.left_out.iter().map(|left_out| left_out.bytes);
+        Self {
+            databases: u64::try_from(manifest.databases.len()).unwrap_or(u64::MAX),
+            files: manifest.file_count,
+            left_out: left_out.fold(0, u64::saturating_add),
+        }
+    }
 }
 
 impl Seen {
@@ -76,7 +102,10 @@ pub fn of<'a>(list: &'a List, whose: &AppId, backup: &BackupSummary) -> Option<&
 /// Adds one to the list of the unit with this charm folder. That it cannot be kept fails nothing.
 pub fn add(charm_dir: &Path, seen: Seen) {
     let mut list = in_file(charm_dir, FILE);
-    list.insert(seen.made, seen);
+    let known = list.get(&seen.made).and_then(|known| known.figures);
+    // A restore sees what is in it, and not what was left out.
+    let figures = seen.figures.or(known);
+    list.insert(seen.made, Seen { figures, ..seen });
     write(charm_dir, FILE, &list);
 }
 
@@ -89,6 +118,13 @@ pub fn read(juju: &Juju) -> Result<List, CharmError> {
     let mut list = kept(juju, charm_dir)?;
     list.extend(in_file(charm_dir, FILE));
     Ok(list)
+}
+
+/// What is known of it outside of a hook: the list in the unit's folder. A new pod has it from when a hook needed it.
+pub fn on_disk(charm_dir: &Path) -> List {
+    let mut list = in_file(charm_dir, KEPT);
+    list.extend(in_file(charm_dir, FILE));
+    list
 }
 
 /// Has Juju keep what was added since it was last given the list. A hook that fails after this loses what it gave Juju, until more
@@ -170,6 +206,7 @@ mod tests {
             made,
             about: About::new(),
             answers: Vec::new(),
+            figures: None,
         }
     }
 

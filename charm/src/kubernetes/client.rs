@@ -70,11 +70,7 @@ impl KubeCluster {
             return Ok(connection);
         }
         let unreachable = |error: &dyn Error| ClusterError::unreachable(action, causes(error));
-        let settings = match std::env::var_os("KUBECONFIG") {
-            Some(path) => Settings::of_file(path.as_ref()),
-            None => Settings::of_pod(),
-        };
-        let settings = settings.map_err(|error| unreachable(&error))?;
+        let settings = settings(action)?;
         let runtime = runtime.enable_all().build();
         let runtime = runtime.map_err(|error| unreachable(&error))?;
         let client = client_on(&runtime, settings, &self.namespace);
@@ -359,6 +355,23 @@ impl Cluster for KubeCluster {
 }
 
 /// A client whose tasks run on this runtime.
+fn settings(action: &str) -> Result<Settings, ClusterError> {
+    let settings = match std::env::var_os("KUBECONFIG") {
+        Some(path) => Settings::of_file(path.as_ref()),
+        None => Settings::of_pod(),
+    };
+    settings.map_err(|error| ClusterError::unreachable(action, causes(&error)))
+}
+
+/// A client of the same cluster for whoever has a runtime and is in it.
+///
+/// # Errors
+/// [`ClusterError::Unreachable`] when there is no cluster to ask.
+pub fn in_runtime(namespace: &str) -> Result<Client, ClusterError> {
+    let client = connection::client(settings("connect")?, namespace);
+    client.map_err(|error| ClusterError::unreachable("connect", causes(&error)))
+}
+
 fn client_on(runtime: &Runtime, settings: Settings, namespace: &str) -> Result<Client, ConnectionError> {
     let _inside = runtime.enter();
     connection::client(settings, namespace)

@@ -12,7 +12,7 @@ mod settings;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-pub use client::KubeCluster;
+pub use client::{KubeCluster, in_runtime};
 pub use config_recovery::ClusterError;
 pub use config_recovery::method::{NodeAgent, VolumeSource};
 use serde::{Deserialize, Serialize};

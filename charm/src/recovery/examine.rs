@@ -219,6 +219,7 @@ impl<'a> Examiner<'a> {
             made,
             about,
             answers: backup.given.clone(),
+            figures: None,
         });
         let contents = (!backup.given.is_empty()).then(|| in_one_line(&backup.given));
         self.found = Some(Found {

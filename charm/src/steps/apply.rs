@@ -13,10 +13,12 @@ use juju_charm::secret::{SecretMetadata, SecretOwner};
 use juju_charm::{Juju, RelationId};
 
 use crate::CharmError;
+use crate::cos;
 use crate::credentials;
 use crate::credentials_seen::CredentialsSeen;
 use crate::data_unit;
 use crate::env::Env;
+use crate::exporter;
 use crate::facts::Obsolete;
 use crate::ingress;
 use crate::kubernetes::{Cluster, ClusterError, Marks, MountChange};
@@ -29,7 +31,7 @@ use crate::test_restore;
 use crate::tiers;
 use crate::vpn;
 
-use super::plan::{Command, FileWrite, OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
+use super::plan::{Command, ExporterPlan, FileWrite, OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
 use super::status::Decided;
 
 /// How long a service may take to start or stop, beside the time that its app file gives it to end.
@@ -118,6 +120,9 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
         peers,
         ingress,
         vpn,
+        cos,
+        exporter,
+        log_targets,
         open_ports,
         version,
         pod,
@@ -147,18 +152,21 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
             }
         }
     }
-    for (endpoint, bags) in [
+    let single = [
         (data_unit::ENDPOINT, peers),
         (ingress::ENDPOINT, ingress),
         (vpn::ENDPOINT, vpn),
-    ] {
-        if let Some(OwnBags {
+    ];
+    let single = single
+        .into_iter()
+        .filter_map(|(endpoint, bags)| Some((endpoint, bags?)));
+    for (endpoint, bags) in single.chain(cos) {
+        let OwnBags {
             relation_id,
             app,
             unit,
-        }) = bags
-            && let Some(id) = relation(juju, endpoint, &relation_id)?
-        {
+        } = bags;
+        if let Some(id) = relation(juju, endpoint, &relation_id)? {
             if !app.is_empty() {
                 juju.set_own_app_data(&id, &app)?;
             }
@@ -198,6 +206,13 @@ pub fn apply(env: Env<'_>, plan: Plan) -> Result<Outcome, CharmError> {
     }
     // No test restore is under way: Juju runs one thing after the other.
     test_restore::remove_left(juju);
+    change_exporter(juju.context().charm_dir(), exporter);
+    if let Some(layer) = log_targets
+        && let Err(error) = pebble.add_layer(&cos::logging::label(profile), &layer, true)
+    {
+        // The next event that asks Juju finds the difference.
+        log::warn!("relation {}: {}", cos::logging::ENDPOINT, crate::causes(&error));
+    }
     let workload = stopped.unwrap_or_else(|| change_workload(pebble, profile, workload, &commands));
     // Last of all changes, since the pod ends of it. A dispatch that is cut off by that is run again in the new pod.
     let mounted =
@@ -251,6 +266,27 @@ pub(crate) fn mark(
             cluster.mark_claim(&claim, &marks)
         }
         None => Ok(()),
+    }
+}
+
+/// What it is told is written first: without that it ends by itself. That it cannot be started is no error of the hook: whoever
+/// scrapes it is told that it is not there.
+fn change_exporter(charm_dir: &Path, plan: ExporterPlan) {
+    let changed = match plan {
+        ExporterPlan::Leave => Ok(()),
+        ExporterPlan::Run { tell, start } => tell
+            .map_or(Ok(()), |settings| settings.write(charm_dir))
+            .and_then(|()| match start {
+                true => exporter::process::start(charm_dir),
+                false => Ok(()),
+            }),
+        ExporterPlan::End => {
+            let told = exporter::Settings::remove(charm_dir);
+            exporter::process::end(charm_dir).and(told)
+        }
+    };
+    if let Err(error) = changed {
+        log::warn!("relation {}: the exporter: {error}", cos::scrape::ENDPOINT);
     }
 }
 

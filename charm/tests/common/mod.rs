@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use config_recovery::backups::{BackupHealth, EndpointHealth, LastGood, Scheduled};
 use jiff::Timestamp;
 use juju_charm::pebble::{Layer, Plan as PebblePlan, ServiceStatus};
+use workload_charm::cos::Cos;
 use workload_charm::credentials::Credentials;
 use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers};
 use workload_charm::facts::{
-    BackupRelations, Container, Exchange, Facts, FileFacts, Health, ReadyContainer, Storage,
+    BackupRelations, Container, Exchange, ExporterFacts, Facts, FileFacts, Health, ReadyContainer, Storage,
 };
 use workload_charm::ingress::{Ingress, Related};
 use workload_charm::media::Media;
@@ -88,6 +89,9 @@ pub fn fresh(profile: &AppProfile) -> Facts {
         app: profile.name.clone(),
         unit: format!("{}/0", profile.name).parse().unwrap(),
         model: "homelab".to_owned(),
+        model_uuid: "8a1c2e3f-0000-4000-8000-1f2e3d4c5b6a".to_owned(),
+        cos: Cos::default(),
+        exporter: ExporterFacts::default(),
         charm_dir: format!("/var/lib/juju/agents/unit-{}-0/charm", profile.name).into(),
         volume: cluster::PodCluster::new(profile).volume(profile),
         pod: Some(cluster::PodCluster::new(profile).seen()),

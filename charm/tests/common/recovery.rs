@@ -22,6 +22,7 @@ use juju_charm::pebble::Pebble;
 use velero_api::BackupPhase;
 use workload_charm::recovery::Recovery;
 use workload_charm::recovery::health::Unwell;
+use workload_charm::tiers::NIGHTLY;
 
 type MakesError = Box<dyn Fn() -> Error>;
 type PutsContent = Box<dyn Fn(&Path)>;
@@ -87,6 +88,7 @@ pub fn good(uid: &str, app: &str) -> BackupSummary {
             model: "homelab".to_owned(),
         },
         schedule: None,
+        endpoint: NIGHTLY.name().to_owned(),
         before_restore: None,
         phase: Some(BackupPhase::Completed),
         started: Some(ended - SignedDuration::from_secs(30)),

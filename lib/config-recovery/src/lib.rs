@@ -35,6 +35,7 @@ pub mod testing;
 mod transfer;
 mod velero;
 pub mod wait;
+pub mod watched;
 pub mod words;
 
 pub use cluster::ClusterError;

@@ -99,8 +99,9 @@ impl MovingRestore {
 /// # Errors
 /// [`Error::NoVelero`](crate::Error::NoVelero) when the cluster does not know Velero's resources, otherwise as [`Cluster::ask`].
 pub async fn overview(cluster: &Cluster) -> Result<Overview> {
+    let everything = ListParams::default();
     let (backups, schedules, locations, restores) = tokio::join!(
-        backups::list_all(cluster),
+        backups::list_all(cluster, &everything, &everything),
         schedules(cluster),
         locations(cluster),
         moving_restores(cluster),
@@ -127,7 +128,15 @@ pub async fn overview(cluster: &Cluster) -> Result<Overview> {
 /// # Errors
 /// As [`overview`].
 pub async fn schedules(cluster: &Cluster) -> Result<Vec<AppSchedule>> {
-    let all = velero::list::<ScheduleSpec>(cluster, "list schedules", None, &ListParams::default()).await?;
+    schedules_of(cluster, &ListParams::default()).await
+}
+
+/// `which` of them.
+///
+/// # Errors
+/// As [`overview`].
+pub(crate) async fn schedules_of(cluster: &Cluster, which: &ListParams) -> Result<Vec<AppSchedule>> {
+    let all = velero::list::<ScheduleSpec>(cluster, "list schedules", None, which).await?;
     Ok(all.iter().filter_map(of_app).collect())
 }
 

@@ -108,6 +108,7 @@ pub fn backup(uid: &str, whose: &AppId, bytes: u64) -> BackupSummary {
         storage_location: "default".to_owned(),
         whose: whose.clone(),
         schedule: None,
+        endpoint: String::new(),
         before_restore: None,
         phase: Some(BackupPhase::Completed),
         started: Some(ended - SignedDuration::from_secs(30)),

@@ -55,7 +55,8 @@ pub(crate) fn no_velero<S: Kind>(error: impl Into<Error>) -> Error {
 
 /// All objects of a resource that match, as they came: what cannot be decoded is for the caller to tell.
 ///
-/// `action` completes "cannot …". The number of requests grows with the objects by one for each [`PAGE`].
+/// `action` completes "cannot …". The number of requests grows with the objects by one for each [`PAGE`], or for as many as `parameters` limit
+/// a page to.
 ///
 /// # Errors
 /// [`Error::NoVelero`] when the cluster does not know the resource; otherwise as [`Cluster::ask`].
@@ -79,7 +80,8 @@ pub(crate) async fn list_as<S: Kind, T>(
     parameters: &ListParams,
     read: impl Fn(Value) -> Option<T>,
 ) -> Result<Vec<T>> {
-    let mut parameters = parameters.clone().limit(PAGE);
+    let mut parameters = parameters.clone();
+    parameters.limit.get_or_insert(PAGE);
     let mut objects = Vec::new();
     let mut restarts = 0;
     loop {

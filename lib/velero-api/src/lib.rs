@@ -19,6 +19,7 @@ mod object;
 mod phase;
 mod pod_volume_backup;
 mod pod_volume_restore;
+mod repository;
 mod restore;
 mod schedule;
 mod storage_location;
@@ -41,6 +42,7 @@ pub use pod_volume_backup::{
 pub use pod_volume_restore::{
     PodVolumeRestore, PodVolumeRestoreSpec, PodVolumeRestoreStatus, RESTORE_WAIT_CONTAINER,
 };
+pub use repository::{BackupRepository, BackupRepositorySpec, BackupRepositoryStatus};
 pub use restore::{
     ExistingResourcePolicy, Restore, RestoreProgress, RestoreSpec, RestoreStatus, RestoreStatusSpec,
 };

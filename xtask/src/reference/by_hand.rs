@@ -66,6 +66,7 @@ fn plan() -> RestorePlan {
                 velero_namespace: "velero".to_owned(),
                 storage_location: "default".to_owned(),
                 whose: whose.clone(),
+                endpoint: String::new(),
                 schedule: None,
                 before_restore: None,
                 phase: None,

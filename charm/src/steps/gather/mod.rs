@@ -26,13 +26,16 @@ use self::in_cluster::{InCluster, Subjects};
 use crate::CharmError;
 use crate::cluster_seen::ClusterSeen;
 use crate::config_file;
+use crate::cos::{self, Cos};
 use crate::credentials::{self, Credentials, MissingKey, Origin};
 use crate::credentials_seen::CredentialsSeen;
 use crate::data_unit::{
     self, BACKUPS, Contents, DATA_UNIT, DataUnit, PAUSED, PeerFacts, Peers, ROTATIONS, Report,
 };
+use crate::endpoints::{self, Endpoint};
 use crate::env::Env;
-use crate::facts::{BackupRelations, Container, Exchange, Facts, Obsolete, Storage};
+use crate::exporter;
+use crate::facts::{BackupRelations, Container, Exchange, ExporterFacts, Facts, Obsolete, Storage};
 use crate::ingress::{self, Ingress, Related};
 use crate::media::{self, Media};
 use crate::metadata;
@@ -168,6 +171,12 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         } else {
             Ingress::NotRead
         };
+    let cos = cos(juju, profile, event, leader, thorough)?;
+    let settings = exporter::Settings::read(context.charm_dir());
+    let exporter = ExporterFacts {
+        is_running: settings.is_some() && exporter::process::is_running(context.charm_dir()),
+        settings,
+    };
     let opened_ports = if thorough {
         Some(juju.opened_ports()?)
     } else {
@@ -178,6 +187,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         app: context.app().to_owned(),
         unit: context.unit().clone(),
         model: context.model_name().to_owned(),
+        model_uuid: context.model_uuid().to_owned(),
         charm_dir: context.charm_dir().to_owned(),
         leader,
         peers,
@@ -202,8 +212,35 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         media_claim,
         ingress,
         vpn,
+        cos,
+        exporter,
         opened_ports,
     })
+}
+
+/// The relations of those who watch many applications, where the event can have changed them.
+fn cos(
+    juju: &Juju,
+    profile: &AppProfile,
+    event: &Event,
+    leader: bool,
+    thorough: bool,
+) -> Result<Cos, CharmError> {
+    let is_asked = |endpoint: &Endpoint| {
+        let is_ours = endpoints::of(profile).any(|ours| ours.name == endpoint.name);
+        is_ours && (thorough || can_change(event, endpoint.name))
+    };
+    let mut found = Cos::default();
+    if is_asked(&endpoints::METRICS_ENDPOINT) {
+        found.metrics = Some(cos::world::metrics(juju, leader)?);
+    }
+    if is_asked(&endpoints::GRAFANA_DASHBOARD) {
+        found.dashboard = Some(cos::world::dashboard(juju, leader)?);
+    }
+    if is_asked(&endpoints::LOGGING) {
+        found.logging = Some(cos::world::logging(juju, leader)?);
+    }
+    Ok(found)
 }
 
 /// The peer relation, and what of it decides where the data are.

@@ -20,8 +20,10 @@ use velero_backup_config::BackupRequest;
 use velero_backup_config::provider::{self, Change};
 
 use crate::config_file;
+use crate::cos;
 use crate::credentials::{Credentials, Origin};
 use crate::data_unit::{self, BACKUPS, CONFIG_VOLUME, DATA_UNIT, DataUnit, PAUSED, Peers, ROTATIONS, Report};
+use crate::exporter;
 use crate::facts::{Container, Facts, FileFacts, Health, Obsolete, Storage};
 use crate::ingress::{self, Ingress};
 use crate::kubernetes::MountChange;
@@ -56,6 +58,12 @@ pub struct Plan {
     pub ingress: Option<OwnBags>,
     /// What to write into the application bag of the relation vpn-gateway.
     pub vpn: Option<OwnBags>,
+    /// What to write into the bags of the relations of those who watch many applications, by endpoint.
+    pub cos: Vec<(&'static str, OwnBags)>,
+    /// What to do about the exporter of metrics.
+    pub exporter: ExporterPlan,
+    /// What to add to Pebble's plan for the app's log.
+    pub log_targets: Option<Layer>,
     /// Ports to open.
     pub open_ports: Vec<Port>,
     /// The version to report to Juju.
@@ -80,6 +88,22 @@ pub struct Plan {
     pub patience: Option<Duration>,
     /// Commands to run in the container, where the app runs and is well.
     pub commands: Vec<Command>,
+}
+
+/// What to do about the exporter of metrics.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ExporterPlan {
+    /// Nothing.
+    Leave,
+    /// Tell it this, if it is another thing than it was told, and start it unless it runs.
+    Run {
+        /// What it has to know, where that differs.
+        tell: Option<exporter::Settings>,
+        /// Whether it has to be started.
+        start: bool,
+    },
+    /// End it.
+    End,
 }
 
 /// A command to run in the container. `Debug` does not show it: an option may be a token.
@@ -286,6 +310,9 @@ pub fn plan(
         peers: peer_bags(facts, pauses(validated, start), rotation),
         ingress: ingress_bags(profile, facts),
         vpn: vpn_bags(facts),
+        cos: cos::bags(profile, facts),
+        exporter: exporter_plan(facts, validated),
+        log_targets: cos::logging::layer(profile, facts),
         open_ports: open_ports(profile, facts),
         version: match &facts.container {
             Container::Ready(container) => container.version.clone(),
@@ -588,6 +615,40 @@ fn vpn_bags(facts: &Facts) -> Option<OwnBags> {
         app,
         unit: BTreeMap::new(),
     })
+}
+
+/// It runs while somebody scrapes it. What it was told says that in an event that does not ask Juju.
+fn exporter_plan(facts: &Facts, validated: &ValidatedApp) -> ExporterPlan {
+    let known = &facts.exporter;
+    let is_wanted = match &facts.cos.metrics {
+        Some(related) => !related.is_empty(),
+        None => known.settings.is_some(),
+    };
+    if !is_wanted {
+        return match known.settings {
+            Some(_) => ExporterPlan::End,
+            None => ExporterPlan::Leave,
+        };
+    }
+    let asked = validated.asked().into_iter().map(|asked| exporter::Asked {
+        endpoint: asked.tier.name().to_owned(),
+        schedule: asked.schedule.map(ToString::to_string),
+    });
+    let settings = exporter::Settings {
+        app: facts.app.clone(),
+        model: facts.model.clone(),
+        has_data: facts.data.is_here(),
+        asked: asked.collect(),
+        verify_schedule: None,
+    };
+    let tell = (known.settings.as_ref() != Some(&settings)).then_some(settings);
+    match (tell, known.is_running) {
+        (None, true) => ExporterPlan::Leave,
+        (tell, is_running) => ExporterPlan::Run {
+            tell,
+            start: !is_running,
+        },
+    }
 }
 
 fn open_ports(profile: &AppProfile, facts: &Facts) -> Vec<Port> {

@@ -15,7 +15,7 @@ use super::holds::{Held, PodVolumes};
 use super::names::BEFORE_RESTORE;
 use super::owner;
 use super::proven::{self, Proof};
-use super::{AppId, BackupSummary};
+use super::{AppId, BackupSummary, endpoint_of};
 use crate::cluster::Cluster;
 use crate::shown::shown;
 use crate::{Result, velero};
@@ -33,7 +33,8 @@ pub(super) const UNREADABLE: &str = "Unreadable";
 /// [`Error::NoVelero`](crate::Error::NoVelero) when the cluster does not know Velero's resources, otherwise as
 /// [`Cluster::ask`].
 pub async fn list(cluster: &Cluster, whose: Option<&AppId>) -> Result<Vec<BackupSummary>> {
-    let Listed { mut backups, .. } = list_all(cluster).await?;
+    let Listed { mut backups, .. } =
+        list_all(cluster, &ListParams::default(), &ListParams::default()).await?;
     backups.retain(|backup| whose.is_none_or(|whose| backup.whose == *whose));
     Ok(backups)
 }
@@ -46,17 +47,20 @@ pub(crate) struct Listed {
     pub moving: Vec<PodVolumeBackup>,
 }
 
-/// As [`list`] for all apps, and what the same requests tell beside that.
+/// As [`list`] for all apps, of `which` Backups and pod volume backups, and what the same requests tell beside that.
 ///
 /// # Errors
 /// As [`list`].
-pub(crate) async fn list_all(cluster: &Cluster) -> Result<Listed> {
-    let everything = ListParams::default();
+pub(crate) async fn list_all(
+    cluster: &Cluster,
+    which: &ListParams,
+    of_volumes: &ListParams,
+) -> Result<Listed> {
     let (backups, volumes) = tokio::join!(
-        velero::list_as::<BackupSpec, _>(cluster, "list backups", None, &everything, |object| Readable::of(
+        velero::list_as::<BackupSpec, _>(cluster, "list backups", None, which, |object| Readable::of(
             &object
         )),
-        pod_volumes(cluster, "list pod volume backups", None, &everything),
+        pod_volumes(cluster, "list pod volume backups", None, of_volumes),
     );
     // In this order: whichever answers first, the same refusal has the same text.
     let (backups, volumes) = (backups?, volumes?);
@@ -334,6 +338,7 @@ impl Readable {
     fn summary_as(self, whose: AppId, volumes: &PodVolumes) -> BackupSummary {
         let schedule = self.schedule_name().cloned();
         let before_restore = self.backup.metadata.labels.get(BEFORE_RESTORE).cloned();
+        let endpoint = endpoint_of(&self.backup.metadata);
         let proof = Proof::read(&self.backup.metadata.annotations);
         let Backup {
             metadata,
@@ -383,6 +388,7 @@ impl Readable {
             storage_location: spec.storage_location.unwrap_or_else(|| "default".to_owned()),
             whose,
             schedule,
+            endpoint,
             before_restore,
             phase,
             started,

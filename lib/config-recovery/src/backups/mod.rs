@@ -27,7 +27,7 @@ pub(crate) use list::{is_moving, list_all, phase_of, pod_volumes, summary_of};
 pub use proven::{Outcome, Proof, newest_proof};
 pub use running::{running, under_way};
 pub use standing::{BackupHealth, EndpointHealth, Rests, Scheduled, are_read, standing};
-pub(crate) use standing::{endpoint_of, scheduled, whose_schedule};
+pub(crate) use standing::{endpoint_of, of_app, scheduled, whose_schedule};
 pub use trouble::{BadBackup, StoredIn, UnusableStorage, unusable_storage};
 
 /// An application in a model.
@@ -60,6 +60,8 @@ pub struct BackupSummary {
     pub whose: AppId,
     /// The Schedule that made it.
     pub schedule: Option<String>,
+    /// The endpoint of the app's that it was made for; empty where its labels do not tell.
+    pub endpoint: String,
     /// Uid of the backup whose restore it was made before, as the way back: a safety backup. It may hold what somebody wanted to
     /// be rid of, so it counts only when it is named.
     pub before_restore: Option<String>,

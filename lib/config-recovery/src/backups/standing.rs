@@ -78,6 +78,15 @@ pub struct Scheduled {
     pub rests: Option<Rests>,
 }
 
+impl Scheduled {
+    /// Whether it tells more of an endpoint than another one: one that makes backups counts before one that rests, and then the
+    /// oldest.
+    pub(crate) fn counts_before(&self, other: Option<&Self>) -> bool {
+        let rank = |schedule: &Self| (schedule.rests.is_some(), schedule.since);
+        other.is_none_or(|other| rank(self) < rank(other))
+    }
+}
+
 /// Why no backups are made by a Schedule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rests {
@@ -100,7 +109,7 @@ pub enum Rests {
 /// [`Error::NoVelero`](crate::Error::NoVelero) when the cluster does not know Velero's resources, otherwise as
 /// [`Cluster::ask`].
 pub async fn standing(cluster: &Cluster, whose: &AppId) -> Result<BackupHealth> {
-    let of_app = ListParams::default().labels(&format!("{APP_LABEL}={},{ENDPOINT_LABEL}", whose.app));
+    let of_app = ListParams::default().labels(&of_app(&whose.app));
     // One after the other: beside the first, the second would open a connection of its own, and a handshake takes longer than a list.
     let backups = velero::list::<BackupSpec>(cluster, "list backups", None, &of_app).await?;
     let schedules = velero::list::<ScheduleSpec>(cluster, "list schedules", None, &of_app).await?;
@@ -114,13 +123,7 @@ pub async fn standing(cluster: &Cluster, whose: &AppId) -> Result<BackupHealth> 
         }
         let known = endpoints.entry(endpoint_of(&schedule.metadata)).or_default();
         let found = scheduled(schedule);
-        // One that makes backups counts before one that rests, and then the oldest.
-        let rank = |schedule: &Scheduled| (schedule.rests.is_some(), schedule.since);
-        if known
-            .schedule
-            .as_ref()
-            .is_none_or(|known| rank(&found) < rank(known))
-        {
+        if found.counts_before(known.schedule.as_ref()) {
             known.schedule = Some(found);
         }
     }
@@ -209,6 +212,11 @@ fn bad_ones(
         }
     }
     found
+}
+
+/// Selects what velero-operator made for the app of this name, of whatever model, and for whichever endpoint.
+pub(crate) fn of_app(app: &str) -> String {
+    format!("{APP_LABEL}={app},{ENDPOINT_LABEL}")
 }
 
 /// The app that velero-operator made a Schedule for.

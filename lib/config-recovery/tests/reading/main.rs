@@ -10,3 +10,4 @@ mod server;
 mod standing;
 mod survey;
 mod wait;
+mod watched;

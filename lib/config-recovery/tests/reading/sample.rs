@@ -30,6 +30,7 @@ pub fn spec() -> ScratchSpec {
             storage_location: "default".to_owned(),
             whose: radarr(),
             schedule: None,
+            endpoint: String::new(),
             before_restore: None,
             phase: None,
             started: None,

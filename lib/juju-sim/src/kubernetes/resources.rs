@@ -26,6 +26,7 @@ macro_rules! known {
 /// What can be put there.
 const KNOWN: &[Resource] = known! {
     "velero.io/v1" "Backup" "backups" true,
+    "velero.io/v1" "BackupRepository" "backuprepositories" true,
     "velero.io/v1" "BackupStorageLocation" "backupstoragelocations" true,
     "velero.io/v1" "PodVolumeBackup" "podvolumebackups" true,
     "velero.io/v1" "PodVolumeRestore" "podvolumerestores" true,

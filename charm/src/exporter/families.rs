@@ -1,0 +1,307 @@
+//! What is exported, as a function of what was seen.
+
+use config_recovery::backups::{self, AppId, BackupHealth, BackupSummary, Outcome, Rests, Verdict};
+use config_recovery::overview::AppSchedule;
+use config_recovery::watched::Watched;
+use config_volume::{Answer, AnswerKind};
+use jiff::{SignedDuration, Timestamp};
+
+use super::metrics::{self, METRICS, Metric};
+use super::settings::{Asked, Settings};
+use super::text::Family;
+use crate::contents::seen::{self, List};
+
+/// The verdicts, as the label has them.
+pub const VERDICTS: [(Verdict, &str); 7] = [
+    (Verdict::Good, "good"),
+    (Verdict::Damaged, "damaged"),
+    (Verdict::Running, "running"),
+    (Verdict::Empty, "empty"),
+    (Verdict::Partial, "partial"),
+    (Verdict::Failed, "failed"),
+    (Verdict::Expired, "expired"),
+];
+
+/// The states of a Schedule, as the label has them.
+pub const STATES: [&str; 4] = ["active", "missing", "paused", "refused"];
+
+/// [`metrics::SHRANK`] of the bytes.
+pub const BYTES: &str = "bytes";
+
+/// Backups of so long before one are what it is compared with, as in [`backups::earlier`].
+const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// What is told from.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// What the hooks say.
+    pub settings: &'a Settings,
+    /// Whether the last look at the cluster went well.
+    pub is_readable: bool,
+    /// What was seen there last, and when; `None` before the first.
+    pub seen: Option<(&'a Watched, Timestamp)>,
+    /// What the commands before a backup noted.
+    pub contents: &'a List,
+    /// When the metrics are asked for.
+    pub now: Timestamp,
+}
+
+/// The samples, collected in the order of the table.
+#[derive(Default)]
+struct Samples(Vec<Family>);
+
+impl Samples {
+    fn add(&mut self, metric: &'static Metric, labels: &[&str], number: impl Into<Number>) {
+        let labels: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
+        let sample = (labels, number.into().0);
+        match self.0.iter_mut().find(|family| family.metric == metric) {
+            Some(family) => family.samples.push(sample),
+            None => self.0.push(Family {
+                metric,
+                samples: vec![sample],
+            }),
+        }
+    }
+
+    /// The same, where there is a number.
+    fn add_known<N: Into<Number>>(&mut self, metric: &'static Metric, labels: &[&str], number: Option<N>) {
+        if let Some(number) = number {
+            self.add(metric, labels, number);
+        }
+    }
+
+    /// 1 for one of the `all` values of the last label, 0 for the others.
+    fn add_one_of<'a>(
+        &mut self,
+        metric: &'static Metric,
+        labels: &[&str],
+        all: impl IntoIterator<Item = &'a str>,
+        is: &str,
+    ) {
+        for value in all {
+            let labels: Vec<&str> = labels.iter().copied().chain([value]).collect();
+            self.add(metric, &labels, value == is);
+        }
+    }
+
+    fn sorted(mut self) -> Vec<Family> {
+        let place = |family: &Family| METRICS.iter().position(|metric| *metric == family.metric);
+        self.0.sort_by_key(place);
+        self.0
+    }
+}
+
+/// What a sample may be.
+struct Number(f64);
+
+impl From<bool> for Number {
+    fn from(is: bool) -> Self {
+        Self(if is { 1.0 } else { 0.0 })
+    }
+}
+
+impl From<u64> for Number {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "Prometheus has no other numbers, and bytes are exact up to 9 PB"
+    )]
+    fn from(number: u64) -> Self {
+        Self(number as f64)
+    }
+}
+
+impl From<Timestamp> for Number {
+    fn from(time: Timestamp) -> Self {
+        Self::from(u64::try_from(time.as_second()).unwrap_or_default())
+    }
+}
+
+impl From<SignedDuration> for Number {
+    fn from(duration: SignedDuration) -> Self {
+        Self(duration.as_secs_f64().max(0.0))
+    }
+}
+
+/// All that is exported.
+pub fn families(known: Known<'_>) -> Vec<Family> {
+    let mut samples = Samples::default();
+    let version = env!("CARGO_PKG_VERSION");
+    samples.add(&metrics::EXPORTER_INFO, &[version], true);
+    if known.settings.has_data {
+        samples.add(&metrics::CLUSTER_READABLE, &[], known.is_readable);
+        if let Some((watched, at)) = known.seen {
+            samples.add(&metrics::READ_TIMESTAMP, &[], at);
+            of_backups(&mut samples, known, watched);
+        }
+    }
+    samples.sorted()
+}
+
+fn of_backups(samples: &mut Samples, known: Known<'_>, watched: &Watched) {
+    let Known { settings, now, .. } = known;
+    let whose = settings.whose();
+    let health = watched.health(&whose, now);
+    for (verdict, word) in VERDICTS {
+        let of_it = watched
+            .backups
+            .iter()
+            .filter(|backup| backup.verdict(now) == verdict);
+        let count = u64::try_from(of_it.count()).unwrap_or(u64::MAX);
+        samples.add(&metrics::BACKUPS, &[word], count);
+    }
+    if let Some(word) = last_result(&watched.backups, now) {
+        let words = VERDICTS.iter().map(|(_, word)| *word);
+        samples.add_one_of(&metrics::LAST_RESULT, &[], words, word);
+    }
+    for (endpoint, known) in &health.endpoints {
+        let last = known.last_good.as_ref().and_then(|last| last.time);
+        samples.add_known(&metrics::LAST_SUCCESS, &[endpoint], last);
+    }
+    for asked in &settings.asked {
+        of_schedule(samples, asked, &health, &watched.schedules, now);
+    }
+    of_last_good(samples, known, watched, &whose, &health);
+    of_expiry(samples, settings, &health);
+    of_verify(samples, settings, &health);
+    let safety = watched
+        .backups
+        .iter()
+        .filter(|backup| backup.before_restore.is_some());
+    let restored = safety.filter_map(|backup| backup.completed).max();
+    samples.add_known(&metrics::RESTORE_TIMESTAMP, &[], restored);
+    samples.add_known(&metrics::STORAGE_AVAILABLE, &[], watched.storage_is_available());
+    samples.add_known(&metrics::REPOSITORY_READY, &[], watched.repository_is_ready());
+}
+
+/// What the backup that ended last is good for. One whose time is over, or that runs, has no result, and a safety backup is not what
+/// anybody waits for.
+fn last_result(backups: &[BackupSummary], now: Timestamp) -> Option<&'static str> {
+    let ended = backups
+        .iter()
+        .filter(|backup| backup.before_restore.is_none())
+        .filter(|backup| !matches!(backup.verdict(now), Verdict::Running | Verdict::Expired));
+    let last = ended.max_by_key(|backup| backup.completed.or(backup.started))?;
+    word(last.verdict(now))
+}
+
+fn word(verdict: Verdict) -> Option<&'static str> {
+    let mut all = VERDICTS.iter();
+    all.find(|(other, _)| *other == verdict).map(|(_, word)| *word)
+}
+
+fn of_schedule(
+    samples: &mut Samples,
+    asked: &Asked,
+    health: &BackupHealth,
+    schedules: &[AppSchedule],
+    now: Timestamp,
+) {
+    // Backups by hand alone are never due.
+    let Some(runs) = asked.runs() else { return };
+    let endpoint = asked.endpoint.as_str();
+    let labels = [endpoint];
+    let of_endpoint = health.endpoints.get(endpoint);
+    let made = of_endpoint.and_then(|health| health.schedule.as_ref());
+    let state = match made.map(|made| &made.rests) {
+        None => "missing",
+        Some(None) => "active",
+        Some(Some(Rests::Paused)) => "paused",
+        Some(Some(Rests::Refused { .. })) => "refused",
+    };
+    samples.add_one_of(&metrics::SCHEDULE_STATE, &labels, STATES, state);
+    let gap: Option<SignedDuration> = runs.longest_gap().try_into().ok();
+    samples.add_known(&metrics::INTERVAL, &labels, gap);
+    if state == "active" {
+        samples.add_known(&metrics::NEXT_RUN, &labels, runs.next_after(now));
+    }
+    let due = of_endpoint.and_then(|health| backups::due(health, &runs));
+    samples.add_known(&metrics::DUE, &labels, due);
+    let kept = schedules
+        .iter()
+        .filter(|schedule| schedule.endpoint == endpoint)
+        .find_map(|schedule| go_duration::parse(schedule.template.ttl.as_deref()?).ok());
+    samples.add_known(&metrics::RETENTION, &labels, kept.map(SignedDuration::from_nanos));
+}
+
+fn of_last_good(
+    samples: &mut Samples,
+    known: Known<'_>,
+    watched: &Watched,
+    whose: &AppId,
+    health: &BackupHealth,
+) {
+    let uid = health.last_good().map(|last| last.uid.clone());
+    let found = watched
+        .backups
+        .iter()
+        .find(|backup| Some(&backup.uid) == uid.as_ref());
+    let Some(last) = found else { return };
+    let took = last.started.zip(last.completed);
+    let took = took.map(|(began, ended)| ended.duration_since(began));
+    samples.add_known(&metrics::DURATION, &[], took);
+    samples.add_known(&metrics::BYTES, &[], last.holds.bytes());
+    if last.holds.bytes().is_some() {
+        let earlier = backups::earlier(&watched.backups, last, known.now);
+        samples.add(&metrics::SHRANK, &[BYTES], earlier.larger.is_some());
+    }
+    let Some(contents) = seen::of(known.contents, whose, last) else {
+        return;
+    };
+    if let Some(figures) = contents.figures {
+        samples.add(&metrics::FILES, &[], figures.files);
+        samples.add(&metrics::DATABASES, &[], figures.databases);
+        samples.add(&metrics::LEFT_OUT, &[], figures.left_out);
+    }
+    for (name, count) in counts(&contents.answers) {
+        samples.add(&metrics::CONTENTS, &[name], count);
+        let of_week = watched.backups.iter().filter(|other| {
+            let apart = last.started.zip(other.started);
+            let is_before = apart.is_some_and(|(this, other)| {
+                let apart = this.duration_since(other);
+                apart.is_positive() && apart <= WEEK
+            });
+            is_before && other.before_restore.is_none() && other.is_good(known.now)
+        });
+        let most = of_week
+            .filter_map(|other| seen::of(known.contents, whose, other))
+            .filter_map(|other| counts(&other.answers).find(|(other, _)| *other == name))
+            .map(|(_, count)| count)
+            .max();
+        let shrank = most.is_some_and(|most| count < most.div_ceil(2));
+        samples.add(&metrics::SHRANK, &[name], shrank);
+    }
+}
+
+/// The app's own things, with how many there are.
+fn counts(answers: &[Answer]) -> impl Iterator<Item = (&str, u64)> {
+    answers
+        .iter()
+        .filter(|answer| answer.kind == AnswerKind::Count)
+        .filter_map(|answer| Some((answer.name.as_str(), answer.value.parse().ok()?)))
+}
+
+fn of_expiry(samples: &mut Samples, settings: &Settings, health: &BackupHealth) {
+    let Some(longest) = &health.kept_longest else {
+        return;
+    };
+    samples.add_known(&metrics::EXPIRY, &[], longest.expires);
+    let runs = settings.asked.iter().filter_map(Asked::runs);
+    let gap = runs.filter_map(|runs| runs.longest_gap().try_into().ok()).min();
+    samples.add_known(&metrics::EXPIRY_WARNING, &[], backups::goes_from(longest, gap));
+}
+
+fn of_verify(samples: &mut Samples, settings: &Settings, health: &BackupHealth) {
+    let proof = health.last_proof.as_ref();
+    let came_back = proof.map(|proof| matches!(proof.outcome, Outcome::ComesBack { .. }));
+    samples.add_known(&metrics::VERIFY_SUCCESS, &[], came_back);
+    samples.add_known(&metrics::VERIFY_TIMESTAMP, &[], proof.map(|proof| proof.at));
+    // Before the first one it counts from the last good backup: there is nothing to restore before that.
+    let since = proof.map(|proof| proof.at).or_else(|| health.last_good()?.time);
+    let due = settings.verifies().zip(since);
+    let due = due.and_then(|(runs, since)| runs.next_after(since));
+    samples.add_known(&metrics::VERIFY_DUE, &[], due);
+}
+
+#[cfg(test)]
+#[path = "families_tests.rs"]
+mod tests;
