@@ -61,12 +61,12 @@ fn plan() -> RestorePlan {
         scratch: ScratchSpec {
             target: whose.clone(),
             backup: BackupSummary {
+                endpoint: "velero-backup-config".to_owned(),
                 name: "BACKUP".to_owned(),
                 uid: "UID".to_owned(),
                 velero_namespace: "velero".to_owned(),
                 storage_location: "default".to_owned(),
                 whose: whose.clone(),
-                endpoint: String::new(),
                 schedule: None,
                 before_restore: None,
                 phase: None,

@@ -8,6 +8,7 @@
 //! 4. An option of the workload cannot be used: leave what runs as it is.
 //! 5. Otherwise: run it, with its file, layer and owner as they should be.
 
+mod exporter;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -23,7 +24,6 @@ use crate::config_file;
 use crate::cos;
 use crate::credentials::{Credentials, Origin};
 use crate::data_unit::{self, BACKUPS, CONFIG_VOLUME, DATA_UNIT, DataUnit, PAUSED, Peers, ROTATIONS, Report};
-use crate::exporter;
 use crate::facts::{Container, Facts, FileFacts, Health, Obsolete, Storage};
 use crate::ingress::{self, Ingress};
 use crate::kubernetes::MountChange;
@@ -38,6 +38,8 @@ use super::prepare_volume::{MayStart, Start};
 use super::rotation::Rotation;
 use super::validate::{BackupSettings, TierBackup, ValidatedApp};
 
+pub use exporter::ExporterPlan;
+use exporter::exporter_plan;
 pub use workload::{health_url, is_running};
 use workload::{values, workload};
 
@@ -88,22 +90,6 @@ pub struct Plan {
     pub patience: Option<Duration>,
     /// Commands to run in the container, where the app runs and is well.
     pub commands: Vec<Command>,
-}
-
-/// What to do about the exporter of metrics.
-#[derive(Debug, PartialEq, Eq)]
-pub enum ExporterPlan {
-    /// Nothing.
-    Leave,
-    /// Tell it this, if it is another thing than it was told, and start it unless it runs.
-    Run {
-        /// What it has to know, where that differs.
-        tell: Option<exporter::Settings>,
-        /// Whether it has to be started.
-        start: bool,
-    },
-    /// End it.
-    End,
 }
 
 /// A command to run in the container. `Debug` does not show it: an option may be a token.
@@ -615,40 +601,6 @@ fn vpn_bags(facts: &Facts) -> Option<OwnBags> {
         app,
         unit: BTreeMap::new(),
     })
-}
-
-/// It runs while somebody scrapes it. What it was told says that in an event that does not ask Juju.
-fn exporter_plan(facts: &Facts, validated: &ValidatedApp) -> ExporterPlan {
-    let known = &facts.exporter;
-    let is_wanted = match &facts.cos.metrics {
-        Some(related) => !related.is_empty(),
-        None => known.settings.is_some(),
-    };
-    if !is_wanted {
-        return match known.settings {
-            Some(_) => ExporterPlan::End,
-            None => ExporterPlan::Leave,
-        };
-    }
-    let asked = validated.asked().into_iter().map(|asked| exporter::Asked {
-        endpoint: asked.tier.name().to_owned(),
-        schedule: asked.schedule.map(ToString::to_string),
-    });
-    let settings = exporter::Settings {
-        app: facts.app.clone(),
-        model: facts.model.clone(),
-        has_data: facts.data.is_here(),
-        asked: asked.collect(),
-        verify_schedule: None,
-    };
-    let tell = (known.settings.as_ref() != Some(&settings)).then_some(settings);
-    match (tell, known.is_running) {
-        (None, true) => ExporterPlan::Leave,
-        (tell, is_running) => ExporterPlan::Run {
-            tell,
-            start: !is_running,
-        },
-    }
 }
 
 fn open_ports(profile: &AppProfile, facts: &Facts) -> Vec<Port> {
