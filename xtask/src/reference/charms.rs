@@ -249,6 +249,10 @@ with what to do about it.\n"
                 code(name),
                 text("role"),
                 code(&text("interface")),
+                match declared["limit"].as_u64() {
+                    Some(limit) => limit.to_string(),
+                    None => "any number".to_owned(),
+                },
                 apps,
                 text("description"),
             ]
@@ -267,8 +271,8 @@ with what to do about it.\n"
             ));
         }
         format!(
-            "# Endpoints\n\n`juju integrate APP:ENDPOINT OTHER` relates one. All are optional, and take one relation each.\n\n{}",
-            table(["endpoint", "side", "interface", "apps", ""], rows)
+            "# Endpoints\n\n`juju integrate APP:ENDPOINT OTHER` relates one. All are optional.\n\n{}",
+            table(["endpoint", "side", "interface", "relations", "apps", ""], rows)
         )
     }
 }
