@@ -32,6 +32,7 @@ pub fn backup(app: &str, hours_ago: i64) -> BackupSummary {
         uid: format!("{app}-uid-{hours_ago}"),
         velero_namespace: "velero".to_owned(),
         storage_location: "default".to_owned(),
+        endpoint: "velero-backup-config".to_owned(),
         whose: id(app),
         schedule: Some(format!("{app}-schedule")),
         before_restore: None,
