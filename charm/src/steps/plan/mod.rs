@@ -98,7 +98,7 @@ pub enum ExporterPlan {
     /// Tell it this, if it is another thing than it was told, and start it unless it runs.
     Run {
         /// What it has to know, where that differs.
-        tell: Option<exporter::Settings>,
+        tell: Option<Box<exporter::Settings>>,
         /// Whether it has to be started.
         start: bool,
     },
@@ -642,7 +642,7 @@ fn exporter_plan(facts: &Facts, validated: &ValidatedApp) -> ExporterPlan {
         verify_schedule: validated.verify_schedule().map(ToString::to_string),
         test_restores: facts.remembered.test_restores.clone(),
     };
-    let tell = (known.settings.as_ref() != Some(&settings)).then_some(settings);
+    let tell = (known.settings.as_ref() != Some(&settings)).then(|| Box::new(settings));
     match (tell, known.is_running) {
         (None, true) => ExporterPlan::Leave,
         (tell, is_running) => ExporterPlan::Run {
