@@ -90,9 +90,11 @@ fn metrics_are_offered_with_rules_and_the_exporter_is_told_what_it_has_to_know()
                 schedule: asked["schedule"].as_str().map(str::to_owned),
             }],
             verify_schedule: told.verify_schedule.clone(),
+            test_restores: told.test_restores.clone(),
         }
     );
     assert!(told.asked[0].runs().is_some());
+    assert!(told.verifies().is_some(), "{told:?}");
     assert_settled(&mut unit);
     // Another schedule reaches the exporter, whatever event brings it.
     unit.state = unit.state.clone().with_config("backup-schedule", "0 5 * * *");

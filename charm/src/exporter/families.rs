@@ -10,6 +10,7 @@ use super::metrics::{self, METRICS, Metric};
 use super::settings::{Asked, Settings};
 use super::text::Family;
 use crate::contents::seen::{self, List};
+use crate::test_restore;
 
 /// The verdicts, as the label has them.
 pub const VERDICTS: [(Verdict, &str); 7] = [
@@ -162,7 +163,7 @@ fn of_backups(samples: &mut Samples, known: Known<'_>, watched: &Watched) {
     }
     of_last_good(samples, known, watched, &whose, &health);
     of_expiry(samples, settings, &health);
-    of_verify(samples, settings, &health);
+    of_verify(samples, settings, &health, now);
     let safety = watched
         .backups
         .iter()
@@ -290,15 +291,17 @@ fn of_expiry(samples: &mut Samples, settings: &Settings, health: &BackupHealth) 
     samples.add_known(&metrics::EXPIRY_WARNING, &[], backups::goes_from(longest, gap));
 }
 
-fn of_verify(samples: &mut Samples, settings: &Settings, health: &BackupHealth) {
+fn of_verify(samples: &mut Samples, settings: &Settings, health: &BackupHealth, now: Timestamp) {
     let proof = health.last_proof.as_ref();
     let came_back = proof.map(|proof| matches!(proof.outcome, Outcome::ComesBack { .. }));
     samples.add_known(&metrics::VERIFY_SUCCESS, &[], came_back);
-    samples.add_known(&metrics::VERIFY_TIMESTAMP, &[], proof.map(|proof| proof.at));
-    // Before the first one it counts from the last good backup: there is nothing to restore before that.
-    let since = proof.map(|proof| proof.at).or_else(|| health.last_good()?.time);
-    let due = settings.verifies().zip(since);
-    let due = due.and_then(|(runs, since)| runs.next_after(since));
+    // A proof goes with its backup, and hooks remember when it was.
+    let proven = proof.map(|proof| proof.at).max(settings.test_restores.proven);
+    samples.add_known(&metrics::VERIFY_TIMESTAMP, &[], proven);
+    let next = settings
+        .verifies()
+        .and_then(|runs| test_restore::next(health, &runs, &settings.test_restores, now));
+    let due = next.map(|next| next.due);
     samples.add_known(&metrics::VERIFY_DUE, &[], due);
 }
 

@@ -7,6 +7,7 @@ use config_recovery::backups::AppId;
 use serde::{Deserialize, Serialize};
 use velero_backup_config::Schedule;
 
+use crate::test_restore::Record;
 use crate::unit_file;
 
 /// The file's name, in the folder of the unit's agent.
@@ -26,6 +27,9 @@ pub struct Settings {
     /// When test restores are made, as for backups; `None` if none are.
     #[serde(default)]
     pub verify_schedule: Option<String>,
+    /// What is remembered of them.
+    #[serde(default)]
+    pub test_restores: Record,
 }
 
 /// One tier that is asked for.

@@ -13,6 +13,7 @@ use juju_sim::{Rights, StandInCluster};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use workload_charm::exporter::{Asked, EXPORTER, Settings};
+use workload_charm::test_restore::Record;
 
 /// The endpoint that the app's backups are asked for by.
 pub const ENDPOINT: &str = "velero-backup-config";
@@ -155,6 +156,7 @@ impl WatchedApp {
                 schedule: Some(self.cron()),
             }],
             verify_schedule: Some(self.cron()),
+            test_restores: Record::default(),
         };
         settings
             .write(&self.charm_dir())

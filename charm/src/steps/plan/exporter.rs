@@ -43,6 +43,7 @@ pub(super) fn exporter_plan(facts: &Facts, validated: &ValidatedApp) -> Exporter
         has_data: facts.data.is_here(),
         asked: asked.collect(),
         verify_schedule: validated.verify_schedule().map(ToString::to_string),
+        test_restores: facts.remembered.test_restores.clone(),
     };
     let tell = (known.settings.as_ref() != Some(&settings)).then_some(settings);
     match (tell, known.is_running) {
