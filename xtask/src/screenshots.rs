@@ -2,9 +2,8 @@
 //!
 //! The test that holds the pictures to the program draws them: it has the screens, and apps to show.
 
-use std::process::Command;
-
 use anyhow::{Context, Result, ensure};
+use system_tests::binaries::plain_cargo;
 
 use crate::generate;
 
@@ -24,8 +23,7 @@ const WRITE: &str = "CONFIGURATARR_PICTURES";
 /// # Errors
 /// When the program cannot be built, or a picture not be written or be shown nowhere.
 pub fn run() -> Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
+    let status = plain_cargo()
         .current_dir(generate::repository()?)
         .args(TEST)
         .env(WRITE, "write")

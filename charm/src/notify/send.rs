@@ -102,27 +102,41 @@ fn behind(uri: &Uri, more: &str) -> Option<Uri> {
         .ok()
 }
 
-/// Whom to trust: those that the secret names, or else the public authorities that the charm's image knows.
+/// Whom to trust: those that the secret names, or else the public authorities.
 fn tls(receiver: &Receiver) -> Result<ClientConfig, String> {
     let host = receiver.host();
-    let mut trusted = RootCertStore::empty();
-    if receiver.uri.scheme_str() == Some("https") {
-        let (found, whose) = match &receiver.authority {
-            Some(text) => (text.clone().into_bytes(), "key ca of the secret"),
-            None => (std::fs::read(ROOTS).unwrap_or_default(), "the charm's image"),
-        };
-        let found = CertificateDer::pem_slice_iter(&found).flatten();
-        trusted.add_parsable_certificates(found);
-        if trusted.is_empty() {
-            return Err(format!(
-                "cannot notify {host}: {whose} has no certificate of an authority; give one as key ca of a secret"
-            ));
+    let trusted = match &receiver.authority {
+        _ if receiver.uri.scheme_str() != Some("https") => RootCertStore::empty(),
+        Some(text) => {
+            let own = parsed(text.as_bytes());
+            if own.is_empty() {
+                return Err(format!(
+                    "cannot notify {host}: key ca of the secret has no certificate of an authority"
+                ));
+            }
+            own
         }
-    }
+        None => public(),
+    };
     let provider = Arc::new(ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.map_err(|error| format!("cannot notify {host}: {error}"))?;
     Ok(config.with_root_certificates(trusted).with_no_client_auth())
+}
+
+/// The public authorities: those of the charm's image, where somebody may have added one, or else the ones that come with this program.
+fn public() -> RootCertStore {
+    let of_image = parsed(&std::fs::read(ROOTS).unwrap_or_default());
+    match of_image.is_empty() {
+        true => RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        false => of_image,
+    }
+}
+
+fn parsed(pem: &[u8]) -> RootCertStore {
+    let mut found = RootCertStore::empty();
+    found.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).flatten());
+    found
 }
 
 /// The last cause: those before it say the same in more words.

@@ -236,6 +236,66 @@ fn nobody_there_and_nobody_to_trust_are_said() {
     let reason = send(&receiver.with(None, Some("no PEM")), &message(Turn::Bad), soon()).unwrap_err();
     assert_eq!(
         reason,
-        "cannot notify 127.0.0.1: key ca of the secret has no certificate of an authority; give one as key ca of a secret"
+        "cannot notify 127.0.0.1: key ca of the secret has no certificate of an authority"
     );
+}
+
+/// A receiver with TLS for one notification: where it is, its certificate as PEM, and whether it was told anything.
+fn listening_with_tls() -> (String, String, mpsc::Receiver<bool>) {
+    use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(own.signing_key.serialize_der()));
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key)
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (sender, received) = mpsc::channel();
+    std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let session = rustls::ServerConnection::new(Arc::new(config)).unwrap();
+        let mut stream = rustls::StreamOwned::new(session, stream);
+        let mut bytes: Vec<u8> = Vec::new();
+        let mut piece = [0; 4096];
+        while !bytes.windows(4).any(|window| window == b"\r\n\r\n") {
+            match stream.read(&mut piece) {
+                Ok(read @ 1..) => bytes.extend(&piece[..read]),
+                _ => break,
+            }
+        }
+        let was_told = !bytes.is_empty();
+        if was_told {
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+        }
+        sender.send(was_told).unwrap();
+    });
+    (address, own.cert.pem(), received)
+}
+
+#[test]
+fn https_goes_to_whom_the_secret_trusts_and_to_nobody_else() {
+    let (address, certificate, received) = listening_with_tls();
+    let receiver = Receiver::parse(&format!("https://{address}/s3cret")).unwrap();
+    let sent = send(
+        &receiver.with(None, Some(&certificate)),
+        &message(Turn::Bad),
+        soon(),
+    );
+    assert_eq!(sent, Ok(204));
+    assert!(received.recv().unwrap());
+
+    let (address, _, received) = listening_with_tls();
+    let receiver = Receiver::parse(&format!("https://{address}/s3cret")).unwrap();
+    let reason = send(&receiver, &message(Turn::Bad), soon()).unwrap_err();
+    assert!(reason.contains("UnknownIssuer"), "{reason}");
+    assert!(!received.recv().unwrap(), "it was told all the same");
+}
+
+#[test]
+fn an_image_without_authorities_still_knows_the_public_ones() {
+    assert!(parsed(b"").is_empty());
+    assert!(public().len() > 50);
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use system_tests::binaries::{Binaries, Profile, build_packed};
+use system_tests::binaries::{Binaries, Profile, build_packed, plain_cargo};
 
 use crate::arguments::Arguments;
 use crate::bed::{self, Bed};
@@ -143,8 +143,7 @@ fn outside(arguments: &Arguments) -> Result<ExitCode> {
 
 /// Compiles the tests that `pebble-contract` runs.
 fn build_contract() -> Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
+    let status = plain_cargo()
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .args(scenarios::pebble_contract::CARGO)
         .args(["--quiet", "--no-run"])

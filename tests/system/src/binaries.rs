@@ -171,15 +171,32 @@ fn repository() -> Result<PathBuf> {
         .with_context(|| format!("cannot find {}", folder.display()))
 }
 
-/// A `cargo build` that tells what it built, and knows nothing of the cargo that started this program but where things are.
+/// A `cargo build` that tells what it built.
 fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = plain_cargo();
     command
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .args(["build", "--quiet", "--message-format=json"])
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_BUILD_TARGET")
         .stderr(Stdio::inherit());
+    command
+}
+
+/// The cargo that started this program, told nothing of the package that this program is of. `cargo run` and `cargo test` say in the
+/// environment whose program they start, and build scripts are run again when that has changed: ring's is one of them, so that
+/// everything with TLS would be compiled again for each package whose tests build a program.
+pub fn plain_cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let told = std::env::vars_os().map(|(name, _)| name);
+    let is_of_package = |name: &str| {
+        let begins = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "DEP_"];
+        let is_one = ["CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "OUT_DIR"];
+        begins.iter().any(|begin| name.starts_with(begin)) || is_one.contains(&name)
+    };
+    for name in told.filter(|name| name.to_str().is_some_and(is_of_package)) {
+        command.env_remove(name);
+    }
     command
 }
 
@@ -198,4 +215,27 @@ fn executables(command: &mut Command) -> Result<BTreeMap<String, PathBuf>> {
             Some((name, executable))
         })
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nested_build_is_not_told_whose_tests_run() {
+        // Cargo says it to this test.
+        assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+        let command = plain_cargo();
+        let removed: Vec<&str> = command
+            .get_envs()
+            .filter(|(_, value)| value.is_none())
+            .filter_map(|(name, _)| name.to_str())
+            .collect();
+        for name in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_VERSION"] {
+            assert!(removed.contains(&name), "{name} is not removed: {removed:?}");
+        }
+        for name in ["CARGO_HOME", "CARGO_TARGET_DIR", "CARGO_INCREMENTAL", "CARGO"] {
+            assert!(!removed.contains(&name), "{name} is removed");
+        }
+    }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use system_tests::binaries::plain_cargo;
 
 use crate::generate::repository;
 use outcomes::{Outcomes, Verdict};
@@ -93,7 +94,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn must_be_installed() -> Result<()> {
-    let found = cargo()
+    let found = plain_cargo()
         .args(["mutants", "--version"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -103,11 +104,6 @@ fn must_be_installed() -> Result<()> {
         bail!("cannot run cargo-mutants: it is not installed; install it with: {INSTALL}");
     }
     Ok(())
-}
-
-/// The cargo that runs this, so that the toolchain stays the same.
-fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 /// Writes the lines that changed since the work left `base` as a diff, and says where.
@@ -148,7 +144,7 @@ impl Run<'_> {
     }
 
     fn command(&self, one: &Crate) -> Command {
-        let mut command = cargo();
+        let mut command = plain_cargo();
         command.current_dir(self.repository).arg("mutants");
         command.args(["--package", &one.package]);
         if let Some(only) = &self.arguments.only {

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail, ensure};
 use futures::FutureExt;
+use system_tests::binaries::plain_cargo;
 use tokio::process::Command;
 
 use super::{Beside, Scenario, ScenarioReport};
@@ -29,8 +30,7 @@ pub const CARGO: [&str; 7] = [
 ];
 
 async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    let output = Command::from(plain_cargo())
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .args(CARGO)
         // The other two kinds need no cluster: `cargo test` runs them.
