@@ -5,9 +5,9 @@ mod common;
 
 use std::path::PathBuf;
 
+use common::radarr;
 use common::unit::{PEERS, Unit, VELERO, writes};
-use common::{nightly, radarr};
-use config_recovery::backups::{BackupHealth, EndpointHealth, LastGood, Outcome, Proof, Rests, Scheduled};
+use config_recovery::backups::{BackupHealth, EndpointHealth, Outcome, Proof, Rests};
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::pebble::Pebble as _;
 use juju_charm::testing::{Event, RelationState};
@@ -34,28 +34,15 @@ fn looks(unit: &mut Unit, event: Event) -> bool {
     asked(unit, event).iter().any(|asked| asked == LOOKS)
 }
 
-/// Backups as they should be: the last one has just ended.
+/// Backups as they should be, the last of which came back.
 fn in_order() -> BackupHealth {
-    let ended = Timestamp::now();
-    let last = LastGood {
-        name: "radarr-1".to_owned(),
-        uid: "aaaa-1".to_owned(),
-        time: Some(ended),
-        expires: Some(ended + SignedDuration::from_hours(720)),
-        bytes: Some(20_131_072),
-    };
-    let schedule = Scheduled {
-        name: "radarr-s".to_owned(),
-        since: Some(ended - SignedDuration::from_hours(48)),
-        rests: None,
-    };
     let proof = Proof {
-        at: ended,
+        at: Timestamp::now(),
         outcome: Outcome::ComesBack { contents: None },
     };
     BackupHealth {
         last_proof: Some(proof),
-        ..nightly(Some(last), Some(schedule))
+        ..common::in_order()
     }
 }
 

@@ -9,8 +9,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use common::unit::{Unit, writes};
-use common::{nightly, radarr};
-use config_recovery::backups::{BackupHealth, LastGood, Scheduled, UnusableStorage};
+use common::{in_order, radarr};
+use config_recovery::backups::UnusableStorage;
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::testing::{Event, Fault};
 use serde_json::{Value, json};
@@ -53,23 +53,6 @@ fn told(received: &mpsc::Receiver<Value>) -> Vec<String> {
             )
         })
         .collect()
-}
-
-fn in_order() -> BackupHealth {
-    let ended = Timestamp::now();
-    let last = LastGood {
-        name: "radarr-1".to_owned(),
-        uid: "aaaa-1".to_owned(),
-        time: Some(ended),
-        expires: Some(ended + SignedDuration::from_hours(720)),
-        bytes: Some(20_131_072),
-    };
-    let schedule = Scheduled {
-        name: "radarr-s".to_owned(),
-        since: Some(ended - SignedDuration::from_hours(48)),
-        rests: None,
-    };
-    nightly(Some(last), Some(schedule))
 }
 
 /// A Radarr whose backups are as they should be, with somebody to notify.

@@ -6,10 +6,10 @@ mod common;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use common::radarr;
 use common::recovery::good;
 use common::unit::{Unit, writes};
-use common::{nightly, radarr};
-use config_recovery::backups::{BackupHealth, LastGood, Outcome, Proof, Scheduled};
+use config_recovery::backups::{BackupHealth, Outcome, Proof};
 use config_recovery::{ClusterError, Error};
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::testing::{Event, Fault};
@@ -22,24 +22,11 @@ fn ago(hours: i64) -> Timestamp {
     Timestamp::now() - SignedDuration::from_hours(hours)
 }
 
-/// Backups since two days ago, the last of which has just ended, as they should be.
+/// The same, of which the first began two days ago.
 fn in_order() -> BackupHealth {
-    let ended = Timestamp::now();
-    let last = LastGood {
-        name: "radarr-1".to_owned(),
-        uid: "aaaa-1".to_owned(),
-        time: Some(ended),
-        expires: Some(ended + SignedDuration::from_hours(720)),
-        bytes: Some(20_131_072),
-    };
-    let schedule = Scheduled {
-        name: "radarr-s".to_owned(),
-        since: Some(ago(48)),
-        rests: None,
-    };
     BackupHealth {
         since: Some(ago(48)),
-        ..nightly(Some(last), Some(schedule))
+        ..common::in_order()
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use config_recovery::backups::{BackupHealth, EndpointHealth, LastGood, Scheduled};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use juju_charm::pebble::{Layer, Plan as PebblePlan, ServiceStatus};
 use workload_charm::cos::Cos;
 use workload_charm::credentials::Credentials;
@@ -179,6 +179,24 @@ pub fn nightly(last_good: Option<LastGood>, schedule: Option<Scheduled>) -> Back
         endpoints: [(NIGHTLY.name().to_owned(), EndpointHealth { last_good, schedule })].into(),
         ..BackupHealth::default()
     }
+}
+
+/// Backups as they should be: since two days ago by a Schedule, the last of which has just ended.
+pub fn in_order() -> BackupHealth {
+    let ended = Timestamp::now();
+    let last = LastGood {
+        name: "radarr-1".to_owned(),
+        uid: "aaaa-1".to_owned(),
+        time: Some(ended),
+        expires: Some(ended + SignedDuration::from_hours(720)),
+        bytes: Some(20_131_072),
+    };
+    let schedule = Scheduled {
+        name: "radarr-s".to_owned(),
+        since: Some(ended - SignedDuration::from_hours(48)),
+        rests: None,
+    };
+    nightly(Some(last), Some(schedule))
 }
 
 /// What the secret would hold.
