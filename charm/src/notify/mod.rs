@@ -1,7 +1,7 @@
 //! Notifications where nobody watches `juju status`: the option `notify-url`.
 //!
-//! [`receiver`] reads the URL, [`record`] decides what is to be told and remembers it, both pure; [`body`] words it for the kind of receiver, and
-//! [`send`] sends it. [`deliver`] brings these together at the end of a dispatch.
+//! `receiver` reads the URL, `record` decides what is to be told and remembers it, both pure; `body` words it for the kind of receiver, and
+//! `send` sends it. [`deliver`] brings these together at the end of a dispatch.
 //!
 //! A finding is told once when it comes and once when it goes. What could not be sent is tried again by later events, later each
 //! time. A hook waits [`LIMIT`] at most for it, and never fails of it. Neither a token nor what comes behind the host in a URL is logged

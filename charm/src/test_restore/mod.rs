@@ -1,6 +1,6 @@
 //! Test restores that nobody has to ask for: the option `verify-schedule`.
 //!
-//! [`due`] says when one is due and when it may be tried, as a function of what was seen and what is remembered. [`run`] carries it out,
+//! `due` says when one is due and when it may be tried, as a function of what was seen and what is remembered. `run` carries it out,
 //! at the end of an update-status on the unit with the data, by the same engine that the action `verify-backup` uses. What it proved
 //! is written on the Backup object by the engine, so that it survives pod and unit.
 //!
