@@ -236,6 +236,7 @@ fn last_good(ago: i64, kept: i64) -> LastGood {
     LastGood {
         name: "radarr-1".to_owned(),
         uid: "aaaa-1".to_owned(),
+        started: Some(ended),
         time: Some(ended),
         expires: Some(ended + SignedDuration::from_hours(kept)),
         bytes: Some(999_400),

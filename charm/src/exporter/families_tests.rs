@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
-use config_recovery::backups::{Proof, Rests, Scheduled};
-use config_recovery::overview::Location;
+use config_recovery::backups::{AppSchedule, Proof, Rests, Scheduled};
 use config_recovery::testing;
 use config_recovery::watched::Repository;
+use config_volume::{Answer, AnswerKind};
 use velero_api::{BackupPhase, BackupSpec};
 
 use super::*;
@@ -70,14 +70,7 @@ fn watched(mut backups: Vec<BackupSummary>) -> Watched {
     Watched {
         backups,
         schedules: vec![schedule(None)],
-        locations: vec![Location {
-            velero_namespace: "velero".to_owned(),
-            name: "default".to_owned(),
-            is_available: Some(true),
-            is_default: true,
-            message: None,
-            synced: None,
-        }],
+        locations: vec![testing::location("default")],
         repositories: vec![Repository {
             velero_namespace: "velero".to_owned(),
             storage_location: "default".to_owned(),

@@ -24,6 +24,7 @@ fn last_good(time: &str, kept: SignedDuration) -> LastGood {
     LastGood {
         name: "radarr-1".to_owned(),
         uid: "u".to_owned(),
+        started: Some(at(time)),
         time: Some(at(time)),
         expires: Some(at(time) + kept),
         bytes: Some(20_131_072),
@@ -68,6 +69,7 @@ fn seen_of(standing: &BackupHealth, asked: &[Asked<'_>], now: Timestamp) -> Back
         test_restore: None,
         record: &record,
         sizes: &sizes,
+        fewer: &[],
         now,
     };
     of(standing, &asks)

@@ -11,7 +11,8 @@ mod update;
 use std::collections::BTreeMap;
 
 use config_recovery::backups::{BackupContents, Outcome, Proof, Rests};
-use config_recovery::overview::{Location, MovingRestore, Overview, Progress as Bytes};
+use config_recovery::locations::Location;
+use config_recovery::overview::{MovingRestore, Overview, Progress as Bytes};
 use config_recovery::scratch::{self, Purpose};
 use jiff::{SignedDuration, Timestamp};
 use ratatui::Terminal;
