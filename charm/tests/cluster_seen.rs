@@ -38,6 +38,7 @@ fn looks(unit: &mut Unit, event: Event) -> bool {
 fn in_order() -> BackupHealth {
     let proof = Proof {
         at: Timestamp::now(),
+        took: None,
         outcome: Outcome::ComesBack { contents: None },
     };
     BackupHealth {

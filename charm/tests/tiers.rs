@@ -299,6 +299,7 @@ fn backups_of_all_tiers_that_are_in_order_fit_into_a_status() {
     let proof = |seen: BackupHealth| BackupHealth {
         last_proof: Some(Proof {
             at: Timestamp::now(),
+            took: None,
             outcome: Outcome::ComesBack { contents: None },
         }),
         ..seen

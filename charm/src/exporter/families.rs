@@ -277,6 +277,8 @@ fn of_verify(samples: &mut Samples, settings: &Settings, health: &BackupHealth, 
     let proof = health.last_proof.as_ref();
     let came_back = proof.map(|proof| matches!(proof.outcome, Outcome::ComesBack { .. }));
     samples.add_known(&metrics::VERIFY_SUCCESS, &[], came_back);
+    let took = proof.and_then(|proof| proof.took?.try_into().ok());
+    samples.add_known::<SignedDuration>(&metrics::VERIFY_DURATION, &[], took);
     // A proof goes with its backup, and hooks remember when it was.
     let proven = proof.map(|proof| proof.at).max(settings.test_restores.proven);
     samples.add_known(&metrics::VERIFY_TIMESTAMP, &[], proven);

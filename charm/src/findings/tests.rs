@@ -54,6 +54,7 @@ fn well() -> World {
         kept_longest: Some(last),
         last_proof: Some(Proof {
             at: ago(150),
+            took: None,
             outcome: Outcome::ComesBack { contents: None },
         }),
         since: Some(ago(700)),
@@ -223,6 +224,7 @@ const CASES: [Case; 23] = [
         |world| {
             world.standing.last_proof = Some(Proof {
                 at: ago(10),
+                took: None,
                 outcome: Outcome::Damaged {
                     why: "radarr.db: not sound".to_owned(),
                 },

@@ -258,6 +258,7 @@ fn what_was_proven_last_is_told_and_damage_is_a_warning() {
     let proven = |outcome| BackupHealth {
         last_proof: Some(Proof {
             at: at("2026-11-20T04:00:00Z"),
+            took: None,
             outcome,
         }),
         ..standing(Some("2026-11-27T03:12:00Z"), Some("2026-11-01T00:00:00Z"))

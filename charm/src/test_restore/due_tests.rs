@@ -25,6 +25,7 @@ fn seen(since: &str, last: &str, proof: Option<(&str, bool)>) -> BackupHealth {
         since: Some(at(since)),
         last_proof: proof.map(|(at, comes_back)| Proof {
             at: at.parse().unwrap(),
+            took: None,
             outcome: match comes_back {
                 true => Outcome::ComesBack { contents: None },
                 false => Outcome::Damaged { why: String::new() },

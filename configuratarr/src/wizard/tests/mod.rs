@@ -284,6 +284,7 @@ fn house() -> Overview {
     backups[5].complaints = vec!["radarr-0: timed out after 4 h".to_owned()];
     backups[0].proof = Some(Proof {
         at: fixtures::ago(5),
+        took: None,
         outcome: Outcome::ComesBack {
             contents: Some("films 412, schema of radarr.db 242".to_owned()),
         },
