@@ -316,7 +316,8 @@ impl Recovery for FakeRecovery {
             Err(_) => None,
         };
         if let Some(outcome) = outcome.filter(|_| !self.is_read_only) {
-            self.proof.replace(Some(Proof::now(outcome, Duration::from_secs(73))));
+            self.proof
+                .replace(Some(Proof::now(outcome, Duration::from_secs(73))));
         }
         if plan.folder.exists() {
             std::fs::remove_dir_all(&plan.folder).unwrap();

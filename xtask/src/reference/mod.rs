@@ -5,6 +5,7 @@
 
 mod by_hand;
 mod charms;
+mod metrics;
 mod program;
 mod rights;
 mod statuses;
@@ -52,6 +53,11 @@ pub fn pages(repository: &Path) -> Result<Vec<Page>> {
             "statuses.md",
             "charm/src/steps/status and xtask/src/reference/statuses.rs",
             statuses::text(repository)?,
+        ),
+        page(
+            "metrics.md",
+            "charm/src/exporter/metrics.rs and charm/src/alerts.rs",
+            metrics::text(),
         ),
         page(
             "configuratarr.md",
