@@ -13,7 +13,7 @@ pub use self::sizes::Sizes;
 use crate::contents::fewer::Fewer;
 use crate::names::{BACKUP_NOW, LIST_BACKUPS, VERIFY_BACKUP};
 use crate::problem::short;
-use crate::recovery::standing::{Asked, ScheduleProblem, due, health_of, scheduled, told_from};
+use crate::recovery::standing::{Asked, PATIENCE, ScheduleProblem, due, health_of, scheduled, told_from};
 use crate::test_restore::{Next, Tries};
 use crate::tiers::{NIGHTLY, Tier};
 
@@ -138,6 +138,10 @@ fn last_backup_expires(seen: &Seen<'_>) -> Option<Finding> {
 
 fn storage_unavailable(seen: &Seen<'_>) -> Option<Finding> {
     let storage = seen.standing.storage.as_ref()?;
+    // velero-operator removes the location and makes it anew for each change of its relations.
+    if seen.asked_at.is_some_and(|asked| seen.now.duration_since(asked) < PATIENCE) {
+        return None;
+    }
     Some(Finding {
         kind: Kind::StorageUnavailable,
         what: format!("storage location {}: {}", short(&storage.name, 30), storage.why),

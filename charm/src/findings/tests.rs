@@ -138,7 +138,7 @@ type Case = (
     Option<(Kind, &'static str, &'static str)>,
 );
 
-const CASES: [Case; 23] = [
+const CASES: [Case; 24] = [
     (
         "the last one is about to go",
         |world| {
@@ -170,6 +170,17 @@ const CASES: [Case; 23] = [
             "storage location default: no bucket",
             "look at the object storage",
         )),
+    ),
+    (
+        "velero-operator makes the location anew, since it was asked for something else",
+        |world| {
+            world.asked_at = Some(at(NOW) - SignedDuration::from_mins(9));
+            world.standing.storage = Some(UnusableStorage {
+                name: "default".to_owned(),
+                why: "there is no such storage location".to_owned(),
+            });
+        },
+        None,
     ),
     (
         "no Schedule",

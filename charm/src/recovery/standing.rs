@@ -77,7 +77,7 @@ pub enum ScheduleProblem {
 
 /// How long velero-operator may take until there is a Schedule as the charm asks for it. It restarts Velero for each change of
 /// its own, which took up to 3.4 minutes.
-const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+pub(crate) const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Reads how the backups stand of an app that is backed up, on the unit with the data. Only with trust, and where the pod was
 /// looked at: this takes four requests.

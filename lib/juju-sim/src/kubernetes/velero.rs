@@ -36,6 +36,16 @@ impl VeleroObjects {
         self.0.insert(plural.to_owned(), objects);
     }
 
+    /// Removes the object of a resource with this namespace and name, if there is one.
+    pub fn remove(&mut self, plural: &str, namespace: &str, name: &str) {
+        if let Some(objects) = self.0.get_mut(plural) {
+            objects.retain(|object| {
+                let metadata = &object["metadata"];
+                metadata["namespace"] != namespace || metadata["name"] != name
+            });
+        }
+    }
+
     /// The objects of a resource that the query selects, in all namespaces or in one, and their kind; `None` for a resource
     /// that cannot be listed.
     pub fn list(

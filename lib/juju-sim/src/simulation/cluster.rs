@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI32;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Simulation;
 use crate::agent::{At, DispatchReport, Effect, Fault, ToolCall};
@@ -20,6 +20,9 @@ pub(crate) struct Writes {
     /// Whether it is to be cut off at a write.
     is_kill_planned: bool,
 }
+
+/// The storage location that velero-operator makes.
+const LOCATION: &str = "default";
 
 impl Simulation {
     /// The pod of a unit as the stand-in Kubernetes has it; none in a real pod.
@@ -120,8 +123,24 @@ impl Simulation {
         }
     }
 
-    /// The Schedules of the stand-in velero-operators, as Kubernetes has them.
-    pub(crate) fn put_schedules(&mut self) {
+    /// What the stand-in velero-operators make, as Kubernetes has it: their Schedules, and the storage location of those that have a
+    /// storage provider. No Velero has read what is stored there.
+    pub(crate) fn put_what_operators_make(&mut self) {
+        let namespace = self.state.model.name.clone();
+        let mut operators = self.state.operators.values();
+        let has_storage = operators.any(|operator| operator.options.storage_configured);
+        let location = json!({
+            "apiVersion": "velero.io/v1", "kind": "BackupStorageLocation",
+            "metadata": {"name": LOCATION, "namespace": namespace},
+            "spec": {"provider": "aws", "default": true}, "status": {"phase": "Available"},
+        });
+        {
+            let velero = &mut self.state.cluster.lock().velero;
+            velero.remove("backupstoragelocations", &namespace, LOCATION);
+            if has_storage {
+                velero.put(location);
+            }
+        }
         let schedules = self.schedules();
         let objects = schedules
             .iter()

@@ -120,7 +120,7 @@ impl Simulation {
             }
         }
         if differed {
-            self.put_schedules();
+            self.put_what_operators_make();
         }
         differed
     }
