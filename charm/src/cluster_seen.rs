@@ -17,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::backup::{BackupFacts, Lookup, VolumeFacts};
+use crate::contents::fewer::Fewer;
 use crate::facts::{BackupRelations, Facts};
 use crate::kubernetes::Claim;
 use crate::media::claim::MountedClaim;
@@ -45,6 +46,8 @@ pub struct ClusterSeen {
     pub volume: VolumeFacts,
     /// How the app's backups stood.
     pub standing: HealthLookup,
+    /// What the last good backup had much less of than others.
+    pub fewer: Vec<Fewer>,
     media_claim: Option<(String, Claim)>,
 }
 
@@ -74,6 +77,7 @@ impl ClusterSeen {
             until: seen.standing.holds_until(asked, seen.now)?.min(until),
             volume: (**volume).clone(),
             standing: seen.standing.clone(),
+            fewer: seen.fewer.clone(),
             media_claim,
         })
     }

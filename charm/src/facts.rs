@@ -8,6 +8,7 @@ use juju_charm::pebble::{Plan, ServiceStatus};
 use juju_charm::{Port, SecretId, UnitName};
 
 use crate::backup::BackupFacts;
+use crate::contents::fewer::Fewer;
 use crate::cos::Cos;
 use crate::credentials::Credentials;
 use crate::data_unit::{Contents, DataUnit, Peers};
@@ -69,7 +70,7 @@ pub struct Facts {
     pub obsolete: Option<Obsolete>,
     /// The relations that ask for backups, by endpoint.
     pub backup_relations: BackupRelations,
-    /// Whether the next four are what an earlier event saw: see [`ClusterSeen`](crate::cluster_seen::ClusterSeen).
+    /// Whether the next five are what an earlier event saw: see [`ClusterSeen`](crate::cluster_seen::ClusterSeen).
     pub is_recalled: bool,
     /// The unit's pod; `None` in events in which nothing on it can differ.
     pub pod: Option<Result<Pod, ClusterError>>,
@@ -77,6 +78,8 @@ pub struct Facts {
     pub volume: BackupFacts,
     /// How the app's backups stand.
     pub standing: HealthLookup,
+    /// What the last good backup has much less of than those of the week before had.
+    pub fewer: Vec<Fewer>,
     /// What a killed test restore or restore of this unit's has left in the cluster: scratch namespaces.
     pub left: Vec<String>,
     /// The relation media-storage.

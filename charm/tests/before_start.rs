@@ -490,6 +490,7 @@ fn the_status_says_when_the_last_good_backup_was_where_the_charm_may_look() {
     let last = LastGood {
         name: "radarr-1".to_owned(),
         uid: "aaaa-1".to_owned(),
+        started: Some(ago(0)),
         time: Some(ago(0)),
         expires: Some(ago(-720)),
         bytes: Some(20_131_072),
@@ -497,7 +498,7 @@ fn the_status_says_when_the_last_good_backup_was_where_the_charm_may_look() {
     unit.recovery.standing = Some(nightly(Some(last), made(49)));
     unit.recovery.calls.take();
     unit.run(Event::UpdateStatus);
-    assert_eq!(unit.recovery.calls.take(), ["standing", "unusable_storage"]);
+    assert_eq!(unit.recovery.calls.take(), ["standing", "storage_locations"]);
     assert!(
         ends(&unit).is_some_and(|last| last.starts_with("last good ") && last.ends_with(" UTC, 20 MB")),
         "{}",

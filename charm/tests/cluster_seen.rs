@@ -11,7 +11,7 @@ use config_recovery::backups::{BackupHealth, EndpointHealth, Outcome, Proof, Res
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::pebble::Pebble as _;
 use juju_charm::testing::{Event, RelationState};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use workload_charm::data_unit;
 use workload_charm::tiers::NIGHTLY;
 
@@ -38,6 +38,7 @@ fn looks(unit: &mut Unit, event: Event) -> bool {
 fn in_order() -> BackupHealth {
     let proof = Proof {
         at: Timestamp::now(),
+        took: None,
         outcome: Outcome::ComesBack { contents: None },
     };
     BackupHealth {
@@ -78,6 +79,36 @@ fn an_event_after_a_steady_one_asks_the_cluster_nothing_and_says_the_same() {
         }
         assert_eq!(writes(&unit.run(Event::UpdateStatus)), Vec::<String>::new());
     }
+}
+
+/// What the commands before a backup have noted beside the charm's folder.
+#[test]
+fn a_backup_with_few_of_the_apps_things_is_warned_of_also_by_an_event_that_looks_at_nothing() {
+    let mut unit = steady(true);
+    let last = common::in_order().last_good().unwrap().time.unwrap();
+    let second = |hours: i64| (last - SignedDuration::from_hours(hours)).as_second();
+    let noted = |made: i64, films: &str| {
+        let answers = json!([{"kind": "count", "name": "films", "value": films}]);
+        (made.to_string(), json!({"made": made, "answers": answers}))
+    };
+    let list = Map::from_iter([noted(second(0), "3"), noted(second(24), "412")]);
+    let noted_in = unit.volume().with_file_name("contents-seen.json");
+    std::fs::write(noted_in, Value::Object(list).to_string()).unwrap();
+    let standing = unit.recovery.standing.as_mut().unwrap();
+    let endpoint = standing.endpoints.get_mut(NIGHTLY.name()).unwrap();
+    let last_good = endpoint.last_good.as_mut().unwrap();
+    (last_good.started, last_good.time) = (Some(last), Some(last));
+    std::fs::remove_file(kept(&unit)).unwrap();
+    for _ in 0..2 {
+        unit.run(Event::UpdateStatus);
+        let status = unit.status();
+        assert!(
+            status.starts_with("active: warning: the last good backup has 3 films, that of 20")
+                && status.ends_with(" had 412; run list-backups"),
+            "{status}"
+        );
+    }
+    assert_eq!(asked(&mut unit, Event::UpdateStatus), Vec::<String>::new());
 }
 
 #[test]

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use common::unit::{Unit, writes};
 use common::{in_order, radarr};
-use config_recovery::backups::UnusableStorage;
+use config_recovery::locations::Location;
+use config_recovery::testing;
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::testing::{Event, Fault};
 use serde_json::{Value, json};
@@ -71,10 +72,11 @@ fn notifying(url: &str) -> Unit {
 }
 
 fn storage_goes(unit: &Unit) {
-    unit.recovery.storage.replace(Some(UnusableStorage {
-        name: "default".to_owned(),
-        why: "no bucket".to_owned(),
-    }));
+    unit.recovery.locations.replace(vec![Location {
+        is_available: Some(false),
+        message: Some("no bucket".to_owned()),
+        ..testing::location("default")
+    }]);
     forget(unit);
 }
 
@@ -94,7 +96,7 @@ fn each_turn_is_told_once_and_a_steady_event_tells_nothing() {
     }
     unit.assert_says("active: warning: storage location default: no bucket; look at the object storage");
     assert_eq!(told(&received), ["StorageUnavailable bad"]);
-    unit.recovery.storage.take();
+    unit.recovery.locations.take();
     for _ in 0..4 {
         unit.run(Event::UpdateStatus);
     }

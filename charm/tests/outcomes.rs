@@ -53,7 +53,7 @@ fn backups_are_looked_for_only_where_they_are_asked_for() {
     assert_eq!(unit.recovery.calls.take(), Vec::<String>::new());
     related(&mut unit);
     unit.run(Event::UpdateStatus);
-    assert_eq!(unit.recovery.calls.take(), ["standing", "unusable_storage"]);
+    assert_eq!(unit.recovery.calls.take(), ["standing", "storage_locations"]);
 }
 
 #[test]

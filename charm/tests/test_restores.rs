@@ -113,6 +113,7 @@ fn until_one_is_due_a_steady_event_asks_the_cluster_nothing() {
     let mut unit = due();
     let proof = Proof {
         at: Timestamp::now(),
+        took: None,
         outcome: Outcome::ComesBack { contents: None },
     };
     unit.recovery.proof.replace(Some(proof));
@@ -130,6 +131,7 @@ fn what_was_seen_does_not_count_beyond_the_time_of_a_test_restore() {
     let soon = Timestamp::now() + SignedDuration::from_mins(7);
     let proof = Proof {
         at: soon - SignedDuration::from_hours(36),
+        took: None,
         outcome: Outcome::ComesBack { contents: None },
     };
     unit.recovery.proof.replace(Some(proof));

@@ -236,6 +236,7 @@ fn last_good(ago: i64, kept: i64) -> LastGood {
     LastGood {
         name: "radarr-1".to_owned(),
         uid: "aaaa-1".to_owned(),
+        started: Some(ended),
         time: Some(ended),
         expires: Some(ended + SignedDuration::from_hours(kept)),
         bytes: Some(999_400),
@@ -298,6 +299,7 @@ fn backups_of_all_tiers_that_are_in_order_fit_into_a_status() {
     let proof = |seen: BackupHealth| BackupHealth {
         last_proof: Some(Proof {
             at: Timestamp::now(),
+            took: None,
             outcome: Outcome::ComesBack { contents: None },
         }),
         ..seen

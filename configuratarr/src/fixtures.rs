@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use config_recovery::backups::{AppId, BackupContents, BackupSummary, FilesBackup, Scheduled};
-use config_recovery::overview::{AppSchedule, Overview};
+use config_recovery::backups::{AppId, AppSchedule, BackupContents, BackupSummary, FilesBackup, Scheduled};
+use config_recovery::overview::Overview;
 use jiff::{SignedDuration, Timestamp};
 use velero_api::BackupPhase;
 use velero_backup_config::{BackupSpec, Method};
@@ -37,6 +37,7 @@ pub fn backup(app: &str, hours_ago: i64) -> BackupSummary {
         schedule: Some(format!("{app}-schedule")),
         before_restore: None,
         phase: Some(BackupPhase::Completed),
+        created: Some(started),
         started: Some(started),
         completed: Some(started + SignedDuration::from_mins(1)),
         expires: Some(started + SignedDuration::from_hours(720)),

@@ -2,9 +2,10 @@
 //! ([`crate::profile::AppContents`]), `config_volume` asks it; here is what follows from the answers.
 //!
 //! [`compare`] shows two contents side by side, [`guard`] says whether this app can take a backup's content, [`record`] is what a
-//! backup says of the app, [`seen`] what was seen of earlier backups.
+//! backup says of the app, [`seen`] what was seen of earlier backups, [`fewer`] what has become less.
 
 pub mod compare;
+pub mod fewer;
 pub mod guard;
 pub mod record;
 pub mod seen;

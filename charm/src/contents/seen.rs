@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use config_recovery::backups::{AppId, BackupSummary};
 use config_volume::{Answer, Answers, Manifest};
+use jiff::Timestamp;
 use juju_charm::Juju;
 use serde::{Deserialize, Serialize};
 
@@ -83,11 +84,15 @@ pub type List = BTreeMap<u64, Seen>;
 /// seconds, so clocks that are apart are not allowed for. The list is that of the app `whose`: another one's backup of the same time is
 /// none of it.
 pub fn of<'a>(list: &'a List, whose: &AppId, backup: &BackupSummary) -> Option<&'a Seen> {
-    if backup.whose != *whose {
-        return None;
-    }
-    let began = backup.started?.as_second();
-    let ended = backup.completed?.as_second();
+    let times = backup.started.zip(backup.completed);
+    times
+        .filter(|_| backup.whose == *whose)
+        .and_then(|(began, ended)| made_between(list, began, ended))
+}
+
+/// The same of an own backup by when it began and ended.
+pub fn made_between(list: &List, began: Timestamp, ended: Timestamp) -> Option<&Seen> {
+    let (began, ended) = (began.as_second(), ended.as_second());
     let second = |second: i64| u64::try_from(second).unwrap_or_default();
     // The next backup may make its own in the second in which this one ends.
     let last = ended.max(began.saturating_add(1));

@@ -255,8 +255,14 @@ fn panels() -> Vec<Panel> {
         stat(
             "Last restore",
             "s",
-            24,
+            12,
             of_one("time() - config_backup_last_restore_timestamp_seconds{CHOSEN}"),
+        ),
+        stat(
+            "The last verification took",
+            "s",
+            12,
+            of_one("config_backup_last_verify_duration_seconds{CHOSEN}"),
         ),
         lines(
             "Held and left out",

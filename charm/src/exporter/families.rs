@@ -1,14 +1,15 @@
 //! What is exported, as a function of what was seen.
 
-use config_recovery::backups::{self, AppId, BackupHealth, BackupSummary, Outcome, Rests, Verdict};
-use config_recovery::overview::AppSchedule;
+use config_recovery::backups::{
+    self, AppId, AppSchedule, BackupHealth, BackupSummary, Outcome, Rests, Verdict,
+};
 use config_recovery::watched::Watched;
-use config_volume::{Answer, AnswerKind};
 use jiff::{SignedDuration, Timestamp};
 
 use super::metrics::{self, METRICS, Metric};
 use super::settings::{Asked, Settings};
 use super::text::Family;
+use crate::contents::fewer;
 use crate::contents::seen::{self, List};
 use crate::test_restore;
 
@@ -28,9 +29,6 @@ pub const STATES: [&str; 4] = ["active", "missing", "paused", "refused"];
 
 /// [`metrics::SHRANK`] of the bytes.
 pub const BYTES: &str = "bytes";
-
-/// Backups of so long before one are what it is compared with, as in [`backups::earlier`].
-const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// What is told from.
 #[derive(Debug, Clone, Copy)]
@@ -170,7 +168,11 @@ fn of_backups(samples: &mut Samples, known: Known<'_>, watched: &Watched) {
         .filter(|backup| backup.before_restore.is_some());
     let restored = safety.filter_map(|backup| backup.completed).max();
     samples.add_known(&metrics::RESTORE_TIMESTAMP, &[], restored);
-    samples.add_known(&metrics::STORAGE_AVAILABLE, &[], watched.storage_is_available());
+    samples.add_known(
+        &metrics::STORAGE_AVAILABLE,
+        &[],
+        watched.storage_is_usable(&health),
+    );
     samples.add_known(&metrics::REPOSITORY_READY, &[], watched.repository_is_ready());
 }
 
@@ -253,32 +255,12 @@ fn of_last_good(
         samples.add(&metrics::DATABASES, &[], figures.databases);
         samples.add(&metrics::LEFT_OUT, &[], figures.left_out);
     }
-    for (name, count) in counts(&contents.answers) {
+    let fewer = fewer::fewer(known.contents, contents);
+    for (name, count) in fewer::counts(contents) {
         samples.add(&metrics::CONTENTS, &[name], count);
-        let of_week = watched.backups.iter().filter(|other| {
-            let apart = last.started.zip(other.started);
-            let is_before = apart.is_some_and(|(this, other)| {
-                let apart = this.duration_since(other);
-                apart.is_positive() && apart <= WEEK
-            });
-            is_before && other.before_restore.is_none() && other.is_good(known.now)
-        });
-        let most = of_week
-            .filter_map(|other| seen::of(known.contents, whose, other))
-            .filter_map(|other| counts(&other.answers).find(|(other, _)| *other == name))
-            .map(|(_, count)| count)
-            .max();
-        let shrank = most.is_some_and(|most| count < most.div_ceil(2));
-        samples.add(&metrics::SHRANK, &[name], shrank);
+        let is_less = fewer.iter().any(|fewer| fewer.name == name);
+        samples.add(&metrics::SHRANK, &[name], is_less);
     }
-}
-
-/// The app's own things, with how many there are.
-fn counts(answers: &[Answer]) -> impl Iterator<Item = (&str, u64)> {
-    answers
-        .iter()
-        .filter(|answer| answer.kind == AnswerKind::Count)
-        .filter_map(|answer| Some((answer.name.as_str(), answer.value.parse().ok()?)))
 }
 
 fn of_expiry(samples: &mut Samples, settings: &Settings, health: &BackupHealth) {
@@ -295,6 +277,8 @@ fn of_verify(samples: &mut Samples, settings: &Settings, health: &BackupHealth, 
     let proof = health.last_proof.as_ref();
     let came_back = proof.map(|proof| matches!(proof.outcome, Outcome::ComesBack { .. }));
     samples.add_known(&metrics::VERIFY_SUCCESS, &[], came_back);
+    let took = proof.and_then(|proof| proof.took?.try_into().ok());
+    samples.add_known::<SignedDuration>(&metrics::VERIFY_DURATION, &[], took);
     // A proof goes with its backup, and hooks remember when it was.
     let proven = proof.map(|proof| proof.at).max(settings.test_restores.proven);
     samples.add_known(&metrics::VERIFY_TIMESTAMP, &[], proven);

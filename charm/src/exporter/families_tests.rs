@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
-use config_recovery::backups::{Proof, Rests, Scheduled};
-use config_recovery::overview::Location;
+use config_recovery::backups::{AppSchedule, Proof, Rests, Scheduled};
 use config_recovery::testing;
 use config_recovery::watched::Repository;
+use config_volume::{Answer, AnswerKind};
 use velero_api::{BackupPhase, BackupSpec};
 
 use super::*;
@@ -70,14 +70,7 @@ fn watched(mut backups: Vec<BackupSummary>) -> Watched {
     Watched {
         backups,
         schedules: vec![schedule(None)],
-        locations: vec![Location {
-            velero_namespace: "velero".to_owned(),
-            name: "default".to_owned(),
-            is_available: Some(true),
-            is_default: true,
-            message: None,
-            synced: None,
-        }],
+        locations: vec![testing::location("default")],
         repositories: vec![Repository {
             velero_namespace: "velero".to_owned(),
             storage_location: "default".to_owned(),
@@ -141,6 +134,7 @@ fn all_that_is_known_of_a_healthy_app_is_exported() {
     let mut proven = night(25, 1000);
     proven.proof = Some(Proof {
         at: time("2026-11-28T04:00:00Z"),
+        took: Some(std::time::Duration::from_secs(73)),
         outcome: Outcome::ComesBack { contents: None },
     });
     let mut failed = night(27, 0);
@@ -212,6 +206,7 @@ fn the_last_result_is_that_of_the_backup_that_ended_last() {
     let damaged = |last: &mut BackupSummary| {
         last.proof = Some(Proof {
             at: now(),
+            took: None,
             outcome: Outcome::Damaged { why: String::new() },
         });
     };
@@ -326,6 +321,7 @@ fn the_next_test_restore_is_due_by_its_schedule_after_the_last_one_or_after_the_
         let mut all: Vec<BackupSummary> = vec![night(29, 7)];
         all[0].proof = proof.map(|at| Proof {
             at: time(at),
+            took: None,
             outcome: Outcome::Damaged { why: String::new() },
         });
         all.push(night(28, 7));

@@ -89,6 +89,9 @@ metrics! {
     /// When that was.
     VERIFY_TIMESTAMP "config_backup_last_verify_timestamp_seconds" []
         "When a backup was last restored and compared.";
+    /// How long that took.
+    VERIFY_DURATION "config_backup_last_verify_duration_seconds" []
+        "How long it took to restore and compare the backup that was last.";
     /// When the next one has to be there.
     VERIFY_DUE "config_backup_verify_due_timestamp_seconds" []
         "When the next test restore is due by its schedule.";
@@ -97,7 +100,7 @@ metrics! {
         "When the last safety backup ended: a restore in place followed it. One that went without a safety backup is not seen.";
     /// Where backups are stored.
     STORAGE_AVAILABLE "config_backup_storage_available" []
-        "Whether Velero can use the backup storage location of the app's backups.";
+        "Whether the next backup can be stored and the newest one can come back, by the storage locations that they need.";
     /// How they are stored there.
     REPOSITORY_READY "config_backup_repository_ready" []
         "Whether Velero can use the repositories of the files of the model's namespace.";

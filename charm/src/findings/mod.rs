@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use self::sizes::Sizes;
+use crate::contents::fewer::Fewer;
 use crate::names::{BACKUP_NOW, LIST_BACKUPS, VERIFY_BACKUP};
 use crate::problem::short;
 use crate::recovery::standing::{Asked, ScheduleProblem, due, health_of, scheduled, told_from};
@@ -31,7 +32,7 @@ pub enum Kind {
     VerifyFailed,
     /// The last backup came to nothing.
     BackupBad,
-    /// The last good backup has less than half of the bytes that one of the week before had.
+    /// The last good backup has less than half of the bytes, or of the app's things, that one of the week before had.
     BackupShrank,
     /// No backup was restored and compared in time.
     VerifyOverdue,
@@ -95,6 +96,8 @@ pub struct Seen<'a> {
     pub tries: Option<&'a Tries>,
     /// What earlier backups held.
     pub sizes: &'a Sizes,
+    /// What the last good backup has much less of.
+    pub fewer: &'a [Fewer],
     /// When it was seen.
     pub now: Timestamp,
 }
@@ -238,16 +241,22 @@ fn backup_bad(seen: &Seen<'_>) -> Option<Finding> {
 /// That the last good backup holds much less than others did: as one does that was made after an accident.
 fn backup_shrank(seen: &Seen<'_>) -> Option<Finding> {
     let last = seen.standing.last_good()?;
-    let (at, bytes) = last.time.zip(last.bytes)?;
-    let larger = seen.sizes.larger_than(at, bytes)?;
+    let at = last.time?;
+    let in_bytes = || {
+        let bytes = last.bytes?;
+        let larger = seen.sizes.larger_than(at, bytes)?;
+        Some((size(bytes), larger.at, size(larger.bytes)))
+    };
+    let in_things = || {
+        let fewer = seen.fewer.first()?;
+        let count = |count: u64| format!("{count} {}", short(&fewer.name, 20));
+        Some((count(fewer.now), fewer.at, fewer.before.to_string()))
+    };
+    // What the app has less of says more than bytes.
+    let (has, then, had) = in_things().or_else(in_bytes)?;
     Some(Finding {
         kind: Kind::BackupShrank,
-        what: format!(
-            "the last good backup has {}, that of {} had {}",
-            size(bytes),
-            day(larger.at),
-            size(larger.bytes)
-        ),
+        what: format!("the last good backup has {has}, that of {} had {had}", day(then)),
         since: Some(at),
         next: format!("run {LIST_BACKUPS}"),
     })

@@ -1,11 +1,9 @@
 //! How many bytes earlier good backups held, so that one that shrank is told without another look at all of them.
 
-use config_recovery::backups::BackupHealth;
+use config_recovery::backups::{BackupHealth, WEEK, is_halved};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// An accident is not noticed in the first night, so backups of so long before are compared with.
-const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// So far apart are those that are kept: what is remembered stays small where backups are made every few minutes.
 const APART: SignedDuration = SignedDuration::from_hours(12);
 
@@ -51,6 +49,6 @@ impl Sizes {
     pub fn larger_than(&self, at: Timestamp, bytes: u64) -> Option<&Size> {
         let is_before = |size: &&Size| size.at < at && at.duration_since(size.at) <= WEEK;
         let largest = self.0.iter().filter(is_before).max_by_key(|size| size.bytes)?;
-        (bytes < largest.bytes.div_ceil(2)).then_some(largest)
+        is_halved(bytes, largest.bytes).then_some(largest)
     }
 }

@@ -1,4 +1,5 @@
-use config_recovery::backups::{BadBackup, EndpointHealth, Proof, Scheduled, UnusableStorage};
+use config_recovery::backups::{BadBackup, EndpointHealth, Proof, Scheduled};
+use config_recovery::locations::UnusableStorage;
 use velero_backup_config::Schedule;
 
 use super::*;
@@ -23,12 +24,14 @@ struct World {
     test_restore: Option<Next>,
     tries: Option<Tries>,
     sizes: Sizes,
+    fewer: Vec<Fewer>,
 }
 
 fn last_good(hours: i64, bytes: u64) -> LastGood {
     LastGood {
         name: "radarr-1".to_owned(),
         uid: "u".to_owned(),
+        started: Some(ago(hours)),
         time: Some(ago(hours)),
         expires: Some(ago(hours) + SignedDuration::from_hours(720)),
         bytes: Some(bytes),
@@ -51,6 +54,7 @@ fn well() -> World {
         kept_longest: Some(last),
         last_proof: Some(Proof {
             at: ago(150),
+            took: None,
             outcome: Outcome::ComesBack { contents: None },
         }),
         since: Some(ago(700)),
@@ -66,6 +70,7 @@ fn well() -> World {
         }),
         tries: None,
         sizes: Sizes::default(),
+        fewer: Vec::new(),
     }
 }
 
@@ -83,6 +88,7 @@ fn found(world: &World) -> Vec<Finding> {
         test_restore: world.test_restore,
         tries: world.tries.as_ref(),
         sizes: &world.sizes,
+        fewer: &world.fewer,
         now: at(NOW),
     })
 }
@@ -132,7 +138,7 @@ type Case = (
     Option<(Kind, &'static str, &'static str)>,
 );
 
-const CASES: [Case; 22] = [
+const CASES: [Case; 23] = [
     (
         "the last one is about to go",
         |world| {
@@ -218,6 +224,7 @@ const CASES: [Case; 22] = [
         |world| {
             world.standing.last_proof = Some(Proof {
                 at: ago(10),
+                took: None,
                 outcome: Outcome::Damaged {
                     why: "radarr.db: not sound".to_owned(),
                 },
@@ -278,6 +285,22 @@ const CASES: [Case; 22] = [
         Some((
             Kind::BackupShrank,
             "the last good backup has 20 MB, that of 2026-11-17 had 90 MB",
+            "run list-backups",
+        )),
+    ),
+    (
+        "it has as many bytes, and few of the films",
+        |world| {
+            world.fewer = vec![Fewer {
+                name: "films".to_owned(),
+                now: 3,
+                before: 412,
+                at: ago(57),
+            }];
+        },
+        Some((
+            Kind::BackupShrank,
+            "the last good backup has 3 films, that of 2026-11-22 had 412",
             "run list-backups",
         )),
     ),

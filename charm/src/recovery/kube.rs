@@ -5,11 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use config_recovery::Result;
-use config_recovery::backups::{self, AppId, BackupHealth, BackupSummary, StoredIn, UnusableStorage};
+use config_recovery::backups::{self, AppId, BackupHealth, BackupSummary};
 use config_recovery::cluster::Cluster;
 use config_recovery::engine::{
     self, App, CheckedBackup, Examined, RestorePlan, RestoreRequest, Restored, VerifyPlan,
 };
+use config_recovery::locations::{self, Location};
 use config_recovery::make::{self, MakeSpec};
 use config_recovery::report::Reporter;
 use config_recovery::scratch;
@@ -77,8 +78,8 @@ impl Recovery for KubeRecovery<'_> {
         self.run(|cluster| async move { backups::standing(&cluster, whose).await })
     }
 
-    fn unusable_storage(&self, stored_in: Option<&StoredIn>) -> Result<Option<UnusableStorage>> {
-        self.run(|cluster| async move { backups::unusable_storage(&cluster, stored_in).await })
+    fn storage_locations(&self) -> Result<Vec<Location>> {
+        self.run(|cluster| async move { locations::locations(&cluster).await })
     }
 
     fn under_way(&self, whose: &AppId) -> Result<Option<String>> {

@@ -14,8 +14,9 @@ pub mod texts;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use config_recovery::backups::{AppId, BackupHealth, BackupSummary, StoredIn, UnusableStorage};
+use config_recovery::backups::{AppId, BackupHealth, BackupSummary};
 use config_recovery::engine::{App, CheckedBackup, RestorePlan, RestoreRequest, VerifyPlan};
+use config_recovery::locations::Location;
 use config_recovery::make::MakeSpec;
 use config_recovery::report::Reporter;
 use config_recovery::{ClusterError, Result};
@@ -45,11 +46,11 @@ pub trait Recovery {
     /// See [`config_recovery::backups::standing`].
     fn standing(&self, whose: &AppId) -> Result<BackupHealth>;
 
-    /// The storage location of the app's backups, if nothing can be backed up into it.
+    /// Where Velero stores backups.
     ///
     /// # Errors
-    /// See [`config_recovery::backups::unusable_storage`].
-    fn unusable_storage(&self, stored_in: Option<&StoredIn>) -> Result<Option<UnusableStorage>>;
+    /// See [`config_recovery::locations::locations`].
+    fn storage_locations(&self) -> Result<Vec<Location>>;
 
     /// Name of a backup that may be reading the app's config volume, or is about to.
     ///

@@ -1,6 +1,7 @@
 //! How the app's backups stand: when the last good one was, whether one is overdue, and whether the last good one is about to go.
 
 use config_recovery::backups::{self, BackupHealth, EndpointHealth, Rests, Scheduled};
+use config_recovery::locations;
 use config_recovery::words::{day, size, time};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use velero_backup_config::Schedule;
 
 use super::own_id;
 use crate::backup::{self, BackupFacts};
+use crate::contents::fewer::Fewer;
 use crate::env::Env;
 use crate::findings::{Finding, Seen, Sizes, findings};
 use crate::test_restore::{Next, Record};
@@ -91,9 +93,9 @@ pub fn look(env: Env<'_>, volume: &BackupFacts) -> HealthLookup {
     }
     match env.recovery.standing(&own_id(env.juju)) {
         Ok(mut standing) => {
-            let storage = env.recovery.unusable_storage(standing.stored_in.as_ref());
-            // That it cannot be told says nothing against it.
-            standing.storage = storage.unwrap_or_default();
+            // That they cannot be read says nothing against them.
+            let all = env.recovery.storage_locations().ok();
+            standing.storage = all.and_then(|all| locations::unusable(&all, &standing.needs));
             HealthLookup::Read(standing)
         }
         // The next event asks again, and list-backups says why. To log it would be a line every five minutes.
@@ -114,6 +116,8 @@ pub struct Asks<'a> {
     pub record: &'a Record,
     /// What earlier backups held.
     pub sizes: &'a Sizes,
+    /// What the last good backup has much less of.
+    pub fewer: &'a [Fewer],
     /// When it was seen.
     pub now: Timestamp,
 }
@@ -186,6 +190,7 @@ fn of(standing: &BackupHealth, asks: &Asks<'_>) -> BackupStatus {
         test_restore: asks.test_restore,
         tries: asks.record.tries.as_ref(),
         sizes: asks.sizes,
+        fewer: asks.fewer,
         now,
     });
     let last = standing.last_good().map(|last| {

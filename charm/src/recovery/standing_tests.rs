@@ -24,6 +24,7 @@ fn last_good(time: &str, kept: SignedDuration) -> LastGood {
     LastGood {
         name: "radarr-1".to_owned(),
         uid: "u".to_owned(),
+        started: Some(at(time)),
         time: Some(at(time)),
         expires: Some(at(time) + kept),
         bytes: Some(20_131_072),
@@ -68,6 +69,7 @@ fn seen_of(standing: &BackupHealth, asked: &[Asked<'_>], now: Timestamp) -> Back
         test_restore: None,
         record: &record,
         sizes: &sizes,
+        fewer: &[],
         now,
     };
     of(standing, &asks)
@@ -256,6 +258,7 @@ fn what_was_proven_last_is_told_and_damage_is_a_warning() {
     let proven = |outcome| BackupHealth {
         last_proof: Some(Proof {
             at: at("2026-11-20T04:00:00Z"),
+            took: None,
             outcome,
         }),
         ..standing(Some("2026-11-27T03:12:00Z"), Some("2026-11-01T00:00:00Z"))

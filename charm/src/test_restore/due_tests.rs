@@ -11,6 +11,7 @@ fn seen(since: &str, last: &str, proof: Option<(&str, bool)>) -> BackupHealth {
     let last_good = LastGood {
         name: "radarr-1".to_owned(),
         uid: "u".to_owned(),
+        started: Some(at(last)),
         time: Some(at(last)),
         expires: None,
         bytes: Some(20_131_072),
@@ -24,6 +25,7 @@ fn seen(since: &str, last: &str, proof: Option<(&str, bool)>) -> BackupHealth {
         since: Some(at(since)),
         last_proof: proof.map(|(at, comes_back)| Proof {
             at: at.parse().unwrap(),
+            took: None,
             outcome: match comes_back {
                 true => Outcome::ComesBack { contents: None },
                 false => Outcome::Damaged { why: String::new() },

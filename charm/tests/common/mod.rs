@@ -139,6 +139,7 @@ pub fn fresh(profile: &AppProfile) -> Facts {
         media_go: false,
         media_claim: None,
         is_recalled: false,
+        fewer: Vec::new(),
         left: Vec::new(),
         media: if profile.media {
             Media::NotRelated
@@ -187,6 +188,7 @@ pub fn in_order() -> BackupHealth {
     let last = LastGood {
         name: "radarr-1".to_owned(),
         uid: "aaaa-1".to_owned(),
+        started: Some(ended),
         time: Some(ended),
         expires: Some(ended + SignedDuration::from_hours(720)),
         bytes: Some(20_131_072),

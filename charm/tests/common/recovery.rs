@@ -6,13 +6,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use config_recovery::backups::{
-    AppId, BackupContents, BackupHealth, BackupSummary, Earlier, FilesBackup, Outcome, Proof, StoredIn,
-    UnusableStorage, choose, earlier,
+    AppId, BackupContents, BackupHealth, BackupSummary, Earlier, FilesBackup, Outcome, Proof, choose, earlier,
 };
 use config_recovery::engine::{
     App, CheckedBackup, Examined, RestorePlan, RestoreRequest, Restored, Unfit, VerifyPlan,
 };
 use config_recovery::journal::Step;
+use config_recovery::locations::Location;
 use config_recovery::make::MakeSpec;
 use config_recovery::report::Reporter;
 use config_recovery::scratch::{Purpose, ScratchSpec};
@@ -37,8 +37,8 @@ pub struct FakeRecovery {
     /// Scratch namespaces of a killed run.
     pub left: RefCell<Vec<String>>,
     pub are_read: Option<bool>,
-    /// The storage location, if it cannot be used.
-    pub storage: RefCell<Option<UnusableStorage>>,
+    /// Where Velero stores backups.
+    pub locations: RefCell<Vec<Location>>,
     /// The backup of the app that is under way.
     pub under_way: RefCell<Option<String>>,
     /// What the last test restore proved. Tests that are about something else prove nothing.
@@ -91,6 +91,7 @@ pub fn good(uid: &str, app: &str) -> BackupSummary {
         endpoint: NIGHTLY.name().to_owned(),
         before_restore: None,
         phase: Some(BackupPhase::Completed),
+        created: Some(ended - SignedDuration::from_secs(31)),
         started: Some(ended - SignedDuration::from_secs(30)),
         completed: Some(ended),
         expires: Some(ended + SignedDuration::from_hours(720)),
@@ -210,8 +211,8 @@ impl Recovery for FakeRecovery {
         Ok(standing)
     }
 
-    fn unusable_storage(&self, _stored_in: Option<&StoredIn>) -> Result<Option<UnusableStorage>> {
-        self.told("unusable_storage", &Some(self.storage.borrow().clone()))
+    fn storage_locations(&self) -> Result<Vec<Location>> {
+        self.told("storage_locations", &Some(self.locations.borrow().clone()))
     }
 
     fn under_way(&self, _whose: &AppId) -> Result<Option<String>> {
@@ -315,7 +316,7 @@ impl Recovery for FakeRecovery {
             Err(_) => None,
         };
         if let Some(outcome) = outcome.filter(|_| !self.is_read_only) {
-            self.proof.replace(Some(Proof::now(outcome)));
+            self.proof.replace(Some(Proof::now(outcome, Duration::from_secs(73))));
         }
         if plan.folder.exists() {
             std::fs::remove_dir_all(&plan.folder).unwrap();

@@ -1,6 +1,6 @@
 //! How the apps of a model stand, by Juju and the cluster. What one of them does not tell is left open, and the rest is shown.
 
-use config_recovery::overview::Location;
+use config_recovery::locations::Location;
 use jiff::Timestamp;
 
 use super::Call;

@@ -3,12 +3,11 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use config_recovery::backups::AppId;
+use config_recovery::Error;
+use config_recovery::backups::{self, AppId, AppSchedule};
 use config_recovery::cluster::Cluster;
-use config_recovery::overview::AppSchedule;
 use config_recovery::preview::{Preview, preview_of};
 use config_recovery::survey::{self, Objects};
-use config_recovery::{Error, overview};
 use jiff::Timestamp;
 
 use super::{Call, Done};
@@ -92,7 +91,7 @@ async fn published(call: &Call<'_>, cluster: &Cluster, app: &str) -> Result<Vec<
         app: app.to_owned(),
         model: call.model().await?,
     };
-    let all = overview::schedules(cluster).await?;
+    let all = backups::schedules(cluster).await?;
     let own: Vec<&AppSchedule> = all.iter().filter(|schedule| schedule.whose == whose).collect();
     if own.is_empty() {
         return Err(Problem::new(
@@ -122,7 +121,7 @@ async fn look(call: &Call<'_>, reads: &[Read]) -> Result<Looked> {
     let (objects, drivers, schedules) = tokio::join!(
         survey::objects(&cluster, &namespaces),
         survey::snapshot_drivers(&cluster),
-        overview::schedules(&cluster),
+        backups::schedules(&cluster),
     );
     let asked = |error: config_recovery::ClusterError| Problem::from(Error::from(error));
     objects.pods.as_ref().map_err(|error| asked(error.clone()))?;

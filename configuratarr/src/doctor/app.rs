@@ -1,10 +1,9 @@
 //! Checks of each app.
 
-use config_recovery::backups::is_missed;
+use config_recovery::backups::{AppSchedule, is_missed};
 use config_recovery::method::{
     Lookup, Obstacle, Snapshots, VolumeSource, obstacle, of_velero_spec, snapshots,
 };
-use config_recovery::overview::AppSchedule;
 use config_recovery::preview::{Stored, VolumePreview, preview_of};
 use config_recovery::survey::{Pod, PodVolume, PodVolumeSource, Survey};
 use config_recovery::words::{size, time};

@@ -163,6 +163,10 @@ pub fn storage_location(_: &Seen, cluster: &InCluster) -> Vec<Finding> {
     let found = locations.iter().map(|location| {
         let (namespace, name) = (&location.velero_namespace, &location.name);
         match location.is_available {
+            Some(true) if location.is_read_only => Finding::warn(
+                format!("{name} in {namespace} is read-only: backups come back from it, and none can be stored"),
+                format!("where backups are to be stored there: kubectl -n {namespace} patch backupstoragelocations.velero.io {name} --type merge -p '{{\"spec\":{{\"accessMode\":\"ReadWrite\"}}}}'"),
+            ),
             Some(true) => Finding::ok(format!("{name} in {namespace} is available")),
             Some(false) => {
                 let why = location.message.as_deref().unwrap_or("Velero does not say why");

@@ -5,10 +5,10 @@ mod protection;
 use std::collections::BTreeMap;
 
 use config_recovery::backups::{
-    AppId, BackupHealth, BackupSummary, EndpointHealth, LastGood, Proof, Verdict, goes_from, last_good,
+    AppId, AppSchedule, BackupHealth, BackupSummary, LastGood, Proof, Verdict, goes_from, health, last_good,
     newest_proof,
 };
-use config_recovery::overview::{AppSchedule, Overview, Progress};
+use config_recovery::overview::{Overview, Progress};
 use config_recovery::scratch::Purpose;
 use config_recovery::shown::shown;
 use jiff::Timestamp;
@@ -208,7 +208,7 @@ fn app(
         .filter(|schedule| schedule.whose == id)
         .collect();
     let last_good = last_good(&backups, &id, now);
-    let health = health(&id, &backups, &schedules, now);
+    let health = health(&backups, &overview.schedules, &id, now);
     let protection = protection::of(juju.as_ref(), juju_is_known, &schedules);
     let next_run = schedules
         .iter()
@@ -234,33 +234,6 @@ fn app(
         juju,
         id,
     }
-}
-
-/// How the app's backups stand, as the engine has it.
-fn health(id: &AppId, backups: &[BackupSummary], schedules: &[&AppSchedule], now: Timestamp) -> BackupHealth {
-    let mut health = BackupHealth::default();
-    for schedule in schedules {
-        let made: Vec<BackupSummary> = backups
-            .iter()
-            .filter(|backup| {
-                backup.schedule.as_ref() == Some(&schedule.scheduled.name) || backup.schedule.is_none()
-            })
-            .cloned()
-            .collect();
-        health.endpoints.insert(
-            schedule.endpoint.clone(),
-            EndpointHealth {
-                last_good: last_good(&made, id, now),
-                schedule: Some(schedule.scheduled.clone()),
-            },
-        );
-    }
-    let good = backups
-        .iter()
-        .filter(|backup| backup.is_good(now) && backup.before_restore.is_none());
-    let longest = good.max_by_key(|backup| backup.expires.unwrap_or(Timestamp::MAX));
-    health.kept_longest = longest.and_then(|longest| last_good(std::slice::from_ref(longest), id, now));
-    health
 }
 
 /// From when on somebody is told that the last good backup expires.

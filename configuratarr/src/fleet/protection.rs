@@ -1,7 +1,8 @@
 //! Whether backups are made of an app, and what somebody should look at.
 
-use config_recovery::backups::{AppId, BackupHealth, BackupSummary, Rests, Verdict, due, is_missed};
-use config_recovery::overview::AppSchedule;
+use config_recovery::backups::{
+    AppId, AppSchedule, BackupHealth, BackupSummary, Rests, Verdict, due, is_missed,
+};
 use config_recovery::words::{age, time};
 use jiff::Timestamp;
 use velero_backup_config::Schedule;

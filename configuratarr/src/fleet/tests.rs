@@ -201,6 +201,7 @@ fn a_backup_that_was_damaged_when_it_was_read_back_is_said_until_one_comes_back(
     let proven = |hours, outcome| {
         Some(Proof {
             at: ago(hours),
+            took: None,
             outcome,
         })
     };

@@ -1,6 +1,6 @@
 //! What `configuratarr status` prints.
 
-use config_recovery::overview::Location;
+use config_recovery::locations::Location;
 use config_recovery::words::{age, part, size, time};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -362,7 +362,7 @@ impl From<&Location> for LocationReport {
             velero_namespace: location.velero_namespace.clone(),
             name: location.name.clone(),
             available: location.is_available,
-            message: location.message.clone(),
+            message: location.is_unusable().or_else(|| location.message.clone()),
         }
     }
 }

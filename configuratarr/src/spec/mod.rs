@@ -6,7 +6,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use config_recovery::overview::AppSchedule;
+use config_recovery::backups::AppSchedule;
 use velero_backup_config::requirer::{self, Outcome};
 use velero_backup_config::{BackupSpec, Error, Schedule};
 

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use config_recovery::overview::{Location, Progress as Bytes};
+use config_recovery::locations::Location;
+use config_recovery::overview::Progress as Bytes;
 
 use crate::fleet::App;
 use crate::plan::{Order, Plan};

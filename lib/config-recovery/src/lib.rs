@@ -18,6 +18,7 @@ pub mod engine;
 pub mod error;
 pub mod journal;
 mod kinds;
+pub mod locations;
 pub mod make;
 pub mod method;
 pub mod moment;

@@ -2,20 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use kube::api::ListParams;
 use serde::Deserialize;
 use serde_json::Value;
-use velero_api::{
-    BACKUP_UID_LABEL, BackupSpec, BackupStorageLocation, BackupStorageLocationPhase,
-    BackupStorageLocationSpec, PodVolumeBackup, PodVolumeRestore, PodVolumeRestoreSpec, Schedule,
-    ScheduleSpec,
-};
+use velero_api::{BACKUP_UID_LABEL, PodVolumeBackup, PodVolumeRestore, PodVolumeRestoreSpec};
 
-use crate::backups::{self, AppId, BackupSummary, Scheduled};
+use crate::backups::{self, AppId, AppSchedule, BackupSummary};
 use crate::cluster::Cluster;
+use crate::locations::{self, Location};
 use crate::scratch::{self, Purpose};
-use crate::shown::shown;
 use crate::{Result, velero};
 
 /// All of it.
@@ -31,42 +26,6 @@ pub struct Overview {
     pub restores: Vec<MovingRestore>,
     /// How far Velero is with the volumes of the backups that it is at work on, by the uid of the Backup.
     pub moving: BTreeMap<String, Progress>,
-}
-
-/// A Schedule of an app.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AppSchedule {
-    /// Whose backups it makes.
-    pub whose: AppId,
-    /// The endpoint of the app's that asked for it.
-    pub endpoint: String,
-    /// Velero's namespace.
-    pub velero_namespace: String,
-    /// Its name, since when it is there, and why it makes no backups, if so.
-    pub scheduled: Scheduled,
-    /// When it makes them, in Velero's words.
-    pub cron: String,
-    /// When it made the last one.
-    pub last_run: Option<Timestamp>,
-    /// What each of its backups asks for.
-    pub template: BackupSpec,
-}
-
-/// A backup storage location.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Location {
-    /// Velero's namespace.
-    pub velero_namespace: String,
-    /// Its name.
-    pub name: String,
-    /// Whether Velero can use it; `None` before it has looked.
-    pub is_available: Option<bool>,
-    /// Whether it is the one that is used where none is named.
-    pub is_default: bool,
-    /// What Velero says against it.
-    pub message: Option<String>,
-    /// When Velero read what it holds last.
-    pub synced: Option<Timestamp>,
 }
 
 /// How many bytes of a volume are there so far.
@@ -102,8 +61,8 @@ pub async fn overview(cluster: &Cluster) -> Result<Overview> {
     let everything = ListParams::default();
     let (backups, schedules, locations, restores) = tokio::join!(
         backups::list_all(cluster, &everything, &everything),
-        schedules(cluster),
-        locations(cluster),
+        backups::schedules(cluster),
+        locations::locations(cluster),
         moving_restores(cluster),
     );
     // In this order: whichever answers first, the same refusal has the same text.
@@ -121,71 +80,6 @@ pub async fn overview(cluster: &Cluster) -> Result<Overview> {
         locations: locations?,
         restores: restores?,
     })
-}
-
-/// The Schedules that velero-operator made for apps.
-///
-/// # Errors
-/// As [`overview`].
-pub async fn schedules(cluster: &Cluster) -> Result<Vec<AppSchedule>> {
-    schedules_of(cluster, &ListParams::default()).await
-}
-
-/// `which` of them.
-///
-/// # Errors
-/// As [`overview`].
-pub(crate) async fn schedules_of(cluster: &Cluster, which: &ListParams) -> Result<Vec<AppSchedule>> {
-    let all = velero::list::<ScheduleSpec>(cluster, "list schedules", None, which).await?;
-    Ok(all.iter().filter_map(of_app).collect())
-}
-
-fn of_app(object: &Value) -> Option<AppSchedule> {
-    let schedule = Schedule::deserialize(object).ok()?;
-    let whose = backups::whose_schedule(&schedule)?;
-    let time = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
-    Some(AppSchedule {
-        whose,
-        endpoint: shown(&backups::endpoint_of(&schedule.metadata)),
-        velero_namespace: shown(schedule.metadata.namespace.as_deref().unwrap_or_default()),
-        cron: shown(&schedule.spec.schedule),
-        last_run: time(
-            &schedule
-                .status
-                .as_ref()
-                .and_then(|status| status.last_backup.clone()),
-        ),
-        template: schedule.spec.template.clone(),
-        scheduled: backups::scheduled(schedule),
-    })
-}
-
-/// Where Velero stores backups.
-///
-/// # Errors
-/// As [`overview`].
-pub async fn locations(cluster: &Cluster) -> Result<Vec<Location>> {
-    let what = "list backup storage locations";
-    let all = velero::list::<BackupStorageLocationSpec>(cluster, what, None, &ListParams::default()).await?;
-    let read = |object: &Value| {
-        let location = BackupStorageLocation::deserialize(object).ok()?;
-        let status = location.status.unwrap_or_default();
-        Some(Location {
-            velero_namespace: shown(&location.metadata.namespace.unwrap_or_default()),
-            name: shown(&location.metadata.name.unwrap_or_default()),
-            is_available: status
-                .phase
-                .map(|phase| phase == BackupStorageLocationPhase::Available),
-            is_default: location.spec.default,
-            message: status
-                .message
-                .as_deref()
-                .filter(|text| !text.is_empty())
-                .map(shown),
-            synced: status.last_synced_time.and_then(|text| text.parse().ok()),
-        })
-    };
-    Ok(all.iter().filter_map(read).collect())
 }
 
 /// Restores into scratch namespaces that Velero is at work on: one request.

@@ -23,6 +23,7 @@ use velero_api::BackupPhase;
 use crate::backups::{AppId, BackupContents, BackupSummary, FilesBackup, Proof};
 use crate::engine::{Beside, run_of};
 use crate::journal::Step;
+use crate::locations::Location;
 use crate::report::Reporter;
 use crate::scratch::{Purpose, ScratchSpec, Until};
 use crate::{Error, Result};
@@ -111,6 +112,7 @@ pub fn backup(uid: &str, whose: &AppId, bytes: u64) -> BackupSummary {
         endpoint: String::new(),
         before_restore: None,
         phase: Some(BackupPhase::Completed),
+        created: Some(ended - SignedDuration::from_secs(31)),
         started: Some(ended - SignedDuration::from_secs(30)),
         completed: Some(ended),
         expires: None,
@@ -124,6 +126,19 @@ pub fn backup(uid: &str, whose: &AppId, bytes: u64) -> BackupSummary {
         }),
         complaints: Vec::new(),
         proof: None,
+    }
+}
+
+/// A storage location that Velero can use, and the default one.
+pub fn location(name: &str) -> Location {
+    Location {
+        velero_namespace: "velero".to_owned(),
+        name: name.to_owned(),
+        is_available: Some(true),
+        is_default: true,
+        is_read_only: false,
+        message: None,
+        synced: None,
     }
 }
 

@@ -2,20 +2,15 @@
 //!
 //! [`standing`](crate::backups::standing) asks for less where less is to be said: a status needs the last good backup alone.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use kube::api::ListParams;
 use serde::Deserialize;
 use serde_json::Value;
-use velero_api::{BackupPhase, BackupRepository, BackupRepositorySpec};
+use velero_api::{BackupRepository, BackupRepositorySpec};
 
-use crate::backups::{
-    self, AppId, BackupHealth, BackupSummary, BadBackup, EndpointHealth, LastGood, Verdict, last_good,
-    newest_proof,
-};
+use crate::backups::{self, AppId, AppSchedule, BackupHealth, BackupSummary};
 use crate::cluster::Cluster;
-use crate::overview::{self, AppSchedule, Location};
+use crate::locations::{self, Location};
 use crate::shown::shown;
 use crate::{Result, velero};
 
@@ -59,12 +54,12 @@ pub async fn watched(cluster: &Cluster, whose: &AppId) -> Result<Watched> {
     // One after the other: each page is let go before the next one comes.
     let mut backups = backups::list_all(cluster, &of_app, &page).await?.backups;
     backups.retain(|backup| backup.whose == *whose);
-    let mut schedules = overview::schedules_of(cluster, &of_app).await?;
+    let mut schedules = backups::schedules_of(cluster, &of_app).await?;
     schedules.retain(|schedule| schedule.whose == *whose);
     Ok(Watched {
         backups,
         schedules,
-        locations: overview::locations(cluster).await?,
+        locations: locations::locations(cluster).await?,
         repositories: repositories(cluster, &whose.model, &page).await?,
     })
 }
@@ -88,105 +83,14 @@ async fn repositories(cluster: &Cluster, namespace: &str, page: &ListParams) -> 
 impl Watched {
     /// How the backups stand: what [`standing`](crate::backups::standing) says of the same cluster.
     pub fn health(&self, whose: &AppId, now: Timestamp) -> BackupHealth {
-        let mut endpoints: BTreeMap<String, EndpointHealth> = BTreeMap::new();
-        for schedule in &self.schedules {
-            let known = endpoints.entry(schedule.endpoint.clone()).or_default();
-            if schedule.scheduled.counts_before(known.schedule.as_ref()) {
-                known.schedule = Some(schedule.scheduled.clone());
-            }
-        }
-        for backup in &self.backups {
-            let known = endpoints.entry(backup.endpoint.clone()).or_default();
-            let found = last_good(std::slice::from_ref(backup), whose, now);
-            // They come newest first.
-            known.last_good = known.last_good.take().or(found);
-        }
-        let bad = endpoints.iter().filter_map(|(name, known)| {
-            let bad = self.bad(name, known.last_good.as_ref(), now)?;
-            Some((name.clone(), bad))
-        });
-        let bad = bad.collect();
-        let is_completed = |backup: &&BackupSummary| {
-            let is_over = backup.expires.is_some_and(|end| end <= now);
-            backup.phase == Some(BackupPhase::Completed) && backup.before_restore.is_none() && !is_over
-        };
-        let proofs = self
-            .backups
-            .iter()
-            .filter(is_completed)
-            .filter_map(|backup| Some(((), backup.proof.clone()?)));
-        BackupHealth {
-            endpoints,
-            kept_longest: self.kept_longest(whose, now),
-            last_proof: newest_proof(proofs, now).map(|((), proof)| proof),
-            since: self
-                .backups
-                .iter()
-                .filter(is_completed)
-                .filter_map(|backup| backup.started)
-                .min(),
-            bad,
-            stored_in: self
-                .backups
-                .iter()
-                .find(is_completed)
-                .map(|newest| (newest.velero_namespace.clone(), newest.storage_location.clone()))
-                .filter(|(_, name)| !name.is_empty()),
-            storage: None,
-        }
+        let mut health = backups::health(&self.backups, &self.schedules, whose, now);
+        health.storage = locations::unusable(&self.locations, &health.needs);
+        health
     }
 
-    /// The newest one of an endpoint that came to nothing, if no good one has ended since.
-    fn bad(&self, endpoint: &str, last_good: Option<&LastGood>, now: Timestamp) -> Option<BadBackup> {
-        let last_good = last_good.and_then(|last| last.time);
-        let mut all = self.backups.iter();
-        let bad = all.find_map(|backup| {
-            let verdict = backup.verdict(now);
-            let is_bad = matches!(verdict, Verdict::Empty | Verdict::Partial | Verdict::Failed);
-            let counts = backup.endpoint == endpoint && backup.before_restore.is_none();
-            (is_bad && counts).then(|| BadBackup {
-                name: backup.name.clone(),
-                at: backup.completed.or(backup.started).unwrap_or(now),
-                is: verdict.to_string(),
-                why: (!backup.complaints.is_empty()).then(|| backup.complaints.join("; ")),
-            })
-        });
-        bad.filter(|bad| last_good.is_none_or(|last| last < bad.at))
-    }
-
-    fn kept_longest(&self, whose: &AppId, now: Timestamp) -> Option<LastGood> {
-        let good = self
-            .backups
-            .iter()
-            .filter_map(|backup| last_good(std::slice::from_ref(backup), whose, now));
-        // Of equal ones the newest, which comes first.
-        good.rev()
-            .max_by_key(|last| last.expires.unwrap_or(Timestamp::MAX))
-    }
-
-    /// Whether Velero can use the location that the app's backups are stored in; `None` where none is known yet.
-    pub fn storage_is_available(&self) -> Option<bool> {
-        let used = |location: &&Location| {
-            self.schedules.iter().any(|schedule| {
-                schedule.velero_namespace == location.velero_namespace
-                    && match &schedule.template.storage_location {
-                        Some(name) => *name == location.name,
-                        None => location.is_default,
-                    }
-            })
-        };
-        let of_app: Vec<&Location> = self.locations.iter().filter(used).collect();
-        let all: Vec<&Location> = match self.schedules.is_empty() {
-            true => self.locations.iter().collect(),
-            // A Schedule whose location is gone stores nothing.
-            false if of_app.is_empty() => return Some(false),
-            false => of_app,
-        };
-        let known: Vec<bool> = all
-            .into_iter()
-            .filter_map(|location| location.is_available)
-            .collect();
-        (!known.is_empty()).then(|| known.into_iter().all(|is_available| is_available))
+    /// Whether Velero can use the locations that the app's backups need; `None` where that is not known yet.
+    pub fn storage_is_usable(&self, health: &BackupHealth) -> Option<bool> {
+        locations::is_usable(&self.locations, &health.needs)
     }
 
     /// Whether Velero can use all repositories of the app's namespace; `None` before there is one.

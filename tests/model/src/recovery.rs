@@ -4,10 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use config_recovery::backups::{
-    AppId, BackupHealth, BackupSummary, Proof, StoredIn, UnusableStorage, choose,
-};
+use config_recovery::backups::{AppId, BackupHealth, BackupSummary, Proof, choose};
 use config_recovery::engine::{self, App, Beside, CheckedBackup, RestorePlan, RestoreRequest, VerifyPlan};
+use config_recovery::locations::Location;
 use config_recovery::make::MakeSpec;
 use config_recovery::report::Reporter;
 use config_recovery::scratch::{Purpose, Until};
@@ -87,7 +86,7 @@ impl Recovery for FolderRecovery {
         not_here("remove a scratch namespace")
     }
 
-    fn unusable_storage(&self, _stored_in: Option<&StoredIn>) -> Result<Option<UnusableStorage>> {
+    fn storage_locations(&self) -> Result<Vec<Location>> {
         not_here("look at the storage")
     }
 

@@ -70,6 +70,7 @@ fn plan() -> RestorePlan {
                 schedule: None,
                 before_restore: None,
                 phase: None,
+                created: None,
                 started: None,
                 completed: None,
                 expires: None,

@@ -4,6 +4,8 @@ use juju_charm::Event;
 
 use crate::backup::{self, BackupFacts};
 use crate::cluster_seen::ClusterSeen;
+use crate::contents::fewer::{self, Fewer};
+use crate::contents::seen;
 use crate::env::Env;
 use crate::kubernetes::{ClusterError, Pod};
 use crate::media;
@@ -33,6 +35,7 @@ pub(super) struct InCluster {
     pub standing: HealthLookup,
     pub media_claim: Option<MountedClaim>,
     pub left: Vec<String>,
+    pub fewer: Vec<Fewer>,
 }
 
 /// Whether the event comes again and again, and nothing that Juju does to the pod or to the backups comes with it.
@@ -57,6 +60,7 @@ pub(super) fn look(env: Env<'_>, about: Subjects, recalled: Option<ClusterSeen>)
             media_claim: kept.media_claim().filter(|_| about.media_claim),
             volume: BackupFacts::Read(Box::new(kept.volume)),
             standing: kept.standing,
+            fewer: kept.fewer,
             // What left something was seen by an event that kept nothing.
             left: Vec::new(),
         };
@@ -99,8 +103,18 @@ fn asked(env: Env<'_>, about: Subjects) -> InCluster {
         }
         HealthLookup::NotAsked | HealthLookup::NotAllowed => Vec::new(),
     };
+    let last = match &standing {
+        HealthLookup::Read(standing) => standing.last_good(),
+        _ => None,
+    };
+    let fewer = last.and_then(|last| {
+        let list = seen::on_disk(juju.context().charm_dir());
+        let contents = seen::made_between(&list, last.started?, last.time?)?;
+        Some(fewer::fewer(&list, contents))
+    });
     InCluster {
         left,
+        fewer: fewer.unwrap_or_default(),
         is_recalled: false,
         pod,
         volume,

@@ -164,6 +164,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         standing,
         media_claim,
         left,
+        fewer,
     } = in_cluster::look(env, about, recalled);
     let ingress =
         if profile.ingress && (starts && runs_here || can_change(event, ingress::ENDPOINT) || thorough) {
@@ -206,6 +207,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         pod,
         volume,
         standing,
+        fewer,
         left,
         media,
         media_go: about_media,

@@ -146,6 +146,7 @@ pub fn decide(
                 test_restore: told.test_restore,
                 record: told.record.unwrap_or(&facts.remembered.test_restores),
                 sizes: &facts.remembered.sizes,
+                fewer: &facts.fewer,
                 now: facts.now,
             },
         ),

@@ -87,6 +87,13 @@ fn what_all_apps_share_is_checked() {
         "has not looked",
         "",
     );
+    assert_finds(
+        "storage-location",
+        |world| world.overview.locations[0].is_read_only = true,
+        Warn,
+        "none can be stored",
+        r#"patch backupstoragelocations.velero.io default --type merge -p '{"spec":{"accessMode":"ReadWrite"}}'"#,
+    );
 }
 
 #[test]

@@ -5,8 +5,9 @@ mod cluster;
 
 use std::collections::BTreeMap;
 
+use config_recovery::locations::Location;
 use config_recovery::method::{SNAPSHOT_CLASS_LABEL, VolumeSource};
-use config_recovery::overview::{Location, Overview};
+use config_recovery::overview::Overview;
 use config_recovery::survey::{
     Claim, Configuration, Objects, Password, Pod, PodVolume, PodVolumeSource, SnapshotClass, Survey, Velero,
     VeleroPod,
@@ -46,6 +47,7 @@ fn world() -> World {
         name: "default".to_owned(),
         is_available: Some(true),
         is_default: true,
+        is_read_only: false,
         message: None,
         synced: Some(now()),
     });

@@ -11,7 +11,8 @@ mod update;
 use std::collections::BTreeMap;
 
 use config_recovery::backups::{BackupContents, Outcome, Proof, Rests};
-use config_recovery::overview::{Location, MovingRestore, Overview, Progress as Bytes};
+use config_recovery::locations::Location;
+use config_recovery::overview::{MovingRestore, Overview, Progress as Bytes};
 use config_recovery::scratch::{self, Purpose};
 use jiff::{SignedDuration, Timestamp};
 use ratatui::Terminal;
@@ -283,6 +284,7 @@ fn house() -> Overview {
     backups[5].complaints = vec!["radarr-0: timed out after 4 h".to_owned()];
     backups[0].proof = Some(Proof {
         at: fixtures::ago(5),
+        took: None,
         outcome: Outcome::ComesBack {
             contents: Some("films 412, schema of radarr.db 242".to_owned()),
         },

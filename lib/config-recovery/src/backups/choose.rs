@@ -161,6 +161,9 @@ pub struct LastGood {
     pub name: String,
     /// Its uid.
     pub uid: String,
+    /// When it began.
+    #[serde(default)]
+    pub started: Option<Timestamp>,
     /// When it ended; when it began if Velero does not say.
     pub time: Option<Timestamp>,
     /// When Velero deletes it; never if that is not known.
@@ -174,6 +177,7 @@ pub fn last_good(list: &[BackupSummary], whose: &AppId, now: Timestamp) -> Optio
     latest(list, whose, now).map(|backup| LastGood {
         name: backup.name.clone(),
         uid: backup.uid.clone(),
+        started: backup.started,
         time: backup.completed.or(backup.started),
         expires: backup.expires,
         bytes: backup.holds.bytes(),

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::BackupSummary;
 
 /// Backups of so long before one are what it is compared with: an accident is not noticed in the first night.
-const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The good backups of the same app before one.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -14,6 +14,11 @@ pub struct Earlier {
     pub newest: Option<BackupSummary>,
     /// The largest of the week before, and of the one before whenever that was made, if this one holds less than half of its bytes.
     pub larger: Option<BackupSummary>,
+}
+
+/// Whether what there is now is less than half of what there was: bytes, or an app's things.
+pub const fn is_halved(now: u64, before: u64) -> bool {
+    now < before.div_ceil(2)
 }
 
 /// Looks for the good backups before `backup`. A snapshot has no bytes that could be compared.
@@ -33,7 +38,7 @@ pub fn earlier(list: &[BackupSummary], backup: &BackupSummary, now: Timestamp) -
     let bytes = backup.holds.bytes();
     let is_larger = |other: &BackupSummary| {
         let both = bytes.zip(other.holds.bytes());
-        both.is_some_and(|(this, other)| this < other.div_ceil(2))
+        both.is_some_and(|(this, other)| is_halved(this, other))
     };
     let larger = before
         .iter()

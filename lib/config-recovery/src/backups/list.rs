@@ -1,5 +1,6 @@
 //! Reads all backups of the cluster and what they hold.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use jiff::Timestamp;
@@ -15,7 +16,8 @@ use super::holds::{Held, PodVolumes};
 use super::names::BEFORE_RESTORE;
 use super::owner;
 use super::proven::{self, Proof};
-use super::{AppId, BackupSummary, endpoint_of};
+use super::schedules::endpoint_of;
+use super::{AppId, BackupSummary};
 use crate::cluster::Cluster;
 use crate::shown::shown;
 use crate::{Result, velero};
@@ -109,40 +111,57 @@ pub(crate) fn phase_of(volume: &PodVolumeBackup) -> Option<&PodVolumePhase> {
 /// # Errors
 /// As [`list`].
 pub(crate) async fn summary_of(cluster: &Cluster, backup: &Backup, whose: &AppId) -> Result<BackupSummary> {
-    let namespace = backup.metadata.namespace.as_deref();
-    let uid = backup.metadata.uid.as_deref().unwrap_or_default();
-    let of_backup = ListParams::default().labels(&format!("{BACKUP_UID_LABEL}={uid}"));
-    let action = format!("list pod volume backups of backup {}", backup.name());
-    let volumes = pod_volumes(cluster, &action, namespace, &of_backup).await?;
     let readable = Readable {
         backup: backup.clone(),
         trouble: None,
     };
-    let volumes = volumes_by_backup(volumes)
-        .remove(&readable.key())
-        .unwrap_or_default();
-    Ok(readable.summary_as(whose.clone(), &volumes))
+    let found = look_into(cluster, &[&readable], whose).await?;
+    let unseen = || readable.without_contents(whose);
+    Ok(found.into_iter().next().unwrap_or_else(unseen))
 }
 
-/// The same of several backups, in their order, in one request for every 500 pod volume backups of the cluster.
+/// The Backups of an app as they can be told by themselves, newest first.
 ///
 /// # Errors
 /// As [`list`].
-pub(super) async fn summaries_of(
+pub(super) async fn without_contents(
     cluster: &Cluster,
-    backups: &[&Backup],
+    whose: &AppId,
+    which: &ListParams,
+) -> Result<Vec<Readable>> {
+    let read = |object| Readable::of(&object).filter(|backup| backup.is_of(whose));
+    let mut backups = velero::list_as::<BackupSpec, _>(cluster, "list backups", None, which, read).await?;
+    backups.sort_by_cached_key(|backup| Reverse((backup.began(), backup.backup.name().to_owned())));
+    Ok(backups)
+}
+
+/// Backups of one app with what they hold, in their order, in one request: for every 500 pod volume backups of the cluster where there
+/// are several.
+///
+/// # Errors
+/// As [`list`].
+pub(super) async fn look_into(
+    cluster: &Cluster,
+    backups: &[&Readable],
     whose: &AppId,
 ) -> Result<Vec<BackupSummary>> {
-    let everything = ListParams::default();
-    let volumes = pod_volumes(cluster, "list pod volume backups", None, &everything).await?;
+    let volumes = match backups {
+        [one] => {
+            let metadata = &one.backup.metadata;
+            let uid = metadata.uid.as_deref().unwrap_or_default();
+            let of_backup = ListParams::default().labels(&format!("{BACKUP_UID_LABEL}={uid}"));
+            let action = format!("list pod volume backups of backup {}", one.backup.name());
+            pod_volumes(cluster, &action, metadata.namespace.as_deref(), &of_backup).await?
+        }
+        _ => {
+            let action = "list pod volume backups";
+            pod_volumes(cluster, action, None, &ListParams::default()).await?
+        }
+    };
     let mut volumes = volumes_by_backup(volumes);
-    let summary = |backup: &&Backup| {
-        let readable = Readable {
-            backup: (*backup).clone(),
-            trouble: None,
-        };
-        let volumes = volumes.remove(&readable.key()).unwrap_or_default();
-        readable.summary_as(whose.clone(), &volumes)
+    let summary = |backup: &&Readable| {
+        let volumes = volumes.remove(&backup.key()).unwrap_or_default();
+        (*backup).clone().summary_as(whose.clone(), &volumes)
     };
     Ok(backups.iter().map(summary).collect())
 }
@@ -248,7 +267,8 @@ fn place(kind: &str, metadata: &ObjectMeta) -> String {
 }
 
 /// A Backup, with as much of it as could be read.
-struct Readable {
+#[derive(Clone)]
+pub(super) struct Readable {
     backup: Backup,
     /// Why the rest could not.
     trouble: Option<String>,
@@ -289,6 +309,18 @@ impl Readable {
         }
         log::warn!("cannot read {}: {error}", place("Backup", &metadata(object)));
         None
+    }
+
+    /// Whether it is of this app's, as far as it tells by itself.
+    fn is_of(&self, whose: &AppId) -> bool {
+        let (metadata, spec) = (&self.backup.metadata, &self.backup.spec);
+        owner::app(metadata, spec).as_ref() == Some(&whose.app)
+            && owner::model(metadata, spec, &[]).as_ref() == Some(&whose.model)
+    }
+
+    /// All but what it holds: as if that were nothing.
+    pub fn without_contents(&self, whose: &AppId) -> BackupSummary {
+        self.clone().summary_as(whose.clone(), &PodVolumes::default())
     }
 
     fn key(&self) -> Key {
@@ -356,6 +388,7 @@ impl Readable {
         };
         let started = time("start", status.start_timestamp.as_deref());
         let completed = time("end", status.completion_timestamp.as_deref());
+        let created = time("creation", metadata.creation_timestamp.as_deref());
         let expires = time("expiration", status.expiration.as_deref());
         let Held {
             holds,
@@ -391,6 +424,7 @@ impl Readable {
             endpoint,
             before_restore,
             phase,
+            created,
             started,
             completed,
             expires,

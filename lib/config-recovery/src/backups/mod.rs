@@ -1,18 +1,19 @@
 //! The backups of an app, and what they really hold.
 //!
-//! [`list`] reads the cluster; [`choose()`] and [`last_good`] are pure.
+//! [`list`] and [`standing`] read the cluster; [`choose()`], [`last_good`] and [`health`] are pure.
 
 mod choose;
 mod due;
 mod earlier;
+mod health;
 mod holds;
 mod list;
 pub(crate) mod names;
 pub(crate) mod owner;
 mod proven;
 mod running;
+mod schedules;
 mod standing;
-mod trouble;
 
 use std::fmt;
 
@@ -21,14 +22,16 @@ use velero_api::{BackupPhase, Meaning};
 
 pub use choose::{Choice, LastGood, choose, last_good};
 pub use due::{due, goes_from, is_missed};
-pub use earlier::{Earlier, earlier};
+pub use earlier::{Earlier, WEEK, earlier, is_halved};
+pub use health::{BackupHealth, BadBackup, EndpointHealth, health};
 pub use list::list;
 pub(crate) use list::{is_moving, list_all, phase_of, pod_volumes, summary_of};
 pub use proven::{Outcome, Proof, newest_proof};
 pub use running::{running, under_way};
-pub use standing::{BackupHealth, EndpointHealth, Rests, Scheduled, are_read, standing};
-pub(crate) use standing::{endpoint_of, of_app, scheduled, whose_schedule};
-pub use trouble::{BadBackup, StoredIn, UnusableStorage, unusable_storage};
+pub(crate) use schedules::schedules_of;
+pub use schedules::{AppSchedule, Rests, Scheduled, schedules};
+pub(crate) use standing::of_app;
+pub use standing::{are_read, standing};
 
 /// An application in a model.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +70,8 @@ pub struct BackupSummary {
     pub before_restore: Option<String>,
     /// Where it stands, in Velero's words; `None` before Velero has seen it.
     pub phase: Option<BackupPhase>,
+    /// When it was asked for.
+    pub created: Option<Timestamp>,
     /// When it began.
     pub started: Option<Timestamp>,
     /// When it ended, well or not.

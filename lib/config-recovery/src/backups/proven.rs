@@ -6,6 +6,7 @@
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kube::api::Patch;
@@ -26,6 +27,9 @@ const AS: &str = "config-recovery/proven-as";
 /// Annotation: what is in it in the app's terms, or what is wrong with it.
 const SAYS: &str = "config-recovery/proven-says";
 
+/// Annotation: how long it took, in seconds: `73s`.
+const IN: &str = "config-recovery/proven-in";
+
 /// [`AS`] of a backup that came back.
 const COMES_BACK: &str = "comes-back";
 /// [`AS`] of one that did not.
@@ -33,7 +37,7 @@ const DAMAGED: &str = "damaged";
 
 /// Whether an annotation is one of these.
 pub(super) fn is_ours(key: &str) -> bool {
-    [AT, AS, SAYS].contains(&key)
+    [AT, AS, SAYS, IN].contains(&key)
 }
 
 /// No more of what is said is written, in characters.
@@ -44,6 +48,9 @@ const LONGEST: usize = 2000;
 pub struct Proof {
     /// When.
     pub at: Timestamp,
+    /// How long it took, to the second: from when the run began that proved it until then. `None` where an earlier version wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took: Option<Duration>,
     /// What came of it.
     pub outcome: Outcome,
 }
@@ -101,11 +108,12 @@ pub fn newest_proof<T, P: Borrow<Proof>>(
 }
 
 impl Proof {
-    /// It came out now, to the second.
-    pub fn now(outcome: Outcome) -> Self {
+    /// It came out now, after so long, both to the second.
+    pub fn now(outcome: Outcome, took: Duration) -> Self {
         let now = Timestamp::now();
         Self {
             at: Timestamp::from_second(now.as_second()).unwrap_or(now),
+            took: Some(Duration::from_secs(took.as_secs())),
             outcome,
         }
     }
@@ -121,7 +129,11 @@ impl Proof {
             },
             _ => return None,
         };
-        Some(Self { at, outcome })
+        let took = annotations.get(IN).and_then(|text| text.strip_suffix('s'));
+        let took = took
+            .and_then(|seconds| seconds.parse().ok())
+            .map(Duration::from_secs);
+        Some(Self { at, took, outcome })
     }
 
     /// What is to be written. The uid keeps it off another Backup that has the name by now: the API server refuses to change it.
@@ -132,9 +144,10 @@ impl Proof {
         };
         // `null`: what an earlier proof said goes.
         let says = self.outcome.says().map(cut);
+        let took = self.took.map(|took| format!("{}s", took.as_secs()));
         json!({"metadata": {
             "uid": backup.uid,
-            "annotations": {AT: self.at.to_string(), AS: is, SAYS: says},
+            "annotations": {AT: self.at.to_string(), AS: is, SAYS: says, IN: took},
         }})
     }
 
@@ -179,7 +192,11 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again_and_safe_to_show() {
         let at = "2026-11-29T02:00:00Z".parse().unwrap();
-        let proof = |outcome| Proof { at, outcome };
+        let proof = |outcome| Proof {
+            at,
+            took: Some(Duration::from_secs(73)),
+            outcome,
+        };
         for outcome in [
             Outcome::ComesBack { contents: None },
             Outcome::ComesBack {
@@ -192,6 +209,11 @@ mod tests {
             let proof = proof(outcome);
             assert_eq!(Proof::read(&written(&proof)), Some(proof));
         }
+        let earlier = Proof {
+            took: None,
+            ..proof(Outcome::ComesBack { contents: None })
+        };
+        assert_eq!(Proof::read(&written(&earlier)), Some(earlier));
         let hostile = written(&proof(Outcome::Damaged {
             why: format!("\u{1b}[2J\nfake line{}", "x".repeat(5000)),
         }));
@@ -212,6 +234,9 @@ mod tests {
                 .into()
         };
         assert!(Proof::read(&annotations("2026-11-29T02:00:00Z", COMES_BACK)).is_some());
+        let mut odd: BTreeMap<String, String> = annotations("2026-11-29T02:00:00Z", COMES_BACK);
+        odd.insert(IN.to_owned(), "-1s".to_owned());
+        assert_eq!(Proof::read(&odd).unwrap().took, None);
         assert_eq!(Proof::read(&annotations("yesterday", COMES_BACK)), None);
         assert_eq!(Proof::read(&annotations("2026-11-29T02:00:00Z", "well")), None);
         assert_eq!(Proof::read(&BTreeMap::new()), None);

@@ -1,7 +1,7 @@
 //! Is what came back what was backed up?
 
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use config_volume::{ManifestState, Origin, PlaceOptions, PutInPlace, VerifyOptions};
 
@@ -25,19 +25,27 @@ pub(super) struct Soundness {
     pub(super) notes: Vec<String>,
 }
 
+/// What is checked.
+#[derive(Clone, Copy)]
+pub(super) struct Brought<'a> {
+    /// The backup that came back.
+    pub(super) backup: &'a BackupSummary,
+    /// The bytes that were read out of the scratch volume.
+    pub(super) bytes: u64,
+    /// When this run began.
+    pub(super) since: Instant,
+}
+
 /// Checks a restored volume, puts its databases where the app looks for them, and writes on the backup what that proved.
-///
-/// `received` are the bytes that were read out of the scratch volume.
 pub(super) async fn check(
     beside: &mut impl Beside,
     folder: &Path,
-    backup: &BackupSummary,
-    received: u64,
+    brought: Brought<'_>,
     app: &mut dyn App,
     reporter: &dyn Reporter,
 ) -> Result<Soundness> {
     let mut contents = None;
-    let found = look(folder, backup, received, app, reporter, &mut contents);
+    let found = look(folder, brought, app, reporter, &mut contents);
     let outcome = match &found {
         // Whether this app can take them is another question.
         Ok(_) | Err(Error::NotTaken { .. }) => Outcome::ComesBack { contents },
@@ -46,7 +54,7 @@ pub(super) async fn check(
         },
         Err(_) => return found,
     };
-    let proof = Proof::now(outcome);
+    let proof = Proof::now(outcome, brought.since.elapsed());
     if let Err(error) = beside.prove(&proof).await {
         reporter.note(&format!("{error}: lists of backups will not tell of it"));
     }
@@ -55,12 +63,12 @@ pub(super) async fn check(
 
 fn look(
     folder: &Path,
-    backup: &BackupSummary,
-    received: u64,
+    brought: Brought<'_>,
     app: &mut dyn App,
     reporter: &dyn Reporter,
     contents: &mut Option<String>,
 ) -> Result<Soundness> {
+    let Brought { backup, bytes: received, .. } = brought;
     let volume = |action: &str| {
         let action = format!("{action} of backup {}", backup.name);
         move |source| Error::Volume { action, source }

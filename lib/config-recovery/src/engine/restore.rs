@@ -6,7 +6,7 @@ use config_volume::{Swap, SwapOptions};
 
 use super::begin::{Begun, begin};
 use super::beside::{Beside, InCluster};
-use super::check::{Soundness, check};
+use super::check::{Brought, Soundness, check};
 use super::plan::refuse_running_backup;
 use super::room::Disk;
 use super::settle::{finish, needs_elsewhere};
@@ -60,11 +60,12 @@ pub async fn restore_beside(
         journal,
         received: None,
         soundness: None,
+        began,
         velero_took: None,
         clean_until: Until::Empty,
     };
     match run.go_on().await {
-        Ok(()) => Ok(run.checked(began.elapsed())),
+        Ok(()) => Ok(run.checked()),
         Err(cause) => Err(run.undo(cause).await),
     }
 }
@@ -80,6 +81,7 @@ pub(super) struct Run<'a, B> {
     pub(super) journal: Journal,
     received: Option<config_volume::Unpacked>,
     soundness: Option<Soundness>,
+    began: Instant,
     velero_took: Option<Duration>,
     pub(super) clean_until: Until,
 }
@@ -125,9 +127,14 @@ impl<B: Beside> Run<'_, B> {
             Step::Check => {
                 let mut swap = self.begin_swap()?;
                 let received = self.received.as_ref().map_or(0, |unpacked| unpacked.bytes);
-                let (backup, app) = (self.plan.backup(), &mut *self.app);
+                let brought = Brought {
+                    backup: self.plan.backup(),
+                    bytes: received,
+                    since: self.began,
+                };
+                let app = &mut *self.app;
                 let beside = &mut self.beside;
-                let found = check(beside, swap.staged(), backup, received, app, self.reporter).await?;
+                let found = check(beside, swap.staged(), brought, app, self.reporter).await?;
                 self.journal.holds_databases(found.database_bytes);
                 self.soundness = Some(found);
                 swap.seal()
@@ -233,7 +240,7 @@ impl<B: Beside> Run<'_, B> {
         }
     }
 
-    fn checked(&mut self, took: Duration) -> CheckedBackup {
+    fn checked(&mut self) -> CheckedBackup {
         let soundness = self.soundness.take();
         let received = self.received.take();
         let mut notes = soundness
@@ -253,7 +260,7 @@ impl<B: Beside> Run<'_, B> {
             promised: soundness.as_ref().is_some_and(|found| found.promised),
             notes,
             velero_took: self.velero_took,
-            took,
+            took: self.began.elapsed(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::time::Instant;
 
 use super::beside::{Beside, InCluster};
-use super::check::check;
+use super::check::{Brought, check};
 use super::room::Disk;
 use super::{App, CheckedBackup, VerifyPlan};
 use crate::cluster::Cluster;
@@ -36,7 +36,7 @@ pub async fn verify_beside(
     reporter: &dyn Reporter,
 ) -> Result<CheckedBackup> {
     let began = Instant::now();
-    let mut outcome = in_time(plan, bring_and_check(&mut beside, plan, app, reporter)).await;
+    let mut outcome = in_time(plan, bring_and_check(&mut beside, plan, began, app, reporter)).await;
     reporter.begins(Step::Clean);
     let emptied = empty(plan);
     let removed = beside.remove(until(&outcome)).await;
@@ -83,6 +83,7 @@ fn until<T>(outcome: &Result<T>) -> Until {
 async fn bring_and_check(
     beside: &mut impl Beside,
     plan: &VerifyPlan,
+    since: Instant,
     app: &mut dyn App,
     reporter: &dyn Reporter,
 ) -> Result<CheckedBackup> {
@@ -97,8 +98,12 @@ async fn bring_and_check(
     beside.let_go().await?;
     reporter.ended(Step::Transfer);
     reporter.begins(Step::Check);
-    let backup = &plan.scratch.backup;
-    let soundness = check(beside, &plan.folder, backup, unpacked.bytes, app, reporter).await?;
+    let brought = Brought {
+        backup: &plan.scratch.backup,
+        bytes: unpacked.bytes,
+        since,
+    };
+    let soundness = check(beside, &plan.folder, brought, app, reporter).await?;
     reporter.ended(Step::Check);
     Ok(CheckedBackup {
         backup: plan.scratch.backup.clone(),

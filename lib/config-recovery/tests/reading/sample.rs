@@ -33,6 +33,7 @@ pub fn spec() -> ScratchSpec {
             endpoint: String::new(),
             before_restore: None,
             phase: None,
+            created: None,
             started: None,
             completed: None,
             expires: None,

@@ -48,7 +48,7 @@ async fn the_newest_completed_one_that_holds_something_counts() {
         of("first", "2026-11-20T02:00:00Z"),
         of("good", "2026-11-21T02:00:00Z"),
         of("empty", "2026-11-22T02:00:00Z"),
-        // None of these is looked into.
+        // What is against it is told. Nothing that comes next is looked into.
         of("failed", "2026-11-23T02:00:00Z").phase("Failed"),
         of("running", "2026-11-24T02:00:00Z").phase("InProgress"),
         Backup::of("radarr", "films", "films").at("2026-11-25T02:00:00Z"),
@@ -69,7 +69,8 @@ async fn the_newest_completed_one_that_holds_something_counts() {
         .lists(
             &volumes("good"),
             vec![of("good", "2026-11-21T02:00:00Z").config(7)],
-        );
+        )
+        .lists(&volumes("failed"), Vec::new());
     let stands = stands(&server, &radarr()).await;
     let last = stands.last_good().unwrap();
     assert_eq!((last.name.as_str(), last.bytes), ("good", Some(7)));
@@ -297,8 +298,8 @@ async fn the_newest_one_that_came_to_nothing_is_told_until_a_good_one_follows() 
         let mut server = Server::new().lists(BACKUPS, all).lists(SCHEDULES, Vec::new());
         if last == "good" {
             server = server.lists(&volumes("good"), vec![of("good", at).config(7)]);
-        } else if last == "empty" {
-            server = server.lists(&volumes("empty"), Vec::new());
+        } else {
+            server = server.lists(&volumes(last), Vec::new());
         }
         let stands = stands(&server, &radarr()).await;
         let told = stands
@@ -380,6 +381,10 @@ async fn backups_are_read_when_every_storage_location_was() {
     for (all, expected) in [
         (vec![read.clone(), read.clone()], true),
         (vec![read.clone(), location(None)], false),
+        (
+            vec![read.clone(), json!({"metadata": {"name": "odd"}, "spec": 1})],
+            false,
+        ),
         (vec![location(None)], false),
         (
             vec![

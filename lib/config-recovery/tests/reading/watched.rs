@@ -84,12 +84,18 @@ fn nights() -> Objects {
     let partial = of("partial", 5).phase("PartiallyFailed");
     let safety = of("safety", 2).safety("uid-good");
     let failed = of("failed", 0).phase("Failed");
+    // Velero did not begin it, so it has one time alone.
+    let refused = of("refused", 8).phase("FailedValidation");
+    let refused = refused
+        .set("/status/startTimestamp", Value::Null)
+        .set("/status/completionTimestamp", Value::Null)
+        .set("/status/expiration", Value::Null);
     let empty = of("empty", 1);
     let other = Backup::of("radarr", "films", "films").at(&Timestamp::now().to_string());
     let with_bytes = [&good, &kept, &damaged, &came_back, &partial, &safety, &other];
     Objects {
         volumes: with_bytes.iter().map(|backup| backup.config(7)).collect(),
-        backups: [with_bytes.as_slice(), &[&failed, &empty]]
+        backups: [with_bytes.as_slice(), &[&failed, &empty, &refused]]
             .concat()
             .iter()
             .map(|backup| backup.value())
@@ -118,6 +124,7 @@ async fn each_of_the_apps_backups_is_there_with_its_verdict() {
             ("good", Verdict::Good),
             ("partial", Verdict::Partial),
             ("came-back", Verdict::Good),
+            ("refused", Verdict::Failed),
             ("kept", Verdict::Good),
         ]
     );
@@ -131,11 +138,13 @@ async fn it_judges_as_the_status_does() {
     let everything = nights();
     for without in [
         vec![],
+        vec!["failed"],
+        vec!["failed", "empty"],
         vec!["good"],
         vec!["kept"],
         vec!["good", "kept", "came-back"],
         vec!["damaged"],
-        vec!["good", "kept", "came-back", "damaged", "safety", "partial"],
+        vec!["good", "kept", "came-back", "damaged", "safety"],
     ] {
         for spec in [json!({}), json!({"paused": true})] {
             let mut objects = everything.clone();
@@ -149,7 +158,14 @@ async fn it_judges_as_the_status_does() {
             objects.backups.retain(|backup| !is_out(backup));
             objects.volumes.retain(|volume| !is_out(volume));
             objects.schedules.push(schedule("media", &spec));
-            let found = seen(&objects).await.health(&radarr(), Timestamp::now());
+            let mut found = seen(&objects).await.health(&radarr(), Timestamp::now());
+            let bad = found.bad.get(ENDPOINT).map(|bad| bad.name.as_str());
+            let expected = ["failed", "empty"]
+                .into_iter()
+                .find(|name| !without.contains(name));
+            assert_eq!(bad, expected, "without {without:?}");
+            // Who reads the status looks at the locations by themselves.
+            assert!(found.storage.take().is_some(), "there is no location");
             let mut server = Server::new()
                 .lists(&format!("{BACKUPS}&limit=500"), objects.backups.clone())
                 .lists(&format!("{SCHEDULES}&limit=500"), objects.schedules.clone())
@@ -162,8 +178,7 @@ async fn it_judges_as_the_status_does() {
                 let asked = format!(
                     "GET /apis/velero.io/v1/namespaces/velero/podvolumebackups?labelSelector=velero.io/backup-uid={uid}&limit=500"
                 );
-                // Of the newest, and where one is kept for longer.
-                server = server.lists(&asked, volumes.clone()).lists(&asked, volumes);
+                server = server.lists(&asked, volumes);
             }
             let stands = standing(&server.cluster(), &radarr()).await.unwrap();
             assert_eq!(found, stands, "without {without:?}, {spec}");
@@ -190,6 +205,8 @@ async fn whether_the_storage_can_be_used_is_told_by_the_locations_of_the_apps_sc
         location("a", "Available", true),
         location("b", "Unavailable", false),
     );
+    let mut read_only = location("a", "Available", true);
+    read_only["spec"]["accessMode"] = json!("ReadOnly");
     let (a_out, unread) = (location("a", "Unavailable", true), location("a", "", true));
     let unread = {
         let mut unread = unread;
@@ -201,6 +218,7 @@ async fn whether_the_storage_can_be_used_is_told_by_the_locations_of_the_apps_sc
         (vec![&by_default], vec![], Some(false)),
         (vec![&by_default], vec![&a, &b], Some(true)),
         (vec![&by_default], vec![&a_out], Some(false)),
+        (vec![&by_default], vec![&read_only], Some(false)),
         (vec![&by_default], vec![&unread], None),
         (vec![&by_name], vec![&a, &b], Some(false)),
         (vec![&by_name], vec![&a], Some(false)),
@@ -214,7 +232,7 @@ async fn whether_the_storage_can_be_used_is_told_by_the_locations_of_the_apps_sc
         })
         .await;
         assert_eq!(
-            found.storage_is_available(),
+            found.storage_is_usable(&found.health(&radarr(), Timestamp::now())),
             available,
             "{schedules:?} {locations:?}"
         );

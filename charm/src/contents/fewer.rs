@@ -1,0 +1,51 @@
+//! What the app has much less of than it had: as after an accident.
+
+use config_recovery::backups::{WEEK, is_halved};
+use config_volume::{Answer, AnswerKind};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::seen::{List, Seen};
+
+/// A thing of which a backup has less than half of what one of the week before had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fewer {
+    /// What it is, as in the app file: `films`.
+    pub name: String,
+    /// How many the backup has.
+    pub now: u64,
+    /// How many there were.
+    pub before: u64,
+    /// When there were that many.
+    pub at: Timestamp,
+}
+
+/// The app's own things in a backup, with how many there are.
+pub fn counts(seen: &Seen) -> impl Iterator<Item = (&str, u64)> {
+    let counts = seen
+        .answers
+        .iter()
+        .filter(|answer| answer.kind == AnswerKind::Count);
+    counts.filter_map(|answer: &Answer| Some((answer.name.as_str(), answer.value.parse().ok()?)))
+}
+
+/// Compares one of the list with those of the week before it, whatever came of the backups that they were made for: what the app had is
+/// what counts.
+pub fn fewer(list: &List, this: &Seen) -> Vec<Fewer> {
+    let week = this.made.saturating_sub(WEEK.unsigned_abs().as_secs());
+    let of = |(name, now): (&str, u64)| {
+        let counted = list.range(week..this.made).filter_map(|(made, seen)| {
+            let count = counts(seen).find(|(other, _)| *other == name)?.1;
+            Some((count, *made))
+        });
+        // Of equal ones the newest.
+        let (before, made) = counted.max().filter(|(before, _)| is_halved(now, *before))?;
+        Some(Fewer {
+            name: name.to_owned(),
+            now,
+            before,
+            at: Timestamp::from_second(i64::try_from(made).ok()?).ok()?,
+        })
+    };
+    counts(this).filter_map(of).collect()
+}
