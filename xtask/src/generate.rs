@@ -12,6 +12,7 @@ use workload_charm::profile::AppProfile;
 
 use crate::pack::icon;
 use crate::reference;
+use crate::terraform;
 
 /// The app whose charm is packed from source in the repository's root. All others are packed by `cargo xtask pack`.
 pub const ROOT_APP: &str = "radarr";
@@ -119,6 +120,10 @@ fn differing(repository: &Path) -> Result<Vec<Generated>> {
     files.push(Generated {
         path: "docs/alerts/config-backups.dashboard.json".to_owned(),
         text: serde_json::to_string_pretty(&dashboard::dashboard())? + "\n",
+    });
+    files.push(Generated {
+        path: terraform::CHARMS.to_owned(),
+        text: terraform::charms_text(repository)?,
     });
     let reports = configuratarr::report::schema_files();
     files.extend(reports.into_iter().map(|(name, text)| Generated {

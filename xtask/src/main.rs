@@ -3,8 +3,10 @@
 mod alerts;
 mod bench;
 mod book;
+mod cache;
 mod demo;
 mod dist;
+mod foreign;
 mod generate;
 mod model;
 mod mutants;
@@ -12,6 +14,7 @@ mod pack;
 mod progress;
 mod reference;
 mod screenshots;
+mod terraform;
 #[cfg(test)]
 mod texts;
 
@@ -52,6 +55,8 @@ enum Command {
     Dist(dist::Arguments),
     /// Draws the pictures of configuratarr's screens and tables that its README shows.
     Screenshots,
+    /// Checks and tests the Terraform modules with OpenTofu, on a stub of the juju provider.
+    Terraform(terraform::Arguments),
     /// Changes the code in small ways with cargo-mutants, and says which change no test notices.
     Mutants(mutants::Arguments),
     /// Plays random sequences of backups, restores, kills and faults.
@@ -68,6 +73,7 @@ fn main() -> ExitCode {
         Command::Pack(arguments) => pack::run(&arguments),
         Command::Dist(arguments) => dist::run(&arguments),
         Command::Screenshots => screenshots::run(),
+        Command::Terraform(arguments) => terraform::run(&arguments),
         Command::Mutants(arguments) => mutants::run(&arguments),
         Command::Model(arguments) => model::run_command(&arguments),
     };

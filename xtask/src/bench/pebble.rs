@@ -12,6 +12,8 @@ use pebble_contract::{PEBBLE_EXECUTABLE, real_executable};
 use system_tests::binaries::Binaries;
 use system_tests::radarr;
 
+use crate::cache;
+
 /// An executable of Canonical's Pebble.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RealPebble {
@@ -27,7 +29,9 @@ impl RealPebble {
     /// When the environment names one that is none.
     pub fn find() -> Result<Result<RealPebble, String>> {
         let named = real_executable().map_err(|reason| anyhow!("{reason}"))?;
-        let Some(executable) = named.or_else(|| cache_folder().and_then(|cache| newest_below(&cache))) else {
+        // Where the test bed keeps what it built.
+        let built = || newest_below(&cache::folder("e2e/parts/modules").ok()?);
+        let Some(executable) = named.or_else(built) else {
             return Ok(Err(format!(
                 "there is none: name one in {PEBBLE_EXECUTABLE}, or run cargo e2e --build"
             )));
@@ -83,13 +87,6 @@ impl RealPebble {
         Process::real_in_container(&self.executable, folder, &root, &mounts)
             .map_err(|reason| anyhow!("cannot start {}: {reason}", self.executable.display()))
     }
-}
-
-/// Where the test bed keeps what it built.
-fn cache_folder() -> Option<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
-    Some(cache.join("configuratarr/e2e/parts/modules"))
 }
 
 /// The newest `pebble` in a folder of this folder: the test bed keeps each version that was pinned once.

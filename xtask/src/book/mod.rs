@@ -12,6 +12,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
+use crate::cache;
 use crate::generate::repository;
 
 /// The release that is installed.
@@ -67,12 +68,7 @@ fn mdbook(install: bool) -> Result<PathBuf> {
     if runs(&in_path) {
         return Ok(in_path);
     }
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
-    let cache = cache
-        .or_else(home)
-        .context("neither XDG_CACHE_HOME nor HOME is set")?;
-    let root = cache.join("configuratarr/mdbook").join(VERSION);
+    let root = cache::folder("mdbook")?.join(VERSION);
     let program = root.join("bin/mdbook");
     if runs(&program) {
         return Ok(program);

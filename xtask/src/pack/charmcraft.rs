@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::cache;
+
 /// Version of charmcraft that packs here.
 pub const VERSION: &str = "4.5.0";
 
@@ -75,7 +77,7 @@ impl Charmcraft {
                 .args(&missing)
                 .env("DEBIAN_FRONTEND", "noninteractive"))?;
         }
-        let environment = cache_folder()?.join(VERSION);
+        let environment = cache::folder("charmcraft")?.join(VERSION);
         let program = environment.join("bin/charmcraft");
         // Written last, so that an installation that was cut off is made again; it names what is in there.
         let installed = environment.join("installed-constraints.txt");
@@ -224,18 +226,6 @@ fn missing() -> Vec<&'static str> {
         })
         .map(|need| need.package)
         .collect()
-}
-
-/// `configuratarr/charmcraft` in the user's cache folder.
-fn cache_folder() -> Result<PathBuf> {
-    let base = match std::env::var_os("XDG_CACHE_HOME") {
-        Some(folder) if Path::new(&folder).is_absolute() => PathBuf::from(folder),
-        _ => {
-            let home = std::env::var_os("HOME").context("cannot find a cache folder: HOME is not set")?;
-            PathBuf::from(home).join(".cache")
-        }
-    };
-    Ok(base.join("configuratarr/charmcraft"))
 }
 
 /// Makes the Python environment, installs charmcraft in it, and links python3-apt into it.

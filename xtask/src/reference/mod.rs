@@ -15,9 +15,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-#[cfg(test)]
-pub use charms::Charm;
-pub use charms::Charms;
+pub use charms::{Charm, Charms};
 
 /// Where the pages are, below the repository's root.
 pub const FOLDER: &str = "docs/src/reference";

@@ -7,8 +7,8 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 
 use super::files;
-use super::foreign;
 use super::markdown::Document;
+use crate::foreign;
 use crate::generate::repository;
 use crate::reference::{Charm, Charms};
 
@@ -277,8 +277,7 @@ impl Known {
             Some(charms) => charms.iter().any(|charm| charm.options.contains_key(name)),
             None => foreign::of(app)
                 .ok_or_else(|| format!("{app} is no charm that is known"))?
-                .options
-                .contains(&name),
+                .has_option(name),
         };
         match has_it {
             true => Ok(()),
@@ -303,7 +302,7 @@ impl Known {
                     None => {
                         let foreign =
                             foreign::of(stem).ok_or_else(|| format!("{charm} is no charm that is known"))?;
-                        section == "storage" && foreign.storages.contains(&key)
+                        section == "storage" && foreign.has_storage(key)
                     }
                 };
                 has_it

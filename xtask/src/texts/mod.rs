@@ -5,7 +5,6 @@
 //! sketch.
 
 pub mod files;
-mod foreign;
 mod markdown;
 
 mod commands;
@@ -14,3 +13,4 @@ mod names;
 mod played;
 mod shell;
 mod summary;
+mod terraform;

@@ -4,14 +4,33 @@
 pub struct Foreign {
     /// Its name.
     pub name: &'static str,
-    /// Options.
-    pub options: &'static [&'static str],
+    /// Options with their type.
+    pub options: &'static [(&'static str, &'static str)],
     /// Actions with their parameters.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "only texts name actions, and tests hold them")
+    )]
     pub actions: &'static [(&'static str, &'static [&'static str])],
     /// Endpoints with their interface, and whether the charm provides them.
     pub endpoints: &'static [(&'static str, &'static str, bool)],
-    /// Storages.
-    pub storages: &'static [&'static str],
+    /// Endpoints that take one relation.
+    pub single: &'static [&'static str],
+    /// Storages, with the smallest size that the charm takes.
+    pub storages: &'static [(&'static str, &'static str)],
+}
+
+#[cfg(test)]
+impl Foreign {
+    /// Whether it has this option.
+    pub fn has_option(&self, name: &str) -> bool {
+        self.options.iter().any(|(option, _)| *option == name)
+    }
+
+    /// Whether it has this storage.
+    pub fn has_storage(&self, name: &str) -> bool {
+        self.storages.iter().any(|(storage, _)| *storage == name)
+    }
 }
 
 /// All that are named.
@@ -19,7 +38,11 @@ pub const FOREIGN: &[Foreign] = &[
     // canonical/velero-operator @067f331: charmcraft.yaml
     Foreign {
         name: "velero-operator",
-        options: &["use-node-agent", "default-volumes-to-fs-backup", "velero-image"],
+        options: &[
+            ("use-node-agent", "boolean"),
+            ("default-volumes-to-fs-backup", "boolean"),
+            ("velero-image", "string"),
+        ],
         actions: &[
             ("run-cli", &["command"]),
             ("create-backup", &["target", "model"]),
@@ -30,30 +53,38 @@ pub const FOREIGN: &[Foreign] = &[
             ("s3-credentials", "s3", false),
             ("velero-backups", "velero_backup_config", false),
         ],
+        single: &["s3-credentials"],
         storages: &[],
     },
     // canonical/object-storage-integrators @2229541: s3/config.yaml, s3/metadata.yaml; the action is that of track 1
     Foreign {
         name: "s3-integrator",
         options: &[
-            "endpoint",
-            "bucket",
-            "region",
-            "path",
-            "s3-uri-style",
-            "credentials",
+            ("endpoint", "string"),
+            ("bucket", "string"),
+            ("region", "string"),
+            ("path", "string"),
+            ("s3-uri-style", "string"),
+            ("tls-ca-chain", "string"),
+            ("credentials", "secret"),
         ],
         actions: &[("sync-s3-credentials", &["access-key", "secret-key"])],
         endpoints: &[("s3-credentials", "s3", true)],
+        single: &[],
         storages: &[],
     },
     // canonical/minio-operator @0126179: config.yaml, metadata.yaml
     Foreign {
         name: "minio",
-        options: &["port", "access-key", "secret-key"],
+        options: &[
+            ("port", "int"),
+            ("access-key", "string"),
+            ("secret-key", "string"),
+        ],
         actions: &[],
         endpoints: &[("object-storage", "object-storage", true)],
-        storages: &["minio-data"],
+        single: &[],
+        storages: &[("minio-data", "1G")],
     },
     // Charmarr's VPN gateway
     Foreign {
@@ -61,11 +92,13 @@ pub const FOREIGN: &[Foreign] = &[
         options: &[],
         actions: &[],
         endpoints: &[("vpn-gateway", "vpn-gateway", true)],
+        single: &[],
         storages: &[],
     },
 ];
 
 /// The one of this name.
+#[cfg(test)]
 pub fn of(name: &str) -> Option<&'static Foreign> {
     FOREIGN.iter().find(|foreign| foreign.name == name)
 }

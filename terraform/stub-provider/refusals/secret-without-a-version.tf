@@ -1,0 +1,11 @@
+# Refused: value_wo and value_wo_version go together
+terraform {
+  required_providers {
+    juju = { source = "juju/juju" }
+  }
+}
+
+resource "juju_secret" "this" {
+  model_uuid = "8a1c2e3f-0000-4000-8000-1f2e3d4c5b6a"
+  value_wo   = { access-key = "x" }
+}

@@ -1,0 +1,15 @@
+# Refused: "5K" is neither a pool, a count nor a size
+terraform {
+  required_providers {
+    juju = { source = "juju/juju" }
+  }
+}
+
+resource "juju_application" "this" {
+  model_uuid         = "8a1c2e3f-0000-4000-8000-1f2e3d4c5b6a"
+  storage_directives = { config = "5K" }
+
+  charm {
+    name = "radarr"
+  }
+}
