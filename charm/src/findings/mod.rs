@@ -142,7 +142,10 @@ fn storage_unavailable(seen: &Seen<'_>) -> Option<Finding> {
         kind: Kind::StorageUnavailable,
         what: format!("storage location {}: {}", short(&storage.name, 30), storage.why),
         since: None,
-        next: "look at the object storage".to_owned(),
+        next: match storage.is_read_only {
+            true => "set its accessMode to ReadWrite".to_owned(),
+            false => "look at the object storage".to_owned(),
+        },
     })
 }
 
@@ -162,12 +165,16 @@ fn schedule_missing(seen: &Seen<'_>) -> Option<Finding> {
             format!("{endpoint}: Schedule paused"),
             format!("velero schedule unpause {name}"),
         ),
+        ScheduleProblem::PausedByCharm => (
+            format!("{endpoint}: Schedule paused, since the app must not start"),
+            "do what juju status says".to_owned(),
+        ),
     };
     Some(Finding {
         kind: Kind::ScheduleMissing,
         what,
         since: match problem {
-            ScheduleProblem::NoSchedule => seen.asked_at,
+            ScheduleProblem::NoSchedule | ScheduleProblem::PausedByCharm => seen.asked_at,
             ScheduleProblem::Refused(_) | ScheduleProblem::Paused(_) => None,
         },
         next,

@@ -138,7 +138,7 @@ type Case = (
     Option<(Kind, &'static str, &'static str)>,
 );
 
-const CASES: [Case; 23] = [
+const CASES: [Case; 25] = [
     (
         "the last one is about to go",
         |world| {
@@ -163,12 +163,28 @@ const CASES: [Case; 23] = [
             world.standing.storage = Some(UnusableStorage {
                 name: "default".to_owned(),
                 why: "no bucket".to_owned(),
+                is_read_only: false,
             });
         },
         Some((
             Kind::StorageUnavailable,
             "storage location default: no bucket",
             "look at the object storage",
+        )),
+    ),
+    (
+        "the storage is read-only",
+        |world| {
+            world.standing.storage = Some(UnusableStorage {
+                name: "default".to_owned(),
+                why: "it is read-only".to_owned(),
+                is_read_only: true,
+            });
+        },
+        Some((
+            Kind::StorageUnavailable,
+            "storage location default: it is read-only",
+            "set its accessMode to ReadWrite",
         )),
     ),
     (
@@ -196,6 +212,15 @@ const CASES: [Case; 23] = [
             Kind::ScheduleMissing,
             "velero-backup-config: Schedule paused",
             "velero schedule unpause radarr-s",
+        )),
+    ),
+    (
+        "a Schedule that the charm has paused",
+        |world| world.held_up = Some(ScheduleProblem::PausedByCharm),
+        Some((
+            Kind::ScheduleMissing,
+            "velero-backup-config: Schedule paused, since the app must not start",
+            "do what juju status says",
         )),
     ),
     (

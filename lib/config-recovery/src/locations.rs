@@ -109,34 +109,39 @@ pub struct UnusableStorage {
     pub name: String,
     /// Why.
     pub why: String,
+    /// Whether it is there, and somebody has made it read-only.
+    #[serde(default)]
+    pub is_read_only: bool,
 }
 
 /// The one that cannot be used of those that are needed: nothing can be stored where the next backup goes, or the newest one cannot
 /// come back. Where it is not known which are needed, one of all.
 pub fn unusable(all: &[Location], needed: &Needed) -> Option<UnusableStorage> {
-    let told = |name: &str, why: Option<String>| {
-        why.map(|why| UnusableStorage {
-            name: name.to_owned(),
-            why,
-        })
+    let told = |name: &str, why: String, is_read_only| UnusableStorage {
+        name: name.to_owned(),
+        why,
+        is_read_only,
+    };
+    let for_next = |location: &Location| {
+        let is_read_only = location.is_away().is_none();
+        let why = location.is_unusable();
+        why.map(|why| told(&location.name, why, is_read_only))
     };
     if needed.next.is_empty() && needed.newest.is_none() {
-        return all
-            .iter()
-            .find_map(|location| told(&location.name, location.is_unusable()));
+        return all.iter().find_map(for_next);
     }
-    let next = needed.next.iter().find_map(|(namespace, name)| {
-        let found = find(all, namespace, name.as_deref());
-        let why = found.map_or_else(|| Some(no_such()), Location::is_unusable);
-        told(
-            found.map_or(name.as_deref().unwrap_or(DEFAULT), |found| &found.name),
-            why,
-        )
-    });
+    let next = needed
+        .next
+        .iter()
+        .find_map(|(namespace, name)| match find(all, namespace, name.as_deref()) {
+            Some(found) => for_next(found),
+            None => Some(told(name.as_deref().unwrap_or(DEFAULT), no_such(), false)),
+        });
     next.or_else(|| {
         let (namespace, name) = needed.newest.as_ref()?;
         let found = find(all, namespace, Some(name));
-        told(name, found.map_or_else(|| Some(no_such()), Location::is_away))
+        let why = found.map_or_else(|| Some(no_such()), Location::is_away)?;
+        Some(told(name, why, false))
     })
 }
 
@@ -223,8 +228,15 @@ mod tests {
         };
         let unusable_one = |all: &[&Location], needed: &Needed| {
             let all: Vec<Location> = all.iter().map(|one| (*one).clone()).collect();
-            let name = unusable(&all, needed).map(|found| found.name);
-            (name, is_usable(&all, needed))
+            let found = unusable(&all, needed);
+            let is_read_only = found.as_ref().is_some_and(|found| found.is_read_only);
+            assert_eq!(
+                is_read_only,
+                found
+                    .as_ref()
+                    .is_some_and(|found| found.why.contains("read-only"))
+            );
+            (found.map(|found| found.name), is_usable(&all, needed))
         };
         let bad = |name: &str| (Some(name.to_owned()), Some(false));
         let good = (None, Some(true));
