@@ -102,7 +102,7 @@ pub const ALERTS: &[Alert] = &[
         lasts: "15m",
         severity: Severity::Critical,
         summary: "Velero cannot use the storage of the backups of {{ $labels.juju_application }}.",
-        description: "Until it can, no backup is made, and none can be restored.",
+        description: "Until it can, no backup is made. While it is away none can be restored either; from one that is read-only they can.",
     },
     Alert {
         name: "ConfigScheduleMissing",

@@ -148,7 +148,7 @@ fn of_backups(samples: &mut Samples, known: Known<'_>, watched: &Watched) {
         let count = u64::try_from(of_it.count()).unwrap_or(u64::MAX);
         samples.add(&metrics::BACKUPS, &[word], count);
     }
-    if let Some(word) = last_result(&watched.backups, now) {
+    if let Some(word) = last_result(&watched.backups, settings, now) {
         let words = VERDICTS.iter().map(|(_, word)| *word);
         samples.add_one_of(&metrics::LAST_RESULT, &[], words, word);
     }
@@ -177,13 +177,18 @@ fn of_backups(samples: &mut Samples, known: Known<'_>, watched: &Watched) {
 }
 
 /// What the backup that ended last is good for. One whose time is over, or that runs, has no result, and a safety backup is not what
-/// anybody waits for.
-fn last_result(backups: &[BackupSummary], now: Timestamp) -> Option<&'static str> {
-    let ended = backups
-        .iter()
-        .filter(|backup| backup.before_restore.is_none())
-        .filter(|backup| !matches!(backup.verdict(now), Verdict::Running | Verdict::Expired));
-    let last = ended.max_by_key(|backup| backup.completed.or(backup.started))?;
+/// anybody waits for. As where findings are made: a good one of another endpoint ends nothing, and one that was not asked for is nobody's
+/// concern.
+fn last_result(backups: &[BackupSummary], settings: &Settings, now: Timestamp) -> Option<&'static str> {
+    let last_of = |asked: &Asked| {
+        let ended = backups
+            .iter()
+            .filter(|backup| backup.endpoint == asked.endpoint && backup.before_restore.is_none())
+            .filter(|backup| !matches!(backup.verdict(now), Verdict::Running | Verdict::Expired));
+        ended.max_by_key(|backup| backup.ended())
+    };
+    let each = settings.asked.iter().filter_map(last_of);
+    let last = each.max_by_key(|backup| (!backup.is_good(now), backup.ended()))?;
     word(last.verdict(now))
 }
 

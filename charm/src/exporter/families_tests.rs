@@ -66,7 +66,7 @@ fn schedule(rests: Option<Rests>) -> AppSchedule {
 
 /// Newest first, as it is read.
 fn watched(mut backups: Vec<BackupSummary>) -> Watched {
-    backups.sort_by_key(|backup| std::cmp::Reverse(backup.started));
+    backups.sort_by_key(|backup| std::cmp::Reverse(backup.started.or(backup.created)));
     Watched {
         backups,
         schedules: vec![schedule(None)],
@@ -203,6 +203,15 @@ fn the_last_result_is_that_of_the_backup_that_ended_last() {
         with(|last| last.phase = Some(BackupPhase::PartiallyFailed)),
         "partial"
     );
+    // Velero refuses it, as into a storage location that cannot be used: it never begins.
+    assert_eq!(
+        with(|last| {
+            last.phase = Some(BackupPhase::FailedValidation);
+            last.holds = backups::BackupContents::Nothing;
+            (last.created, last.started, last.completed) = (last.started, None, None);
+        }),
+        "failed"
+    );
     let damaged = |last: &mut BackupSummary| {
         last.proof = Some(Proof {
             at: now(),
@@ -226,6 +235,43 @@ fn the_last_result_is_that_of_the_backup_that_ended_last() {
         lines(&none, "config_backup_backups{verdict=\"empty\"}"),
         ["config_backup_backups{verdict=\"empty\"} 0"]
     );
+}
+
+#[test]
+fn a_bad_backup_is_ended_by_a_good_one_of_its_endpoint_and_counts_where_it_was_asked_for() {
+    let bad = |text: &str| {
+        let told = lines(text, "config_backup_last_result{");
+        told.iter().any(|line| line.ends_with("\"failed\"} 1"))
+    };
+    let of_endpoint = |day, endpoint: &str, phase| {
+        let mut backup = night(day, 7);
+        endpoint.clone_into(&mut backup.endpoint);
+        backup.phase = Some(phase);
+        backup
+    };
+    let mut both = settings();
+    both.asked.push(Asked {
+        endpoint: "backup-weekly".to_owned(),
+        schedule: Some("30 2 * * 0".to_owned()),
+    });
+    let backups = |other| {
+        watched(vec![
+            of_endpoint(28, ENDPOINT, BackupPhase::Failed),
+            of_endpoint(29, other, BackupPhase::Completed),
+        ])
+    };
+    let nothing = List::new();
+    assert!(bad(&of(&both, &backups("backup-weekly"), &nothing)));
+    assert!(!bad(&of(&both, &backups(ENDPOINT), &nothing)));
+    // Somebody's own, by no endpoint or by one that asks for none any more.
+    for other in ["", "backup-weekly"] {
+        let backups = watched(vec![
+            of_endpoint(28, ENDPOINT, BackupPhase::Completed),
+            of_endpoint(29, other, BackupPhase::Failed),
+        ]);
+        assert!(!bad(&of(&settings(), &backups, &nothing)), "{other}");
+        assert_eq!(bad(&of(&both, &backups, &nothing)), !other.is_empty());
+    }
 }
 
 #[test]

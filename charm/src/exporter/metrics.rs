@@ -37,7 +37,7 @@ metrics! {
         "Backups that the cluster has, by what they are good for. Safety backups are among them.";
     /// What came of the last one.
     LAST_RESULT "config_backup_last_result" ["verdict"]
-        "1 for the verdict on the backup that ended last, 0 for the others. Safety backups do not count.";
+        "1 for the verdict on the backup that ended last, 0 for the others. Of those of several endpoints the last one that is not good counts, and only those of endpoints that ask for backups. Safety backups do not count.";
     /// The last good one of each tier.
     LAST_SUCCESS "config_backup_last_success_timestamp_seconds" ["endpoint"]
         "When the last good backup ended.";

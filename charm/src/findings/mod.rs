@@ -5,6 +5,7 @@
 mod sizes;
 
 use config_recovery::backups::{self, BackupHealth, LastGood, Outcome};
+use config_recovery::locations::Trouble;
 use config_recovery::words::{age, day, size, time};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -139,14 +140,21 @@ fn last_backup_expires(seen: &Seen<'_>) -> Option<Finding> {
 fn storage_unavailable(seen: &Seen<'_>) -> Option<Finding> {
     let storage = seen.standing.storage.as_ref()?;
     // velero-operator removes the location and makes it anew for each change of its relations.
-    if seen.asked_at.is_some_and(|asked| seen.now.duration_since(asked) < PATIENCE) {
+    let is_patient = seen
+        .asked_at
+        .is_some_and(|asked| seen.now.duration_since(asked) < PATIENCE);
+    if storage.trouble == Trouble::Missing && is_patient {
         return None;
     }
     Some(Finding {
         kind: Kind::StorageUnavailable,
         what: format!("storage location {}: {}", short(&storage.name, 30), storage.why),
         since: None,
-        next: "look at the object storage".to_owned(),
+        next: match storage.trouble {
+            Trouble::Away => "look at the object storage".to_owned(),
+            Trouble::ReadOnly => "set its accessMode to ReadWrite".to_owned(),
+            Trouble::Missing => "look at juju status velero-operator".to_owned(),
+        },
     })
 }
 
@@ -166,12 +174,16 @@ fn schedule_missing(seen: &Seen<'_>) -> Option<Finding> {
             format!("{endpoint}: Schedule paused"),
             format!("velero schedule unpause {name}"),
         ),
+        ScheduleProblem::PausedByCharm => (
+            format!("{endpoint}: Schedule paused, since the app must not start"),
+            "do what juju status says".to_owned(),
+        ),
     };
     Some(Finding {
         kind: Kind::ScheduleMissing,
         what,
         since: match problem {
-            ScheduleProblem::NoSchedule => seen.asked_at,
+            ScheduleProblem::NoSchedule | ScheduleProblem::PausedByCharm => seen.asked_at,
             ScheduleProblem::Refused(_) | ScheduleProblem::Paused(_) => None,
         },
         next,

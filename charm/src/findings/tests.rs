@@ -1,5 +1,5 @@
 use config_recovery::backups::{BadBackup, EndpointHealth, Proof, Scheduled};
-use config_recovery::locations::UnusableStorage;
+use config_recovery::locations::{Trouble, UnusableStorage};
 use velero_backup_config::Schedule;
 
 use super::*;
@@ -138,7 +138,7 @@ type Case = (
     Option<(Kind, &'static str, &'static str)>,
 );
 
-const CASES: [Case; 24] = [
+const CASES: [Case; 28] = [
     (
         "the last one is about to go",
         |world| {
@@ -163,6 +163,7 @@ const CASES: [Case; 24] = [
             world.standing.storage = Some(UnusableStorage {
                 name: "default".to_owned(),
                 why: "no bucket".to_owned(),
+                trouble: Trouble::Away,
             });
         },
         Some((
@@ -178,9 +179,56 @@ const CASES: [Case; 24] = [
             world.standing.storage = Some(UnusableStorage {
                 name: "default".to_owned(),
                 why: "there is no such storage location".to_owned(),
+                trouble: Trouble::Missing,
             });
         },
         None,
+    ),
+    (
+        "the bucket is away just after velero-operator was asked for something else",
+        |world| {
+            world.asked_at = Some(at(NOW) - SignedDuration::from_mins(9));
+            world.standing.storage = Some(UnusableStorage {
+                name: "default".to_owned(),
+                why: "no bucket".to_owned(),
+                trouble: Trouble::Away,
+            });
+        },
+        Some((
+            Kind::StorageUnavailable,
+            "storage location default: no bucket",
+            "look at the object storage",
+        )),
+    ),
+    (
+        "there is no storage location",
+        |world| {
+            world.standing.storage = Some(UnusableStorage {
+                name: "default".to_owned(),
+                why: "there is no such storage location".to_owned(),
+                trouble: Trouble::Missing,
+            });
+        },
+        Some((
+            Kind::StorageUnavailable,
+            "storage location default: there is no such storage location",
+            "look at juju status velero-operator",
+        )),
+    ),
+    (
+        "the storage is read-only",
+        |world| {
+            world.standing.storage = Some(UnusableStorage {
+                name: "default".to_owned(),
+                why: "it is read-only".to_owned(),
+                trouble: Trouble::ReadOnly,
+            });
+        },
+        Some((
+            Kind::StorageUnavailable,
+            "storage location default: it is read-only",
+            "set its accessMode to ReadWrite",
+        )),
     ),
     (
         "no Schedule",
@@ -207,6 +255,15 @@ const CASES: [Case; 24] = [
             Kind::ScheduleMissing,
             "velero-backup-config: Schedule paused",
             "velero schedule unpause radarr-s",
+        )),
+    ),
+    (
+        "a Schedule that the charm has paused",
+        |world| world.held_up = Some(ScheduleProblem::PausedByCharm),
+        Some((
+            Kind::ScheduleMissing,
+            "velero-backup-config: Schedule paused, since the app must not start",
+            "do what juju status says",
         )),
     ),
     (

@@ -73,6 +73,8 @@ pub enum ScheduleProblem {
     Refused(String),
     /// The Schedule of this name is paused.
     Paused(String),
+    /// The charm has it paused, since a backup would hold nothing worth to be the newest one.
+    PausedByCharm,
 }
 
 /// How long velero-operator may take until there is a Schedule as the charm asks for it. It restarts Velero for each change of
@@ -110,6 +112,8 @@ pub struct Asks<'a> {
     pub asked: &'a [Asked<'a>],
     /// When velero-operator was last asked for something else than before.
     pub asked_at: Option<Timestamp>,
+    /// Whether it was asked to pause, until somebody has done what the app needs to start.
+    pub are_to_rest: bool,
     /// When the next test restore is due, if any is asked for.
     pub test_restore: Option<Next>,
     /// What earlier dispatches have seen of test restores.
@@ -181,7 +185,14 @@ fn of(standing: &BackupHealth, asks: &Asks<'_>) -> BackupStatus {
     let is_patient = asks
         .asked_at
         .is_some_and(|asked| now.duration_since(asked) < PATIENCE);
-    let held_up = held_up(standing, asks.asked).filter(|_| !is_patient);
+    let held_up =
+        held_up(standing, asks.asked)
+            .filter(|_| !is_patient)
+            .map(|(tier, problem)| match problem {
+                // Whoever unpaused it would have backups of nothing.
+                ScheduleProblem::Paused(_) if asks.are_to_rest => (tier, ScheduleProblem::PausedByCharm),
+                problem => (tier, problem),
+            });
     let findings = findings(&Seen {
         standing,
         asked: asks.asked,

@@ -62,10 +62,20 @@ fn standing(last: Option<&str>, since: Option<&str>) -> BackupHealth {
 }
 
 fn seen_of(standing: &BackupHealth, asked: &[Asked<'_>], now: Timestamp) -> BackupStatus {
+    seen_of_one_to_rest(standing, asked, false, now)
+}
+
+fn seen_of_one_to_rest(
+    standing: &BackupHealth,
+    asked: &[Asked<'_>],
+    are_to_rest: bool,
+    now: Timestamp,
+) -> BackupStatus {
     let (record, sizes) = (Record::default(), Sizes::default());
     let asks = Asks {
         asked,
         asked_at: None,
+        are_to_rest,
         test_restore: None,
         record: &record,
         sizes: &sizes,
@@ -209,6 +219,25 @@ fn a_schedule_that_is_asked_for_has_to_be_there_and_to_make_backups() {
         held_up(Some(Rests::Paused), true, Some(&daily)),
         Some(ScheduleProblem::Paused("radarr-s".to_owned()))
     );
+}
+
+#[test]
+fn a_schedule_that_the_charm_has_paused_is_nobodys_to_unpause() {
+    let daily = Schedule::daily_at(3 * 60);
+    let mut standing = standing(None, Some("2026-11-24T10:00:00Z"));
+    let health = standing.endpoints.get_mut(NIGHTLY.name()).unwrap();
+    health.schedule.as_mut().unwrap().rests = Some(Rests::Paused);
+    let told = |are_to_rest| {
+        let now = at("2026-11-24T12:00:00Z");
+        match seen_of_one_to_rest(&standing, &nightly(Some(&daily)), are_to_rest, now) {
+            BackupStatus::Seen { findings, .. } => (findings[0].kind, findings[0].next.clone()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let unpause = "velero schedule unpause radarr-s".to_owned();
+    assert_eq!(told(false), (Kind::ScheduleMissing, unpause));
+    let look = "do what juju status says".to_owned();
+    assert_eq!(told(true), (Kind::ScheduleMissing, look));
 }
 
 #[test]

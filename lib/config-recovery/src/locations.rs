@@ -107,36 +107,51 @@ pub struct Needed {
 pub struct UnusableStorage {
     /// Its name.
     pub name: String,
-    /// Why.
+    /// What is wrong.
+    pub trouble: Trouble,
+    /// The same for people, with Velero's words.
     pub why: String,
+}
+
+/// What can be wrong with a storage location.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Trouble {
+    /// Velero cannot use it.
+    Away,
+    /// Backups come back from it, and none can be stored.
+    ReadOnly,
+    /// There is none of this name.
+    Missing,
 }
 
 /// The one that cannot be used of those that are needed: nothing can be stored where the next backup goes, or the newest one cannot
 /// come back. Where it is not known which are needed, one of all.
 pub fn unusable(all: &[Location], needed: &Needed) -> Option<UnusableStorage> {
-    let told = |name: &str, why: Option<String>| {
-        why.map(|why| UnusableStorage {
-            name: name.to_owned(),
-            why,
-        })
+    let told = |name: &str, trouble, why: String| UnusableStorage {
+        name: name.to_owned(),
+        trouble,
+        why,
+    };
+    let missing = |name: &str| told(name, Trouble::Missing, "there is no such storage location".to_owned());
+    let away = |location: &Location| Some(told(&location.name, Trouble::Away, location.is_away()?));
+    let for_next = |location: &Location| {
+        let read_only = || Some(told(&location.name, Trouble::ReadOnly, location.is_unusable()?));
+        away(location).or_else(read_only)
     };
     if needed.next.is_empty() && needed.newest.is_none() {
-        return all
-            .iter()
-            .find_map(|location| told(&location.name, location.is_unusable()));
+        return all.iter().find_map(for_next);
     }
-    let next = needed.next.iter().find_map(|(namespace, name)| {
-        let found = find(all, namespace, name.as_deref());
-        let why = found.map_or_else(|| Some(no_such()), Location::is_unusable);
-        told(
-            found.map_or(name.as_deref().unwrap_or(DEFAULT), |found| &found.name),
-            why,
-        )
+    let mut next = needed.next.iter();
+    let next = next.find_map(|(namespace, name)| match find(all, namespace, name.as_deref()) {
+        Some(found) => for_next(found),
+        None => Some(missing(name.as_deref().unwrap_or(DEFAULT))),
     });
     next.or_else(|| {
         let (namespace, name) = needed.newest.as_ref()?;
-        let found = find(all, namespace, Some(name));
-        told(name, found.map_or_else(|| Some(no_such()), Location::is_away))
+        match find(all, namespace, Some(name)) {
+            Some(found) => away(found),
+            None => Some(missing(name)),
+        }
     })
 }
 
@@ -147,10 +162,6 @@ pub fn is_usable(all: &[Location], needed: &Needed) -> Option<bool> {
     }
     let is_known = !all.is_empty() && all.iter().all(|location| location.is_available.is_some());
     is_known.then_some(true)
-}
-
-fn no_such() -> String {
-    "there is no such storage location".to_owned()
 }
 
 /// The location of this name, or the default one.
@@ -223,8 +234,14 @@ mod tests {
         };
         let unusable_one = |all: &[&Location], needed: &Needed| {
             let all: Vec<Location> = all.iter().map(|one| (*one).clone()).collect();
-            let name = unusable(&all, needed).map(|found| found.name);
-            (name, is_usable(&all, needed))
+            let found = unusable(&all, needed);
+            if let Some(found) = &found {
+                let is_there = found.trouble != Trouble::Missing;
+                assert_eq!(all.iter().any(|one| one.name == found.name), is_there);
+                let is_read_only = found.trouble == Trouble::ReadOnly;
+                assert_eq!(found.why.contains("read-only"), is_read_only);
+            }
+            (found.map(|found| found.name), is_usable(&all, needed))
         };
         let bad = |name: &str| (Some(name.to_owned()), Some(false));
         let good = (None, Some(true));

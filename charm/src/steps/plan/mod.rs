@@ -419,7 +419,7 @@ fn paused_as_they_are(facts: &Facts, bags: &Bags, validated: &ValidatedApp) -> V
 }
 
 /// Whether backups have to rest until somebody has done something.
-fn pauses(validated: &ValidatedApp, start: &Start) -> bool {
+pub(super) fn pauses(validated: &ValidatedApp, start: &Start) -> bool {
     matches!(start, Err(blocker) if blocker.needs_somebody && blocker.reason.spoils_backups())
         || validated.elsewhere.is_some()
 }

@@ -143,6 +143,7 @@ pub fn decide(
             &standing::Asks {
                 asked: &validated.asked(),
                 asked_at: told.asked_at,
+                are_to_rest: plan::pauses(validated, told.start),
                 test_restore: told.test_restore,
                 record: told.record.unwrap_or(&facts.remembered.test_restores),
                 sizes: &facts.remembered.sizes,
@@ -475,6 +476,10 @@ fn schedule_held_up(known: Known<'_>) -> Option<Status> {
         ScheduleProblem::Paused(name) => Status::Blocked(format!(
             "{endpoint}: Schedule paused; velero schedule unpause {}",
             short(name, 40)
+        )),
+        // Why the app must not start is said before.
+        ScheduleProblem::PausedByCharm => Status::Blocked(format!(
+            "{endpoint}: Schedule paused, since the app must not start"
         )),
     })
 }

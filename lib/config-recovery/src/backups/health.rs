@@ -142,8 +142,10 @@ pub(super) fn judged<E>(
     for (place, backup) in &own {
         let followed_by = endpoints.get(&backup.endpoint);
         let followed_by = followed_by.and_then(|endpoint| endpoint.last_good.as_ref()?.time);
-        let ended = backup.completed.or(backup.started).or(backup.created);
-        let Some(at) = ended.filter(|at| followed_by.is_none_or(|good| good < *at)) else {
+        let Some(at) = backup
+            .ended()
+            .filter(|at| followed_by.is_none_or(|good| good < *at))
+        else {
             continue;
         };
         let is_kept = kept_until(backup.expires) > now;

@@ -122,6 +122,11 @@ impl BackupSummary {
         }
     }
 
+    /// When it ended; when it began, or was asked for, where Velero does not say: one that it refuses never begins.
+    pub fn ended(&self) -> Option<Timestamp> {
+        self.completed.or(self.started).or(self.created)
+    }
+
     /// Whether it can be relied on, as far as that is known before it was read back.
     pub fn is_good(&self, now: Timestamp) -> bool {
         self.verdict(now) == Verdict::Good
