@@ -21,6 +21,10 @@ const KEY: &str = "remembered";
 /// How long news are told in the status.
 const NEWS: SignedDuration = SignedDuration::from_hours(24);
 
+/// So many damaged config files are told of, the newest. Juju takes no more than 64 KiB in one value, and each is looked for in every
+/// event.
+const MOST_PUT_ASIDE: usize = 50;
+
 /// The record.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
@@ -144,6 +148,8 @@ impl Remembered {
     pub fn with_put_aside(mut self, path: String) -> Self {
         self.put_aside.retain(|known| *known != path);
         self.put_aside.push(path);
+        let too_many = self.put_aside.len().saturating_sub(MOST_PUT_ASIDE);
+        self.put_aside.drain(..too_many);
         self
     }
 
@@ -255,6 +261,18 @@ mod tests {
         for text in ["", "null", "[]", r#"{"news":7}"#] {
             assert_eq!(parsed(text), Remembered::default(), "{text}");
         }
+    }
+
+    /// Juju takes no more than 64 KiB in one value, and a hook that cannot write its record fails for ever.
+    #[test]
+    fn an_app_that_damages_its_file_again_and_again_does_not_fill_the_record() {
+        let mut record = Remembered::default();
+        for number in 0..2000 {
+            record = record.with_put_aside(format!("/config/config.xml.damaged-{number:08x}"));
+        }
+        let text = serde_json::to_string(&record).unwrap();
+        assert!(text.len() < 10_000, "{} bytes", text.len());
+        assert!(text.contains("damaged-000007cf"), "the newest one is told of");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::path::Path;
 use common::recovery::good;
 use common::unit::{Unit, writes};
 use common::{nightly, radarr};
-use config_recovery::backups::{LastGood, Rests, Scheduled};
+use config_recovery::backups::{BackupContents, BackupSummary, LastGood, Rests, Scheduled};
 use config_recovery::journal::{Journal, Record, Step};
 use config_recovery::{ClusterError, Error};
 use config_volume::{RESTORE_FOLDER, Swap, SwapOptions};
@@ -90,7 +90,7 @@ fn an_empty_volume_is_brought_back_before_anything_is_written_and_its_key_is_kep
         unit.run(ready);
         assert_eq!(
             unit.recovery.calls.take(),
-            ["plan_restore", "restore"],
+            ["backups_are_read", "plan_restore", "restore"],
             "{backup}"
         );
         assert_eq!(unit.secret("api-key").as_deref(), Some(KEY));
@@ -159,17 +159,69 @@ fn a_unit_that_does_not_lead_brings_nothing_back() {
     assert_eq!(unit.recovery.calls.take(), Vec::<String>::new());
 }
 
+/// Velero makes the objects of what it finds in the object storage one after the other.
+#[test]
+fn the_newest_backup_is_that_of_all_and_not_of_those_that_velero_has_read_so_far() {
+    let older = || {
+        let newer = good("aaaa-1", "radarr");
+        let a_day = SignedDuration::from_hours(24);
+        BackupSummary {
+            started: newer.started.map(|at| at - a_day),
+            completed: newer.completed.map(|at| at - a_day),
+            ..newer
+        }
+    };
+    for (option, backups) in [
+        ("latest", vec![older()]),
+        ("latest", vec![]),
+        // What it holds is read after it.
+        (
+            "latest",
+            vec![BackupSummary {
+                holds: BackupContents::Nothing,
+                ..older()
+            }],
+        ),
+        ("cccc-1", vec![older()]),
+    ] {
+        let mut unit = new(option);
+        with_backup(&mut unit);
+        unit.recovery.backups = Some(backups);
+        unit.recovery.are_read = Some(false);
+        start(&mut unit);
+        assert_eq!(
+            unit.status(),
+            format!(
+                "waiting: restore-on-deploy {option}: Velero has not read all of its object storage yet; retrying at update-status"
+            ),
+        );
+        assert!(!unit.runs() && !asked_for_backups(&unit));
+        let calls = unit.recovery.calls.take();
+        assert!(!calls.contains(&"restore".to_owned()), "{calls:?}");
+        unit.recovery.are_read = Some(true);
+        unit.recovery.backups = Some(vec![good("cccc-1", "radarr"), older()]);
+        unit.run(Event::UpdateStatus);
+        unit.assert_says("active: the config volume comes from backup radarr-cccc-1 of ");
+        // It is looked at before they are listed: a list from before says nothing of what has come since.
+        let calls = unit.recovery.calls.take();
+        assert_eq!(calls[..2], ["backups_are_read", "plan_restore"]);
+    }
+    // One that is there and named is no other when all are read.
+    let mut unit = new("aaaa-1");
+    with_backup(&mut unit);
+    unit.recovery.are_read = Some(false);
+    start(&mut unit);
+    unit.assert_says("active: the config volume comes from backup radarr-aaaa-1 of ");
+}
+
 #[test]
 fn without_any_backup_the_app_starts_fresh_once_that_is_certain() {
     let mut unit = new("latest");
     unit.recovery.backups = Some(vec![good("bbbb-1", "sonarr")]);
     unit.recovery.are_read = Some(false);
     start(&mut unit);
-    let status = unit.status();
-    assert!(
-        status.starts_with("waiting: restore-on-deploy latest: there is no backup of radarr in model homelab that Velero knows of")
-            && status.ends_with("; retrying at update-status"),
-        "{status}"
+    unit.assert_says(
+        "waiting: restore-on-deploy latest: Velero has not read all of its object storage yet; ",
     );
     assert!(!unit.runs() && !asked_for_backups(&unit));
     unit.recovery.are_read = Some(true);

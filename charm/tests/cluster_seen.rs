@@ -109,6 +109,13 @@ fn a_backup_with_few_of_the_apps_things_is_warned_of_also_by_an_event_that_looks
         );
     }
     assert_eq!(asked(&mut unit, Event::UpdateStatus), Vec::<String>::new());
+    // A new pod has no such file, and Juju has it: the warning does not end with the pod.
+    let status = unit.status();
+    unit.loses_its_disk();
+    for _ in 0..2 {
+        unit.run(Event::UpdateStatus);
+        assert_eq!(unit.status(), status);
+    }
 }
 
 #[test]

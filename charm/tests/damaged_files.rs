@@ -251,3 +251,60 @@ fn what_an_app_saves_as_it_ends_is_in_the_file_that_it_is_started_with() {
         assert_steady(&mut unit);
     }
 }
+
+/// Somebody has taken the first one away, and the status told of two.
+#[test]
+fn one_that_was_taken_away_is_not_counted_when_another_comes() {
+    let profile = app("radarr");
+    let mut unit = Unit::settled(&profile);
+    let aside = |unit: &Unit| {
+        let state = unit.pebble.state();
+        let mut paths = state.files().into_iter().map(|(path, _)| path.to_owned());
+        paths.find(|path| path.contains(".damaged-")).unwrap()
+    };
+    unit.put_file(b"<Config>");
+    unit.run(Event::UpdateStatus);
+    let first = aside(&unit);
+    unit.pebble.remove_path(&first, false).unwrap();
+    unit.put_file(b"<Config><Port>");
+    unit.run(Event::UpdateStatus);
+    let name = aside(&unit).rsplit('/').next().unwrap().to_owned();
+    assert_eq!(
+        unit.status(),
+        format!("blocked: config file: was damaged, is replaced; look into {name}, then remove it")
+    );
+}
+
+/// It ended between two attempts to stop it, and what it had saved was overwritten with what was read before.
+#[test]
+fn what_an_app_saves_that_takes_too_long_to_end_is_not_lost() {
+    let profile = app("radarr");
+    let mut unit = Unit::settled(&profile);
+    let path = profile.config_file.as_ref().unwrap().path.clone();
+    let key = unit.secret("api-key").unwrap();
+    let other = "ffffffffffffffffffffffffffffffff";
+    unit.put_file(unit.file().unwrap().replace(&key, other).as_bytes());
+    let theirs = "<Branch>develop</Branch>\n</Config>";
+    let saved = unit.file().unwrap().replacen("</Config>", theirs, 1);
+    unit.pebble = FakePebble::new(unit.pebble.state())
+        .with_fault(PebbleFault::RefuseFirst {
+            operation: "stop".to_owned(),
+            status: 504,
+            message: "timed out".to_owned(),
+        })
+        .with_fault(PebbleFault::SavesAtStop {
+            service: profile.name.clone(),
+            path,
+            content: saved.clone().into_bytes(),
+        });
+    unit.run(Event::UpdateStatus);
+    assert!(
+        unit.status().contains("cannot stop the service"),
+        "{}",
+        unit.status()
+    );
+    unit.run(Event::UpdateStatus);
+    assert_eq!(unit.file().unwrap(), saved.replace(other, &key));
+    assert!(unit.runs(), "{}", unit.status());
+    assert_steady(&mut unit);
+}

@@ -20,6 +20,11 @@ pub struct Fewer {
     pub at: Timestamp,
 }
 
+/// Whether a count tells of an accident when it falls. A queue that was worked off tells of none.
+pub fn is_essential(essential: &[String], name: &str) -> bool {
+    essential.iter().any(|essential| essential == name)
+}
+
 /// The app's own things in a backup, with how many there are.
 pub fn counts(seen: &Seen) -> impl Iterator<Item = (&str, u64)> {
     let counts = seen
@@ -29,15 +34,18 @@ pub fn counts(seen: &Seen) -> impl Iterator<Item = (&str, u64)> {
     counts.filter_map(|answer: &Answer| Some((answer.name.as_str(), answer.value.parse().ok()?)))
 }
 
-/// Compares one of the list with those of the week before it, whatever came of the backups that they were made for: what the app had is
-/// what counts.
-pub fn fewer(list: &List, this: &Seen) -> Vec<Fewer> {
+/// Compares the `essential` counts of one of the list with those of the week before it, and with the one before whenever that was made, whatever came of the backups
+/// that they were made for: what the app had is what counts.
+pub fn fewer(list: &List, this: &Seen, essential: &[String]) -> Vec<Fewer> {
     let week = this.made.saturating_sub(WEEK.unsigned_abs().as_secs());
     let of = |(name, now): (&str, u64)| {
-        let counted = list.range(week..this.made).filter_map(|(made, seen)| {
+        let count = |(made, seen): (&u64, &Seen)| {
             let count = counts(seen).find(|(other, _)| *other == name)?.1;
             Some((count, *made))
-        });
+        };
+        // Where backups are made once a week or less often, none is of the week before.
+        let newest = list.range(..this.made).next_back();
+        let counted = list.range(week..this.made).chain(newest).filter_map(count);
         // Of equal ones the newest.
         let (before, made) = counted.max().filter(|(before, _)| is_halved(now, *before))?;
         Some(Fewer {
@@ -47,5 +55,8 @@ pub fn fewer(list: &List, this: &Seen) -> Vec<Fewer> {
             at: Timestamp::from_second(i64::try_from(made).ok()?).ok()?,
         })
     };
-    counts(this).filter_map(of).collect()
+    counts(this)
+        .filter(|(name, _)| is_essential(essential, name))
+        .filter_map(of)
+        .collect()
 }

@@ -134,7 +134,7 @@ fn known_versions<'a>(now: &'a About, backup: &'a About) -> Option<(&'a str, &'a
     let tag = |image: &'a str| {
         image
             .rsplit_once(':')
-            .filter(|(name, tag)| !name.contains('@') && !tag.contains('/'))
+            .filter(|(name, tag)| !name.contains('@') && !tag.contains('/') && !is_hash(tag))
     };
     let versions = value(now, VERSION).zip(value(backup, VERSION));
     versions.or_else(|| {
@@ -145,6 +145,16 @@ fn known_versions<'a>(now: &'a About, backup: &'a About) -> Option<(&'a str, &'a
         };
         (now.0 == backup.0 && moves() != Some(true)).then_some((now.1, backup.1))
     })
+}
+
+/// Whether a tag may be the hash of a commit, which says nothing of what is newer. A version has dots, or digits alone.
+fn is_hash(tag: &str) -> bool {
+    let tag = tag
+        .split_once('-')
+        .filter(|(before, _)| *before == "sha")
+        .map_or(tag, |(_, hash)| hash);
+    let is_hex = tag.len() >= 7 && tag.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex && tag.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
 /// The schema of one database on both sides.
@@ -407,6 +417,19 @@ mod tests {
         ] {
             let fit = judged(&here, &image(there));
             assert_eq!(matches!(fit, Fit::Later(_)), is_later, "{there}: {fit:?}");
+        }
+        // The hash of a commit begins with a digit as a rule, and says nothing of what is newer: the schemas tell.
+        let (older, newer) = (
+            image("ghcr.io/a/jellyfin:9f3c2ab"),
+            image("ghcr.io/a/jellyfin:1d7e400"),
+        );
+        for (schema, expected) in [("219", true), ("217", false)] {
+            let (here, there) = (answers("218", "1", ""), answers(schema, "1", ""));
+            let side = |about, answers| Side { about, answers };
+            for (now, backup) in [(&older, &newer), (&newer, &older)] {
+                let fit = judge("Jellyfin", &[], side(now, &here), side(backup, &there));
+                assert_eq!(matches!(fit, Fit::Later(_)), expected, "{schema}: {fit:?}");
+            }
         }
         // A tag that leaves numbers out moves: the schemas tell.
         let moves = image("lscr.io/linuxserver/jellyfin:10.11");

@@ -260,11 +260,14 @@ fn of_last_good(
         samples.add(&metrics::DATABASES, &[], figures.databases);
         samples.add(&metrics::LEFT_OUT, &[], figures.left_out);
     }
-    let fewer = fewer::fewer(known.contents, contents);
+    let essential = &known.settings.essential;
+    let fewer = fewer::fewer(known.contents, contents, essential);
     for (name, count) in fewer::counts(contents) {
         samples.add(&metrics::CONTENTS, &[name], count);
-        let is_less = fewer.iter().any(|fewer| fewer.name == name);
-        samples.add(&metrics::SHRANK, &[name], is_less);
+        if fewer::is_essential(essential, name) {
+            let is_less = fewer.iter().any(|fewer| fewer.name == name);
+            samples.add(&metrics::SHRANK, &[name], is_less);
+        }
     }
 }
 

@@ -30,6 +30,7 @@ fn settings() -> Settings {
             endpoint: ENDPOINT.to_owned(),
             schedule: Some("30 2 * * *".to_owned()),
         }],
+        essential: vec!["films".to_owned()],
         verify_schedule: Some("0 4 * * 0".to_owned()),
         test_restores: Record::default(),
     }
@@ -96,6 +97,8 @@ fn noted(day: u8, films: &str) -> (u64, Seen) {
             answer(AnswerKind::Schema, "radarr.db", "218"),
             answer(AnswerKind::Count, "films", films),
             answer(AnswerKind::Count, "lists", "many"),
+            // A queue that was worked off is no accident.
+            answer(AnswerKind::Count, "queue", "0"),
         ],
         figures: Some(Figures {
             databases: 2,
@@ -354,11 +357,13 @@ fn a_backup_that_holds_less_than_half_of_one_of_the_week_before_shrank() {
     assert_eq!(films("205", "412"), ["\"bytes\"} 0", "\"films\"} 1"]);
     assert_eq!(films("500", "412"), ["\"bytes\"} 0", "\"films\"} 0"]);
     // It is too long ago.
+    let long_ago = vec![night(29, 400), night(27, 400), night(21, 1000)];
+    let contents = List::from([noted(29, "1"), noted(27, "1"), noted(21, "412")]);
+    assert_eq!(told(long_ago, &contents), ["\"bytes\"} 0", "\"films\"} 0"]);
+    // Where there is none between, bytes and things are compared however long ago it was.
+    let monthly = vec![night(29, 400), night(21, 1000)];
     let contents = List::from([noted(29, "1"), noted(21, "412")]);
-    assert_eq!(
-        told(vec![night(29, 1000), night(21, 1000)], &contents),
-        ["\"bytes\"} 0", "\"films\"} 0"]
-    );
+    assert_eq!(told(monthly, &contents), ["\"bytes\"} 1", "\"films\"} 1"]);
 }
 
 #[test]

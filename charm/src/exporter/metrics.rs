@@ -76,7 +76,7 @@ metrics! {
         "How many of the app's own things the last good backup holds.";
     /// Whether it holds much less than before.
     SHRANK "config_backup_shrank" ["name"]
-        "Whether the last good backup holds less than half of what one of the week before held, of its bytes or of the app's own things.";
+        "Whether the last good backup holds less than half of what one of the week before held, of its bytes or of the app's essential things.";
     /// When there will be none.
     EXPIRY "config_backup_last_expiry_timestamp_seconds" []
         "When the good backup that is kept the longest is deleted.";

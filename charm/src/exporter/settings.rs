@@ -24,6 +24,9 @@ pub struct Settings {
     pub has_data: bool,
     /// What velero-operator is asked for, by endpoint.
     pub asked: Vec<Asked>,
+    /// The counts that tell of an accident when they fall.
+    #[serde(default)]
+    pub essential: Vec<String>,
     /// When test restores are made, as for backups; `None` if none are.
     #[serde(default)]
     pub verify_schedule: Option<String>,

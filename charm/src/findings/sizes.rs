@@ -26,15 +26,17 @@ impl Sizes {
         self.0.is_empty()
     }
 
-    /// The same with the last good backup. What is older than a week before it goes, and what a clock that was wrong has left.
+    /// The same with the last good backup. What is older than a week before it goes, but for the newest one before it, and so does what a
+    /// clock that was wrong has left.
     #[must_use]
     pub fn after(mut self, standing: &BackupHealth) -> Self {
         let last = standing.last_good();
         let Some((at, bytes)) = last.and_then(|last| last.time.zip(last.bytes)) else {
             return self;
         };
+        let newest = self.newest_before(at).map(|size| size.at);
         self.0
-            .retain(|size| size.at <= at && at.duration_since(size.at) <= WEEK);
+            .retain(|size| size.at <= at && (at.duration_since(size.at) <= WEEK || Some(size.at) == newest));
         if self
             .0
             .last()
@@ -45,10 +47,19 @@ impl Sizes {
         self
     }
 
-    /// The largest of the week before, if it is more than twice as large as a backup that ended `at` this time.
+    /// The largest of the week before, and of the one before whenever that was made, if it is more than twice as large as a backup that
+    /// ended `at` this time.
     pub fn larger_than(&self, at: Timestamp, bytes: u64) -> Option<&Size> {
-        let is_before = |size: &&Size| size.at < at && at.duration_since(size.at) <= WEEK;
-        let largest = self.0.iter().filter(is_before).max_by_key(|size| size.bytes)?;
+        let is_of_the_week = |size: &&Size| size.at < at && at.duration_since(size.at) <= WEEK;
+        let of_the_week = self.0.iter().filter(is_of_the_week);
+        let largest = of_the_week
+            .chain(self.newest_before(at))
+            .max_by_key(|size| size.bytes)?;
         is_halved(bytes, largest.bytes).then_some(largest)
+    }
+
+    /// The last one before a time. Where backups are made once a week or less often, none is of the week before.
+    fn newest_before(&self, at: Timestamp) -> Option<&Size> {
+        self.0.iter().rfind(|size| size.at < at)
     }
 }

@@ -138,7 +138,7 @@ type Case = (
     Option<(Kind, &'static str, &'static str)>,
 );
 
-const CASES: [Case; 28] = [
+const CASES: &[Case] = &[
     (
         "the last one is about to go",
         |world| {
@@ -344,8 +344,29 @@ const CASES: [Case; 28] = [
     ("it grew", |world| larger_before(world, 33, 1), None),
     (
         "it shrank more than a week ago",
-        |world| larger_before(world, 9 + 7 * 24 + 1, 90_000_000),
+        |world| {
+            larger_before(world, 9 + 7 * 24 + 1, 90_000_000);
+            larger_before(world, 33, 20_000_000);
+        },
         None,
+    ),
+    (
+        "backups are made once a week, and the last took a minute longer than the one before",
+        |world| {
+            let mut before = world.standing.clone();
+            let mut last = last_good(9, 90_000_000);
+            last.time = Some(ago(9) - SignedDuration::from_mins(7 * 24 * 60 + 1));
+            before.endpoints.get_mut(NIGHTLY.name()).unwrap().last_good = Some(last);
+            world.sizes = std::mem::take(&mut world.sizes).after(&before);
+            // The last one was seen already.
+            world.sizes = std::mem::take(&mut world.sizes).after(&world.standing);
+            world.sizes = std::mem::take(&mut world.sizes).after(&world.standing);
+        },
+        Some((
+            Kind::BackupShrank,
+            "the last good backup has 20 MB, that of 2026-11-17 had 90 MB",
+            "run list-backups",
+        )),
     ),
     (
         "it shrank a week ago",
@@ -432,7 +453,7 @@ fn each_kind_is_found_and_nothing_else() {
             .iter()
             .map(|finding| (finding.kind, finding.what.as_str(), finding.next.as_str()))
             .collect();
-        assert_eq!(told, Vec::from_iter(expected), "{case}");
+        assert_eq!(told, Vec::from_iter(*expected), "{case}");
     }
     let mut kinds: Vec<Kind> = CASES
         .iter()

@@ -334,11 +334,15 @@ fn change_workload(
 fn done<E: Into<Failure>>(profile: &AppProfile, step: Result<(), E>, well: Applied) -> Applied {
     match step.map_err(Into::into) {
         Ok(()) => well,
-        Err(failure) => {
-            log::error!("container {}: {failure}", profile.name);
-            Applied::Failed(failure)
-        }
+        Err(failure) => self::failure(profile, failure),
     }
+}
+
+/// A step of the workload did not work.
+pub(super) fn failure(profile: &AppProfile, failure: impl Into<Failure>) -> Applied {
+    let failure = failure.into();
+    log::error!("container {}: {failure}", profile.name);
+    Applied::Failed(failure)
 }
 
 /// The relation that gather found; what it found is remembered, this costs no hook tool.

@@ -80,9 +80,13 @@ pub fn run(env: Env<'_>, asks: Asks) -> Result<Ended, CharmError> {
     if line.plan.workload == WorkloadPlan::Look || is_outdated || line.plan.stops_first() {
         line = Line::begin(env, Look::Everything, asks)?;
     }
-    // An app saves what it holds when it ends, and what it saved counts. One that does not end is told of by apply, which tries again.
-    if line.plan.stops_first() && apply::stop(env.pebble, env.profile).is_ok() {
-        line = Line::begin(env, Look::Everything, asks)?;
+    // An app saves what it holds when it ends, and what it saved counts.
+    if line.plan.stops_first() {
+        match apply::stop(env.pebble, env.profile) {
+            Ok(()) => line = Line::begin(env, Look::Everything, asks)?,
+            // It may end at any time now, and what it saves then has not been read: the next event goes on.
+            Err(reason) => line.runs_on = Some(reason),
+        }
     }
     let mut ended = line.finish()?;
     let Some(due) = ended.test_restore.take().filter(|_| asks == Asks::Nothing) else {
@@ -102,6 +106,8 @@ struct Line<'a> {
     validated: ValidatedApp,
     plan: Plan,
     refused: Option<String>,
+    /// Why the app, which had to stop first, runs on.
+    runs_on: Option<String>,
 }
 
 impl<'a> Line<'a> {
@@ -122,13 +128,22 @@ impl<'a> Line<'a> {
             validated,
             plan,
             refused,
+            runs_on: None,
         })
     }
 
     fn finish(self) -> Result<Ended, CharmError> {
         let Self {
-            env, prepared, plan, ..
+            env,
+            prepared,
+            plan,
+            runs_on,
+            ..
         } = self;
+        let plan = match runs_on {
+            Some(_) => plan.without_workload(),
+            None => plan,
+        };
         let (profile, facts) = (env.profile, &prepared.facts);
         let asked_at = match plan.databags.is_empty() {
             true => facts.remembered.asked_at,
@@ -137,7 +152,10 @@ impl<'a> Line<'a> {
         let recorded = plan.record.clone();
         let is_seen =
             is_steady(env.juju.context().event()) && !facts.is_recalled && !plan.is_about_the_cluster();
-        let outcome = apply::apply(env, plan)?;
+        let mut outcome = apply::apply(env, plan)?;
+        if let Some(reason) = runs_on {
+            outcome.workload = apply::failure(profile, reason);
+        }
         let schedule = self.validated.verify_schedule();
         let elsewhere = self.validated.elsewhere.as_deref();
         let mut remembered = remembered(profile, &prepared, recorded.as_ref(), asked_at);

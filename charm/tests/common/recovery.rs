@@ -36,6 +36,7 @@ pub struct FakeRecovery {
     pub standing: Option<BackupHealth>,
     /// Scratch namespaces of a killed run.
     pub left: RefCell<Vec<String>>,
+    /// Whether Velero has read its object storage. It has, if nobody says otherwise.
     pub are_read: Option<bool>,
     /// Where Velero stores backups.
     pub locations: RefCell<Vec<Location>>,
@@ -220,7 +221,7 @@ impl Recovery for FakeRecovery {
     }
 
     fn backups_are_read(&self) -> Result<bool> {
-        self.told("backups_are_read", &self.are_read)
+        self.told("backups_are_read", &Some(self.are_read.unwrap_or(true)))
     }
 
     fn backup_now(&self, make: &MakeSpec, reporter: &dyn Reporter) -> Result<BackupSummary> {

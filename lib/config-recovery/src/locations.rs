@@ -132,7 +132,13 @@ pub fn unusable(all: &[Location], needed: &Needed) -> Option<UnusableStorage> {
         trouble,
         why,
     };
-    let missing = |name: &str| told(name, Trouble::Missing, "there is no such storage location".to_owned());
+    let missing = |name: &str| {
+        told(
+            name,
+            Trouble::Missing,
+            "there is no such storage location".to_owned(),
+        )
+    };
     let away = |location: &Location| Some(told(&location.name, Trouble::Away, location.is_away()?));
     let for_next = |location: &Location| {
         let read_only = || Some(told(&location.name, Trouble::ReadOnly, location.is_unusable()?));

@@ -305,7 +305,7 @@ fn on_deploy_whatever_stands_in_the_way_keeps_the_app_from_starting_until_somebo
         (
             false,
             true,
-            "blocked: restore-on-deploy latest: cannot list backups: not allowed: ",
+            "blocked: restore-on-deploy latest: cannot list backup storage locations: not allowed: ",
             "juju trust radarr",
         ),
         (
@@ -317,7 +317,7 @@ fn on_deploy_whatever_stands_in_the_way_keeps_the_app_from_starting_until_somebo
         (
             true,
             true,
-            "waiting: restore-on-deploy latest: there is no backup of radarr",
+            "waiting: restore-on-deploy latest: Velero has not read all of its object storage yet",
             "retrying at update-status",
         ),
     ];

@@ -108,9 +108,10 @@ fn asked(env: Env<'_>, about: Subjects) -> InCluster {
         _ => None,
     };
     let fewer = last.and_then(|last| {
-        let list = seen::on_disk(juju.context().charm_dir());
+        // A new pod has it from Juju.
+        let list = seen::read(juju).unwrap_or_else(|_| seen::on_disk(juju.context().charm_dir()));
         let contents = seen::made_between(&list, last.started?, last.time?)?;
-        Some(fewer::fewer(&list, contents))
+        Some(fewer::fewer(&list, contents, &profile.contents().essential))
     });
     InCluster {
         left,

@@ -2,6 +2,7 @@
 
 use crate::exporter;
 use crate::facts::Facts;
+use crate::profile::AppProfile;
 use crate::steps::validate::ValidatedApp;
 
 /// What to do about the exporter of metrics.
@@ -21,7 +22,7 @@ pub enum ExporterPlan {
 }
 
 /// It runs while somebody scrapes it. What it was told says that in an event that does not ask Juju.
-pub(super) fn exporter_plan(facts: &Facts, validated: &ValidatedApp) -> ExporterPlan {
+pub(super) fn exporter_plan(profile: &AppProfile, facts: &Facts, validated: &ValidatedApp) -> ExporterPlan {
     let known = &facts.exporter;
     let is_wanted = match &facts.cos.metrics {
         Some(related) => !related.is_empty(),
@@ -42,6 +43,7 @@ pub(super) fn exporter_plan(facts: &Facts, validated: &ValidatedApp) -> Exporter
         model: facts.model.clone(),
         has_data: facts.data.is_here(),
         asked: asked.collect(),
+        essential: profile.contents().essential.clone(),
         verify_schedule: validated.verify_schedule().map(ToString::to_string),
         test_restores: facts.remembered.test_restores.clone(),
     };

@@ -230,6 +230,18 @@ impl Plan {
         }
     }
 
+    /// The same, with the workload left as it is.
+    pub(super) fn without_workload(self) -> Self {
+        Self {
+            workload: WorkloadPlan::Leave,
+            // It is about a damaged config file, which stays where it is.
+            record: None,
+            patience: None,
+            commands: Vec::new(),
+            ..self
+        }
+    }
+
     /// The same, where an app that runs has to be healthy, whatever is known of it, and may take this long.
     pub fn with_patience(self, patience: Duration) -> Self {
         let runs = matches!(self.workload, WorkloadPlan::Run(..) | WorkloadPlan::Keep(_));
@@ -297,7 +309,7 @@ pub fn plan(
         ingress: ingress_bags(profile, facts),
         vpn: vpn_bags(facts),
         cos: cos::bags(profile, facts),
-        exporter: exporter_plan(facts, validated),
+        exporter: exporter_plan(profile, facts, validated),
         log_targets: cos::logging::layer(profile, facts),
         open_ports: open_ports(profile, facts),
         version: match &facts.container {
@@ -331,10 +343,19 @@ pub fn plan(
         // Whoever comes after a kill finds a sound file, and nothing else tells of the damaged one. A pod that ends now would
         // take the record with it.
         Some(path) => Plan {
-            record: Some(facts.remembered.clone().with_put_aside(path)),
+            record: Some(still_there(facts).with_put_aside(path)),
             ..plan.without_new_pods()
         },
     }
+}
+
+/// What is remembered, without the damaged config files that somebody has taken away.
+fn still_there(facts: &Facts) -> Remembered {
+    let mut remembered = facts.remembered.clone();
+    if let Container::Ready(container) = &facts.container {
+        remembered.put_aside.clone_from(&container.put_aside);
+    }
+    remembered
 }
 
 fn patience(facts: &Facts, workload: &WorkloadPlan) -> Option<Duration> {

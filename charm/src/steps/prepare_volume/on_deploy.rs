@@ -20,7 +20,7 @@ use crate::env::Env;
 use crate::facts::{Container, Exchange, Facts, Storage};
 use crate::options::{RESTORE_ON_DEPLOY, RestoreOnDeploy};
 use crate::recovery::texts::{less_than_before, next_step};
-use crate::recovery::{Examiner, Lines, NotYet, OfLater, Recovery, elsewhere, image, own_id};
+use crate::recovery::{Examiner, Lines, NotYet, OfLater, elsewhere, image, own_id};
 use crate::steps::plan::is_running;
 
 const AGAIN: &str = "retrying at update-status";
@@ -76,12 +76,23 @@ pub fn run(env: Env<'_>, facts: &Facts) -> OnDeploy {
     if let Some(text) = known_damage(env.juju, facts) {
         return OnDeploy::Damaged(blocker(text, true));
     }
+    // Before they are listed: what a list lacks may have come by the time of a later look.
+    let are_read = match (env.recovery.backups_are_read(), &choice) {
+        (Ok(are_read), _) => are_read,
+        (Err(error), Choice::Latest) => return failed(&what, &facts.app, error),
+        // One that is there can be restored, whatever else is there.
+        (Err(_), Choice::Named(_) | Choice::AsOf(_)) => true,
+    };
+    if !are_read && choice == Choice::Latest {
+        return not_read_yet(&what);
+    }
     match restore(env, facts, choice, location) {
         Ok(text) => {
             log::info!("{what}: {text}");
             OnDeploy::Restored(text)
         }
-        Err(error) => match failed(env.recovery, &what, &facts.app, error) {
+        Err(Error::NoSuchBackup(_)) if !are_read => not_read_yet(&what),
+        Err(error) => match failed(&what, &facts.app, error) {
             OnDeploy::Fresh(text) => {
                 log::warn!("{text}");
                 OnDeploy::Fresh(text)
@@ -140,21 +151,18 @@ fn restore(env: Env<'_>, facts: &Facts, choice: Choice, volume: &Path) -> config
     ))
 }
 
-/// No backup at all is no obstacle, once it is certain. Everything else is one.
-fn failed(recovery: &dyn Recovery, what: &str, app: &str, error: Error) -> OnDeploy {
-    let error = match error {
-        Error::NoBackup { .. } => match recovery.backups_are_read() {
-            Ok(true) => return OnDeploy::Fresh(format!("{what}: {error}; starting with an empty volume")),
-            Ok(false) => {
-                let text = format!(
-                    "{what}: {error} that Velero knows of, and it has not read its object storage yet; {AGAIN}"
-                );
-                return OnDeploy::Not(blocker(text, false));
-            }
-            Err(error) => error,
-        },
-        other => other,
-    };
+/// Velero makes the Backups that it finds in an object storage one by one, and what each holds after it. Until it has come to the end
+/// of all, the newest one may be missing, and one that is there seems to hold nothing (`pkg/controller/backup_sync_controller.go`).
+fn not_read_yet(what: &str) -> OnDeploy {
+    let text = format!("{what}: Velero has not read all of its object storage yet; {AGAIN}");
+    OnDeploy::Not(blocker(text, false))
+}
+
+/// No backup at all is no obstacle: Velero had read its object storage before. Everything else is one.
+fn failed(what: &str, app: &str, error: Error) -> OnDeploy {
+    if matches!(error, Error::NoBackup { .. }) {
+        return OnDeploy::Fresh(format!("{what}: {error}; starting with an empty volume"));
+    }
     let passes = matches!(
         error,
         Error::Cluster(

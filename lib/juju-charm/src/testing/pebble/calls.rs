@@ -16,6 +16,15 @@ pub enum PebbleFault {
         /// What Pebble says.
         message: String,
     },
+    /// The same of the first call only: the next one is done.
+    RefuseFirst {
+        /// The operation.
+        operation: String,
+        /// HTTP status.
+        status: u16,
+        /// What Pebble says.
+        message: String,
+    },
     /// Pebble is gone when it is called: this call and all that follow find nobody.
     GoneBefore {
         /// Which call.

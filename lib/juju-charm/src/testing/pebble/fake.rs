@@ -121,6 +121,12 @@ impl FakePebble {
             subject: subject.into(),
         });
         let number = shared.calls.len();
+        let is_first = shared
+            .calls
+            .iter()
+            .filter(|call| call.operation == operation)
+            .count()
+            == 1;
         for fault in shared.faults.clone() {
             match fault {
                 PebbleFault::GoneBefore { call } if call <= number => shared.state.set_reachable(false),
@@ -133,6 +139,11 @@ impl FakePebble {
                     status,
                     message,
                 } if refused == operation => return Err(api(operation, status, message)),
+                PebbleFault::RefuseFirst {
+                    operation: refused,
+                    status,
+                    message,
+                } if is_first && refused == operation => return Err(api(operation, status, message)),
                 _ => {}
             }
         }
