@@ -155,7 +155,7 @@ impl WatchedApp {
                 endpoint: ENDPOINT.to_owned(),
                 schedule: Some(self.cron()),
             }],
-            essential: Vec::new(),
+            essential: vec!["films".to_owned()],
             verify_schedule: Some(self.cron()),
             test_restores: Record::default(),
         };
