@@ -1,6 +1,9 @@
 //! What tests of the program share: the program as a user starts it, a `juju`, a cluster, and apps with their backups.
 #![allow(dead_code, unused_imports, reason = "each test program uses its own part")]
 
+/// Between two looks at something that is waited for: a thread that only yields takes a processor from what it waits for.
+pub const PAUSE: std::time::Duration = std::time::Duration::from_millis(2);
+
 mod apps;
 mod backups;
 mod home;

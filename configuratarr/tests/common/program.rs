@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::juju::{Juju, install_simulated};
 use super::output::Ran;
-use super::{App, Apps};
+use super::{App, Apps, PAUSE};
 
 /// The token of the account that may read everything.
 pub const TOKEN: &str = "t0ken-that-nobody-may-see";
@@ -117,7 +117,7 @@ impl Test {
                 "{} runs on",
                 pid.trim()
             );
-            std::thread::yield_now();
+            std::thread::sleep(PAUSE);
         }
     }
 

@@ -15,6 +15,9 @@ use rustix::process::Pid;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 
+/// Between two looks at something that is waited for: a thread that only yields takes a processor from what it waits for.
+const PAUSE: Duration = Duration::from_millis(2);
+
 /// After so long a test gives up, unless it says otherwise: it has to do with the machine's load, and with nothing that is tested.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -228,7 +231,7 @@ impl Terminal {
                 "it does not end, and shows\n{}",
                 self.seen()
             );
-            std::thread::yield_now();
+            std::thread::sleep(PAUSE);
         }
     }
 

@@ -12,6 +12,7 @@ const NOT_IN_8: &str = "case $(cat which) in 8) status-set waiting 'the database
 /// radarr of Charmhub in revision 7, with a backup and revisions to refresh to.
 fn home() -> Home {
     let home = Home::with_backups(&[], &[]);
+    home.each_hook_takes_a_second();
     home.charmhub("radarr", &[7, 8]);
     home.juju(&["deploy", "radarr", "--channel", "latest/edge", "--revision", "7"]);
     home.does(
@@ -32,19 +33,7 @@ fn home() -> Home {
             home.test.path("restored-by").display()
         ),
     );
-    later(&home);
     home
-}
-
-/// Juju tells times in seconds: what comes after this has another time than what was before.
-fn later(home: &Home) {
-    let since = |text: &serde_json::Value| text.as_str().map(str::to_owned);
-    let application = home.application("radarr");
-    let status = since(&application["application-status"]["since"]).unwrap();
-    let now = || jiff::Timestamp::now().strftime("%d %b %Y %H:%M:%SZ").to_string();
-    while now() == status {
-        std::thread::yield_now();
-    }
 }
 
 fn restored_by(home: &Home) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
-use super::common::{App, Apps, Test};
+use super::common::{App, Apps, PAUSE, Test};
 use super::juju::Juju;
 use super::{CTRL_C, Home, Terminal};
 
@@ -80,7 +80,7 @@ fn it_ends_with_its_terminal() {
             begin.elapsed() < Duration::from_secs(20),
             "it lives on without a terminal"
         );
-        std::thread::yield_now();
+        std::thread::sleep(PAUSE);
     }
 }
 
@@ -100,7 +100,7 @@ fn somebody_who_leaves_waits_for_no_login() {
     let mut terminal = home.start();
     terminal.shows("Asking Juju and the cluster");
     while !begun.exists() {
-        std::thread::yield_now();
+        std::thread::sleep(PAUSE);
     }
     let begin = Instant::now();
     terminal.types("?").shows("Keys here").types(CTRL_C);

@@ -193,8 +193,8 @@ impl Stage {
 
     /// One whose volume has no room for both contents; `None` without the right to mount.
     pub fn cramped() -> Option<Self> {
-        Self::mounted("size=80m").inspect(|stage| {
-            fs::write(stage.volume().join(FILLER), vec![1; 60 << 20]).unwrap();
+        Self::mounted("size=36m").inspect(|stage| {
+            fs::write(stage.volume().join(FILLER), vec![1; 8 << 20]).unwrap();
         })
     }
 

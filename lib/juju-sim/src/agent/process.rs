@@ -75,7 +75,7 @@ fn spawn(command: &mut Command) -> std::io::Result<Child> {
     loop {
         match command.spawn() {
             Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < deadline => {
-                std::thread::yield_now();
+                std::thread::sleep(super::PAUSE);
             }
             other => return other,
         }

@@ -199,7 +199,7 @@ pub(crate) fn kill(group: &AtomicI32) {
             let _ = kill_process_group(group, Signal::KILL);
             return;
         }
-        std::thread::yield_now();
+        std::thread::sleep(super::PAUSE);
     }
 }
 
