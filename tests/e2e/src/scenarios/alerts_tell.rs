@@ -177,7 +177,8 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
         schedule,
         prometheus,
         receiver,
-        number: 0,
+        backups: 0,
+        looks: 0,
         looked: Timestamp::now(),
     };
     let played = bench.play(story).await;
@@ -250,8 +251,10 @@ struct Bench<'a> {
     schedule: String,
     prometheus: Prometheus,
     receiver: Receiver,
-    /// How often something was done that needs a name of its own.
-    number: u32,
+    /// How many backups were made as the Schedule says.
+    backups: u32,
+    /// How often the exporter was made to look.
+    looks: u32,
     /// When the exporter was last made to look.
     looked: Timestamp,
 }
@@ -412,9 +415,9 @@ impl Bench<'_> {
 
     /// Has the exporter and the charm look at the cluster.
     async fn look(&mut self) -> Result<()> {
-        self.number += 1;
+        self.looks += 1;
         self.looked = Timestamp::now();
-        scraped::look_again(&self.running, self.number).await
+        scraped::look_again(&self.running, self.looks).await
     }
 
     /// Waits until these alerts fire and no other.
@@ -497,8 +500,8 @@ impl Bench<'_> {
 
     /// Has Velero make a backup as the Schedule says, and waits for its end, whatever that is.
     async fn back_up_as_scheduled(&mut self) -> Result<()> {
-        self.number += 1;
-        let name = format!("alerts-tell-{}-{}", self.ground.run, self.number);
+        self.backups += 1;
+        let name = format!("alerts-tell-{}-{}", self.ground.run, self.backups);
         self.by_velero(&format!(
             "backup create {name} --from-schedule {} --wait",
             self.schedule
