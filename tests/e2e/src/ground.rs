@@ -35,6 +35,8 @@ pub enum Need {
     QBittorrent,
     /// A file system of the scenario's own on this machine's disk: only our own node has its volumes there.
     Disk,
+    /// This machine's Prometheus, a Debian package: it scrapes pods, which only this machine reaches.
+    Prometheus,
 }
 
 /// A cluster.
@@ -93,6 +95,10 @@ impl TestEnv {
         lacks.insert(
             Need::Disk,
             "a disk made here cannot be put into a node of yours".to_owned(),
+        );
+        lacks.insert(
+            Need::Prometheus,
+            "this machine's Prometheus cannot reach the pods of a cluster of yours".to_owned(),
         );
         lacks.insert(
             Need::Snapshots,

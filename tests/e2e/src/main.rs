@@ -30,6 +30,7 @@ mod processors;
     reason = "a terminal of tests: what it waits for in vain is a panic, which its caller catches"
 )]
 mod pseudo_terminal;
+mod receiver;
 mod report;
 mod run;
 mod scenarios;

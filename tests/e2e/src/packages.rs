@@ -25,7 +25,7 @@ const fn of_bed(name: &'static str, program: &'static str) -> Package {
     }
 }
 
-const PACKAGES: [Package; 8] = [
+const PACKAGES: [Package; 9] = [
     of_bed("etcd-server", "/usr/bin/etcd"),
     of_bed("containerd", "/usr/bin/containerd"),
     of_bed("runc", "/usr/sbin/runc"),
@@ -41,6 +41,11 @@ const PACKAGES: [Package; 8] = [
         name: "e2fsprogs",
         program: "/sbin/mkfs.ext4",
         only_for: Some(Need::Disk),
+    },
+    Package {
+        name: "prometheus",
+        program: "/usr/bin/prometheus",
+        only_for: Some(Need::Prometheus),
     },
 ];
 

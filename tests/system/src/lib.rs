@@ -3,6 +3,7 @@
 pub mod binaries;
 pub mod exporter;
 pub mod house;
+pub mod prometheus;
 pub mod provider_charm;
 pub mod radarr;
 pub mod storage_charm;

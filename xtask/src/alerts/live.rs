@@ -2,100 +2,18 @@
 //! its alert.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use system_tests::binaries::{Binaries, build_packed};
-use system_tests::exporter::{WatchedApp, free_address, get, location, until};
+use system_tests::exporter::{WatchedApp, location, until};
+use system_tests::prometheus::{Prometheus, Scraped};
 use workload_charm::alerts::ALERTS;
 use workload_charm::cos::dashboard;
 
 use super::{piped, promtool, topology};
-
-/// A Prometheus. It ends when it is dropped.
-struct Prometheus {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Prometheus {
-    /// Starts one that scrapes `target` each second, with the rules that are in the folder.
-    fn start(folder: &Path, target: SocketAddr) -> Result<Self> {
-        let address = free_address((Ipv4Addr::LOCALHOST, 0).into())?;
-        let mut labels = topology().labels();
-        labels.insert("juju_unit".to_owned(), topology().unit);
-        let configuration = json!({
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-            "rule_files": [folder.join("databag.rules")],
-            "scrape_configs": [{
-                "job_name": "apps",
-                "static_configs": [{"targets": [target.to_string()], "labels": labels}],
-            }],
-        });
-        let file = folder.join("prometheus.yaml");
-        fs::write(&file, configuration.to_string())?;
-        promtool(&["check", "config"], &file)?;
-        let child = Command::new("prometheus")
-            .arg(format!("--config.file={}", file.display()))
-            .arg(format!("--storage.tsdb.path={}", folder.join("series").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(folder.join("prometheus.log"))?)
-            .spawn()
-            .context("cannot start prometheus")?;
-        let started = Self { child, address };
-        let is_ready = || {
-            let found = get(address, "/-/ready").ok();
-            found.filter(|(status, _)| *status == 200)
-        };
-        until("prometheus is ready", is_ready)?;
-        Ok(started)
-    }
-
-    fn ask(&self, path: &str) -> Result<Value> {
-        let (status, text) = get(self.address, path)?;
-        ensure!(status == 200, "prometheus says {status} to {path}: {text}");
-        let answer: Value = serde_json::from_str(&text)?;
-        Ok(answer["data"].clone())
-    }
-
-    /// What a query finds.
-    fn query(&self, query: &str) -> Result<Vec<Value>> {
-        let encoded: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        let data = self.ask(&format!("/api/v1/query?query={encoded}"))?;
-        Ok(data["result"].as_array().cloned().unwrap_or_default())
-    }
-
-    /// Waits until a query finds something.
-    fn finds(&self, query: &str) -> Result<()> {
-        until(query, || self.query(query).ok().filter(|found| !found.is_empty())).map(drop)
-    }
-
-    /// The alerts that are raised, or will be when it lasts.
-    fn raised(&self) -> Result<BTreeMap<String, String>> {
-        let data = self.ask("/api/v1/alerts")?;
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let all = data["alerts"].as_array().cloned().unwrap_or_default();
-        Ok(all
-            .iter()
-            .map(|alert| (text(&alert["labels"]["alertname"]), text(&alert["state"])))
-            .collect())
-    }
-}
 
 /// Does all of it.
 pub fn run(folder: &Path) -> Result<()> {
@@ -111,7 +29,17 @@ pub fn run(folder: &Path) -> Result<()> {
     let text = app.scrape()?;
     piped("promtool", &["check", "metrics"], text.as_bytes())?;
     println!("promtool check metrics: ok, {} lines", text.lines().count());
-    let prometheus = Prometheus::start(folder, address)?;
+    let mut labels = topology().labels();
+    labels.insert("juju_unit".to_owned(), topology().unit);
+    let scraped = Scraped {
+        job: "apps",
+        target: address,
+        labels: &labels,
+        rules: &folder.join("databag.rules"),
+    };
+    let configuration = scraped.configuration(folder)?;
+    promtool(&["check", "config"], &configuration)?;
+    let prometheus = Prometheus::start(folder, &configuration)?;
     prometheus.finds("config_backup_cluster_readable == 1")?;
     for query in dashboard::queries() {
         let query = query

@@ -162,6 +162,30 @@ impl Bed {
         std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))
     }
 
+    /// Takes the bucket of the Velero that every bed has away from the S3 server, with all that is in it.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn take_bucket_away(&self) -> Result<()> {
+        let (here, away) = self.bucket();
+        std::fs::rename(&here, &away).with_context(|| format!("cannot take {} away", here.display()))
+    }
+
+    /// Brings the bucket back that was taken away, as it was.
+    ///
+    /// # Errors
+    /// When it was not taken away.
+    pub fn bring_bucket_back(&self) -> Result<()> {
+        let (here, away) = self.bucket();
+        std::fs::rename(&away, &here).with_context(|| format!("cannot bring {} back", here.display()))
+    }
+
+    /// Where the bucket is, and where it is while it is away.
+    fn bucket(&self) -> (PathBuf, PathBuf) {
+        let here = self.folder.join("s3").join(s3::BUCKET);
+        (here, self.folder.join("bucket-that-is-away"))
+    }
+
     /// What objects a backup holds, by kind (`v1/Pod`), as `namespace/name`: the list that Velero put into the bucket.
     ///
     /// # Errors

@@ -82,7 +82,10 @@ fn uid(results: &Value) -> Result<String> {
 }
 
 /// Makes a small volume and keeps it for the app's claim. Returns its folder.
-async fn small_volume(ground: &TestEnv, app: &App) -> Result<PathBuf> {
+///
+/// # Errors
+/// When it cannot be mounted, or is refused.
+pub(super) async fn small_volume(ground: &TestEnv, app: &App) -> Result<PathBuf> {
     let bed = ground.own_bed()?;
     let folder = bed.folder.join("volumes").join(&app.model);
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -91,7 +94,7 @@ async fn small_volume(ground: &TestEnv, app: &App) -> Result<PathBuf> {
     command("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", path])?;
     let claim = format!("{}-{}", app.volume("config"), app.pod());
     let volume = json!({
-        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": format!("small-{}", ground.run)},
+        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": format!("small-{}", app.model)},
         "spec": {
             "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "volumeMode": "Filesystem",
             "storageClassName": STORAGE_CLASS, "persistentVolumeReclaimPolicy": "Retain",

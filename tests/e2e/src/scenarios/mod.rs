@@ -1,6 +1,7 @@
 //! What is proven on the cluster. One file, one scenario: a name, a sentence, what it needs, and what it does.
 
 mod access;
+mod alerts_tell;
 mod by_hand;
 mod claim_bench;
 mod claims_only;
@@ -33,6 +34,7 @@ mod refused_backups;
 mod restored_app;
 mod rolled_back;
 mod schedule;
+mod scraped;
 mod scratch;
 mod scratch_snapshot;
 mod scratch_stops;
@@ -46,6 +48,7 @@ mod three_backups;
 mod told_by_bytes;
 mod two_apps;
 mod untouched;
+mod verified_by_itself;
 mod vpn;
 
 use anyhow::Result;
@@ -103,6 +106,7 @@ pub const ALL: &[Scenario] = &[
     config_volume::SCENARIO,
     schedule::SCENARIO,
     steady_event::SCENARIO,
+    alerts_tell::SCENARIO,
     pebble_contract::SCENARIO,
     pod::SCENARIO,
     pod_failure::SCENARIO,
@@ -126,6 +130,7 @@ pub const ALL: &[Scenario] = &[
     killed_action::SCENARIO,
     failed_restore::SCENARIO,
     refused_backups::SCENARIO,
+    verified_by_itself::SCENARIO,
     reattached::SCENARIO,
     knows_the_app::SCENARIO,
     large_volume::SCENARIO,
