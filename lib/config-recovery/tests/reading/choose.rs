@@ -94,7 +94,11 @@ async fn one_that_was_damaged_when_it_was_read_back_is_not_good_and_may_be_named
     let mut list = one_of_each().await;
     let proven = |list: &mut Vec<BackupSummary>, outcome| {
         let newest = list.iter_mut().find(|backup| backup.name == "good").unwrap();
-        newest.proof = Some(Proof { at: now(), took: None, outcome });
+        newest.proof = Some(Proof {
+            at: now(),
+            took: None,
+            outcome,
+        });
         newest.verdict(now())
     };
     let why = || "radarr.db: it is not sound".to_owned();
