@@ -68,7 +68,11 @@ fn look(
     reporter: &dyn Reporter,
     contents: &mut Option<String>,
 ) -> Result<Soundness> {
-    let Brought { backup, bytes: received, .. } = brought;
+    let Brought {
+        backup,
+        bytes: received,
+        ..
+    } = brought;
     let volume = |action: &str| {
         let action = format!("{action} of backup {}", backup.name);
         move |source| Error::Volume { action, source }
