@@ -14,7 +14,7 @@ use juju_sim::{Fault, Liberties, OperatorOptions, Options};
 use system_tests::house::{ENDPOINT, SimulatedModel, UNIT};
 
 /// Every how many-th kill `cargo test` plays. It shares no factor with the four kinds of kill at each moment.
-const QUICK: usize = 5;
+const QUICK: usize = 11;
 
 /// Hook tools that change something, at once or when the hook ends.
 const WRITING_TOOLS: [&str; 11] = [
@@ -40,7 +40,7 @@ fn pods_can_be_lost_where_something_is_written() {
 fn pods_can_be_lost_while_juju_takes_its_liberties() {
     let liberties = Liberties::all();
     play(
-        QUICK * 5,
+        QUICK * 3,
         &Options {
             liberties,
             ..Options::default()

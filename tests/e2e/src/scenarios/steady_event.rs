@@ -29,8 +29,9 @@ pub const SCENARIO: Scenario = Scenario {
 /// How often each kind of event is run.
 const ROUNDS: usize = 9;
 
-/// What an event that looks may ask: a list of each kind and what lies behind one volume, however many backups there are.
-const MOST_REQUESTS: usize = 10;
+/// What an event that looks may ask, once an hour: a list of each kind, what a killed restore left, and what lies behind one volume,
+/// however many backups there are.
+const MOST_REQUESTS: usize = 11;
 
 async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let bed = ground.own_bed()?;
