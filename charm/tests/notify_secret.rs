@@ -47,6 +47,9 @@ fn receiver(answers: Answers) -> (SocketAddr, mpsc::Receiver<String>) {
 
 const LABEL: &str = "whom-to-tell";
 
+/// Keys and values of a secret.
+type Content = &'static [(&'static str, &'static str)];
+
 /// A Radarr with backups and this secret of somebody else's, which names whom to notify.
 fn with_secret(content: &[(&str, &str)], granted: bool) -> Unit {
     let mut unit = Unit::settled(&radarr()).related_to_velero();
@@ -105,7 +108,7 @@ fn the_url_and_the_token_of_a_granted_secret_are_used_and_shown_nowhere() {
 
 #[test]
 fn a_secret_that_cannot_be_used_is_said_with_what_to_do_and_without_its_content() {
-    let cases: &[(&[(&str, &str)], bool, &str)] = &[
+    let cases: &[(Content, bool, &str)] = &[
         (
             &[("url", "http://127.0.0.1:1/s3cret")],
             false,
