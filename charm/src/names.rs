@@ -8,6 +8,8 @@ use crate::profile::AppProfile;
 /// Name of the app file inside a packed charm.
 pub const APP_FILE: &str = "app.yaml";
 
+/// The action that sends a notification to see that it arrives.
+pub const TEST_NOTIFICATION: &str = "test-notification";
 /// The action that lists backups.
 pub const LIST_BACKUPS: &str = "list-backups";
 /// The action that makes a backup.

@@ -15,10 +15,15 @@ use config_recovery::testing;
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::testing::{Event, Fault};
 use serde_json::{Value, json};
+use workload_charm::tiers::NIGHTLY;
 
 /// A receiver: where it is, and what it was sent, a body for each notification.
 fn receiver() -> (SocketAddr, mpsc::Receiver<Value>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    receiver_at("127.0.0.1:0".parse().unwrap())
+}
+
+fn receiver_at(address: SocketAddr) -> (SocketAddr, mpsc::Receiver<Value>) {
+    let listener = TcpListener::bind(address).unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, received) = mpsc::channel();
     std::thread::spawn(move || {
@@ -140,11 +145,7 @@ fn what_nobody_takes_is_tried_again_later_and_fails_no_hook() {
         !logs.contains("s3cret") && !unit.status().contains("s3cret"),
         "{logs}"
     );
-    let (address, received) = receiver();
-    unit.state = unit
-        .state
-        .clone()
-        .with_config("notify-url", format!("http://{address}/s3cret").as_str());
+    let (_, received) = receiver_at(closed);
     unit.run(Event::UpdateStatus);
     assert_eq!(told(&received), [""; 0], "not yet");
     let file = unit.volume().with_file_name("remembered");
@@ -223,4 +224,116 @@ fn the_action_sends_one_and_says_what_came_back() {
         refused.contains("notify-url: ") && refused.contains("juju"),
         "{refused}"
     );
+}
+
+/// What is wrong stays wrong while nobody can tell: a request that failed, an option that cannot be used, the minutes that velero-operator
+/// is given after the app asked for something else. Nobody is told that it is good again.
+#[test]
+fn what_cannot_be_judged_for_a_while_is_not_told_as_good() {
+    let (address, received) = receiver();
+    let mut unit = notifying(&format!("http://{address}/hook"));
+    storage_goes(&unit);
+    unit.run(Event::UpdateStatus);
+    assert_eq!(told(&received), ["StorageUnavailable bad"]);
+    unit.recovery.locations_are_unread.set(true);
+    forget(&unit);
+    unit.run(Event::UpdateStatus);
+    assert_eq!(told(&received), [""; 0], "locations cannot be read");
+    unit.recovery.locations_are_unread.set(false);
+    unit.recovery.locations.take();
+    unit.run(Event::UpdateStatus);
+    assert_eq!(told(&received), ["StorageUnavailable good"]);
+}
+
+#[test]
+fn a_schedule_that_is_missing_is_not_good_since_somebody_has_asked_for_another_one() {
+    let (address, received) = receiver();
+    let mut unit = notifying(&format!("http://{address}/hook"));
+    let standing = unit.recovery.standing.as_mut().unwrap();
+    standing.endpoints.get_mut(NIGHTLY.name()).unwrap().schedule = None;
+    asked_long_ago(&unit);
+    forget(&unit);
+    unit.run(Event::UpdateStatus);
+    assert_eq!(told(&received), ["ScheduleMissing bad"]);
+    unit.state = unit.state.clone().with_config("backup-schedule", "15 4 * * *");
+    unit.run(Event::ConfigChanged);
+    unit.run(Event::UpdateStatus);
+    assert_eq!(told(&received), [""; 0]);
+    unit.state = unit.state.clone().with_config("backup-schedule", "sometimes");
+    unit.run(Event::ConfigChanged);
+    unit.run(Event::UpdateStatus);
+    assert_eq!(told(&received), [""; 0], "{}", unit.status());
+}
+
+/// velero-operator has had all the time that it is given.
+fn asked_long_ago(unit: &Unit) {
+    let file = unit.volume().with_file_name("remembered");
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|_| "{}".to_owned());
+    let mut record: Value = serde_json::from_str(text.trim_start_matches('?')).unwrap();
+    record["asked-at"] = json!((Timestamp::now() - SignedDuration::from_hours(5)).to_string());
+    std::fs::write(&file, record.to_string()).unwrap();
+}
+
+#[test]
+fn whoever_is_named_in_the_place_of_another_one_hears_of_all_that_is_wrong() {
+    let (wrong, misled) = receiver();
+    let (address, received) = receiver();
+    let mut unit = notifying(&format!("http://{wrong}/a-tpoic"));
+    storage_goes(&unit);
+    unit.run(Event::UpdateStatus);
+    assert_eq!(told(&misled), ["StorageUnavailable bad"]);
+    let url = format!("http://{address}/a-topic");
+    unit.state = unit.state.clone().with_config("notify-url", url.as_str());
+    unit.run(Event::ConfigChanged);
+    unit.run(Event::UpdateStatus);
+    assert_eq!(told(&received), ["StorageUnavailable bad"]);
+    unit.recovery.locations.take();
+    unit.run(Event::UpdateStatus);
+    assert_eq!(told(&received), ["StorageUnavailable good"]);
+    assert_eq!(told(&misled), [""; 0]);
+}
+
+#[test]
+fn that_nobody_takes_them_is_in_the_status() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut unit = notifying(&format!("http://{closed}/s3cret"));
+    storage_goes(&unit);
+    unit.run(Event::UpdateStatus);
+    unit.run(Event::UpdateStatus);
+    assert!(!unit.status().contains("notify-url"), "once is no trouble yet");
+    time_passes(&unit, 4);
+    unit.run(Event::UpdateStatus);
+    unit.run(Event::UpdateStatus);
+    unit.assert_says("active: warning: storage location default: no bucket; look at the object storage");
+    // It has gone before anybody could be told, and the next one would be told as little.
+    unit.recovery.locations.take();
+    unit.run(Event::UpdateStatus);
+    unit.assert_says("active: notify-url: cannot connect to 127.0.0.1");
+    let status = unit.status();
+    assert!(
+        status.contains("; run test-notification") && !status.contains("s3cret"),
+        "{status}"
+    );
+    let steady = unit.run(Event::UpdateStatus);
+    assert_eq!(writes(&steady), [""; 0]);
+    storage_goes(&unit);
+    unit.run(Event::UpdateStatus);
+    let (_, received) = receiver_at(closed);
+    unit.act("test-notification", json!({})).unwrap();
+    unit.run(Event::UpdateStatus);
+    assert_eq!(told(&received), ["Test good", "StorageUnavailable bad"]);
+    unit.recovery.locations.take();
+    unit.run(Event::UpdateStatus);
+    unit.run(Event::UpdateStatus);
+    assert!(!unit.status().contains("notify-url"), "{}", unit.status());
+}
+
+/// The last try that failed was so many minutes ago.
+fn time_passes(unit: &Unit, minutes: i64) {
+    let file = unit.volume().with_file_name("remembered");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut record: Value = serde_json::from_str(text.trim_start_matches('?')).unwrap();
+    record["notices"]["failed"][1] =
+        json!((Timestamp::now() - SignedDuration::from_mins(minutes)).to_string());
+    std::fs::write(&file, record.to_string()).unwrap();
 }

@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 use super::{Call, Results, Stopped, declared};
 use crate::notify::{LIMIT, Message, NotifyTo, receiver_of, send};
 use crate::options::NOTIFY_URL;
+use crate::remembered::Remembered;
 
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
     declared(
-        "Sends a test notification to notify-url, and says what came back. Waits 5 s at most. Runs on the unit with the data. Results: \
+        "Sends a test notification to notify-url, and says what came back. Waits 5 s at most. What waits for a receiver that did not answer is then sent by the next event. Runs on the unit with the data. Results: \
          `result` is `sent`; `host` it was sent to; `format` it was sent in; `answer`: the HTTP status.",
         json!({}),
         &[],
@@ -40,6 +41,12 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         return Ok(Results::new());
     };
     let answer = send(&receiver, &Message::test(facts), Instant::now() + LIMIT)?;
+    let before = &facts.remembered;
+    let reached = Remembered {
+        notices: before.notices.clone().reached(),
+        ..before.clone()
+    };
+    reached.keep(juju, before)?;
     let results = [
         ("result", "sent".to_owned()),
         ("host", receiver.host().to_owned()),

@@ -148,7 +148,7 @@ fn of_backups(samples: &mut Samples, known: Known<'_>, watched: &Watched) {
         let count = u64::try_from(of_it.count()).unwrap_or(u64::MAX);
         samples.add(&metrics::BACKUPS, &[word], count);
     }
-    if let Some(word) = last_result(&watched.backups, settings, now) {
+    if let Some(word) = last_result(&watched.backups, settings, &health, now) {
         let words = VERDICTS.iter().map(|(_, word)| *word);
         samples.add_one_of(&metrics::LAST_RESULT, &[], words, word);
     }
@@ -173,23 +173,33 @@ fn of_backups(samples: &mut Samples, known: Known<'_>, watched: &Watched) {
         &[],
         watched.storage_is_usable(&health),
     );
-    samples.add_known(&metrics::REPOSITORY_READY, &[], watched.repository_is_ready());
+    samples.add_known(
+        &metrics::REPOSITORY_READY,
+        &[],
+        watched.repository_is_ready(&health),
+    );
 }
 
-/// What the backup that ended last is good for. One whose time is over, or that runs, has no result, and a safety backup is not what
-/// anybody waits for. As where findings are made: a good one of another endpoint ends nothing, and one that was not asked for is nobody's
-/// concern.
-fn last_result(backups: &[BackupSummary], settings: &Settings, now: Timestamp) -> Option<&'static str> {
-    let last_of = |asked: &Asked| {
-        let ended = backups
-            .iter()
-            .filter(|backup| backup.endpoint == asked.endpoint && backup.before_restore.is_none())
-            .filter(|backup| !matches!(backup.verdict(now), Verdict::Running | Verdict::Expired));
-        ended.max_by_key(|backup| backup.ended())
-    };
-    let each = settings.asked.iter().filter_map(last_of);
-    let last = each.max_by_key(|backup| (!backup.is_good(now), backup.ended()))?;
-    word(last.verdict(now))
+/// What the backup that ended last is good for. One that came to nothing counts until a good one of its own endpoint follows, as in the status: a
+/// nightly one says nothing of the weekly ones, which are kept for longer. One that was not asked for is nobody's concern, one whose
+/// time is over, or that runs, has no result, and a safety backup is not what anybody waits for.
+fn last_result(
+    backups: &[BackupSummary],
+    settings: &Settings,
+    health: &BackupHealth,
+    now: Timestamp,
+) -> Option<&'static str> {
+    let is_asked = |endpoint: &str| settings.asked.iter().any(|asked| asked.endpoint == endpoint);
+    let bad = health.bad.iter().filter(|(endpoint, _)| is_asked(endpoint));
+    if let Some((_, bad)) = bad.max_by_key(|(_, bad)| bad.at) {
+        let is_it = |(verdict, _): &&(Verdict, &str)| verdict.to_string() == bad.is;
+        return VERDICTS.iter().find(is_it).map(|(_, word)| *word);
+    }
+    let ended = backups
+        .iter()
+        .filter(|backup| is_asked(&backup.endpoint) && backup.before_restore.is_none())
+        .filter(|backup| !matches!(backup.verdict(now), Verdict::Running | Verdict::Expired));
+    word(ended.max_by_key(|backup| backup.ended())?.verdict(now))
 }
 
 fn word(verdict: Verdict) -> Option<&'static str> {

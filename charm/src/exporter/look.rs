@@ -1,6 +1,7 @@
 //! The look at the cluster, which all scrapes of a minute share.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use config_recovery::cluster::Cluster;
@@ -24,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What is known.
 pub struct Exporter {
     charm_dir: PathBuf,
-    last: Mutex<Option<Last>>,
+    last: Arc<Mutex<Option<Last>>>,
 }
 
 /// The last look.
@@ -39,7 +40,7 @@ impl Exporter {
     pub fn new(charm_dir: &Path) -> Self {
         Self {
             charm_dir: charm_dir.to_owned(),
-            last: Mutex::default(),
+            last: Arc::default(),
         }
     }
 
@@ -47,18 +48,24 @@ impl Exporter {
     /// any more.
     pub async fn page(&self) -> Option<String> {
         let settings = Settings::read(&self.charm_dir)?;
-        let mut last = self.last.lock().await;
+        let mut last = Arc::clone(&self.last).lock_owned().await;
         if settings.has_data && last.as_ref().is_none_or(|last| last.at.elapsed() >= MINUTE) {
-            let at = Instant::now();
-            let found = self.look(&settings).await;
-            let is_readable = found.is_some();
-            // What cannot be read now may be as it was.
-            let before = last.take().and_then(|last| last.seen);
-            *last = Some(Last {
-                at,
-                is_readable,
-                seen: found.map(|found| (found, Timestamp::now())).or(before),
+            let settings = settings.clone();
+            // By itself: who asks may go before it has ended, and the next one would begin it anew.
+            let looked = tokio::spawn(async move {
+                let at = Instant::now();
+                let found = look(&settings).await;
+                let is_readable = found.is_some();
+                // What cannot be read now may be as it was.
+                let before = last.take().and_then(|last| last.seen);
+                *last = Some(Last {
+                    at,
+                    is_readable,
+                    seen: found.map(|found| (found, Timestamp::now())).or(before),
+                });
+                last
             });
+            last = looked.await.ok()?;
         }
         let contents = seen::on_disk(&self.charm_dir);
         let seen = last.as_ref().and_then(|last| last.seen.as_ref());
@@ -70,15 +77,15 @@ impl Exporter {
             now: Timestamp::now(),
         })))
     }
+}
 
-    async fn look(&self, settings: &Settings) -> Option<Watched> {
-        let whose = settings.whose();
-        let work = async {
-            // A connection for each look: between two there is none to keep, and the account may be another one by then.
-            let client = in_runtime(&settings.model).ok()?;
-            // Why it cannot be read, list-backups tells whoever asks.
-            watched(&Cluster::new(client), &whose).await.ok()
-        };
-        timeout(PATIENCE, work).await.ok()?
-    }
+async fn look(settings: &Settings) -> Option<Watched> {
+    let whose = settings.whose();
+    let work = async {
+        // A connection for each look: between two there is none to keep, and the account may be another one by then.
+        let client = in_runtime(&settings.model).ok()?;
+        // Why it cannot be read, list-backups tells whoever asks.
+        watched(&Cluster::new(client), &whose).await.ok()
+    };
+    timeout(PATIENCE, work).await.ok()?
 }

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use juju_charm::secret::SecretRevision;
 use juju_charm::{ErrorKind, Juju, SecretId};
+use sha2::{Digest as _, Sha256};
 
 pub use self::body::Message;
 pub use self::receiver::{Format, Receiver};
@@ -26,6 +27,9 @@ use crate::facts::Facts;
 /// So long a hook waits for all notifications together.
 pub const LIMIT: Duration = Duration::from_secs(5);
 
+/// The key of a secret that has the certificates to trust. Juju takes none of two letters (`core/secrets/secretdata.go`).
+pub const AUTHORITY: &str = "ca-certificate";
+
 /// Whom the option says to notify.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotifyTo {
@@ -35,6 +39,19 @@ pub enum NotifyTo {
     Url(Receiver),
     /// Whoever listens at the URL in this secret.
     Secret(SecretId),
+}
+
+impl NotifyTo {
+    /// What tells it from another one, and tells nothing of it.
+    pub fn mark(&self) -> Option<String> {
+        let text = match self {
+            Self::Nobody => return None,
+            Self::Url(receiver) => receiver.marked(),
+            Self::Secret(id) => id.unique_id().to_owned(),
+        };
+        let digest = Sha256::digest(text);
+        Some(digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect())
+    }
 }
 
 /// The receiver, with its token where it has one.
@@ -61,13 +78,13 @@ pub fn receiver_of(juju: &Juju, to: &NotifyTo) -> Result<Option<Receiver>, Strin
     };
     let url = content
         .get("url")
-        .ok_or("the secret has no key url; juju update-secret adds it")?;
+        .ok_or("the secret has no key url; juju update-secret with all of its keys, url too")?;
     let receiver = Receiver::parse(url.trim()).map_err(|reason| format!("key url of the secret {reason}"))?;
     let token = content
         .get("token")
         .map(str::trim)
         .filter(|token| !token.is_empty());
-    let authority = content.get("ca").filter(|text| !text.trim().is_empty());
+    let authority = content.get(AUTHORITY).filter(|text| !text.trim().is_empty());
     Ok(Some(receiver.with(token, authority)))
 }
 
@@ -81,7 +98,7 @@ pub fn deliver(juju: &Juju, facts: &Facts, to: &NotifyTo, notices: Notices) -> N
         Ok(None) => return Notices::default(),
         Err(reason) => {
             log::warn!("notify-url: {reason}");
-            return notices.failed(facts.now);
+            return notices.failed(facts.now, &reason);
         }
     };
     let deadline = Instant::now() + LIMIT;
@@ -92,7 +109,7 @@ pub fn deliver(juju: &Juju, facts: &Facts, to: &NotifyTo, notices: Notices) -> N
             Ok(_) => left = left.sent(),
             Err(reason) => {
                 log::warn!("notify-url: {reason}; it is tried again later");
-                return left.failed(facts.now);
+                return left.failed(facts.now, &reason);
             }
         }
     }

@@ -141,6 +141,11 @@ impl Receiver {
         }
     }
 
+    /// All of the URL, and how it is told.
+    pub(super) fn marked(&self) -> String {
+        format!("{} {}", self.format.name(), self.uri)
+    }
+
     /// Its host: all of it that is shown.
     pub fn host(&self) -> &str {
         &self.host

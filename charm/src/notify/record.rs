@@ -11,8 +11,6 @@ use crate::findings::{Finding, Kind};
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_mins(4);
 /// It is never waited longer than this.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(6);
-/// Nobody wants to hear of what is older.
-const COUNTS_FOR: SignedDuration = SignedDuration::from_hours(3 * 24);
 
 /// Which way something turned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +60,12 @@ pub struct Notices {
     /// How often the first of them was tried, and when the last time was.
     #[serde(skip_serializing_if = "Option::is_none")]
     failed: Option<(u32, Timestamp)>,
+    /// Why nobody has taken one, where that was tried more than once, until somebody takes one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    /// Who was told, or is to be: [`mark`](super::NotifyTo::mark).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whom: Option<String>,
 }
 
 /// Of what others say so much is remembered, in characters.
@@ -73,18 +77,26 @@ impl Notices {
         *self == Self::default()
     }
 
-    /// The same after this was found to be wrong, and nothing else. Something that has gone before it could be told is not told at
-    /// all.
+    /// The same where this one is to be told: all that is wrong, and at once, if it is another one than before.
     #[must_use]
-    pub fn after(mut self, found: &[Finding], now: Timestamp) -> Self {
-        self.pending
-            .retain(|notice| now.duration_since(notice.at) < COUNTS_FOR);
+    pub fn to(self, whom: Option<String>) -> Self {
+        let before = match self.whom == whom || self.whom.is_none() {
+            true => self,
+            false => Self::default(),
+        };
+        Self { whom, ..before }
+    }
+
+    /// The same after this was found to be wrong, and nothing else but what is `undecided`, which stays as it was. Something that has gone before
+    /// it could be told is not told at all. What is still wrong is to be told however long nobody has taken it.
+    #[must_use]
+    pub fn after(mut self, found: &[Finding], undecided: &[Kind], now: Timestamp) -> Self {
         let is_found = |kind: Kind| found.iter().any(|finding| finding.kind == kind);
         let gone: Vec<Kind> = self
             .open
             .keys()
             .copied()
-            .filter(|kind| !is_found(*kind))
+            .filter(|kind| !is_found(*kind) && !undecided.contains(kind))
             .collect();
         for kind in gone {
             let Some(open) = self.open.remove(&kind) else {
@@ -132,6 +144,8 @@ impl Notices {
         }
         if self.pending.is_empty() {
             self.failed = None;
+            // Where nothing is wrong nobody else has to hear of it.
+            self.whom = self.whom.filter(|_| !self.open.is_empty() || self.why.is_some());
         }
         self
     }
@@ -164,15 +178,34 @@ impl Notices {
             self.pending.remove(0);
         }
         self.failed = None;
+        self.why = None;
         self
     }
 
     /// The same after the first could not be sent.
     #[must_use]
-    pub fn failed(mut self, now: Timestamp) -> Self {
+    pub fn failed(mut self, now: Timestamp, why: &str) -> Self {
         let times = self.failed.map_or(0, |(times, _)| times);
         self.failed = Some((times.saturating_add(1), now));
+        if times > 0 {
+            self.why = Some(crate::problem::short(why, REMEMBERED));
+        }
         self
+    }
+
+    /// Why nobody is told, where that was tried more than once.
+    pub fn in_vain(&self) -> Option<&str> {
+        self.why.as_deref()
+    }
+
+    /// The same after the receiver was seen to take one: the next event sends what waits.
+    #[must_use]
+    pub fn reached(self) -> Self {
+        Self {
+            failed: None,
+            why: None,
+            ..self
+        }
     }
 }
 
@@ -212,7 +245,7 @@ mod tests {
             .into_iter()
             .enumerate()
         {
-            notices = notices.after(found, at(i64::try_from(minute).unwrap()));
+            notices = notices.after(found, &[], at(i64::try_from(minute).unwrap()));
             while notices.is_to_be_sent(at(9)) {
                 let notice = notices.first().unwrap();
                 told.push((minute, notice.turn, notice.since));
@@ -233,32 +266,49 @@ mod tests {
     fn what_could_not_be_told_in_time_is_told_as_it_is_by_now() {
         let bad = [finding(OVERDUE)];
         let never = Notices::default()
-            .after(&bad, at(0))
-            .failed(at(0))
-            .after(&[], at(1));
+            .after(&bad, &[], at(0))
+            .failed(at(0), "it is away")
+            .after(&[], &[], at(1));
         assert!(
             never.is_nothing(),
             "it has gone before anybody heard of it: {never:?}"
         );
-        let known = Notices::default().after(&bad, at(0)).sent();
-        let back = known.after(&[], at(1));
+        let known = Notices::default().after(&bad, &[], at(0)).sent();
+        let back = known.after(&[], &[], at(1));
         assert_eq!(pending(&back), [(OVERDUE, Turn::Good)]);
-        let again = back.after(&bad, at(2));
+        let again = back.after(&bad, &[], at(2));
         assert_eq!(
             pending(&again),
             [],
             "it has been bad all the time for whoever listens"
         );
-        assert_eq!(pending(&again.after(&[], at(3))), [(OVERDUE, Turn::Good)]);
-        let old = Notices::default().after(&bad, at(0)).after(&bad, at(3 * 24 * 60));
-        assert_eq!(pending(&old), [], "nobody wants to hear of it any more");
+        assert_eq!(pending(&again.after(&[], &[], at(3))), [(OVERDUE, Turn::Good)]);
+        let old = Notices::default()
+            .after(&bad, &[], at(0))
+            .after(&bad, &[], at(3 * 24 * 60));
+        assert_eq!(pending(&old), [(OVERDUE, Turn::Bad)], "nobody has heard of it");
+        let told = Notices::default().after(&bad, &[], at(0)).sent();
+        let back = told.after(&[], &[], at(1)).after(&[], &[], at(4 * 24 * 60));
+        assert_eq!(
+            pending(&back),
+            [(OVERDUE, Turn::Good)],
+            "it is bad for whoever listens"
+        );
+    }
+
+    #[test]
+    fn what_nobody_can_judge_stays_as_it_was() {
+        let bad = Notices::default().after(&[finding(OVERDUE)], &[], at(0)).sent();
+        assert_eq!(bad.clone().after(&[], &[OVERDUE], at(1)), bad);
+        let good = Notices::default();
+        assert_eq!(good.clone().after(&[], &[OVERDUE], at(1)), good);
     }
 
     #[test]
     fn what_failed_is_tried_again_later_each_time() {
-        let mut notices = Notices::default().after(&[finding(OVERDUE)], at(0));
+        let mut notices = Notices::default().after(&[finding(OVERDUE)], &[], at(0));
         for minutes in [4, 8, 16, 32, 64, 128, 256, 360, 360] {
-            notices = notices.failed(at(0));
+            notices = notices.failed(at(0), "it is away");
             assert!(!notices.is_to_be_sent(at(minutes - 1)), "{minutes}");
             assert!(notices.is_to_be_sent(at(minutes)), "{minutes}");
         }

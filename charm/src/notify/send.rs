@@ -16,7 +16,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::body::Body;
-use super::{Message, Receiver};
+use super::{AUTHORITY, Message, Receiver};
 
 /// Where Debian and Ubuntu keep the certificates of public authorities.
 const ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -111,7 +111,7 @@ fn tls(receiver: &Receiver) -> Result<ClientConfig, String> {
             let own = parsed(text.as_bytes());
             if own.is_empty() {
                 return Err(format!(
-                    "cannot notify {host}: key ca of the secret has no certificate of an authority"
+                    "cannot notify {host}: key {AUTHORITY} of the secret has no certificate of an authority"
                 ));
             }
             own

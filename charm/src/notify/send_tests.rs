@@ -236,7 +236,7 @@ fn nobody_there_and_nobody_to_trust_are_said() {
     let reason = send(&receiver.with(None, Some("no PEM")), &message(Turn::Bad), soon()).unwrap_err();
     assert_eq!(
         reason,
-        "cannot notify 127.0.0.1: key ca of the secret has no certificate of an authority"
+        "cannot notify 127.0.0.1: key ca-certificate of the secret has no certificate of an authority"
     );
 }
 

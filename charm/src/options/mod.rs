@@ -95,7 +95,7 @@ time, and clients read the new value from the secret. Empty or `none`: only by t
         name: "notify-url",
         r#type: OptionType::String,
         default: "",
-        description: "Where to send a notification when something goes wrong with the app's backups, and when it is good again: a URL, or `secret:ID` of a granted secret with the keys `url` and, if needed, `token` (sent as bearer) and `ca` (PEM, for https with an own authority). Told apart by host: ntfy.sh, Discord and Slack webhooks, hc-ping.com; others get JSON. Or by what is before the URL: `ntfy+https://…`, `discord+`, `slack+`, `ping+` (healthchecks.io: /fail), `json+`. Needs --trust, by which the backups are seen. Empty: nobody.",
+        description: "Where to send a notification when something goes wrong with the app's backups, and when it is good again: a URL, or `secret:ID` of a granted secret with the keys `url` and, if needed, `token` (sent as bearer) and `ca-certificate` (PEM, for https with an own authority). Told apart by host: ntfy.sh, Discord and Slack webhooks, hc-ping.com; others get JSON. Or by what is before the URL: `ntfy+https://…`, `discord+`, `slack+`, `ping+` (healthchecks.io: /fail), `json+`. Needs --trust, by which the backups are seen. Empty: nobody.",
         has_it: AppProfile::is_backed_up,
     };
     /// What to restore before the app's first start.

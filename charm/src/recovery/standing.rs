@@ -1,7 +1,7 @@
 //! How the app's backups stand: when the last good one was, whether one is overdue, and whether the last good one is about to go.
 
 use config_recovery::backups::{self, BackupHealth, EndpointHealth, Rests, Scheduled};
-use config_recovery::locations;
+use config_recovery::locations::{self, Trouble};
 use config_recovery::words::{day, size, time};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use super::own_id;
 use crate::backup::{self, BackupFacts};
 use crate::contents::fewer::Fewer;
 use crate::env::Env;
-use crate::findings::{Finding, Seen, Sizes, findings};
+use crate::findings::{Finding, Kind, Seen, Sizes, findings};
 use crate::test_restore::{Next, Record};
 use crate::tiers::Tier;
 
@@ -50,6 +50,8 @@ pub enum BackupStatus {
         verified: Option<String>,
         /// All that is wrong, the more important first.
         findings: Vec<Finding>,
+        /// Of these nobody can say now whether they are wrong.
+        undecided: Vec<Kind>,
         /// Why none of this tier are made, though they are asked for.
         held_up: Option<(&'static Tier, ScheduleProblem)>,
     },
@@ -95,9 +97,11 @@ pub fn look(env: Env<'_>, volume: &BackupFacts) -> HealthLookup {
     }
     match env.recovery.standing(&own_id(env.juju)) {
         Ok(mut standing) => {
-            // That they cannot be read says nothing against them.
-            let all = env.recovery.storage_locations().ok();
-            standing.storage = all.and_then(|all| locations::unusable(&all, &standing.needs));
+            // That they cannot be read says nothing against them, and nothing for them.
+            match env.recovery.storage_locations() {
+                Ok(all) => standing.storage = locations::unusable(&all, &standing.needs),
+                Err(_) => standing.storage_is_unread = true,
+            }
             HealthLookup::Read(standing)
         }
         // The next event asks again, and list-backups says why. To log it would be a line every five minutes.
@@ -146,7 +150,8 @@ impl HealthLookup {
         };
         // Somebody waits for the first one.
         standing.last_good()?;
-        if held_up(standing, asked).is_some() || standing.storage.is_some() {
+        let storage_is_well = standing.storage.is_none() && !standing.storage_is_unread;
+        if held_up(standing, asked).is_some() || !storage_is_well {
             return None;
         }
         let due = scheduled(asked).filter_map(|(tier, schedule)| due(standing, tier, schedule));
@@ -185,14 +190,29 @@ fn of(standing: &BackupHealth, asks: &Asks<'_>) -> BackupStatus {
     let is_patient = asks
         .asked_at
         .is_some_and(|asked| now.duration_since(asked) < PATIENCE);
-    let held_up =
-        held_up(standing, asks.asked)
-            .filter(|_| !is_patient)
-            .map(|(tier, problem)| match problem {
-                // Whoever unpaused it would have backups of nothing.
-                ScheduleProblem::Paused(_) if asks.are_to_rest => (tier, ScheduleProblem::PausedByCharm),
-                problem => (tier, problem),
-            });
+    let held_up = held_up(standing, asks.asked);
+    let storage_is_made = standing
+        .storage
+        .as_ref()
+        .is_some_and(|storage| storage.trouble == Trouble::Missing);
+    let undecided = [
+        (
+            Kind::StorageUnavailable,
+            standing.storage_is_unread || storage_is_made && is_patient,
+        ),
+        (Kind::ScheduleMissing, held_up.is_some() && is_patient),
+    ];
+    let undecided = undecided
+        .into_iter()
+        .filter_map(|(kind, is)| is.then_some(kind))
+        .collect();
+    let held_up = held_up
+        .filter(|_| !is_patient)
+        .map(|(tier, problem)| match problem {
+            // Whoever unpaused it would have backups of nothing.
+            ScheduleProblem::Paused(_) if asks.are_to_rest => (tier, ScheduleProblem::PausedByCharm),
+            problem => (tier, problem),
+        });
     let findings = findings(&Seen {
         standing,
         asked: asks.asked,
@@ -221,6 +241,7 @@ fn of(standing: &BackupHealth, asks: &Asks<'_>) -> BackupStatus {
             .came_back(standing, now)
             .map(|at| format!("verified {}", day(at))),
         findings,
+        undecided,
     }
 }
 

@@ -182,7 +182,12 @@ impl<'a> Line<'a> {
         let to = self.validated.notify.as_ref().unwrap_or(&NotifyTo::Nobody);
         remembered.notices = match (to, &decided.findings) {
             (NotifyTo::Nobody, _) => Notices::default(),
-            (_, Some(findings)) => remembered.notices.after(findings, facts.now),
+            (to, Some(findings)) => {
+                remembered
+                    .notices
+                    .to(to.mark())
+                    .after(findings, &decided.undecided, facts.now)
+            }
             (_, None) => remembered.notices,
         };
         apply::tell(env.juju, decided, &remembered, known)?;

@@ -40,6 +40,8 @@ pub struct FakeRecovery {
     pub are_read: Option<bool>,
     /// Where Velero stores backups.
     pub locations: RefCell<Vec<Location>>,
+    /// That cannot be read.
+    pub locations_are_unread: Cell<bool>,
     /// The backup of the app that is under way.
     pub under_way: RefCell<Option<String>>,
     /// What the last test restore proved. Tests that are about something else prove nothing.
@@ -213,7 +215,11 @@ impl Recovery for FakeRecovery {
     }
 
     fn storage_locations(&self) -> Result<Vec<Location>> {
-        self.told("storage_locations", &Some(self.locations.borrow().clone()))
+        let known = !self.locations_are_unread.get();
+        self.told(
+            "storage_locations",
+            &known.then(|| self.locations.borrow().clone()),
+        )
     }
 
     fn under_way(&self, _whose: &AppId) -> Result<Option<String>> {

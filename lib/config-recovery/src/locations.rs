@@ -184,6 +184,20 @@ pub fn is_usable(all: &[Location], needed: &Needed) -> Option<bool> {
     is_known.then_some(true)
 }
 
+/// Whether this location is one that is needed. Where it is not known which are needed, each is.
+pub(crate) fn is_needed(all: &[Location], needed: &Needed, namespace: &str, name: &str) -> bool {
+    if needed.next.is_empty() && needed.newest.is_none() {
+        return true;
+    }
+    let is_next = needed.next.iter().any(|(velero, wanted)| {
+        let found = find(all, velero, wanted.as_deref());
+        let found = found.map_or(wanted.as_deref().unwrap_or(DEFAULT), |found| &found.name);
+        velero == namespace && found == name
+    });
+    let newest = needed.newest.as_ref();
+    is_next || newest.is_some_and(|(velero, newest)| velero == namespace && newest == name)
+}
+
 /// The location of this name, or the default one.
 fn find<'a>(all: &'a [Location], namespace: &str, name: Option<&str>) -> Option<&'a Location> {
     let of_velero = || {

@@ -93,9 +93,15 @@ impl Watched {
         locations::is_usable(&self.locations, &health.needs)
     }
 
-    /// Whether Velero can use all repositories of the app's namespace; `None` before there is one.
-    pub fn repository_is_ready(&self) -> Option<bool> {
-        let mut all = self.repositories.iter();
-        (!self.repositories.is_empty()).then(|| all.all(|repository| repository.is_ready))
+    /// Whether Velero can use the repositories of the app's namespace in the locations that its backups need; `None` before there is one. That of
+    /// a location that was left for another one may be gone.
+    pub fn repository_is_ready(&self, health: &BackupHealth) -> Option<bool> {
+        let needed = |repository: &&Repository| {
+            let (namespace, location) = (&repository.velero_namespace, &repository.storage_location);
+            locations::is_needed(&self.locations, &health.needs, namespace, location)
+        };
+        let mut all = self.repositories.iter().filter(needed).peekable();
+        all.peek()?;
+        Some(all.all(|repository| repository.is_ready))
     }
 }

@@ -1,6 +1,7 @@
 //! The exporter of metrics from outside: what a scrape costs, what the cluster is asked, and who is answered.
 #![cfg(test)]
 
+use std::io::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -137,6 +138,23 @@ fn one_page_is_served_to_whoever_asks_for_it_properly() {
         get(address, "/metrics").ok().filter(|(status, _)| *status == 200)
     })
     .unwrap();
+}
+
+/// Whoever asks and goes at once does not make it ask the cluster again: one look a minute, whatever became of who asked for it.
+#[test]
+fn scrapers_that_go_before_the_answer_cost_the_cluster_no_more() {
+    let mut app = WatchedApp::new(200).unwrap();
+    let address = app.export(&Binaries::for_tests().unwrap().dispatch).unwrap();
+    let mut gone = TcpStream::connect(address).unwrap();
+    gone.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    until("it looks", || (!app.cluster.requests().is_empty()).then_some(())).unwrap();
+    drop(gone);
+    let text = until("somebody is served", || app.scrape().ok()).unwrap();
+    assert_eq!(value(&text, "config_backup_cluster_readable"), Some(1.0));
+    // A page holds 50: four of backups, four of their volumes, and three lists of one page.
+    let requests = app.cluster.requests();
+    assert_eq!(requests.len(), 11, "{requests:#?}");
 }
 
 #[test]

@@ -55,7 +55,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("verify_option", "The option `verify-schedule` cannot work."),
     (
         "notify_option",
-        "The option `notify-url`, or the secret that it names, cannot be used.",
+        "The option `notify-url` cannot be used. That a secret cannot be read, or that a receiver takes nothing, is said behind `active: `, from the second try on.",
     ),
     (
         "retention_too_short",

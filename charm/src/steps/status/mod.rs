@@ -24,7 +24,7 @@ use super::prepare_volume::Start;
 use super::validate::{ValidatedApp, WorkloadSettings};
 use crate::backup::BackupFacts;
 use crate::facts::{Container, Facts, Health};
-use crate::findings::Finding;
+use crate::findings::{Finding, Kind};
 use crate::ingress;
 use crate::kubernetes::{ClusterError, brief};
 use crate::media::{self, Mounting};
@@ -81,6 +81,8 @@ pub struct Decided {
     pub is_about_media: bool,
     /// What is wrong with the backups, the more important first; `None` where nobody knows.
     pub findings: Option<Vec<Finding>>,
+    /// Of these nobody can say now whether they are wrong.
+    pub undecided: Vec<Kind>,
 }
 
 /// All that is known at the end of a dispatch.
@@ -166,6 +168,14 @@ pub fn decide(
     let status = first.unwrap_or_else(|| active(known));
     let short = cut(status.message());
     let whole = (short != status.message()).then(|| status.message().to_owned());
+    let is_about_media = is_about_media(known);
+    let of_options = undecided_by_options(validated);
+    let (findings, undecided) = match backups {
+        BackupStatus::Seen {
+            findings, undecided, ..
+        } => (Some(findings), undecided.into_iter().chain(of_options).collect()),
+        _ => (None, Vec::new()),
+    };
     Decided {
         status: match status {
             Status::Active(_) => Status::Active(short),
@@ -174,12 +184,24 @@ pub fn decide(
             Status::Blocked(_) => Status::Blocked(short),
         },
         whole,
-        is_about_media: is_about_media(known),
-        findings: match backups {
-            BackupStatus::Seen { findings, .. } => Some(findings),
-            _ => None,
-        },
+        is_about_media,
+        findings,
+        undecided,
     }
+}
+
+/// What an option that cannot be used leaves open: nobody knows by it what is due. What was asked for before stays.
+fn undecided_by_options(validated: &ValidatedApp) -> impl Iterator<Item = Kind> {
+    let of_backups = [
+        Kind::LastBackupExpires,
+        Kind::ScheduleMissing,
+        Kind::BackupOverdue,
+        Kind::BackupBad,
+    ];
+    let is_unfit = validated.related().any(|backup| backup.settings.is_err());
+    let of_backups = of_backups.into_iter().filter(move |_| is_unfit);
+    let of_verify = validated.verify.is_err().then_some(Kind::VerifyOverdue);
+    of_backups.chain(of_verify)
 }
 
 /// Whether something about the media is not done, also where something else matters more.

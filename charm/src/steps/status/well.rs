@@ -7,7 +7,8 @@ use super::fit::{LENGTH, joined, quoted};
 use crate::data_unit::{DataUnit, Peers};
 use crate::facts::Facts;
 use crate::findings::Kind;
-use crate::names::{BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP};
+use crate::names::{BACKUP_NOW, LIST_BACKUPS, RESTORE_FROM_BACKUP, TEST_NOTIFICATION};
+use crate::notify::NotifyTo;
 use crate::problem::short;
 use crate::recovery::standing::BackupStatus;
 use crate::steps::prepare_volume::last_to_stay;
@@ -28,10 +29,17 @@ pub(super) fn active(known: Known<'_>) -> Status {
             .map(|finding| quoted("warning: ", &finding.what, &finding.next)),
         _ => None,
     };
+    let in_vain = facts
+        .remembered
+        .notices
+        .in_vain()
+        .filter(|_| matches!(&known.validated.notify, Ok(to) if *to != NotifyTo::Nobody))
+        .map(|why| quoted("notify-url: ", why, &format!("run {TEST_NOTIFICATION}")));
     let can_be_saved = profile.is_backed_up() && known.validated.elsewhere.is_none();
     let goes_first = goes_first(facts).filter(|_| can_be_saved);
     let texts = [
         warning.as_deref(),
+        in_vain.as_deref(),
         goes_first.as_deref(),
         told.news,
         profile.deprecated.as_deref(),

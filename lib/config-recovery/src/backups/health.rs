@@ -31,6 +31,9 @@ pub struct BackupHealth {
     pub needs: Needed,
     /// The one of these that cannot be used. Whoever looks at them puts it here: [`unusable`](crate::locations::unusable).
     pub storage: Option<UnusableStorage>,
+    /// The locations could not be read: nobody knows whether they can be used.
+    #[serde(default)]
+    pub storage_is_unread: bool,
 }
 
 /// How the backups of one endpoint stand.
@@ -171,6 +174,7 @@ pub(super) fn judged<E>(
         bad,
         needs,
         storage: None,
+        storage_is_unread: false,
     })
 }
 

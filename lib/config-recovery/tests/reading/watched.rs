@@ -253,6 +253,10 @@ async fn whether_the_storage_can_be_used_is_told_by_the_locations_of_the_apps_sc
             ..Objects::default()
         })
         .await;
-        assert_eq!(found.repository_is_ready(), ready, "{repositories:?}");
+        assert_eq!(
+            found.repository_is_ready(&found.health(&radarr(), Timestamp::now())),
+            ready,
+            "{repositories:?}"
+        );
     }
 }
