@@ -232,13 +232,6 @@ fn the_last_result_is_that_of_the_backup_that_ended_last() {
         }),
         "good"
     );
-    // Velero refused it before it began.
-    let refused = |last: &mut BackupSummary| {
-        last.phase = Some(BackupPhase::FailedValidation);
-        last.created = last.started.take();
-        last.completed = None;
-    };
-    assert_eq!(with(refused), "failed");
     let none = of(&settings(), &watched(vec![]), &List::new());
     assert_eq!(lines(&none, "config_backup_last_result{"), [""; 0]);
     assert_eq!(
@@ -404,39 +397,6 @@ fn the_next_test_restore_is_due_by_its_schedule_after_the_last_one_or_after_the_
     assert_eq!(due(None, weekly, 2), second("2026-11-29T04:00:00Z"));
     assert_eq!(due(None, weekly, 0), None);
     assert_eq!(due(Some("2026-11-20T00:00:00Z"), None, 2), None);
-}
-
-#[test]
-fn a_bad_backup_counts_until_a_good_one_of_its_endpoint_follows() {
-    const WEEKLY: &str = "backup-weekly";
-    let of_week = |day: u8, phase: BackupPhase| {
-        let mut backup = night(day, 7);
-        backup.uid = format!("w{day}");
-        WEEKLY.clone_into(&mut backup.endpoint);
-        backup.phase = Some(phase);
-        backup
-    };
-    let mut settings = settings();
-    let is = |settings: &Settings, backups: Vec<BackupSummary>| {
-        let text = of(settings, &watched(backups), &List::new());
-        let told = lines(&text, "config_backup_last_result{");
-        let is = told.iter().find_map(|line| line.strip_suffix(" 1")).unwrap();
-        is.split('"').nth(1).unwrap().to_owned()
-    };
-    let failed = || vec![night(29, 7), of_week(27, BackupPhase::Failed), night(26, 7)];
-    assert_eq!(
-        is(&settings, failed()),
-        "good",
-        "nobody asks for weekly ones any more"
-    );
-    settings.asked.push(Asked {
-        endpoint: WEEKLY.to_owned(),
-        schedule: Some("0 3 * * 5".to_owned()),
-    });
-    assert_eq!(is(&settings, failed()), "failed");
-    let mut followed = failed();
-    followed.push(of_week(28, BackupPhase::Completed));
-    assert_eq!(is(&settings, followed), "good");
 }
 
 /// Of a location that was left for another one.
