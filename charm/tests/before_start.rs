@@ -90,7 +90,7 @@ fn an_empty_volume_is_brought_back_before_anything_is_written_and_its_key_is_kep
         unit.run(ready);
         assert_eq!(
             unit.recovery.calls.take(),
-            ["backups_are_read", "plan_restore", "restore"],
+            ["storage_locations", "plan_restore", "restore"],
             "{backup}"
         );
         assert_eq!(unit.secret("api-key").as_deref(), Some(KEY));
@@ -192,7 +192,7 @@ fn the_newest_backup_is_that_of_all_and_not_of_those_that_velero_has_read_so_far
         assert_eq!(
             unit.status(),
             format!(
-                "waiting: restore-on-deploy {option}: Velero has not read all of its object storage yet; retrying at update-status"
+                "waiting: restore-on-deploy {option}: Velero has not read storage location default yet; retrying at update-status"
             ),
         );
         assert!(!unit.runs() && !asked_for_backups(&unit));
@@ -204,7 +204,7 @@ fn the_newest_backup_is_that_of_all_and_not_of_those_that_velero_has_read_so_far
         unit.assert_says("active: the config volume comes from backup radarr-cccc-1 of ");
         // It is looked at before they are listed: a list from before says nothing of what has come since.
         let calls = unit.recovery.calls.take();
-        assert_eq!(calls[..2], ["backups_are_read", "plan_restore"]);
+        assert_eq!(calls[..2], ["storage_locations", "plan_restore"]);
     }
     // One that is there and named is no other when all are read.
     let mut unit = new("aaaa-1");
@@ -220,9 +220,7 @@ fn without_any_backup_the_app_starts_fresh_once_that_is_certain() {
     unit.recovery.backups = Some(vec![good("bbbb-1", "sonarr")]);
     unit.recovery.are_read = Some(false);
     start(&mut unit);
-    unit.assert_says(
-        "waiting: restore-on-deploy latest: Velero has not read all of its object storage yet; ",
-    );
+    unit.assert_says("waiting: restore-on-deploy latest: Velero has not read storage location default yet; ");
     assert!(!unit.runs() && !asked_for_backups(&unit));
     unit.recovery.are_read = Some(true);
     unit.run(Event::UpdateStatus);

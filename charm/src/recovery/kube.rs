@@ -86,10 +86,6 @@ impl Recovery for KubeRecovery<'_> {
         self.run(|cluster| async move { backups::under_way(&cluster, whose).await })
     }
 
-    fn backups_are_read(&self) -> Result<bool> {
-        self.run(|cluster| async move { backups::are_read(&cluster).await })
-    }
-
     fn backup_now(&self, make: &MakeSpec, reporter: &dyn Reporter) -> Result<BackupSummary> {
         self.run(|cluster| async move {
             make::backup_now(&cluster, make, reporter, Instant::now() + BACKUP).await

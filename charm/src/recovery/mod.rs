@@ -58,12 +58,6 @@ pub trait Recovery {
     /// See [`config_recovery::backups::under_way`].
     fn under_way(&self, whose: &AppId) -> Result<Option<String>>;
 
-    /// Whether Velero has read its object storage: before that an empty list of backups says nothing.
-    ///
-    /// # Errors
-    /// See [`config_recovery::backups::are_read`].
-    fn backups_are_read(&self) -> Result<bool>;
-
     /// Makes a backup and waits for its end.
     ///
     /// # Errors

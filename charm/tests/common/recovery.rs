@@ -16,6 +16,7 @@ use config_recovery::locations::Location;
 use config_recovery::make::MakeSpec;
 use config_recovery::report::Reporter;
 use config_recovery::scratch::{Purpose, ScratchSpec};
+use config_recovery::testing;
 use config_recovery::{ClusterError, Error, Result};
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::pebble::Pebble;
@@ -215,19 +216,20 @@ impl Recovery for FakeRecovery {
     }
 
     fn storage_locations(&self) -> Result<Vec<Location>> {
+        let mut all = self.locations.borrow().clone();
+        if all.is_empty() {
+            all.push(testing::location("default"));
+        }
+        let synced = self.are_read.unwrap_or(true).then_some(Timestamp::UNIX_EPOCH);
+        for location in &mut all {
+            location.synced = synced;
+        }
         let known = !self.locations_are_unread.get();
-        self.told(
-            "storage_locations",
-            &known.then(|| self.locations.borrow().clone()),
-        )
+        self.told("storage_locations", &known.then_some(all))
     }
 
     fn under_way(&self, _whose: &AppId) -> Result<Option<String>> {
         self.told("under_way", &Some(self.under_way.borrow().clone()))
-    }
-
-    fn backups_are_read(&self) -> Result<bool> {
-        self.told("backups_are_read", &Some(self.are_read.unwrap_or(true)))
     }
 
     fn backup_now(&self, make: &MakeSpec, reporter: &dyn Reporter) -> Result<BackupSummary> {

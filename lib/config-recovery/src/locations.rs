@@ -175,6 +175,19 @@ pub fn unusable(all: &[Location], needed: &Needed) -> Option<UnusableStorage> {
     })
 }
 
+/// What Velero has not read of its object storages, as "Velero …". Until it has read them once it does not know of all backups that an earlier
+/// cluster has made, and no list of backups says that there is none.
+pub fn unread(all: &[Location]) -> Option<String> {
+    if all.is_empty() {
+        return Some("Velero has no storage location yet".to_owned());
+    }
+    let unread = all.iter().find(|location| location.synced.is_none())?;
+    Some(format!(
+        "Velero has not read storage location {} yet",
+        unread.name
+    ))
+}
+
 /// Whether all that are needed can be used; `None` where Velero has not looked at one yet, or there is none to look at.
 pub fn is_usable(all: &[Location], needed: &Needed) -> Option<bool> {
     if unusable(all, needed).is_some() {
@@ -261,6 +274,23 @@ mod tests {
         assert_eq!(brief(said), cause);
         for text in ["no bucket", "a, b: c = d desc = e"] {
             assert_eq!(brief(text), text);
+        }
+    }
+
+    #[test]
+    fn backups_are_known_when_every_storage_location_was_read() {
+        let of =
+            |name: &str, read: Option<&str>| location(name, &json!({}), &json!({"lastSyncedTime": read}));
+        let read = of("a", Some("2026-11-24T00:00:00Z"));
+        let odd = super::read(&json!({"metadata": {"name": "odd"}, "spec": 1}));
+        let not = |name: &str| Some(format!("Velero has not read storage location {name} yet"));
+        for (all, expected) in [
+            (vec![read.clone(), read.clone()], None),
+            (vec![read.clone(), of("b", None)], not("b")),
+            (vec![read, odd], not("odd")),
+            (vec![], Some("Velero has no storage location yet".to_owned())),
+        ] {
+            assert_eq!(unread(&all), expected, "{all:?}");
         }
     }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use config_recovery::backups::Choice;
 use config_recovery::engine::RestoreRequest;
+use config_recovery::locations;
 use config_recovery::words::{size, time};
 use config_recovery::{ClusterError, Error};
 use config_volume::causes;
@@ -77,21 +78,24 @@ pub fn run(env: Env<'_>, facts: &Facts) -> OnDeploy {
         return OnDeploy::Damaged(blocker(text, true));
     }
     // Before they are listed: what a list lacks may have come by the time of a later look.
-    let are_read = match (env.recovery.backups_are_read(), &choice) {
-        (Ok(are_read), _) => are_read,
+    let unread = match (env.recovery.storage_locations(), &choice) {
+        (Ok(all), _) => locations::unread(&all),
         (Err(error), Choice::Latest) => return failed(&what, &facts.app, error),
         // One that is there can be restored, whatever else is there.
-        (Err(_), Choice::Named(_) | Choice::AsOf(_)) => true,
+        (Err(_), Choice::Named(_) | Choice::AsOf(_)) => None,
     };
-    if !are_read && choice == Choice::Latest {
-        return not_read_yet(&what);
+    if let (Some(unread), Choice::Latest) = (&unread, &choice) {
+        return not_read_yet(&what, unread);
     }
-    match restore(env, facts, choice, location) {
+    let restored = restore(env, facts, choice, location);
+    if let (Err(Error::NoSuchBackup(_)), Some(unread)) = (&restored, &unread) {
+        return not_read_yet(&what, unread);
+    }
+    match restored {
         Ok(text) => {
             log::info!("{what}: {text}");
             OnDeploy::Restored(text)
         }
-        Err(Error::NoSuchBackup(_)) if !are_read => not_read_yet(&what),
         Err(error) => match failed(&what, &facts.app, error) {
             OnDeploy::Fresh(text) => {
                 log::warn!("{text}");
@@ -153,8 +157,8 @@ fn restore(env: Env<'_>, facts: &Facts, choice: Choice, volume: &Path) -> config
 
 /// Velero makes the Backups that it finds in an object storage one by one, and what each holds after it. Until it has come to the end
 /// of all, the newest one may be missing, and one that is there seems to hold nothing (`pkg/controller/backup_sync_controller.go`).
-fn not_read_yet(what: &str) -> OnDeploy {
-    let text = format!("{what}: Velero has not read all of its object storage yet; {AGAIN}");
+fn not_read_yet(what: &str, unread: &str) -> OnDeploy {
+    let text = format!("{what}: {unread}; {AGAIN}");
     OnDeploy::Not(blocker(text, false))
 }
 

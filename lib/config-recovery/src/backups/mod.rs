@@ -31,7 +31,7 @@ pub use running::{running, under_way};
 pub(crate) use schedules::schedules_of;
 pub use schedules::{AppSchedule, Rests, Scheduled, schedules};
 pub(crate) use standing::of_app;
-pub use standing::{are_read, standing};
+pub use standing::standing;
 
 /// An application in a model.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,8 +8,8 @@ use super::list::{Readable, look_into, without_contents};
 use super::names::{APP_LABEL, ENDPOINT_LABEL};
 use super::schedules::schedules_of;
 use super::{AppId, BackupSummary};
+use crate::Result;
 use crate::cluster::Cluster;
-use crate::{Result, locations};
 
 /// So many backups are looked into one by one without a good one among them. The first is good, as a rule; where none of these is, what all
 /// the others hold is read at once.
@@ -65,14 +65,4 @@ pub async fn standing(cluster: &Cluster, whose: &AppId) -> Result<BackupHealth> 
 /// Selects what velero-operator made for the app of this name, of whatever model, and for whichever endpoint.
 pub(crate) fn of_app(app: &str) -> String {
     format!("{APP_LABEL}={app},{ENDPOINT_LABEL}")
-}
-
-/// Whether Velero has read each of its storage locations once. Before that it knows of no backup that an earlier cluster
-/// has made, and an empty list says nothing.
-///
-/// # Errors
-/// As [`standing`].
-pub async fn are_read(cluster: &Cluster) -> Result<bool> {
-    let all = locations::locations(cluster).await?;
-    Ok(!all.is_empty() && all.iter().all(|location| location.synced.is_some()))
 }

@@ -1,8 +1,8 @@
 //! How an app's backups stand, and what Velero is doing, in few requests.
 
 use config_recovery::backups::{
-    AppId, BackupContents, BackupHealth, FilesBackup, LastGood, Rests, Scheduled, Verdict, are_read, running,
-    standing, under_way,
+    AppId, BackupContents, BackupHealth, FilesBackup, LastGood, Rests, Scheduled, Verdict, running, standing,
+    under_way,
 };
 use serde_json::{Value, json};
 
@@ -14,7 +14,6 @@ const BACKUPS: &str = "GET /apis/velero.io/v1/backups?labelSelector=app=radarr,e
 const SCHEDULES: &str = "GET /apis/velero.io/v1/schedules?labelSelector=app=radarr,endpoint&limit=500";
 const VOLUMES: &str = "GET /apis/velero.io/v1/podvolumebackups?limit=500";
 const ENDPOINT: &str = "velero-backups";
-const LOCATIONS: &str = "GET /apis/velero.io/v1/backupstoragelocations?limit=500";
 
 fn volumes(name: &str) -> String {
     format!(
@@ -370,34 +369,6 @@ async fn a_volume_is_read_by_its_own_backups_and_by_those_of_its_whole_namespace
         let server = Server::new().lists(ALL, vec![object]);
         let found = under_way(&server.cluster(), &radarr()).await.unwrap();
         assert_eq!(found.is_some(), is_under_way, "{what}: {found:?}");
-        server.done();
-    }
-}
-
-#[tokio::test]
-async fn backups_are_read_when_every_storage_location_was() {
-    let location = |read: Option<&str>| json!({"metadata": {"name": "l"}, "spec": {"provider": "aws"}, "status": {"lastSyncedTime": read}});
-    let read = location(Some("2026-11-24T00:00:00Z"));
-    for (all, expected) in [
-        (vec![read.clone(), read.clone()], true),
-        (vec![read.clone(), location(None)], false),
-        (
-            vec![read.clone(), json!({"metadata": {"name": "odd"}, "spec": 1})],
-            false,
-        ),
-        (vec![location(None)], false),
-        (
-            vec![
-                read,
-                json!({"metadata": {"name": "new"}, "spec": {"provider": "aws"}}),
-            ],
-            false,
-        ),
-        // An empty list says nothing.
-        (Vec::new(), false),
-    ] {
-        let server = Server::new().lists(LOCATIONS, all.clone());
-        assert_eq!(are_read(&server.cluster()).await.unwrap(), expected, "{all:?}");
         server.done();
     }
 }
