@@ -317,7 +317,7 @@ fn on_deploy_whatever_stands_in_the_way_keeps_the_app_from_starting_until_somebo
         (
             true,
             true,
-            "waiting: restore-on-deploy latest: Velero has no storage location yet",
+            "waiting: restore-on-deploy latest: Velero has not read storage location default yet",
             "retrying at update-status",
         ),
     ];
