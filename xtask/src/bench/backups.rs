@@ -19,6 +19,9 @@ pub fn put(juju: &mut Simulation, app: &str, count: usize) -> Result<()> {
     Ok(())
 }
 
+/// The model of the app, and of the stand-in velero-operator: Velero and its storage location are in its namespace.
+const MODEL: &str = "homelab";
+
 /// A Backup that ended `number` hours before `now`, in seconds since 1970, and what it holds.
 fn backup(app: &str, number: usize, now: i64) -> [Value; 2] {
     let ended = now - i64::try_from(number).unwrap_or_default() * 3600;
@@ -34,11 +37,11 @@ fn backup(app: &str, number: usize, now: i64) -> [Value; 2] {
         json!({
             "apiVersion": "velero.io/v1", "kind": "Backup",
             "metadata": {
-                "name": name, "namespace": "velero", "uid": uid, "creationTimestamp": time(ended - 20),
-                "labels": {"app": app, "endpoint": "velero-backup-config", "model": "homelab"},
+                "name": name, "namespace": MODEL, "uid": uid, "creationTimestamp": time(ended - 20),
+                "labels": {"app": app, "endpoint": "velero-backup-config", "model": MODEL},
             },
             "spec": {
-                "includedNamespaces": ["homelab"], "ttl": "720h0m0s",
+                "includedNamespaces": [MODEL], "ttl": "720h0m0s",
                 "labelSelector": {"matchLabels": {"app.kubernetes.io/name": app}},
             },
             "status": {
@@ -49,13 +52,13 @@ fn backup(app: &str, number: usize, now: i64) -> [Value; 2] {
         json!({
             "apiVersion": "velero.io/v1", "kind": "PodVolumeBackup",
             "metadata": {
-                "name": format!("{name}-volume"), "namespace": "velero",
+                "name": format!("{name}-volume"), "namespace": MODEL,
                 "labels": {"velero.io/backup-name": name, "velero.io/backup-uid": uid},
             },
             "spec": {
                 "node": "sim", "volume": format!("{app}-config-123456"), "uploaderType": "kopia",
                 "backupStorageLocation": "default", "repoIdentifier": "repository",
-                "pod": {"kind": "Pod", "name": format!("{app}-0"), "namespace": "homelab"},
+                "pod": {"kind": "Pod", "name": format!("{app}-0"), "namespace": MODEL},
             },
             "status": {
                 "phase": "Completed", "snapshotID": "snapshot", "path": "/path",
