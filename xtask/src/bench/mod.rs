@@ -35,6 +35,9 @@ pub struct Arguments {
     /// How many lives of an app are played; each has every event at least once [default: 20, 6 with --check].
     #[arg(long)]
     rounds: Option<usize>,
+    /// Build what is measured, and measure nothing.
+    #[arg(long, conflicts_with_all = ["check", "write", "growth"])]
+    build: bool,
     /// Print one JSON document instead of a table.
     #[arg(long)]
     json: bool,
@@ -63,6 +66,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let progress = Progress::begin("building static release binaries");
     let programs = Programs::build()?;
     progress.end();
+    if arguments.build {
+        return Ok(());
+    }
     let front = Front::start()?;
     let progress = Progress::begin("dispatching");
     if arguments.growth {
