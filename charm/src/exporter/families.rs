@@ -192,8 +192,7 @@ fn last_result(
     let is_asked = |endpoint: &str| settings.asked.iter().any(|asked| asked.endpoint == endpoint);
     let bad = health.bad.iter().filter(|(endpoint, _)| is_asked(endpoint));
     if let Some((_, bad)) = bad.max_by_key(|(_, bad)| bad.at) {
-        let is_it = |(verdict, _): &&(Verdict, &str)| verdict.to_string() == bad.is;
-        return VERDICTS.iter().find(is_it).map(|(_, word)| *word);
+        return word(bad.is);
     }
     let ended = backups
         .iter()

@@ -1,4 +1,4 @@
-use config_recovery::backups::{BadBackup, EndpointHealth, Proof, Scheduled};
+use config_recovery::backups::{BadBackup, EndpointHealth, Proof, Scheduled, Verdict};
 use config_recovery::locations::{Trouble, UnusableStorage};
 use velero_backup_config::Schedule;
 
@@ -101,7 +101,7 @@ fn bad(world: &mut World, endpoint: &str, why: Option<&str>) {
     let bad = BadBackup {
         name: "radarr-2".to_owned(),
         at: ago(9),
-        is: "EMPTY".to_owned(),
+        is: Verdict::Empty,
         why: why.map(str::to_owned),
     };
     world.standing.bad.insert(endpoint.to_owned(), bad);

@@ -52,8 +52,8 @@ pub struct BadBackup {
     pub name: String,
     /// When it ended; when it began, or was asked for, if Velero does not say.
     pub at: Timestamp,
-    /// The verdict in a word: EMPTY, PARTIAL, FAILED.
-    pub is: String,
+    /// EMPTY, PARTIAL or FAILED.
+    pub is: Verdict,
     /// Velero's reasons, if it gives any.
     pub why: Option<String>,
 }
@@ -196,7 +196,7 @@ impl BadBackup {
         matches!(verdict, Verdict::Empty | Verdict::Partial | Verdict::Failed).then(|| Self {
             name: shown(&backup.name),
             at,
-            is: verdict.to_string(),
+            is: verdict,
             why: (!backup.complaints.is_empty()).then(|| backup.complaints.join("; ")),
         })
     }

@@ -18,6 +18,7 @@ mod standing;
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use velero_api::{BackupPhase, Meaning};
 
 pub use choose::{Choice, LastGood, choose, last_good};
@@ -190,7 +191,7 @@ pub struct FilesBackup {
 }
 
 /// What a person should think of a backup.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Verdict {
     /// Completed, with bytes, and not expired. Whether they are sound is known after they were read back: see [`BackupSummary::proof`].
     Good,

@@ -304,7 +304,8 @@ async fn the_newest_one_that_came_to_nothing_is_told_until_a_good_one_follows() 
         let told = stands
             .bad
             .get(ENDPOINT)
-            .map(|bad| (bad.name.as_str(), bad.is.as_str()));
+            .map(|bad| (bad.name.as_str(), bad.is.to_string()));
+        let expected = expected.map(|(name, is): (&str, &str)| (name, is.to_owned()));
         assert_eq!(told, expected, "{last}");
         server.done();
     }
