@@ -14,7 +14,9 @@ pub use self::sizes::Sizes;
 use crate::contents::fewer::Fewer;
 use crate::names::{BACKUP_NOW, LIST_BACKUPS, VERIFY_BACKUP};
 use crate::problem::short;
-use crate::recovery::standing::{Asked, PATIENCE, ScheduleProblem, due, health_of, scheduled, told_from};
+use crate::recovery::standing::{
+    Asked, ScheduleProblem, due, health_of, scheduled, storage_is_made, told_from,
+};
 use crate::test_restore::{Next, Tries};
 use crate::tiers::{NIGHTLY, Tier};
 
@@ -139,11 +141,7 @@ fn last_backup_expires(seen: &Seen<'_>) -> Option<Finding> {
 
 fn storage_unavailable(seen: &Seen<'_>) -> Option<Finding> {
     let storage = seen.standing.storage.as_ref()?;
-    // velero-operator removes the location and makes it anew for each change of its relations.
-    let is_patient = seen
-        .asked_at
-        .is_some_and(|asked| seen.now.duration_since(asked) < PATIENCE);
-    if storage.trouble == Trouble::Missing && is_patient {
+    if storage_is_made(seen.standing, seen.asked_at, seen.now) {
         return None;
     }
     Some(Finding {

@@ -81,7 +81,7 @@ pub enum ScheduleProblem {
 
 /// How long velero-operator may take until there is a Schedule as the charm asks for it. It restarts Velero for each change of
 /// its own, which took up to 3.4 minutes.
-pub(crate) const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Reads how the backups stand of an app that is backed up, on the unit with the data. Only with trust, and where the pod was
 /// looked at: this takes four requests.
@@ -184,21 +184,26 @@ pub(crate) fn told_from(standing: &BackupHealth, asked: &[Asked<'_>]) -> Option<
     backups::goes_from(standing.kept_longest.as_ref()?, gaps.min())
 }
 
+/// Whether velero-operator may still be at what it was asked for.
+fn is_patient(asked_at: Option<Timestamp>, now: Timestamp) -> bool {
+    asked_at.is_some_and(|asked| now.duration_since(asked) < PATIENCE)
+}
+
+/// Whether the storage location is missing since velero-operator makes it anew, as for each change of its relations.
+pub(crate) fn storage_is_made(standing: &BackupHealth, asked_at: Option<Timestamp>, now: Timestamp) -> bool {
+    let trouble = standing.storage.as_ref().map(|storage| storage.trouble);
+    trouble == Some(Trouble::Missing) && is_patient(asked_at, now)
+}
+
 /// What the status says of a standing.
 fn of(standing: &BackupHealth, asks: &Asks<'_>) -> BackupStatus {
     let now = asks.now;
-    let is_patient = asks
-        .asked_at
-        .is_some_and(|asked| now.duration_since(asked) < PATIENCE);
+    let is_patient = is_patient(asks.asked_at, now);
     let held_up = held_up(standing, asks.asked);
-    let storage_is_made = standing
-        .storage
-        .as_ref()
-        .is_some_and(|storage| storage.trouble == Trouble::Missing);
     let undecided = [
         (
             Kind::StorageUnavailable,
-            standing.storage_is_unread || storage_is_made && is_patient,
+            standing.storage_is_unread || storage_is_made(standing, asks.asked_at, now),
         ),
         (Kind::ScheduleMissing, held_up.is_some() && is_patient),
     ];
