@@ -44,7 +44,7 @@ pub fn in_one_line(answers: &[Answer]) -> String {
 /// Whether an app has none of what is `essential` in it: as one that was deployed anew, or
 /// emptied by an accident.
 pub fn is_empty(essential: &[String], answers: &Answers) -> bool {
-    let is_essential = |name: &String| essential.contains(name);
+    let is_essential = |name| fewer::is_essential(essential, name);
     let mut counts = answers
         .given
         .iter()
