@@ -1,19 +1,18 @@
-//! What a dispatch does with the config volume before the app may start, and what the status says of its backups: on a
-//! recovery engine that does what it was told.
+//! What a dispatch does with the config volume before the app may start, on a recovery engine that does what it was told.
 #![cfg(test)]
 
 mod common;
 
 use std::path::Path;
 
+use common::radarr;
 use common::recovery::good;
 use common::unit::{Unit, writes};
-use common::{nightly, radarr};
-use config_recovery::backups::{BackupContents, BackupSummary, LastGood, Rests, Scheduled};
+use config_recovery::backups::{BackupContents, BackupSummary};
 use config_recovery::journal::{Journal, Record, Step};
 use config_recovery::{ClusterError, Error};
 use config_volume::{RESTORE_FOLDER, Swap, SwapOptions};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use juju_charm::testing::{Event, FakeFile, RelationState};
 use workload_charm::profile::User;
 
@@ -76,10 +75,6 @@ fn the_way_on_without_a_backup_is_a_whole_command_for_the_longest_name_too() {
     );
 }
 
-fn asked_for_backups(unit: &Unit) -> bool {
-    format!("{:?}", unit.state.model().relations).contains("include_namespaces")
-}
-
 #[test]
 fn an_empty_volume_is_brought_back_before_anything_is_written_and_its_key_is_kept() {
     for backup in ["latest", "aaaa-1", "radarr-aaaa-1", " latest "] {
@@ -95,7 +90,7 @@ fn an_empty_volume_is_brought_back_before_anything_is_written_and_its_key_is_kep
         );
         assert_eq!(unit.secret("api-key").as_deref(), Some(KEY));
         assert!(unit.file().unwrap().contains(KEY));
-        assert!(unit.runs() && asked_for_backups(&unit));
+        assert!(unit.runs() && unit.asks_for_backups());
         let status = unit.status();
         let expected = "active: the config volume comes from backup radarr-aaaa-1 of ";
         assert!(
@@ -195,7 +190,7 @@ fn the_newest_backup_is_that_of_all_and_not_of_those_that_velero_has_read_so_far
                 "waiting: restore-on-deploy {option}: Velero has not read storage location default yet; retrying at update-status"
             ),
         );
-        assert!(!unit.runs() && !asked_for_backups(&unit));
+        assert!(!unit.runs() && !unit.asks_for_backups());
         let calls = unit.recovery.calls.take();
         assert!(!calls.contains(&"restore".to_owned()), "{calls:?}");
         unit.recovery.are_read = Some(true);
@@ -221,7 +216,7 @@ fn without_any_backup_the_app_starts_fresh_once_that_is_certain() {
     unit.recovery.are_read = Some(false);
     start(&mut unit);
     unit.assert_says("waiting: restore-on-deploy latest: Velero has not read storage location default yet; ");
-    assert!(!unit.runs() && !asked_for_backups(&unit));
+    assert!(!unit.runs() && !unit.asks_for_backups());
     unit.recovery.are_read = Some(true);
     unit.run(Event::UpdateStatus);
     assert_eq!(
@@ -231,7 +226,7 @@ fn without_any_backup_the_app_starts_fresh_once_that_is_certain() {
             "starting with an empty volume"
         ]
     );
-    assert!(unit.runs() && asked_for_backups(&unit));
+    assert!(unit.runs() && unit.asks_for_backups());
 }
 
 #[test]
@@ -280,7 +275,7 @@ fn whatever_else_keeps_it_from_being_brought_back_keeps_the_app_from_starting() 
             "{status}"
         );
         assert!(status.ends_with(next_step), "{status}");
-        assert!(!unit.runs() && !asked_for_backups(&unit), "{status}");
+        assert!(!unit.runs() && !unit.asks_for_backups(), "{status}");
         assert!(
             unit.state.model().secrets.is_empty(),
             "a secret would win over the key in the backup"
@@ -299,7 +294,7 @@ fn whatever_else_keeps_it_from_being_brought_back_keeps_the_app_from_starting() 
         let mut fresh = unit;
         fresh.state = fresh.state.clone().with_config("restore-on-deploy", "none");
         fresh.run(Event::ConfigChanged);
-        assert!(fresh.runs() && asked_for_backups(&fresh));
+        assert!(fresh.runs() && fresh.asks_for_backups());
         assert_eq!(fresh.recovery.calls.take(), Vec::<String>::new());
     }
     for (backup, text) in [
@@ -486,155 +481,4 @@ fn a_volume_that_cannot_be_put_right_keeps_the_app_from_starting() {
     std::fs::remove_dir_all(&folder).unwrap();
     unit.run(Event::UpdateStatus);
     assert!(unit.runs());
-}
-
-#[test]
-fn the_status_says_when_the_last_good_backup_was_where_the_charm_may_look() {
-    let mut unit = Unit::settled(&radarr());
-    unit.state =
-        unit.state
-            .clone()
-            .with_relation(RelationState::new(3, "velero-backup-config", "velero-operator"));
-    unit.run(Event::UpdateStatus);
-    assert_eq!(
-        unit.recovery.calls.take(),
-        Vec::<String>::new(),
-        "asked without trust"
-    );
-    let asked = "active: scheduled backups: daily at 01:28 UTC, kept 720h; ";
-    let ends = |unit: &Unit| unit.status().strip_prefix(asked).map(str::to_owned);
-    assert_eq!(
-        ends(&unit).unwrap(),
-        "unverified: juju trust radarr --scope=cluster"
-    );
-    unit.cluster.trust();
-    unit.run(Event::ConfigChanged);
-    // The fake refuses: what cannot be known is not said.
-    unit.run(Event::UpdateStatus);
-    assert_eq!(ends(&unit).unwrap(), "unverified: run list-backups");
-    let outcome = unit.run(Event::UpdateStatus);
-    assert_eq!(writes(&outcome), Vec::<String>::new());
-    let ago = |hours: i64| Timestamp::now() - SignedDuration::from_hours(hours);
-    let made = |hours: i64| {
-        Some(Scheduled {
-            name: "radarr-s".to_owned(),
-            since: Some(ago(hours)),
-            rests: None,
-        })
-    };
-    unit.recovery.standing = Some(nightly(None, made(1)));
-    unit.run(Event::UpdateStatus);
-    let now = unit.status();
-    assert!(
-        now.contains("warning") || ends(&unit).unwrap() == "none yet: run backup-now",
-        "{now}"
-    );
-    unit.recovery.standing = Some(nightly(None, made(49)));
-    unit.run(Event::UpdateStatus);
-    assert!(
-        unit.status()
-            .starts_with("active: warning: no good backup yet, one was due "),
-        "{}",
-        unit.status()
-    );
-    let last = LastGood {
-        name: "radarr-1".to_owned(),
-        uid: "aaaa-1".to_owned(),
-        started: Some(ago(0)),
-        time: Some(ago(0)),
-        expires: Some(ago(-720)),
-        bytes: Some(20_131_072),
-    };
-    unit.recovery.standing = Some(nightly(Some(last), made(49)));
-    unit.recovery.calls.take();
-    unit.run(Event::UpdateStatus);
-    assert_eq!(unit.recovery.calls.take(), ["standing", "storage_locations"]);
-    assert!(
-        ends(&unit).is_some_and(|last| last.starts_with("last good ") && last.ends_with(" UTC, 20 MB")),
-        "{}",
-        unit.status()
-    );
-    // Nothing is due: what was seen counts.
-    let outcome = unit.run(Event::UpdateStatus);
-    assert_eq!(writes(&outcome), Vec::<String>::new());
-    assert_eq!(unit.recovery.calls.take(), Vec::<String>::new());
-}
-
-#[test]
-fn no_unit_is_active_while_velero_makes_none_of_the_backups_that_were_asked_for() {
-    let mut unit = Unit::settled(&radarr());
-    unit.cluster.trust();
-    let relation = RelationState::new(3, "velero-backup-config", "velero-operator");
-    unit.state = unit.state.clone().with_relation(relation);
-    let standing = |rests: Option<Option<Rests>>| {
-        let schedule = rests.map(|rests| Scheduled {
-            name: "radarr-s".to_owned(),
-            since: Some(Timestamp::now()),
-            rests,
-        });
-        nightly(None, schedule)
-    };
-    unit.recovery.standing = Some(standing(None));
-    for _ in 0..2 {
-        unit.run(Event::UpdateStatus);
-        // velero-operator has just been asked.
-        assert!(
-            unit.status().ends_with("none yet: run backup-now"),
-            "{}",
-            unit.status()
-        );
-    }
-    unit.remembers(r#"{"asked-at":"2026-11-01T00:00:00Z"}"#);
-    let why = "bad cron".to_owned();
-    let cases = [
-        (
-            None,
-            "waiting: velero-backup-config: velero-operator made no Schedule; ",
-        ),
-        (
-            Some(Some(Rests::Refused { why })),
-            "blocked: velero-backup-config: Schedule refused: bad cron; juju config radarr backup-schedule=daily",
-        ),
-        (
-            Some(Some(Rests::Paused)),
-            "blocked: velero-backup-config: Schedule paused; velero schedule unpause radarr-s",
-        ),
-        (Some(None), "active: scheduled backups: "),
-    ];
-    for (rests, expected) in cases {
-        unit.recovery.standing = Some(standing(rests));
-        unit.run(Event::UpdateStatus);
-        assert!(unit.status().starts_with(expected), "{}", unit.status());
-        assert!(unit.runs());
-    }
-}
-
-#[test]
-fn a_retention_that_is_too_short_is_told_and_backups_are_made_all_the_same() {
-    let mut unit = Unit::settled(&radarr());
-    let relation = RelationState::new(3, "velero-backup-config", "velero-operator");
-    unit.state = unit.state.clone().with_relation(relation);
-    // A month has 31 days, and backups are kept 30 if nobody says otherwise.
-    unit.state = unit.state.clone().with_config("backup-schedule", "@monthly");
-    unit.run(Event::ConfigChanged);
-    assert_eq!(
-        unit.status(),
-        "blocked: backup-retention \"720h\": below the 744 h between backups; \
-         juju config radarr backup-retention=5208h"
-    );
-    assert!(asked_for_backups(&unit));
-    let marks = workload_charm::kubernetes::Cluster::pod(&unit.cluster, "radarr-0")
-        .unwrap()
-        .annotations;
-    assert!(
-        marks.keys().any(|key| key.contains("backup.velero.io")),
-        "{marks:?}"
-    );
-    unit.state = unit.state.clone().with_config("backup-retention", "5208h");
-    unit.run(Event::ConfigChanged);
-    assert!(
-        unit.status().starts_with("active: scheduled backups: @monthly"),
-        "{}",
-        unit.status()
-    );
 }

@@ -27,10 +27,6 @@ fn related(unit: &mut Unit) {
             .with_relation(RelationState::new(3, "velero-backup-config", "velero-operator"));
 }
 
-fn asked_for_backups(unit: &Unit) -> bool {
-    format!("{:?}", unit.state.model().relations).contains("include_namespaces")
-}
-
 /// The volume as a restore leaves it that removed the previous content for want of room and then lost the new one.
 fn emptied(volume: &Path) {
     remove_all(volume);
@@ -100,7 +96,7 @@ fn after_a_restore_that_lost_both_contents_no_event_and_no_action_starts_the_app
     assert!(unit.act("backup-now", json!({})).is_err());
     assert_eq!(unit.recovery.calls.take().last().unwrap(), "restore");
     assert!(
-        !asked_for_backups(&unit),
+        !unit.asks_for_backups(),
         "a backup of an empty volume was asked for"
     );
 }
@@ -134,7 +130,7 @@ fn a_restore_that_fails_does_not_end_the_wait_of_restore_on_deploy() {
     assert!(!unit.runs(), "{}", unit.status());
     assert_eq!(unit.status(), waits);
     assert_eq!(unit.file(), None, "the app was started fresh");
-    assert!(!asked_for_backups(&unit));
+    assert!(!unit.asks_for_backups());
 }
 
 #[test]
@@ -239,7 +235,7 @@ fn an_app_that_runs_is_not_restarted_on_a_volume_that_lost_its_content() {
     assert!(unit.act("backup-now", json!({})).is_err());
     assert!(unit.rotate().is_err());
     assert_eq!(unit.pebble_writes(calls), Vec::<String>::new());
-    assert!(!asked_for_backups(&unit));
+    assert!(!unit.asks_for_backups());
     // An app that is stopped is not there for nothing: a person gives the content up, and it is started anew.
     unit.act("start-empty", json!({})).unwrap();
     assert!(

@@ -165,6 +165,11 @@ impl Unit {
         Some(serde_json::from_str(bag.get("spec")?).unwrap())
     }
 
+    /// Whether anybody is asked for backups, by whichever relation.
+    pub fn asks_for_backups(&self) -> bool {
+        format!("{:?}", self.state.model().relations).contains("include_namespaces")
+    }
+
     /// Radarr's file names this host of a database.
     pub fn has_database_at(&self, host: &str) {
         let file = self.file().unwrap();
