@@ -3,55 +3,23 @@
 
 mod common;
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use common::notified::{TAKEN, backed_up, body, forget, notifying, receiver, receiver_at, storage_goes};
 use common::unit::{Unit, writes};
-use common::{in_order, radarr};
-use config_recovery::locations::Location;
-use config_recovery::testing;
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::testing::{Event, Fault};
 use serde_json::{Value, json};
 use workload_charm::tiers::NIGHTLY;
 
-/// A receiver: where it is, and what it was sent, a body for each notification.
-fn receiver() -> (SocketAddr, mpsc::Receiver<Value>) {
-    receiver_at("127.0.0.1:0".parse().unwrap())
-}
-
-fn receiver_at(address: SocketAddr) -> (SocketAddr, mpsc::Receiver<Value>) {
-    let listener = TcpListener::bind(address).unwrap();
-    let address = listener.local_addr().unwrap();
-    let (sender, received) = mpsc::channel();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            let mut text = String::new();
-            let mut piece = [0; 4096];
-            let body = loop {
-                let read = stream.read(&mut piece).unwrap();
-                text.push_str(std::str::from_utf8(&piece[..read]).unwrap());
-                let body = text.split_once("\r\n\r\n").map(|(_, body)| body);
-                if let Some(body) = body.and_then(|body| serde_json::from_str(body).ok()) {
-                    break body;
-                }
-            };
-            let _ = sender.send(body);
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-                .unwrap();
-        }
-    });
-    (address, received)
-}
-
 /// Kind and state of all that came.
-fn told(received: &mpsc::Receiver<Value>) -> Vec<String> {
+fn told(received: &mpsc::Receiver<String>) -> Vec<String> {
     received
         .try_iter()
-        .map(|body| {
+        .map(|request| {
+            let body = body(&request).unwrap();
             format!(
                 "{} {}",
                 body["kind"].as_str().unwrap(),
@@ -61,39 +29,10 @@ fn told(received: &mpsc::Receiver<Value>) -> Vec<String> {
         .collect()
 }
 
-/// A Radarr whose backups are as they should be, with somebody to notify.
-fn notifying(url: &str) -> Unit {
-    let mut unit = Unit::settled(&radarr()).related_to_velero();
-    unit.cluster.trust();
-    unit.recovery.standing = Some(in_order());
-    unit.state = unit
-        .state
-        .clone()
-        .with_config("notify-url", url)
-        .with_config("verify-schedule", "none");
-    unit.run(Event::ConfigChanged);
-    unit.run(Event::UpdateStatus);
-    unit
-}
-
-fn storage_goes(unit: &Unit) {
-    unit.recovery.locations.replace(vec![Location {
-        is_available: Some(false),
-        message: Some("no bucket".to_owned()),
-        ..testing::location("default")
-    }]);
-    forget(unit);
-}
-
-/// What was seen of the cluster counts no more.
-fn forget(unit: &Unit) {
-    let _ = std::fs::remove_file(unit.volume().with_file_name("cluster-seen.json"));
-}
-
 #[test]
 fn each_turn_is_told_once_and_a_steady_event_tells_nothing() {
-    let (address, received) = receiver();
-    let mut unit = notifying(&format!("http://{address}/hook"));
+    let (address, received) = receiver(TAKEN);
+    let mut unit = notifying(backed_up(), &format!("http://{address}/hook"));
     assert_eq!(told(&received), [""; 0]);
     storage_goes(&unit);
     for _ in 0..4 {
@@ -120,10 +59,10 @@ fn each_turn_is_told_once_and_a_steady_event_tells_nothing() {
 
 #[test]
 fn what_is_wrong_already_is_told_to_whoever_is_named_later() {
-    let mut unit = notifying("");
+    let mut unit = notifying(backed_up(), "");
     storage_goes(&unit);
     unit.run(Event::UpdateStatus);
-    let (address, received) = receiver();
+    let (address, received) = receiver(TAKEN);
     unit.state = unit
         .state
         .clone()
@@ -135,7 +74,7 @@ fn what_is_wrong_already_is_told_to_whoever_is_named_later() {
 #[test]
 fn what_nobody_takes_is_tried_again_later_and_fails_no_hook() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut unit = notifying(&format!("http://{closed}/s3cret"));
+    let mut unit = notifying(backed_up(), &format!("http://{closed}/s3cret"));
     storage_goes(&unit);
     let outcome = unit.run(Event::UpdateStatus);
     let logs: Vec<String> = outcome.logs.iter().map(|line| format!("{line:?}")).collect();
@@ -145,7 +84,7 @@ fn what_nobody_takes_is_tried_again_later_and_fails_no_hook() {
         !logs.contains("s3cret") && !unit.status().contains("s3cret"),
         "{logs}"
     );
-    let (_, received) = receiver_at(closed);
+    let (_, received) = receiver_at(closed, TAKEN);
     unit.run(Event::UpdateStatus);
     assert_eq!(told(&received), [""; 0], "not yet");
     let file = unit.volume().with_file_name("remembered");
@@ -162,8 +101,8 @@ fn what_nobody_takes_is_tried_again_later_and_fails_no_hook() {
 #[test]
 fn a_kill_anywhere_forgets_nothing() {
     for call in 1..40 {
-        let (address, received) = receiver();
-        let mut unit = notifying(&format!("http://{address}/"));
+        let (address, received) = receiver(TAKEN);
+        let mut unit = notifying(backed_up(), &format!("http://{address}/"));
         storage_goes(&unit);
         let outcome = unit.try_run(Event::UpdateStatus, Some(Fault::StopBefore { call }));
         unit.run(Event::UpdateStatus);
@@ -183,7 +122,7 @@ fn a_kill_anywhere_forgets_nothing() {
 
 #[test]
 fn an_option_that_cannot_be_used_is_said_without_the_url() {
-    let mut unit = notifying("");
+    let mut unit = notifying(backed_up(), "");
     for (url, said) in [
         ("ftp://host/s3cret", "must begin with https:// or http://"),
         ("https://user:s3cret@host/", "must not name a user"),
@@ -200,25 +139,25 @@ fn an_option_that_cannot_be_used_is_said_without_the_url() {
 
 #[test]
 fn the_action_sends_one_and_says_what_came_back() {
-    let (address, received) = receiver();
-    let mut unit = notifying(&format!("json+http://{address}/hook/s3cret"));
+    let (address, received) = receiver(TAKEN);
+    let mut unit = notifying(backed_up(), &format!("json+http://{address}/hook/s3cret"));
     let results = unit.act("test-notification", json!({})).unwrap();
     assert_eq!(
         Value::Object(results),
         json!({"result": "sent", "host": "127.0.0.1", "format": "json", "answer": "200"})
     );
-    let body = received.recv_timeout(Duration::from_secs(5)).unwrap();
+    let body = body(&received.recv_timeout(Duration::from_secs(5)).unwrap()).unwrap();
     assert_eq!(
         (body["kind"].as_str(), body["app"].as_str()),
         (Some("Test"), Some("radarr"))
     );
-    let mut unit = notifying("");
+    let mut unit = notifying(backed_up(), "");
     let refused = unit.act("test-notification", json!({})).unwrap_err();
     assert_eq!(
         refused,
         "cannot send a notification: option notify-url is empty; juju config radarr notify-url=https://…"
     );
-    let mut unit = notifying("secret:9m4e2mr0ui3e8a215n4g");
+    let mut unit = notifying(backed_up(), "secret:9m4e2mr0ui3e8a215n4g");
     let refused = unit.act("test-notification", json!({})).unwrap_err();
     assert!(
         refused.contains("notify-url: ") && refused.contains("juju"),
@@ -230,8 +169,8 @@ fn the_action_sends_one_and_says_what_came_back() {
 /// is given after the app asked for something else. Nobody is told that it is good again.
 #[test]
 fn what_cannot_be_judged_for_a_while_is_not_told_as_good() {
-    let (address, received) = receiver();
-    let mut unit = notifying(&format!("http://{address}/hook"));
+    let (address, received) = receiver(TAKEN);
+    let mut unit = notifying(backed_up(), &format!("http://{address}/hook"));
     storage_goes(&unit);
     unit.run(Event::UpdateStatus);
     assert_eq!(told(&received), ["StorageUnavailable bad"]);
@@ -247,8 +186,8 @@ fn what_cannot_be_judged_for_a_while_is_not_told_as_good() {
 
 #[test]
 fn a_schedule_that_is_missing_is_not_good_since_somebody_has_asked_for_another_one() {
-    let (address, received) = receiver();
-    let mut unit = notifying(&format!("http://{address}/hook"));
+    let (address, received) = receiver(TAKEN);
+    let mut unit = notifying(backed_up(), &format!("http://{address}/hook"));
     let standing = unit.recovery.standing.as_mut().unwrap();
     standing.endpoints.get_mut(NIGHTLY.name()).unwrap().schedule = None;
     asked_long_ago(&unit);
@@ -276,9 +215,9 @@ fn asked_long_ago(unit: &Unit) {
 
 #[test]
 fn whoever_is_named_in_the_place_of_another_one_hears_of_all_that_is_wrong() {
-    let (wrong, misled) = receiver();
-    let (address, received) = receiver();
-    let mut unit = notifying(&format!("http://{wrong}/a-tpoic"));
+    let (wrong, misled) = receiver(TAKEN);
+    let (address, received) = receiver(TAKEN);
+    let mut unit = notifying(backed_up(), &format!("http://{wrong}/a-tpoic"));
     storage_goes(&unit);
     unit.run(Event::UpdateStatus);
     assert_eq!(told(&misled), ["StorageUnavailable bad"]);
@@ -296,7 +235,7 @@ fn whoever_is_named_in_the_place_of_another_one_hears_of_all_that_is_wrong() {
 #[test]
 fn that_nobody_takes_them_is_in_the_status() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut unit = notifying(&format!("http://{closed}/s3cret"));
+    let mut unit = notifying(backed_up(), &format!("http://{closed}/s3cret"));
     storage_goes(&unit);
     unit.run(Event::UpdateStatus);
     unit.run(Event::UpdateStatus);
@@ -318,7 +257,7 @@ fn that_nobody_takes_them_is_in_the_status() {
     assert_eq!(writes(&steady), [""; 0]);
     storage_goes(&unit);
     unit.run(Event::UpdateStatus);
-    let (_, received) = receiver_at(closed);
+    let (_, received) = receiver_at(closed, TAKEN);
     unit.act("test-notification", json!({})).unwrap();
     unit.run(Event::UpdateStatus);
     assert_eq!(told(&received), ["Test good", "StorageUnavailable bad"]);

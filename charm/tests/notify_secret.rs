@@ -3,47 +3,14 @@
 
 mod common;
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc;
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
+use common::notified::{Answers, TAKEN, backed_up, notifying, receiver, storage_goes};
 use common::unit::Unit;
-use common::{in_order, radarr};
-use config_recovery::locations::Location;
-use config_recovery::testing;
 use juju_charm::SecretContent;
 use juju_charm::testing::Event;
 use serde_json::json;
-
-/// What whoever listens does with a request that has come.
-type Answers = fn(&mut TcpStream);
-
-const TAKEN: Answers = |stream| {
-    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
-};
-
-/// A receiver, and the whole of each request that it was sent.
-fn receiver(answers: Answers) -> (SocketAddr, mpsc::Receiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let (sender, received) = mpsc::channel();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            let mut text = String::new();
-            let mut piece = [0; 4096];
-            while !text.ends_with('}') {
-                match stream.read(&mut piece) {
-                    Ok(read) if read > 0 => text.push_str(std::str::from_utf8(&piece[..read]).unwrap()),
-                    _ => break,
-                }
-            }
-            let _ = sender.send(text);
-            answers(&mut stream);
-        }
-    });
-    (address, received)
-}
 
 const LABEL: &str = "whom-to-tell";
 
@@ -52,31 +19,19 @@ type Content = &'static [(&'static str, &'static str)];
 
 /// A Radarr with backups and this secret of somebody else's, which names whom to notify.
 fn with_secret(content: &[(&str, &str)], granted: bool) -> Unit {
-    let mut unit = Unit::settled(&radarr()).related_to_velero();
-    unit.cluster.trust();
-    unit.recovery.standing = Some(in_order());
+    let mut unit = backed_up();
     let secret: SecretContent = content.iter().copied().collect();
-    let state = unit
+    unit.state = unit
         .state
         .clone()
         .with_remote_secret("person", LABEL, &secret, granted);
-    let id = format!("secret:{}", state.secret_id(LABEL).unwrap().unique_id());
-    unit.state = state
-        .with_config("notify-url", id.as_str())
-        .with_config("verify-schedule", "none");
-    unit.run(Event::ConfigChanged);
-    unit.run(Event::UpdateStatus);
-    unit
+    let id = format!("secret:{}", unit.state.secret_id(LABEL).unwrap().unique_id());
+    notifying(unit, &id)
 }
 
 /// All that an event with something to tell has logged, said and kept.
 fn told_of_storage(unit: &mut Unit) -> String {
-    unit.recovery.locations.replace(vec![Location {
-        is_available: Some(false),
-        message: Some("no bucket".to_owned()),
-        ..testing::location("default")
-    }]);
-    let _ = std::fs::remove_file(unit.volume().with_file_name("cluster-seen.json"));
+    storage_goes(unit);
     let outcome = unit.run(Event::UpdateStatus);
     let logs: Vec<String> = outcome.logs.iter().map(|line| format!("{line:?}")).collect();
     let kept = std::fs::read_to_string(unit.volume().with_file_name("remembered")).unwrap_or_default();

@@ -3,6 +3,7 @@
 
 pub mod cluster;
 pub mod gateway;
+pub mod notified;
 pub mod recovery;
 pub mod unit;
 
