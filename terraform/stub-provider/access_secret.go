@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
@@ -26,10 +27,6 @@ func (*accessSecretResource) Metadata(_ context.Context, _ resource.MetadataRequ
 	response.TypeName = "juju_access_secret"
 }
 
-func (r *accessSecretResource) Configure(_ context.Context, request resource.ConfigureRequest, _ *resource.ConfigureResponse) {
-	r.take(request.ProviderData)
-}
-
 // Schema is that of the provider's docs/resources/access_secret.md.
 func (*accessSecretResource) Schema(_ context.Context, _ resource.SchemaRequest, response *resource.SchemaResponse) {
 	replaces := []planmodifier.String{stringplanmodifier.RequiresReplace()}
@@ -42,14 +39,18 @@ func (*accessSecretResource) Schema(_ context.Context, _ resource.SchemaRequest,
 }
 
 // grant gives the secret to the applications of the plan, and to no others.
-func (r *accessSecretResource) grant(ctx context.Context, plan *accessSecretModel) diag.Diagnostics {
+func (r *accessSecretResource) grant(ctx context.Context, from tfsdk.Plan, state *tfsdk.State, told *diag.Diagnostics) {
+	plan, ok := taken[accessSecretModel](ctx, from, told)
+	if !ok {
+		return
+	}
 	var applications []string
-	diagnostics := plan.Applications.ElementsAs(ctx, &applications, false)
-	if diagnostics.HasError() {
-		return diagnostics
+	told.Append(plan.Applications.ElementsAs(ctx, &applications, false)...)
+	if told.HasError() {
+		return
 	}
 	id := plan.SecretID.ValueString()
-	err := r.juju.with(plan.ModelUUID.ValueString(), func(m *model) error {
+	ok = r.do(plan.ModelUUID, "cannot grant the secret", told, func(m *model) error {
 		kept, ok := m.Secrets[id]
 		if !ok {
 			return fmt.Errorf("secret %q %w", id, errGone)
@@ -63,70 +64,39 @@ func (r *accessSecretResource) grant(ctx context.Context, plan *accessSecretMode
 		m.Secrets[id] = kept
 		return nil
 	})
-	if err != nil {
-		diagnostics.AddError("cannot grant the secret", err.Error())
+	if ok {
+		plan.ID = types.StringValue(plan.ModelUUID.ValueString() + ":" + id)
+		told.Append(state.Set(ctx, &plan)...)
 	}
-	plan.ID = types.StringValue(plan.ModelUUID.ValueString() + ":" + id)
-	return diagnostics
 }
 
 func (r *accessSecretResource) Create(ctx context.Context, request resource.CreateRequest, response *resource.CreateResponse) {
-	var plan accessSecretModel
-	response.Diagnostics.Append(request.Plan.Get(ctx, &plan)...)
-	if response.Diagnostics.HasError() {
-		return
-	}
-	response.Diagnostics.Append(r.grant(ctx, &plan)...)
-	if !response.Diagnostics.HasError() {
-		response.Diagnostics.Append(response.State.Set(ctx, &plan)...)
-	}
+	r.grant(ctx, request.Plan, &response.State, &response.Diagnostics)
 }
 
 func (r *accessSecretResource) Read(ctx context.Context, request resource.ReadRequest, response *resource.ReadResponse) {
-	var state accessSecretModel
-	response.Diagnostics.Append(request.State.Get(ctx, &state)...)
-	if response.Diagnostics.HasError() {
+	state, ok := taken[accessSecretModel](ctx, request.State, &response.Diagnostics)
+	if !ok {
 		return
 	}
-	found := false
-	err := r.juju.with(state.ModelUUID.ValueString(), func(m *model) error {
-		_, found = m.Secrets[state.SecretID.ValueString()]
-		return nil
-	})
-	if err != nil {
-		response.Diagnostics.AddError("cannot read the grant", err.Error())
-	} else if !found {
-		response.State.RemoveResource(ctx)
-	}
+	r.read(ctx, state.ModelUUID, "cannot read the grant", response, func(m *model) bool { return m.hasSecret(state.SecretID) })
 }
 
 func (r *accessSecretResource) Update(ctx context.Context, request resource.UpdateRequest, response *resource.UpdateResponse) {
-	var plan accessSecretModel
-	response.Diagnostics.Append(request.Plan.Get(ctx, &plan)...)
-	if response.Diagnostics.HasError() {
-		return
-	}
-	response.Diagnostics.Append(r.grant(ctx, &plan)...)
-	if !response.Diagnostics.HasError() {
-		response.Diagnostics.Append(response.State.Set(ctx, &plan)...)
-	}
+	r.grant(ctx, request.Plan, &response.State, &response.Diagnostics)
 }
 
 func (r *accessSecretResource) Delete(ctx context.Context, request resource.DeleteRequest, response *resource.DeleteResponse) {
-	var state accessSecretModel
-	response.Diagnostics.Append(request.State.Get(ctx, &state)...)
-	if response.Diagnostics.HasError() {
+	state, ok := taken[accessSecretModel](ctx, request.State, &response.Diagnostics)
+	if !ok {
 		return
 	}
 	id := state.SecretID.ValueString()
-	err := r.juju.with(state.ModelUUID.ValueString(), func(m *model) error {
+	r.do(state.ModelUUID, "cannot revoke the secret", &response.Diagnostics, func(m *model) error {
 		if kept, ok := m.Secrets[id]; ok {
 			kept.Grants = []string{}
 			m.Secrets[id] = kept
 		}
 		return nil
 	})
-	if err != nil {
-		response.Diagnostics.AddError("cannot revoke the secret", err.Error())
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
@@ -15,6 +16,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/setplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
@@ -52,10 +54,6 @@ var storageType = types.ObjectType{AttrTypes: map[string]attr.Type{
 
 func (*applicationResource) Metadata(_ context.Context, _ resource.MetadataRequest, response *resource.MetadataResponse) {
 	response.TypeName = "juju_application"
-}
-
-func (r *applicationResource) Configure(_ context.Context, request resource.ConfigureRequest, _ *resource.ConfigureResponse) {
-	r.take(request.ProviderData)
 }
 
 // Schema is that of the provider's docs/resources/application.md, with what a change of each attribute does.
@@ -200,16 +198,16 @@ func (m *applicationModel) fill() {
 	}
 }
 
-func (r *applicationResource) Create(ctx context.Context, request resource.CreateRequest, response *resource.CreateResponse) {
-	var plan applicationModel
-	response.Diagnostics.Append(request.Plan.Get(ctx, &plan)...)
-	if response.Diagnostics.HasError() {
+// put deploys the application of a plan, or changes it.
+func (r *applicationResource) put(ctx context.Context, from tfsdk.Plan, state *tfsdk.State, told *diag.Diagnostics, failure string, isNew bool) {
+	plan, ok := taken[applicationModel](ctx, from, told)
+	if !ok {
 		return
 	}
 	plan.fill()
 	name := plan.Name.ValueString()
-	err := r.juju.with(plan.ModelUUID.ValueString(), func(m *model) error {
-		if _, ok := m.Applications[name]; ok {
+	ok = r.do(plan.ModelUUID, failure, told, func(m *model) error {
+		if _, exists := m.Applications[name]; exists && isNew {
 			return fmt.Errorf("application %q: already exists", name)
 		}
 		if err := plan.refusedBy(ctx, r.juju, m); err != nil {
@@ -218,60 +216,36 @@ func (r *applicationResource) Create(ctx context.Context, request resource.Creat
 		m.Applications[name] = application{Charm: plan.Charm[0].Name.ValueString(), Units: plan.Units.ValueInt64()}
 		return nil
 	})
-	if err != nil {
-		response.Diagnostics.AddError("cannot deploy the application", err.Error())
-		return
+	if ok {
+		told.Append(state.Set(ctx, &plan)...)
 	}
-	response.Diagnostics.Append(response.State.Set(ctx, &plan)...)
+}
+
+func (r *applicationResource) Create(ctx context.Context, request resource.CreateRequest, response *resource.CreateResponse) {
+	r.put(ctx, request.Plan, &response.State, &response.Diagnostics, "cannot deploy the application", true)
 }
 
 func (r *applicationResource) Read(ctx context.Context, request resource.ReadRequest, response *resource.ReadResponse) {
-	var state applicationModel
-	response.Diagnostics.Append(request.State.Get(ctx, &state)...)
-	if response.Diagnostics.HasError() {
+	state, ok := taken[applicationModel](ctx, request.State, &response.Diagnostics)
+	if !ok {
 		return
 	}
-	found := false
-	err := r.juju.with(state.ModelUUID.ValueString(), func(m *model) error {
-		_, found = m.Applications[state.Name.ValueString()]
-		return nil
+	r.read(ctx, state.ModelUUID, "cannot read the application", response, func(m *model) bool {
+		_, found := m.Applications[state.Name.ValueString()]
+		return found
 	})
-	if err != nil {
-		response.Diagnostics.AddError("cannot read the application", err.Error())
-	} else if !found {
-		response.State.RemoveResource(ctx)
-	}
 }
 
 func (r *applicationResource) Update(ctx context.Context, request resource.UpdateRequest, response *resource.UpdateResponse) {
-	var plan applicationModel
-	response.Diagnostics.Append(request.Plan.Get(ctx, &plan)...)
-	if response.Diagnostics.HasError() {
-		return
-	}
-	plan.fill()
-	name := plan.Name.ValueString()
-	err := r.juju.with(plan.ModelUUID.ValueString(), func(m *model) error {
-		if err := plan.refusedBy(ctx, r.juju, m); err != nil {
-			return fmt.Errorf("application %q: %w", name, err)
-		}
-		m.Applications[name] = application{Charm: plan.Charm[0].Name.ValueString(), Units: plan.Units.ValueInt64()}
-		return nil
-	})
-	if err != nil {
-		response.Diagnostics.AddError("cannot change the application", err.Error())
-		return
-	}
-	response.Diagnostics.Append(response.State.Set(ctx, &plan)...)
+	r.put(ctx, request.Plan, &response.State, &response.Diagnostics, "cannot change the application", false)
 }
 
 func (r *applicationResource) Delete(ctx context.Context, request resource.DeleteRequest, response *resource.DeleteResponse) {
-	var state applicationModel
-	response.Diagnostics.Append(request.State.Get(ctx, &state)...)
-	if response.Diagnostics.HasError() {
+	state, ok := taken[applicationModel](ctx, request.State, &response.Diagnostics)
+	if !ok {
 		return
 	}
-	err := r.juju.with(state.ModelUUID.ValueString(), func(m *model) error {
+	r.do(state.ModelUUID, "cannot remove the application", &response.Diagnostics, func(m *model) error {
 		name := state.Name.ValueString()
 		// A real Juju removes the relations with it. Here it is said, since the modules should take them away first.
 		for _, other := range m.Integrations {
@@ -282,7 +256,4 @@ func (r *applicationResource) Delete(ctx context.Context, request resource.Delet
 		delete(m.Applications, name)
 		return nil
 	})
-	if err != nil {
-		response.Diagnostics.AddError("cannot remove the application", err.Error())
-	}
 }

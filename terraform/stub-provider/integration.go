@@ -33,10 +33,6 @@ func (*integrationResource) Metadata(_ context.Context, _ resource.MetadataReque
 	response.TypeName = "juju_integration"
 }
 
-func (r *integrationResource) Configure(_ context.Context, request resource.ConfigureRequest, _ *resource.ConfigureResponse) {
-	r.take(request.ProviderData)
-}
-
 // Schema is that of the provider's docs/resources/integration.md.
 func (*integrationResource) Schema(_ context.Context, _ resource.SchemaRequest, response *resource.SchemaResponse) {
 	response.Schema = schema.Schema{
@@ -75,68 +71,54 @@ func (m *integrationModel) sides() ([2]side, error) {
 	return sides, nil
 }
 
+// is says whether an integration of the model is the one of this state.
+func (m *integrationModel) is(other integration) bool {
+	return other.id(m.ModelUUID.ValueString()) == m.ID.ValueString()
+}
+
 func (r *integrationResource) Create(ctx context.Context, request resource.CreateRequest, response *resource.CreateResponse) {
-	var plan integrationModel
-	response.Diagnostics.Append(request.Plan.Get(ctx, &plan)...)
-	if response.Diagnostics.HasError() {
+	plan, ok := taken[integrationModel](ctx, request.Plan, &response.Diagnostics)
+	if !ok {
 		return
 	}
-	uuid := plan.ModelUUID.ValueString()
-	err := r.juju.with(uuid, func(m *model) error {
+	ok = r.do(plan.ModelUUID, "cannot integrate", &response.Diagnostics, func(m *model) error {
 		sides, err := plan.sides()
 		if err != nil {
 			return err
 		}
 		made, err := r.juju.integrate(m, sides)
-		plan.ID = types.StringValue(made.id(uuid))
+		plan.ID = types.StringValue(made.id(plan.ModelUUID.ValueString()))
 		return err
 	})
-	if err != nil {
-		response.Diagnostics.AddError("cannot integrate", err.Error())
-		return
+	if ok {
+		response.Diagnostics.Append(response.State.Set(ctx, &plan)...)
 	}
-	response.Diagnostics.Append(response.State.Set(ctx, &plan)...)
 }
 
 func (r *integrationResource) Read(ctx context.Context, request resource.ReadRequest, response *resource.ReadResponse) {
-	var state integrationModel
-	response.Diagnostics.Append(request.State.Get(ctx, &state)...)
-	if response.Diagnostics.HasError() {
+	state, ok := taken[integrationModel](ctx, request.State, &response.Diagnostics)
+	if !ok {
 		return
 	}
-	uuid, found := state.ModelUUID.ValueString(), false
-	err := r.juju.with(uuid, func(m *model) error {
-		found = slices.ContainsFunc(m.Integrations, func(other integration) bool { return other.id(uuid) == state.ID.ValueString() })
-		return nil
+	r.read(ctx, state.ModelUUID, "cannot read the integration", response, func(m *model) bool {
+		return slices.ContainsFunc(m.Integrations, state.is)
 	})
-	if err != nil {
-		response.Diagnostics.AddError("cannot read the integration", err.Error())
-	} else if !found {
-		response.State.RemoveResource(ctx)
-	}
 }
 
 // Update has only `via` to take: everything else makes a new one.
 func (r *integrationResource) Update(ctx context.Context, request resource.UpdateRequest, response *resource.UpdateResponse) {
-	var plan integrationModel
-	response.Diagnostics.Append(request.Plan.Get(ctx, &plan)...)
-	if !response.Diagnostics.HasError() {
+	if plan, ok := taken[integrationModel](ctx, request.Plan, &response.Diagnostics); ok {
 		response.Diagnostics.Append(response.State.Set(ctx, &plan)...)
 	}
 }
 
 func (r *integrationResource) Delete(ctx context.Context, request resource.DeleteRequest, response *resource.DeleteResponse) {
-	var state integrationModel
-	response.Diagnostics.Append(request.State.Get(ctx, &state)...)
-	if response.Diagnostics.HasError() {
+	state, ok := taken[integrationModel](ctx, request.State, &response.Diagnostics)
+	if !ok {
 		return
 	}
-	uuid := state.ModelUUID.ValueString()
-	err := r.juju.with(uuid, func(m *model) error {
-		m.Integrations = slices.DeleteFunc(m.Integrations, func(other integration) bool { return other.id(uuid) == state.ID.ValueString() })
+	r.do(state.ModelUUID, "cannot remove the integration", &response.Diagnostics, func(m *model) error {
+		m.Integrations = slices.DeleteFunc(m.Integrations, state.is)
 		return nil
 	})
-	if err != nil {
-		response.Diagnostics.AddError("cannot remove the integration", err.Error())
-	}
 }

@@ -63,12 +63,3 @@ func (stub) DataSources(context.Context) []func() datasource.DataSource {
 		func() datasource.DataSource { return &applicationSource{} },
 	}
 }
-
-// shared is what every resource and data source needs.
-type shared struct{ juju *juju }
-
-func (s *shared) take(data any) {
-	if juju, ok := data.(*juju); ok {
-		s.juju = juju
-	}
-}

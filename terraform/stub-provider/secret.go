@@ -34,10 +34,6 @@ func (*secretResource) Metadata(_ context.Context, _ resource.MetadataRequest, r
 	response.TypeName = "juju_secret"
 }
 
-func (r *secretResource) Configure(_ context.Context, request resource.ConfigureRequest, _ *resource.ConfigureResponse) {
-	r.take(request.ProviderData)
-}
-
 // Schema is that of the provider's docs/resources/secret.md.
 func (*secretResource) Schema(_ context.Context, _ resource.SchemaRequest, response *resource.SchemaResponse) {
 	kept := []planmodifier.String{stringplanmodifier.UseStateForUnknown()}
@@ -60,9 +56,8 @@ func (*secretResource) Schema(_ context.Context, _ resource.SchemaRequest, respo
 
 // ValidateConfig refuses both forms of the value at once, neither, and the one that is not kept without its version.
 func (*secretResource) ValidateConfig(ctx context.Context, request resource.ValidateConfigRequest, response *resource.ValidateConfigResponse) {
-	var config secretModel
-	response.Diagnostics.Append(request.Config.Get(ctx, &config)...)
-	if response.Diagnostics.HasError() {
+	config, ok := taken[secretModel](ctx, request.Config, &response.Diagnostics)
+	if !ok {
 		return
 	}
 	if config.Value.IsNull() == config.ValueWO.IsNull() {
@@ -94,16 +89,24 @@ func (m *secretModel) keys(ctx context.Context) ([]string, error) {
 	return keys, nil
 }
 
+// hasSecret says whether the model has the secret with this id.
+func (m *model) hasSecret(id types.String) bool {
+	_, found := m.Secrets[id.ValueString()]
+	return found
+}
+
 func (r *secretResource) Create(ctx context.Context, request resource.CreateRequest, response *resource.CreateResponse) {
-	var plan, config secretModel
-	response.Diagnostics.Append(request.Plan.Get(ctx, &plan)...)
+	plan, ok := taken[secretModel](ctx, request.Plan, &response.Diagnostics)
+	if !ok {
+		return
+	}
 	// What is only written is in the configuration alone.
-	response.Diagnostics.Append(request.Config.Get(ctx, &config)...)
-	if response.Diagnostics.HasError() {
+	config, ok := taken[secretModel](ctx, request.Config, &response.Diagnostics)
+	if !ok {
 		return
 	}
 	id := newID()
-	err := r.juju.with(plan.ModelUUID.ValueString(), func(m *model) error {
+	ok = r.do(plan.ModelUUID, "cannot add the secret", &response.Diagnostics, func(m *model) error {
 		name := plan.Name.ValueString()
 		for _, other := range m.Secrets {
 			if name != "" && other.Name == name {
@@ -114,8 +117,7 @@ func (r *secretResource) Create(ctx context.Context, request resource.CreateRequ
 		m.Secrets[id] = secret{Name: name, Keys: keys, Grants: []string{}}
 		return err
 	})
-	if err != nil {
-		response.Diagnostics.AddError("cannot add the secret", err.Error())
+	if !ok {
 		return
 	}
 	plan.ID = types.StringValue(plan.ModelUUID.ValueString() + ":" + id)
@@ -125,31 +127,23 @@ func (r *secretResource) Create(ctx context.Context, request resource.CreateRequ
 }
 
 func (r *secretResource) Read(ctx context.Context, request resource.ReadRequest, response *resource.ReadResponse) {
-	var state secretModel
-	response.Diagnostics.Append(request.State.Get(ctx, &state)...)
-	if response.Diagnostics.HasError() {
+	state, ok := taken[secretModel](ctx, request.State, &response.Diagnostics)
+	if !ok {
 		return
 	}
-	found := false
-	err := r.juju.with(state.ModelUUID.ValueString(), func(m *model) error {
-		_, found = m.Secrets[state.SecretID.ValueString()]
-		return nil
-	})
-	if err != nil {
-		response.Diagnostics.AddError("cannot read the secret", err.Error())
-	} else if !found {
-		response.State.RemoveResource(ctx)
-	}
+	r.read(ctx, state.ModelUUID, "cannot read the secret", response, func(m *model) bool { return m.hasSecret(state.SecretID) })
 }
 
 func (r *secretResource) Update(ctx context.Context, request resource.UpdateRequest, response *resource.UpdateResponse) {
-	var plan, config secretModel
-	response.Diagnostics.Append(request.Plan.Get(ctx, &plan)...)
-	response.Diagnostics.Append(request.Config.Get(ctx, &config)...)
-	if response.Diagnostics.HasError() {
+	plan, ok := taken[secretModel](ctx, request.Plan, &response.Diagnostics)
+	if !ok {
 		return
 	}
-	err := r.juju.with(plan.ModelUUID.ValueString(), func(m *model) error {
+	config, ok := taken[secretModel](ctx, request.Config, &response.Diagnostics)
+	if !ok {
+		return
+	}
+	ok = r.do(plan.ModelUUID, "cannot change the secret", &response.Diagnostics, func(m *model) error {
 		id := plan.SecretID.ValueString()
 		kept := m.Secrets[id]
 		keys, err := config.keys(ctx)
@@ -157,24 +151,18 @@ func (r *secretResource) Update(ctx context.Context, request resource.UpdateRequ
 		m.Secrets[id] = kept
 		return err
 	})
-	if err != nil {
-		response.Diagnostics.AddError("cannot change the secret", err.Error())
-		return
+	if ok {
+		response.Diagnostics.Append(response.State.Set(ctx, &plan)...)
 	}
-	response.Diagnostics.Append(response.State.Set(ctx, &plan)...)
 }
 
 func (r *secretResource) Delete(ctx context.Context, request resource.DeleteRequest, response *resource.DeleteResponse) {
-	var state secretModel
-	response.Diagnostics.Append(request.State.Get(ctx, &state)...)
-	if response.Diagnostics.HasError() {
+	state, ok := taken[secretModel](ctx, request.State, &response.Diagnostics)
+	if !ok {
 		return
 	}
-	err := r.juju.with(state.ModelUUID.ValueString(), func(m *model) error {
+	r.do(state.ModelUUID, "cannot remove the secret", &response.Diagnostics, func(m *model) error {
 		delete(m.Secrets, state.SecretID.ValueString())
 		return nil
 	})
-	if err != nil {
-		response.Diagnostics.AddError("cannot remove the secret", err.Error())
-	}
 }

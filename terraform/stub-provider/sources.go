@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-type modelSource struct{ shared }
+type modelSource struct{ sharedSource }
 
 type modelSourceModel struct {
 	ID    types.String `tfsdk:"id"`
@@ -22,10 +22,6 @@ type modelSourceModel struct {
 
 func (*modelSource) Metadata(_ context.Context, _ datasource.MetadataRequest, response *datasource.MetadataResponse) {
 	response.TypeName = "juju_model"
-}
-
-func (s *modelSource) Configure(_ context.Context, request datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
-	s.take(request.ProviderData)
 }
 
 // Schema is that of the provider's docs/data-sources/model.md: a model is found by its UUID, or by its name and owner.
@@ -40,9 +36,8 @@ func (*modelSource) Schema(_ context.Context, _ datasource.SchemaRequest, respon
 }
 
 func (s *modelSource) Read(ctx context.Context, request datasource.ReadRequest, response *datasource.ReadResponse) {
-	var config modelSourceModel
-	response.Diagnostics.Append(request.Config.Get(ctx, &config)...)
-	if response.Diagnostics.HasError() {
+	config, ok := taken[modelSourceModel](ctx, request.Config, &response.Diagnostics)
+	if !ok {
 		return
 	}
 	uuid, name := config.UUID.ValueString(), config.Name.ValueString()
@@ -74,7 +69,7 @@ func (s *modelSource) Read(ctx context.Context, request datasource.ReadRequest, 
 	response.Diagnostics.Append(response.State.Set(ctx, &found)...)
 }
 
-type applicationSource struct{ shared }
+type applicationSource struct{ sharedSource }
 
 type applicationSourceModel struct {
 	ModelUUID   types.String `tfsdk:"model_uuid"`
@@ -85,10 +80,6 @@ type applicationSourceModel struct {
 
 func (*applicationSource) Metadata(_ context.Context, _ datasource.MetadataRequest, response *datasource.MetadataResponse) {
 	response.TypeName = "juju_application"
-}
-
-func (s *applicationSource) Configure(_ context.Context, request datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
-	s.take(request.ProviderData)
 }
 
 // Schema is that of the provider's docs/data-sources/application.md.
@@ -102,9 +93,8 @@ func (*applicationSource) Schema(_ context.Context, _ datasource.SchemaRequest, 
 }
 
 func (s *applicationSource) Read(ctx context.Context, request datasource.ReadRequest, response *datasource.ReadResponse) {
-	var state applicationSourceModel
-	response.Diagnostics.Append(request.Config.Get(ctx, &state)...)
-	if response.Diagnostics.HasError() {
+	state, ok := taken[applicationSourceModel](ctx, request.Config, &response.Diagnostics)
+	if !ok {
 		return
 	}
 	units := []attr.Value{}
