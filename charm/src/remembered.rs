@@ -47,7 +47,10 @@ pub struct Remembered {
     /// What was done with the config volume before the app was started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub news: Option<OnDeploy>,
-    /// When a backup was last proven to come back, and what was tried since.
+    /// When the content of the config volume was last replaced by that of a backup.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Timestamp>,
+    /// What came of test restores, and what was tried since.
     #[serde(skip_serializing_if = "test_restore::Record::is_nothing")]
     pub test_restores: test_restore::Record,
     /// What earlier good backups held.
@@ -170,17 +173,15 @@ impl Remembered {
         (now.duration_since(news.at) < NEWS).then_some(news.text.as_str())
     }
 
-    /// Forgets what came of `restore-on-deploy`: somebody has restored another backup since.
-    ///
-    /// # Errors
-    /// When the hook tool fails.
-    pub fn forget_on_deploy(&self, juju: &Juju) -> Result<(), CharmError> {
-        let rest = Self {
+    /// The same after somebody has restored a backup: what came of `restore-on-deploy` counts no more.
+    #[must_use]
+    pub fn with_restore(self, now: Timestamp) -> Self {
+        Self {
             damaged: None,
             news: None,
-            ..self.clone()
-        };
-        rest.keep(juju, self)
+            restored: Some(now),
+            ..self
+        }
     }
 
     /// What still counts when the option `restore-on-deploy` is `asked`.
@@ -227,6 +228,10 @@ fn keep_copy(juju: &Juju, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use config_recovery::backups::{Outcome, Proof};
+
     use super::*;
 
     fn found(asked: &str, hours: i64) -> OnDeploy {
@@ -246,8 +251,14 @@ mod tests {
             asked_at: Some(Timestamp::now()),
             damaged: Some(found("latest", 1)),
             news: Some(found("latest", 2)),
+            restored: Some(Timestamp::now()),
             test_restores: test_restore::Record {
-                proven: Some(Timestamp::now()),
+                proof: Some(Proof::now(
+                    Outcome::Damaged {
+                        why: "radarr.db: it is not sound".to_owned(),
+                    },
+                    Duration::from_secs(73),
+                )),
                 ..test_restore::Record::default()
             },
             sizes: Sizes::default(),

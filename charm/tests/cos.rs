@@ -90,6 +90,7 @@ fn metrics_are_offered_with_rules_and_the_exporter_is_told_what_it_has_to_know()
                 schedule: asked["schedule"].as_str().map(str::to_owned),
             }],
             essential: vec!["films".to_owned()],
+            restored: None,
             verify_schedule: told.verify_schedule.clone(),
             test_restores: told.test_restores.clone(),
         }

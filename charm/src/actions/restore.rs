@@ -9,6 +9,7 @@ use config_recovery::backups::AppId;
 use config_recovery::engine::{RestorePlan, RestoreRequest, Unfit, UnitPod};
 use config_recovery::words::{size, time};
 use config_volume::Answers;
+use jiff::Timestamp;
 use juju_charm::{Juju, Status};
 use serde_json::{Map, Value, json};
 
@@ -179,7 +180,8 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
             bind(call)?;
         }
         // Read again: what the restore put aside is in it.
-        Remembered::read(juju)?.forget_on_deploy(juju)?;
+        let known = Remembered::read(juju)?;
+        known.clone().with_restore(Timestamp::now()).keep(juju, &known)?;
         let mut results = of_check(&checked);
         results.extend(found(call, app.examiner, plan.backup())?);
         results.insert("result".to_owned(), "restored".to_owned());

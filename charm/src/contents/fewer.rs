@@ -34,9 +34,11 @@ pub fn counts(seen: &Seen) -> impl Iterator<Item = (&str, u64)> {
     counts.filter_map(|answer: &Answer| Some((answer.name.as_str(), answer.value.parse().ok()?)))
 }
 
-/// Compares the `essential` counts of one of the list with those of the week before it, and with the one before whenever that was made, whatever came of the backups
-/// that they were made for: what the app had is what counts.
-pub fn fewer(list: &List, this: &Seen, essential: &[String]) -> Vec<Fewer> {
+/// Compares the `essential` counts of one of the list with those of the week before it, and with the one before whenever that was made,
+/// whatever came of the backups that they were made for: what the app had is what counts. What it had before its content was `restored`
+/// does not: whoever restored a backup with fewer things has seen that.
+pub fn fewer(list: &List, this: &Seen, essential: &[String], restored: Option<Timestamp>) -> Vec<Fewer> {
+    let since = restored.and_then(|at| u64::try_from(at.as_second()).ok()).unwrap_or(0);
     let week = this.made.saturating_sub(WEEK.unsigned_abs().as_secs());
     let of = |(name, now): (&str, u64)| {
         let count = |(made, seen): (&u64, &Seen)| {
@@ -45,7 +47,8 @@ pub fn fewer(list: &List, this: &Seen, essential: &[String]) -> Vec<Fewer> {
         };
         // Where backups are made once a week or less often, none is of the week before.
         let newest = list.range(..this.made).next_back();
-        let counted = list.range(week..this.made).chain(newest).filter_map(count);
+        let before = list.range(week..this.made).chain(newest);
+        let counted = before.filter(|(made, _)| **made >= since).filter_map(count);
         // Of equal ones the newest.
         let (before, made) = counted.max().filter(|(before, _)| is_halved(now, *before))?;
         Some(Fewer {

@@ -162,12 +162,7 @@ fn of_backups(samples: &mut Samples, known: Known<'_>, watched: &Watched) {
     of_last_good(samples, known, watched, &whose, &health);
     of_expiry(samples, settings, &health);
     of_verify(samples, settings, &health, now);
-    let safety = watched
-        .backups
-        .iter()
-        .filter(|backup| backup.before_restore.is_some());
-    let restored = safety.filter_map(|backup| backup.completed).max();
-    samples.add_known(&metrics::RESTORE_TIMESTAMP, &[], restored);
+    samples.add_known(&metrics::RESTORE_TIMESTAMP, &[], settings.restored);
     samples.add_known(
         &metrics::STORAGE_AVAILABLE,
         &[],
@@ -258,7 +253,12 @@ fn of_last_good(
     samples.add_known(&metrics::DURATION, &[], took);
     samples.add_known(&metrics::BYTES, &[], last.holds.bytes());
     if last.holds.bytes().is_some() {
-        let earlier = backups::earlier(&watched.backups, last, known.now);
+        let restored = known.settings.restored;
+        let since = watched
+            .backups
+            .iter()
+            .filter(|backup| restored.is_none_or(|restored| backup.started > Some(restored)));
+        let earlier = backups::earlier(since, last, known.now);
         samples.add(&metrics::SHRANK, &[BYTES], earlier.larger.is_some());
     }
     let Some(contents) = seen::of(known.contents, whose, last) else {
@@ -270,7 +270,7 @@ fn of_last_good(
         samples.add(&metrics::LEFT_OUT, &[], figures.left_out);
     }
     let essential = &known.settings.essential;
-    let fewer = fewer::fewer(known.contents, contents, essential);
+    let fewer = fewer::fewer(known.contents, contents, essential, known.settings.restored);
     for (name, count) in fewer::counts(contents) {
         samples.add(&metrics::CONTENTS, &[name], count);
         if fewer::is_essential(essential, name) {
@@ -291,14 +291,14 @@ fn of_expiry(samples: &mut Samples, settings: &Settings, health: &BackupHealth) 
 }
 
 fn of_verify(samples: &mut Samples, settings: &Settings, health: &BackupHealth, now: Timestamp) {
-    let proof = health.last_proof.as_ref();
-    let came_back = proof.map(|proof| matches!(proof.outcome, Outcome::ComesBack { .. }));
+    let proof = settings.test_restores.last_proof(health, now);
+    let came_back = proof
+        .as_ref()
+        .map(|proof| matches!(proof.outcome, Outcome::ComesBack { .. }));
     samples.add_known(&metrics::VERIFY_SUCCESS, &[], came_back);
-    let took = proof.and_then(|proof| proof.took?.try_into().ok());
+    let took = proof.as_ref().and_then(|proof| proof.took?.try_into().ok());
     samples.add_known::<SignedDuration>(&metrics::VERIFY_DURATION, &[], took);
-    // A proof goes with its backup, and hooks remember when it was.
-    let proven = proof.map(|proof| proof.at).max(settings.test_restores.proven);
-    samples.add_known(&metrics::VERIFY_TIMESTAMP, &[], proven);
+    samples.add_known(&metrics::VERIFY_TIMESTAMP, &[], proof.map(|proof| proof.at));
     let next = settings
         .verifies()
         .and_then(|runs| test_restore::next(health, &runs, &settings.test_restores, now));

@@ -31,6 +31,7 @@ fn settings() -> Settings {
             schedule: Some("30 2 * * *".to_owned()),
         }],
         essential: vec!["films".to_owned()],
+        restored: None,
         verify_schedule: Some("0 4 * * 0".to_owned()),
         test_restores: Record::default(),
     }
@@ -363,7 +364,67 @@ fn a_backup_that_holds_less_than_half_of_one_of_the_week_before_shrank() {
     // Where there is none between, bytes and things are compared however long ago it was.
     let monthly = vec![night(29, 400), night(21, 1000)];
     let contents = List::from([noted(29, "1"), noted(21, "412")]);
-    assert_eq!(told(monthly, &contents), ["\"bytes\"} 1", "\"films\"} 1"]);
+    assert_eq!(
+        told(monthly.clone(), &contents),
+        ["\"bytes\"} 1", "\"films\"} 1"]
+    );
+    // Somebody has restored a smaller one meanwhile.
+    let restored = Settings {
+        restored: Some(time("2026-11-25T10:00:00Z")),
+        ..settings()
+    };
+    let text = of(&restored, &watched(monthly), &contents);
+    assert_eq!(
+        lines(&text, "config_backup_shrank{"),
+        [
+            "config_backup_shrank{name=\"bytes\"} 0",
+            "config_backup_shrank{name=\"films\"} 0"
+        ]
+    );
+    let at = one(&text, "config_backup_last_restore_timestamp_seconds");
+    assert_eq!(
+        at,
+        Some(time("2026-11-25T10:00:00Z").as_second().to_string().as_str())
+    );
+}
+
+/// Whoever deletes it does not know whether another one comes back.
+#[test]
+fn a_damaged_backup_that_was_deleted_is_still_the_last_one_that_was_compared() {
+    let verified = |text: &str| {
+        let success = one(text, "config_backup_last_verify_success").map(str::to_owned);
+        let at = one(text, "config_backup_last_verify_timestamp_seconds").map(str::to_owned);
+        (success, at)
+    };
+    let proven = |at: &str, outcome| Proof {
+        at: time(at),
+        took: None,
+        outcome,
+    };
+    let damaged = Outcome::Damaged { why: String::new() };
+    let record = Record {
+        proof: Some(proven("2026-11-28T04:00:00Z", damaged)),
+        ..Record::default()
+    };
+    let deleted = Settings {
+        test_restores: record,
+        ..settings()
+    };
+    let mut backups = vec![night(29, 7), night(27, 7)];
+    let at = |text: &str| Some(time(text).as_second().to_string());
+    let comes_back = || Outcome::ComesBack { contents: None };
+    backups[1].proof = Some(proven("2026-11-27T04:00:00Z", comes_back()));
+    let text = of(&deleted, &watched(backups.clone()), &List::new());
+    assert_eq!(
+        verified(&text),
+        (Some("0".to_owned()), at("2026-11-28T04:00:00Z"))
+    );
+    backups[0].proof = Some(proven("2026-11-29T04:00:00Z", comes_back()));
+    let text = of(&deleted, &watched(backups), &List::new());
+    assert_eq!(
+        verified(&text),
+        (Some("1".to_owned()), at("2026-11-29T04:00:00Z"))
+    );
 }
 
 #[test]

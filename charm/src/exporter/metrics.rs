@@ -97,7 +97,7 @@ metrics! {
         "When the next test restore is due by its schedule.";
     /// When the content was last exchanged.
     RESTORE_TIMESTAMP "config_backup_last_restore_timestamp_seconds" []
-        "When the last safety backup ended: a restore in place followed it. One that went without a safety backup is not seen.";
+        "When the content of the config volume was last replaced by that of a backup.";
     /// Where backups are stored.
     STORAGE_AVAILABLE "config_backup_storage_available" []
         "Whether the next backup can be stored and the newest one can come back, by the storage locations that they need.";

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use config_recovery::backups::AppId;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use velero_backup_config::Schedule;
 
@@ -27,6 +28,9 @@ pub struct Settings {
     /// The counts that tell of an accident when they fall.
     #[serde(default)]
     pub essential: Vec<String>,
+    /// When the content of the config volume was last replaced by that of a backup.
+    #[serde(default)]
+    pub restored: Option<Timestamp>,
     /// When test restores are made, as for backups; `None` if none are.
     #[serde(default)]
     pub verify_schedule: Option<String>,

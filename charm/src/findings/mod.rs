@@ -4,7 +4,7 @@
 
 mod sizes;
 
-use config_recovery::backups::{self, BackupHealth, LastGood, Outcome};
+use config_recovery::backups::{self, BackupHealth, LastGood, Outcome, Proof};
 use config_recovery::locations::Trouble;
 use config_recovery::words::{age, day, size, time};
 use jiff::{SignedDuration, Timestamp};
@@ -93,6 +93,8 @@ pub struct Seen<'a> {
     pub asked_at: Option<Timestamp>,
     /// Why none of a tier are made, though they are asked for.
     pub held_up: Option<(&'static Tier, &'a ScheduleProblem)>,
+    /// What was found when a backup was last restored and compared, also of one that has gone since.
+    pub proof: Option<&'a Proof>,
     /// When the next test restore is due, if any is asked for.
     pub test_restore: Option<Next>,
     /// What was tried since, and proved nothing.
@@ -220,14 +222,22 @@ fn which(endpoint: &str) -> String {
     }
 }
 
-/// That the backup that was read back last did not come back as it was. One that comes back later ends it.
+/// That the backup that was read back last did not come back as it was. One that comes back later ends it; that the damaged one is
+/// deleted does not: nobody knows whether any other comes back.
 fn verify_failed(seen: &Seen<'_>) -> Option<Finding> {
-    let proof = seen.standing.last_proof.as_ref()?;
-    matches!(proof.outcome, Outcome::Damaged { .. }).then(|| Finding {
+    let proof = seen.proof?;
+    let Outcome::Damaged { why } = &proof.outcome else {
+        return None;
+    };
+    let why = match why.is_empty() {
+        true => String::new(),
+        false => format!(": {why}"),
+    };
+    Some(Finding {
         kind: Kind::VerifyFailed,
-        what: format!("a backup was damaged when it was read back {}", day(proof.at)),
+        what: format!("a backup was damaged when it was read back {}{why}", day(proof.at)),
         since: Some(proof.at),
-        next: format!("run {LIST_BACKUPS}, {BACKUP_NOW}"),
+        next: format!("run {BACKUP_NOW}, then {VERIFY_BACKUP}"),
     })
 }
 

@@ -27,11 +27,14 @@ impl Sizes {
     }
 
     /// The same with the last good backup. What is older than a week before it goes, but for the newest one before it, and so does what a
-    /// clock that was wrong has left.
+    /// clock that was wrong has left, and what was before the content was `restored`: whoever restored a smaller backup has seen that.
     #[must_use]
-    pub fn after(mut self, standing: &BackupHealth) -> Self {
+    pub fn after(mut self, standing: &BackupHealth, restored: Option<Timestamp>) -> Self {
+        let counts = |at: Timestamp| restored.is_none_or(|restored| at > restored);
+        self.0.retain(|size| counts(size.at));
         let last = standing.last_good();
-        let Some((at, bytes)) = last.and_then(|last| last.time.zip(last.bytes)) else {
+        let last = last.and_then(|last| last.time.zip(last.bytes));
+        let Some((at, bytes)) = last.filter(|(at, _)| counts(*at)) else {
             return self;
         };
         let newest = self.newest_before(at).map(|size| size.at);

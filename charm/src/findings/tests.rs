@@ -82,6 +82,7 @@ fn found(world: &World) -> Vec<Finding> {
     }];
     findings(&Seen {
         standing: &world.standing,
+        proof: world.standing.last_proof.as_ref(),
         asked: &asked,
         asked_at: world.asked_at,
         held_up: world.held_up.as_ref().map(|problem| (&TIERS[0], problem)),
@@ -111,7 +112,7 @@ fn larger_before(world: &mut World, hours: i64, bytes: u64) {
     let mut before = world.standing.clone();
     let endpoint = before.endpoints.get_mut(NIGHTLY.name()).unwrap();
     endpoint.last_good = Some(last_good(hours, bytes));
-    world.sizes = std::mem::take(&mut world.sizes).after(&before);
+    world.sizes = std::mem::take(&mut world.sizes).after(&before, None);
 }
 
 fn tested(world: &mut World, hours: i64, why: Option<Why>) {
@@ -300,8 +301,8 @@ const CASES: &[Case] = &[
         },
         Some((
             Kind::VerifyFailed,
-            "a backup was damaged when it was read back 2026-11-24",
-            "run list-backups, backup-now",
+            "a backup was damaged when it was read back 2026-11-24: radarr.db: not sound",
+            "run backup-now, then verify-backup",
         )),
     ),
     (
@@ -357,10 +358,10 @@ const CASES: &[Case] = &[
             let mut last = last_good(9, 90_000_000);
             last.time = Some(ago(9) - SignedDuration::from_mins(7 * 24 * 60 + 1));
             before.endpoints.get_mut(NIGHTLY.name()).unwrap().last_good = Some(last);
-            world.sizes = std::mem::take(&mut world.sizes).after(&before);
+            world.sizes = std::mem::take(&mut world.sizes).after(&before, None);
             // The last one was seen already.
-            world.sizes = std::mem::take(&mut world.sizes).after(&world.standing);
-            world.sizes = std::mem::take(&mut world.sizes).after(&world.standing);
+            world.sizes = std::mem::take(&mut world.sizes).after(&world.standing, None);
+            world.sizes = std::mem::take(&mut world.sizes).after(&world.standing, None);
         },
         Some((
             Kind::BackupShrank,
@@ -498,13 +499,32 @@ fn few_sizes_are_remembered_however_many_backups_are_made() {
         let mut last = last_good(0, 7);
         last.time = Some(ago(600) + SignedDuration::from_mins(10 * minutes));
         nightly(&mut world).last_good = Some(last);
-        sizes = sizes.after(&world.standing);
+        sizes = sizes.after(&world.standing, None);
     }
     let text = serde_json::to_string(&sizes).unwrap();
     assert!(text.matches("bytes").count() <= 15, "{text}");
     // A clock that ran ahead has left one.
     let last = nightly(&mut world).last_good.as_mut().unwrap();
     last.time = Some(ago(590));
-    let text = serde_json::to_string(&sizes.after(&world.standing)).unwrap();
+    let text = serde_json::to_string(&sizes.after(&world.standing, None)).unwrap();
     assert_eq!(text.matches("bytes").count(), 1, "{text}");
+}
+
+#[test]
+fn what_was_before_a_restore_is_no_measure_of_what_comes_after_it() {
+    let mut world = well();
+    let restored = Some(ago(20));
+    let with = |world: &World, restored| world.sizes.clone().after(&world.standing, restored);
+    larger_before(&mut world, 33, 90_000_000);
+    assert!(!found(&world).is_empty());
+    world.sizes = with(&world, restored);
+    assert_eq!(found(&world), [], "whoever restored it has seen how much smaller it is");
+    // That it shrinks once more is told.
+    larger_before(&mut world, 15, 50_000_000);
+    world.sizes = with(&world, restored);
+    assert_eq!(found(&world)[0].kind, Kind::BackupShrank);
+    // The last good backup is still the one from before the restore.
+    let mut world = well();
+    world.sizes = with(&world, Some(ago(1)));
+    assert!(world.sizes.is_empty(), "it would be the measure of the next one");
 }

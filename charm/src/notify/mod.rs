@@ -3,7 +3,8 @@
 //! `receiver` reads the URL, `record` decides what is to be told and remembers it, both pure; `body` words it for the kind of receiver, and
 //! `send` sends it. [`deliver`] brings these together at the end of a dispatch.
 //!
-//! A finding is told once when it comes and once when it goes. What could not be sent is tried again by later events, later each
+//! A finding is told once when it comes and once when it goes; of what comes and goes again and again it is not told for
+//! six hours that it is good. What could not be sent is tried again by later events, later each
 //! time. A hook waits [`LIMIT`] at most for it, and never fails of it. Neither a token nor what comes behind the host in a URL is logged
 //! or shown: the path of a webhook is its password.
 
@@ -106,7 +107,7 @@ pub fn deliver(juju: &Juju, facts: &Facts, to: &NotifyTo, notices: Notices) -> N
     while let Some(notice) = left.first() {
         let message = Message::of_notice(facts, notice, left.are_others_open(notice.kind));
         match send(&receiver, &message, deadline) {
-            Ok(_) => left = left.sent(),
+            Ok(_) => left = left.sent(facts.now),
             Err(reason) => {
                 log::warn!("notify-url: {reason}; it is tried again later");
                 return left.failed(facts.now, &reason);

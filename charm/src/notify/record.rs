@@ -40,6 +40,12 @@ pub struct Notice {
     pub next: String,
 }
 
+/// After so many turns of one kind within [`RESTLESS`] it is not told at once that it is good again. A storage that comes and goes stays
+/// bad for whoever listens until it rests; that it is bad is always told at once.
+const MOST_TURNS: usize = 3;
+/// See [`MOST_TURNS`].
+const RESTLESS: SignedDuration = SignedDuration::from_hours(6);
+
 /// What is known to be wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -57,6 +63,9 @@ pub struct Notices {
     /// The oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pending: Vec<Notice>,
+    /// When the last turns of each kind were told, the oldest first.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    told: BTreeMap<Kind, Vec<Timestamp>>,
     /// How often the first of them was tried, and when the last time was.
     #[serde(skip_serializing_if = "Option::is_none")]
     failed: Option<(u32, Timestamp)>,
@@ -142,6 +151,11 @@ impl Notices {
                 });
             }
         }
+        for told in self.told.values_mut() {
+            // What a clock that was put back left would keep the next one away.
+            told.retain(|at| now.duration_since(*at) < RESTLESS && *at <= now);
+        }
+        self.told.retain(|_, told| !told.is_empty());
         if self.pending.is_empty() {
             self.failed = None;
             // Where nothing is wrong nobody else has to hear of it.
@@ -158,12 +172,17 @@ impl Notices {
             // A clock that was put back says nothing of how long ago it was.
             waited >= pause.min(LONGEST_PAUSE) || waited < SignedDuration::ZERO
         };
-        !self.pending.is_empty() && self.failed.is_none_or(is_over)
+        self.first().is_some() && self.failed.is_none_or(is_over)
     }
 
     /// The first that is to be sent.
     pub fn first(&self) -> Option<&Notice> {
-        self.pending.first()
+        let mut pending = self.pending.iter();
+        pending.find(|notice| notice.turn == Turn::Bad || !self.is_restless(notice.kind))
+    }
+
+    fn is_restless(&self, kind: Kind) -> bool {
+        self.told.get(&kind).is_some_and(|told| told.len() >= MOST_TURNS)
     }
 
     /// Whether something else than this is wrong.
@@ -173,9 +192,10 @@ impl Notices {
 
     /// The same after the first was sent.
     #[must_use]
-    pub fn sent(mut self) -> Self {
-        if !self.pending.is_empty() {
-            self.pending.remove(0);
+    pub fn sent(mut self, now: Timestamp) -> Self {
+        if let Some(sent) = self.first().cloned() {
+            self.pending.retain(|notice| *notice != sent);
+            self.told.entry(sent.kind).or_default().push(now);
         }
         self.failed = None;
         self.why = None;
@@ -249,17 +269,68 @@ mod tests {
             while notices.is_to_be_sent(at(9)) {
                 let notice = notices.first().unwrap();
                 told.push((minute, notice.turn, notice.since));
-                notices = notices.sent();
+                notices = notices.sent(at(9));
             }
         }
         let expected = [
             (1, Turn::Bad, at(1)),
             (4, Turn::Good, at(1)),
             (6, Turn::Bad, at(6)),
-            (7, Turn::Good, at(6)),
         ];
         assert_eq!(told, expected);
-        assert!(notices.is_nothing());
+    }
+
+    /// The state after each of some minutes, and what is told of it until it has been well for a day.
+    fn told_of(states: &[bool]) -> Vec<(i64, Turn)> {
+        let mut notices = Notices::default();
+        let mut told = Vec::new();
+        for minute in 0..24 * 60 {
+            let is_bad = usize::try_from(minute).is_ok_and(|minute| states.get(minute) == Some(&true));
+            let found = is_bad.then(|| finding(OVERDUE));
+            notices = notices.after(found.as_slice(), &[], at(minute));
+            while notices.is_to_be_sent(at(minute)) {
+                told.push((minute, notices.first().unwrap().turn));
+                notices = notices.sent(at(minute));
+            }
+        }
+        assert!(notices.is_nothing(), "{notices:?}");
+        told
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_bad_until_it_rests() {
+        let once = [false, true, true];
+        assert_eq!(told_of(&once), [(1, Turn::Bad), (3, Turn::Good)]);
+        let flaps: Vec<bool> = (0..60).map(|minute| minute % 2 == 0).collect();
+        let expected = [
+            (0, Turn::Bad),
+            (1, Turn::Good),
+            (2, Turn::Bad),
+            (6 * 60, Turn::Good),
+        ];
+        assert_eq!(told_of(&flaps), expected);
+        // It goes bad once more, after what was told last is that it is good.
+        let later: Vec<bool> = (0..62).map(|minute| [0, 61].contains(&minute)).collect();
+        let expected = [
+            (0, Turn::Bad),
+            (1, Turn::Good),
+            (61, Turn::Bad),
+            (6 * 60, Turn::Good),
+        ];
+        assert_eq!(told_of(&later), expected);
+    }
+
+    #[test]
+    fn one_kind_that_rests_not_keeps_no_other_from_being_told() {
+        let mut notices = Notices::default();
+        for minute in 0..3 {
+            let found = (minute % 2 == 0).then(|| finding(OVERDUE));
+            notices = notices.after(found.as_slice(), &[], at(minute)).sent(at(minute));
+        }
+        let notices = notices.after(&[finding(Kind::StorageUnavailable)], &[], at(3));
+        let first = notices.first().map(|notice| (notice.kind, notice.turn));
+        assert_eq!(first, Some((Kind::StorageUnavailable, Turn::Bad)));
+        assert_eq!(pending(&notices.sent(at(3))), [(OVERDUE, Turn::Good)]);
     }
 
     #[test]
@@ -273,7 +344,7 @@ mod tests {
             never.is_nothing(),
             "it has gone before anybody heard of it: {never:?}"
         );
-        let known = Notices::default().after(&bad, &[], at(0)).sent();
+        let known = Notices::default().after(&bad, &[], at(0)).sent(at(0));
         let back = known.after(&[], &[], at(1));
         assert_eq!(pending(&back), [(OVERDUE, Turn::Good)]);
         let again = back.after(&bad, &[], at(2));
@@ -287,7 +358,7 @@ mod tests {
             .after(&bad, &[], at(0))
             .after(&bad, &[], at(3 * 24 * 60));
         assert_eq!(pending(&old), [(OVERDUE, Turn::Bad)], "nobody has heard of it");
-        let told = Notices::default().after(&bad, &[], at(0)).sent();
+        let told = Notices::default().after(&bad, &[], at(0)).sent(at(0));
         let back = told.after(&[], &[], at(1)).after(&[], &[], at(4 * 24 * 60));
         assert_eq!(
             pending(&back),
@@ -298,7 +369,7 @@ mod tests {
 
     #[test]
     fn what_nobody_can_judge_stays_as_it_was() {
-        let bad = Notices::default().after(&[finding(OVERDUE)], &[], at(0)).sent();
+        let bad = Notices::default().after(&[finding(OVERDUE)], &[], at(0)).sent(at(0));
         assert_eq!(bad.clone().after(&[], &[OVERDUE], at(1)), bad);
         let good = Notices::default();
         assert_eq!(good.clone().after(&[], &[OVERDUE], at(1)), good);
@@ -313,6 +384,6 @@ mod tests {
             assert!(notices.is_to_be_sent(at(minutes)), "{minutes}");
         }
         assert!(notices.is_to_be_sent(at(-10)), "the clock was put back");
-        assert!(!notices.sent().is_to_be_sent(at(1000)));
+        assert!(!notices.sent(at(0)).is_to_be_sent(at(1000)));
     }
 }

@@ -1,6 +1,6 @@
 //! How the app's backups stand: when the last good one was, whether one is overdue, and whether the last good one is about to go.
 
-use config_recovery::backups::{self, BackupHealth, EndpointHealth, Rests, Scheduled};
+use config_recovery::backups::{self, BackupHealth, EndpointHealth, Outcome, Rests, Scheduled};
 use config_recovery::locations::{self, Trouble};
 use config_recovery::words::{day, size, time};
 use jiff::{SignedDuration, Timestamp};
@@ -218,8 +218,10 @@ fn of(standing: &BackupHealth, asks: &Asks<'_>) -> BackupStatus {
             ScheduleProblem::Paused(_) if asks.are_to_rest => (tier, ScheduleProblem::PausedByCharm),
             problem => (tier, problem),
         });
+    let proof = asks.record.last_proof(standing, now);
     let findings = findings(&Seen {
         standing,
+        proof: proof.as_ref(),
         asked: asks.asked,
         asked_at: asks.asked_at,
         held_up: held_up.as_ref().map(|(tier, problem)| (*tier, problem)),
@@ -241,10 +243,9 @@ fn of(standing: &BackupHealth, asks: &Asks<'_>) -> BackupStatus {
     BackupStatus::Seen {
         held_up,
         last,
-        verified: asks
-            .record
-            .came_back(standing, now)
-            .map(|at| format!("verified {}", day(at))),
+        verified: proof
+            .filter(|proof| matches!(proof.outcome, Outcome::ComesBack { .. }))
+            .map(|proof| format!("verified {}", day(proof.at))),
         findings,
         undecided,
     }

@@ -302,6 +302,6 @@ fn what_was_proven_last_is_told_and_damage_is_a_warning() {
     assert_eq!(told(&comes_back), (Some("verified 2026-11-20".to_owned()), None));
     let damaged = proven(Outcome::Damaged { why: String::new() });
     let warning =
-        "warning: a backup was damaged when it was read back 2026-11-20; run list-backups, backup-now";
+        "warning: a backup was damaged when it was read back 2026-11-20; run backup-now, then verify-backup";
     assert_eq!(told(&damaged), (None, Some(warning.to_owned())));
 }

@@ -162,7 +162,7 @@ impl<'a> Line<'a> {
         remembered.test_restores =
             test_restore::remembered(facts, schedule, elsewhere, remembered.test_restores);
         if let HealthLookup::Read(standing) = &facts.standing {
-            remembered.sizes = remembered.sizes.after(standing);
+            remembered.sizes = remembered.sizes.after(standing, remembered.restored);
         }
         let next = test_restore::of_facts(facts, schedule, elsewhere, &remembered.test_restores);
         let told = status::Told {
@@ -265,6 +265,7 @@ fn remembered(
             facts.now,
         ),
         news: OnDeploy::found(asked, news.clone(), before.news, facts.now),
+        restored: before.restored,
         test_restores: before.test_restores,
         sizes: before.sizes,
         notices: before.notices,

@@ -1,11 +1,12 @@
 //! When a test restore is due, and when it may be tried. Pure.
 
-use config_recovery::backups::{BackupHealth, Outcome};
+use config_recovery::backups::{BackupHealth, Outcome, Proof, newest_proof};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use velero_backup_config::Schedule;
 
 use super::is_ahead;
+use crate::problem::short;
 
 /// After the first try that came to nothing it is waited so long; twice as long after each further one.
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
@@ -15,17 +16,17 @@ const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(24);
 /// knowing whether any backup can be restored is too long.
 const AFTER_DAMAGE: SignedDuration = SignedDuration::from_hours(24);
 
+/// Of what others say so much is remembered, in characters.
+pub(super) const REMEMBERED: usize = 300;
+
 /// What is remembered of test restores.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct Record {
-    /// When a backup was last proven, as far as that was seen. The proof itself goes with its backup, which may be kept for a shorter
-    /// time than the schedule waits.
+    /// What was found when a backup was last restored and compared, as far as that was seen, without what it holds. On the Backup object
+    /// it goes with the backup, which may be kept for a shorter time than the schedule waits, or be deleted because it is damaged.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub proven: Option<Timestamp>,
-    /// When one was last seen to come back.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub came_back: Option<Timestamp>,
+    pub proof: Option<Proof>,
     /// What was tried since then, and proved nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tries: Option<Tries>,
@@ -93,28 +94,24 @@ impl Record {
     /// What is still to be remembered after the backups were seen to stand so, while this schedule is asked for.
     #[must_use]
     pub fn after(self, standing: &BackupHealth, schedule: Option<&Schedule>, now: Timestamp) -> Self {
-        let proven = self.proven(standing, now);
+        let proof = self.last_proof(standing, now);
         let counts = |tries: &Tries| {
-            let is_proven = proven.is_some_and(|proven| proven >= tries.due);
+            let is_proven = proof.as_ref().is_some_and(|proof| proof.at >= tries.due);
             schedule.is_some_and(|schedule| schedule.as_str() == tries.schedule) && !is_proven
         };
         Self {
-            proven,
-            came_back: self.came_back(standing, now),
             tries: self.tries.filter(counts),
+            proof: proof.map(in_short),
         }
     }
 
-    /// When a backup was last seen to come back; `None` where the last one that was read back was damaged.
-    pub fn came_back(&self, standing: &BackupHealth, now: Timestamp) -> Option<Timestamp> {
-        let before = self.came_back.filter(|at| !is_ahead(*at, now));
-        match &standing.last_proof {
-            Some(proof) => match proof.outcome {
-                Outcome::ComesBack { .. } => before.max(Some(proof.at)),
-                Outcome::Damaged { .. } => before.filter(|before| *before > proof.at),
-            },
-            None => before,
-        }
+    /// What was found when a backup was last restored and compared: what was seen of backups that are there, and what is remembered
+    /// of others.
+    pub fn last_proof(&self, standing: &BackupHealth, now: Timestamp) -> Option<Proof> {
+        // Of one that is in both the one that was seen counts: it is the last, and says what the backup holds.
+        let both = [self.proof.as_ref(), standing.last_proof.as_ref()];
+        let both = both.into_iter().flatten().map(|proof| ((), proof));
+        newest_proof(both, now).map(|((), proof)| proof.clone())
     }
 
     /// The same with one more try, which begins now.
@@ -142,12 +139,17 @@ impl Record {
         }
         self
     }
+}
 
-    /// When a backup was last proven. What a clock that was wrong has left would count for ever.
-    fn proven(&self, standing: &BackupHealth, now: Timestamp) -> Option<Timestamp> {
-        let seen = standing.last_proof.as_ref().map(|proof| proof.at);
-        seen.max(self.proven.filter(|at| !is_ahead(*at, now)))
-    }
+/// The same in fewer words.
+fn in_short(proof: Proof) -> Proof {
+    let outcome = match proof.outcome {
+        Outcome::ComesBack { .. } => Outcome::ComesBack { contents: None },
+        Outcome::Damaged { why } => Outcome::Damaged {
+            why: short(&why, REMEMBERED),
+        },
+    };
+    Proof { outcome, ..proof }
 }
 
 /// When the next test restore is due by `schedule`: its first time after the last proof, or after the first backup where none was
@@ -155,13 +157,11 @@ impl Record {
 /// nothing to restore.
 pub fn next(standing: &BackupHealth, schedule: &Schedule, record: &Record, now: Timestamp) -> Option<Next> {
     let newest = standing.last_good()?.time;
-    let proven = record.proven(standing, now);
+    let proof = record.last_proof(standing, now);
+    let proven = proof.as_ref().map(|proof| proof.at);
     let since = proven.or(standing.since).or(newest)?;
     let by_schedule = schedule.next_after(since);
-    let damaged = standing
-        .last_proof
-        .as_ref()
-        .filter(|proof| matches!(proof.outcome, Outcome::Damaged { .. }) && Some(proof.at) == proven);
+    let damaged = proof.filter(|proof| matches!(proof.outcome, Outcome::Damaged { .. }));
     let after_damage = damaged.zip(newest).and_then(|(proof, newest)| {
         // One that was there already was passed over for a newer one, which was the damaged one.
         (newest > proof.at).then(|| proof.at.saturating_add(AFTER_DAMAGE).ok())?

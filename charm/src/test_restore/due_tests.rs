@@ -23,22 +23,34 @@ fn seen(since: &str, last: &str, proof: Option<(&str, bool)>) -> BackupHealth {
     BackupHealth {
         endpoints: [("velero-backup-config".to_owned(), health)].into(),
         since: Some(at(since)),
-        last_proof: proof.map(|(at, comes_back)| Proof {
-            at: at.parse().unwrap(),
-            took: None,
-            outcome: match comes_back {
-                true => Outcome::ComesBack { contents: None },
-                false => Outcome::Damaged { why: String::new() },
-            },
-        }),
+        last_proof: proof.map(|(at, comes_back)| proven(at, comes_back)),
         ..BackupHealth::default()
+    }
+}
+
+fn proven(when: &str, comes_back: bool) -> Proof {
+    Proof {
+        at: at(when),
+        took: None,
+        outcome: match comes_back {
+            true => Outcome::ComesBack { contents: None },
+            false => Outcome::Damaged {
+                why: "radarr.db: it is not sound".to_owned(),
+            },
+        },
+    }
+}
+
+fn came_back(when: &str) -> Record {
+    Record {
+        proof: Some(proven(when, true)),
+        tries: None,
     }
 }
 
 fn tries(schedule: &Schedule, due: &str, last: &str, count: u32) -> Record {
     Record {
-        proven: None,
-        came_back: None,
+        proof: None,
         tries: Some(Tries {
             due: at(due),
             schedule: schedule.as_str().to_owned(),
@@ -174,17 +186,11 @@ fn without_a_good_backup_and_with_a_time_that_never_comes_none_is_due() {
 fn a_proof_is_remembered_when_its_backup_has_gone() {
     let monthly_ones_are_kept = "2025-12-01T01:00:00Z";
     let seen = seen(monthly_ones_are_kept, "2026-11-30T01:28:00Z", None);
-    let record = Record {
-        proven: Some(at("2026-11-25T02:12:00Z")),
-        ..Record::default()
-    };
+    let record = came_back("2026-11-25T02:12:00Z");
     let expected = at("2026-12-02T02:08:00Z");
     assert_eq!(due_of(WEEKLY, &seen, &record), Some((expected, expected)));
     // One from the future would count for ever.
-    let record = Record {
-        proven: Some(at("2036-11-25T02:12:00Z")),
-        ..Record::default()
-    };
+    let record = came_back("2036-11-25T02:12:00Z");
     let expected = at("2025-12-03T02:08:00Z");
     assert_eq!(due_of(WEEKLY, &seen, &record), Some((expected, expected)));
 }
@@ -241,34 +247,56 @@ fn a_proof_ends_what_was_tried_and_so_does_another_schedule() {
         of(Some("2026-11-25T02:07:59Z"), Some(&weekly)).tries,
         record.tries
     );
-    let proven = Some(at(due));
-    let after_it = Record {
-        proven,
-        came_back: proven,
-        tries: None,
-    };
-    assert_eq!(of(Some(due), Some(&weekly)), after_it);
+    assert_eq!(of(Some(due), Some(&weekly)), came_back(due));
     assert_eq!(of(None, Some(&Schedule::daily_at(0))), Record::default());
     assert_eq!(of(None, None), Record::default());
     // What was proven is not forgotten when an older proof is all that is left.
-    let record = Record {
-        proven: Some(at("2026-11-25T02:08:00Z")),
-        came_back: Some(at("2026-11-25T02:08:00Z")),
-        tries: None,
-    };
+    let record = came_back(due);
     let older = seen(EARLY, NOW, Some(("2026-11-18T02:08:00Z", true)));
     assert_eq!(record.clone().after(&older, Some(&weekly), at(NOW)), record);
 }
 
 #[test]
-fn that_one_came_back_is_remembered_until_another_one_is_damaged() {
+fn what_was_proven_last_is_remembered_until_another_one_is() {
     let last = "2026-11-25T02:12:00Z";
-    let record = Record::default().after(&seen(EARLY, NOW, Some((last, true))), None, at(NOW));
-    let told = |proof| record.came_back(&seen(EARLY, NOW, proof), at(NOW));
-    assert_eq!(told(None), Some(at(last)), "its backup has expired");
-    assert_eq!(told(Some(("2026-11-18T02:12:00Z", true))), Some(at(last)));
-    assert_eq!(told(Some(("2026-11-18T02:12:00Z", false))), Some(at(last)));
-    assert_eq!(told(Some(("2026-11-26T02:12:00Z", false))), None);
-    let later = "2026-11-27T02:12:00Z";
-    assert_eq!(told(Some((later, true))), Some(at(later)));
+    for comes_back in [true, false] {
+        let record =
+            Record::default().after(&seen(EARLY, NOW, Some((last, comes_back))), None, at(NOW));
+        let told = |proof| record.last_proof(&seen(EARLY, NOW, proof), at(NOW));
+        let remembered = Some(proven(last, comes_back));
+        assert_eq!(told(None), remembered, "its backup has expired, or was deleted");
+        assert_eq!(told(Some(("2026-11-18T02:12:00Z", true))), remembered);
+        assert_eq!(told(Some(("2026-11-18T02:12:00Z", false))), remembered);
+        for newer in [true, false] {
+            let later = "2026-11-27T02:12:00Z";
+            assert_eq!(told(Some((later, newer))), Some(proven(later, newer)));
+        }
+    }
+}
+
+#[test]
+fn a_damaged_one_that_was_deleted_is_followed_by_a_test_restore_of_a_newer_one_too() {
+    let damaged = "2026-11-29T02:12:00Z";
+    let record = Record::default().after(&seen(EARLY, NOW, Some((damaged, false))), None, at(NOW));
+    let deleted = seen(EARLY, "2026-11-30T01:28:00Z", Some(("2026-11-22T02:12:00Z", true)));
+    let expected = at("2026-11-30T02:12:00Z");
+    assert_eq!(due_of(WEEKLY, &deleted, &record), Some((expected, expected)));
+}
+
+#[test]
+fn what_is_remembered_of_a_proof_is_short() {
+    let mut found = seen(EARLY, NOW, Some((NOW, true)));
+    let mut remembered = |outcome| {
+        if let Some(proof) = &mut found.last_proof {
+            proof.outcome = outcome;
+        }
+        let record = Record::default().after(&found, None, at(NOW));
+        serde_json::to_string(&record).unwrap()
+    };
+    let of_contents = Outcome::ComesBack {
+        contents: Some("films 412".repeat(200)),
+    };
+    assert!(remembered(of_contents).len() < 200);
+    let why = "x".repeat(2000);
+    assert!(remembered(Outcome::Damaged { why }).len() < 600);
 }

@@ -6,6 +6,7 @@ use config_recovery::words::size;
 use juju_charm::Status;
 use velero_backup_config::Schedule;
 
+use super::due::REMEMBERED;
 use super::{LIMIT, Next, Why, carry_out, plan};
 use crate::CharmError;
 use crate::contents::seen;
@@ -28,9 +29,6 @@ pub struct TestRestore {
     /// Since when it is due.
     pub next: Next,
 }
-
-/// Of what others say so much is remembered, in characters.
-const REMEMBERED: usize = 300;
 
 /// Tries it. Whether it did anything: where a backup of the app is under way, it waits for the next event.
 ///

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use config_recovery::backups::{
-    AppId, BackupContents, BackupHealth, BackupSummary, Earlier, FilesBackup, Outcome, Proof, choose, earlier,
+    AppId, BackupContents, BackupHealth, BackupSummary, Earlier, FilesBackup, Outcome, Proof, choose, choose_of_all_read, earlier,
 };
 use config_recovery::engine::{
     App, CheckedBackup, Examined, RestorePlan, RestoreRequest, Restored, Unfit, VerifyPlan,
@@ -135,7 +135,13 @@ impl FakeRecovery {
         wanted.image.clone_into(&mut self.image.borrow_mut());
         let whose = wanted.from.as_ref().unwrap_or(&wanted.target);
         let now = Timestamp::now();
-        let backup = choose(&all, &wanted.choice, whose, now)?.clone();
+        let backup = match purpose {
+            Purpose::Restore => {
+                let locations = self.storage_locations();
+                choose_of_all_read(&all, locations, &wanted.choice, whose, now)?.clone()
+            }
+            Purpose::Verify => choose(&all, &wanted.choice, whose, now)?.clone(),
+        };
         let earlier = earlier(&all, &backup, now);
         let scratch = ScratchSpec {
             target: wanted.target.clone(),

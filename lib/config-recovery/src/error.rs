@@ -68,6 +68,9 @@ pub enum Error {
         /// When the nearest ones began, and their uids, the nearest first; two at most.
         nearest: Vec<(Timestamp, String)>,
     },
+    /// Velero has not read all of its object storage, so the list of backups may lack the one that is meant.
+    #[error("{0}")]
+    Unread(String),
     /// No backup has this uid or name.
     #[error("there is no backup {0:?}")]
     NoSuchBackup(String),

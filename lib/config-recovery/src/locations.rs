@@ -32,6 +32,8 @@ pub struct Location {
     pub message: Option<String>,
     /// When Velero read what it holds last.
     pub synced: Option<Timestamp>,
+    /// Whether Velero reads what it holds at all: not with a `backupSyncPeriod` of 0.
+    pub is_synced: bool,
 }
 
 impl Location {
@@ -72,6 +74,7 @@ fn read(object: &Value) -> Location {
             is_read_only: false,
             message: None,
             synced: None,
+            is_synced: true,
         };
     };
     let status = location.status.unwrap_or_default();
@@ -89,6 +92,9 @@ fn read(object: &Value) -> Location {
             .filter(|text| !text.is_empty())
             .map(|text| shown(&brief(text))),
         synced: status.last_synced_time.and_then(|text| text.parse().ok()),
+        is_synced: object["spec"]["backupSyncPeriod"]
+            .as_str()
+            .is_none_or(|period| period.contains(|digit: char| ('1'..='9').contains(&digit))),
     }
 }
 
@@ -181,9 +187,11 @@ pub fn unread(all: &[Location]) -> Option<String> {
     if all.is_empty() {
         return Some("Velero has no storage location yet".to_owned());
     }
-    let unread = all.iter().find(|location| location.synced.is_none())?;
+    let mut all = all.iter();
+    let unread = all.find(|location| location.is_synced && location.synced.is_none())?;
+    let why = unread.is_away().map(|why| format!(": {why}")).unwrap_or_default();
     Some(format!(
-        "Velero has not read storage location {} yet",
+        "Velero has not read storage location {} yet{why}",
         unread.name
     ))
 }
@@ -284,8 +292,20 @@ mod tests {
         let read = of("a", Some("2026-11-24T00:00:00Z"));
         let odd = super::read(&json!({"metadata": {"name": "odd"}, "spec": 1}));
         let not = |name: &str| Some(format!("Velero has not read storage location {name} yet"));
+        let away = json!({"phase": "Unavailable", "message": "no bucket"});
+        let away = location("away", &json!({}), &away);
+        let why = not("away").map(|text| text + ": no bucket");
+        // Whatever else it holds, Velero will never know.
+        let never = ["0s", "0", "0h0m0s"].map(|period| {
+            let spec = json!({"backupSyncPeriod": period});
+            location("never", &spec, &json!({}))
+        });
+        let seldom = location("seldom", &json!({"backupSyncPeriod": "10h"}), &json!({}));
         for (all, expected) in [
             (vec![read.clone(), read.clone()], None),
+            (vec![away], why),
+            (never.to_vec(), None),
+            (vec![seldom], not("seldom")),
             (vec![read.clone(), of("b", None)], not("b")),
             (vec![read, odd], not("odd")),
             (vec![], Some("Velero has no storage location yet".to_owned())),

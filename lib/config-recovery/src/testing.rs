@@ -139,6 +139,7 @@ pub fn location(name: &str) -> Location {
         is_read_only: false,
         message: None,
         synced: None,
+        is_synced: true,
     }
 }
 

@@ -156,6 +156,7 @@ impl WatchedApp {
                 schedule: Some(self.cron()),
             }],
             essential: vec!["films".to_owned()],
+            restored: None,
             verify_schedule: Some(self.cron()),
             test_restores: Record::default(),
         };

@@ -13,6 +13,7 @@ use crate::media::claim::MountedClaim;
 use crate::names::pod_name;
 use crate::recovery::own_id;
 use crate::recovery::standing::{self, HealthLookup};
+use crate::remembered::Remembered;
 
 /// What the cluster is asked about.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +53,7 @@ pub fn is_steady(event: &Event) -> bool {
 
 /// What an earlier event saw, where that is `recalled`; else the cluster is asked, and what was seen before is forgotten first: who
 /// looks may change something next, and be cut off.
-pub(super) fn look(env: Env<'_>, about: Subjects, recalled: Option<ClusterSeen>) -> InCluster {
+pub(super) fn look(env: Env<'_>, about: Subjects, recalled: Option<ClusterSeen>, known: &Remembered) -> InCluster {
     if let Some(kept) = recalled {
         return InCluster {
             is_recalled: true,
@@ -66,10 +67,10 @@ pub(super) fn look(env: Env<'_>, about: Subjects, recalled: Option<ClusterSeen>)
         };
     }
     ClusterSeen::forget(env.juju.context().charm_dir());
-    asked(env, about)
+    asked(env, about, known)
 }
 
-fn asked(env: Env<'_>, about: Subjects) -> InCluster {
+fn asked(env: Env<'_>, about: Subjects, known: &Remembered) -> InCluster {
     let Env {
         juju,
         cluster,
@@ -111,7 +112,8 @@ fn asked(env: Env<'_>, about: Subjects) -> InCluster {
         // A new pod has it from Juju.
         let list = seen::read(juju).unwrap_or_else(|_| seen::on_disk(juju.context().charm_dir()));
         let contents = seen::made_between(&list, last.started?, last.time?)?;
-        Some(fewer::fewer(&list, contents, &profile.contents().essential))
+        let essential = &profile.contents().essential;
+        Some(fewer::fewer(&list, contents, essential, known.restored))
     });
     InCluster {
         left,

@@ -17,6 +17,7 @@ use crate::data_unit::DataUnit;
 use crate::env::Env;
 use crate::facts::Facts;
 use crate::options::RESTORE_ON_DEPLOY;
+use crate::remembered::Remembered;
 use crate::steps::gather::{Look, gather};
 
 use cut_off::Mended;
@@ -46,7 +47,8 @@ pub fn prepare_volume(env: Env<'_>, mut facts: Facts) -> Result<Prepared, CharmE
         match cut_off::mend(env, &facts) {
             Mended::Nothing => {}
             Mended::Whole(text) => {
-                note(env, &mut facts, &text)?;
+                let record = with_news(&facts, &text);
+                note(env, &mut facts, record)?;
                 news = Some(text);
                 facts = gather(env, Look::Everything)?;
             }
@@ -55,12 +57,17 @@ pub fn prepare_volume(env: Env<'_>, mut facts: Facts) -> Result<Prepared, CharmE
         match on_deploy::run(env, &facts) {
             OnDeploy::NotWanted => {}
             OnDeploy::Fresh(text) => {
-                note(env, &mut facts, &text)?;
+                let record = with_news(&facts, &text);
+                note(env, &mut facts, record)?;
                 news = Some(text);
                 situation = Situation::NoBackupOnDeploy;
             }
             OnDeploy::Restored(text) => {
-                note(env, &mut facts, &text)?;
+                let record = Remembered {
+                    restored: Some(facts.now),
+                    ..with_news(&facts, &text)
+                };
+                note(env, &mut facts, record)?;
                 news = Some(text);
                 facts = gather(env, Look::Everything)?;
             }
@@ -92,12 +99,15 @@ pub fn prepare_volume(env: Env<'_>, mut facts: Facts) -> Result<Prepared, CharmE
 
 /// Writes down what was done before anything follows from it: whoever comes after a kill finds a volume with content, and nothing
 /// else tells where it comes from.
-fn note(env: Env<'_>, facts: &mut Facts, text: &str) -> Result<(), CharmError> {
-    let asked = facts.options.text(&RESTORE_ON_DEPLOY);
-    let record = facts.remembered.clone().with_news(asked, text, facts.now);
+fn note(env: Env<'_>, facts: &mut Facts, record: Remembered) -> Result<(), CharmError> {
     record.keep(env.juju, &facts.remembered)?;
     facts.remembered = record;
     Ok(())
+}
+
+fn with_news(facts: &Facts, text: &str) -> Remembered {
+    let asked = facts.options.text(&RESTORE_ON_DEPLOY);
+    facts.remembered.clone().with_news(asked, text, facts.now)
 }
 
 impl Prepared {

@@ -8,7 +8,6 @@ use std::path::Path;
 
 use config_recovery::backups::Choice;
 use config_recovery::engine::RestoreRequest;
-use config_recovery::locations;
 use config_recovery::words::{size, time};
 use config_recovery::{ClusterError, Error};
 use config_volume::causes;
@@ -77,21 +76,7 @@ pub fn run(env: Env<'_>, facts: &Facts) -> OnDeploy {
     if let Some(text) = known_damage(env.juju, facts) {
         return OnDeploy::Damaged(blocker(text, true));
     }
-    // Before they are listed: what a list lacks may have come by the time of a later look.
-    let unread = match (env.recovery.storage_locations(), &choice) {
-        (Ok(all), _) => locations::unread(&all),
-        (Err(error), Choice::Latest) => return failed(&what, &facts.app, error),
-        // One that is there can be restored, whatever else is there.
-        (Err(_), Choice::Named(_) | Choice::AsOf(_)) => None,
-    };
-    if let (Some(unread), Choice::Latest) = (&unread, &choice) {
-        return not_read_yet(&what, unread);
-    }
-    let restored = restore(env, facts, choice, location);
-    if let (Err(Error::NoSuchBackup(_)), Some(unread)) = (&restored, &unread) {
-        return not_read_yet(&what, unread);
-    }
-    match restored {
+    match restore(env, facts, choice, location) {
         Ok(text) => {
             log::info!("{what}: {text}");
             OnDeploy::Restored(text)
@@ -155,13 +140,6 @@ fn restore(env: Env<'_>, facts: &Facts, choice: Choice, volume: &Path) -> config
     ))
 }
 
-/// Velero makes the Backups that it finds in an object storage one by one, and what each holds after it. Until it has come to the end
-/// of all, the newest one may be missing, and one that is there seems to hold nothing (`pkg/controller/backup_sync_controller.go`).
-fn not_read_yet(what: &str, unread: &str) -> OnDeploy {
-    let text = format!("{what}: {unread}; {AGAIN}");
-    OnDeploy::Not(blocker(text, false))
-}
-
 /// No backup at all is no obstacle: Velero had read its object storage before. Everything else is one.
 fn failed(what: &str, app: &str, error: Error) -> OnDeploy {
     if matches!(error, Error::NoBackup { .. }) {
@@ -174,6 +152,7 @@ fn failed(what: &str, app: &str, error: Error) -> OnDeploy {
         ) | Error::NoVelero(_)
             | Error::TimedOut { .. }
             | Error::Held { .. }
+            | Error::Unread(_)
             | Error::Transfer(_)
     );
     let option = RESTORE_ON_DEPLOY.name();

@@ -50,6 +50,7 @@ fn world() -> World {
         is_read_only: false,
         message: None,
         synced: Some(now()),
+        is_synced: true,
     });
     let hooks = pod::BackupHooks {
         container: "charm".to_owned(),

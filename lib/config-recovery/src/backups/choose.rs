@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{AppId, BackupContents, BackupSummary, Verdict};
+use crate::locations::{self, Location};
 use crate::{Error, Result};
 
 /// Which backup of an app is meant.
@@ -54,6 +55,37 @@ pub fn choose<'a>(
                 None => Ok(backup),
             }
         }
+    }
+}
+
+/// The same for a restore, where an older backup than the one that is meant does harm. Velero makes the Backups that it finds in an object
+/// storage one by one, and what each holds after it (`pkg/controller/backup_sync_controller.go`). Until it has come to the end of all,
+/// the newest one may be missing, and one that is there seems to hold nothing. One that is named and there is taken all the same.
+///
+/// `locations` are those of before the list: what it lacks may have come by the time of a later look.
+///
+/// # Errors
+/// Those of [`choose`], [`Error::Unread`], and that of reading the locations.
+pub fn choose_of_all_read<'a>(
+    list: &'a [BackupSummary],
+    locations: Result<Vec<Location>>,
+    choice: &Choice,
+    whose: &AppId,
+    now: Timestamp,
+) -> Result<&'a BackupSummary> {
+    let found = choose(list, choice, whose, now);
+    let unread = match (choice, &found) {
+        (Choice::Named(_), Err(Error::NoSuchBackup(_))) => match locations {
+            // It may not be there at all.
+            Err(_) => return found,
+            Ok(all) => locations::unread(&all),
+        },
+        (Choice::Named(_), _) => None,
+        (Choice::Latest | Choice::AsOf(_), _) => locations::unread(&locations?),
+    };
+    match unread {
+        Some(unread) => Err(Error::Unread(unread)),
+        None => found,
     }
 }
 

@@ -22,9 +22,13 @@ pub const fn is_halved(now: u64, before: u64) -> bool {
 }
 
 /// Looks for the good backups before `backup`. A snapshot has no bytes that could be compared.
-pub fn earlier(list: &[BackupSummary], backup: &BackupSummary, now: Timestamp) -> Earlier {
+pub fn earlier<'a>(
+    list: impl IntoIterator<Item = &'a BackupSummary>,
+    backup: &BackupSummary,
+    now: Timestamp,
+) -> Earlier {
     let mut before: Vec<&BackupSummary> = list
-        .iter()
+        .into_iter()
         .filter(|other| other.whose == backup.whose && other.uid != backup.uid && other.is_good(now))
         // What was to be replaced is nothing to compare with.
         .filter(|other| other.started < backup.started && other.before_restore.is_none())

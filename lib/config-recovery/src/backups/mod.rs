@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use velero_api::{BackupPhase, Meaning};
 
-pub use choose::{Choice, LastGood, choose, last_good};
+pub use choose::{Choice, LastGood, choose, choose_of_all_read, last_good};
 pub use due::{due, goes_from, is_missed};
 pub use earlier::{Earlier, WEEK, earlier, is_halved};
 pub use health::{BackupHealth, BadBackup, EndpointHealth, health};

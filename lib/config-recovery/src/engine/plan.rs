@@ -11,7 +11,7 @@ use super::room::{self, Disk, Waiting};
 use crate::backups::{self, AppId, BackupSummary, Choice, Earlier};
 use crate::cluster::Cluster;
 use crate::scratch::{Purpose, ScratchSpec};
-use crate::{Error, Result, claim};
+use crate::{Error, Result, claim, locations};
 
 /// What somebody asks for.
 #[derive(Debug, Clone)]
@@ -201,10 +201,18 @@ async fn place(
     purpose: Purpose,
 ) -> Result<(ScratchSpec, Earlier)> {
     let whose = wanted.from.as_ref().unwrap_or(&wanted.target);
+    let locations = match purpose {
+        Purpose::Restore => Some(locations::locations(cluster).await),
+        Purpose::Verify => None,
+    };
     // Of all apps: a backup of another one is to be told from one that is not there.
     let all = backups::list(cluster, None).await?;
     let now = Timestamp::now();
-    let backup = backups::choose(&all, &wanted.choice, whose, now)?.clone();
+    let backup = match locations {
+        Some(locations) => backups::choose_of_all_read(&all, locations, &wanted.choice, whose, now)?,
+        None => backups::choose(&all, &wanted.choice, whose, now)?,
+    };
+    let backup = backup.clone();
     let earlier = backups::earlier(&all, &backup, now);
     let claim = claim::find(cluster, &wanted.target).await?;
     let size = claim

@@ -174,6 +174,19 @@ fn planned(under_way: Option<&str>, bytes: u64) -> Server {
     }
 }
 
+/// Velero has read its only storage location then.
+fn read(server: Server, when: Option<&str>) -> Server {
+    let location = json!({
+        "metadata": {"name": "default", "namespace": "velero"},
+        "spec": {"provider": "aws"},
+        "status": {"phase": "Available", "lastSyncedTime": when},
+    });
+    server.lists(
+        "GET /apis/velero.io/v1/backupstoragelocations?limit=500",
+        vec![location],
+    )
+}
+
 fn wanted() -> RestoreRequest {
     RestoreRequest {
         target: radarr(),
@@ -191,7 +204,7 @@ async fn a_plan_names_the_backup_and_a_claim_with_room_for_it() {
     let volume = folder.path().join("volume");
     std::fs::create_dir(&volume).unwrap();
     let elsewhere = folder.path().join("elsewhere");
-    let server = planned(None, 100);
+    let server = read(planned(None, 100), None);
     let plan = engine::plan_restore(&server.cluster(), &wanted(), &volume, true, &elsewhere).await;
     let scratch = plan.unwrap().scratch;
     assert_eq!(
@@ -206,13 +219,49 @@ async fn a_plan_names_the_backup_and_a_claim_with_room_for_it() {
 
     // The volume was prepared for a backup that is under way.
     config_volume::prepare(&volume, &config_volume::Options::default()).unwrap();
-    let server = planned(Some("nightly"), 100);
+    let server = read(planned(Some("nightly"), 100), None);
     let plan = engine::plan_restore(&server.cluster(), &wanted(), &volume, true, &elsewhere).await;
     match plan.unwrap_err() {
         Error::BackupRunning { backup } => assert_eq!(backup, "nightly"),
         other => panic!("{other:?}"),
     }
     server.done();
+}
+
+/// Until Velero has read its object storage to the end, the newest backup that it knows of may be any.
+#[tokio::test]
+async fn the_newest_backup_is_not_chosen_of_a_list_that_may_lack_it() {
+    let folder = roomy_folder();
+    let volume = folder.path().join("volume");
+    std::fs::create_dir(&volume).unwrap();
+    let elsewhere = folder.path().join("elsewhere");
+    let moment = "2099-01-01T00:00:00Z".parse().unwrap();
+    for choice in [
+        Choice::Latest,
+        Choice::AsOf(moment),
+        Choice::Named("missing".to_owned()),
+    ] {
+        let wanted = RestoreRequest {
+            choice,
+            ..wanted()
+        };
+        let plan = |when| {
+            let server = read(planned(None, 100), when);
+            let (wanted, volume, elsewhere) = (&wanted, &volume, &elsewhere);
+            async move { engine::plan_restore(&server.cluster(), wanted, volume, true, elsewhere).await }
+        };
+        match plan(None).await {
+            Err(Error::Unread(what)) => {
+                assert_eq!(what, "Velero has not read storage location default yet");
+            }
+            other => panic!("{other:?}"),
+        }
+        match (&wanted.choice, plan(Some("2026-11-24T00:00:00Z")).await) {
+            (Choice::Named(_), Err(Error::NoSuchBackup(name))) => assert_eq!(name, "missing"),
+            (Choice::Latest | Choice::AsOf(_), Ok(plan)) => assert_eq!(plan.backup().name, "b1"),
+            (_, other) => panic!("{other:?}"),
+        }
+    }
 }
 
 /// The node's disk holds the claim beside the app, or may, and the folder.
