@@ -69,6 +69,25 @@ fn a_damaged_file_is_kept_aside_whatever_its_format() {
     }
 }
 
+/// Something writes into it without end.
+#[test]
+fn a_file_that_would_fill_the_memory_is_not_read_and_stays_where_it_is() {
+    let mut unit = Unit::settled(&app("radarr"));
+    let path = unit.profile.config_file.clone().unwrap().path;
+    unit.put_file(&vec![b'x'; (16 << 20) + 1]);
+    let before = unit.pebble.calls().len();
+    unit.run(Event::UpdateStatus);
+    unit.assert_says("waiting: container radarr: config.xml has 17 MB, too much to be read; move it away; ");
+    let calls = unit.pebble.calls();
+    let is_read = |call: &String| call.contains("read_file") && call.contains(path.as_str());
+    assert!(!calls[before..].iter().any(is_read), "{calls:?}");
+    assert_eq!(unit.pebble_writes(before), Vec::<String>::new());
+    // Somebody does so, and the app starts with another one.
+    unit.pebble.remove_path(&path, false).unwrap();
+    unit.run(Event::UpdateStatus);
+    assert!(unit.status().starts_with("active"), "{}", unit.status());
+}
+
 #[test]
 fn a_key_that_clients_know_is_taken_over_from_a_damaged_file() {
     let key = "0123456789abcdef0123456789abcdef";

@@ -1,8 +1,10 @@
 //! Apps and backups for tests.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use config_recovery::backups::{AppId, AppSchedule, BackupContents, BackupSummary, FilesBackup, Scheduled};
+use config_recovery::locations::Location;
 use config_recovery::overview::Overview;
 use jiff::{SignedDuration, Timestamp};
 use velero_api::BackupPhase;
@@ -145,6 +147,20 @@ pub fn status(names: &[&str]) -> Status {
     }
     status
 }
+
+/// The only storage location, which Velero has read.
+pub static LOCATIONS: LazyLock<Vec<Location>> = LazyLock::new(|| {
+    vec![Location {
+        velero_namespace: "velero".to_owned(),
+        name: "default".to_owned(),
+        is_available: Some(true),
+        is_default: true,
+        is_read_only: false,
+        message: None,
+        synced: Some(now()),
+        is_synced: true,
+    }]
+});
 
 /// A cluster with these backups, and a Schedule for each app that has one.
 pub fn overview(backups: Vec<BackupSummary>) -> Overview {

@@ -111,6 +111,13 @@ impl From<Error> for Problem {
                 Kind::Failed,
                 Some("say a later time, or --backup with one of these uids".to_owned()),
             ),
+            Error::Unread(_) => (
+                Kind::Failed,
+                Some(
+                    "try again in a minute, or --backup UID; configuratarr backups shows what Velero knows of"
+                        .to_owned(),
+                ),
+            ),
             Error::NoSuchBackup(_) | Error::Unfit { .. } => (
                 Kind::Failed,
                 Some("configuratarr backups shows which there are".to_owned()),

@@ -38,7 +38,9 @@ pub fn counts(seen: &Seen) -> impl Iterator<Item = (&str, u64)> {
 /// whatever came of the backups that they were made for: what the app had is what counts. What it had before its content was `restored`
 /// does not: whoever restored a backup with fewer things has seen that.
 pub fn fewer(list: &List, this: &Seen, essential: &[String], restored: Option<Timestamp>) -> Vec<Fewer> {
-    let since = restored.and_then(|at| u64::try_from(at.as_second()).ok()).unwrap_or(0);
+    let since = restored
+        .and_then(|at| u64::try_from(at.as_second()).ok())
+        .unwrap_or(0);
     let week = this.made.saturating_sub(WEEK.unsigned_abs().as_secs());
     let of = |(name, now): (&str, u64)| {
         let count = |(made, seen): (&u64, &Seen)| {

@@ -364,10 +364,7 @@ fn a_backup_that_holds_less_than_half_of_one_of_the_week_before_shrank() {
     // Where there is none between, bytes and things are compared however long ago it was.
     let monthly = vec![night(29, 400), night(21, 1000)];
     let contents = List::from([noted(29, "1"), noted(21, "412")]);
-    assert_eq!(
-        told(monthly.clone(), &contents),
-        ["\"bytes\"} 1", "\"films\"} 1"]
-    );
+    assert_eq!(told(monthly.clone(), &contents), ["\"bytes\"} 1", "\"films\"} 1"]);
     // Somebody has restored a smaller one meanwhile.
     let restored = Settings {
         restored: Some(time("2026-11-25T10:00:00Z")),

@@ -235,7 +235,10 @@ fn verify_failed(seen: &Seen<'_>) -> Option<Finding> {
     };
     Some(Finding {
         kind: Kind::VerifyFailed,
-        what: format!("a backup was damaged when it was read back {}{why}", day(proof.at)),
+        what: format!(
+            "a backup was damaged when it was read back {}{why}",
+            day(proof.at)
+        ),
         since: Some(proof.at),
         next: format!("run {BACKUP_NOW}, then {VERIFY_BACKUP}"),
     })

@@ -518,7 +518,11 @@ fn what_was_before_a_restore_is_no_measure_of_what_comes_after_it() {
     larger_before(&mut world, 33, 90_000_000);
     assert!(!found(&world).is_empty());
     world.sizes = with(&world, restored);
-    assert_eq!(found(&world), [], "whoever restored it has seen how much smaller it is");
+    assert_eq!(
+        found(&world),
+        [],
+        "whoever restored it has seen how much smaller it is"
+    );
     // That it shrinks once more is told.
     larger_before(&mut world, 15, 50_000_000);
     world.sizes = with(&world, restored);

@@ -369,7 +369,9 @@ mod tests {
 
     #[test]
     fn what_nobody_can_judge_stays_as_it_was() {
-        let bad = Notices::default().after(&[finding(OVERDUE)], &[], at(0)).sent(at(0));
+        let bad = Notices::default()
+            .after(&[finding(OVERDUE)], &[], at(0))
+            .sent(at(0));
         assert_eq!(bad.clone().after(&[], &[OVERDUE], at(1)), bad);
         let good = Notices::default();
         assert_eq!(good.clone().after(&[], &[OVERDUE], at(1)), good);

@@ -260,8 +260,7 @@ fn a_proof_ends_what_was_tried_and_so_does_another_schedule() {
 fn what_was_proven_last_is_remembered_until_another_one_is() {
     let last = "2026-11-25T02:12:00Z";
     for comes_back in [true, false] {
-        let record =
-            Record::default().after(&seen(EARLY, NOW, Some((last, comes_back))), None, at(NOW));
+        let record = Record::default().after(&seen(EARLY, NOW, Some((last, comes_back))), None, at(NOW));
         let told = |proof| record.last_proof(&seen(EARLY, NOW, proof), at(NOW));
         let remembered = Some(proven(last, comes_back));
         assert_eq!(told(None), remembered, "its backup has expired, or was deleted");
@@ -278,7 +277,11 @@ fn what_was_proven_last_is_remembered_until_another_one_is() {
 fn a_damaged_one_that_was_deleted_is_followed_by_a_test_restore_of_a_newer_one_too() {
     let damaged = "2026-11-29T02:12:00Z";
     let record = Record::default().after(&seen(EARLY, NOW, Some((damaged, false))), None, at(NOW));
-    let deleted = seen(EARLY, "2026-11-30T01:28:00Z", Some(("2026-11-22T02:12:00Z", true)));
+    let deleted = seen(
+        EARLY,
+        "2026-11-30T01:28:00Z",
+        Some(("2026-11-22T02:12:00Z", true)),
+    );
     let expected = at("2026-11-30T02:12:00Z");
     assert_eq!(due_of(WEEKLY, &deleted, &record), Some((expected, expected)));
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use config_recovery::backups::{
-    AppId, BackupContents, BackupHealth, BackupSummary, Earlier, FilesBackup, Outcome, Proof, choose, choose_of_all_read, earlier,
+    AppId, BackupContents, BackupHealth, BackupSummary, Earlier, FilesBackup, Outcome, Proof, choose,
+    choose_of_all_read, earlier,
 };
 use config_recovery::engine::{
     App, CheckedBackup, Examined, RestorePlan, RestoreRequest, Restored, Unfit, VerifyPlan,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use config_recovery::backups::Choice;
 use config_recovery::claim::marked_units;
 use config_recovery::cluster::Cluster;
+use config_recovery::locations::Location;
 use config_recovery::moment::moment;
 use jiff::Timestamp;
 
@@ -31,6 +32,7 @@ pub struct Ground {
     pub cluster: Cluster,
     status: Status,
     apps: Vec<App>,
+    locations: Vec<Location>,
     data_units: BTreeMap<String, u32>,
     now: Timestamp,
 }
@@ -58,6 +60,7 @@ impl Ground {
         Known {
             model: &self.status.model.name,
             apps: &self.apps,
+            locations: &self.locations,
             data_units: &self.data_units,
             juju,
             now: self.now,
@@ -91,6 +94,7 @@ pub async fn ground(call: &Call<'_>) -> Result<Ground> {
         apps: fleet::apps(&status.model.name, Some(&status), Some(&overview), now),
         cluster,
         status,
+        locations: overview.locations,
         data_units,
         now,
     })

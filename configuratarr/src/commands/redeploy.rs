@@ -35,6 +35,7 @@ pub async fn run(call: &Call<'_>, typed: &RedeployArguments) -> Result<Done> {
         &wanted,
         Around {
             status: &status,
+            locations: &overview.locations,
             backups: &overview.backups,
             juju: &juju,
             now,

@@ -95,7 +95,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{MODEL, backup, fleet, now, overview, status};
+    use crate::fixtures::{LOCATIONS, MODEL, backup, fleet, now, overview, status};
     use crate::problem::Kind;
 
     /// Radarr has two backups, sonarr one, and prowlarr is gone.
@@ -118,6 +118,7 @@ mod tests {
         order.plan(Known {
             model: MODEL,
             apps: &apps,
+            locations: &LOCATIONS,
             data_units: &BTreeMap::from([("sonarr".to_owned(), 2)]),
             juju: &Juju::new(None),
             now: now(),

@@ -9,6 +9,7 @@ mod stages;
 use std::collections::BTreeMap;
 
 use config_recovery::backups::{self, Choice};
+use config_recovery::locations::Location;
 use config_recovery::words::{age, size, time};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -182,6 +183,8 @@ pub struct Known<'a> {
     pub model: &'a str,
     /// The apps.
     pub apps: &'a [App],
+    /// Where Velero stores backups, as it was before the backups were read.
+    pub locations: &'a [Location],
     /// The unit with the data of each app, by its number.
     pub data_units: &'a BTreeMap<String, u32>,
     /// The way to Juju, for the commands that are shown.
@@ -272,9 +275,14 @@ fn item(wanted: &Wanted<'_>, known: Known<'_>, name: &str, app: Option<&App>) ->
     };
     let backup = match wanted.job {
         Job::Backup | Job::Refresh => None,
-        Job::Verify | Job::Preview | Job::Restore | Job::Import | Job::Redeploy => {
-            Some(backups::choose(&app.backups, &wanted.choice, &app.id, now)?)
-        }
+        Job::Verify => Some(backups::choose(&app.backups, &wanted.choice, &app.id, now)?),
+        Job::Preview | Job::Restore | Job::Import | Job::Redeploy => Some(backups::choose_of_all_read(
+            &app.backups,
+            Ok(known.locations),
+            &wanted.choice,
+            &app.id,
+            now,
+        )?),
     };
     // Two of one kind wait for each other in Juju; a restore beside a backup is refused by the charm, at its end or its beginning.
     let in_the_way = match wanted.job {

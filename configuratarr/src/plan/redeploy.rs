@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use config_recovery::backups::{AppId, BackupSummary, Choice, choose};
+use config_recovery::backups::{AppId, BackupSummary, Choice, choose_of_all_read};
+use config_recovery::locations::Location;
 use config_recovery::shown::shown;
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -77,6 +78,8 @@ pub struct Redeploy<'a> {
 pub struct Around<'a> {
     /// What Juju says of the model.
     pub status: &'a Status,
+    /// Where Velero stores backups, as it was before the backups were read.
+    pub locations: &'a [Location],
     /// All backups in the cluster.
     pub backups: &'a [BackupSummary],
     /// The way to Juju.
@@ -207,7 +210,13 @@ fn backup_of<'a>(app: &str, wanted: &Redeploy<'_>, around: Around<'a>) -> Result
             }
         }
     };
-    let chosen = choose(around.backups, &wanted.choice, &of(&model), around.now);
+    let chosen = choose_of_all_read(
+        around.backups,
+        Ok(around.locations),
+        &wanted.choice,
+        &of(&model),
+        around.now,
+    );
     chosen.map_err(|error| {
         let mut problem = Problem::from(error);
         // There is no app to make a backup of.

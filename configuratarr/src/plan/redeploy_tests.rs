@@ -12,6 +12,7 @@ fn backup(app: &str, uid: &str, hours_ago: i64) -> BackupSummary {
 fn around<'a>(status: &'a Status, backups: &'a [BackupSummary], juju: &'a Juju) -> Around<'a> {
     Around {
         status,
+        locations: &fixtures::LOCATIONS,
         backups,
         juju,
         now: now(),

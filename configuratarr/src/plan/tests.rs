@@ -1,7 +1,7 @@
 use config_recovery::backups::BackupSummary;
 
 use super::*;
-use crate::fixtures::{MODEL, ago, backup, empty, fleet, now, overview, running, status};
+use crate::fixtures::{LOCATIONS, MODEL, ago, backup, empty, fleet, now, overview, running, status};
 
 struct Given {
     apps: Vec<App>,
@@ -28,6 +28,7 @@ fn planned(given: &Given, job: Job, apps: Option<&[&str]>, choice: Choice) -> Re
     let known = Known {
         model: MODEL,
         apps: &given.apps,
+        locations: &LOCATIONS,
         data_units: &given.data_units,
         juju: &given.juju,
         now: now(),
@@ -161,4 +162,44 @@ fn a_plan_shows_what_it_stands_for() {
     ");
     let again: Plan = serde_json::from_str(&serde_json::to_string(&plan).unwrap()).unwrap();
     assert_eq!(again, plan);
+}
+
+/// Until Velero has read its object storage to the end, the newest backup that it knows of may be any.
+#[test]
+fn no_backup_is_chosen_of_a_list_that_may_lack_the_newest_but_one_that_is_named() {
+    let given = given(&["radarr"], vec![backup("radarr", 34)]);
+    let unread = [Location {
+        synced: None,
+        ..LOCATIONS[0].clone()
+    }];
+    let with = |locations: &[Location], job, choice| {
+        let wanted = Wanted {
+            job,
+            apps: Some(&["radarr".to_owned()]),
+            choice,
+            parameters: BTreeMap::new(),
+        };
+        let known = Known {
+            model: MODEL,
+            apps: &given.apps,
+            locations,
+            data_units: &given.data_units,
+            juju: &given.juju,
+            now: now(),
+        };
+        plan(&wanted, known)
+    };
+    for job in [Job::Restore, Job::Preview, Job::Import] {
+        assert!(with(&LOCATIONS, job, Choice::Latest).is_ok());
+        for choice in [Choice::Latest, Choice::AsOf(now())] {
+            let problem = with(&unread, job, choice).unwrap_err();
+            assert_eq!(problem.text, "Velero has not read storage location default yet");
+            let next = problem.next.unwrap();
+            assert!(next.contains("--backup UID"), "{next}");
+        }
+        let named = Choice::Named("radarr-uid-34".to_owned());
+        assert!(with(&unread, job, named).is_ok());
+    }
+    // What is there is verified, whatever comes later.
+    assert!(with(&unread, Job::Verify, Choice::Latest).is_ok());
 }

@@ -59,10 +59,11 @@ impl MovingRestore {
 /// [`Error::NoVelero`](crate::Error::NoVelero) when the cluster does not know Velero's resources, otherwise as [`Cluster::ask`].
 pub async fn overview(cluster: &Cluster) -> Result<Overview> {
     let everything = ListParams::default();
-    let (backups, schedules, locations, restores) = tokio::join!(
+    // By itself, and first: a list of backups is whole only where Velero had read its object storage before.
+    let locations = locations::locations(cluster).await;
+    let (backups, schedules, restores) = tokio::join!(
         backups::list_all(cluster, &everything, &everything),
         backups::schedules(cluster),
-        locations::locations(cluster),
         moving_restores(cluster),
     );
     // In this order: whichever answers first, the same refusal has the same text.

@@ -1,5 +1,6 @@
 //! What Pebble says of the container and of what runs in it.
 
+use config_recovery::words::size;
 use juju_charm::pebble::{CheckStatus, Error as PebbleError, Pebble, ServiceStatus};
 
 use crate::facts::{Container, FileFacts, Health, ReadyContainer};
@@ -16,10 +17,27 @@ pub(super) fn look(
 ) -> Container {
     match ready_container(pebble, profile, new_container, put_aside) {
         Ok(container) => Container::Ready(container),
-        Err(error) if error.is_not_reachable() => Container::NotReachable,
-        Err(error) => Container::Faulty {
+        Err(Fault::Pebble(error)) if error.is_not_reachable() => Container::NotReachable,
+        Err(Fault::Pebble(error)) => Container::Faulty {
             reason: crate::causes(&error),
         },
+        Err(Fault::TooLarge(reason)) => Container::Faulty { reason },
+    }
+}
+
+/// No file that is read whole has more bytes: the largest config file that was seen has some hundred kilobytes.
+const LARGEST: u64 = 16 << 20;
+
+/// Why the container cannot be looked at.
+enum Fault {
+    Pebble(PebbleError),
+    /// A file that would fill the memory.
+    TooLarge(String),
+}
+
+impl From<PebbleError> for Fault {
+    fn from(error: PebbleError) -> Self {
+        Self::Pebble(error)
     }
 }
 
@@ -28,7 +46,7 @@ fn ready_container(
     profile: &AppProfile,
     new_container: bool,
     put_aside: &[String],
-) -> Result<ReadyContainer, PebbleError> {
+) -> Result<ReadyContainer, Fault> {
     let plan = pebble.plan()?;
     let service = pebble
         .services(&[])?
@@ -88,13 +106,20 @@ fn is_there(pebble: &dyn Pebble, path: &str) -> Result<bool, PebbleError> {
 }
 
 /// A file with its mode and owner; `None` when there is none.
-fn read_file(pebble: &dyn Pebble, path: &str) -> Result<Option<FileFacts>, PebbleError> {
+fn read_file(pebble: &dyn Pebble, path: &str) -> Result<Option<FileFacts>, Fault> {
     let info = match pebble.list_files(path, true) {
         Ok(files) => files.into_iter().next(),
         Err(error) if error.is_not_found() => None,
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     };
     let Some(info) = info else { return Ok(None) };
+    if let Some(bytes) = info.size.filter(|bytes| *bytes > LARGEST) {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        return Err(Fault::TooLarge(format!(
+            "{name} has {}, too much to be read; move it away",
+            size(bytes)
+        )));
+    }
     let owner = info.user_id.zip(info.group_id);
     let content = pebble.read_file(path)?;
     Ok(Some(FileFacts {

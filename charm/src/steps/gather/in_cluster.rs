@@ -53,7 +53,12 @@ pub fn is_steady(event: &Event) -> bool {
 
 /// What an earlier event saw, where that is `recalled`; else the cluster is asked, and what was seen before is forgotten first: who
 /// looks may change something next, and be cut off.
-pub(super) fn look(env: Env<'_>, about: Subjects, recalled: Option<ClusterSeen>, known: &Remembered) -> InCluster {
+pub(super) fn look(
+    env: Env<'_>,
+    about: Subjects,
+    recalled: Option<ClusterSeen>,
+    known: &Remembered,
+) -> InCluster {
     if let Some(kept) = recalled {
         return InCluster {
             is_recalled: true,

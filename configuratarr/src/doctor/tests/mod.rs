@@ -5,7 +5,6 @@ mod cluster;
 
 use std::collections::BTreeMap;
 
-use config_recovery::locations::Location;
 use config_recovery::method::{SNAPSHOT_CLASS_LABEL, VolumeSource};
 use config_recovery::overview::Overview;
 use config_recovery::survey::{
@@ -42,16 +41,7 @@ fn world() -> World {
     let mut status = fixtures::status(&["radarr"]);
     "3.6.12".clone_into(&mut status.model.version);
     let mut overview = fixtures::overview(vec![fixtures::backup("radarr", 10)]);
-    overview.locations.push(Location {
-        velero_namespace: "velero".to_owned(),
-        name: "default".to_owned(),
-        is_available: Some(true),
-        is_default: true,
-        is_read_only: false,
-        message: None,
-        synced: Some(now()),
-        is_synced: true,
-    });
+    overview.locations.clone_from(&fixtures::LOCATIONS);
     let hooks = pod::BackupHooks {
         container: "charm".to_owned(),
         before: vec!["/charm/dispatch".to_owned()],

@@ -191,6 +191,7 @@ fn known<'a>(apps: &'a [App], data_units: &'a BTreeMap<String, u32>, juju: &'a J
     Known {
         model: fixtures::MODEL,
         apps,
+        locations: &fixtures::LOCATIONS,
         data_units,
         juju,
         now: fixtures::now(),

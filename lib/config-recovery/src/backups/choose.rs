@@ -68,7 +68,7 @@ pub fn choose<'a>(
 /// Those of [`choose`], [`Error::Unread`], and that of reading the locations.
 pub fn choose_of_all_read<'a>(
     list: &'a [BackupSummary],
-    locations: Result<Vec<Location>>,
+    locations: Result<impl AsRef<[Location]>>,
     choice: &Choice,
     whose: &AppId,
     now: Timestamp,
@@ -78,10 +78,10 @@ pub fn choose_of_all_read<'a>(
         (Choice::Named(_), Err(Error::NoSuchBackup(_))) => match locations {
             // It may not be there at all.
             Err(_) => return found,
-            Ok(all) => locations::unread(&all),
+            Ok(all) => locations::unread(all.as_ref()),
         },
         (Choice::Named(_), _) => None,
-        (Choice::Latest | Choice::AsOf(_), _) => locations::unread(&locations?),
+        (Choice::Latest | Choice::AsOf(_), _) => locations::unread(locations?.as_ref()),
     };
     match unread {
         Some(unread) => Err(Error::Unread(unread)),

@@ -241,10 +241,7 @@ async fn the_newest_backup_is_not_chosen_of_a_list_that_may_lack_it() {
         Choice::AsOf(moment),
         Choice::Named("missing".to_owned()),
     ] {
-        let wanted = RestoreRequest {
-            choice,
-            ..wanted()
-        };
+        let wanted = RestoreRequest { choice, ..wanted() };
         let plan = |when| {
             let server = read(planned(None, 100), when);
             let (wanted, volume, elsewhere) = (&wanted, &volume, &elsewhere);
