@@ -79,8 +79,10 @@ fn a_file_that_would_fill_the_memory_is_not_read_and_stays_where_it_is() {
     unit.run(Event::UpdateStatus);
     unit.assert_says("waiting: container radarr: config.xml has 17 MB, too much to be read; move it away; ");
     let calls = unit.pebble.calls();
-    let is_read = |call: &String| call.contains("read_file") && call.contains(path.as_str());
-    assert!(!calls[before..].iter().any(is_read), "{calls:?}");
+    let is_read = calls[before..]
+        .iter()
+        .any(|call| call.operation == "read_file" && call.subject == path);
+    assert!(!is_read, "{calls:?}");
     assert_eq!(unit.pebble_writes(before), Vec::<String>::new());
     // Somebody does so, and the app starts with another one.
     unit.pebble.remove_path(&path, false).unwrap();

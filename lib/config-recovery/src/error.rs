@@ -312,6 +312,7 @@ impl Error {
                 "make a backup, or name another app or model"
             }
             Self::OnlySafetyBackups { .. } => "name one of them by its uid",
+            Self::Unread(_) => "try again in a minute, or name the backup",
             Self::NoSuchBackup(_) => "list the backups to see which there are",
             Self::Foreign { .. } => "choose another backup, or say whose it is",
             Self::NoClaim { model, .. } => {
@@ -380,6 +381,7 @@ mod tests {
                 app: text(),
                 model: text(),
             },
+            Error::Unread(text()),
             Error::NoSuchBackup(text()),
             Error::Foreign {
                 backup: text(),
