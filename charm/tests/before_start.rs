@@ -85,7 +85,7 @@ fn an_empty_volume_is_brought_back_before_anything_is_written_and_its_key_is_kep
         unit.run(ready);
         assert_eq!(
             unit.recovery.calls.take(),
-            ["storage_locations", "plan_restore", "restore"],
+            ["plan_restore", "restore"],
             "{backup}"
         );
         assert_eq!(unit.secret("api-key").as_deref(), Some(KEY));

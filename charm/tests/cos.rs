@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::recovery::good;
 use common::unit::{Unit, writes};
 use common::{app, radarr};
 use juju_charm::pebble::{Layer, LogTarget, LogTargetType, Override, Pebble as _};
@@ -262,5 +263,29 @@ fn what_is_no_place_for_a_log_is_passed_over() {
     let mut unit = Unit::settled(&radarr());
     relate(&mut unit, loki(LOGGING, "file:///etc/passwd"), LOGGING);
     assert_eq!(targets(&unit), []);
+    assert_settled(&mut unit);
+}
+
+/// What is less than before is measured from then on, and the metrics say when it was.
+#[test]
+fn the_exporter_is_told_that_the_content_was_replaced_and_not_that_it_would_be() {
+    let mut unit = Unit::settled(&radarr()).related_to_velero();
+    relate(
+        &mut unit,
+        RelationState::new(METRICS, "metrics-endpoint", "prometheus"),
+        METRICS,
+    );
+    unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+    unit.recovery.content = Some(Box::new(|folder| {
+        std::fs::write(folder.join("config.xml"), "<Config></Config>").unwrap();
+    }));
+    unit.recovery.well = vec![Ok(())].into();
+    let restore = |dry_run: bool| json!({"backup-uid": "aaaa-1", "safety-backup": false, "dry-run": dry_run});
+    unit.act("restore-from-backup", restore(true)).unwrap();
+    assert_eq!(settings(&unit).unwrap().restored, None);
+    let before = jiff::Timestamp::now();
+    unit.act("restore-from-backup", restore(false)).unwrap();
+    let restored = settings(&unit).unwrap().restored;
+    assert!(restored.is_some_and(|at| at >= before), "{restored:?}");
     assert_settled(&mut unit);
 }

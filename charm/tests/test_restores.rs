@@ -307,7 +307,7 @@ fn a_hook_that_is_killed_anywhere_is_made_up_for() {
         }
         let was_verified = verified(&unit) == 1;
         let remembered = std::fs::read_to_string(unit.volume().with_file_name("remembered")).unwrap();
-        if remembered.contains("proven") {
+        if remembered.contains("\"proof\"") {
             unit.run(Event::UpdateStatus);
             assert_eq!(verified(&unit), 0, "{call}: it was proven");
             assert!(

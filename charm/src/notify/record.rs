@@ -261,15 +261,12 @@ mod tests {
         let bad = [finding(OVERDUE)];
         let mut notices = Notices::default();
         let mut told = Vec::new();
-        for (minute, found) in [&[][..], &bad, &bad, &bad, &[], &[], &bad, &[]]
-            .into_iter()
-            .enumerate()
-        {
-            notices = notices.after(found, &[], at(i64::try_from(minute).unwrap()));
-            while notices.is_to_be_sent(at(9)) {
+        for (minute, found) in (0..).zip([&[][..], &bad, &bad, &bad, &[], &[], &bad, &[]]) {
+            notices = notices.after(found, &[], at(minute));
+            while notices.is_to_be_sent(at(minute)) {
                 let notice = notices.first().unwrap();
                 told.push((minute, notice.turn, notice.since));
-                notices = notices.sent(at(9));
+                notices = notices.sent(at(minute));
             }
         }
         let expected = [

@@ -109,8 +109,8 @@ fn one_is_due_at_the_first_time_after_the_last_proof_or_after_the_first_backup()
         (
             "a proof that is minutes ahead of this clock is one",
             WEEKLY,
-            seen(EARLY, last, Some(("2026-12-02T02:08:01Z", true))),
-            "2026-12-09T02:08:00Z",
+            seen(EARLY, last, Some(("2026-11-30T12:09:00Z", true))),
+            "2026-12-02T02:08:00Z",
         ),
         (
             "monthly",

@@ -138,7 +138,7 @@ impl FakeRecovery {
         let now = Timestamp::now();
         let backup = match purpose {
             Purpose::Restore => {
-                let locations = self.storage_locations();
+                let locations = self.locations().ok_or_else(|| not_told("list the locations"));
                 choose_of_all_read(&all, locations, &wanted.choice, whose, now)?.clone()
             }
             Purpose::Verify => choose(&all, &wanted.choice, whose, now)?.clone(),
@@ -155,6 +155,19 @@ impl FakeRecovery {
             size: 1 << 30,
         };
         Ok((scratch, earlier))
+    }
+
+    /// Where backups are stored; `None` where that cannot be read.
+    fn locations(&self) -> Option<Vec<Location>> {
+        let mut all = self.locations.borrow().clone();
+        if all.is_empty() {
+            all.push(testing::location("default"));
+        }
+        let synced = self.are_read.unwrap_or(true).then_some(Timestamp::UNIX_EPOCH);
+        for location in &mut all {
+            location.synced = synced;
+        }
+        (!self.locations_are_unread.get()).then_some(all)
     }
 
     /// Brings the content into `folder` and lets the app look at it.
@@ -223,16 +236,7 @@ impl Recovery for FakeRecovery {
     }
 
     fn storage_locations(&self) -> Result<Vec<Location>> {
-        let mut all = self.locations.borrow().clone();
-        if all.is_empty() {
-            all.push(testing::location("default"));
-        }
-        let synced = self.are_read.unwrap_or(true).then_some(Timestamp::UNIX_EPOCH);
-        for location in &mut all {
-            location.synced = synced;
-        }
-        let known = !self.locations_are_unread.get();
-        self.told("storage_locations", &known.then_some(all))
+        self.told("storage_locations", &self.locations())
     }
 
     fn under_way(&self, _whose: &AppId) -> Result<Option<String>> {
