@@ -146,8 +146,12 @@ fn all_that_is_known_of_a_healthy_app_is_exported() {
     let mut safety = night(26, 1000);
     safety.before_restore = Some("n25".to_owned());
     let watched = watched(vec![night(29, 1200), night(28, 1100), failed, safety, proven]);
+    let settings = Settings {
+        restored: Some(time("2026-11-26T02:31:40Z")),
+        ..settings()
+    };
     let text = of(
-        &settings(),
+        &settings,
         &watched,
         &List::from([noted(29, "412"), noted(28, "410")]),
     );

@@ -124,7 +124,7 @@ fn one_is_due_at_the_first_time_after_the_last_proof_or_after_the_first_backup()
             seen(EARLY, last, Some(("2026-11-30T00:00:00Z", true))),
             "2026-12-01T12:00:00Z",
         ),
-        // Clocks in Berlin went from 03:00 to 02:00 on 25 October 2026, and go from 02:00 to 03:00 on 28 March 2027.
+        // Clocks in Berlin went from 02:00 to 03:00 on 29 March 2026, and from 03:00 to 02:00 on 25 October 2026.
         (
             "a time that comes twice comes for the second time as well",
             "TZ=Europe/Berlin 30 2 * * *",
@@ -134,8 +134,8 @@ fn one_is_due_at_the_first_time_after_the_last_proof_or_after_the_first_backup()
         (
             "a time that a night leaves out is the next night's",
             "TZ=Europe/Berlin 30 2 * * *",
-            seen(EARLY, last, Some(("2027-03-27T02:00:00Z", true))),
-            "2027-03-29T00:30:00Z",
+            seen(EARLY, last, Some(("2026-03-28T02:00:00Z", true))),
+            "2026-03-30T00:30:00Z",
         ),
         (
             "damaged, and no newer one is there",
