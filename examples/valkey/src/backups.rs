@@ -18,12 +18,17 @@ const STORAGE: &str = "data";
 pub(crate) fn ask(juju: &Juju, marked: Result<()>) -> Result<Status> {
     let relations = juju.relations(BACKUP)?;
     if relations.is_empty() {
-        let hint = format!("no backups: juju integrate {} velero-operator", juju.context().app());
+        let hint = format!(
+            "no backups: juju integrate {} velero-operator",
+            juju.context().app()
+        );
         return Ok(Status::Active(hint));
     }
     if let Err(error) = marked {
         log::warn!("{error:#}");
-        return Ok(Status::Waiting("to mark the pod for backups: juju debug-log".to_owned()));
+        return Ok(Status::Waiting(
+            "to mark the pod for backups: juju debug-log".to_owned(),
+        ));
     }
     if juju.is_leader()? {
         let (app, model) = (juju.context().app(), juju.context().model_name());
@@ -31,8 +36,11 @@ pub(crate) fn ask(juju: &Juju, marked: Result<()>) -> Result<Status> {
             .with_schedule(Some(Schedule::daily_at(150)))
             .with_retention(Retention::parse("720h")?);
         let request = BackupRequest::new(app, BACKUP, model, spec)?;
-        let bags = relations.into_iter().map(|id| Ok((id.clone(), juju.own_app_data(&id)?)));
-        let bags = bags.collect::<Result<BTreeMap<_, _>>>()?;
+        let mut bags = BTreeMap::new();
+        for id in relations {
+            let bag = juju.own_app_data(&id)?;
+            bags.insert(id, bag);
+        }
         for change in provider::changes(&bags, &request) {
             juju.set_own_app_data(&change.relation_id, &change.set)?;
         }

@@ -58,7 +58,10 @@ fn converge(juju: &Juju, valkey: &dyn Pebble, marked: Result<()>) -> Result<()> 
     juju.open_port(Port::tcp(PORT))?;
     let mut statuses = vec![backups::ask(juju, marked)?];
     if juju.planned_units()? > 1 {
-        let hint = format!("takes one unit: juju scale-application {} 1", juju.context().app());
+        let hint = format!(
+            "takes one unit: juju scale-application {} 1",
+            juju.context().app()
+        );
         statuses.push(Status::Blocked(hint));
     }
     match password(juju)? {

@@ -26,7 +26,9 @@ fn unit() -> State {
 
 fn run(state: &State) -> Outcome<anyhow::Error> {
     let converge = |juju: &Juju, pebbles: &Pebbles| converge(juju, pebbles.of(CONTAINER), Ok(()));
-    let outcome = charm().run_with_pebbles(converge, Event::UpdateStatus, state).unwrap();
+    let outcome = charm()
+        .run_with_pebbles(converge, Event::UpdateStatus, state)
+        .unwrap();
     assert!(outcome.result.is_ok(), "{outcome:?}");
     outcome
 }
@@ -42,7 +44,12 @@ fn a_client_gets_the_address_and_may_read_the_password() {
         secret_id: format!("secret:{}", secret.unique_id()),
     };
     assert_eq!(endpoint, expected);
-    let grants = first.state.model().secrets.values().flat_map(|secret| &secret.grants);
+    let grants = first
+        .state
+        .model()
+        .secrets
+        .values()
+        .flat_map(|secret| &secret.grants);
     let targets: Vec<&str> = grants.map(|grant| grant.target.as_str()).collect();
     assert_eq!(targets, ["shop"]);
     let second = run(&first.state);

@@ -9,9 +9,7 @@ use anyhow::{Context as _, Result};
 use juju_charm::kubernetes::OwnPod;
 use juju_charm::pebble::{Layer, Override, Pebble, Service, Startup};
 use juju_charm::{Event, Juju, Port, Status};
-use velero_backup_config::{
-    BackupRequest, BackupSpec, Method, Retention, SPEC_KEY, Schedule, pod, provider,
-};
+use velero_backup_config::{BackupRequest, BackupSpec, Method, Retention, SPEC_KEY, Schedule, pod, provider};
 
 #[cfg(test)]
 mod tests;
@@ -51,7 +49,9 @@ fn converge(juju: &Juju, web: &dyn Pebble, marked: Result<()>) -> Result<()> {
 fn serve(web: &dyn Pebble) -> Result<Status> {
     let service = Service {
         r#override: Some(Override::Replace),
-        command: Some(format!("/usr/bin/caddy file-server --root {FOLDER} --listen :{PORT}")),
+        command: Some(format!(
+            "/usr/bin/caddy file-server --root {FOLDER} --listen :{PORT}"
+        )),
         startup: Some(Startup::Enabled),
         ..Service::default()
     };
@@ -79,12 +79,17 @@ fn serve(web: &dyn Pebble) -> Result<Status> {
 fn ask_for_backups(juju: &Juju, marked: Result<()>) -> Result<Status> {
     let relations = juju.relations(BACKUP)?;
     if relations.is_empty() {
-        let hint = format!("no backups: juju integrate {} velero-operator", juju.context().app());
+        let hint = format!(
+            "no backups: juju integrate {} velero-operator",
+            juju.context().app()
+        );
         return Ok(Status::Active(hint));
     }
     if let Err(error) = marked {
         log::warn!("{error:#}");
-        return Ok(Status::Waiting("to mark the pod for backups: juju debug-log".to_owned()));
+        return Ok(Status::Waiting(
+            "to mark the pod for backups: juju debug-log".to_owned(),
+        ));
     }
     let request = match request(juju)? {
         Ok(request) => request,
@@ -92,8 +97,11 @@ fn ask_for_backups(juju: &Juju, marked: Result<()>) -> Result<Status> {
     };
     // Only the leader may read and write the application's databag.
     if juju.is_leader()? {
-        let bags = relations.into_iter().map(|id| Ok((id.clone(), juju.own_app_data(&id)?)));
-        let bags = bags.collect::<Result<BTreeMap<_, _>>>()?;
+        let mut bags = BTreeMap::new();
+        for id in relations {
+            let bag = juju.own_app_data(&id)?;
+            bags.insert(id, bag);
+        }
         for change in provider::changes(&bags, &request) {
             juju.set_own_app_data(&change.relation_id, &change.set)?;
         }

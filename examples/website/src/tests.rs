@@ -25,7 +25,9 @@ fn related() -> State {
 
 fn run(state: &State, marked: Result<()>) -> Outcome<anyhow::Error> {
     let converge = |juju: &Juju, pebbles: &testing::Pebbles| converge(juju, pebbles.of(CONTAINER), marked);
-    let outcome = charm().run_with_pebbles(converge, Event::UpdateStatus, state).unwrap();
+    let outcome = charm()
+        .run_with_pebbles(converge, Event::UpdateStatus, state)
+        .unwrap();
     assert!(outcome.result.is_ok(), "{outcome:?}");
     outcome
 }
@@ -46,7 +48,12 @@ fn the_server_runs_and_the_status_says_how_to_get_backups() {
 fn a_request_is_written_once() {
     let first = run(&related(), Ok(()));
     let spec = r#"{"include_namespaces":["home"],"include_resources":["pods","persistentvolumeclaims","persistentvolumes"],"exclude_namespaces":null,"exclude_resources":null,"label_selector":{"app.kubernetes.io/name":"website"},"ttl":"720h","include_cluster_resources":null,"schedule":"30 2 * * *","paused":null,"skip_immediately":null,"use_owner_references_in_backup":null}"#;
-    let expected = [("app", "website"), ("model", "home"), ("relation_name", BACKUP), ("spec", spec)];
+    let expected = [
+        ("app", "website"),
+        ("model", "home"),
+        ("relation_name", BACKUP),
+        ("spec", spec),
+    ];
     let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
     assert_eq!(first.state.own_app_data(3), BTreeMap::from(expected));
     assert!(first.state.status() == Status::Active("scheduled backups: 30 2 * * *".to_owned()));
@@ -84,7 +91,9 @@ fn the_action_shows_the_request() {
         id: "1".to_owned(),
         params: Default::default(),
     };
-    let outcome = charm().run(|juju| act(juju, "show-backup-request"), event, &related()).unwrap();
+    let outcome = charm()
+        .run(|juju| act(juju, "show-backup-request"), event, &related())
+        .unwrap();
     let spec = outcome.action.unwrap().results["spec"].to_string();
     assert!(spec.contains("include_namespaces"), "{spec}");
 }

@@ -76,7 +76,10 @@ pub fn write<T: Serialize>(value: &T, form: Form) -> Result<BTreeMap<String, Str
         (Value::String(text), Form::Plain) => text,
         (value, _) => value.to_string(),
     };
-    Ok(fields.into_iter().map(|(key, value)| (key, text(value))).collect())
+    Ok(fields
+        .into_iter()
+        .map(|(key, value)| (key, text(value)))
+        .collect())
 }
 
 /// The value of one key.
@@ -231,8 +234,14 @@ mod tests {
         ];
         assert_eq!(plain, bag(expected));
         let json = write(&offer(), Form::Json).unwrap();
-        assert_eq!((json["name"].as_str(), json["port"].as_str()), ("\"8080\"", "6379"));
-        assert_eq!((json["mode"].as_str(), json["secret-id"].as_str()), ("\"read-only\"", ""));
+        assert_eq!(
+            (json["name"].as_str(), json["port"].as_str()),
+            ("\"8080\"", "6379")
+        );
+        assert_eq!(
+            (json["mode"].as_str(), json["secret-id"].as_str()),
+            ("\"read-only\"", "")
+        );
     }
 
     #[test]
@@ -257,11 +266,13 @@ mod tests {
     fn what_takes_anything_gets_json_or_the_text() {
         let bag = bag([("a", "[1]"), ("b", "plain"), ("c", "")]);
         let any: BTreeMap<String, Value> = read(&bag, Form::Plain).unwrap();
-        assert_eq!((&any["a"], &any["b"]), (&serde_json::json!([1]), &Value::from("plain")));
+        assert_eq!(
+            (&any["a"], &any["b"]),
+            (&serde_json::json!([1]), &Value::from("plain"))
+        );
         assert_eq!(any.len(), 2);
         assert!(read::<BTreeMap<String, Value>>(&bag, Form::Json).is_err());
-        let null: BTreeMap<String, Option<String>> =
-            read(&self::bag([("a", "null")]), Form::Json).unwrap();
+        let null: BTreeMap<String, Option<String>> = read(&self::bag([("a", "null")]), Form::Json).unwrap();
         assert_eq!(null["a"], None);
     }
 

@@ -79,3 +79,8 @@ pub use runner::{ProcessRunner, ToolOutput, ToolRunner};
 pub use secret::{SecretContent, SecretRevision};
 pub use status::{CurrentStatus, Status};
 pub use variables::ContextError;
+
+/// What the README shows compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -8,8 +8,7 @@ use crate::error::Error;
 
 /// Reads a value from JSON text. `what` names it in an error, as `stored state "seen"`.
 pub(crate) fn from_json<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, Error> {
-    let value: Value =
-        serde_json::from_str(text).map_err(|_| unfit(what, "it is not JSON".to_owned()))?;
+    let value: Value = serde_json::from_str(text).map_err(|_| unfit(what, "it is not JSON".to_owned()))?;
     read(what, value)
 }
 
@@ -23,7 +22,14 @@ where
         let path = error.path().to_string();
         let reason = reason(error.inner());
         let is_root = path == ".";
-        unfit(what, if is_root { reason } else { format!("{path}: {reason}") })
+        unfit(
+            what,
+            if is_root {
+                reason
+            } else {
+                format!("{path}: {reason}")
+            },
+        )
     })
 }
 
@@ -42,7 +48,10 @@ pub(crate) fn unfit(what: &str, reason: String) -> Error {
 /// The reason without the value. Of what serde says, only that a field is missing names nothing that was there.
 fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    match text.strip_prefix("missing field `").and_then(|rest| rest.split_once('`')) {
+    match text
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split_once('`'))
+    {
         Some((field, _)) => format!("{field} is missing"),
         None => "it has another type or form than the charm reads".to_owned(),
     }

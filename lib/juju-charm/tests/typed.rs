@@ -171,7 +171,11 @@ fn what_is_around_the_unit_is_read_once() {
         ],
     );
     for _ in 0..2 {
-        assert_eq!(juju.planned_units().unwrap(), 2, "the one that goes does not count");
+        assert_eq!(
+            juju.planned_units().unwrap(),
+            2,
+            "the one that goes does not count"
+        );
         assert_eq!(juju.goal_state().unwrap().units.len(), 3);
         assert_eq!(
             juju.resource("rules").unwrap(),
@@ -217,7 +221,9 @@ fn a_simulated_juju_takes_the_same_calls() {
     let state = State::new("probe", 0).with_relation(RelationState::new(1, "db", "mysql"));
     let first = Context::new().run(charm, Event::Start, &state).unwrap();
     assert!(first.result.is_ok(), "{first:?}");
-    let second = Context::new().run(charm, Event::UpdateStatus, &first.state).unwrap();
+    let second = Context::new()
+        .run(charm, Event::UpdateStatus, &first.state)
+        .unwrap();
     assert!(second.state.status() == Status::Active("2".to_owned()));
     let expected = BTreeMap::from([("seen".to_owned(), r#"{"count":2,"names":[]}"#.to_owned())]);
     assert_eq!(second.state.stored(), expected);
@@ -234,7 +240,10 @@ fn the_most_urgent_status_is_shown_and_the_first_of_those_alike() {
         status(Status::Blocked, "e"),
     ];
     for shown in (1..=4).rev() {
-        assert_eq!(Status::most_urgent(all[..shown].to_vec()).as_ref(), all.get(shown - 1));
+        assert_eq!(
+            Status::most_urgent(all[..shown].to_vec()).as_ref(),
+            all.get(shown - 1)
+        );
     }
     assert_eq!(Status::most_urgent(all.to_vec()).as_ref(), all.get(3));
     assert_eq!(Status::most_urgent([]), None);

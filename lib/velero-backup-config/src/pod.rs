@@ -167,7 +167,10 @@ mod tests {
         assert_eq!(keys(Some(&hooks(&[], &[]))), [""; 0]);
         let before = keys(Some(&hooks(&["save"], &[])));
         assert_eq!(before.len(), 4);
-        assert!(before.iter().all(|key| key.starts_with("pre.hook.")), "{before:?}");
+        assert!(
+            before.iter().all(|key| key.starts_with("pre.hook.")),
+            "{before:?}"
+        );
         let after = keys(Some(&hooks(&[], &["resume"])));
         assert_eq!(after.len(), 4);
         assert!(after.iter().all(|key| key.starts_with("post.hook.")), "{after:?}");

@@ -130,9 +130,7 @@ pub(crate) fn read_spec(value: &Value, findings: &mut Findings) -> Option<Backup
     let use_owner_references_in_backup = fields.boolean("use_owner_references_in_backup");
 
     let retention = retention.and_then(|retention| findings.keep(retention));
-    let schedule = schedule
-        .and_then(|schedule| findings.keep(schedule))
-        .flatten();
+    let schedule = schedule.and_then(|schedule| findings.keep(schedule)).flatten();
     // A list that could not be read was reported; it must not be reported as empty once more.
     let unreadable = findings
         .errors

@@ -86,7 +86,9 @@ fn an_empty_schedule_is_none_on_both_sides() {
     let built = BackupSpec::new(["media"])
         .unwrap()
         .with_schedule(Schedule::parse_optional("").unwrap());
-    let read = BackupRequest::from_databag(&bag_with_spec(r#"{"include_namespaces":["media"],"schedule":""}"#));
+    let read = BackupRequest::from_databag(&bag_with_spec(
+        r#"{"include_namespaces":["media"],"schedule":""}"#,
+    ));
     assert_eq!(read.unwrap().spec(), &built);
     assert_eq!(
         BackupSpec::from_text("{include_namespaces: [media], schedule: ''}").unwrap(),
@@ -154,7 +156,10 @@ fn the_presets_take_what_a_restore_needs_and_one_volume() {
     let data = BackupSpec::storage_volume("wiki", "media", "data", Method::Snapshot).unwrap();
     assert_eq!(
         *data.label_selector().unwrap(),
-        bag([("app.kubernetes.io/name", "wiki"), ("storage.juju.is/name", "data")])
+        bag([
+            ("app.kubernetes.io/name", "wiki"),
+            ("storage.juju.is/name", "data")
+        ])
     );
     assert!(BackupSpec::config_volume("Radarr?", "media", Method::Snapshot).is_err());
     assert!(BackupSpec::config_volume("radarr", "*", Method::Filesystem).is_err());

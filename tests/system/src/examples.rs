@@ -7,7 +7,9 @@ use anyhow::{Context, Result};
 
 /// The folder of an example.
 pub fn source(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../examples")
+        .join(name)
 }
 
 /// Lays out the charm of the example `name` in `folder`, which must not be there, with `binary` as `dispatch`.
@@ -17,7 +19,10 @@ pub fn source(name: &str) -> PathBuf {
 pub fn charm_folder(folder: &Path, name: &str, binary: &Path) -> Result<()> {
     let lay_out = || {
         std::fs::create_dir_all(folder)?;
-        std::fs::copy(source(name).join("charmcraft.yaml"), folder.join("charmcraft.yaml"))?;
+        std::fs::copy(
+            source(name).join("charmcraft.yaml"),
+            folder.join("charmcraft.yaml"),
+        )?;
         // A link: a debug build is large.
         symlink(binary, folder.join("dispatch"))
     };

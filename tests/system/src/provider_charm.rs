@@ -72,6 +72,5 @@ fn lay_out<const N: usize>(folder: &Path, files: [(&str, &str); N]) -> Result<()
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     let executable = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(folder.join("dispatch"), executable)
-        .context("cannot make dispatch executable")
+    std::fs::set_permissions(folder.join("dispatch"), executable).context("cannot make dispatch executable")
 }

@@ -40,7 +40,10 @@ fn marks(juju: &Simulation, unit: &str) -> Value {
     let volume = |path: &str| {
         let volumes = pod["spec"]["volumes"].as_array().unwrap();
         let names = volumes.iter().filter_map(|volume| volume["name"].as_str());
-        names.filter(|name| name.starts_with(path)).map(str::to_owned).next()
+        names
+            .filter(|name| name.starts_with(path))
+            .map(str::to_owned)
+            .next()
     };
     let app = unit.split('/').next().unwrap();
     let mut text = pod["metadata"]["annotations"].to_string();
@@ -52,7 +55,10 @@ fn marks(juju: &Simulation, unit: &str) -> Value {
         text = text.replace(&name.unwrap(), shown);
     }
     let mut marks: Value = serde_json::from_str(&text).unwrap();
-    marks.as_object_mut().unwrap().retain(|key, _| key.contains("backup.velero.io"));
+    marks
+        .as_object_mut()
+        .unwrap()
+        .retain(|key, _| key.contains("backup.velero.io"));
     marks
 }
 
@@ -80,9 +86,14 @@ fn a_website_asks_for_backups_of_its_files() {
         })
     );
     assert_eq!(juju.schedules().len(), 1);
-    assert_eq!(status(&juju, "website/0"), "active: scheduled backups: 30 2 * * *");
+    assert_eq!(
+        status(&juju, "website/0"),
+        "active: scheduled backups: 30 2 * * *"
+    );
 
-    let shown = juju.run_action("website/0", "show-backup-request", Default::default()).unwrap();
+    let shown = juju
+        .run_action("website/0", "show-backup-request", Default::default())
+        .unwrap();
     assert_eq!(shown.status, "completed", "{}", shown.message);
     assert_eq!(shown.result("spec").unwrap(), spec);
 }
@@ -110,15 +121,23 @@ fn a_wrong_option_is_told_and_the_last_request_stays() {
     let (_folder, mut juju) = deployed("website");
     juju.integrate("website", "velero-operator").unwrap();
     let asked = juju.app_bag("website", "backup");
-    juju.set_config("website", &[("backup-retention", "30d")]).unwrap();
+    juju.set_config("website", &[("backup-retention", "30d")])
+        .unwrap();
     let told = status(&juju, "website/0");
     assert!(told.starts_with("blocked: backup-retention: "), "{told}");
     assert_eq!(juju.app_bag("website", "backup"), asked);
-    let shown = juju.run_action("website/0", "show-backup-request", Default::default()).unwrap();
+    let shown = juju
+        .run_action("website/0", "show-backup-request", Default::default())
+        .unwrap();
     assert_eq!(shown.status, "failed");
-    assert!(shown.message.starts_with("backup-retention: "), "{}", shown.message);
+    assert!(
+        shown.message.starts_with("backup-retention: "),
+        "{}",
+        shown.message
+    );
 
-    juju.set_config("website", &[("backup-retention", "24h"), ("backup-schedule", "")]).unwrap();
+    juju.set_config("website", &[("backup-retention", "24h"), ("backup-schedule", "")])
+        .unwrap();
     assert_eq!(status(&juju, "website/0"), "active: backups on demand only");
     assert_eq!(juju.schedules().len(), 0);
 }
@@ -152,16 +171,28 @@ fn a_database_is_saved_before_each_backup_and_its_password_is_granted() {
         })
     );
     let spec = juju.app_bag("valkey", "backup").unwrap()["spec"].clone();
-    assert!(spec.contains(r#""label_selector":{"app.kubernetes.io/name":"valkey"}"#), "{spec}");
+    assert!(
+        spec.contains(r#""label_selector":{"app.kubernetes.io/name":"valkey"}"#),
+        "{spec}"
+    );
 
     let password = juju.secret_content("valkey", "password").unwrap()["password"].clone();
     let bag = juju.app_bag("valkey", "database").unwrap();
-    assert_eq!((bag["host"].as_str(), bag["port"].as_str()), ("valkey.home.svc.cluster.local", "6379"));
-    assert!(bag["secret-id"].starts_with("secret:") && bag.len() == 3, "{bag:?}");
+    assert_eq!(
+        (bag["host"].as_str(), bag["port"].as_str()),
+        ("valkey.home.svc.cluster.local", "6379")
+    );
+    assert!(
+        bag["secret-id"].starts_with("secret:") && bag.len() == 3,
+        "{bag:?}"
+    );
     // The client has read it.
     assert_eq!(status(&juju, "shop/0"), format!("active: {password}"));
     let root = juju.container_root("valkey/0", "valkey");
-    assert_eq!(std::fs::read_to_string(root.join("etc/valkey/password")).unwrap(), password);
+    assert_eq!(
+        std::fs::read_to_string(root.join("etc/valkey/password")).unwrap(),
+        password
+    );
 
     let parameters = json!({"database": 2}).as_object().unwrap().clone();
     let counted = juju.run_action("valkey/0", "count-keys", parameters).unwrap();

@@ -265,7 +265,12 @@ impl From<PodObject> for Pod {
         });
         Self {
             annotations: object.metadata.annotations,
-            volumes: object.spec.volumes.into_iter().map(|volume| volume.name).collect(),
+            volumes: object
+                .spec
+                .volumes
+                .into_iter()
+                .map(|volume| volume.name)
+                .collect(),
             mounts: mounts.collect(),
         }
     }
@@ -322,7 +327,8 @@ mod tests {
             }
         }
         let length = body.len();
-        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+        let answer =
+            format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
         stream.write_all(answer.as_bytes()).unwrap();
         String::from_utf8(asked).unwrap()
     }
@@ -331,7 +337,9 @@ mod tests {
     fn answered(status: &'static str, body: &'static str) -> (OwnPod, mpsc::Receiver<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let settings = Settings {
-            server: format!("http://{}", listener.local_addr().unwrap()).parse().unwrap(),
+            server: format!("http://{}", listener.local_addr().unwrap())
+                .parse()
+                .unwrap(),
             authority: Vec::new(),
             account: Account::Token("t0ken".to_owned()),
         };
@@ -409,7 +417,9 @@ mod tests {
         assert!(matches!(own.read(), Err(Error::Answer { .. })));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let settings = Settings {
-            server: format!("http://{}", listener.local_addr().unwrap()).parse().unwrap(),
+            server: format!("http://{}", listener.local_addr().unwrap())
+                .parse()
+                .unwrap(),
             authority: Vec::new(),
             account: Account::Nobody,
         };
@@ -471,7 +481,10 @@ mod tests {
         let own = OwnPod::with_settings(&context(), settings).unwrap();
         assert_eq!(own.read().unwrap().volumes().count(), 2);
         let asked = asked.recv().unwrap();
-        assert!(asked.contains("authorization: Bearer of the account\r\n"), "{asked}");
+        assert!(
+            asked.contains("authorization: Bearer of the account\r\n"),
+            "{asked}"
+        );
     }
 
     #[test]

@@ -290,7 +290,10 @@ mod tests {
         std::fs::write(&file, "users: [{token: secret\n").unwrap();
         let error = Settings::of_file(&file).unwrap_err();
         assert!(std::error::Error::source(&error).is_none());
-        assert_eq!(error.to_string(), format!("cannot use {}: it is not YAML", file.display()));
+        assert_eq!(
+            error.to_string(),
+            format!("cannot use {}: it is not YAML", file.display())
+        );
     }
 
     #[test]
