@@ -139,7 +139,11 @@ fn offer(juju: &Juju) -> Result<()> {
     if relations.is_empty() || !juju.is_leader()? {
         return Ok(());
     }
-    let secret = juju.secret_info(SECRET)?.context("cannot find the secret")?.id;
+    // One that was made a moment ago may not be told of yet; the next event offers it then.
+    let Some(secret) = juju.secret_info(SECRET)? else {
+        return Ok(());
+    };
+    let secret = secret.id;
     let context = juju.context();
     let endpoint = Endpoint {
         host: format!("{}.{}.svc.cluster.local", context.app(), context.model_name()),

@@ -110,7 +110,7 @@ impl Examples {
     /// When cargo cannot build them; its own words have gone to standard error.
     pub fn for_tests() -> Result<&'static Self> {
         static BUILT: OnceLock<Result<Examples, String>> = OnceLock::new();
-        let build = || {
+        let build = || -> Result<Self> {
             let mut command = cargo();
             command.args(["-p", "website-charm", "-p", "valkey-charm"]);
             command.args(["--bin", "website", "--bin", "valkey"]);
@@ -127,7 +127,7 @@ impl Examples {
             })
         };
         BUILT
-            .get_or_init(|| build().map_err(|error: anyhow::Error| format!("{error:#}")))
+            .get_or_init(|| build().map_err(|error| format!("{error:#}")))
             .as_ref()
             .map_err(|error| anyhow::anyhow!("{error}"))
     }

@@ -39,11 +39,10 @@ fn marks(juju: &Simulation, unit: &str) -> Value {
     let pod = juju.pod(unit).unwrap();
     let volume = |path: &str| {
         let volumes = pod["spec"]["volumes"].as_array().unwrap();
-        let names = volumes.iter().filter_map(|volume| volume["name"].as_str());
+        let mut names = volumes.iter().filter_map(|volume| volume["name"].as_str());
         names
-            .filter(|name| name.starts_with(path))
+            .find(|name| name.starts_with(path))
             .map(str::to_owned)
-            .next()
     };
     let app = unit.split('/').next().unwrap();
     let mut text = pod["metadata"]["annotations"].to_string();
