@@ -40,9 +40,7 @@ fn marks(juju: &Simulation, unit: &str) -> Value {
     let volume = |path: &str| {
         let volumes = pod["spec"]["volumes"].as_array().unwrap();
         let mut names = volumes.iter().filter_map(|volume| volume["name"].as_str());
-        names
-            .find(|name| name.starts_with(path))
-            .map(str::to_owned)
+        names.find(|name| name.starts_with(path)).map(str::to_owned)
     };
     let app = unit.split('/').next().unwrap();
     let mut text = pod["metadata"]["annotations"].to_string();
