@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules that talk to Juju, Pebble, the cluster, the disk or the clock, with what for. All others are functions of what
 /// they are given.
-const WORLD: [(&str, &str); 50] = [
+const WORLD: [(&str, &str); 48] = [
     ("cos/world.rs", "reads for gather"),
     ("main.rs", "makes the Env"),
     ("lib.rs", "hands the event on"),
@@ -80,8 +80,6 @@ const WORLD: [(&str, &str); 50] = [
     ("recovery/examine.rs", "looks at a restored volume"),
     ("kubernetes/mod.rs", "names what is asked of the cluster"),
     ("kubernetes/client.rs", "is the cluster"),
-    ("kubernetes/connection.rs", "is how the cluster is reached"),
-    ("kubernetes/settings.rs", "reads where the cluster is"),
     ("backup/facts.rs", "reads for gather"),
     ("media/claim.rs", "reads for gather, changes for apply"),
     ("vpn/world.rs", "reads for gather, changes for apply"),

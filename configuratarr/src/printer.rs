@@ -65,9 +65,33 @@ pub fn cut(text: &str, longest: usize) -> String {
     format!("{}{GAP}{}", begin.trim_end(), end.trim_start())
 }
 
+/// A text of somebody else's in one line, safe to show, and no longer than a person reads.
+pub fn readable(text: &str) -> String {
+    cut(&shown(text), LONGEST_PROBLEM)
+}
+
 /// JSON in which no text has a character that a terminal obeys: JSON itself asks that of some of them only.
 #[derive(Default)]
-struct PlainJson<'a>(PrettyFormatter<'a>);
+struct PlainJson<'a> {
+    form: PrettyFormatter<'a>,
+    /// It is read as YAML, which knows no pairs of surrogates.
+    is_yaml: bool,
+}
+
+impl PlainJson<'_> {
+    fn of(document: &impl Serialize, is_yaml: bool) -> Result<String> {
+        let form = PlainJson {
+            is_yaml,
+            ..PlainJson::default()
+        };
+        let mut text = Vec::new();
+        document
+            .serialize(&mut Serializer::with_formatter(&mut text, form))
+            .map_err(|error| unwritten(&error))?;
+        text.push(b'\n');
+        String::from_utf8(text).map_err(|error| unwritten(&error))
+    }
+}
 
 impl Formatter for PlainJson<'_> {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
@@ -78,8 +102,13 @@ impl Formatter for PlainJson<'_> {
             }
             writer.write_all(fragment.get(plain..at).unwrap_or_default().as_bytes())?;
             let mut units = [0; 2];
-            for unit in character.encode_utf16(&mut units) {
-                write!(writer, "\\u{unit:04x}")?;
+            match character.encode_utf16(&mut units) {
+                [_, _] if self.is_yaml => write!(writer, "\\U{:08x}", u32::from(character))?,
+                units => {
+                    for unit in units {
+                        write!(writer, "\\u{unit:04x}")?;
+                    }
+                }
             }
             plain = at + character.len_utf8();
         }
@@ -87,43 +116,43 @@ impl Formatter for PlainJson<'_> {
     }
 
     fn write_char_escape<W: ?Sized + Write>(&mut self, writer: &mut W, escape: CharEscape) -> io::Result<()> {
-        self.0.write_char_escape(writer, escape)
+        self.form.write_char_escape(writer, escape)
     }
 
     fn begin_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.begin_array(writer)
+        self.form.begin_array(writer)
     }
 
     fn end_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.end_array(writer)
+        self.form.end_array(writer)
     }
 
     fn begin_array_value<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        self.0.begin_array_value(writer, first)
+        self.form.begin_array_value(writer, first)
     }
 
     fn end_array_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.end_array_value(writer)
+        self.form.end_array_value(writer)
     }
 
     fn begin_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.begin_object(writer)
+        self.form.begin_object(writer)
     }
 
     fn end_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.end_object(writer)
+        self.form.end_object(writer)
     }
 
     fn begin_object_key<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        self.0.begin_object_key(writer, first)
+        self.form.begin_object_key(writer, first)
     }
 
     fn begin_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.begin_object_value(writer)
+        self.form.begin_object_value(writer)
     }
 
     fn end_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.end_object_value(writer)
+        self.form.end_object_value(writer)
     }
 }
 
@@ -139,7 +168,7 @@ impl Cell {
     /// A line with a command in it, which does something else, or nothing, when it is cut.
     pub fn command(text: impl AsRef<str>, tone: Tone) -> Self {
         Self {
-            text: cut(&shown(text.as_ref()), LONGEST_PROBLEM),
+            text: readable(text.as_ref()),
             tone,
         }
     }
@@ -288,16 +317,8 @@ impl Printer {
                 text.push('\n');
                 text
             }
-            Format::Json => {
-                let mut text = Vec::new();
-                let mut serializer = Serializer::with_formatter(&mut text, PlainJson::default());
-                document
-                    .serialize(&mut serializer)
-                    .map_err(|error| unwritten(&error))?;
-                text.push(b'\n');
-                String::from_utf8(text).map_err(|error| unwritten(&error))?
-            }
-            Format::Yaml => serde_yaml::to_string(document).map_err(|error| unwritten(&error))?,
+            Format::Json => PlainJson::of(document, false)?,
+            Format::Yaml => yaml(document)?,
         };
         self.raw(text.as_bytes())
     }
@@ -317,7 +338,7 @@ impl Printer {
     /// Says something beside the data, unless nobody wants to hear it.
     pub fn say(&self, text: &str) {
         if !self.is_quiet {
-            tell(&shown(text));
+            tell(&readable(text));
         }
     }
 
@@ -330,11 +351,20 @@ impl Printer {
         tell(&format!(
             "{}: {}",
             painted(label, Tone::Bad, self.colors_of_talk),
-            cut(&shown(&problem.text), LONGEST_PROBLEM)
+            readable(&problem.text)
         ));
         if let Some(next) = &problem.next {
-            tell(&format!("next: {}", cut(&shown(next), LONGEST_PROBLEM)));
+            tell(&format!("next: {}", readable(next)));
         }
+    }
+}
+
+/// YAML in which no text has a character that a terminal obeys. Some of them a serializer of YAML leaves as they are; JSON is YAML, and escapes all.
+fn yaml(document: &impl Serialize) -> Result<String> {
+    let text = serde_yaml::to_string(document).map_err(|error| unwritten(&error))?;
+    match text.contains(|character| character != '\n' && is_obeyed(character)) {
+        true => PlainJson::of(document, true),
+        false => Ok(text),
     }
 }
 
@@ -369,21 +399,20 @@ mod tests {
     }
 
     #[test]
-    fn json_has_no_character_that_a_terminal_obeys() {
+    fn data_have_no_character_that_a_terminal_obeys() {
         let text = "a\u{1b}[2J\"\\\n\u{9b}31m\u{202e}\u{7f}größe \u{e0001}";
-        let mut json = Vec::new();
-        let mut serializer = Serializer::with_formatter(&mut json, PlainJson::default());
-        serde_json::json!({"k\u{202e}": [text, {}, []]})
-            .serialize(&mut serializer)
-            .unwrap();
-        let json = String::from_utf8(json).unwrap();
+        let document = serde_json::json!({"k\u{202e}": [text, {}, []]});
+        let is_plain = |text: &str| !text.contains(|character| character != '\n' && is_obeyed(character));
+        let json = PlainJson::of(&document, false).unwrap();
         let read: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!(read["k\u{202e}"][0], text);
-        assert!(
-            !json.contains(|character| character != '\n' && is_obeyed(character)),
-            "{json:?}"
-        );
-        assert!(json.contains("größe"), "{json}");
+        assert_eq!(read, document);
+        assert!(is_plain(&json) && json.contains("größe"), "{json:?}");
+        let printed = yaml(&document).unwrap();
+        let read: serde_json::Value = serde_yaml::from_str(&printed).unwrap();
+        assert_eq!(read, document, "{printed}");
+        assert!(is_plain(&printed) && printed.contains("größe"), "{printed:?}");
+        // Of a serializer of YAML.
+        assert_eq!(yaml(&serde_json::json!({"a": "b"})).unwrap(), "a: b\n");
     }
 
     #[test]

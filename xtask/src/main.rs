@@ -4,6 +4,8 @@ mod alerts;
 mod bench;
 mod book;
 mod cache;
+#[cfg(test)]
+mod crates;
 mod demo;
 mod dist;
 mod foreign;

@@ -112,7 +112,7 @@ pub fn decide(question: &BackupInputs<'_>, facts: &BackupFacts) -> Decision {
         // says so: then the backup is Completed and holds nothing (measured: e2e scenario snapshot-comes-back).
         Method::Snapshot => pod::none_of(volume.pod.volumes.keys().map(String::as_str)),
     };
-    let annotations = differences(&volume.pod.annotations, wanted);
+    let annotations = pod::differences(&volume.pod.annotations, &wanted);
     Decision {
         method,
         why,
@@ -237,7 +237,7 @@ pub fn wanted_annotations(question: &BackupInputs<'_>, volume: &VolumeFacts) -> 
         after: command(AFTER),
         timeout: HOOK_TIMEOUT.to_owned(),
     };
-    pod::annotations(&volume.name, volumes, &hooks)
+    pod::annotations(&volume.name, volumes, Some(&hooks))
 }
 
 /// What a pod carries that nobody asks to back up: that the media stay out, which it got with their mount.
@@ -245,24 +245,6 @@ fn without_relation(volume: &VolumeFacts) -> BTreeMap<String, String> {
     let media = volume.pod.volumes.contains_key(media::VOLUME);
     let excluded = media.then(|| (pod::BACKUP_VOLUMES_EXCLUDES.to_owned(), media::VOLUME.to_owned()));
     excluded.into_iter().collect()
-}
-
-/// What to set, and what of an earlier method or role to remove. Annotations of others are none of our business.
-fn differences(
-    present: &BTreeMap<String, String>,
-    wanted: BTreeMap<String, String>,
-) -> BTreeMap<String, Option<String>> {
-    let superfluous = present
-        .keys()
-        .filter(|key| pod::is_about_backups(key) && !wanted.contains_key(*key))
-        .map(|key| (key.clone(), None))
-        .collect::<Vec<_>>();
-    wanted
-        .into_iter()
-        .filter(|(key, value)| present.get(key) != Some(value))
-        .map(|(key, value)| (key, Some(value)))
-        .chain(superfluous)
-        .collect()
 }
 
 fn missing_labels(

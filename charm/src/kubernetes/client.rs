@@ -12,16 +12,16 @@ use config_recovery::cluster::{Cluster as Engine, ask_within};
 use config_recovery::definitions;
 use config_recovery::method::{SERVERS, SNAPSHOT_CLASS_LABEL, has_csi_feature};
 use config_volume::causes;
+use juju_charm::kubernetes::{ConnectionError, Settings};
 use kube::Client;
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-use super::connection::{self, ConnectionError};
+use super::connection;
 use super::kinds::{
     Container, PersistentVolume, PersistentVolumeClaim, Pod as KubePod, StatefulSet as KubeSet,
 };
-use super::settings::Settings;
 use super::{
     Claim, Cluster, ClusterError, FoundObject, Marks, MountChange, NodeAgent, ObjectKind, OwnObject, Pod,
     PodVolume, StatefulSet, VolumeSource,
@@ -354,13 +354,8 @@ impl Cluster for KubeCluster {
     }
 }
 
-/// A client whose tasks run on this runtime.
 fn settings(action: &str) -> Result<Settings, ClusterError> {
-    let settings = match std::env::var_os("KUBECONFIG") {
-        Some(path) => Settings::of_file(path.as_ref()),
-        None => Settings::of_pod(),
-    };
-    settings.map_err(|error| ClusterError::unreachable(action, causes(&error)))
+    Settings::from_env().map_err(|error| ClusterError::unreachable(action, causes(&error)))
 }
 
 /// A client of the same cluster for whoever has a runtime and is in it.
@@ -372,6 +367,7 @@ pub fn in_runtime(namespace: &str) -> Result<Client, ClusterError> {
     client.map_err(|error| ClusterError::unreachable("connect", causes(&error)))
 }
 
+/// A client whose tasks run on this runtime.
 fn client_on(runtime: &Runtime, settings: Settings, namespace: &str) -> Result<Client, ConnectionError> {
     let _inside = runtime.enter();
     connection::client(settings, namespace)

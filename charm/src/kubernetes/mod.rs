@@ -7,7 +7,6 @@
 mod client;
 mod connection;
 mod kinds;
-mod settings;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

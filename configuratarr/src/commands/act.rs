@@ -139,6 +139,8 @@ pub async fn plan(
     parameters: BTreeMap<String, String>,
 ) -> Result<Planned> {
     let ground = ground(call).await?;
+    let juju = ground.juju(call);
+    is_free(job, &juju, (!which.all).then_some(which.apps.as_slice()))?;
     let wanted = Wanted {
         job,
         apps: (!which.all).then_some(which.apps.as_slice()),
@@ -146,9 +148,21 @@ pub async fn plan(
         parameters,
     };
     Ok(Planned {
-        plan: plan::plan(&wanted, ground.known(&ground.juju(call)))?,
+        plan: plan::plan(&wanted, ground.known(&juju))?,
         cluster: ground.cluster,
     })
+}
+
+/// Nobody is in the middle of these apps, or of any if none are named. Before anything is planned: what is missing of such an app is that run's
+/// to bring back.
+///
+/// # Errors
+/// The run that has to be gone on with first.
+pub fn is_free(job: Job, juju: &Juju, apps: Option<&[String]>) -> Result<()> {
+    match job.changes_apps() {
+        true => Store::of_user()?.is_free(juju.model().unwrap_or_default(), apps),
+        false => Ok(()),
+    }
 }
 
 /// What a person has to know of a plan that is not asked about.
@@ -226,10 +240,17 @@ pub async fn go_on(call: &Call<'_>, mut journal: Journal, cluster: Option<&Clust
     };
     drop(show);
     let run = journal.run();
-    call.printer.data(run, || run_page(run))?;
+    let printed = call.printer.data(run, || run_page(run));
     let resume = format!("configuratarr resume {}", run.id);
     // What cannot be written down ends this program, and nothing that was started.
-    match ended.unwrap_or_else(Ended::Lost) {
+    let ended = ended.unwrap_or_else(Ended::Lost);
+    // That somebody has to go on with it is told even where its data could not be.
+    match (&ended, printed) {
+        (Ended::Over, printed) => printed?,
+        (_, Err(problem)) => call.printer.problem(&problem),
+        (_, Ok(())) => {}
+    }
+    match ended {
         Ended::Over if run.is_whole() => Ok(Done::Well),
         Ended::Over => Ok(Done::NotWell),
         Ended::Interrupted => {
@@ -251,12 +272,12 @@ pub async fn go_on(call: &Call<'_>, mut journal: Journal, cluster: Option<&Clust
                     false => format!("{}; what was started goes on in Juju", problem.text),
                 },
                 format!(
-                    "{}{resume}; to give it up: rm {}",
+                    "{}{resume}; to give it up: {}",
                     problem
                         .next
                         .map(|next| format!("{next}; then "))
                         .unwrap_or_default(),
-                    journal.path().display()
+                    journal.gives_up()
                 ),
             ));
             Ok(Done::Unfinished)

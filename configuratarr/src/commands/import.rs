@@ -43,6 +43,7 @@ pub async fn run(
     may_import(app, [&client, &model], &flags)?;
     let ground = act::ground(call).await?;
     let juju = ground.juju(call);
+    act::is_free(Job::Import, &juju, Some(&which.apps))?;
     let wanted = Wanted {
         job: Job::Import,
         apps: Some(&which.apps),
@@ -55,7 +56,14 @@ pub async fn run(
         model: plan.model.clone(),
     };
     let place = place(&ground.cluster, &whose).await?;
-    let deployed = juju.deployed(app).await?.unwrap_or_default();
+    // Without it the app would be deployed again without its options and relations.
+    let deployed = juju.deployed(app).await?.ok_or_else(|| {
+        Problem::new(
+            Kind::Failed,
+            format!("juju export-bundle does not say how {app} is deployed"),
+            format!("configuratarr restore {app} needs no import"),
+        )
+    })?;
     let import = plan_import(app, ground.units(app), &deployed, place, &typed)?;
     if let Some(item) = plan.items.first_mut() {
         let uid = item.backup.as_ref().map_or("UID", |backup| backup.uid.as_str());

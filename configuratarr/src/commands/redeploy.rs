@@ -12,7 +12,7 @@ use super::{Call, Done, act};
 use crate::args::{RedeployArguments, Which};
 use crate::cluster;
 use crate::juju::{Deployed, JujuError, charm_file, read_bundle};
-use crate::plan::{Around, ON_DEPLOY, Redeploy, TypedCharm, plan_redeploy};
+use crate::plan::{Around, Job, ON_DEPLOY, Redeploy, TypedCharm, plan_redeploy};
 use crate::problem::{Kind, Problem, Result};
 
 /// Runs it.
@@ -31,6 +31,7 @@ pub async fn run(call: &Call<'_>, typed: &RedeployArguments) -> Result<Done> {
     let status = status.map_err(|error| without_model(call, error))?;
     let (cluster, overview) = looked?;
     let juju = act::juju_of(call, &status.model);
+    act::is_free(Job::Redeploy, &juju, Some(&typed.apps))?;
     let plan = plan_redeploy(
         &wanted,
         Around {

@@ -30,6 +30,7 @@ pub async fn run(call: &Call<'_>, typed: &RefreshArguments) -> Result<Done> {
     }
     let ground = act::ground(call).await?;
     let juju = ground.juju(call);
+    act::is_free(Job::Refresh, &juju, Some(std::slice::from_ref(&typed.app)))?;
     let wanted = Wanted {
         job: Job::Refresh,
         apps: Some(std::slice::from_ref(&typed.app)),

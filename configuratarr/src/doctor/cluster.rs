@@ -22,10 +22,11 @@ const NEWEST_TRIED: (u64, u64) = (1, 18);
 /// The first Velero whose node agents take restores of files by `loadConcurrency`. Before, they go on beside each other.
 const QUEUES_RESTORES: (u64, u64) = (1, 17);
 
-/// A password that nobody knows, kept in a file beside.
-const SET_PASSWORD: &str = "openssl rand -hex 32 | tr -d '\\n' >velero-password && \
+/// A password that nobody knows, kept in a file beside. The file of another Velero, or of a first time, is the only copy of what opens its backups:
+/// `set -C` overwrites none.
+const SET_PASSWORD: &str = "(umask 077; set -C; openssl rand -hex 32 | tr -d '\\n' >velero-password-NAMESPACE) && \
     kubectl -n NAMESPACE create secret generic velero-repo-credentials \
-    --from-file=repository-password=velero-password --dry-run=client -o yaml | kubectl apply -f -; \
+    --from-file=repository-password=velero-password-NAMESPACE --dry-run=client -o yaml | kubectl apply -f -; \
     keep that file: without it no backup can be read";
 
 /// Juju's version here and there, and whether it can import volumes.

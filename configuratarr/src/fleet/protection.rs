@@ -157,7 +157,7 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
     let newest = seen
         .backups
         .iter()
-        .filter(|backup| backup.before_restore.is_none())
+        .filter(|backup| backup.before_restore.is_none() && !backup.is_of_future(now))
         .find(|backup| !matches!(backup.verdict(now), Verdict::Running | Verdict::Expired));
     let has_good = seen.health.kept_longest.is_some();
     let missed = seen.schedules.iter().find_map(|schedule| {

@@ -68,6 +68,14 @@ pub enum JujuError {
 }
 
 impl JujuError {
+    /// Juju's words, of a refusal that is none of the others.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Refused { reason, .. } => reason,
+            _ => "",
+        }
+    }
+
     pub(super) fn not_run(error: &std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::NotFound => Self::Missing,

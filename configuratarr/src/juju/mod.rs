@@ -45,8 +45,8 @@ fn to_json(arguments: &[&str]) -> Vec<String> {
     all.map(|&argument| argument.to_owned()).collect()
 }
 
-/// A word as a shell takes it. `KEY=VALUE` needs no quotes behind a command's name, whatever the value is made of here.
-fn as_typed(word: &str) -> String {
+/// A word as a shell takes it, for a command that is shown. `KEY=VALUE` needs no quotes behind a command's name, whatever the value is made of here.
+pub fn as_typed(word: &str) -> String {
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_./:=,@".contains(character);
     match !word.is_empty() && word.chars().all(is_plain) {
         true => word.to_owned(),

@@ -83,6 +83,14 @@ pub struct Task {
     pub timing: Timing,
 }
 
+impl Task {
+    /// Whether it is of a unit of this app. A model that was made anew under its name counts its tasks from the beginning again. Of a Juju that
+    /// does not say whose it is it is taken to be.
+    pub fn is_of(&self, app: &str) -> bool {
+        self.unit.is_empty() || self.unit.split('/').next() == Some(app)
+    }
+}
+
 /// Times in Juju's form: `2026-11-27 20:31:59.301243227 +0000 UTC`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]

@@ -195,6 +195,13 @@ pub fn plan_import(
     })
 }
 
+/// The command that lets a volume stay when its claim goes.
+pub fn retain(volume: &str) -> String {
+    format!(
+        "kubectl patch pv {volume} --type merge -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'"
+    )
+}
+
 /// A value of an option, as a command line takes it.
 fn text(value: &Value) -> String {
     match value {
@@ -233,11 +240,6 @@ impl ImportPlan {
     pub fn by_hand(&self, item: &Item, model: &str, juju: &Juju) -> Vec<String> {
         let (app, pvc) = (&item.app, "VOLUME");
         let backup = item.backup.as_ref().map_or("BACKUP", |backup| &backup.name);
-        let retain = |volume: &str| {
-            format!(
-                "kubectl patch pv {volume} --type merge -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}'"
-            )
-        };
         let mut lines = vec![
             format!(
                 "velero restore create --from-backup {backup} --namespace-mappings {model}:restore-{app} \

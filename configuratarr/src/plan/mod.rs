@@ -21,7 +21,7 @@ use crate::printer::{Cell, Page, Tone};
 use crate::problem::{Kind, Problem};
 
 pub use each::Order;
-pub use import::{ImportPlan, POOL, Place, STORAGE, Typed, may_import, plan_import};
+pub use import::{ImportPlan, POOL, Place, STORAGE, Typed, may_import, plan_import, retain};
 pub use redeploy::{Around, ON_DEPLOY, Redeploy, RedeployPlan, TypedCharm, plan_redeploy};
 pub use refresh::{RefreshPlan, TypedRefresh, plan_refresh};
 pub use stages::Stages;
@@ -56,6 +56,19 @@ impl Job {
                 "restore-from-backup"
             }
         }
+    }
+
+    /// Whether it changes an app, its content or what it is deployed with.
+    pub const fn changes_apps(self) -> bool {
+        match self {
+            Self::Backup | Self::Verify | Self::Preview => false,
+            Self::Restore | Self::Import | Self::Redeploy | Self::Refresh => true,
+        }
+    }
+
+    /// Whether it is of steps that belong together: whoever stops in the middle leaves an app that is neither as before nor as it was meant.
+    pub const fn has_steps(self) -> bool {
+        matches!(self, Self::Import | Self::Redeploy | Self::Refresh)
     }
 
     /// In one word, for people.

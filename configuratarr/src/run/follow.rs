@@ -315,13 +315,14 @@ async fn look(
         let Some(looked) = seen.get_mut(number) else {
             continue;
         };
+        let Some(item) = journal.run().plan.items.get(number) else {
+            continue;
+        };
         let task = match answer {
-            Ok(task) => task,
-            Err(JujuError::NoTask(_)) => {
+            Ok(task) if task.is_of(&item.app) => task,
+            Ok(_) | Err(JujuError::NoTask(_)) => {
                 looked.missing += 1;
-                if looked.missing >= MISSING
-                    && let Some(item) = journal.run().plan.items.get(number)
-                {
+                if looked.missing >= MISSING {
                     let why = removed(item, &id);
                     show.ended(number, false, &why);
                     journal.advance(number, failed(why))?;

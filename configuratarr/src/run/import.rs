@@ -5,17 +5,18 @@
 //! goes on at that step. Each step can be taken again, so it is written down before it is taken. Kubernetes is written to by
 //! [`config_recovery::scratch`] alone.
 
+mod remove;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::Path;
 
 use config_recovery::backups::{self, AppId};
 use config_recovery::cluster::Cluster;
 use config_recovery::journal::Step;
 use config_recovery::overview::Progress as Bytes;
 use config_recovery::report::Reporter;
-use config_recovery::scratch::{self, Purpose, RestoredVolume, ScratchSpec};
+use config_recovery::scratch::{self, By, Purpose, RestoredVolume, ScratchSpec};
 use config_recovery::{ClusterError, Error, claim};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -252,11 +253,19 @@ impl Works<'_> {
         self.show.borrow_mut().said(0, text);
     }
 
+    /// By whom the backup is restored in a place of its own.
+    fn by(&self) -> By<'_> {
+        By {
+            holder: HOLDER,
+            run: &self.run,
+        }
+    }
+
     async fn take(&self, step: ImportStep, found: &mut Found) -> Taken {
         match step {
             ImportStep::Restore => self.restore().await,
             ImportStep::Keep => {
-                let restored = scratch::restored_volume(self.cluster, &self.app, HOLDER).await?;
+                let restored = scratch::restored_volume(self.cluster, &self.app, self.by()).await?;
                 scratch::keep_volume(self.cluster, &restored.volume).await?;
                 self.say(&format!("it is volume {}", restored.volume));
                 found.volume = Some(restored.volume);
@@ -270,7 +279,7 @@ impl Works<'_> {
                     capacity: None,
                     storage_class: None,
                 };
-                Ok(scratch::let_volume_free(self.cluster, &self.app, HOLDER, &restored, self).await?)
+                Ok(scratch::let_volume_free(self.cluster, &self.app, self.by(), &restored, self).await?)
             }
             ImportStep::Import => {
                 let storage = self.import(&volume(found)?).await?;
@@ -279,6 +288,7 @@ impl Works<'_> {
                 Ok(())
             }
             ImportStep::KeepOld => {
+                self.has_old_volume().await?;
                 // Of the first time: by the second it is Retain already.
                 let before = scratch::keep_volume(self.cluster, &self.plan.old_volume).await?;
                 found.old_policy.get_or_insert(before);
@@ -343,72 +353,6 @@ impl Works<'_> {
     async fn application(&self) -> Taken<Option<Application>> {
         let mut status = self.how.juju.status().await?;
         Ok(status.applications.remove(&self.app.app))
-    }
-
-    async fn remove(&self, found: &Found) -> Taken {
-        let app = &self.app.app;
-        match self.application().await? {
-            Some(there) if there.life.is_empty() || there.life == "alive" => {
-                if let Err(Trouble::Ends(problem)) = self.can_come_back(found).await {
-                    return Err(Trouble::Stays(problem));
-                }
-                self.how.juju.carry_out(&ImportPlan::remove(app)).await?;
-            }
-            _ => {}
-        }
-        let since = Instant::now();
-        while self.application().await?.is_some() {
-            if since.elapsed() >= self.how.patience {
-                return Err(Trouble::Stays(Problem::new(
-                    Kind::Unfinished,
-                    format!("{app} is still being removed"),
-                    format!("juju status {app}; a unit in error: juju resolved UNIT"),
-                )));
-            }
-            tokio::time::sleep(self.how.tick).await;
-        }
-        Ok(())
-    }
-
-    /// Whether what comes after the removal can work. It is looked at as late as can be.
-    async fn can_come_back(&self, found: &Found) -> Taken {
-        let (volume, storage) = (volume(found)?, storage(found)?);
-        let no = |why: String, next: &str| Err(Trouble::Ends(Problem::new(Kind::Failed, why, next)));
-        let storages = self.how.juju.storages().await?;
-        match storages.units_with(&storage) {
-            Some(units) if units.is_empty() => {}
-            Some(units) => {
-                return no(
-                    format!("storage {storage} is attached to {} by now", units.join(", ")),
-                    "juju storage",
-                );
-            }
-            None => return no(format!("Juju has no storage {storage} any more"), "juju storage"),
-        }
-        match claim::volume(self.cluster, &volume).await? {
-            Some(seen)
-                if seen.phase.as_deref() == Some("Available")
-                    && seen.reclaim_policy.as_deref() == Some("Retain") => {}
-            _ => {
-                return no(
-                    format!("volume {volume} is not free any more"),
-                    "kubectl get pv shows what has it",
-                );
-            }
-        }
-        if self.plan.is_of_charmhub() {
-            let mut ask = vec!["info".to_owned(), self.plan.charm.clone()];
-            if let Some(channel) = &self.plan.channel {
-                ask.extend(["--channel".to_owned(), channel.clone()]);
-            }
-            self.how.juju.carry_out(&ask).await?;
-        } else if !Path::new(&self.plan.charm).exists() {
-            return no(
-                format!("there is no charm {} any more", self.plan.charm),
-                "put it there again; the app was not removed yet",
-            );
-        }
-        Ok(())
     }
 
     async fn deploy(&self, storage: &str) -> Taken {
@@ -496,7 +440,7 @@ impl Works<'_> {
         if step <= ImportStep::Keep {
             results.clear();
             // What is left is found by the next restore of this app.
-            if let Err(error) = scratch::remove_restored(self.cluster, &self.app, HOLDER, self).await {
+            if let Err(error) = scratch::remove_restored(self.cluster, &self.app, self.by(), self).await {
                 log::debug!("{error}");
             }
         } else if step < ImportStep::Remove {

@@ -7,12 +7,18 @@ use std::time::{Duration, Instant};
 
 use config_recovery::durable;
 use config_recovery::shown::shown;
+use config_recovery::words::age;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Progress, Run, SCHEMA};
+use crate::juju::as_typed;
 use crate::problem::{Kind, Problem, Result};
 
 /// How long a process that was killed may leave its lock to one that it was starting.
 const MOMENT: Duration = Duration::from_secs(1);
+
+/// A run of longer ago is gone on with by its name only: since then its apps have gone on too.
+const RECENT: SignedDuration = SignedDuration::from_hours(24);
 
 /// So many runs that are at their end are kept, to look at.
 const KEPT: usize = 50;
@@ -56,11 +62,56 @@ impl Store {
         }
     }
 
+    /// Nobody is in the middle of steps over one of these apps of a model, or over any of them if none are named: a second run would take half
+    /// of the first one's work for how the app was before, or for an app that is gone.
+    ///
+    /// # Errors
+    /// The run that is.
+    pub fn is_free(&self, juju_model: &str, apps: Option<&[String]>) -> Result<()> {
+        let is_meant = |app: &String| apps.is_none_or(|apps| apps.contains(app));
+        for run in self.all() {
+            if !run.plan.job.has_steps() || run.plan.juju_model != juju_model {
+                continue;
+            }
+            let mut items = run.plan.items.iter().zip(&run.progress);
+            let begun = items.find(|(item, progress)| {
+                is_meant(&item.app) && !progress.is_over() && **progress != Progress::Planned
+            });
+            let Some((item, _)) = begun else {
+                continue;
+            };
+            let text = format!(
+                "run {} is in the middle of the {} of {}",
+                run.id,
+                run.plan.job.word(),
+                shown(&item.app)
+            );
+            let path = self.path(&run.id);
+            let lock = File::options().write(true).open(lock_of(&path));
+            let is_followed =
+                lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(fs::TryLockError::WouldBlock)));
+            let next = match is_followed {
+                true => "another configuratarr carries it out: wait for its end".to_owned(),
+                false => format!(
+                    "configuratarr resume {} goes on with it; to give it up: {}",
+                    run.id,
+                    gives_up(&path)
+                ),
+            };
+            return Err(Problem::new(Kind::Failed, text, next));
+        }
+        Ok(())
+    }
+
     /// Writes a run down that has not begun. Its name gets a number if there is one of that name.
     ///
     /// # Errors
-    /// When the folder cannot be written.
+    /// When the folder cannot be written, or another run is in the middle of one of its apps.
     pub fn begin(&self, mut run: Run) -> Result<Journal> {
+        if run.plan.job.changes_apps() {
+            let apps: Vec<String> = run.plan.items.iter().map(|item| item.app.clone()).collect();
+            self.is_free(&run.plan.juju_model, Some(&apps))?;
+        }
         let cannot = |error: &io::Error| unwritten(&self.folder, error);
         fs::create_dir_all(&self.folder).map_err(|error| cannot(&error))?;
         self.prune();
@@ -122,14 +173,14 @@ impl Store {
     /// All runs by name, the oldest first. What cannot be read is left out.
     pub fn all(&self) -> Vec<Run> {
         let (runs, unread) = self.read_all();
-        for problem in unread {
+        for (_, problem) in unread {
             log::debug!("{}", problem.text);
         }
         runs
     }
 
     /// All runs by name, the oldest first, and what could not be read.
-    fn read_all(&self) -> (Vec<Run>, Vec<Problem>) {
+    fn read_all(&self) -> (Vec<Run>, Vec<(PathBuf, Problem)>) {
         let names = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let mut paths: Vec<PathBuf> = names.map(|entry| entry.path()).collect();
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
@@ -138,26 +189,55 @@ impl Store {
         for path in &paths {
             match read(path) {
                 Ok(run) => runs.extend(run),
-                Err(problem) => unread.push(problem),
+                Err(problem) => unread.push((path.clone(), problem)),
             }
         }
         (runs, unread)
     }
 
+    /// The last run that is not at its end, if it is of these days. Nobody gets one that they do not think of.
     fn last_unfinished(&self) -> Result<String> {
         let (mut runs, mut unread) = self.read_all();
         runs.retain(Run::is_open);
-        let none = || {
-            Problem::new(
-                Kind::Failed,
-                "there is no run that is not at its end",
-                "configuratarr status shows what is under way in the cluster",
-            )
+        let Some(run) = runs.pop() else {
+            // Whether one that cannot be read is at its end nobody knows.
+            return Err(unread.pop().map_or_else(
+                || {
+                    Problem::new(
+                        Kind::Failed,
+                        "there is no run that is not at its end",
+                        "configuratarr status shows what is under way in the cluster",
+                    )
+                },
+                |(_, problem)| problem,
+            ));
         };
-        // Whether one that cannot be read is at its end nobody knows.
-        runs.pop()
-            .map(|run| run.id)
-            .ok_or_else(|| unread.pop().unwrap_or_else(none))
+        let path = self.path(&run.id);
+        let by_name = format!("configuratarr resume {}", run.id);
+        if let Some((_, problem)) = unread.pop().filter(|(of, _)| *of > path) {
+            let next = problem.next.unwrap_or_default();
+            return Err(Problem {
+                next: Some(format!("{next}; the one before it: {by_name}")),
+                ..problem
+            });
+        }
+        let (made, now) = (run.plan.made.parse::<Timestamp>(), Timestamp::now());
+        match made {
+            Ok(made) if now.duration_since(made) < RECENT => Ok(run.id),
+            made => Err(Problem::new(
+                Kind::Failed,
+                format!(
+                    "run {}, the last one that is not at its end, is a {} {}: its apps have gone on since",
+                    run.id,
+                    run.plan.job.word(),
+                    made.map_or_else(
+                        |_| "of nobody knows when".to_owned(),
+                        |made| { format!("of {} ago", age(made, now)) }
+                    )
+                ),
+                format!("if you mean it: {by_name}; to give it up: {}", gives_up(&path)),
+            )),
+        }
     }
 
     fn no_such(&self, id: &str) -> Problem {
@@ -215,9 +295,9 @@ impl Journal {
         let _ = fs::remove_file(&self.path).and_then(|()| fs::remove_file(lock_of(&self.path)));
     }
 
-    /// Its file.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// The command by which nobody goes on with it any more.
+    pub fn gives_up(&self) -> String {
+        gives_up(&self.path)
     }
 
     /// Writes down that an item is so far. After it has returned this outlives the process.
@@ -265,6 +345,10 @@ fn locked(lock: &File) -> Result<(), fs::TryLockError> {
             done => return done,
         }
     }
+}
+
+fn gives_up(path: &Path) -> String {
+    format!("rm {}", as_typed(&path.display().to_string()))
 }
 
 fn lock_of(path: &Path) -> PathBuf {

@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use config_recovery::overview::Progress as Bytes;
-use config_recovery::shown::shown;
 use config_recovery::words::part;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::plan::Plan;
-use crate::printer::Printer;
+use crate::printer::{Printer, readable};
 
 /// How often bytes are told in lines.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -120,7 +119,7 @@ fn style(template: &str) -> ProgressStyle {
 impl Show for Bars {
     fn said(&mut self, item: usize, text: &str) {
         if let Some(bar) = self.bars.get(item) {
-            bar.set_message(shown(text));
+            bar.set_message(readable(text));
         }
     }
 
@@ -141,12 +140,12 @@ impl Show for Bars {
     fn ended(&mut self, item: usize, _is_well: bool, text: &str) {
         if let Some(bar) = self.bars.get(item) {
             bar.set_style(style(WAITS));
-            bar.abandon_with_message(shown(text));
+            bar.abandon_with_message(readable(text));
         }
     }
 
     fn note(&mut self, text: &str) {
         // That a line cannot be shown is no reason to stop.
-        let _ = self.all.println(shown(text));
+        let _ = self.all.println(readable(text));
     }
 }

@@ -34,7 +34,7 @@ pub async fn wizard(call: &Call<'_>) -> Result<Done> {
     for run in runs.iter().filter(|run| run.is_over()) {
         call.printer.data(run, || run_page(run))?;
     }
-    let mut done = match runs.iter().all(Run::is_done) {
+    let mut done = match runs.iter().all(Run::is_whole) {
         true => Done::Well,
         false => Done::NotWell,
     };

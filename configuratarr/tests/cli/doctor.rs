@@ -1,5 +1,8 @@
 //! `configuratarr doctor` and `configuratarr claim`.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
 use juju_sim::Rights;
 use serde_json::{Value, json};
 
@@ -167,6 +170,48 @@ fn the_password_of_the_repositories_is_nowhere() {
             "{all}"
         );
     }
+}
+
+/// Who types it a second time, or for a second Velero, loses no password: each is the only one that opens some backups.
+#[test]
+fn the_command_for_a_password_overwrites_none() {
+    let test = home(1);
+    put(
+        &test,
+        "Secret",
+        "velero-repo-credentials",
+        &[("/data/repository-password", json!("c3RhdGljLXBhc3N3MHJk"))],
+    );
+    let document = test.run(&["doctor", "--format", "json"]).exits(0).json();
+    let mut checks = document["checks"].as_array().unwrap().iter();
+    let fix = checks
+        .find(|check| check["check"] == "repository-password")
+        .unwrap()["fix"]
+        .as_str()
+        .unwrap();
+    let command = &fix[fix.find('(').unwrap()..fix.find("; keep").unwrap()];
+    for (name, text) in [("openssl", "#!/bin/sh\necho $$\n"), ("kubectl", "#!/bin/sh\n")] {
+        let program = test.bin().join(name);
+        std::fs::write(&program, text).unwrap();
+        std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let typed = || {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", command]).current_dir(test.path("home"));
+        shell.env("PATH", format!("{}:/usr/bin:/bin", test.bin().display()));
+        shell.output().unwrap()
+    };
+    let first = typed();
+    assert!(first.status.success(), "{command}: {first:?}");
+    let file = test.path("home/velero-password-velero");
+    let password = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(
+        std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let second = typed();
+    assert!(!second.status.success(), "{command}: {second:?}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), password);
 }
 
 #[test]

@@ -159,6 +159,29 @@ fn what_is_not_well_is_said_with_the_next_step() {
     assert_snapshot!("status_not_well", shown(apps, 1));
 }
 
+/// A clock was wrong once, by a year: that backup is not the newest until then, and does not stand for those that are due.
+#[test]
+fn a_backup_of_the_future_is_not_the_newest() {
+    let of_future = |app: &str| Backup::good(app, 9, -365 * 1440, 1_000);
+    let both = report(App::healthy("radarr", 5_243_046).backup(of_future));
+    assert_eq!(
+        (&both["lastGood"]["bytes"], &both["state"]),
+        (&json!(5_243_046), &json!("ok"))
+    );
+    let bad = |app: &str| Backup::good(app, 2, 178, 0).empty();
+    let hidden = report(App::new("radarr").backup(bad).backup(of_future));
+    assert_eq!(hidden["state"], "FAIL", "{hidden}");
+    let alone = report(App::new("radarr").backup(of_future));
+    assert_eq!(alone["state"], "FAIL", "{alone}");
+    assert!(
+        alone["attention"][0]["text"]
+            .as_str()
+            .unwrap()
+            .contains("is missing"),
+        "{alone}"
+    );
+}
+
 #[test]
 fn an_app_that_may_get_bad_is_a_warning_and_exits_with_zero() {
     let apps = [

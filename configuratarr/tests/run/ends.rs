@@ -285,6 +285,61 @@ fn a_restore_that_was_begun_and_cannot_be_written_down_is_no_failure() {
     assert_eq!(home.ran("radarr", "restore-from-backup").len(), 1);
 }
 
+/// The cluster tells bytes only: a restore that is under way comes to its end without it.
+#[test]
+fn a_restore_comes_to_its_end_while_the_cluster_does_not_answer() {
+    let home = Home::with(&["radarr"]);
+    let gate = home.gate("gate");
+    let script = format!("action-log 'here I am'\n{}{RESTORED}", gate.wait());
+    home.does("radarr", "restore-from-backup", &script);
+    let mut command = home.test.command(&["restore", "radarr", "--yes"]);
+    let mut running = command
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(running.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("here I am") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).unwrap(), 0, "it ended before");
+    }
+    home.test.cluster.answers(false);
+    gate.open();
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert_eq!(running.wait().unwrap().code(), Some(0), "{rest}");
+    assert!(rest.contains("radarr: restored"), "{rest}");
+}
+
+/// Nobody can read what it prints: that somebody has to go on with it is told all the same.
+#[test]
+fn an_interrupted_run_whose_data_cannot_be_printed_is_unfinished() {
+    let home = Home::with(&["radarr"]);
+    let gate = home.gate("gate");
+    let script = format!("action-log 'here I am'\n{}{RESTORED}", gate.wait());
+    home.does("radarr", "restore-from-backup", &script);
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = home.test.command(&["restore", "radarr", "--yes"]);
+    let mut running = command.stderr(Stdio::piped()).stdout(full).spawn().unwrap();
+    let mut said = BufReader::new(running.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("here I am") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).unwrap(), 0, "it ended before");
+    }
+    kill("INT", running.id());
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert_eq!(running.wait().unwrap().code(), Some(4), "{rest}");
+    assert!(
+        rest.contains("cannot write to standard output") && rest.contains("next: configuratarr resume"),
+        "{rest}"
+    );
+    gate.open();
+    home.test.run(&["resume"]).exits(0);
+}
+
 /// Juju removes what is older than two weeks, or too much: it is told, and not waited for.
 #[test]
 fn a_task_that_juju_has_removed_is_not_waited_for() {
@@ -299,7 +354,7 @@ fn a_task_that_juju_has_removed_is_not_waited_for() {
 }
 
 /// The program is killed when it has written down that it starts a restore, and before Juju hears of it.
-fn is_killed_before_it_starts(home: &Home) {
+pub fn is_killed_before_it_starts(home: &Home) {
     home.around_juju("case \"$*\" in run*) kill -9 $PPID; exit 1;; esac", "");
     let killed = home.test.run(&["restore", "radarr", "--yes"]);
     assert_eq!(killed.code, None, "{}", killed.shown());
@@ -321,7 +376,9 @@ fn what_juju_has_forgotten_is_not_started_again() {
     run["plan"]["made"] = "2026-01-01T12:00:00Z".into();
     fs::write(&journal, run.to_string()).unwrap();
     home.around_juju("", "");
-    let ran = home.test.run(&["resume"]).exits(1);
+    // Of so long ago it is named by whoever means it.
+    let name = journal.file_stem().unwrap().to_str().unwrap();
+    let ran = home.test.run(&["resume", name]).exits(1);
     assert_snapshot!("start_forgotten", without_uids(&ran.stdout));
     assert!(home.ran("radarr", "restore-from-backup").is_empty());
 

@@ -7,7 +7,7 @@ use insta::assert_snapshot;
 use crate::imports::Imports;
 
 /// A Juju that imports.
-const IMPORTS: &str = "3.6.14";
+pub const IMPORTS: &str = "3.6.14";
 
 #[test]
 fn the_app_comes_back_on_a_volume_of_its_own_as_it_was_deployed() {
@@ -224,7 +224,7 @@ fn a_backup_that_goes_between_plan_and_run_ends_it() {
 }
 
 /// Names that follow from numbers say nothing here.
-fn without_what_differs(text: &str, imports: &Imports) -> String {
+pub fn without_what_differs(text: &str, imports: &Imports) -> String {
     let mut text = text.replace(&imports.old, "OLD-VOLUME");
     let runs = imports.home.test.path("home/.local/state/configuratarr/runs");
     for run in fs::read_dir(runs).into_iter().flatten().flatten() {

@@ -11,3 +11,5 @@ mod imports;
 mod killed;
 mod redeploy;
 mod refresh;
+mod rough;
+mod volumes;

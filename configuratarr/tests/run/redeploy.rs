@@ -53,7 +53,8 @@ fn without_times(text: &str) -> String {
     text
 }
 
-fn is_related(home: &Home, app: &str) -> bool {
+/// Whether it asks velero-operator for backups.
+pub fn is_related(home: &Home, app: &str) -> bool {
     home.application(app)["relations"]["velero-backup-config"][0]["related-application"] == "velero-operator"
 }
 

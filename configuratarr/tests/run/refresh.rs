@@ -7,10 +7,10 @@ use crate::home::{Home, Kill, Killed, RESTORED};
 use crate::redeploy::without_run;
 
 /// A charm that is active in each revision but 8.
-const NOT_IN_8: &str = "case $(cat which) in 8) status-set waiting 'the database is of a later version';; *) status-set active;; esac";
+pub const NOT_IN_8: &str = "case $(cat which) in 8) status-set waiting 'the database is of a later version';; *) status-set active;; esac";
 
 /// radarr of Charmhub in revision 7, with a backup and revisions to refresh to.
-fn home() -> Home {
+pub fn home() -> Home {
     let home = Home::with_backups(&[], &[]);
     home.each_hook_takes_a_second();
     home.charmhub("radarr", &[7, 8]);
@@ -36,7 +36,8 @@ fn home() -> Home {
     home
 }
 
-fn restored_by(home: &Home) -> Vec<String> {
+/// The revision of the charm at each restore.
+pub fn restored_by(home: &Home) -> Vec<String> {
     let text = std::fs::read_to_string(home.test.path("restored-by")).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
 }

@@ -230,6 +230,37 @@ fn a_run_that_was_left_is_offered_and_gone_on_with() {
     assert_eq!(starts.count(), 1);
 }
 
+/// SIGKILL, as when the machine has no memory left: what was started goes on in Juju, and is found again.
+#[test]
+fn a_wizard_that_was_killed_goes_on_with_its_run() {
+    let home = Home::new();
+    home.has_no_operations().can_be_restored().is_being_restored();
+    let mut terminal = home.start();
+    home.to_the_plan(&mut terminal);
+    terminal
+        .types("radarr")
+        .types(ENTER)
+        .shows("restoring data with Velero");
+    kill_process(terminal.process(), Signal::KILL).unwrap();
+    assert_eq!(terminal.ends().code(), None);
+    let mut terminal = home.start();
+    terminal
+        .shows("a run was interrupted")
+        .types(ENTER)
+        .shows("0 of 1 ended");
+    home.is_restored();
+    terminal
+        .shows("report of run")
+        .shows("radarr: restored")
+        .types("q");
+    assert_eq!(terminal.ends().code(), Some(0));
+    let starts = home.juju.calls();
+    let starts = starts
+        .iter()
+        .filter(|call| call.starts_with("run ") && !call.contains("dry-run"));
+    assert_eq!(starts.count(), 1);
+}
+
 #[test]
 fn the_terminal_is_as_it_was_wherever_the_wizard_is_left() {
     let home = Home::new();

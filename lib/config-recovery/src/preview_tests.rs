@@ -41,7 +41,7 @@ fn unit(app: &str) -> Pod {
         namespace: "home".to_owned(),
         name: format!("{app}-0"),
         labels: labels(&[("app.kubernetes.io/name", app)]),
-        annotations: pod::annotations(&config, ["charm-data", "media-storage", "token"], &hooks),
+        annotations: pod::annotations(&config, ["charm-data", "media-storage", "token"], Some(&hooks)),
         node: "lab".to_owned(),
         volumes: vec![
             volume(&config, PodVolumeSource::Claim(format!("{config}-{app}-0"))),

@@ -61,6 +61,14 @@ pub enum Error {
         /// Type that Juju gave.
         found: &'static str,
     },
+    /// A databag, stored state or an action's parameters are not what the charm's type for them reads or writes.
+    #[error("cannot use {what}: {reason}")]
+    Value {
+        /// What it is, such as `stored state "seen"`.
+        what: String,
+        /// Which part of it, and why, without any value.
+        reason: String,
+    },
 }
 
 /// What a caller can act on.
@@ -88,7 +96,7 @@ impl Error {
             | Self::Failed { tool, .. }
             | Self::Output { tool, .. }
             | Self::SecretFile { tool, .. } => Some(tool),
-            Self::OptionType { .. } => None,
+            Self::OptionType { .. } | Self::Value { .. } => None,
         }
     }
 

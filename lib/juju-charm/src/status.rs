@@ -26,6 +26,27 @@ impl Status {
         }
     }
 
+    /// Of several statuses the one to show: blocked, else maintenance, else waiting, else active; the first of those that are alike.
+    /// `None` if there is none. It is the order in which canonical/operator and Juju itself choose one.
+    ///
+    /// ```
+    /// use juju_charm::Status;
+    ///
+    /// let database = Status::Waiting("for the database".to_owned());
+    /// let address = Status::Blocked("no address; juju integrate web ingress".to_owned());
+    /// let shown = Status::most_urgent([Status::Active(String::new()), database, address.clone()]);
+    /// assert_eq!(shown, Some(address));
+    /// ```
+    pub fn most_urgent(statuses: impl IntoIterator<Item = Self>) -> Option<Self> {
+        // The first of several that are alike: `min_by_key` keeps it.
+        statuses.into_iter().min_by_key(|status| match status {
+            Self::Blocked(_) => 0,
+            Self::Maintenance(_) => 1,
+            Self::Waiting(_) => 2,
+            Self::Active(_) => 3,
+        })
+    }
+
     /// What `juju status` shows beside it.
     pub fn message(&self) -> &str {
         match self {

@@ -50,3 +50,8 @@ pub use schedule::{Schedule, ScheduleSpec, ScheduleStatus};
 pub use storage_location::{
     BackupStorageLocation, BackupStorageLocationSpec, BackupStorageLocationStatus, ObjectStorageLocation,
 };
+
+/// What the README shows compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -71,6 +71,12 @@ pub enum Reason {
     /// The same name is included and excluded.
     #[error("it is both included and excluded")]
     IncludedAndExcluded,
+    /// A label that is asked for with another value already.
+    #[error("no object has it and {earlier:?} as well")]
+    TwoLabelValues {
+        /// The value that was asked for before.
+        earlier: String,
+    },
     /// A key under a spelling that the operator skips without a word.
     #[error("velero-operator would ignore it, and the backup would hold more than was meant")]
     MisspelledKey {
@@ -128,6 +134,7 @@ impl Reason {
             | Self::WildcardNotAlone
             | Self::EverythingExcluded
             | Self::IncludedAndExcluded
+            | Self::TwoLabelValues { .. }
             | Self::MisspelledKey { .. }
             | Self::UnknownKey { .. }
             | Self::BesideTemplate
@@ -157,6 +164,9 @@ impl Reason {
             Self::WildcardNotAlone => "write \"*\" alone, or name the resources",
             Self::EverythingExcluded => "leave \"*\" out, and name what is to be left out",
             Self::IncludedAndExcluded => "leave it out of one of the two lists",
+            Self::TwoLabelValues { .. } => {
+                "leave the label out: labels narrow what a spec asks for already, and never replace it"
+            }
             Self::MisspelledKey { expected }
             | Self::UnknownKey {
                 meant: Some(expected),

@@ -1,4 +1,4 @@
-//! The two specs that bring an application's config volume back.
+//! The two specs that bring one volume of an application back.
 
 use std::fmt;
 use std::str::FromStr;
@@ -56,9 +56,17 @@ impl FromStr for Method {
 }
 
 impl BackupSpec {
-    /// A spec that saves the config volume of a Juju application on Kubernetes, and no other volume's data.
+    /// [`BackupSpec::storage_volume`] of the storage `config`.
     ///
-    /// `model` is the model's name, which is its namespace. The lists of resources are what it takes to get the volume
+    /// # Errors
+    /// As [`BackupSpec::storage_volume`].
+    pub fn config_volume(app: &str, model: &str, method: Method) -> Result<Self, Error> {
+        Self::storage_volume(app, model, CONFIG_STORAGE, method)
+    }
+
+    /// A spec that saves one volume of a Juju application on Kubernetes, and no other volume's data.
+    ///
+    /// `model` is the model's name, which is its namespace; `storage` is the storage's name in the charm's metadata. The lists of resources are what it takes to get the volume
     /// back, as found by restoring with Velero 1.15:
     /// * without `pods`, a file-system backup completes and holds no byte;
     /// * without `persistentvolumes`, a restore of it never ends.
@@ -69,12 +77,15 @@ impl BackupSpec {
     /// restore by `velero restore create` needs the account first: `juju deploy` of the application makes it, and where
     /// there is no Juju `kubectl create serviceaccount APP` does. A PodVolumeRestore needs neither pod nor account.
     ///
+    /// With [`Method::Filesystem`] the spec selects the pod, and which of its volumes is stored is said on the pod alone:
+    /// [`crate::pod::annotations`]. Without them such a backup stores nothing or everything.
+    ///
     /// A snapshot selects the claim itself, by application and storage. There must be a label for each, which claims made
     /// by `juju deploy --attach-storage` lack at first.
     ///
     /// # Errors
-    /// When the model is not a DNS label or the application is not a label value.
-    pub fn config_volume(app: &str, model: &str, method: Method) -> Result<Self, Error> {
+    /// When the model is not a DNS label, or the application or the storage is not a label value.
+    pub fn storage_volume(app: &str, model: &str, storage: &str, method: Method) -> Result<Self, Error> {
         let spec = Self::new([model])?;
         match method {
             Method::Filesystem => spec
@@ -82,7 +93,7 @@ impl BackupSpec {
                 .with_labels([(APP_LABEL, app)]),
             Method::Snapshot => spec
                 .with_resources(["persistentvolumeclaims", "persistentvolumes"])?
-                .with_labels([(APP_LABEL, app), (STORAGE_LABEL, CONFIG_STORAGE)]),
+                .with_labels([(APP_LABEL, app), (STORAGE_LABEL, storage)]),
         }
     }
 }

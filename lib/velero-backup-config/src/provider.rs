@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use crate::request::{BackupRequest, KEYS};
 
 /// What to write into one relation's own application databag.
+///
+/// `Id` is whatever the caller names relations by: a text, or the id type of its framework.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct Change<Id = String> {
     /// The relation, as the caller named it.
-    pub relation_id: String,
+    pub relation_id: Id,
     /// Keys and their new values, for one `relation-set --app`. An empty value removes the key, as in Juju.
     pub set: BTreeMap<String, String>,
 }
@@ -20,7 +22,10 @@ pub struct Change {
 ///
 /// `bags` maps the id of each relation of the endpoint to this application's own databag there. Keys that are not the
 /// protocol's are neither looked at nor removed. Only the leader may write.
-pub fn changes(bags: &BTreeMap<String, BTreeMap<String, String>>, request: &BackupRequest) -> Vec<Change> {
+pub fn changes<Id: Clone>(
+    bags: &BTreeMap<Id, BTreeMap<String, String>>,
+    request: &BackupRequest,
+) -> Vec<Change<Id>> {
     let wanted = request.to_databag();
     bags.iter()
         .filter_map(|(relation_id, bag)| {
@@ -36,7 +41,7 @@ pub fn changes(bags: &BTreeMap<String, BTreeMap<String, String>>, request: &Back
 /// All four keys go in one write: velero-operator takes `app` and `relation_name` without a `spec` to ask for a backup
 /// of the whole cluster. It finds no request then, and leaves the Schedule that it made as it is; only breaking the
 /// relation, or a request without a schedule, removes that.
-pub fn withdrawals(bags: &BTreeMap<String, BTreeMap<String, String>>) -> Vec<Change> {
+pub fn withdrawals<Id: Clone>(bags: &BTreeMap<Id, BTreeMap<String, String>>) -> Vec<Change<Id>> {
     bags.iter()
         .filter_map(|(relation_id, bag)| {
             let set = KEYS
@@ -49,9 +54,9 @@ pub fn withdrawals(bags: &BTreeMap<String, BTreeMap<String, String>>) -> Vec<Cha
         .collect()
 }
 
-fn change(relation_id: &str, set: BTreeMap<String, String>) -> Option<Change> {
+fn change<Id: Clone>(relation_id: &Id, set: BTreeMap<String, String>) -> Option<Change<Id>> {
     (!set.is_empty()).then(|| Change {
-        relation_id: relation_id.to_owned(),
+        relation_id: relation_id.clone(),
         set,
     })
 }

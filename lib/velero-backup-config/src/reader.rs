@@ -120,20 +120,17 @@ pub(crate) fn read_spec(value: &Value, findings: &mut Findings) -> Option<Backup
         Retention::parse(&text).map_err(|error| Error::at("/spec/ttl", Some(&text), Reason::Retention(error)))
     });
     // The operator takes the empty text for no schedule.
-    let schedule = fields
-        .text("schedule")
-        .filter(|text| !text.is_empty())
-        .map(|text| {
-            Schedule::parse(&text)
-                .map_err(|error| Error::at("/spec/schedule", Some(&text), Reason::Schedule(error)))
-        });
+    let schedule = fields.text("schedule").map(|text| {
+        Schedule::parse_optional(&text)
+            .map_err(|error| Error::at("/spec/schedule", Some(&text), Reason::Schedule(error)))
+    });
     let include_cluster_resources = fields.boolean("include_cluster_resources");
     let paused = fields.boolean("paused");
     let skip_immediately = fields.boolean("skip_immediately");
     let use_owner_references_in_backup = fields.boolean("use_owner_references_in_backup");
 
     let retention = retention.and_then(|retention| findings.keep(retention));
-    let schedule = schedule.and_then(|schedule| findings.keep(schedule));
+    let schedule = schedule.and_then(|schedule| findings.keep(schedule)).flatten();
     // A list that could not be read was reported; it must not be reported as empty once more.
     let unreadable = findings
         .errors

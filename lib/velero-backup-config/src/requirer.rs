@@ -86,8 +86,8 @@ pub fn databag_in(text: &str) -> Option<BTreeMap<String, String>> {
 
 /// Reads the databags of all relations, each on its own: what is wrong with one says nothing about the others.
 ///
-/// `bags` maps the id of each relation to the remote application's databag.
-pub fn read_all(bags: &BTreeMap<String, BTreeMap<String, String>>) -> BTreeMap<String, Outcome> {
+/// `bags` maps the id of each relation, of whatever type, to the remote application's databag.
+pub fn read_all<Id: Clone + Ord>(bags: &BTreeMap<Id, BTreeMap<String, String>>) -> BTreeMap<Id, Outcome> {
     bags.iter()
         .map(|(relation_id, databag)| (relation_id.clone(), read(databag)))
         .collect()

@@ -113,28 +113,34 @@ impl BackupSpec {
         self.check_overlap()
     }
 
-    /// Only objects that have all of these labels.
+    /// Only objects that have all of these labels, beside those that were asked for before: each call narrows the backup, none widens it.
+    /// So the labels of [`BackupSpec::config_volume`] stay. Without any the backup holds every object of its resources.
     ///
     /// # Errors
-    /// When Kubernetes would refuse a key or a value.
+    /// When Kubernetes would refuse a key or a value, and when a key is asked for with two values, which no object can have.
     pub fn with_labels<I, Key, Value>(mut self, labels: I) -> Result<Self, Error>
     where
         I: IntoIterator<Item = (Key, Value)>,
         Key: Into<String>,
         Value: Into<String>,
     {
-        let labels: BTreeMap<String, String> = labels
-            .into_iter()
-            .map(|(key, value)| (key.into(), value.into()))
-            .collect();
-        for (key, value) in &labels {
-            let pointer = format!("/spec/label_selector/{}", pointer_key(key));
+        let mut selector = self.label_selector.unwrap_or_default();
+        for (key, value) in labels {
+            let (key, value) = (key.into(), value.into());
+            let pointer = format!("/spec/label_selector/{}", pointer_key(&key));
             let refused =
                 |value: &str, error: NameError| Error::at(pointer.as_str(), Some(value), Reason::Name(error));
-            check_label_key(key).map_err(|error| refused(key, error).for_field("label key"))?;
-            check_label_value(value).map_err(|error| refused(value, error))?;
+            check_label_key(&key).map_err(|error| refused(&key, error).for_field("label key"))?;
+            check_label_value(&value).map_err(|error| refused(&value, error))?;
+            if let Some(earlier) = selector.get(&key).filter(|earlier| **earlier != value) {
+                let reason = Reason::TwoLabelValues {
+                    earlier: earlier.clone(),
+                };
+                return Err(Error::at(pointer.as_str(), Some(&value), reason));
+            }
+            selector.insert(key, value);
         }
-        self.label_selector = Some(labels);
+        self.label_selector = Some(selector);
         Ok(self)
     }
 
@@ -145,7 +151,8 @@ impl BackupSpec {
         self
     }
 
-    /// Makes a backup whenever the schedule says so; `None` for backups on demand only.
+    /// Makes a backup whenever the schedule says so; `None` for backups on demand only. The text of an option, which may be empty, becomes
+    /// such a value by [`Schedule::parse_optional`].
     #[must_use]
     pub fn with_schedule(mut self, schedule: Option<Schedule>) -> Self {
         self.schedule = schedule;
@@ -236,7 +243,7 @@ impl BackupSpec {
         self.exclude_resources.as_deref()
     }
 
-    /// Labels that an object must have.
+    /// Labels that an object must have, all of them.
     pub fn label_selector(&self) -> Option<&BTreeMap<String, String>> {
         self.label_selector.as_ref()
     }

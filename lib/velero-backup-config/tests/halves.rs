@@ -51,7 +51,25 @@ fn a_client_writes_only_what_differs() {
     let second = changes(&bags, &changed);
     assert_eq!(second.len(), 3);
     assert!(second.iter().all(|change| keys(change) == ["spec"]), "{second:?}");
-    assert_eq!(changes(&BTreeMap::new(), &changed), []);
+    assert_eq!(changes(&BTreeMap::<String, Databag>::new(), &changed), []);
+}
+
+/// A framework has a type of its own for ids; nothing has to be turned into a text and back.
+#[test]
+fn relations_are_named_as_the_caller_names_them() {
+    #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+    struct Id(u32);
+
+    let bags = BTreeMap::from([(Id(1), Databag::new()), (Id(2), radarr().to_databag())]);
+    let ids = |changes: Vec<Change<Id>>| {
+        let ids = changes.into_iter().map(|change| change.relation_id);
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(ids(changes(&bags, &radarr())), [Id(1)]);
+    assert_eq!(ids(withdrawals(&bags)), [Id(2)]);
+    let outcomes = read_all(&bags);
+    assert_eq!(outcomes[&Id(1)], Outcome::NotReady);
+    assert!(matches!(outcomes[&Id(2)], Outcome::Request { .. }));
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod common;
 
 use common::{bag, bag_with_spec, full, radarr};
 use velero_backup_config::requirer::{self, Outcome};
-use velero_backup_config::{BackupRequest, BackupSpec, Method, Reason};
+use velero_backup_config::{BackupRequest, BackupSpec, Method, Reason, Schedule};
 
 /// Verbatim data of the library, patch 2, from a running charm.
 const PATCH_2: &str = r#"{"include_namespaces":["media"],"include_resources":["persistentvolumeclaims"],"exclude_namespaces":null,"exclude_resources":null,"label_selector":{"app.kubernetes.io/name":"minimal"},"ttl":"720h","include_cluster_resources":null,"schedule":null,"paused":null,"skip_immediately":null,"use_owner_references_in_backup":null}"#;
@@ -50,6 +50,53 @@ fn labels_are_written_in_the_order_of_their_keys() {
             .to_wire_text()
             .contains(r#""label_selector":{"a":"2","b":"1"}"#)
     );
+}
+
+/// A label more makes a backup smaller. Replacing the application's own would make it hold the whole model.
+#[test]
+fn more_labels_narrow_a_preset_and_never_widen_it() {
+    let preset = BackupSpec::config_volume("radarr", "media", Method::Filesystem).unwrap();
+    let spec = preset.clone().with_labels([("tier", "gold")]).unwrap();
+    assert_eq!(
+        *spec.label_selector().unwrap(),
+        bag([("app.kubernetes.io/name", "radarr"), ("tier", "gold")])
+    );
+    let same = preset.clone().with_labels([("app.kubernetes.io/name", "radarr")]);
+    assert_eq!(same.as_ref(), Ok(&preset));
+    assert_eq!(preset.clone().with_labels([("", ""); 0]), Ok(preset.clone()));
+
+    let error = preset
+        .with_labels([("app.kubernetes.io/name", "sonarr")])
+        .unwrap_err();
+    assert_eq!(error.pointer(), "/spec/label_selector/app.kubernetes.io~1name");
+    assert_eq!(
+        error.to_string(),
+        r#"cannot use app.kubernetes.io/name "sonarr": no object has it and "radarr" as well"#
+    );
+    assert!(error.hint().unwrap().contains("never replace"));
+    let twice = BackupSpec::new(["media"])
+        .unwrap()
+        .with_labels([("tier", "gold"), ("tier", "silver")]);
+    assert!(twice.is_err());
+}
+
+/// An empty schedule means the same to whoever builds a request and to whoever reads one.
+#[test]
+fn an_empty_schedule_is_none_on_both_sides() {
+    let built = BackupSpec::new(["media"])
+        .unwrap()
+        .with_schedule(Schedule::parse_optional("").unwrap());
+    let read = BackupRequest::from_databag(&bag_with_spec(
+        r#"{"include_namespaces":["media"],"schedule":""}"#,
+    ));
+    assert_eq!(read.unwrap().spec(), &built);
+    assert_eq!(
+        BackupSpec::from_text("{include_namespaces: [media], schedule: ''}").unwrap(),
+        built
+    );
+    let daily = Schedule::parse_optional("@daily").unwrap();
+    assert_eq!(daily, Some(Schedule::parse("@daily").unwrap()));
+    assert!(Schedule::parse_optional(" ").is_err() && Schedule::parse("").is_err());
 }
 
 #[test]
@@ -106,6 +153,14 @@ fn the_presets_take_what_a_restore_needs_and_one_volume() {
     insta::assert_snapshot!(filesystem.to_wire_text(), @r#"{"include_namespaces":["media"],"include_resources":["pods","persistentvolumeclaims","persistentvolumes"],"exclude_namespaces":null,"exclude_resources":null,"label_selector":{"app.kubernetes.io/name":"radarr"},"ttl":null,"include_cluster_resources":null,"schedule":null,"paused":null,"skip_immediately":null,"use_owner_references_in_backup":null}"#);
     let snapshot = BackupSpec::config_volume("radarr", "media", Method::Snapshot).unwrap();
     insta::assert_snapshot!(snapshot.to_wire_text(), @r#"{"include_namespaces":["media"],"include_resources":["persistentvolumeclaims","persistentvolumes"],"exclude_namespaces":null,"exclude_resources":null,"label_selector":{"app.kubernetes.io/name":"radarr","storage.juju.is/name":"config"},"ttl":null,"include_cluster_resources":null,"schedule":null,"paused":null,"skip_immediately":null,"use_owner_references_in_backup":null}"#);
+    let data = BackupSpec::storage_volume("wiki", "media", "data", Method::Snapshot).unwrap();
+    assert_eq!(
+        *data.label_selector().unwrap(),
+        bag([
+            ("app.kubernetes.io/name", "wiki"),
+            ("storage.juju.is/name", "data")
+        ])
+    );
     assert!(BackupSpec::config_volume("Radarr?", "media", Method::Snapshot).is_err());
     assert!(BackupSpec::config_volume("radarr", "*", Method::Filesystem).is_err());
     assert!("copy".parse::<Method>().is_err() && "snapshot".parse() == Ok(Method::Snapshot));

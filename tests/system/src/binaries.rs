@@ -94,6 +94,45 @@ impl Binaries {
     }
 }
 
+/// The binaries of the charms in `examples`, as tests are compiled, built once for each test process.
+#[derive(Debug, Clone)]
+pub struct Examples {
+    /// The one that only wants backups.
+    pub website: PathBuf,
+    /// The one with a database.
+    pub valkey: PathBuf,
+}
+
+impl Examples {
+    /// Builds what is not up to date.
+    ///
+    /// # Errors
+    /// When cargo cannot build them; its own words have gone to standard error.
+    pub fn for_tests() -> Result<&'static Self> {
+        static BUILT: OnceLock<Result<Examples, String>> = OnceLock::new();
+        let build = || -> Result<Self> {
+            let mut command = cargo();
+            command.args(["-p", "website-charm", "-p", "valkey-charm"]);
+            command.args(["--bin", "website", "--bin", "valkey"]);
+            // As in [`Binaries::build`]: what `cargo test` has built is taken as it is.
+            command.args(["-p", "xtask"]);
+            let mut built = executables(&mut command)?;
+            let mut find = |name: &str| {
+                let found = built.remove(name);
+                found.with_context(|| format!("cargo did not build {name}"))
+            };
+            Ok(Self {
+                website: find("website")?,
+                valkey: find("valkey")?,
+            })
+        };
+        BUILT
+            .get_or_init(|| build().map_err(|error| format!("{error:#}")))
+            .as_ref()
+            .map_err(|error| anyhow::anyhow!("{error}"))
+    }
+}
+
 /// The target that the charm's binary is built for. It is named although it is the host's own: only then do the flags below
 /// stay away from build scripts and procedural macros, which cannot be static.
 pub const TARGET: &str = "x86_64-unknown-linux-gnu";

@@ -1,6 +1,7 @@
 //! What the system tests, the demo and the benchmark share: the built programs, and a Radarr to deploy.
 
 pub mod binaries;
+pub mod examples;
 pub mod exporter;
 pub mod house;
 pub mod prometheus;

@@ -1,5 +1,5 @@
-//! A charm that stands for the other side of a relation: its leader says there, under the key `config`, what its option `config`
-//! holds.
+//! Charms that stand for the other side of a relation. One provides: its leader says there, under the key `config`, what its option
+//! `config` holds. One requires: it reads the password of the secret that it is given the id of.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -32,17 +32,45 @@ for relation in $(relation-ids {endpoint}); do
 done
 "#
     );
+    lay_out(
+        folder,
+        [
+            ("metadata.yaml", &metadata),
+            ("config.yaml", CONFIG),
+            ("dispatch", &dispatch),
+        ],
+    )?;
+    Ok(Deploy::new(name, folder).config("config", config))
+}
+
+/// The charm, laid out in `folder`, which must not be there, ready to be deployed as `name`. Its endpoint `needs` requires `interface`, whose
+/// provider gives it the id of a secret under the key `secret-id`. What that holds under `password` is in its status.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn deploy_as_client(folder: &Path, name: &str, interface: &str) -> Result<Deploy> {
+    let metadata = format!(
+        "name: {name}\nsummary: needs {interface}\ndescription: needs {interface}\nrequires:\n  needs:\n    interface: {interface}\n"
+    );
+    let dispatch = r#"#!/bin/sh
+set -eu
+for relation in $(relation-ids needs); do
+  provider=$(relation-list -r "$relation" --app)
+  secret=$(relation-get -r "$relation" --app secret-id "$provider")
+  if test -n "$secret"; then status-set active "$(secret-get "$secret" password)"; fi
+done
+"#;
+    lay_out(folder, [("metadata.yaml", &metadata), ("dispatch", dispatch)])?;
+    Ok(Deploy::new(name, folder))
+}
+
+/// Writes the files of a charm.
+fn lay_out<const N: usize>(folder: &Path, files: [(&str, &str); N]) -> Result<()> {
     std::fs::create_dir(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    for (name, text) in [
-        ("metadata.yaml", metadata.as_str()),
-        ("config.yaml", CONFIG),
-        ("dispatch", dispatch.as_str()),
-    ] {
+    for (name, text) in files {
         let path = folder.join(name);
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     let executable = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(folder.join("dispatch"), executable)
-        .context("cannot make dispatch executable")?;
-    Ok(Deploy::new(name, folder).config("config", config))
+    std::fs::set_permissions(folder.join("dispatch"), executable).context("cannot make dispatch executable")
 }

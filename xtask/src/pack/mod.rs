@@ -6,6 +6,7 @@
 pub mod binary;
 mod charmcraft;
 mod describe;
+mod example;
 pub mod icon;
 mod inspect;
 mod root;
@@ -33,6 +34,9 @@ pub struct Arguments {
     /// Every app of charm/apps.
     #[arg(long)]
     all: bool,
+    /// A charm in `examples`.
+    #[arg(long, value_name = "NAME")]
+    example: Vec<String>,
     /// The charm in the repository's root too, from source: it builds everything anew in a folder of its own.
     #[arg(long)]
     root: bool,
@@ -64,8 +68,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let repository = generate::repository()?;
     let app_files = choose(&repository, arguments)?;
     ensure!(
-        !app_files.is_empty() || arguments.root || arguments.verify_reproducible,
-        "nothing to pack: name an app, or use --all or --root"
+        !app_files.is_empty()
+            || !arguments.example.is_empty()
+            || arguments.root
+            || arguments.verify_reproducible,
+        "nothing to pack: name an app, or use --all, --root or --example"
     );
     let work = repository.join("target/pack");
     let output = match &arguments.output {
@@ -115,6 +122,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             table.push(packed.with_context(|| format!("cannot pack {name}"))?);
             line.end();
         }
+    }
+    for name in &arguments.example {
+        let line = Progress::begin(&format!("building and packing the example {name}"));
+        let packed = example::pack(&job, name);
+        table.push(packed.with_context(|| format!("cannot pack the example {name}"))?);
+        line.end();
     }
     if arguments.root {
         let line = Progress::begin("packing the root charm from source");
@@ -306,6 +319,7 @@ mod tests {
         Arguments {
             apps: apps.iter().map(|&app| app.to_owned()).collect(),
             all: false,
+            example: Vec::new(),
             root: false,
             output: None,
             verify_reproducible: false,

@@ -1,10 +1,11 @@
 //! Commands in texts: `cargo`, `configuratarr` and `juju` as far as the code knows what they take.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
+use serde_json::Value;
 
 use super::files;
 use super::markdown::Document;
@@ -61,6 +62,8 @@ const CARGO: &[&str] = &[
 struct Known {
     repository: PathBuf,
     charms: Charms,
+    /// What the charms in `examples` declare, by name.
+    examples: BTreeMap<String, Value>,
     scenarios: BTreeSet<String>,
     crates: BTreeSet<String>,
     e2e_arguments: String,
@@ -90,8 +93,14 @@ impl Known {
                 Some(name.trim_end_matches('"').to_owned())
             })
             .collect();
+        let is_example = |path: &&String| path.starts_with("examples/") && path.ends_with("/charmcraft.yaml");
+        let declared = |path: &String| {
+            let declared: Value = serde_yaml::from_str(&read(path)).unwrap();
+            (declared["name"].as_str().unwrap().to_owned(), declared)
+        };
         Self {
             charms: Charms::read(&repository).unwrap(),
+            examples: all.iter().filter(is_example).map(declared).collect(),
             scenarios,
             crates,
             e2e_arguments: read("tests/e2e/src/arguments.rs"),
@@ -229,6 +238,13 @@ impl Known {
         }
     }
 
+    /// Whether an example has an entry of this name in a section of its charmcraft.yaml; `None` when there is no such example.
+    fn example_has(&self, app: &str, section: &str, name: &str) -> Option<bool> {
+        let declared = self.examples.get(app)?;
+        let section = section.split('.').fold(declared, |value, key| &value[key]);
+        Some(section.get(name).is_some())
+    }
+
     fn run(&self, arguments: &[&str]) -> Result<(), String> {
         let [unit, action, parameters @ ..] = arguments else {
             return Ok(());
@@ -250,6 +266,17 @@ impl Known {
                 }
                 let names = actions.filter_map(|action| action["params"].as_object());
                 names.flat_map(|all| all.keys().cloned()).collect()
+            }
+            None if self
+                .examples
+                .contains_key(unit.split('/').next().unwrap_or_default()) =>
+            {
+                let app = unit.split('/').next().unwrap_or_default();
+                if self.example_has(app, "actions", action) != Some(true) {
+                    return Err(format!("{unit} has no action {action}"));
+                }
+                let names = self.examples[app]["actions"][action]["params"].as_object();
+                names.into_iter().flat_map(|all| all.keys().cloned()).collect()
             }
             None => {
                 let app = unit.split('/').next().unwrap_or_default();
@@ -273,9 +300,10 @@ impl Known {
         if is_placeholder(name) {
             return Ok(());
         }
-        let has_it = match self.charms(app) {
-            Some(charms) => charms.iter().any(|charm| charm.options.contains_key(name)),
-            None => foreign::of(app)
+        let has_it = match (self.charms(app), self.example_has(app, "config.options", name)) {
+            (Some(charms), _) => charms.iter().any(|charm| charm.options.contains_key(name)),
+            (None, Some(has_it)) => has_it,
+            (None, None) => foreign::of(app)
                 .ok_or_else(|| format!("{app} is no charm that is known"))?
                 .has_option(name),
         };
@@ -295,11 +323,12 @@ impl Known {
         for (flag, value) in of_flags {
             let key = value.split('=').next().unwrap_or_default();
             let declared = |section: &str| -> Result<(), String> {
-                let has_it = match &charms {
-                    Some(charms) => charms
+                let has_it = match (&charms, self.example_has(stem, section, key)) {
+                    (Some(charms), _) => charms
                         .iter()
                         .any(|charm| charm.metadata[section].get(key).is_some()),
-                    None => {
+                    (None, Some(has_it)) => has_it,
+                    (None, None) => {
                         let foreign =
                             foreign::of(stem).ok_or_else(|| format!("{charm} is no charm that is known"))?;
                         section == "storage" && foreign.has_storage(key)
@@ -323,11 +352,16 @@ impl Known {
         let Some((app, endpoint)) = side.split_once(':').filter(|(_, name)| !is_placeholder(name)) else {
             return Ok(());
         };
-        let has_it = match self.charms(app) {
-            Some(charms) => charms
+        let of_example = self.examples.get(app).map(|declared| {
+            let mut sides = ["provides", "requires", "peers"].into_iter();
+            sides.any(|side| declared[side].get(endpoint).is_some())
+        });
+        let has_it = match (self.charms(app), of_example) {
+            (Some(charms), _) => charms
                 .iter()
                 .any(|charm| charm.endpoints().iter().any(|(name, _, _)| name == endpoint)),
-            None => {
+            (None, Some(has_it)) => has_it,
+            (None, None) => {
                 let foreign = foreign::of(app).ok_or_else(|| format!("{app} is no charm that is known"))?;
                 foreign.endpoints.iter().any(|(name, _, _)| *name == endpoint)
             }
@@ -467,6 +501,9 @@ fn a_wrong_command_is_found() {
         "juju run radarr/0 restore-from-backup backup-uid=latest dry-run=true",
         "juju run APP/0 verify-backup",
         "juju run velero-operator/0 create-backup target=a:b",
+        "juju run valkey/0 count-keys database=1",
+        "juju integrate valkey:database shop",
+        "juju deploy ./website_amd64.charm --storage files=5G --config backup-schedule=@daily",
         "juju config radarr backup-schedule='0 3 * * *'",
         "juju config APP --reset backup-retention",
         "juju deploy ./radarr_amd64.charm radarr --storage config=5G --config timezone=UTC",
@@ -488,6 +525,10 @@ fn a_wrong_command_is_found() {
         "juju deploy ./radarr_amd64.charm radarr --storage data=5G",
         "juju deploy velero-operator --config node-agent=true",
         "juju integrate radarr:backups velero-operator",
+        "juju run valkey/0 count-keys base=1",
+        "juju integrate valkey:data shop",
+        "juju deploy ./website_amd64.charm --storage config=5G",
+        "juju config website schedule=@daily",
         "juju restore radarr",
         "configuratarr restores radarr",
         "configuratarr restore radarr --when x",

@@ -10,6 +10,7 @@ mod markdown;
 mod commands;
 mod links;
 mod names;
+mod own_charm;
 mod played;
 mod shell;
 mod summary;

@@ -5,14 +5,14 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use system_tests::binaries::Binaries;
-use system_tests::radarr;
+use system_tests::binaries::{Binaries, Examples};
+use system_tests::{examples, radarr};
 
 use super::files;
 use super::markdown::Document;
 use crate::generate::repository;
 
-/// What a person has: `juju` and `configuratarr` in the PATH, and a packed charm in the folder. The simulated Juju is given what a registry would have; its stand-in
+/// What a person has: `juju` and `configuratarr` in the PATH, and packed charms in the folder. The simulated Juju is given what a registry would have; its stand-in
 /// for velero-operator has no node agent, so it has no option for one either.
 fn lay_out(folder: &Path, binaries: &Binaries) {
     let bin = folder.join("bin");
@@ -22,12 +22,16 @@ fn lay_out(folder: &Path, binaries: &Binaries) {
     symlink(&binaries.stand_in_radarr, image.join("app/radarr/bin/Radarr")).unwrap();
     let version = format!("PackageVersion={}\n", radarr::VERSION);
     fs::write(image.join("app/radarr/package_info"), version).unwrap();
+    let website = folder.join("website-image");
+    examples::website_image(&website).unwrap();
     let juju = format!(
         "#!/bin/bash\nset -eu\ncase \"$1 ${{2:-}}\" in\n\
          \"deploy velero-operator\") set -- deploy velero-operator --trust ;;\n\
          \"deploy ./radarr_amd64.charm\") set -- \"$@\" --image radarr={} ;;\n\
+         \"deploy ./website_amd64.charm\") set -- \"$@\" --image website={} ;;\n\
          esac\nexec {} juju \"$@\"\n",
         image.display(),
+        website.display(),
         binaries.juju_sim.display()
     );
     fs::write(bin.join("juju"), juju).unwrap();
@@ -36,6 +40,8 @@ fn lay_out(folder: &Path, binaries: &Binaries) {
     let work = folder.join("work");
     fs::create_dir(&work).unwrap();
     radarr::charm_folder(&work.join("radarr_amd64.charm"), binaries).unwrap();
+    let website = &Examples::for_tests().unwrap().website;
+    examples::charm_folder(&work.join("website_amd64.charm"), "website", website).unwrap();
 }
 
 #[test]
@@ -81,6 +87,14 @@ fn blocks_that_are_marked_run() {
         );
         if path.ends_with("tutorial.md") {
             for word in ["daily", "720h", "held-bytes", "velero-operator"] {
+                assert!(
+                    said.contains(word),
+                    "{path}: {word} is not in what was printed:\n{said}"
+                );
+            }
+        }
+        if path.ends_with("own-charm.md") {
+            for word in ["scheduled backups: 30 2 * * *", "include_namespaces"] {
                 assert!(
                     said.contains(word),
                     "{path}: {word} is not in what was printed:\n{said}"

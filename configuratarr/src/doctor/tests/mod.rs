@@ -52,7 +52,7 @@ fn world() -> World {
         namespace: MODEL.to_owned(),
         name: "radarr-0".to_owned(),
         labels: map("app.kubernetes.io/name", "radarr".to_owned()),
-        annotations: pod::annotations(CONFIG, ["charm-data"], &hooks),
+        annotations: pod::annotations(CONFIG, ["charm-data"], Some(&hooks)),
         node: "lab".to_owned(),
         volumes: vec![
             PodVolume {

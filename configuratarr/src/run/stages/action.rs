@@ -103,13 +103,14 @@ impl At<'_> {
 
     async fn look(&mut self, task: &str) -> Result<Stands, JujuError> {
         let found = match self.how.juju.task(task).await {
-            Err(JujuError::NoTask(_)) => {
+            Ok(found) if found.is_of(&self.item.app) => found,
+            Ok(_) | Err(JujuError::NoTask(_)) => {
                 return Ok(match self.memory.has_seen("missing", IN_A_ROW) {
                     true => Stands::Failed(removed(self.item, task), BTreeMap::new()),
                     false => Stands::Goes(Taken::Stay),
                 });
             }
-            found => found?,
+            Err(error) => return Err(error),
         };
         for line in found.log.iter().skip(self.memory.lines) {
             self.show.said(self.number, said(line));

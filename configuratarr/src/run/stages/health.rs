@@ -58,14 +58,18 @@ pub(super) fn health(app: &Application, before: &BTreeMap<String, String>) -> He
     Health::Active { is_since }
 }
 
+/// Whether each unit is at rest: what it does next it was told to.
+pub(super) fn is_at_rest(app: &Application) -> bool {
+    let mut units = app.units.values();
+    units.all(|unit| unit.juju_status.current == "idle")
+}
+
 /// Whether each unit has the application's charm and is at rest, whatever the app says.
 pub(super) fn is_settled(app: &Application, before: &BTreeMap<String, String>) -> bool {
     let now = since(app);
     !app.units.is_empty()
-        && app
-            .units
-            .values()
-            .all(|unit| unit.upgrading_from.is_empty() && unit.juju_status.current == "idle")
+        && is_at_rest(app)
+        && app.units.values().all(|unit| unit.upgrading_from.is_empty())
         && now.iter().all(|(unit, since)| before.get(unit) != Some(since))
 }
 

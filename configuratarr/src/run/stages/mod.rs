@@ -146,6 +146,10 @@ struct Memory {
     lines: usize,
     /// What was told last.
     told: String,
+    /// So many looks in a row came too late, and saw no end.
+    late: u32,
+    /// It waits for other apps of the run.
+    waits_for_others: bool,
     /// Why it is not gone on with.
     lost: Option<Problem>,
 }
@@ -159,6 +163,8 @@ impl Memory {
             since: Instant::now(),
             lines: 0,
             told: String::new(),
+            late: 0,
+            waits_for_others: false,
             lost: None,
         }
     }
@@ -237,9 +243,10 @@ pub async fn carry_out(
         if journal.run().is_over() {
             return Ok(Ended::Over);
         }
+        // What waits for one that is lost would wait for ever.
         let waits = journal.run().progress.iter().zip(&memories);
         let mut waits = waits.filter(|(progress, _)| !progress.is_over());
-        if waits.all(|(_, memory)| memory.lost.is_some())
+        if waits.all(|(_, memory)| memory.lost.is_some() || memory.waits_for_others)
             && let Some(problem) = memories.iter_mut().find_map(|memory| memory.lost.take())
         {
             return Ok(Ended::Lost(problem));
@@ -311,6 +318,7 @@ async fn one(
         _ => return Ok(None),
     };
     let others_wait = others_are_before_join(journal, number);
+    memory.waits_for_others = step == Step::Join && others_wait;
     let made = journal.run().plan.made.clone();
     let mut at = At {
         number,

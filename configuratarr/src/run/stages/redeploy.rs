@@ -48,44 +48,46 @@ impl At<'_> {
         let app = &self.item.app;
         let juju = self.how.juju;
         if status.applications.contains_key(app) {
-            // An earlier process may have deployed it and died before it could say so: its option names this very backup.
-            let is_ours = self.memory.is_resumed && self.is_ours().await?;
-            return match is_ours {
-                true => self.deployed(plan).await,
-                false => Ok(self.failed(
-                    format!(
-                        "somebody else has deployed {app} since this was planned, so it was left as it is; configuratarr restore {app} \
-                         restores a backup into it"
-                    ),
-                    Seen::default(),
-                )),
-            };
+            // An earlier process may have deployed it and died before it could say so.
+            let is_resumed = self.memory.is_resumed;
+            return self.is_there(plan, is_resumed).await;
         }
-        match juju.change(&plan.deploy).await {
-            Ok(_) => self.deployed(plan).await,
-            // Whether it was taken all the same the next look tells.
-            Err(error @ JujuError::NoAnswer { .. }) => {
+        let (reason, error) = match juju.change(&plan.deploy).await {
+            Ok(_) => return self.deployed(plan).await,
+            Err(error @ JujuError::Refused { .. }) => (error.reason().to_owned(), error),
+            Err(error) => {
+                // Whether it was taken all the same the next look tells.
                 self.memory.is_resumed = true;
-                Err(error)
+                return Err(error);
             }
-            Err(JujuError::Refused { reason, .. })
-                if reason.contains("unknown option") && reason.contains(ON_DEPLOY) =>
-            {
-                let charm = plan.deploy.get(1).map_or("", String::as_str);
-                Ok(self.failed(
-                    format!(
-                        "charm {} has no option {ON_DEPLOY}: it restores nothing, so nothing was deployed; name a charm of this project: --charm",
-                        shown(charm)
-                    ),
-                    Seen::default(),
-                ))
-            }
-            Err(error @ JujuError::Refused { .. }) => {
-                let why =
-                    format!("{error}; nothing was deployed; run it by hand, or mend it and redeploy again");
-                Ok(self.failed(why, Seen::default()))
-            }
-            Err(error) => Err(error),
+        };
+        // A connection that breaks off looks like a refusal, and Juju may have taken it all the same.
+        self.memory.is_resumed = true;
+        if juju.status().await?.applications.contains_key(app) {
+            return self.is_there(plan, true).await;
+        }
+        let why = match reason.contains("unknown option") && reason.contains(ON_DEPLOY) {
+            true => format!(
+                "charm {} has no option {ON_DEPLOY}: it restores nothing, so nothing was deployed; name a charm of this project: --charm",
+                shown(plan.deploy.get(1).map_or("", String::as_str))
+            ),
+            false => format!("{error}; nothing was deployed; run it by hand, or mend it and redeploy again"),
+        };
+        Ok(self.failed(why, Seen::default()))
+    }
+
+    /// Goes on with an app that is there if it is the one of this plan, which `may_be_ours` and its option tell: that names this very backup.
+    async fn is_there(&self, plan: &RedeployPlan, may_be_ours: bool) -> Result<Taken, JujuError> {
+        let app = &self.item.app;
+        match may_be_ours && self.is_ours().await? {
+            true => self.deployed(plan).await,
+            false => Ok(self.failed(
+                format!(
+                    "somebody else has deployed {app} since this was planned, so it was left as it is; configuratarr restore {app} \
+                     restores a backup into it"
+                ),
+                Seen::default(),
+            )),
         }
     }
 
@@ -126,7 +128,15 @@ impl At<'_> {
         let is_asked = self.seen.is_asked;
         let state = health(found, &BTreeMap::new());
         match &state {
-            _ if is_asked && !is_restored => return self.ask(plan, &unit, &state).await,
+            _ if is_asked && !is_restored => {
+                return match self.ask(plan, &unit, &state).await? {
+                    Taken::Stay if self.has_waited(plan) => Ok(self.not_in_time(
+                        plan,
+                        &format!("{unit} does not come to the end of what it was asked"),
+                    )),
+                    taken => Ok(taken),
+                };
+            }
             Health::Active { .. } if self.memory.has_seen("active", IN_A_ROW) => {
                 return match is_restored {
                     true => Ok(Taken::Next(Step::Join, self.seen.for_next())),
@@ -152,19 +162,27 @@ impl At<'_> {
             }
         }
         // One that is active, or blocked, is at its end after some looks more.
-        if let Health::Not(text) = state
-            && self.memory.since.elapsed() >= Duration::from_secs(plan.wait)
-        {
-            return Ok(Taken::Lost(Problem::new(
-                Kind::Unfinished,
-                format!(
-                    "{app} is deployed, and was not restored within {} s: {text}",
-                    plan.wait
-                ),
-                format!("juju status {app}, juju debug-log --include {app} tell why"),
-            )));
+        match state {
+            Health::Not(text) if self.has_waited(plan) => Ok(self.not_in_time(plan, &text)),
+            _ => Ok(Taken::Stay),
         }
-        Ok(Taken::Stay)
+    }
+
+    /// Whether this process has waited in this step for as long as it was told to.
+    fn has_waited(&self, plan: &RedeployPlan) -> bool {
+        self.memory.since.elapsed() >= Duration::from_secs(plan.wait)
+    }
+
+    fn not_in_time(&self, plan: &RedeployPlan, text: &str) -> Taken {
+        let app = &self.item.app;
+        Taken::Lost(Problem::new(
+            Kind::Unfinished,
+            format!(
+                "{app} is deployed, and was not restored within {} s: {text}",
+                plan.wait
+            ),
+            format!("juju status {app}, juju debug-log --include {app} tell why"),
+        ))
     }
 
     /// Asks the charm: what became of its option, or to restore what the option does not take.
@@ -275,7 +293,7 @@ impl At<'_> {
                         false => Taken::Stay,
                     });
                 }
-                _ if self.memory.since.elapsed() < Duration::from_secs(plan.wait) => {
+                _ if !self.has_waited(plan) => {
                     self.memory.sees_nothing();
                     return Ok(Taken::Stay);
                 }

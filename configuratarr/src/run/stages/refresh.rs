@@ -6,7 +6,7 @@ use config_recovery::shown::shown;
 use jiff::{SignedDuration, Timestamp};
 
 use super::action::Stands;
-use super::health::{Health, health, is_settled, since};
+use super::health::{Health, health, is_at_rest, is_settled, since};
 use super::{At, IN_A_ROW, NOT_ROLLED_BACK, NOT_WELL, ROLLED_BACK, Seen, Step, Taken};
 use crate::juju::{Application, JujuError, Status};
 use crate::plan::{Job, RefreshPlan};
@@ -14,8 +14,11 @@ use crate::run::{Progress, says_done};
 
 /// So many looks in a row at an app that is active and has done nothing: then the refresh changed nothing that its unit noticed.
 const UNMOVED: u32 = 30;
-/// So many looks it gets after an interruption, however long that was.
+/// So many looks in a row it gets after its time is over, however long nobody looked before: a machine that slept may wake up to an app
+/// that is just doing something.
 const AT_LEAST: u32 = 10;
+/// So much later a refresh is not taken back any more: what was written since belongs to whoever used the app meanwhile.
+const TOO_OLD: SignedDuration = SignedDuration::from_hours(1);
 
 impl At<'_> {
     /// Takes the step, or looks how far it is.
@@ -107,28 +110,51 @@ impl At<'_> {
                 ),
             });
         }
-        match self.how.juju.change(&plan.refresh).await {
+        // What the unit has done since is told from what it does anyway, the end of that action first of all, where it was at rest before.
+        let since = since(found);
+        let is_still = is_at_rest(found) && self.seen.since == since;
+        if !is_still && !self.memory.has_seen("moving", UNMOVED) {
+            return Ok(Taken::Noted(Seen {
+                since,
+                ..self.seen.clone()
+            }));
+        }
+        let error = match self.how.juju.change(&plan.refresh).await {
             Ok(said) if said.contains("up-to-date") && !plan.changes_resources => {
                 let seen = self.seen.clone().with("result", "refreshed");
                 let seen = seen.with(
                     "notes",
                     format!("{} is the newest already; nothing changed", plan.charm),
                 );
-                Ok(Taken::End(Progress::Finished {
+                return Ok(Taken::End(Progress::Finished {
                     results: seen.results,
-                }))
+                }));
             }
-            Ok(_) => Ok(self.refreshed(plan)),
-            Err(error @ JujuError::NoAnswer { .. }) => {
+            Ok(_) => return Ok(self.refreshed(plan)),
+            Err(error @ JujuError::Refused { .. }) => error,
+            Err(error) => {
                 self.memory.is_resumed = true;
-                Err(error)
+                return Err(error);
             }
-            Err(error @ JujuError::Refused { .. }) => Ok(self.failed(
-                format!("{error}; nothing was refreshed, and the backup that was made stays"),
-                self.seen.clone(),
-            )),
-            Err(error) => Err(error),
+        };
+        // A connection that breaks off looks like a refusal, and Juju may have taken it all the same.
+        self.memory.is_resumed = true;
+        let now = self.how.juju.status().await?;
+        let is_taken = |now: &Application| now.charm_rev != plan.revision || now.charm != plan.charm;
+        if now.applications.get(&self.item.app).is_some_and(is_taken) {
+            return Ok(self.refreshed(plan));
         }
+        let what = match plan.changes_resources {
+            true => format!(
+                "its charm was not refreshed; juju resources {} tells which resources it has",
+                self.item.app
+            ),
+            false => "nothing was refreshed".to_owned(),
+        };
+        Ok(self.failed(
+            format!("{error}; {what}, and the backup that was made stays"),
+            self.seen.clone(),
+        ))
     }
 
     fn refreshed(&self, plan: &RefreshPlan) -> Taken {
@@ -144,6 +170,7 @@ impl At<'_> {
     fn wait_for_health(&mut self, plan: &RefreshPlan, found: &Application) -> Taken {
         let text = match health(found, &self.seen.since) {
             Health::Active { is_since: true } => {
+                self.memory.late = 0;
                 if self.memory.has_seen("active", IN_A_ROW) {
                     let seen = self.seen.clone().with("result", "refreshed");
                     let seen = seen.with("charm", charm(found));
@@ -180,8 +207,21 @@ impl At<'_> {
             return Taken::Stay;
         }
         let seen = self.seen.clone().with("after-refresh", text.clone());
-        let not_healthy = format!("not active {} s after the refresh: {text}", plan.wait);
         match &plan.back {
+            Some(back) if self.is_too_old() => {
+                let next = format!(
+                    "juju debug-log --include {app} tells why; the way back: {}; then configuratarr restore {app} --backup {}",
+                    self.how.juju.command(back),
+                    self.backup(),
+                    app = self.item.app
+                );
+                self.failed(
+                    format!(
+                        "not active: {text}; this is seen more than an hour too late to roll back: what was written since would be lost"
+                    ),
+                    seen.with("result", NOT_ROLLED_BACK).with("next", next),
+                )
+            }
             Some(_) => Taken::Next(
                 Step::RollBack,
                 Seen {
@@ -197,7 +237,11 @@ impl At<'_> {
                     app = self.item.app
                 );
                 self.failed(
-                    format!("{not_healthy}; cannot roll back {}", plan.cannot.join("; ")),
+                    format!(
+                        "not active {} s after the refresh: {text}; cannot roll back {}",
+                        plan.wait,
+                        plan.cannot.join("; ")
+                    ),
                     seen.with("result", NOT_ROLLED_BACK).with("next", next),
                 )
             }
@@ -217,29 +261,33 @@ impl At<'_> {
         if is_done {
             return Ok(next);
         }
-        match self.how.juju.change(&back).await {
-            Ok(_) => Ok(next),
-            Err(error @ JujuError::NoAnswer { .. }) => {
+        let error = match self.how.juju.change(&back).await {
+            Ok(_) => return Ok(next),
+            Err(error @ JujuError::Refused { .. }) => error,
+            Err(error) => {
                 self.memory.is_resumed = true;
-                Err(error)
+                return Err(error);
             }
-            Err(error @ JujuError::Refused { .. }) => {
-                let seen = self.seen.clone().with("result", NOT_ROLLED_BACK).with(
-                    "next",
-                    format!(
-                        "{}; then configuratarr restore {} --backup {}",
-                        self.how.juju.command(&back),
-                        self.item.app,
-                        self.backup()
-                    ),
-                );
-                Ok(self.failed(
-                    format!("{}; cannot roll back the charm: {error}", self.was()),
-                    seen,
-                ))
-            }
-            Err(error) => Err(error),
+        };
+        // Juju may have taken it all the same, which the next look tells; or it is a moment's trouble, and this is the way back.
+        self.memory.is_resumed = true;
+        if !self.memory.has_seen("refused", IN_A_ROW) {
+            self.say(&format!("{error}; trying again"));
+            return Ok(Taken::Stay);
         }
+        let seen = self.seen.clone().with("result", NOT_ROLLED_BACK).with(
+            "next",
+            format!(
+                "{}; then configuratarr restore {} --backup {}",
+                self.how.juju.command(&back),
+                self.item.app,
+                self.backup()
+            ),
+        );
+        Ok(self.failed(
+            format!("{}; cannot roll back the charm: {error}", self.was()),
+            seen,
+        ))
     }
 
     /// How it was after the refresh.
@@ -307,6 +355,7 @@ impl At<'_> {
     fn health_again(&mut self, plan: &RefreshPlan, found: &Application) -> Taken {
         let text = match health(found, &BTreeMap::new()) {
             Health::Active { .. } => {
+                self.memory.late = 0;
                 if self.memory.has_seen("active", IN_A_ROW) {
                     let seen = self
                         .seen
@@ -353,15 +402,26 @@ impl At<'_> {
         }
     }
 
-    /// Whether the time is over in which the app may become active. A process that goes on with it looks for some seconds at least.
-    fn is_too_late(&self) -> bool {
-        let until = self
-            .seen
-            .until
-            .as_deref()
-            .and_then(|until| until.parse::<Timestamp>().ok());
-        let has_looked = !self.memory.is_resumed || self.memory.since.elapsed() >= self.how.tick * AT_LEAST;
-        has_looked && until.is_none_or(|until| until <= Timestamp::now())
+    /// Whether the time is over in which the app may become active, and some looks in a row since saw that it is not. Whoever sees that it is
+    /// sets the count back.
+    fn is_too_late(&mut self) -> bool {
+        if !self.is_over_by(SignedDuration::ZERO) {
+            self.memory.late = 0;
+            return false;
+        }
+        self.memory.late += 1;
+        self.memory.late >= AT_LEAST
+    }
+
+    /// Whether so much time has gone by since then that the way back would cost more than it brings.
+    fn is_too_old(&self) -> bool {
+        self.is_over_by(TOO_OLD)
+    }
+
+    fn is_over_by(&self, longer: SignedDuration) -> bool {
+        let until = self.seen.until.as_deref();
+        let until = until.and_then(|until| until.parse::<Timestamp>().ok());
+        until.is_none_or(|until| Timestamp::now().duration_since(until) >= longer)
     }
 }
 

@@ -145,9 +145,10 @@ fn unnamed<'a>(
     of(list, whose).filter(move |backup| backup.before_restore.is_none() && backup.is_good(now))
 }
 
-/// The list is newest first, but a caller may have sorted it anew.
+/// The list is newest first, but a caller may have sorted it anew. One of the future comes last: it would be the newest for years.
 fn latest<'a>(list: &'a [BackupSummary], whose: &AppId, now: Timestamp) -> Option<&'a BackupSummary> {
-    unnamed(list, whose, now).max_by_key(|backup| (backup.started, backup.completed))
+    unnamed(list, whose, now)
+        .max_by_key(|backup| (!backup.is_of_future(now), backup.started, backup.completed))
 }
 
 fn named<'a>(list: &'a [BackupSummary], name: &str, whose: &AppId) -> Result<&'a BackupSummary> {

@@ -128,7 +128,7 @@ pub(super) fn judged<E>(
         }
     }
     let mut by_endpoint: BTreeMap<&str, Vec<(usize, &BackupSummary)>> = BTreeMap::new();
-    for (place, backup) in &completed {
+    for (place, backup) in completed.iter().filter(|(_, backup)| !backup.is_of_future(now)) {
         let of_endpoint = by_endpoint.entry(&backup.endpoint).or_default();
         of_endpoint.push((*place, backup));
     }
@@ -161,7 +161,8 @@ pub(super) fn judged<E>(
         }
     }
 
-    let newest = completed.first().map(|(_, newest)| *newest);
+    let mut of_now = completed.iter().filter(|(_, backup)| !backup.is_of_future(now));
+    let newest = of_now.next().or(completed.first()).map(|(_, newest)| *newest);
     needs.newest = newest.map(|newest| (newest.velero_namespace.clone(), newest.storage_location.clone()));
     let proofs = completed
         .iter()

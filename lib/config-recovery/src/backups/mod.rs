@@ -17,7 +17,7 @@ mod standing;
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use velero_api::{BackupPhase, Meaning};
 
@@ -87,6 +87,9 @@ pub struct BackupSummary {
     pub proof: Option<Proof>,
 }
 
+/// So far two clocks may be apart before what one of them tells is of the future for the other.
+const SKEW: SignedDuration = SignedDuration::from_hours(1);
+
 impl BackupSummary {
     /// What to think of it at this time.
     pub fn verdict(&self, now: Timestamp) -> Verdict {
@@ -126,6 +129,14 @@ impl BackupSummary {
     /// When it ended; when it began, or was asked for, where Velero does not say: one that it refuses never begins.
     pub fn ended(&self) -> Option<Timestamp> {
         self.completed.or(self.started).or(self.created)
+    }
+
+    /// Whether it claims to be of a later time than this. The clock of whoever made it was wrong, so nobody knows when that was: it neither is the
+    /// newest nor stands for one that is due.
+    pub fn is_of_future(&self, now: Timestamp) -> bool {
+        self.started
+            .or(self.completed)
+            .is_some_and(|time| time.duration_since(now) > SKEW)
     }
 
     /// Whether it can be relied on, as far as that is known before it was read back.

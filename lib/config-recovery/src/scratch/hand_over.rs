@@ -6,7 +6,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 use velero_api::RESTORE_NAME_LABEL;
 
-use super::{Purpose, is_held, names, removal, remove};
+use super::{By, Purpose, is_of_run, names, removal, remove};
 use crate::api::{Api, Object};
 use crate::backups::AppId;
 use crate::cluster::{Cluster, ClusterError};
@@ -35,16 +35,16 @@ pub struct RestoredVolume {
 /// Finds the volume that came back for this app, by its claim: Velero labels restored claims and no volumes.
 ///
 /// # Errors
-/// [`Error::Held`] when the place is another holder's, [`Error::Hopeless`] when it has no claim with a volume of its own; otherwise
+/// [`Error::Held`] when the place is another run's, [`Error::Hopeless`] when it has no claim with a volume of its own; otherwise
 /// as [`Cluster::ask`].
-pub async fn restored_volume(cluster: &Cluster, target: &AppId, holder: &str) -> Result<RestoredVolume> {
+pub async fn restored_volume(cluster: &Cluster, target: &AppId, by: By<'_>) -> Result<RestoredVolume> {
     let place = names::namespace(target, Purpose::Restore);
     let nothing = |reason: &str| Error::Hopeless {
         what: format!("the restored volume in namespace {place}"),
         reason: reason.to_owned(),
         remedy: "restore again".into(),
     };
-    if !is_held(cluster, target, holder, &place).await? {
+    if !is_of_run(cluster, target, by, &place).await? {
         return Err(nothing("the namespace is not there"));
     }
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(cluster.client(), &place);
@@ -114,12 +114,12 @@ pub async fn keep_volume(cluster: &Cluster, name: &str) -> Result<String> {
 /// next gets a volume that is `Available`.
 ///
 /// # Errors
-/// [`Error::Held`] when the place is another holder's, [`Error::Hopeless`] when the volume would go with its claim or is somebody
+/// [`Error::Held`] when the place is another run's, [`Error::Hopeless`] when the volume would go with its claim or is somebody
 /// else's by now, [`Error::TimedOut`]; otherwise as [`Cluster::ask`].
 pub async fn let_volume_free(
     cluster: &Cluster,
     target: &AppId,
-    holder: &str,
+    by: By<'_>,
     restored: &RestoredVolume,
     reporter: &dyn Reporter,
 ) -> Result<()> {
@@ -136,7 +136,7 @@ pub async fn let_volume_free(
     if spec.and_then(|spec| spec.persistent_volume_reclaim_policy.as_deref()) != Some(RETAIN) {
         return Err(hopeless("it would go with its claim".to_owned()));
     }
-    let there = is_held(cluster, target, holder, &place).await?;
+    let there = is_of_run(cluster, target, by, &place).await?;
     if there {
         remove::pod_and_claim(cluster, &place, removal("the restored claim", reporter)).await?;
     }
@@ -170,19 +170,19 @@ pub async fn let_volume_free(
     }
 }
 
-/// Removes the place and the volume in it, of a restore that came to nothing.
+/// Removes the place and the volume in it, of a restore that came to nothing. The place of another run is left alone.
 ///
 /// # Errors
 /// As [`super::remove`].
 pub async fn remove_restored(
     cluster: &Cluster,
     target: &AppId,
-    holder: &str,
+    by: By<'_>,
     reporter: &dyn Reporter,
 ) -> Result<()> {
     let place = names::namespace(target, Purpose::Restore);
     let wait: Wait<'_> = removal("the scratch namespace", reporter);
-    match is_held(cluster, target, holder, &place).await? {
+    match is_of_run(cluster, target, by, &place).await? {
         true => remove::everything(cluster, &place, wait).await,
         false => remove::outside(cluster, &place, wait).await,
     }

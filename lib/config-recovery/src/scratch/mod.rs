@@ -294,15 +294,40 @@ pub async fn remove_left(cluster: &Cluster, namespace: &str) -> Result<()> {
     remove::begin(cluster, namespace).await
 }
 
+/// Who works with a place: a holder, in one of its runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct By<'a> {
+    /// As [`ScratchSpec::holder`].
+    pub holder: &'a str,
+    /// As [`ScratchSpec::run`].
+    pub run: &'a str,
+}
+
 /// Whether the place is there, and its holder's.
 async fn is_held(cluster: &Cluster, target: &AppId, holder: &str, name: &str) -> Result<bool> {
+    is_place_of(cluster, target, name, |mark| mark.holder == holder).await
+}
+
+/// Whether the place is there, and of this run. A later run of the same holder has removed what this one made, and its volume may hold half
+/// of another backup.
+async fn is_of_run(cluster: &Cluster, target: &AppId, by: By<'_>, name: &str) -> Result<bool> {
+    let is_its = |mark: &names::Mark| mark.holder == by.holder && mark.run == by.run;
+    is_place_of(cluster, target, name, is_its).await
+}
+
+async fn is_place_of(
+    cluster: &Cluster,
+    target: &AppId,
+    name: &str,
+    is_its: impl Fn(&names::Mark) -> bool,
+) -> Result<bool> {
     let api: Api<Namespace> = Api::all(cluster.client());
     let found = cluster.ask_opt(format!("look for namespace {name}"), api.get(name));
     let Some(found) = found.await? else {
         return Ok(false);
     };
     let mark = names::Mark::of(&found.metadata, target);
-    if !mark.ours || mark.holder != holder {
+    if !mark.ours || !is_its(&mark) {
         return Err(Error::Held {
             namespace: name.to_owned(),
             holder: mark.holder,

@@ -302,3 +302,26 @@ async fn a_name_that_is_there_twice_is_told_by_uid() {
     let list = listed(vec![(of_sonarr, Some(3)), (of_radarr("twin", "19"), Some(1))]).await;
     assert_eq!(pick(&list, "twin").unwrap(), "twin");
 }
+
+/// A clock was wrong once: what it made would be the newest for years.
+#[tokio::test]
+async fn one_of_the_future_is_not_the_newest() {
+    let of_future = Backup::scheduled("radarr", "media", "of-the-future")
+        .at("2031-11-20T02:17:00Z")
+        .set("/status/expiration", json!("2031-12-20T02:17:00Z"));
+    let list = listed(vec![
+        (of_radarr("good", "19"), Some(2_000)),
+        (of_future.clone(), Some(7)),
+    ])
+    .await;
+    assert_eq!(
+        choose(&list, &Choice::Latest, &radarr(), now()).unwrap().name,
+        "good"
+    );
+    assert_eq!(last_good(&list, &radarr(), now()).unwrap().name, "good");
+    // It can be named, and is better than nothing.
+    let named = Choice::Named("of-the-future".to_owned());
+    assert!(choose(&list, &named, &radarr(), now()).is_ok());
+    let alone = listed(vec![(of_future, Some(7))]).await;
+    assert!(choose(&alone, &Choice::Latest, &radarr(), now()).is_ok());
+}

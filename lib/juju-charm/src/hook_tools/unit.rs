@@ -225,6 +225,15 @@ pub struct GoalState {
     pub relations: BTreeMap<String, BTreeMap<String, GoalStatus>>,
 }
 
+impl GoalState {
+    /// How many units the application is to have: those that are there or on their way, without those that are going (status
+    /// `dying`).
+    pub fn planned_units(&self) -> usize {
+        let staying = self.units.values().filter(|unit| unit.status != "dying");
+        staying.count()
+    }
+}
+
 /// How far a unit or relation has come.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]

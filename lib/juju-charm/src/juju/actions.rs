@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::Juju;
 use crate::error::Error;
 use crate::hook_tools;
+use crate::typed;
 
 impl Juju {
     /// Parameters of the action.
@@ -15,6 +17,15 @@ impl Juju {
     /// When this is no action.
     pub fn action_parameters(&self) -> Result<Map<String, Value>, Error> {
         hook_tools::action_get(self.runner())
+    }
+
+    /// The same, as a type. Juju has held them to the action's declaration before the charm is asked.
+    ///
+    /// # Errors
+    /// When this is no action. [`Error::Value`] when they are not what `T` reads.
+    pub fn action_parameters_as<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        let what = format!("the parameters of action {}", self.context().event());
+        typed::read(&what, Value::Object(self.action_parameters()?))
     }
 
     /// Sets results of the action; see [`hook_tools::action_set`] for the keys.

@@ -5,6 +5,7 @@
 //! dispatch. So one value is never asked for twice, and a write updates what is remembered.
 
 mod actions;
+mod model;
 mod relations;
 mod secrets;
 mod unit;
@@ -12,11 +13,13 @@ mod unit;
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::Config;
 use crate::context::JujuContext;
 use crate::error::Error;
+use crate::hook_tools::{CloudCredential, GoalState};
 use crate::names::{Port, RelationId, StorageId, UnitName};
 use crate::pebble;
 use crate::runner::{ProcessRunner, ToolRunner};
@@ -49,6 +52,10 @@ struct Reads {
     secrets: RefCell<BTreeMap<String, Option<SecretContent>>>,
     state: RefCell<Option<BTreeMap<String, String>>>,
     storages: RefCell<BTreeMap<String, Vec<StorageId>>>,
+    goal_state: OnceCell<GoalState>,
+    resources: RefCell<BTreeMap<String, PathBuf>>,
+    cloud_credential: OnceCell<CloudCredential>,
+    remote_models: RefCell<BTreeMap<RelationId, Option<String>>>,
 }
 
 impl Juju {

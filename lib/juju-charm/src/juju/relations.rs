@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
+
 use super::{Juju, read_each_once};
+use crate::databag::{self, Form};
 use crate::error::Error;
 use crate::event::Event;
 use crate::hook_tools::{self, Bag};
@@ -59,6 +62,23 @@ impl Juju {
         })
     }
 
+    /// The same as a type, by [`databag::read`]; `None` while the databag is empty: the other side has not written it yet.
+    ///
+    /// # Errors
+    /// As [`app_data`](Self::app_data). [`Error::Value`] when it is not what `T` reads.
+    pub fn app_data_as<T: DeserializeOwned>(
+        &self,
+        id: &RelationId,
+        app: &str,
+        form: Form,
+    ) -> Result<Option<T>, Error> {
+        let bag = self.app_data(id, app)?;
+        if bag.is_empty() {
+            return Ok(None);
+        }
+        databag::read_named(&format!("the databag of {app} in {id}"), &bag, form).map(Some)
+    }
+
     /// The databag of the own application in a relation, with what was written in this dispatch.
     ///
     /// # Errors
@@ -86,7 +106,8 @@ impl Juju {
     }
 
     /// Makes the own application's databag hold `data`. Only keys that differ are sent. An empty value deletes its key,
-    /// which is Juju's own rule; keys that are not named are left alone. True if anything was sent.
+    /// which is Juju's own rule; keys that are not named are left alone. True if anything was sent. [`databag::write`] makes `data` of
+    /// a struct.
     ///
     /// # Errors
     /// [`NotAllowed`](crate::ErrorKind::NotAllowed): only the leader writes. [`NoSuchRelation`](crate::ErrorKind::NoSuchRelation).

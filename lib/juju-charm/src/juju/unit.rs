@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::{Juju, read_each_once, read_latest, read_once};
 use crate::config::Config;
 use crate::error::Error;
 use crate::hook_tools::{self, Network};
 use crate::names::{Port, StorageId};
 use crate::status::{CurrentStatus, Status};
+use crate::typed;
 
 impl Juju {
     /// True if this unit leads its application.
@@ -161,6 +165,28 @@ impl Juju {
         Ok(true)
     }
 
+    /// What this unit has stored under a key with [`store`](Self::store); `None` if there is nothing. A charm that was refreshed reads
+    /// what an older one wrote: new fields need a default.
+    ///
+    /// # Errors
+    /// When the tool fails. [`Error::Value`] when it is not what `T` reads.
+    pub fn stored<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
+        let state = self.state()?;
+        let text = state.get(key);
+        text.map(|text| typed::from_json(&format!("stored state {key:?}"), text))
+            .transpose()
+    }
+
+    /// Stores a value under a key, as JSON, if it differs from what is there. True if it did. A map without an order, such as a
+    /// `HashMap`, differs each time.
+    ///
+    /// # Errors
+    /// When the tool fails. [`Error::Value`] when it cannot be written as JSON.
+    pub fn store<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<bool, Error> {
+        let value = typed::to_json(&format!("stored state {key:?}"), value)?;
+        self.state_set(&BTreeMap::from([(key.to_owned(), value.to_string())]))
+    }
+
     /// Forgets a stored text. True if it was there.
     ///
     /// # Errors
@@ -196,6 +222,17 @@ impl Juju {
             Err(error) if error.is_missing_mount_point() => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Asks for more instances of one of the charm's storages; they come with events of their own, `storage-attached`. Juju 4.0 takes
+    /// any name and any count, and on Kubernetes nothing comes of it.
+    ///
+    /// # Errors
+    /// When the tool fails.
+    pub fn storage_add(&self, name: &str, count: u32) -> Result<(), Error> {
+        hook_tools::storage_add(self.runner(), name, count)?;
+        self.reads.storages.borrow_mut().remove(name);
+        Ok(())
     }
 
     /// The network of an endpoint.

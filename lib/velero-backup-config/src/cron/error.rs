@@ -7,7 +7,7 @@ use go_duration::DurationError;
 /// The text is the reason alone. It names neither the value nor where it stands: that is the caller's to say.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CronError {
-    /// No text at all.
+    /// No text at all, where there has to be a schedule. Where there need not be one, `Schedule::parse_optional` reads it.
     #[error("it is empty")]
     Empty,
     /// A time zone and nothing after it: Velero's parser crashes on this.

@@ -59,6 +59,18 @@ impl Schedule {
         })
     }
 
+    /// Reads a schedule where an empty text stands for none, which is a backup on demand only: in a databag, in a spec, in the option
+    /// of a charm. What is not empty is read as [`Schedule::parse`] does.
+    ///
+    /// # Errors
+    /// As [`Schedule::parse`].
+    pub fn parse_optional(text: &str) -> Result<Option<Self>, CronError> {
+        match text {
+            "" => Ok(None),
+            text => Self::parse(text).map(Some),
+        }
+    }
+
     /// Once a day, this many minutes after midnight. A day has 1440 minutes; more wrap around.
     pub fn daily_at(minute_of_day: u16) -> Self {
         let (hour, minute) = clock(minute_of_day);

@@ -49,12 +49,12 @@ const LOADS: [Load; 2] = [
     Load {
         program: "Radarr",
         mode: "wal",
-        rounds: 5,
+        rounds: 3,
     },
     Load {
         program: "Sonarr",
         mode: "delete",
-        rounds: 3,
+        rounds: 2,
     },
 ];
 

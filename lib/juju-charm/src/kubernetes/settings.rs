@@ -10,17 +10,22 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use serde_json::Value;
 
+/// Where Kubernetes puts what a pod's account has.
+const ACCOUNT_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
 /// How to reach the API server.
 #[derive(Debug)]
-pub(super) struct Settings {
-    pub(super) server: Uri,
+pub struct Settings {
+    /// Its URL.
+    pub server: Uri,
     /// Certificates of the cluster's authority. None other is trusted.
-    pub(super) authority: Vec<CertificateDer<'static>>,
-    pub(super) account: Account,
+    pub authority: Vec<CertificateDer<'static>>,
+    /// Who asks.
+    pub account: Account,
 }
 
-/// Who asks.
-pub(super) enum Account {
+/// Who asks. `Debug` shows the kind alone.
+pub enum Account {
     /// Whoever the server takes for somebody who does not say.
     Nobody,
     /// The holder of this token.
@@ -44,10 +49,14 @@ impl fmt::Debug for Account {
 
 /// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SettingsError {
-    /// This is no pod, or one without an account.
-    #[error(transparent)]
-    Pod(#[from] kube::config::InClusterError),
+#[non_exhaustive]
+pub enum SettingsError {
+    /// This is no pod, or one that is not told where the API server is.
+    #[error("cannot find the API server: {0} is not set, as it is in a pod")]
+    NoPod(&'static str),
+    /// What a pod is told is no URL.
+    #[error("cannot use {0:?} as the API server: it is no URL")]
+    NoServer(String),
     /// The file is not there.
     #[error("cannot read {}", .0.display())]
     Read(PathBuf, #[source] std::io::Error),
@@ -62,18 +71,55 @@ pub(super) enum SettingsError {
 }
 
 impl Settings {
-    /// Those of the cluster that this process runs in.
+    /// Those that the variable `KUBECONFIG` names, and without it those of the pod. A file in the home folder is never used: a charm
+    /// that is tried on somebody's machine must not change that person's cluster.
+    ///
+    /// # Errors
+    /// As [`Settings::of_file`] and [`Settings::of_pod`].
+    pub fn from_env() -> Result<Self, SettingsError> {
+        match std::env::var_os("KUBECONFIG") {
+            Some(path) => Self::of_file(path.as_ref()),
+            None => Self::of_pod(),
+        }
+    }
+
+    /// Those of the cluster that this process runs in, by the variables and files that Kubernetes gives to each container.
     ///
     /// # Errors
     /// When it does not run in one.
-    pub(super) fn of_pod() -> Result<Self, SettingsError> {
-        let config = kube::Config::incluster_env()?;
-        let authority = config.root_cert.unwrap_or_default();
-        let token = config.auth_info.token_file;
+    pub fn of_pod() -> Result<Self, SettingsError> {
+        let variable = |name| std::env::var(name).map_err(|_| SettingsError::NoPod(name));
+        let (host, port) = (
+            variable("KUBERNETES_SERVICE_HOST")?,
+            variable("KUBERNETES_SERVICE_PORT")?,
+        );
+        Self::of_account(&host, &port, Path::new(ACCOUNT_FOLDER))
+    }
+
+    /// Those of an account whose token and whose cluster's authority are in `folder`.
+    pub(super) fn of_account(host: &str, port: &str, folder: &Path) -> Result<Self, SettingsError> {
+        let file = folder.join("ca.crt");
+        let unfit = |why: String| SettingsError::Unfit {
+            file: file.clone(),
+            why,
+        };
+        let pem = std::fs::read(&file).map_err(|error| SettingsError::Read(file.clone(), error))?;
+        let authority = certificates(&pem).map_err(unfit)?;
+        if authority.is_empty() {
+            return Err(unfit("it holds no certificate".to_owned()));
+        }
+        // An IPv6 address stands in brackets in a URL.
+        let server = if host.contains(':') && !host.starts_with('[') {
+            format!("https://[{host}]:{port}")
+        } else {
+            format!("https://{host}:{port}")
+        };
         Ok(Self {
-            server: config.cluster_url,
-            authority: authority.into_iter().map(CertificateDer::from).collect(),
-            account: token.map_or(Account::Nobody, |file| Account::TokenFile(file.into())),
+            server: server
+                .parse()
+                .map_err(|_| SettingsError::NoServer(server.clone()))?,
+            authority,
+            account: Account::TokenFile(folder.join("token")),
         })
     }
 
@@ -82,7 +128,7 @@ impl Settings {
     ///
     /// # Errors
     /// When the file cannot be used.
-    pub(super) fn of_file(path: &Path) -> Result<Self, SettingsError> {
+    pub fn of_file(path: &Path) -> Result<Self, SettingsError> {
         let text =
             std::fs::read_to_string(path).map_err(|error| SettingsError::Read(path.to_owned(), error))?;
         let folder = path.parent().unwrap_or(Path::new("."));
@@ -242,8 +288,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("kubeconfig");
         std::fs::write(&file, "users: [{token: secret\n").unwrap();
-        let error = config_volume::causes(&Settings::of_file(&file).unwrap_err());
-        assert_eq!(error, format!("cannot use {}: it is not YAML", file.display()));
+        let error = Settings::of_file(&file).unwrap_err();
+        assert!(std::error::Error::source(&error).is_none());
+        assert_eq!(
+            error.to_string(),
+            format!("cannot use {}: it is not YAML", file.display())
+        );
     }
 
     #[test]
@@ -265,6 +315,31 @@ mod tests {
         assert!(error.unwrap_err().contains("insecure-skip-tls-verify"));
         let fine = json!({"server": "https://h", "insecure-skip-tls-verify": false});
         assert!(used(fine, json!({})).is_ok());
+    }
+
+    /// What Kubernetes puts into a pod.
+    #[test]
+    fn a_pod_s_account_is_read_from_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |host| Settings::of_account(host, "443", folder.path());
+        assert!(matches!(of("10.96.0.1"), Err(SettingsError::Read(..))));
+        let authority = folder.path().join("ca.crt");
+        std::fs::write(&authority, "no certificate").unwrap();
+        assert_eq!(
+            of("10.96.0.1").unwrap_err().to_string(),
+            format!("cannot use {}: it holds no certificate", authority.display())
+        );
+        let key = rcgen::KeyPair::generate().unwrap();
+        let parameters = rcgen::CertificateParams::new(["kubernetes".to_owned()]).unwrap();
+        std::fs::write(&authority, parameters.self_signed(&key).unwrap().pem()).unwrap();
+        let settings = of("10.96.0.1").unwrap();
+        assert_eq!(settings.server, "https://10.96.0.1:443");
+        assert_eq!(settings.authority.len(), 1);
+        assert!(
+            matches!(&settings.account, Account::TokenFile(file) if *file == folder.path().join("token"))
+        );
+        assert_eq!(of("fd00::1").unwrap().server, "https://[fd00::1]:443");
+        assert!(matches!(of("a b"), Err(SettingsError::NoServer(_))));
     }
 
     #[test]

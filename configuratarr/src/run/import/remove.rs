@@ -1,0 +1,123 @@
+//! The step from which on there is no app: what is looked at before it, and its end.
+
+use std::path::Path;
+
+use config_recovery::claim;
+use tokio::time::Instant;
+
+use super::{Found, Taken, Trouble, Works, storage, volume};
+use crate::juju::Application;
+use crate::plan::{ImportPlan, retain};
+use crate::problem::{Kind, Problem};
+
+impl Works<'_> {
+    pub(super) async fn remove(&self, found: &Found) -> Taken {
+        let app = &self.app.app;
+        match self.application().await? {
+            Some(there) if there.life.is_empty() || there.life == "alive" => {
+                // What could not be looked at stops it as much as what is not well.
+                if let Err(Trouble::Ends(problem) | Trouble::Stays(problem)) =
+                    self.may_be_removed(&there, found).await
+                {
+                    return Err(Trouble::Stays(problem));
+                }
+                self.how.juju.carry_out(&ImportPlan::remove(app)).await?;
+            }
+            _ => {}
+        }
+        let since = Instant::now();
+        while self.application().await?.is_some() {
+            if since.elapsed() >= self.how.patience {
+                return Err(Trouble::Stays(Problem::new(
+                    Kind::Unfinished,
+                    format!("{app} is still being removed"),
+                    format!("juju status {app}; a unit in error: juju resolved UNIT"),
+                )));
+            }
+            tokio::time::sleep(self.how.tick).await;
+        }
+        Ok(())
+    }
+
+    /// The volume that is kept is the one that the app has: with another one its data would go.
+    pub(super) async fn has_old_volume(&self) -> Taken {
+        let (app, old) = (&self.app.app, &self.plan.old_volume);
+        let has = claim::find(self.cluster, &self.app).await?.volume;
+        match has.as_deref() {
+            Some(has) if has == old => Ok(()),
+            other => no(
+                format!(
+                    "{app} had volume {old} when this was planned, and has {} now",
+                    other.unwrap_or("none")
+                ),
+                format!("configuratarr claim {app} shows what it has"),
+            ),
+        }
+    }
+
+    /// Whether the app may be removed: what it has is kept, and what comes after can work. It is looked at as late as can be.
+    async fn may_be_removed(&self, there: &Application, found: &Found) -> Taken {
+        let (app, old) = (&self.app.app, &self.plan.old_volume);
+        self.has_old_volume().await?;
+        let policy = claim::volume(self.cluster, old).await?;
+        let policy = policy.and_then(|volume| volume.reclaim_policy);
+        if policy.as_deref() != Some("Retain") {
+            return no(
+                format!("volume {old} of {app} would go with it: its reclaim policy is not Retain any more"),
+                retain(old),
+            );
+        }
+        match there.units.len() {
+            0 | 1 => self.can_come_back(found).await,
+            units => no(
+                format!("{app} has {units} units by now, and one comes again"),
+                format!("juju scale-application {app} 1"),
+            ),
+        }
+    }
+
+    /// Whether what comes after the removal can work.
+    async fn can_come_back(&self, found: &Found) -> Taken {
+        let (volume, storage) = (volume(found)?, storage(found)?);
+        let storages = self.how.juju.storages().await?;
+        match storages.units_with(&storage) {
+            Some(units) if units.is_empty() => {}
+            Some(units) => {
+                return no(
+                    format!("storage {storage} is attached to {} by now", units.join(", ")),
+                    "juju storage",
+                );
+            }
+            None => return no(format!("Juju has no storage {storage} any more"), "juju storage"),
+        }
+        match claim::volume(self.cluster, &volume).await? {
+            Some(seen)
+                if seen.phase.as_deref() == Some("Available")
+                    && seen.reclaim_policy.as_deref() == Some("Retain") => {}
+            _ => {
+                return no(
+                    format!("volume {volume} is not free any more"),
+                    "kubectl get pv shows what has it",
+                );
+            }
+        }
+        if self.plan.is_of_charmhub() {
+            let mut ask = vec!["info".to_owned(), self.plan.charm.clone()];
+            if let Some(channel) = &self.plan.channel {
+                ask.extend(["--channel".to_owned(), channel.clone()]);
+            }
+            self.how.juju.carry_out(&ask).await?;
+        } else if !Path::new(&self.plan.charm).exists() {
+            return no(
+                format!("there is no charm {} any more", self.plan.charm),
+                "put it there again; the app was not removed yet",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// What is not so, and what to do about it.
+fn no(why: String, next: impl Into<String>) -> Taken {
+    Err(Trouble::Ends(Problem::new(Kind::Failed, why, next)))
+}
