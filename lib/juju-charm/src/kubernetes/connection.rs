@@ -121,6 +121,17 @@ impl<B> Connection<B> {
     }
 }
 
+/// Both use the same connections and the same token. Not derived: `B` need not be `Clone` for it.
+impl<B> Clone for Connection<B> {
+    fn clone(&self) -> Self {
+        Self {
+            http: self.http.clone(),
+            server: self.server.clone(),
+            authorization: self.authorization.clone(),
+        }
+    }
+}
+
 impl<B> fmt::Debug for Connection<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
