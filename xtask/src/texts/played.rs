@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use system_tests::binaries::Binaries;
-use system_tests::radarr;
+use system_tests::{radarr, room};
 
 use super::files;
 use super::markdown::Document;
@@ -38,6 +38,18 @@ fn lay_out(folder: &Path, binaries: &Binaries) {
     radarr::charm_folder(&work.join("radarr_amd64.charm"), binaries).unwrap();
 }
 
+const RUN: &str = "sh run";
+const RUN_WITH_RADARR: &str = "sh run with radarr";
+
+/// What has been done where a page begins with a Radarr that has a backup.
+const WITH_RADARR: &str = "
+juju add-model media
+juju deploy ./radarr_amd64.charm radarr --trust
+juju deploy velero-operator --trust
+juju integrate radarr velero-operator
+juju run radarr/0 backup-now
+";
+
 #[test]
 fn blocks_that_are_marked_run() {
     let binaries = Binaries::for_tests().unwrap();
@@ -46,17 +58,21 @@ fn blocks_that_are_marked_run() {
         let blocks = Document::of(&text).blocks;
         let marked: Vec<&str> = blocks
             .iter()
-            .filter(|block| block.info == "sh run")
+            .filter(|block| [RUN, RUN_WITH_RADARR].contains(&block.info.as_str()))
             .map(|block| block.text.as_str())
             .collect();
         if marked.is_empty() {
             continue;
         }
         run += marked.len();
-        let folder = tempfile::tempdir().unwrap();
+        let folder = room::folder().unwrap();
         lay_out(folder.path(), binaries);
         let inherited = std::env::var("PATH").unwrap();
-        let script = format!("set -euo pipefail\n{}", marked.join("\n"));
+        let before = match blocks.iter().any(|block| block.info == RUN_WITH_RADARR) {
+            true => WITH_RADARR,
+            false => "",
+        };
+        let script = format!("set -euo pipefail\n{before}\n{}", marked.join("\n"));
         let output = Command::new("bash")
             .args(["-c", &script])
             .current_dir(folder.path().join("work"))
@@ -66,6 +82,7 @@ fn blocks_that_are_marked_run() {
             )
             .env("HOME", folder.path())
             .env("JUJU_SIM_DIR", folder.path().join("juju"))
+            .env("JUJU_SIM_VELERO_WORKS", "yes")
             .env_remove("KUBECONFIG")
             .output()
             .unwrap();
@@ -80,7 +97,17 @@ fn blocks_that_are_marked_run() {
             output.status
         );
         if path.ends_with("tutorial.md") {
-            for word in ["daily", "720h", "held-bytes", "velero-operator"] {
+            let words = [
+                "daily",
+                "720h",
+                "held-bytes",
+                "velero-operator",
+                "latest-good",
+                "result: checked",
+                "result: restored",
+                "safety-backup",
+            ];
+            for word in words {
                 assert!(
                     said.contains(word),
                     "{path}: {word} is not in what was printed:\n{said}"
@@ -97,5 +124,5 @@ fn blocks_that_are_marked_run() {
             assert!(end.status.success(), "{}", String::from_utf8_lossy(&end.stderr));
         }
     }
-    assert!(run >= 4, "only {run} blocks are marked to be run");
+    assert!(run >= 12, "only {run} blocks are marked to be run");
 }
