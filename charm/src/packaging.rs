@@ -12,6 +12,9 @@ use crate::names::{APP_FILE, image_resource};
 use crate::profile::{AppProfile, OptionType, OptionValue, ProfileError};
 use crate::{actions, options};
 
+/// Whom Juju runs the charm as: it gives the files of a restored volume back to their owners, and reads those of every owner.
+const CHARM_USER: &str = "root";
+
 /// The text of `metadata.yaml`.
 ///
 /// # Errors
@@ -26,6 +29,7 @@ pub fn metadata(profile: &AppProfile) -> Result<String, serde_yaml::ser::Error> 
         "summary": profile.summary,
         "description": profile.description,
         "assumes": ["k8s-api", "juju >= 3.6"],
+        "charm-user": CHARM_USER,
         "resources": {&image: {
             "type": "oci-image",
             "description": format!("Image of {}", profile.title),

@@ -42,6 +42,7 @@ pub const FOREIGN: &[Foreign] = &[
             ("use-node-agent", "boolean"),
             ("default-volumes-to-fs-backup", "boolean"),
             ("velero-image", "string"),
+            ("velero-aws-plugin-image", "string"),
         ],
         actions: &[
             ("run-cli", &["command"]),

@@ -12,6 +12,7 @@ use workload_charm::profile::AppProfile;
 
 use crate::pack::icon;
 use crate::reference;
+use crate::sizing;
 use crate::terraform;
 
 /// The app whose charm is packed from source in the repository's root. All others are packed by `cargo xtask pack`.
@@ -25,6 +26,7 @@ const ROOT_CHARMCRAFT: &str = r#"type: charm
 base: ubuntu@24.04
 platforms:
   amd64:
+  arm64:
 
 parts:
   charm:
@@ -120,6 +122,10 @@ fn differing(repository: &Path) -> Result<Vec<Generated>> {
     files.push(Generated {
         path: "docs/alerts/config-backups.dashboard.json".to_owned(),
         text: serde_json::to_string_pretty(&dashboard::dashboard())? + "\n",
+    });
+    files.push(Generated {
+        path: sizing::PLOT.to_owned(),
+        text: sizing::plot(repository)?,
     });
     files.push(Generated {
         path: terraform::CHARMS.to_owned(),

@@ -16,6 +16,7 @@ mod pack;
 mod progress;
 mod reference;
 mod screenshots;
+mod sizing;
 mod terraform;
 #[cfg(test)]
 mod texts;
@@ -33,11 +34,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Plays the main story: from `juju integrate` to a schedule, and what goes wrong on the way.
+    /// Plays the main story: deploy, integrate, back up, damage, restore, and compare every row. Exit code 1 if one differs.
     Demo {
-        /// Print one JSON document instead of text.
+        /// Print what was compared as one JSON document, and nothing else.
         #[arg(long)]
         json: bool,
+        /// Delete a row after the restore: the comparison has to notice.
+        #[arg(long, hide = true)]
+        spoil: bool,
     },
     /// Tries metrics, alert rules and the dashboard with promtool, a real Prometheus and xz.
     Alerts(alerts::Arguments),
@@ -55,7 +59,7 @@ enum Command {
     Pack(pack::Arguments),
     /// Builds configuratarr as people install it: a static program in an archive, with completions and man pages.
     Dist(dist::Arguments),
-    /// Draws the pictures of configuratarr's screens and tables that its README shows.
+    /// Draws the pictures that the READMEs show: configuratarr's screens and tables, and the demo.
     Screenshots,
     /// Checks and tests the Terraform modules with OpenTofu, on a stub of the juju provider.
     Terraform(terraform::Arguments),
@@ -67,7 +71,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Demo { json } => demo::run(json),
+        Command::Demo { json, spoil } => demo::run(json, spoil),
         Command::Alerts(arguments) => alerts::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Book(arguments) => book::run(&arguments),

@@ -135,7 +135,16 @@ impl Examples {
 
 /// The target that the charm's binary is built for. It is named although it is the host's own: only then do the flags below
 /// stay away from build scripts and procedural macros, which cannot be static.
-pub const TARGET: &str = "x86_64-unknown-linux-gnu";
+pub const TARGET: &str = match cfg!(target_arch = "aarch64") {
+    true => "aarch64-unknown-linux-gnu",
+    false => "x86_64-unknown-linux-gnu",
+};
+
+/// The processor of that target in the words of Juju, Debian and Kubernetes.
+pub const PROCESSOR: &str = match cfg!(target_arch = "aarch64") {
+    true => "arm64",
+    false => "amd64",
+};
 
 /// Builds the charm's binary as it is packed: in the release profile, static; in the workspace's own target folder when
 /// `target_dir` is none.

@@ -8,7 +8,7 @@ use juju_sim::{Deploy, OperatorOptions, Options, Simulation};
 use tempfile::TempDir;
 
 use crate::binaries::Binaries;
-use crate::radarr;
+use crate::{radarr, room};
 
 /// The unit that runs Radarr.
 pub const UNIT: &str = "radarr/0";
@@ -53,8 +53,19 @@ impl SimulatedModel {
     /// # Errors
     /// When the programs cannot be built or the folder not made.
     pub fn empty(options: Options) -> Result<Self> {
+        Self::within(tempfile::tempdir().context("cannot make a folder")?, options)
+    }
+
+    /// An empty model in which there is room for a restore.
+    ///
+    /// # Errors
+    /// As [`SimulatedModel::empty`], or when no disk has room.
+    pub fn with_room(options: Options) -> Result<Self> {
+        Self::within(room::folder()?, options)
+    }
+
+    fn within(folder: TempDir, options: Options) -> Result<Self> {
         let binaries = Binaries::for_tests()?;
-        let folder = tempfile::tempdir().context("cannot make a folder")?;
         let options = Options {
             executable: Some(binaries.juju_sim.clone()),
             ..options

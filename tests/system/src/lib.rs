@@ -7,4 +7,6 @@ pub mod house;
 pub mod prometheus;
 pub mod provider_charm;
 pub mod radarr;
+pub mod room;
 pub mod storage_charm;
+pub mod svg;

@@ -1,112 +1,153 @@
-//! Shows the steps of the story: as text while they happen, or as one JSON document at the end.
+//! What the story shows: lines, as they come, on a terminal or kept for a picture.
 
-use anyhow::Result;
-use console::style;
-use serde::Serialize;
-use serde_json::Value;
+use std::io::Write;
+
+use anyhow::{Context, Result};
+use console::Style;
+use system_tests::svg::{self, Stretch};
 
 use crate::progress::Progress;
 
-/// One thing that a person types, and what is to be seen after it.
-#[derive(Debug, Serialize)]
-pub struct Step {
-    /// What this step is about.
-    pub title: String,
-    /// What a person types.
-    pub command: String,
-    /// What is to be seen then.
-    pub shown: Vec<Shown>,
-}
+/// Width of what stands before a value.
+const LABEL: usize = 10;
 
-/// Something to look at.
-#[derive(Debug, Serialize)]
+/// Something to look at, after a command.
 pub struct Shown {
     /// What it is.
-    pub label: String,
-    /// A text, a list or an object.
-    pub value: Value,
+    pub label: &'static str,
+    /// Its lines.
+    pub lines: Vec<String>,
 }
 
-/// Shows steps.
-pub struct Renderer {
-    json: bool,
-    steps: Vec<Step>,
+/// A value of one line.
+pub fn shown(label: &'static str, text: impl Into<String>) -> Shown {
+    Shown {
+        label,
+        lines: vec![text.into()],
+    }
 }
 
-impl Renderer {
-    /// Text, or JSON at the end.
-    pub fn new(json: bool) -> Self {
+/// Where the lines go.
+pub struct Screen<'a> {
+    out: Option<&'a mut dyn Write>,
+    /// All of them so far.
+    pub lines: Vec<Vec<Stretch>>,
+    steps: usize,
+}
+
+impl<'a> Screen<'a> {
+    /// One that prints them.
+    pub fn on(out: &'a mut dyn Write) -> Self {
         Self {
-            json,
-            steps: Vec::new(),
+            out: Some(out),
+            ..Screen::silent()
         }
     }
 
-    /// Does a step and shows it.
+    /// One that keeps them only.
+    pub fn silent() -> Self {
+        Self {
+            out: None,
+            lines: Vec::new(),
+            steps: 0,
+        }
+    }
+
+    /// Shows a line.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn line(&mut self, line: Vec<Stretch>) -> Result<()> {
+        if let Some(out) = &mut self.out {
+            let painted: String = line.iter().map(|stretch| painted(stretch).to_string()).collect();
+            writeln!(out, "{}", painted.trim_end()).context("cannot print")?;
+        }
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// Does a step and shows it: what it is about, what a person types, what is to be seen then.
     ///
     /// # Errors
     /// What `doing` says.
     pub fn step(
         &mut self,
         title: &str,
-        command: &str,
-        doing: impl FnOnce() -> Result<Vec<Shown>>,
+        commands: &[&str],
+        doing: impl FnOnce(&Progress) -> Result<Vec<Shown>>,
     ) -> Result<()> {
         let progress = Progress::begin(title);
-        let done = doing();
+        let done = doing(&progress);
         progress.end();
-        let step = Step {
-            title: title.to_owned(),
-            command: command.to_owned(),
-            shown: done?,
-        };
-        if !self.json {
-            print_step(self.steps.len() + 1, &step)?;
+        let done = done?;
+        self.steps += 1;
+        let number = format!("{}. ", self.steps);
+        self.line(vec![bold(number), bold(title)])?;
+        for command in commands {
+            self.line(vec![faint("   $ "), plain(*command)])?;
         }
-        self.steps.push(step);
-        Ok(())
-    }
-
-    /// Prints what is left to print.
-    ///
-    /// # Errors
-    /// When it cannot be written as JSON.
-    pub fn finish(self) -> Result<()> {
-        if self.json {
-            println!(
-                "{}",
-                serde_json::to_string_pretty(&serde_json::json!({ "steps": self.steps }))?
-            );
-        } else {
-            println!("\nNext: cargo test, docs in README.md and ARCHITECTURE.md.");
+        for shown in &done {
+            for (number, text) in shown.lines.iter().enumerate() {
+                let label = if number == 0 { shown.label } else { "" };
+                self.line(vec![faint(format!("   {label:LABEL$} ")), plain(text.as_str())])?;
+            }
         }
         Ok(())
     }
 }
 
-fn print_step(number: usize, step: &Step) -> Result<()> {
-    println!(
-        "\n{} {}",
-        style(format!("{number}.")).bold().cyan(),
-        style(&step.title).bold()
-    );
-    println!("   {} {}", style("$").dim(), style(&step.command).green());
-    for Shown { label, value } in &step.shown {
-        match value {
-            Value::String(text) => println!("   {label}: {text}"),
-            Value::Array(items) if items.iter().all(Value::is_string) => {
-                println!("   {label}:");
-                for item in items {
-                    println!("     {}", item.as_str().unwrap_or_default());
-                }
-            }
-            other => {
-                println!("   {label}:");
-                for line in serde_yaml::to_string(other)?.lines() {
-                    println!("     {line}");
-                }
-            }
-        }
+/// As the terminal is.
+pub fn plain(text: impl Into<String>) -> Stretch {
+    Stretch {
+        text: text.into(),
+        ..Stretch::default()
     }
-    Ok(())
+}
+
+/// Bold.
+pub fn bold(text: impl Into<String>) -> Stretch {
+    Stretch {
+        is_bold: true,
+        ..plain(text)
+    }
+}
+
+/// Faint.
+pub fn faint(text: impl Into<String>) -> Stretch {
+    Stretch {
+        is_faint: true,
+        ..plain(text)
+    }
+}
+
+/// Bold, and green for what is as it should be.
+pub fn verdict(text: impl Into<String>, is_good: bool) -> Stretch {
+    Stretch {
+        color: Some(if is_good { svg::GREEN } else { svg::RED }),
+        ..bold(text)
+    }
+}
+
+/// Red.
+pub fn red(text: impl Into<String>) -> Stretch {
+    Stretch {
+        color: Some(svg::RED),
+        ..plain(text)
+    }
+}
+
+fn painted(stretch: &Stretch) -> console::StyledObject<&str> {
+    let mut look = Style::new();
+    if stretch.color == Some(svg::GREEN) {
+        look = look.green();
+    } else if stretch.color == Some(svg::RED) {
+        look = look.red();
+    }
+    if stretch.is_bold {
+        look = look.bold();
+    }
+    if stretch.is_faint {
+        look = look.dim();
+    }
+    look.apply_to(stretch.text.as_str())
 }

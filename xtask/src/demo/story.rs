@@ -1,243 +1,305 @@
 //! The story itself: each step does what a person would do, looks, and fails if it does not see what it should.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
-use jiff::Timestamp;
-use juju_sim::{OperatorOptions, Options, Simulation};
+use juju_sim::{ActionResult, ClusterOptions, OperatorOptions, Options, Simulation};
 use serde_json::{Value, json};
 use system_tests::binaries::Binaries;
-use system_tests::radarr;
-use velero_backup_config::Schedule;
-use velero_backup_config::pod::is_about_backups;
+use system_tests::svg::Stretch;
+use system_tests::{radarr, room};
 
-use super::render::{Renderer, Shown};
+use super::act::{act, steps, text};
+use super::database::{self, COUNTED, Content, DAMAGE};
+use super::render::{Screen, Shown, bold, faint, plain, red, shown, verdict};
 
-const UNIT: &str = "radarr/0";
+/// The unit that runs Radarr.
+pub const UNIT: &str = "radarr/0";
 const ENDPOINT: &str = "velero-backup-config";
+const DATABASE: &str = "radarr.db";
+/// Letters in a line of a value.
+const WIDTH: usize = 92;
+
+/// What is deleted after the restore, to see whether the comparison notices.
+const SPOIL: &str = "DELETE FROM Indexers WHERE Id = (SELECT min(Id) FROM Indexers);";
+
+/// What was played.
+pub struct Told {
+    /// All lines that were shown.
+    pub lines: Vec<Vec<Stretch>>,
+    /// The same for programs.
+    pub document: Value,
+    /// Tables that are not as they were before the damage.
+    differing: Vec<String>,
+}
+
+impl Told {
+    /// Whether the restore has brought back what there was.
+    ///
+    /// # Errors
+    /// When it has not.
+    pub fn judged(&self) -> Result<()> {
+        match self.differing.as_slice() {
+            [] => Ok(()),
+            differing => bail!("not restored: {}", differing.join(", ")),
+        }
+    }
+}
 
 /// Plays it, in a folder of its own that is removed at the end.
-pub fn play(binaries: &Binaries, renderer: &mut Renderer) -> Result<()> {
-    let folder = tempfile::tempdir().context("cannot make a folder for the demo")?;
+pub fn play(binaries: &Binaries, spoil: bool, mut screen: Screen<'_>) -> Result<Told> {
+    let folder = room::folder()?;
     let options = Options {
+        model: "media".to_owned(),
         executable: Some(binaries.juju_sim.clone()),
+        cluster: ClusterOptions {
+            velero_works: true,
+            ..ClusterOptions::default()
+        },
         ..Options::default()
     };
     let juju = RefCell::new(Simulation::create(folder.path().join("juju"), options)?);
     let charm = folder.path().join("charm");
+    let file = || juju.borrow().storage_dir(UNIT, "config").join(DATABASE);
 
-    renderer.step(
+    screen.line(vec![faint(
+        "Simulated: Juju, Kubernetes, Velero and Radarr's program. Real: the charm, SQLite, every file.",
+    )])?;
+    let mut open = None;
+    screen.step(
         "Deploy Radarr and velero-operator",
-        "juju deploy radarr && juju deploy velero-operator",
-        || {
+        &[
+            "juju deploy ./radarr_amd64.charm radarr --trust --storage config=5G",
+            "juju deploy velero-operator --trust --config use-node-agent=true",
+        ],
+        |_| {
             let mut juju = juju.borrow_mut();
-            juju.deploy(radarr::deploy(&charm, binaries)?)?;
+            let mut deploy = radarr::deploy(&charm, binaries)?;
+            deploy.trust = true;
+            juju.deploy(deploy)?;
             juju.deploy_velero_operator(OperatorOptions::default())?;
-            let status = juju.status(UNIT)?;
-            ensure!(
-                status.workload.current == "active",
-                "radarr is {}: {}",
-                status.workload.current,
-                status.workload.message
-            );
-            let events = juju
-                .dispatches()
-                .iter()
-                .map(|report| json!(report.path))
-                .collect();
+            let database = juju.storage_dir(UNIT, "config").join(DATABASE);
+            open = Some(database::fill(&database)?);
             Ok(vec![
-                shown("events that the charm handled", Value::Array(events)),
-                shown("open ports", json!(status.open_ports.join(", "))),
-                shown("version", json!(status.workload_version)),
-                status_line(&juju)?,
+                status(&juju)?,
+                shown(DATABASE, counted(&Content::of(&database)?)),
+            ])
+        },
+    )?;
+    let before = Content::of(&file())?;
+
+    screen.step(
+        "Ask for backups",
+        &["juju integrate radarr velero-operator"],
+        |_| {
+            let mut juju = juju.borrow_mut();
+            juju.integrate("radarr", "velero-operator")?;
+            Ok(vec![
+                Shown {
+                    label: "asked for",
+                    lines: asked_for(&juju)?,
+                },
+                status(&juju)?,
             ])
         },
     )?;
 
-    renderer.step("Ask for backups", "juju integrate radarr velero-operator", || {
-        let mut juju = juju.borrow_mut();
-        juju.integrate("radarr", "velero-operator")?;
-        let schedule = only_schedule(&juju)?;
-        let mut shows = vec![
-            databag(&juju)?,
-            shown(
-                "the Schedule that velero-operator makes of it",
-                trimmed(&schedule),
-            ),
-        ];
-        shows.push(next_runs(&schedule)?);
-        shows.push(pod_marks(&juju)?);
-        shows.push(status_line(&juju)?);
-        Ok(shows)
-    })?;
+    screen.step(
+        "Make one now, while Radarr has its database open",
+        &["juju run radarr/0 backup-now"],
+        |progress| {
+            let made = act(&mut juju.borrow_mut(), "backup-now", &json!({}), progress)?;
+            let said = last_said(&made)?;
+            Ok(vec![shown("backup", said.trim_start_matches("backup "))])
+        },
+    )?;
 
-    renderer.step(
-        "Take one backup now",
-        "juju run velero-operator/0 create-backup target=radarr:velero-backup-config",
-        || {
-            let mut juju = juju.borrow_mut();
-            let target = json!(format!("radarr:{ENDPOINT}"));
-            let action = juju.run_action(
-                "velero-operator/0",
-                "create-backup",
-                [("target".to_owned(), target)].into_iter().collect(),
+    screen.step(
+        "An accident: the wrong selection is deleted",
+        &["sqlite3 radarr.db 'DELETE FROM Movies WHERE Id > 100; …'"],
+        |_| {
+            // Radarr's own connection goes with what it had open.
+            drop(open.take());
+            database::change(&file(), DAMAGE)?;
+            Ok(vec![shown(DATABASE, counted(&Content::of(&file())?))])
+        },
+    )?;
+    let damaged = Content::of(&file())?;
+    ensure!(damaged != before, "the accident has changed nothing");
+
+    screen.step(
+        "Ask what a restore would change",
+        &["juju run radarr/0 restore-from-backup backup-uid=latest dry-run=true"],
+        |progress| {
+            let parameters = json!({"backup-uid": "latest", "dry-run": true});
+            let shown = act(
+                &mut juju.borrow_mut(),
+                "restore-from-backup",
+                &parameters,
+                progress,
+            )?;
+            let differences = result(&shown, "differences")?;
+            let parts: Vec<&str> = differences.lines().collect();
+            Ok(vec![Shown {
+                label: "changes",
+                lines: wrapped(&parts, "; "),
+            }])
+        },
+    )?;
+
+    screen.step(
+        "Restore",
+        &["juju run radarr/0 restore-from-backup backup-uid=latest"],
+        |progress| {
+            let parameters = json!({"backup-uid": "latest"});
+            let done = act(
+                &mut juju.borrow_mut(),
+                "restore-from-backup",
+                &parameters,
+                progress,
             )?;
             ensure!(
-                action.status == "completed",
-                "create-backup {}: {}",
-                action.status,
-                action.message
+                result(&done, "result")? == "restored",
+                "the action says {:?}",
+                done.results
             );
-            let backup = juju.backups().pop().context("velero-operator made no Backup")?;
-            Ok(vec![shown(
-                "the Backup that velero-operator makes",
-                trimmed(&serde_json::to_value(&backup)?),
-            )])
-        },
-    )?;
-
-    renderer.step(
-        "Change the schedule",
-        "juju config radarr backup-schedule='TZ=Europe/Berlin 30 3 * * SUN' backup-retention=2160h",
-        || {
-            let mut juju = juju.borrow_mut();
-            juju.set_config(
-                "radarr",
-                &[
-                    ("backup-schedule", "TZ=Europe/Berlin 30 3 * * SUN"),
-                    ("backup-retention", "2160h"),
-                ],
-            )?;
-            let schedule = only_schedule(&juju)?;
-            ensure!(
-                text(&schedule, "/spec/template/ttl")? == "2160h",
-                "the Schedule keeps its old retention"
-            );
+            let steps = steps(&done);
+            ensure!(steps.len() == 8, "the action told of {steps:?} only");
             Ok(vec![
-                shown("schedule", json!(text(&schedule, "/spec/schedule")?)),
-                shown("kept for", json!(text(&schedule, "/spec/template/ttl")?)),
-                next_runs(&schedule)?,
-                status_line(&juju)?,
+                Shown {
+                    label: "steps",
+                    lines: wrapped(&steps, " → "),
+                },
+                shown("to undo", result(&done, "undo")?),
+                status(&juju.borrow())?,
             ])
         },
     )?;
-
-    renderer.step(
-        "Make a mistake: six fields",
-        "juju config radarr backup-schedule='0 0 3 * * *'",
-        || {
-            let mut juju = juju.borrow_mut();
-            juju.set_config("radarr", &[("backup-schedule", "0 0 3 * * *")])?;
-            let status = juju.status(UNIT)?;
-            ensure!(
-                status.workload.current == "blocked",
-                "a bad schedule leaves radarr {}",
-                status.workload.current
-            );
-            let schedule = only_schedule(&juju)?;
-            Ok(vec![
-                status_line(&juju)?,
-                shown(
-                    "the Schedule keeps the last good one",
-                    json!(text(&schedule, "/spec/schedule")?),
-                ),
-            ])
-        },
-    )?;
-
-    renderer.step(
-        "Mend it, and end the backups",
-        "juju config radarr --reset backup-schedule && juju remove-relation radarr velero-operator",
-        || {
-            let mut juju = juju.borrow_mut();
-            juju.reset_config("radarr", &["backup-schedule"])?;
-            let mended = juju.status(UNIT)?.workload.current;
-            ensure!(mended == "active", "radarr stays {mended} with a good schedule");
-            juju.remove_relation("radarr", "velero-operator")?;
-            ensure!(juju.schedules().is_empty(), "the Schedule is still there");
-            Ok(vec![
-                shown("Schedules left", json!(juju.schedules().len().to_string())),
-                status_line(&juju)?,
-            ])
-        },
-    )?;
-    juju.into_inner().destroy()?;
-    Ok(())
-}
-
-fn shown(label: &str, value: Value) -> Shown {
-    Shown {
-        label: label.to_owned(),
-        value,
+    if spoil {
+        database::change(&file(), SPOIL)?;
     }
+    let restored = Content::of(&file())?;
+    let told = compare(&mut screen, &before, &damaged, &restored)?;
+    juju.into_inner().destroy()?;
+    Ok(told)
 }
 
-fn status_line(juju: &Simulation) -> Result<Shown> {
-    let status = juju.status(UNIT)?.workload;
-    Ok(shown(
-        "status",
-        json!(format!("{}: {}", status.current, status.message)),
-    ))
-}
-
-fn only_schedule(juju: &Simulation) -> Result<Value> {
-    let schedules = juju.schedules();
-    let [schedule] = schedules.as_slice() else {
-        bail!("there are {} Schedules, not one", schedules.len());
+/// The end of the story: the rows, side by side.
+fn compare(screen: &mut Screen<'_>, before: &Content, damaged: &Content, restored: &Content) -> Result<Told> {
+    screen.line(vec![bold(format!(
+        "{:19}{:>10}{:>10}{:>10}",
+        "rows", "before", "damaged", "restored"
+    ))])?;
+    let mut rows = Vec::new();
+    for (what, table) in COUNTED {
+        let [was, left, is] = [before, damaged, restored].map(|content| content.rows(table));
+        screen.line(vec![
+            plain(format!("   {what:16}{was:>10}")),
+            red(format!("{left:>10}")),
+            plain(format!("{is:>10}")),
+        ])?;
+        rows.push(json!({"what": what, "before": was, "damaged": left, "restored": is}));
+    }
+    let differing: Vec<String> = before
+        .differing(restored)
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    let is_good = differing.is_empty();
+    let text = match is_good {
+        true => format!(
+            "Restored: every row of all {} tables is as it was before.",
+            before.tables()
+        ),
+        false => format!("NOT restored: rows differ in {}.", differing.join(", ")),
     };
-    Ok(serde_json::to_value(schedule)?)
+    screen.line(vec![verdict(&text, is_good)])?;
+    Ok(Told {
+        lines: std::mem::take(&mut screen.lines),
+        document: json!({"rows": rows, "tables": before.tables(), "restored": is_good, "differing": differing}),
+        differing,
+    })
 }
 
-/// The databag as it goes over the wire.
-fn databag(juju: &Simulation) -> Result<Shown> {
+fn counted(content: &Content) -> String {
+    let counts = COUNTED.map(|(what, table)| format!("{} {what}", content.rows(table)));
+    counts.join(", ")
+}
+
+fn status(juju: &Simulation) -> Result<Shown> {
+    let status = juju.status(UNIT)?.workload;
+    ensure!(
+        status.current == "active",
+        "radarr is {}: {}",
+        status.current,
+        status.message
+    );
+    let text = format!("{}: {}", status.current, status.message);
+    let parts: Vec<&str> = text.split("; ").collect();
+    Ok(Shown {
+        label: "status",
+        lines: wrapped(&parts, "; "),
+    })
+}
+
+/// What the databag asks of velero-operator, without what it leaves open.
+fn asked_for(juju: &Simulation) -> Result<Vec<String>> {
     let bag = juju
         .app_bag("radarr", ENDPOINT)
         .context("radarr wrote no databag")?;
-    Ok(shown("databag of radarr", json!(bag)))
+    let spec: BTreeMap<String, Value> =
+        serde_json::from_str(bag.get("spec").context("the databag has no spec")?)?;
+    let said = |names: &[&str]| {
+        let fields = names.iter().filter_map(|name| {
+            let value = spec.get(*name).filter(|value| !value.is_null())?;
+            Some(format!("{name} {}", in_words(value)))
+        });
+        fields.collect::<Vec<_>>().join("; ")
+    };
+    Ok(vec![
+        said(&["include_namespaces", "label_selector"]),
+        said(&["include_resources"]),
+        said(&["schedule", "ttl"]),
+    ])
 }
 
-/// What the charm has put on its own pod, so that Velero stores the config volume alone and in a consistent state.
-fn pod_marks(juju: &Simulation) -> Result<Shown> {
-    let pod = juju.pod(UNIT).context("radarr has no pod")?;
-    let annotations = pod
-        .pointer("/metadata/annotations")
-        .and_then(Value::as_object)
-        .context("the pod has no annotations")?;
-    let marks: serde_json::Map<String, Value> = annotations
-        .iter()
-        .filter(|(key, _)| is_about_backups(key))
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
-    ensure!(!marks.is_empty(), "the charm has put nothing on its pod");
-    Ok(shown("what the charm puts on its pod", marks.into()))
-}
-
-/// The object without what it does not set.
-fn trimmed(object: &Value) -> Value {
-    match object {
-        Value::Object(fields) => fields
-            .iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(key, value)| (key.clone(), trimmed(value)))
-            .collect(),
-        other => other.clone(),
+fn in_words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(in_words).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) => {
+            let pairs = fields
+                .iter()
+                .map(|(key, value)| format!("{key}={}", in_words(value)));
+            pairs.collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
     }
 }
 
-fn text<'a>(object: &'a Value, pointer: &str) -> Result<&'a str> {
-    object
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .with_context(|| format!("no text at {pointer}"))
+fn result(action: &ActionResult, name: &str) -> Result<String> {
+    let found = action.results.get(name).and_then(Value::as_str);
+    found
+        .map(str::to_owned)
+        .with_context(|| format!("the action has no result {name}"))
 }
 
-fn next_runs(schedule: &Value) -> Result<Shown> {
-    let schedule = Schedule::parse(text(schedule, "/spec/schedule")?)?;
-    let mut runs = Vec::new();
-    let mut after = Timestamp::now();
-    for _ in 0..3 {
-        after = schedule.next_after(after).context("the schedule never runs")?;
-        runs.push(json!(after.strftime("%A %d %B %Y %H:%M UTC").to_string()));
+fn last_said(action: &ActionResult) -> Result<String> {
+    let last = action.log.last().context("the action said nothing")?;
+    Ok(text(last).to_owned())
+}
+
+/// Parts in lines that are not too long.
+fn wrapped(parts: &[&str], between: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for (number, part) in parts.iter().enumerate() {
+        let is_last = number + 1 == parts.len();
+        let piece = format!("{part}{}", if is_last { "" } else { between });
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + piece.chars().count() <= WIDTH => line.push_str(&piece),
+            _ => lines.push(piece),
+        }
     }
-    Ok(shown("next three runs", Value::Array(runs)))
+    lines
 }

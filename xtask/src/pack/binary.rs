@@ -7,7 +7,13 @@ use anyhow::{Context, Result, bail, ensure};
 use object::read::elf::{Dyn, ElfFile64, FileHeader, ProgramHeader};
 use object::{Endianness, elf};
 use sha2::{Digest, Sha256};
-use system_tests::binaries::build_packed;
+use system_tests::binaries::{PROCESSOR, build_packed};
+
+/// The number in ELF of the processor that charms are built for: that of the machine that packs them.
+const MACHINE: u16 = match PROCESSOR.as_bytes() {
+    b"arm64" => elf::EM_AARCH64,
+    _ => elf::EM_X86_64,
+};
 
 /// Builds the charm's binary as [`build_packed`] does, and makes sure that it is static and can say what is wrong.
 ///
@@ -15,7 +21,7 @@ use system_tests::binaries::build_packed;
 /// When cargo cannot build it, or what it built is not so.
 pub fn build(target_dir: Option<&Path>) -> Result<PathBuf> {
     let binary = build_packed(target_dir)?;
-    must_be_static(&binary, elf::EM_X86_64)?;
+    must_be_static(&binary, MACHINE)?;
     must_say_errors(&binary)?;
     Ok(binary)
 }
@@ -94,13 +100,13 @@ mod tests {
     fn a_dynamic_binary_is_refused_by_its_loader() {
         // The test itself is a dynamic binary.
         let running = std::env::current_exe().unwrap();
-        let error = must_be_static(&running, elf::EM_X86_64).unwrap_err();
+        let error = must_be_static(&running, MACHINE).unwrap_err();
         assert!(format!("{error:#}").contains("it asks for a loader"), "{error:#}");
     }
 
     #[test]
     fn a_script_is_refused() {
-        let error = must_be_static_elf(b"#!/bin/sh\nexit 0\n", elf::EM_X86_64).unwrap_err();
+        let error = must_be_static_elf(b"#!/bin/sh\nexit 0\n", MACHINE).unwrap_err();
         assert!(error.to_string().contains("no 64-bit ELF file"), "{error:#}");
     }
 }

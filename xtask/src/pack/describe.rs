@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use system_tests::binaries::PROCESSOR;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -313,7 +314,7 @@ pub fn manifest(text: &str) -> Result<()> {
         .get("bases")
         .and_then(|bases| bases.get(0))
         .context("it has no base")?;
-    let expected = serde_json::json!({"name": "ubuntu", "channel": "24.04", "architectures": ["amd64"]});
+    let expected = serde_json::json!({"name": "ubuntu", "channel": "24.04", "architectures": [PROCESSOR]});
     ensure!(*base == expected, "its base is {base}, not {expected}");
     Ok(())
 }
@@ -441,8 +442,14 @@ provides: {backup: {interface: velero_backup_config}}
 
     #[test]
     fn the_manifest_names_the_base() {
-        manifest("bases: [{name: ubuntu, channel: '24.04', architectures: [amd64]}]").unwrap();
-        assert!(manifest("bases: [{name: debian, channel: '12', architectures: [amd64]}]").is_err());
+        let base = |name: &str, channel: &str, processor: &str| {
+            manifest(&format!(
+                "bases: [{{name: {name}, channel: '{channel}', architectures: [{processor}]}}]"
+            ))
+        };
+        base("ubuntu", "24.04", PROCESSOR).unwrap();
+        assert!(base("debian", "12", PROCESSOR).is_err());
+        assert!(base("ubuntu", "24.04", "riscv64").is_err());
         assert!(manifest("bases: []").is_err());
     }
 }

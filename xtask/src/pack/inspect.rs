@@ -84,6 +84,7 @@ fn check_folder(folder: &Path, name: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use system_tests::binaries::PROCESSOR;
     use tempfile::TempDir;
     use workload_charm::packaging;
 
@@ -95,13 +96,11 @@ mod tests {
         let (folder, root) = (tempfile::tempdir().unwrap(), repository().unwrap());
         let app_file = root.join(format!("charm/apps/{ROOT_APP}.yaml"));
         packaging::write_folder(folder.path(), &app_file, &std::env::current_exe().unwrap()).unwrap();
+        let manifest = format!("bases: [{{name: ubuntu, channel: '24.04', architectures: [{PROCESSOR}]}}]");
         for (name, text) in [
             ("LICENSE", "text"),
             ("icon.svg", "<svg />"),
-            (
-                "manifest.yaml",
-                "bases: [{name: ubuntu, channel: '24.04', architectures: [amd64]}]",
-            ),
+            ("manifest.yaml", manifest.as_str()),
         ] {
             fs::write(folder.path().join(name), text).unwrap();
         }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use system_tests::binaries::{Binaries, Profile, TARGET};
+use system_tests::binaries::{Binaries, PROCESSOR, Profile, TARGET};
 use workload_charm::profile::AppProfile;
 
 use self::charmcraft::Charmcraft;
@@ -118,7 +118,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             let began = Instant::now();
             stage::lay_out(&repository, &folder, app_file, &dispatch)?;
             let packed = charmcraft.pack(&folder)?;
-            let packed = job.finish(name, &packed, &format!("{name}_amd64.charm"), began.elapsed());
+            let packed = job.finish(
+                name,
+                &packed,
+                &format!("{name}_{PROCESSOR}.charm"),
+                began.elapsed(),
+            );
             table.push(packed.with_context(|| format!("cannot pack {name}"))?);
             line.end();
         }
@@ -134,7 +139,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let began = Instant::now();
         let packed = root::pack(&charmcraft, &repository, &work.join("root"))?;
         let name = generate::ROOT_APP;
-        let packed = job.finish(name, &packed, "root_amd64.charm", began.elapsed());
+        let file_name = format!("root_{PROCESSOR}.charm");
+        let packed = job.finish(name, &packed, &file_name, began.elapsed());
         let mut packed = packed.context("cannot pack the root charm")?;
         packed.name.push_str(" (root)");
         table.push(packed);

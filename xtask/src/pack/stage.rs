@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use system_tests::binaries::PROCESSOR;
 use workload_charm::packaging;
 use workload_charm::profile::AppProfile;
 
@@ -13,16 +14,20 @@ use super::icon;
 /// How charmcraft packs a folder whose binary is already built: whatever lies in `prebuilt/` is the charm.
 ///
 /// It is a folder of its own, not one inside the repository: charmcraft in LXD sees only the charm's own folder.
-const CHARMCRAFT: &str = "\
+fn charmcraft() -> String {
+    format!(
+        "\
 type: charm
 base: ubuntu@24.04
 platforms:
-  amd64:
+  {PROCESSOR}:
 parts:
   charm:
     plugin: dump
     source: prebuilt/
-";
+"
+    )
+}
 
 /// Files that charmcraft reads from the charm's folder itself. All others are part of `prebuilt/`.
 const DESCRIPTIONS: [&str; 3] = ["metadata.yaml", "config.yaml", "actions.yaml"];
@@ -50,7 +55,7 @@ pub fn lay_out(repository: &Path, folder: &Path, app_file: &Path, binary: &Path)
     let write = |path: &Path, text: &str| {
         fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
     };
-    write(&folder.join("charmcraft.yaml"), CHARMCRAFT)?;
+    write(&folder.join("charmcraft.yaml"), &charmcraft())?;
     write(
         &prebuilt.join("icon.svg"),
         &icon::svg(&profile.name, &profile.title),

@@ -5,6 +5,7 @@
 
 mod by_hand;
 mod charms;
+mod listing;
 mod metrics;
 mod program;
 mod rights;
@@ -73,6 +74,7 @@ pub fn pages(repository: &Path) -> Result<Vec<Page>> {
             "lib/config-recovery/src/engine/commands.rs",
             by_hand::text(),
         ),
+        page("listing.md", "xtask/src/reference/listing.rs", listing::text()),
     ])
 }
 

@@ -1,4 +1,6 @@
-//! Commands in texts: `cargo`, `configuratarr` and `juju` as far as the code knows what they take.
+//! Commands in texts: `cargo`, `configuratarr`, `juju` and `juju-sim`, as far as the code knows what they take.
+//!
+//! In a block of shell each command is held; in one without a language each line that begins with one of these programs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -23,6 +25,7 @@ const JUJU: &[&str] = &[
     "config",
     "debug-log",
     "deploy",
+    "download",
     "export-bundle",
     "grant-secret",
     "help",
@@ -48,8 +51,8 @@ const JUJU: &[&str] = &[
     "storage",
     "trust",
     "version",
+    // The plugin, as it is installed by the archive.
     "configuratarr",
-    "info",
 ];
 
 /// Those of `cargo`, beside the project's own.
@@ -57,6 +60,9 @@ const CARGO: &[&str] = &[
     "bench", "build", "check", "clippy", "doc", "fmt", "fuzz", "install", "new", "package", "run", "rustc",
     "test",
 ];
+
+/// The programs whose commands are held.
+const PROGRAMS: [&str; 4] = ["cargo", "configuratarr", "juju", "juju-sim"];
 
 /// What commands are held against.
 struct Known {
@@ -67,6 +73,8 @@ struct Known {
     scenarios: BTreeSet<String>,
     crates: BTreeSet<String>,
     e2e_arguments: String,
+    /// The simulated `juju`.
+    juju: clap::Command,
 }
 
 impl Known {
@@ -104,6 +112,7 @@ impl Known {
             scenarios,
             crates,
             e2e_arguments: read("tests/e2e/src/arguments.rs"),
+            juju: juju_sim::cli::definition_of_juju(),
             repository,
         }
     }
@@ -129,6 +138,10 @@ impl Known {
             Some("cargo") => self.cargo(&words[1..]),
             Some("configuratarr") => configuratarr(words, is_whole),
             Some("juju") => self.juju(&words[1..]),
+            Some("juju-sim") => match words.get(1).map(String::as_str) {
+                Some("juju") => self.juju(&words[2..]),
+                _ => parsed(&mut juju_sim::cli::definition(), words, false),
+            },
             _ => Ok(()),
         }
     }
@@ -202,6 +215,7 @@ impl Known {
         if !JUJU.contains(&verb.as_str()) {
             return Err(format!("juju {verb} is not known here"));
         }
+        self.flags_of_juju(verb, words)?;
         let rest = &words[1..];
         // What stands behind a flag with a value is no argument.
         let mut arguments: Vec<&str> = Vec::new();
@@ -243,6 +257,24 @@ impl Known {
         let declared = self.examples.get(app)?;
         let section = section.split('.').fold(declared, |value, key| &value[key]);
         Some(section.get(name).is_some())
+    }
+
+    /// Options of a verb that the simulated Juju has: it takes those that were read in Juju's sources.
+    fn flags_of_juju(&self, verb: &str, words: &[String]) -> Result<(), String> {
+        let Some(known) = self.juju.find_subcommand(verb) else {
+            return Ok(());
+        };
+        let has = |long: &str| {
+            let arguments = known.get_arguments().chain(self.juju.get_arguments());
+            let mut longs = arguments.filter_map(clap::Arg::get_long);
+            longs.any(|known| known == long) || FLAGS.contains(&(verb, long)) || long == "help"
+        };
+        let mut longs = words.iter().filter_map(|word| word.strip_prefix("--"));
+        let unknown = longs.find(|word| {
+            let long = word.split('=').next().unwrap_or_default();
+            !long.is_empty() && !has(long)
+        });
+        unknown.map_or(Ok(()), |long| Err(format!("juju {verb} has no --{long} here")))
     }
 
     fn run(&self, arguments: &[&str]) -> Result<(), String> {
@@ -373,6 +405,9 @@ impl Known {
     }
 }
 
+/// Options of verbs that Juju has, and the simulated one does not need.
+const FLAGS: &[(&str, &str)] = &[];
+
 /// Flags of `juju` that take a value.
 const VALUED: &[&str] = &[
     "--config",
@@ -390,9 +425,10 @@ const VALUED: &[&str] = &[
     "--container",
 ];
 
-/// A word that stands for another one: `NAME`, `…`.
+/// A word that stands for another one: `NAME`, `…`, `[APP…]`, `bash|zsh`.
 fn is_placeholder(word: &str) -> bool {
-    word.starts_with('…')
+    word.starts_with(['…', '['])
+        || word.contains('|')
         || !word.is_empty()
             && word
                 .chars()
@@ -416,7 +452,11 @@ fn parsed(program: &mut clap::Command, words: &[String], is_whole: bool) -> Resu
         | ErrorKind::DisplayVersion
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Ok(()),
         ErrorKind::MissingRequiredArgument | ErrorKind::MissingSubcommand if !is_whole => Ok(()),
-        ErrorKind::ValueValidation if words.iter().any(|word| is_placeholder(word)) => Ok(()),
+        ErrorKind::ValueValidation | ErrorKind::InvalidValue
+            if words.iter().any(|word| is_placeholder(word)) =>
+        {
+            Ok(())
+        }
         _ => Err(error.to_string().lines().next().unwrap_or_default().to_owned()),
     }
 }
@@ -467,12 +507,28 @@ fn commands_of_texts_exist() {
         }
         let document = Document::of(&text);
         for block in &document.blocks {
-            if block.info.split(' ').next() != Some("sh") {
-                continue;
-            }
-            for words in commands(&block.text) {
+            let is_shell = match block.info.split(' ').next() {
+                Some("sh") => true,
+                Some("") | None => false,
+                Some(_) => continue,
+            };
+            let of_programs = |line: &&str| {
+                PROGRAMS
+                    .iter()
+                    .any(|name| line.trim_start().starts_with(&format!("{name} ")))
+            };
+            let text: String = match is_shell {
+                true => block.text.clone(),
+                false => block
+                    .text
+                    .lines()
+                    .filter(of_programs)
+                    .collect::<Vec<_>>()
+                    .join("\n"),
+            };
+            for words in commands(&text) {
                 looked_at += 1;
-                if let Err(error) = known.check(&words, true) {
+                if let Err(error) = known.check(&words, is_shell) {
                     wrong.push(format!("{path}:{}: {}: {error}", block.line, words.join(" ")));
                 }
             }
@@ -491,7 +547,7 @@ fn commands_of_texts_exist() {
         "commands that are not there:\n{}",
         wrong.join("\n")
     );
-    assert!(looked_at > 200, "only {looked_at} commands were looked at");
+    assert!(looked_at > 280, "only {looked_at} commands were looked at");
 }
 
 #[test]
@@ -512,6 +568,8 @@ fn a_wrong_command_is_found() {
         "cargo e2e --only seven-apps-come-back",
         "cargo xtask pack --all",
         "cargo test -p workload-charm --test golden_plans",
+        "juju-sim juju run radarr/0 list-backups --background",
+        "juju-sim event update-status radarr/0",
     ] {
         let words = shlex::split(right).unwrap();
         assert_eq!(known.check(&words, true), Ok(()), "{right}");
@@ -539,6 +597,9 @@ fn a_wrong_command_is_found() {
         "cargo demo --yaml",
         "cargo test -p workload",
         "cargo test -p workload-charm --test golden",
+        "juju run radarr/0 backup-now --waits 3m",
+        "juju-sim juju run radarr/0 list-backup",
+        "juju-sim events update-status radarr/0",
     ] {
         let words = shlex::split(wrong).unwrap();
         assert!(known.check(&words, true).is_err(), "{wrong}");

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use system_tests::binaries::{Binaries, Examples};
-use system_tests::{examples, radarr};
+use system_tests::{examples, radarr, room};
 
 use super::files;
 use super::markdown::Document;
@@ -44,6 +44,18 @@ fn lay_out(folder: &Path, binaries: &Binaries) {
     examples::charm_folder(&work.join("website_amd64.charm"), "website", website).unwrap();
 }
 
+const RUN: &str = "sh run";
+const RUN_WITH_RADARR: &str = "sh run with radarr";
+
+/// What has been done where a page begins with a Radarr that has a backup.
+const WITH_RADARR: &str = "
+juju add-model media
+juju deploy ./radarr_amd64.charm radarr --trust
+juju deploy velero-operator --trust
+juju integrate radarr velero-operator
+juju run radarr/0 backup-now
+";
+
 #[test]
 fn blocks_that_are_marked_run() {
     let binaries = Binaries::for_tests().unwrap();
@@ -52,17 +64,21 @@ fn blocks_that_are_marked_run() {
         let blocks = Document::of(&text).blocks;
         let marked: Vec<&str> = blocks
             .iter()
-            .filter(|block| block.info == "sh run")
+            .filter(|block| [RUN, RUN_WITH_RADARR].contains(&block.info.as_str()))
             .map(|block| block.text.as_str())
             .collect();
         if marked.is_empty() {
             continue;
         }
         run += marked.len();
-        let folder = tempfile::tempdir().unwrap();
+        let folder = room::folder().unwrap();
         lay_out(folder.path(), binaries);
         let inherited = std::env::var("PATH").unwrap();
-        let script = format!("set -euo pipefail\n{}", marked.join("\n"));
+        let before = match blocks.iter().any(|block| block.info == RUN_WITH_RADARR) {
+            true => WITH_RADARR,
+            false => "",
+        };
+        let script = format!("set -euo pipefail\n{before}\n{}", marked.join("\n"));
         let output = Command::new("bash")
             .args(["-c", &script])
             .current_dir(folder.path().join("work"))
@@ -72,6 +88,7 @@ fn blocks_that_are_marked_run() {
             )
             .env("HOME", folder.path())
             .env("JUJU_SIM_DIR", folder.path().join("juju"))
+            .env("JUJU_SIM_VELERO_WORKS", "yes")
             .env_remove("KUBECONFIG")
             .output()
             .unwrap();
@@ -86,7 +103,17 @@ fn blocks_that_are_marked_run() {
             output.status
         );
         if path.ends_with("tutorial.md") {
-            for word in ["daily", "720h", "held-bytes", "velero-operator"] {
+            let words = [
+                "daily",
+                "720h",
+                "held-bytes",
+                "velero-operator",
+                "latest-good",
+                "result: checked",
+                "result: restored",
+                "safety-backup",
+            ];
+            for word in words {
                 assert!(
                     said.contains(word),
                     "{path}: {word} is not in what was printed:\n{said}"
@@ -111,5 +138,5 @@ fn blocks_that_are_marked_run() {
             assert!(end.status.success(), "{}", String::from_utf8_lossy(&end.stderr));
         }
     }
-    assert!(run >= 4, "only {run} blocks are marked to be run");
+    assert!(run >= 12, "only {run} blocks are marked to be run");
 }

@@ -8,7 +8,18 @@ use super::markdown::Document;
 use crate::generate::repository;
 
 /// What may stand behind a fence.
-const LANGUAGES: [&str; 9] = ["", "sh", "sh run", "text", "rust", "diff", "yaml", "toml", "hcl"];
+const LANGUAGES: [&str; 10] = [
+    "",
+    "sh",
+    "sh run",
+    "sh run with radarr",
+    "text",
+    "rust",
+    "diff",
+    "yaml",
+    "toml",
+    "hcl",
+];
 
 #[test]
 fn shell_blocks_parse_and_every_block_has_a_known_language() {

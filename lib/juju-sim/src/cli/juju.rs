@@ -13,10 +13,14 @@ use super::{
     status,
 };
 use crate::error::{Error, Result};
+use crate::kubernetes::ClusterOptions;
 use crate::layout::app_of;
 use crate::simulation::{
     self, CharmhubOrigin, Imports, Looked, OperatorOptions, Options, Simulation, Workload,
 };
+
+/// When it is set, the cluster of a model that is added has a Velero that is at work.
+const VELERO_WORKS: &str = "JUJU_SIM_VELERO_WORKS";
 
 /// What Juju 4.0.15 refuses on Kubernetes, with its exit code.
 fn not_on_kubernetes(command: &str) -> Answer {
@@ -285,6 +289,10 @@ fn add_model(name: &str, version: &str) -> Result<()> {
         juju_version: version.to_owned(),
         executable: Some(std::env::current_exe().map_err(Error::io("find", "the running executable"))?),
         keep_running: true,
+        cluster: ClusterOptions {
+            velero_works: std::env::var_os(VELERO_WORKS).is_some_and(|value| !value.is_empty()),
+            ..ClusterOptions::default()
+        },
         ..Options::default()
     };
     Simulation::create(&folder, options)?;

@@ -19,8 +19,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 use crate::error::Error;
 
@@ -38,6 +38,16 @@ pub(crate) enum Outcome {
 }
 
 type Answer = Result<Outcome, Error>;
+
+/// What `juju-sim` takes, but for `juju-sim juju`.
+pub fn definition() -> clap::Command {
+    sim::Sim::command()
+}
+
+/// What its `juju` takes.
+pub fn definition_of_juju() -> clap::Command {
+    verbs::Juju::command()
+}
 
 /// Runs a command line. The first argument is the name that the program was called by.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

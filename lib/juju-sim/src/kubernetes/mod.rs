@@ -22,6 +22,7 @@ mod resources;
 mod server;
 mod stateful_set;
 mod velero;
+mod working;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +36,7 @@ pub(crate) use limits::{NoPods, no_namespace};
 pub(crate) use objects::{PodParts, StorageParts};
 pub(crate) use server::Server;
 pub(crate) use velero::VeleroObjects;
+pub(crate) use working::{STORAGE, Working};
 
 /// How the stand-in cluster is made up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +59,9 @@ pub struct ClusterOptions {
     pub pods_of_long_names: bool,
     /// Whether the cluster knows Velero's resources.
     pub velero: bool,
+    /// Whether a Velero makes the backups and restores of files that applications with trust ask for, at once, in a folder beside the
+    /// model. Without it nothing comes of such an object, and what is listed was put there.
+    pub velero_works: bool,
     /// Whether anybody answers.
     pub answers: bool,
 }
@@ -72,6 +77,7 @@ impl Default for ClusterOptions {
             claims_may_be_patched: true,
             pods_of_long_names: false,
             velero: true,
+            velero_works: false,
             answers: true,
         }
     }
@@ -128,6 +134,9 @@ pub(crate) struct Objects {
     pub applied: BTreeMap<String, BTreeMap<String, Value>>,
     /// What can be listed of Velero's.
     pub velero: VeleroObjects,
+    /// What a Velero at work has beside the model's objects.
+    #[serde(skip)]
+    pub working: Working,
     /// Applications with trust.
     pub trusted: BTreeSet<String>,
     pub requests: Vec<ClusterRequest>,

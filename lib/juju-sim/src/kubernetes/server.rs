@@ -6,19 +6,26 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::thread::JoinHandle;
 
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
+use futures_util::stream;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::person::PersonAsked;
+use super::working::{self, AskedOfVelero, Exec};
 use super::{ClusterRequest, Objects, SharedObjects, patch, velero};
 use crate::error::{Error, Result};
 use crate::layout::app_of;
+
+/// What an answer holds.
+type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// Tokens are this and the unit's name with a dash.
 const TOKEN: &str = "unit-";
@@ -108,12 +115,14 @@ async fn accept(listener: std::net::TcpListener, objects: SharedObjects) -> io::
             // A client that hangs up is its own affair.
             let _ = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades()
                 .await;
         });
     }
 }
 
-async fn answer(objects: &SharedObjects, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(objects: &SharedObjects, mut request: Request<Incoming>) -> Response<Body> {
+    let upgrade = hyper::upgrade::on(&mut request);
     let (head, body) = request.into_parts();
     let body = body
         .collect()
@@ -143,7 +152,7 @@ async fn answer(objects: &SharedObjects, request: Request<Incoming>) -> Response
     if let Some(strike) = strike.as_ref().filter(|strike| !strike.after) {
         strike.strike();
         // Nobody reads it any more.
-        return Response::new(Full::default());
+        return response(StatusCode::OK, String::new());
     }
     if is_person {
         objects.people.look_at_model();
@@ -177,7 +186,28 @@ async fn answer(objects: &SharedObjects, request: Request<Incoming>) -> Response
     if let Some(kill) = kill.as_ref().filter(|kill| !kill.after) {
         kill.strike();
         // Nobody reads it any more.
-        return Response::new(Full::default());
+        return response(StatusCode::OK, String::new());
+    }
+    let of_velero = unit
+        .as_deref()
+        .filter(|unit| objects.has_working_velero_for(unit));
+    if let Some(unit) = of_velero {
+        let streamed = match Exec::of(&objects, &path, query) {
+            Some(exec) => Some(become_websocket(&header("sec-websocket-key"), || {
+                working::run(exec, upgrade);
+            })),
+            None if working::is_watch_of_pods(&objects, &path, query) => Some(silence()),
+            None => None,
+        };
+        if let Some(response) = streamed {
+            objects.requests.push(ClusterRequest {
+                unit: unit.to_owned(),
+                method: head.method.to_string(),
+                path,
+                status: response.status().as_u16(),
+            });
+            return response;
+        }
     }
     let (status, mut object) = match &unit {
         None => refusal(
@@ -210,8 +240,33 @@ async fn answer(objects: &SharedObjects, request: Request<Incoming>) -> Response
     response(status, object.to_string())
 }
 
-fn response(status: StatusCode, text: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(text)));
+/// Goes on with the websocket protocol. `then` is told to.
+fn become_websocket(key: &str, then: impl FnOnce()) -> Response<Body> {
+    let mut response = Response::new(Full::default().boxed_unsync());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let accept = derive_accept_key(key.as_bytes());
+    for (name, value) in [
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-accept", accept.as_str()),
+        ("sec-websocket-protocol", working::PROTOCOL),
+    ] {
+        if let Ok(value) = hyper::header::HeaderValue::from_str(value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    then();
+    response
+}
+
+/// An answer of which nothing comes until who asked hangs up.
+fn silence() -> Response<Body> {
+    let nothing = stream::pending::<std::result::Result<Frame<Bytes>, Infallible>>();
+    Response::new(StreamBody::new(nothing).boxed_unsync())
+}
+
+fn response(status: StatusCode, text: String) -> Response<Body> {
+    let mut response = Response::new(Full::new(Bytes::from(text)).boxed_unsync());
     *response.status_mut() = status;
     response.headers_mut().insert(
         "content-type",
@@ -242,6 +297,18 @@ impl Asked<'_> {
         let app = app_of(self.unit);
         let is_trusted = objects.trusted.contains(app);
         let namespace = objects.namespace.clone();
+        if objects.has_working_velero_for(self.unit) {
+            let asked = AskedOfVelero {
+                method: self.method,
+                path: self.path,
+                query: self.query,
+                content_type,
+                body,
+            };
+            if let Some(answer) = asked.answer(objects) {
+                return answer;
+            }
+        }
         match (self.method, parts.as_slice()) {
             (
                 &Method::GET | &Method::PATCH,

@@ -1,4 +1,4 @@
-//! Velero's objects, as far as they can be listed. There is no Velero behind them: what is listed was put there.
+//! Velero's objects, as far as they can be listed. Without a Velero that is [at work](super::working) what is listed was put there.
 
 use std::collections::BTreeMap;
 
@@ -36,6 +36,20 @@ impl VeleroObjects {
         self.0.insert(plural.to_owned(), objects);
     }
 
+    /// How many objects of a resource there are.
+    pub fn count(&self, plural: &str) -> u64 {
+        self.0.get(plural).map_or(0, |objects| objects.len() as u64)
+    }
+
+    /// The object of a resource with this namespace and name, to be changed.
+    pub fn get_mut(&mut self, plural: &str, namespace: &str, name: &str) -> Option<&mut Value> {
+        let mut objects = self.0.get_mut(plural)?.iter_mut();
+        objects.find(|object| {
+            let metadata = &object["metadata"];
+            metadata["namespace"] == namespace && metadata["name"] == name
+        })
+    }
+
     /// Removes the object of a resource with this namespace and name, if there is one.
     pub fn remove(&mut self, plural: &str, namespace: &str, name: &str) {
         if let Some(objects) = self.0.get_mut(plural) {
@@ -58,6 +72,7 @@ impl VeleroObjects {
         let objects = self.0.get(plural).into_iter().flatten();
         let matching = objects.filter(|object| {
             matches_labels(object, query)
+                && matches_name(object, query)
                 && namespace.is_none_or(|namespace| object["metadata"]["namespace"] == *namespace)
         });
         Some((kind, matching.cloned().collect()))

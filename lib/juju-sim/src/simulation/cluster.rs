@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI32;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Simulation;
 use crate::agent::{At, DispatchReport, Effect, Fault, ToolCall};
 use crate::error::{Error, Result};
 use crate::kubernetes::{
-    ClusterOptions, ClusterRequest, NoPods, PlannedKill, PodParts, Server, StorageParts,
+    ClusterOptions, ClusterRequest, NoPods, PlannedKill, PodParts, STORAGE, Server, StorageParts, Working,
 };
 
 /// A dispatch that may write to the cluster.
@@ -89,6 +90,7 @@ impl Simulation {
 
     pub(crate) fn start_cluster(&mut self) -> Result<()> {
         if !self.state.options.layout.is_pod() {
+            self.state.cluster.lock().working = Working::of(self.dir().join(STORAGE));
             self.kubernetes = Some(Server::start(self.state.cluster.clone())?);
         }
         Ok(())
@@ -124,16 +126,20 @@ impl Simulation {
     }
 
     /// What the stand-in velero-operators make, as Kubernetes has it: their Schedules, and the storage location of those that have a
-    /// storage provider. No Velero has read what is stored there.
+    /// storage provider. Without a Velero at work nobody has read what is stored there.
     pub(crate) fn put_what_operators_make(&mut self) {
         let namespace = self.state.model.name.clone();
         let mut operators = self.state.operators.values();
         let has_storage = operators.any(|operator| operator.options.storage_configured);
-        let location = json!({
+        let mut location = json!({
             "apiVersion": "velero.io/v1", "kind": "BackupStorageLocation",
             "metadata": {"name": LOCATION, "namespace": namespace},
             "spec": {"provider": "aws", "default": true}, "status": {"phase": "Available"},
         });
+        if self.state.options.cluster.velero_works {
+            let now = Timestamp::from_second(self.now()).unwrap_or(Timestamp::UNIX_EPOCH);
+            location["status"]["lastSyncedTime"] = json!(now.to_string());
+        }
         {
             let velero = &mut self.state.cluster.lock().velero;
             velero.remove("backupstoragelocations", &namespace, LOCATION);

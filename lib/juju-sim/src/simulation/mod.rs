@@ -23,6 +23,7 @@ pub use look::find_executable;
 pub(crate) use look::{action_time, clock_time, plain_time, status_time, table_time};
 pub use operations::Operation;
 pub use types::*;
+pub(crate) use velero::created_object;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

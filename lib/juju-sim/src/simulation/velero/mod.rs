@@ -19,6 +19,7 @@ use super::{OperatorOptions, Options, Simulation};
 use crate::agent::next_event;
 use crate::error::Result;
 use crate::names;
+pub(crate) use objects::created as created_object;
 pub(crate) use reconcile::OperatorRecord;
 use reconcile::{Client, Surroundings};
 

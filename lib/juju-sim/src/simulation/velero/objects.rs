@@ -14,7 +14,7 @@ const SUFFIX: usize = 5;
 const LONGEST_PREFIX: usize = 58;
 
 /// The metadata of a created object: `prefix` as `generateName`, the name and the uid made from `number`.
-pub(super) fn created(prefix: &str, namespace: &str, number: u64, now: i64) -> ObjectMeta {
+pub(crate) fn created(prefix: &str, namespace: &str, number: u64, now: i64) -> ObjectMeta {
     ObjectMeta {
         name: Some(generated_name(prefix, number)),
         generate_name: Some(prefix.to_owned()),
