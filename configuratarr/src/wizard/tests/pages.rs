@@ -143,6 +143,7 @@ fn no_text_from_outside_moves_the_cursor_or_fakes_a_line() {
             is_read_only: false,
             message: Some(hostile("message")),
             synced: None,
+            is_synced: true,
         }],
         problems: vec![problem()],
         unfinished: Vec::new(),
@@ -248,6 +249,7 @@ pub(super) fn overview_of_all() -> Player {
             is_read_only: false,
             message: Some("AccessDenied: the key is not known".to_owned()),
             synced: None,
+            is_synced: true,
         }],
         ..Fleet::default()
     });
