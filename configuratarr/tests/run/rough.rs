@@ -189,6 +189,32 @@ fn a_moments_trouble_does_not_end_the_way_back() {
     assert_eq!(home.application("radarr")["charm-rev"], 7);
 }
 
+/// Juju takes a refresh of a resource, and its unit does not start anew. That it came to rest after the verify is no sign that it did.
+#[test]
+fn the_end_of_the_verify_is_no_sign_of_the_refresh() {
+    let home = of_charmhub();
+    home.around_juju(
+        "case \"$*\" in
+         run*verify-backup*) touch verifying;;
+         show-task*) if [ -e verifying ]; then real/juju \"$@\" --watch >/dev/null 2>&1; touch over; fi;;
+         status*) if [ ! -e over ]; then
+           real/juju \"$@\" | sed 's/\"since\": *\"[^\"]*\"/\"since\":\"before\"/g; s/\"current\": *\"idle\"/\"current\":\"executing\"/g'
+           exit 0
+         fi;;
+         refresh*) exit 0;;
+         esac",
+        "",
+    );
+    let arguments = [&REFRESH as &[&str], &["--resource", "app-image=radarr:6"]].concat();
+    let ran = home.test.run(&arguments).exits(0);
+    assert!(home.test.bin().join("over").exists());
+    assert!(
+        ran.stdout.contains("the unit did not start anew"),
+        "{}",
+        ran.shown()
+    );
+}
+
 /// The lid was closed while it waited. The first look finds a unit that is just doing something, and the time is over.
 #[test]
 fn one_look_after_a_pause_rolls_nothing_back() {

@@ -116,7 +116,7 @@ fn the_password_is_told_with_what_a_change_would_do() {
         },
         Warn,
         "everybody knows",
-        "before the first backup: openssl rand",
+        "before the first backup: (umask 077; set -C; openssl rand",
     );
     assert_finds(
         "repository-password",
