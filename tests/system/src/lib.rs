@@ -7,3 +7,4 @@ pub mod prometheus;
 pub mod provider_charm;
 pub mod radarr;
 pub mod storage_charm;
+pub mod velero;
