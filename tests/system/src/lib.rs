@@ -2,6 +2,7 @@
 
 pub mod binaries;
 pub mod exporter;
+pub mod fleet;
 pub mod house;
 pub mod prometheus;
 pub mod provider_charm;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use system_tests::binaries::{Binaries, build_packed};
+use system_tests::binaries::build_packed;
 use system_tests::exporter::{WatchedApp, until};
 use system_tests::prometheus::{Prometheus, Scraped, Target};
 use system_tests::velero::{Proof, location, make_safety, prove};
@@ -21,8 +21,7 @@ use super::{piped, promtool, topology};
 const TOOK: SignedDuration = SignedDuration::from_secs(73);
 
 /// Does all of it.
-pub fn run(folder: &Path) -> Result<()> {
-    let dispatch = &Binaries::for_tests()?.dispatch;
+pub fn run(folder: &Path, dispatch: &Path) -> Result<()> {
     let mut app = WatchedApp::new(30)?;
     let [mut proven, _] = app.backup(2);
     prove(&mut proven, Proof::ComesBack, app.newest, TOOK);
