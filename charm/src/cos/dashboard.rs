@@ -1,5 +1,8 @@
 //! The relation grafana-dashboard: one dashboard for all apps, made from the table of metrics.
 
+mod form;
+mod panels;
+
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
@@ -7,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use self::panels::panels;
 use super::{Topology, xz};
 use crate::endpoints;
 
@@ -18,12 +22,6 @@ const KEY: &str = "file:config-backups";
 
 /// Its title.
 const TITLE: &str = "Config backups";
-
-/// What tells one app in a legend.
-const APP: &str = "{{juju_model}}/{{juju_application}}";
-
-/// The apps that are looked at.
-const CHOSEN: &str = "juju_model=~\"$juju_model\",juju_application=~\"$juju_application\"";
 
 /// What the application says.
 pub fn app_bag(topology: &Topology) -> BTreeMap<String, String> {
@@ -60,251 +58,6 @@ fn digest_of(text: &str, digits: usize) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// How a panel shows its numbers.
-#[derive(Clone, Copy)]
-enum Kind {
-    /// A row's title.
-    Row,
-    /// One number each.
-    Stat,
-    /// A line each over the time.
-    Lines,
-    /// A row each, of all queries side by side.
-    Table,
-}
-
-/// One panel. The width is in 24ths of the screen, the height in Grafana's steps.
-struct Panel {
-    kind: Kind,
-    title: &'static str,
-    unit: &'static str,
-    width: u32,
-    height: u32,
-    /// The queries, with what they are called: in a legend, or above a column.
-    queries: Vec<(String, &'static str)>,
-}
-
-fn row(title: &'static str) -> Panel {
-    Panel {
-        kind: Kind::Row,
-        title,
-        unit: "none",
-        width: 24,
-        height: 1,
-        queries: Vec::new(),
-    }
-}
-
-fn stat(title: &'static str, unit: &'static str, width: u32, query: impl Into<String>) -> Panel {
-    Panel {
-        kind: Kind::Stat,
-        title,
-        unit,
-        width,
-        height: 4,
-        queries: vec![(query.into(), APP)],
-    }
-}
-
-fn lines(title: &'static str, unit: &'static str, queries: &[(&str, &'static str)]) -> Panel {
-    Panel {
-        kind: Kind::Lines,
-        title,
-        unit,
-        width: 12,
-        height: 8,
-        queries: queries
-            .iter()
-            .map(|(query, name)| (of_chosen(query), *name))
-            .collect(),
-    }
-}
-
-/// A query on the apps that are looked at.
-fn of_chosen(query: &str) -> String {
-    query.replace("CHOSEN", CHOSEN)
-}
-
-fn panels() -> Vec<Panel> {
-    let by_app = |query: &str| format!("max by (juju_model, juju_application) ({query})");
-    let of_one = |query: &str| of_chosen(&by_app(query));
-    let age = "time() - config_backup_last_success_timestamp_seconds";
-    vec![
-        row("All apps"),
-        stat(
-            "Apps",
-            "none",
-            4,
-            "count(count by (juju_model, juju_application) (config_backup_cluster_readable)) or vector(0)",
-        ),
-        stat(
-            "Without a good backup that was due",
-            "none",
-            5,
-            "count(count by (juju_model, juju_application) (time() - config_backup_due_timestamp_seconds > 3600)) or vector(0)",
-        ),
-        stat(
-            "Last one bad",
-            "none",
-            5,
-            "count(count by (juju_model, juju_application) (config_backup_last_result{verdict=~\"failed|empty|partial|damaged\"} == 1)) or vector(0)",
-        ),
-        stat(
-            "Not verified, or not well",
-            "none",
-            5,
-            "count(config_backup_cluster_readable unless on (juju_model, juju_application) config_backup_last_verify_success == 1) or vector(0)",
-        ),
-        stat(
-            "Good backups of all",
-            "percentunit",
-            5,
-            "sum(config_backup_backups{verdict=\"good\"}) / sum(config_backup_backups{verdict!~\"running|expired\"})",
-        ),
-        Panel {
-            kind: Kind::Table,
-            title: "Each app",
-            unit: "none",
-            width: 24,
-            height: 8,
-            queries: vec![
-                (by_app(age), "Age"),
-                (by_app("config_backup_last_success_bytes"), "Bytes"),
-                (by_app("config_backup_backups{verdict=\"good\"}"), "Good backups"),
-                (
-                    by_app(
-                        "sum without (verdict) (config_backup_backups{verdict=~\"failed|empty|partial|damaged\"})",
-                    ),
-                    "Bad backups",
-                ),
-                (
-                    by_app("time() - config_backup_last_verify_timestamp_seconds"),
-                    "Verified",
-                ),
-                (by_app("config_backup_storage_available"), "Storage"),
-            ],
-        },
-        lines(
-            "Age of the last good backup",
-            "s",
-            &[(
-                "max by (juju_model, juju_application) (time() - config_backup_last_success_timestamp_seconds{CHOSEN})",
-                APP,
-            )],
-        ),
-        lines(
-            "Bytes of the last good backup",
-            "bytes",
-            &[(
-                "max by (juju_model, juju_application) (config_backup_last_success_bytes{CHOSEN})",
-                APP,
-            )],
-        ),
-        lines(
-            "Backups by verdict",
-            "none",
-            &[("sum by (verdict) (config_backup_backups{CHOSEN})", "{{verdict}}")],
-        ),
-        lines(
-            "Age of the last verification",
-            "s",
-            &[(
-                "max by (juju_model, juju_application) (time() - config_backup_last_verify_timestamp_seconds{CHOSEN})",
-                APP,
-            )],
-        ),
-        row("$juju_application"),
-        stat(
-            "Last good backup",
-            "s",
-            4,
-            of_one("time() - config_backup_last_success_timestamp_seconds{CHOSEN}"),
-        ),
-        stat(
-            "Next run in",
-            "s",
-            4,
-            of_one("config_backup_next_run_timestamp_seconds{CHOSEN} - time()"),
-        ),
-        stat(
-            "Took",
-            "s",
-            4,
-            of_one("config_backup_last_success_duration_seconds{CHOSEN}"),
-        ),
-        stat(
-            "Files",
-            "none",
-            4,
-            of_one("config_backup_last_success_files{CHOSEN}"),
-        ),
-        stat(
-            "Databases",
-            "none",
-            4,
-            of_one("config_backup_last_success_databases{CHOSEN}"),
-        ),
-        stat(
-            "The last good one expires in",
-            "s",
-            4,
-            of_one("config_backup_last_expiry_timestamp_seconds{CHOSEN} - time()"),
-        ),
-        stat(
-            "Last restore",
-            "s",
-            12,
-            of_one("time() - config_backup_last_restore_timestamp_seconds{CHOSEN}"),
-        ),
-        stat(
-            "The last verification took",
-            "s",
-            12,
-            of_one("config_backup_last_verify_duration_seconds{CHOSEN}"),
-        ),
-        lines(
-            "Held and left out",
-            "bytes",
-            &[
-                ("config_backup_last_success_bytes{CHOSEN}", "held"),
-                ("config_backup_last_success_left_out_bytes{CHOSEN}", "left out"),
-            ],
-        ),
-        lines(
-            "What it holds",
-            "none",
-            &[("config_backup_last_success_contents{CHOSEN}", "{{name}}")],
-        ),
-        lines(
-            "Verdict on the last one",
-            "none",
-            &[("config_backup_last_result{CHOSEN}", "{{verdict}}")],
-        ),
-        lines(
-            "Schedule, storage, repository",
-            "none",
-            &[
-                ("config_backup_schedule_state{CHOSEN}", "{{state}}"),
-                ("config_backup_storage_available{CHOSEN}", "storage"),
-                ("config_backup_repository_ready{CHOSEN}", "repository"),
-            ],
-        ),
-        lines(
-            "Time between runs, and how long backups are kept",
-            "s",
-            &[
-                ("config_backup_schedule_interval_seconds{CHOSEN}", "between runs"),
-                ("config_backup_retention_seconds{CHOSEN}", "kept"),
-            ],
-        ),
-        lines(
-            "The exporter",
-            "none",
-            &[("config_backup_cluster_readable{CHOSEN}", "reads the cluster")],
-        ),
-    ]
 }
 
 /// The dashboard as Grafana takes it.
@@ -384,79 +137,7 @@ fn source() -> Value {
     json!({"type": "prometheus", "uid": "${prometheusds}"})
 }
 
-/// The letters that tell queries of a panel.
-const LETTERS: &str = "ABCDEFGHIJ";
-
-impl Panel {
-    fn shown(&self, id: usize, place: Value) -> Value {
-        let mut shown = json!({
-            "id": id,
-            "title": self.title,
-            "type": match self.kind {
-                Kind::Row => "row",
-                Kind::Stat => "stat",
-                Kind::Lines => "timeseries",
-                Kind::Table => "table",
-            },
-            "gridPos": place,
-        });
-        if matches!(self.kind, Kind::Row) {
-            shown["panels"] = json!([]);
-            shown["collapsed"] = json!(false);
-            return shown;
-        }
-        let is_table = matches!(self.kind, Kind::Table);
-        let targets = self
-            .queries
-            .iter()
-            .zip(LETTERS.chars())
-            .map(|((query, name), letter)| {
-                let mut target = json!({
-                    "refId": letter.to_string(),
-                    "datasource": source(),
-                    "expr": query,
-                });
-                match self.kind {
-                    Kind::Table => {
-                        target["format"] = json!("table");
-                        target["instant"] = json!(true);
-                    }
-                    Kind::Stat => {
-                        target["legendFormat"] = json!(name);
-                        target["instant"] = json!(true);
-                    }
-                    Kind::Lines | Kind::Row => target["legendFormat"] = json!(name),
-                }
-                target
-            });
-        shown["targets"] = targets.collect();
-        shown["datasource"] = source();
-        shown["fieldConfig"] = json!({"defaults": {"unit": self.unit}, "overrides": []});
-        if is_table {
-            let renamed: serde_json::Map<String, Value> = self
-                .queries
-                .iter()
-                .zip(LETTERS.chars())
-                .map(|((_, name), letter)| (format!("Value #{letter}"), json!(name)))
-                .collect();
-            shown["transformations"] = json!([
-                {"id": "merge", "options": {}},
-                {"id": "organize", "options": {"excludeByName": {"Time": true}, "renameByName": renamed}},
-            ]);
-            let unit = |column: &str, unit: &str| {
-                json!({
-                    "matcher": {"id": "byName", "options": column},
-                    "properties": [{"id": "unit", "value": unit}],
-                })
-            };
-            shown["fieldConfig"]["overrides"] =
-                json!([unit("Age", "s"), unit("Bytes", "bytes"), unit("Verified", "s")]);
-        }
-        shown
-    }
-}
-
-/// All queries of the dashboard, its variables' among them.
+/// All queries of its panels.
 pub fn queries() -> Vec<String> {
     let of_panels = panels().into_iter().flat_map(|panel| panel.queries);
     of_panels.map(|(query, _)| query).collect()
@@ -514,6 +195,21 @@ mod tests {
         );
         // Juju takes more in one value, and a hook tool in one argument.
         assert!(bag["dashboards"].len() < 60_000, "{}", bag["dashboards"].len());
+    }
+
+    #[test]
+    fn each_panel_says_what_it_shows_and_no_number_is_red_by_default() {
+        for panel in dashboard()["panels"].as_array().unwrap() {
+            if panel["type"] == "row" {
+                continue;
+            }
+            let about = panel["description"].as_str().unwrap();
+            assert!(about.ends_with('.'), "{panel}");
+            let has_color = ["stat", "state-timeline"].contains(&panel["type"].as_str().unwrap())
+                && panel["options"]["colorMode"] != "none";
+            let steps = &panel["fieldConfig"]["defaults"]["thresholds"]["steps"];
+            assert_eq!(steps.is_array(), has_color, "{panel}");
+        }
     }
 
     #[test]

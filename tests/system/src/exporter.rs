@@ -12,11 +12,20 @@ use jiff::{SignedDuration, Timestamp};
 use juju_sim::{Rights, StandInCluster};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use workload_charm::exporter::{Asked, EXPORTER, Settings};
+use workload_charm::exporter::{Asked, EXPORTER, PATH, Settings};
 use workload_charm::test_restore::Record;
 
-/// The endpoint that the app's backups are asked for by.
-pub const ENDPOINT: &str = "velero-backup-config";
+use crate::velero::{ENDPOINT, Made, Owner, location};
+
+/// Whose backups they are.
+const OWNER: Owner<'static> = Owner {
+    app: "radarr",
+    model: "media",
+    location: "default",
+};
+
+/// For how many hours each is kept.
+const HOURS: i64 = 3000;
 
 /// How long a program may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -29,7 +38,7 @@ pub struct WatchedApp {
     /// When the newest backup began. One is made each day at this time.
     pub newest: Timestamp,
     folder: TempDir,
-    running: Option<(Child, SocketAddr)>,
+    running: Option<Exporter>,
 }
 
 impl WatchedApp {
@@ -55,8 +64,8 @@ impl WatchedApp {
         app.cluster
             .put_all((0..backups).flat_map(|nights| app.backup(nights)).collect())?;
         app.cluster.put(app.schedule())?;
-        app.cluster.put(location("Available"))?;
-        app.cluster.put(repository("Ready"))?;
+        app.cluster.put(location(OWNER.location, "Available"))?;
+        app.cluster.put(OWNER.repository("Ready"))?;
         app.is_told()?;
         app.has_noted(0, 412)?;
         Ok(app)
@@ -74,67 +83,18 @@ impl WatchedApp {
 
     /// A good backup of so many nights ago, with its pod volume backup, as Velero leaves them.
     pub fn backup(&self, nights: u32) -> [Value; 2] {
-        let began = self.began(nights);
-        let later = |seconds: i64| (began + SignedDuration::from_secs(seconds)).to_string();
-        let (name, uid) = (format!("radarr-{nights:04}"), format!("uid-{nights}"));
-        let filler = "x".repeat(2000);
-        let backup = json!({
-            "apiVersion": "velero.io/v1", "kind": "Backup",
-            "metadata": {
-                "name": name, "namespace": "velero", "uid": uid, "creationTimestamp": later(0),
-                "labels": {
-                    "app": "radarr", "endpoint": ENDPOINT, "managed-by": "velero-operator",
-                    "velero.io/schedule-name": "radarr-config", "velero.io/storage-location": "default",
-                },
-                // As large as the API server has them.
-                "managedFields": [{"manager": "velero-server", "fieldsV1": filler}],
-            },
-            "spec": {
-                "includedNamespaces": ["media"], "storageLocation": "default", "ttl": "3000h0m0s",
-                "labelSelector": {"matchLabels": {"app.kubernetes.io/name": "radarr"}},
-            },
-            "status": {
-                "phase": "Completed", "startTimestamp": later(0), "completionTimestamp": later(42),
-                "expiration": later(3000 * 3600),
-            },
-        });
-        let volume = json!({
-            "apiVersion": "velero.io/v1", "kind": "PodVolumeBackup",
-            "metadata": {
-                "name": format!("{name}-1"), "namespace": "velero", "uid": format!("pvb-{uid}"),
-                "labels": {"velero.io/backup-name": name, "velero.io/backup-uid": uid},
-                "managedFields": [{"manager": "node-agent-server", "fieldsV1": filler}],
-            },
-            "spec": {
-                "backupStorageLocation": "default", "node": "home", "uploaderType": "kopia",
-                "volume": "radarr-config-fec125",
-                "pod": {"kind": "Pod", "name": "radarr-0", "namespace": "media", "uid": "5f6c"},
-            },
-            "status": {
-                "phase": "Completed", "snapshotID": format!("k{uid}"),
-                "progress": {"bytesDone": 52_428_800, "totalBytes": 52_428_800},
-            },
-        });
-        [backup, volume]
+        OWNER.backup(&Made {
+            name: format!("radarr-{nights:04}"),
+            began: self.began(nights),
+            took: SignedDuration::from_secs(42),
+            bytes: 52_428_800,
+            hours: HOURS,
+        })
     }
 
     /// The Schedule that velero-operator has made.
     pub fn schedule(&self) -> Value {
-        json!({
-            "apiVersion": "velero.io/v1", "kind": "Schedule",
-            "metadata": {
-                "name": "radarr-config", "namespace": "velero", "creationTimestamp": self.began(200).to_string(),
-                "labels": {"app": "radarr", "endpoint": ENDPOINT, "managed-by": "velero-operator"},
-            },
-            "spec": {
-                "schedule": self.cron(),
-                "template": {
-                    "includedNamespaces": ["media"], "storageLocation": "default", "ttl": "3000h0m0s",
-                    "labelSelector": {"matchLabels": {"app.kubernetes.io/name": "radarr"}},
-                },
-            },
-            "status": {"phase": "Enabled"},
-        })
+        OWNER.schedule(&self.cron(), self.began(200), HOURS)
     }
 
     fn cron(&self) -> String {
@@ -148,8 +108,8 @@ impl WatchedApp {
     /// When it cannot be written.
     pub fn is_told(&self) -> Result<()> {
         let settings = Settings {
-            app: "radarr".to_owned(),
-            model: "media".to_owned(),
+            app: OWNER.app.to_owned(),
+            model: OWNER.model.to_owned(),
             has_data: true,
             asked: vec![Asked {
                 endpoint: ENDPOINT.to_owned(),
@@ -193,18 +153,11 @@ impl WatchedApp {
     /// # Errors
     /// The same.
     pub fn export_at(&mut self, dispatch: &Path, address: SocketAddr) -> Result<SocketAddr> {
-        self.end();
-        let child = Command::new(dispatch)
-            .arg(EXPORTER)
-            .arg(self.charm_dir())
-            .arg(address.to_string())
-            .env_clear()
-            .env("KUBECONFIG", self.folder.path().join("kubeconfig"))
-            .stdin(Stdio::null())
-            .spawn()
-            .context("cannot start the exporter")?;
-        self.running = Some((child, address));
-        until("the exporter can be asked", || TcpStream::connect(address).ok())?;
+        // The port is free only when the one before has ended.
+        self.running = None;
+        let kubeconfig = self.folder.path().join("kubeconfig");
+        let started = Exporter::start(dispatch, &self.charm_dir(), &kubeconfig, address)?;
+        self.running = Some(started);
         Ok(address)
     }
 
@@ -213,10 +166,7 @@ impl WatchedApp {
     /// # Errors
     /// When it does not run, or says something else.
     pub fn scrape(&self) -> Result<String> {
-        let (_, address) = self.running.as_ref().context("no exporter runs")?;
-        let (status, text) = get(*address, "/metrics")?;
-        ensure!(status == 200, "the exporter says {status}: {text}");
-        Ok(text)
+        self.running.as_ref().context("no exporter runs")?.scrape()
     }
 
     /// What it has in memory now, and had at most, in kB.
@@ -224,7 +174,7 @@ impl WatchedApp {
     /// # Errors
     /// When it does not run.
     pub fn resident(&self) -> Result<(u64, u64)> {
-        let (child, _) = self.running.as_ref().context("no exporter runs")?;
+        let Exporter { child, .. } = self.running.as_ref().context("no exporter runs")?;
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
         let of = |key: &str| -> Result<u64> {
             let line = status.lines().find(|line| line.starts_with(key));
@@ -239,44 +189,58 @@ impl WatchedApp {
     /// # Errors
     /// When it goes on.
     pub fn has_ended(&mut self) -> Result<()> {
-        let (child, _) = self.running.as_mut().context("no exporter runs")?;
+        let Exporter { child, .. } = self.running.as_mut().context("no exporter runs")?;
         until("the exporter has ended", || child.try_wait().ok().flatten())?;
         self.running = None;
         Ok(())
     }
+}
 
-    fn end(&mut self) {
-        if let Some((mut child, _)) = self.running.take() {
-            // It may have ended by itself.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+/// The exporter of a unit, as a process. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Exporter {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Exporter {
+    /// Starts the one of the unit with this charm folder, and waits until it can be asked.
+    ///
+    /// # Errors
+    /// When it cannot be started, or does not answer.
+    pub fn start(dispatch: &Path, charm_dir: &Path, kubeconfig: &Path, address: SocketAddr) -> Result<Self> {
+        let child = Command::new(dispatch)
+            .arg(EXPORTER)
+            .arg(charm_dir)
+            .arg(address.to_string())
+            .env_clear()
+            .env("KUBECONFIG", kubeconfig)
+            .stdin(Stdio::null())
+            .spawn()
+            .context("cannot start the exporter")?;
+        let started = Self { child, address };
+        until("the exporter can be asked", || TcpStream::connect(address).ok())?;
+        Ok(started)
+    }
+
+    /// What it exports.
+    ///
+    /// # Errors
+    /// When it has ended, or says something else.
+    pub fn scrape(&self) -> Result<String> {
+        let (status, text) = get(self.address, PATH)?;
+        ensure!(status == 200, "the exporter says {status}: {text}");
+        Ok(text)
     }
 }
 
-impl Drop for WatchedApp {
+impl Drop for Exporter {
     fn drop(&mut self) {
-        self.end();
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
-}
-
-/// The storage location of the backups, in this phase.
-pub fn location(phase: &str) -> Value {
-    json!({
-        "apiVersion": "velero.io/v1", "kind": "BackupStorageLocation",
-        "metadata": {"name": "default", "namespace": "velero"},
-        "spec": {"provider": "aws", "default": true}, "status": {"phase": phase},
-    })
-}
-
-/// The repository of the model's files, in this phase.
-pub fn repository(phase: &str) -> Value {
-    json!({
-        "apiVersion": "velero.io/v1", "kind": "BackupRepository",
-        "metadata": {"name": "media-default-kopia", "namespace": "velero"},
-        "spec": {"volumeNamespace": "media", "backupStorageLocation": "default", "repositoryType": "kopia"},
-        "status": {"phase": phase},
-    })
 }
 
 /// An address of this machine that nobody listens at.

@@ -3,6 +3,7 @@
 pub mod binaries;
 pub mod examples;
 pub mod exporter;
+pub mod fleet;
 pub mod house;
 pub mod prometheus;
 pub mod provider_charm;
@@ -10,3 +11,4 @@ pub mod radarr;
 pub mod room;
 pub mod storage_charm;
 pub mod svg;
+pub mod velero;

@@ -1,4 +1,4 @@
-//! A real Prometheus, as Debian packages it, that scrapes one exporter each second and has the charm's rules.
+//! A real Prometheus, as Debian packages it, that scrapes exporters each second and has the charm's rules.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::exporter::{free_address, get, until};
@@ -16,12 +17,19 @@ use crate::exporter::{free_address, get, until};
 pub struct Scraped<'a> {
     /// Name of the job.
     pub job: &'a str,
-    /// Where the exporter listens.
-    pub target: SocketAddr,
-    /// Labels that each of its series is given.
-    pub labels: &'a BTreeMap<String, String>,
+    /// The exporters.
+    pub targets: &'a [Target],
     /// A file with rules.
     pub rules: &'a Path,
+}
+
+/// One exporter.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Labels that each of its series is given.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl Scraped<'_> {
@@ -30,18 +38,17 @@ impl Scraped<'_> {
     /// # Errors
     /// When it cannot be written.
     pub fn configuration(&self, folder: &Path) -> Result<PathBuf> {
-        let Self {
-            job,
-            target,
-            labels,
-            rules,
-        } = self;
+        let Self { job, targets, rules } = self;
+        let targets: Vec<Value> = targets
+            .iter()
+            .map(|Target { address, labels }| json!({"targets": [address.to_string()], "labels": labels}))
+            .collect();
         let configuration = json!({
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
             "rule_files": [rules],
             "scrape_configs": [{
                 "job_name": job,
-                "static_configs": [{"targets": [target.to_string()], "labels": labels}],
+                "static_configs": targets,
             }],
         });
         let file = folder.join("prometheus.yaml");
@@ -102,8 +109,36 @@ impl Prometheus {
     /// # Errors
     /// When it is refused.
     pub fn query(&self, query: &str) -> Result<Vec<Value>> {
-        let encoded: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        let data = self.ask(&format!("/api/v1/query?query={encoded}"))?;
+        self.found(&format!("/api/v1/query?query={}", encoded(query)))
+    }
+
+    /// What it finds at this time.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn query_at(&self, query: &str, at: Timestamp) -> Result<Vec<Value>> {
+        let (query, at) = (encoded(query), at.as_second());
+        self.found(&format!("/api/v1/query?query={query}&time={at}"))
+    }
+
+    /// What it finds from one time to another, at each step of so many seconds.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn query_range(
+        &self,
+        query: &str,
+        (from, to): (Timestamp, Timestamp),
+        step: i64,
+    ) -> Result<Vec<Value>> {
+        let (query, from, to) = (encoded(query), from.as_second(), to.as_second());
+        self.found(&format!(
+            "/api/v1/query_range?query={query}&start={from}&end={to}&step={step}"
+        ))
+    }
+
+    fn found(&self, path: &str) -> Result<Vec<Value>> {
+        let data = self.ask(path)?;
         Ok(data["result"].as_array().cloned().unwrap_or_default())
     }
 
@@ -136,4 +171,9 @@ impl Prometheus {
             .map(|alert| (text(&alert["labels"]["alertname"]), text(&alert["state"])))
             .collect())
     }
+}
+
+/// A query as a URL takes it.
+fn encoded(query: &str) -> String {
+    query.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }

@@ -11,8 +11,9 @@ use std::time::Instant;
 use juju_sim::{Deploy, Rights};
 use serde_json::{Value, json};
 use system_tests::binaries::Binaries;
-use system_tests::exporter::{WatchedApp, free_address, get, location, talk, until};
+use system_tests::exporter::{WatchedApp, free_address, get, talk, until};
 use system_tests::house::{SimulatedModel, UNIT};
+use system_tests::velero::location;
 use workload_charm::exporter::{PORT, Settings};
 
 fn exported(backups: u32) -> WatchedApp {
@@ -80,7 +81,7 @@ fn where_the_cluster_cannot_be_read_it_says_so_and_serves() {
 #[test]
 fn what_is_wrong_in_the_cluster_is_told() {
     let mut app = WatchedApp::new(3).unwrap();
-    app.cluster.put(location("Unavailable")).unwrap();
+    app.cluster.put(location("default", "Unavailable")).unwrap();
     let [mut failed, _] = app.backup(0);
     failed["status"]["phase"] = json!("Failed");
     app.cluster.put(failed).unwrap();

@@ -6,24 +6,28 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
-use system_tests::binaries::{Binaries, build_packed};
-use system_tests::exporter::{WatchedApp, location, until};
-use system_tests::prometheus::{Prometheus, Scraped};
+use system_tests::binaries::build_packed;
+use system_tests::exporter::{WatchedApp, until};
+use system_tests::prometheus::{Prometheus, Scraped, Target};
+use system_tests::velero::{Proof, location, make_safety, prove};
 use workload_charm::alerts::ALERTS;
 use workload_charm::cos::dashboard;
 
 use super::{piped, promtool, topology};
 
+/// How long a test restore took.
+const TOOK: SignedDuration = SignedDuration::from_secs(73);
+
 /// Does all of it.
-pub fn run(folder: &Path) -> Result<()> {
-    let dispatch = &Binaries::for_tests()?.dispatch;
+pub fn run(folder: &Path, dispatch: &Path) -> Result<()> {
     let mut app = WatchedApp::new(30)?;
     let [mut proven, _] = app.backup(2);
-    proves(&mut proven, "comes-back", &app);
+    prove(&mut proven, Proof::ComesBack, app.newest, TOOK);
     app.cluster.put(proven.clone())?;
     let [mut safety, volume] = app.backup(31);
-    safety["metadata"]["labels"]["config-recovery/before-restore"] = json!("uid-32");
+    make_safety(&mut safety, "uid-32");
     app.cluster.put_all(vec![safety, volume])?;
     let address = app.export(dispatch)?;
     let text = app.scrape()?;
@@ -33,8 +37,7 @@ pub fn run(folder: &Path) -> Result<()> {
     labels.insert("juju_unit".to_owned(), topology().unit);
     let scraped = Scraped {
         job: "apps",
-        target: address,
-        labels: &labels,
+        targets: &[Target { address, labels }],
         rules: &folder.join("databag.rules"),
     };
     let configuration = scraped.configuration(folder)?;
@@ -143,18 +146,9 @@ pub fn measure() -> Result<()> {
     Ok(())
 }
 
-/// What the charm writes on a backup that it has restored and compared.
-fn proves(backup: &mut Value, outcome: &str, app: &WatchedApp) {
-    backup["metadata"]["annotations"] = json!({
-        "config-recovery/proven-at": app.newest.to_string(),
-        "config-recovery/proven-as": outcome,
-        "config-recovery/proven-in": "73s",
-    });
-}
-
 /// All that can be wrong with one app at once: its newest good backup is two days old, holds next to nothing and is about to expire.
 fn breaks(app: &WatchedApp, mut proven: Value) -> Result<()> {
-    let ends_soon = app.newest + jiff::SignedDuration::from_hours(5);
+    let ends_soon = app.newest + SignedDuration::from_hours(5);
     for nights in 0..30 {
         let [mut backup, mut volume] = app.backup(nights);
         backup["status"]["expiration"] = json!(ends_soon.to_string());
@@ -166,15 +160,13 @@ fn breaks(app: &WatchedApp, mut proven: Value) -> Result<()> {
         app.cluster.put(backup)?;
         app.cluster.put(volume)?;
     }
-    proves(&mut proven, "damaged", app);
-    let verified = app.began(5).to_string();
-    proven["metadata"]["annotations"]["config-recovery/proven-at"] = json!(verified);
+    prove(&mut proven, Proof::Damaged, app.began(5), TOOK);
     proven["status"]["expiration"] = json!(ends_soon.to_string());
     app.cluster.put(proven)?;
     let mut schedule = app.schedule();
     schedule["spec"]["paused"] = json!(true);
     app.cluster.put(schedule)?;
-    app.cluster.put(location("Unavailable"))?;
+    app.cluster.put(location("default", "Unavailable"))?;
     Ok(())
 }
 
@@ -185,6 +177,6 @@ fn mends(app: &WatchedApp, proven: Value) -> Result<()> {
     }
     app.cluster.put(proven)?;
     app.cluster.put(app.schedule())?;
-    app.cluster.put(location("Available"))?;
+    app.cluster.put(location("default", "Available"))?;
     Ok(())
 }

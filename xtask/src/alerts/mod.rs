@@ -1,9 +1,10 @@
 //! `cargo xtask alerts`: the metrics, alert rules and the dashboard on the programs that take them: Prometheus' `promtool`, `xz`, and a
-//! Prometheus that scrapes the exporter in front of a stand-in cluster.
+//! Prometheus that scrapes the exporter in front of a stand-in cluster. The pictures of the dashboard in the docs are drawn from its answers.
 //!
 //! It is a step of its own, since `cargo test` needs nothing but Rust and a C compiler.
 
 mod live;
+mod picture;
 mod rules;
 #[cfg(test)]
 mod runbooks;
@@ -16,6 +17,7 @@ use anyhow::{Context, Result, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use system_tests::binaries::Binaries;
 use workload_charm::cos::{Topology, dashboard};
 
 /// Programs, and the Debian packages that bring them.
@@ -31,6 +33,9 @@ pub struct Arguments {
     /// Install the Debian packages that are missing.
     #[arg(long)]
     install: bool,
+    /// Draw the pictures of the dashboard anew, and try nothing else.
+    #[arg(long)]
+    draw: bool,
 }
 
 /// Does all of it.
@@ -40,10 +45,21 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     needs(arguments.install)?;
     let folder = tempfile::tempdir().context("cannot make a folder")?;
+    let dispatch = &Binaries::for_tests()?.dispatch;
     rules::check(folder.path())?;
+    if arguments.draw {
+        return picture::run(folder.path(), dispatch, true);
+    }
     rules::test(folder.path())?;
     decoded_by_xz()?;
-    live::run(folder.path())?;
+    // Both wait most of the time.
+    std::thread::scope(|scope| {
+        let picture = scope.spawn(|| picture::run(folder.path(), dispatch, false));
+        live::run(folder.path(), dispatch)?;
+        picture
+            .join()
+            .unwrap_or_else(|_| bail!("the pictures of the dashboard cannot be drawn"))
+    })?;
     live::measure()
 }
 

@@ -11,12 +11,12 @@ use workload_charm::cos::scrape;
 
 use super::{promtool, topology};
 
+/// The name of the file with the rules for a Prometheus that nobody relates.
+pub const FOR_FILE: &str = "file.rules";
+
 /// Checks the rules as they are in a databag, and as the file has them for a Prometheus that nobody relates.
 pub fn check(folder: &Path) -> Result<()> {
-    for (name, rules) in [
-        ("databag.rules", scrape::rules(&topology())),
-        ("file.rules", file()),
-    ] {
+    for (name, rules) in [("databag.rules", scrape::rules(&topology())), (FOR_FILE, file())] {
         let path = folder.join(name);
         // JSON is YAML.
         fs::write(&path, rules.to_string())?;

@@ -75,6 +75,15 @@ struct Staging<'a> {
 impl Staging<'_> {
     fn page(&mut self, path: &str) -> Result<()> {
         let text = read(&self.repository.join(path))?;
+        if !path.ends_with(".md") {
+            // A picture, at its place in the book.
+            return write(
+                &self
+                    .pages
+                    .join(path.trim_start_matches(PAGES).trim_start_matches('/')),
+                &text,
+            );
+        }
         let to = match path.strip_prefix(PAGES) {
             Some(inside) => inside.trim_start_matches('/').to_owned(),
             None => format!("repository/{}", flat(path)),

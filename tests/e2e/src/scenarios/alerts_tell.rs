@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
-use system_tests::prometheus::{Prometheus, Scraped};
+use system_tests::prometheus::{Prometheus, Scraped, Target};
 use workload_charm::alerts;
 
 use super::failed_restore::small_volume;
@@ -215,11 +215,12 @@ async fn watching(ground: &TestEnv, running: &Running<'_>) -> Result<Prometheus>
         ("juju_application", running.app.name.clone()),
         ("juju_unit", running.unit()),
     ];
-    let labels = labels.map(|(name, value)| (name.to_owned(), value)).into();
     let scraped = Scraped {
         job: alerts::JOB,
-        target: scraped::address(running).await?,
-        labels: &labels,
+        targets: &[Target {
+            address: scraped::address(running).await?,
+            labels: labels.map(|(name, value)| (name.to_owned(), value)).into(),
+        }],
         rules: &file,
     };
     let configuration = scraped.configuration(&folder)?;
