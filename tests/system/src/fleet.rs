@@ -255,7 +255,13 @@ impl FleetApp {
         self.began(moment, test.night) + SignedDuration::from_hours(test.hours)
     }
 
+    /// When the restore had made its safety backup and replaced the content.
     fn restored_at(&self, moment: Timestamp) -> Option<Timestamp> {
+        let took = SignedDuration::from_secs(self.took);
+        Some(self.restore_began(moment)? + took)
+    }
+
+    fn restore_began(&self, moment: Timestamp) -> Option<Timestamp> {
         Some(moment - SignedDuration::from_hours(self.restored?.1))
     }
 
@@ -273,8 +279,8 @@ impl FleetApp {
         }
     }
 
-    /// What the hooks tell the exporter.
-    pub fn settings(&self, moment: Timestamp) -> Settings {
+    /// What the hooks tell the exporter at a time of the week before the moment, or at the moment.
+    pub fn settings(&self, moment: Timestamp, at: Timestamp) -> Settings {
         let time = TimeZone::UTC.to_datetime(self.began(moment, 0));
         let (minute, hour) = (time.minute(), time.hour());
         let weekly = self.tests.last().map(|test| {
@@ -296,6 +302,7 @@ impl FleetApp {
                 .take(1)
                 .map(|(name, ..)| (*name).to_owned())
                 .collect(),
+            restored: self.restored_at(moment).filter(|restored| *restored <= at),
             verify_schedule: weekly,
             test_restores: Record::default(),
         }
@@ -337,7 +344,7 @@ impl FleetApp {
             .flatten()
             .collect();
         if let Some((nights, _)) = self.restored
-            && let Some(began) = self.restored_at(moment)
+            && let Some(began) = self.restore_began(moment)
         {
             let made = self.made(began, self.bytes.0, "safety");
             if made.ended() <= at {
@@ -346,7 +353,12 @@ impl FleetApp {
                 objects.extend([backup, volume]);
             }
         }
-        let cron = self.settings(moment).asked.remove(0).schedule.unwrap_or_default();
+        let cron = self
+            .settings(moment, at)
+            .asked
+            .remove(0)
+            .schedule
+            .unwrap_or_default();
         let mut schedule = owner.schedule(&cron, self.began(moment, 200), HOURS);
         if self.paused_at(moment).is_some_and(|paused| paused <= at) {
             schedule["spec"]["paused"] = json!(true);
@@ -398,7 +410,7 @@ impl FleetApp {
         let mut changes: Vec<Timestamp> = backups.flat_map(|began| [began + took, began + kept]).collect();
         changes.extend(self.tests.iter().map(|test| self.tested_at(moment, test)));
         changes.extend(self.paused_at(moment));
-        changes.extend(self.restored_at(moment).map(|began| began + took));
+        changes.extend(self.restored_at(moment));
         changes.push(broken_at(moment));
         changes
     }

@@ -78,7 +78,7 @@ fn write(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let settings = app.settings(moment);
+    let mut settings = app.settings(moment, from);
     let changes = app.changes(moment);
     let labels: Vec<String> = labels(app)
         .iter()
@@ -102,6 +102,7 @@ fn write(
             let noted = app.contents(moment, at).to_string();
             std::fs::write(unit_file::path(&charm_dir, CONTENTS), noted)?;
             contents = seen::on_disk(&charm_dir);
+            settings = app.settings(moment, at);
             before = Some(happened);
         }
         let page = text(&families(Known {
@@ -136,7 +137,7 @@ async fn look(app: &FleetApp, moment: Timestamp, at: Timestamp) -> Result<Watche
     cluster.put_all(app.objects(moment, at))?;
     let kubeconfig = Kubeconfig::from_yaml(&cluster.kubeconfig("token"))?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    let whose = app.settings(moment).whose();
+    let whose = app.settings(moment, at).whose();
     match watched(&Cluster::new(Client::try_from(config)?), &whose).await {
         Ok(watched) => Ok(watched),
         Err(error) => bail!("cannot look at the backups of {}: {error}", app.name),

@@ -40,7 +40,7 @@ pub fn agrees(
     for app in FLEET {
         let charm_dir = folder.join(app.name).join("charm");
         std::fs::create_dir_all(&charm_dir)?;
-        let settings = app.settings(now);
+        let settings = app.settings(now, now);
         settings
             .write(&charm_dir)
             .context("cannot tell the exporter anything")?;
