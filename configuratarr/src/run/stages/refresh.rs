@@ -194,7 +194,10 @@ impl At<'_> {
                         results: seen.results,
                     });
                 }
-                "active, and not started anew yet".to_owned()
+                // It is active, which is no reason to take anything back.
+                self.memory.late = 0;
+                self.say("active, and not started anew yet");
+                return Taken::Stay;
             }
             Health::Active { is_since: false } => "active, as before the refresh".to_owned(),
             Health::Blocked(text) | Health::Not(text) => {
