@@ -16,6 +16,8 @@ use system_tests::binaries::PROCESSOR;
 #[allow(dead_code, reason = "a field that is not looked at is still held to its type")]
 struct Metadata {
     name: String,
+    /// charmcraft writes the title of a `charmcraft.yaml` under its older name.
+    #[serde(alias = "display-name")]
     title: String,
     summary: String,
     description: String,
@@ -352,6 +354,7 @@ provides: {backup: {interface: velero_backup_config}}
     #[test]
     fn metadata_that_fits_together_is_taken() {
         metadata(GOOD, "x").unwrap();
+        metadata(&GOOD.replace("title: X", "display-name: X"), "x").unwrap();
     }
 
     #[test]
