@@ -76,14 +76,14 @@ const CRITERIA: &[Criterion] = &[
     met("The user that the charm runs as is stated", states_its_user),
     met("The Juju that it needs is stated", states_its_juju),
     met("Images of the resources name a version", has_pinned_images),
-    met("Built for amd64 and arm64", is_for_both_processors),
+    met("Declared for amd64 and arm64", is_for_both_processors),
     met(
         "A tutorial, and documentation of options, limits and how to change the charm",
         has_documentation,
     ),
     open(
         "Tests that deploy the charm and relate each endpoint, on a real Juju",
-        "`spread/backup` has them for `charmcraft test`; they were not run. What was run instead: [what is proven](evidence.md).",
+        "`spread/backup` deploys one and relates it to velero-operator, for `charmcraft test`. It was not run, and the other endpoints are not in it. What was run instead: [what is proven](evidence.md).",
     ),
     open(
         "CI releases each commit to an unstable channel",
