@@ -16,4 +16,4 @@ pub use backups::{Backup, ago, from_now};
 pub use home::{home, put, without_cron};
 pub use juju::{Juju, recorded, simulated as simulated_juju};
 pub use output::Ran;
-pub use program::{TOKEN, Test};
+pub use program::{TOKEN, Test, goal};

@@ -168,8 +168,21 @@ impl Test {
     }
 }
 
-/// The program under test. Another build of it can be named, for measurements of what users get.
+/// The program under test.
 fn program() -> PathBuf {
     let built = env!("CARGO_BIN_EXE_configuratarr");
-    std::env::var_os("CONFIGURATARR_UNDER_TEST").map_or_else(|| built.into(), PathBuf::from)
+    released().unwrap_or_else(|| built.into())
+}
+
+/// What users get, where `cargo xtask dist` names it.
+fn released() -> Option<PathBuf> {
+    std::env::var_os("CONFIGURATARR_UNDER_TEST").map(PathBuf::from)
+}
+
+/// The goal for what users get; for a debug build, on a machine that does other things beside, what shows that nothing is badly wrong.
+pub fn goal<T>(of_released: T, of_debug: T) -> T {
+    match released() {
+        Some(_) => of_released,
+        None => of_debug,
+    }
 }

@@ -73,6 +73,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let file = archive.write(&output)?;
     if target == TARGET {
         trial::run(&file, &archive.folder)?;
+        trial::is_quick(&program)?;
     }
     let digest = binary::digest(&file)?;
     let name = file

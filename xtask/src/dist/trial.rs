@@ -4,6 +4,10 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
+use system_tests::binaries::plain_cargo;
+
+use crate::generate;
+use crate::progress::Progress;
 
 /// Unpacks it with the system's tar, and runs the program in an environment of its own.
 ///
@@ -56,6 +60,41 @@ pub fn run(archive: &Path, folder: &str) -> Result<()> {
         );
     }
     finds_a_name(&trial)
+}
+
+/// Holds the program to its goals: help and version, and many apps with many backups.
+///
+/// # Errors
+/// When it takes longer, more memory or more requests.
+pub fn is_quick(program: &Path) -> Result<()> {
+    let line = Progress::begin("measuring configuratarr on many apps");
+    let output = plain_cargo()
+        .current_dir(generate::repository()?)
+        .args([
+            "test",
+            "--quiet",
+            "--package",
+            "configuratarr",
+            "--test",
+            "cli",
+            "--",
+        ])
+        .args(["load::", "shell::help_and_version_ask_nobody_and_are_quick"])
+        // One after the other: they take times.
+        .args(["--nocapture", "--test-threads", "1"])
+        .env("CONFIGURATARR_UNDER_TEST", program)
+        .output()
+        .context("cannot start cargo")?;
+    line.end();
+    let told = String::from_utf8_lossy(&output.stdout);
+    ensure!(
+        output.status.success() && told.contains("3 passed"),
+        "configuratarr misses its goals: {told}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let figures = told.lines().filter(|line| line.contains(": "));
+    figures.for_each(|line| println!("{}", line.trim_start_matches('.')));
+    Ok(())
 }
 
 /// A static program of glibc has the resolver in it, but may still look for libraries of the system: a name has to be found all the same.
