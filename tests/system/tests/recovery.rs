@@ -135,6 +135,7 @@ fn without_trust_each_action_says_what_to_grant_and_changes_nothing() {
 #[test]
 fn backups_are_listed_with_what_they_hold_and_the_status_names_the_last_good_one() {
     let mut house = house(true, "none", true);
+    put_location(&mut house);
     put_backup(&mut house, "radarr", "aaaa-1", "03:12", 20_131_072);
     put_backup(&mut house, "radarr", "aaaa-2", "04:12", 0);
     put_backup(&mut house, "sonarr", "bbbb-1", "05:12", 1000);
@@ -305,7 +306,7 @@ fn on_deploy_whatever_stands_in_the_way_keeps_the_app_from_starting_until_somebo
         (
             false,
             true,
-            "blocked: restore-on-deploy latest: cannot list backup storage locations: not allowed: ",
+            "blocked: restore-on-deploy latest: cannot list backups: not allowed: ",
             "juju trust radarr",
         ),
         (
