@@ -290,3 +290,61 @@ fn neither_can_be_asked() {
     let json = test.run(&["status", "-m", "home", "--format", "json"]).exits(3);
     assert_eq!(json.stdout, "");
 }
+
+/// What stands in the way, and how it comes about.
+type Trouble = (&'static str, fn(&Test));
+
+const TROUBLES: [Trouble; 6] = [
+    ("juju_missing", |test| {
+        std::fs::remove_file(test.bin().join("juju")).unwrap();
+    }),
+    ("juju_logged_out", |test| {
+        let text = "ERROR cannot log into controller \"ctl\": permission denied (unauthorized access)\n";
+        let juju = Juju::new().prints("version", "3.6.12-genericlinux-amd64\n");
+        test.juju(&juju.fails(STATUS, 1, text));
+    }),
+    ("juju_too_old", |test| {
+        test.juju(&Juju::new().prints("version", "2.9.51-ubuntu-amd64\n"));
+    }),
+    ("kubeconfig_missing", |test| {
+        std::fs::remove_file(test.path("kubeconfig")).unwrap();
+    }),
+    ("token_expired", |test| {
+        test.kubeconfig(&test.cluster.kubeconfig("t0ken-of-last-year"));
+    }),
+    ("no_rights", |test| {
+        test.with_rights(Rights::Nothing);
+    }),
+];
+
+/// Commands that change something. Before they do, all that they need is there.
+#[test]
+fn what_changes_apps_says_what_cannot_be_asked_and_begins_nothing() {
+    for (name, comes_about) in TROUBLES {
+        let mut told = String::new();
+        for command in [
+            &["backup", "radarr"] as &[&str],
+            &["verify", "radarr"],
+            &["restore", "radarr", "--yes"],
+            &["refresh", "radarr", "--yes"],
+            &["redeploy", "radarr", "--charm", "radarr", "--yes"],
+        ] {
+            let test = home();
+            comes_about(&test);
+            let ran = test.run(command).exits(3);
+            let is_write = |request: &juju_sim::ClusterRequest| request.method != "GET";
+            assert!(!ran.requests.iter().any(is_write), "{}", ran.shown());
+            let begins = ["run ", "deploy", "refresh", "remove"];
+            let mut calls = ran.juju_calls.iter();
+            let begun = calls.any(|call| begins.iter().any(|begin| call.starts_with(begin)));
+            assert!(!begun, "{:?}", ran.juju_calls);
+            assert!(!ran.stderr.contains("t0ken"), "{}", ran.shown());
+            told.push_str(&format!(
+                "$ configuratarr {}\n{}\n",
+                command.join(" "),
+                ran.shown()
+            ));
+        }
+        assert_snapshot!(format!("changes_{name}"), told);
+    }
+}
