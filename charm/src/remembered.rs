@@ -184,6 +184,12 @@ impl Remembered {
         }
     }
 
+    /// When the content of the config volume was last replaced by that of a backup. What a clock that ran ahead has left says nothing:
+    /// until that time no backup could be compared with any other.
+    pub fn restored_by(&self, now: Timestamp) -> Option<Timestamp> {
+        self.restored.filter(|at| !test_restore::is_ahead(*at, now))
+    }
+
     /// What still counts when the option `restore-on-deploy` is `asked`.
     #[must_use]
     pub fn as_of(self, asked: &str) -> Self {
@@ -284,6 +290,17 @@ mod tests {
         let text = serde_json::to_string(&record).unwrap();
         assert!(text.len() < 10_000, "{} bytes", text.len());
         assert!(text.contains("damaged-000007cf"), "the newest one is told of");
+    }
+
+    #[test]
+    fn a_restore_of_the_future_hides_no_backup_that_shrank() {
+        let now = Timestamp::now();
+        let restored = |at: Timestamp| Remembered::default().with_restore(at).restored_by(now);
+        let before = now - SignedDuration::from_hours(1);
+        assert_eq!(restored(before), Some(before));
+        assert_eq!(restored(now), Some(now));
+        let ahead = now + SignedDuration::from_hours(24 * 365);
+        assert_eq!(restored(ahead), None, "the clock ran ahead when it was noted");
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl From<Error> for Problem {
             Error::Unread(_) => (
                 Kind::Failed,
                 Some(
-                    "try again in a minute, or --backup UID; configuratarr backups shows what Velero knows of"
+                    "try again when it has, or --backup UID; configuratarr backups shows what Velero knows of"
                         .to_owned(),
                 ),
             ),

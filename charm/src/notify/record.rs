@@ -158,8 +158,9 @@ impl Notices {
         self.told.retain(|_, told| !told.is_empty());
         if self.pending.is_empty() {
             self.failed = None;
-            // Where nothing is wrong nobody else has to hear of it.
-            self.whom = self.whom.filter(|_| !self.open.is_empty() || self.why.is_some());
+            // Where nothing is wrong nobody else has to hear of it, nor is anybody else told less.
+            let is_known = !self.open.is_empty() || self.why.is_some() || !self.told.is_empty();
+            self.whom = self.whom.filter(|_| is_known);
         }
         self
     }
@@ -315,6 +316,23 @@ mod tests {
             (6 * 60, Turn::Good),
         ];
         assert_eq!(told_of(&later), expected);
+    }
+
+    #[test]
+    fn another_receiver_is_not_told_less_for_what_was_told_before_it() {
+        let to = |notices: Notices, whom: &str| notices.to(Some(whom.to_owned()));
+        let mut notices = to(Notices::default(), "one");
+        for minute in 0..2 {
+            let found = (minute % 2 == 0).then(|| finding(OVERDUE));
+            notices = notices.after(found.as_slice(), &[], at(minute)).sent(at(minute));
+        }
+        notices = to(notices.after(&[], &[], at(2)), "two");
+        for (minute, turn) in [(3, Turn::Bad), (4, Turn::Good)] {
+            let found = (turn == Turn::Bad).then(|| finding(OVERDUE));
+            notices = notices.after(found.as_slice(), &[], at(minute));
+            assert!(notices.is_to_be_sent(at(minute)), "{turn:?}");
+            notices = notices.sent(at(minute));
+        }
     }
 
     #[test]

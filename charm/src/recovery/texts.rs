@@ -45,9 +45,7 @@ pub fn next_step(error: &Error, app: &str) -> Option<String> {
         }
         Error::OnlySafetyBackups { .. } => "list-backups shows them; name one with backup-uid",
         Error::NoneAsOf { .. } => "say a later time, or backup-uid= of one of these",
-        Error::Unread(_) => {
-            "try again in a minute; list-backups shows what Velero knows by now, backup-uid names one of these"
-        }
+        Error::Unread(_) => "try again when it has, or name a backup with backup-uid",
         Error::NoSuchBackup(_) => "list-backups shows the uids",
         Error::Foreign { .. } => {
             "choose another backup: list-backups; from-app and from-model are for another application of the same app"

@@ -162,7 +162,8 @@ impl<'a> Line<'a> {
         remembered.test_restores =
             test_restore::remembered(facts, schedule, elsewhere, remembered.test_restores);
         if let HealthLookup::Read(standing) = &facts.standing {
-            remembered.sizes = remembered.sizes.after(standing, remembered.restored);
+            let restored = remembered.restored_by(facts.now);
+            remembered.sizes = remembered.sizes.after(standing, restored);
         }
         let next = test_restore::of_facts(facts, schedule, elsewhere, &remembered.test_restores);
         let told = status::Told {

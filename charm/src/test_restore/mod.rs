@@ -118,7 +118,7 @@ pub fn remembered(
     }
 }
 
-/// Whether a proof, or a try, of this time is one of a clock that was wrong.
-fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
+/// Whether what was noted at this time was noted by a clock that was wrong.
+pub(crate) fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
     at > now + jiff::SignedDuration::from_mins(10)
 }

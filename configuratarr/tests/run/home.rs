@@ -256,8 +256,11 @@ impl Home {
             "#!/bin/sh\nPATH=/usr/bin:/bin\ncd {}\necho \"$*\" >>juju.calls\nCOUNT=$(wc -l <juju.calls)\n{before}\nreal/juju \"$@\"\nCODE=$?\n{after}\nexit $CODE\n",
             bin.display()
         );
-        fs::write(bin.join("juju"), script).unwrap();
-        fs::set_permissions(bin.join("juju"), fs::Permissions::from_mode(0o755)).unwrap();
+        // In its place as a whole: the one that is there may be starting just now, and cannot be written to then.
+        let new = bin.join("juju.new");
+        fs::write(&new, script).unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::rename(new, bin.join("juju")).unwrap();
     }
 
     /// An app that Juju does not have has backups.

@@ -312,7 +312,7 @@ impl Error {
                 "make a backup, or name another app or model"
             }
             Self::OnlySafetyBackups { .. } => "name one of them by its uid",
-            Self::Unread(_) => "try again in a minute, or name the backup",
+            Self::Unread(_) => "try again when it has, or name the backup",
             Self::NoSuchBackup(_) => "list the backups to see which there are",
             Self::Foreign { .. } => "choose another backup, or say whose it is",
             Self::NoClaim { model, .. } => {

@@ -187,11 +187,18 @@ pub fn unread(all: &[Location]) -> Option<String> {
     if all.is_empty() {
         return Some("Velero has no storage location yet".to_owned());
     }
-    let mut all = all.iter();
-    let unread = all.find(|location| location.is_synced && location.synced.is_none())?;
+    let mut each = all.iter();
+    let unread = each.find(|location| location.is_synced && location.synced.is_none())?;
+    // Those of two Veleros mostly have the same name.
+    let namespace = &unread.velero_namespace;
+    let is_one_velero = all.iter().all(|other| other.velero_namespace == *namespace);
+    let which = match is_one_velero || namespace.is_empty() {
+        true => String::new(),
+        false => format!(" in namespace {namespace}"),
+    };
     let why = unread.is_away().map(|why| format!(": {why}")).unwrap_or_default();
     Some(format!(
-        "Velero has not read storage location {} yet{why}",
+        "Velero has not read storage location {}{which} yet{why}",
         unread.name
     ))
 }
@@ -300,6 +307,10 @@ mod tests {
             let spec = json!({"backupSyncPeriod": period});
             location("never", &spec, &json!({}))
         });
+        let of_another = Location {
+            velero_namespace: "lab".to_owned(),
+            ..of("a", None)
+        };
         let seldom = location("seldom", &json!({"backupSyncPeriod": "10h"}), &json!({}));
         for (all, expected) in [
             (vec![read.clone(), read.clone()], None),
@@ -307,6 +318,7 @@ mod tests {
             (never.to_vec(), None),
             (vec![seldom], not("seldom")),
             (vec![read.clone(), of("b", None)], not("b")),
+            (vec![read.clone(), of_another], not("a in namespace lab")),
             (vec![read, odd], not("odd")),
             (vec![], Some("Velero has no storage location yet".to_owned())),
         ] {

@@ -319,7 +319,7 @@ fn on_deploy_whatever_stands_in_the_way_keeps_the_app_from_starting_until_somebo
             true,
             true,
             "waiting: restore-on-deploy latest: Velero has not read storage location default yet",
-            "retrying at update-status",
+            "restore-on-deploy=UID",
         ),
     ];
     for (trust, velero, begin, reason) in cases {

@@ -1,5 +1,6 @@
 //! What Kubernetes says of the pod, its volumes and the app's backups.
 
+use jiff::Timestamp;
 use juju_charm::Event;
 
 use crate::backup::{self, BackupFacts};
@@ -13,7 +14,6 @@ use crate::media::claim::MountedClaim;
 use crate::names::pod_name;
 use crate::recovery::own_id;
 use crate::recovery::standing::{self, HealthLookup};
-use crate::remembered::Remembered;
 
 /// What the cluster is asked about.
 #[derive(Debug, Clone, Copy)]
@@ -52,12 +52,12 @@ pub fn is_steady(event: &Event) -> bool {
 }
 
 /// What an earlier event saw, where that is `recalled`; else the cluster is asked, and what was seen before is forgotten first: who
-/// looks may change something next, and be cut off.
+/// looks may change something next, and be cut off. The content of the config volume was `restored` last at that time.
 pub(super) fn look(
     env: Env<'_>,
     about: Subjects,
     recalled: Option<ClusterSeen>,
-    known: &Remembered,
+    restored: Option<Timestamp>,
 ) -> InCluster {
     if let Some(kept) = recalled {
         return InCluster {
@@ -72,10 +72,10 @@ pub(super) fn look(
         };
     }
     ClusterSeen::forget(env.juju.context().charm_dir());
-    asked(env, about, known)
+    asked(env, about, restored)
 }
 
-fn asked(env: Env<'_>, about: Subjects, known: &Remembered) -> InCluster {
+fn asked(env: Env<'_>, about: Subjects, restored: Option<Timestamp>) -> InCluster {
     let Env {
         juju,
         cluster,
@@ -118,7 +118,7 @@ fn asked(env: Env<'_>, about: Subjects, known: &Remembered) -> InCluster {
         let list = seen::read(juju).unwrap_or_else(|_| seen::on_disk(juju.context().charm_dir()));
         let contents = seen::made_between(&list, last.started?, last.time?)?;
         let essential = &profile.contents().essential;
-        Some(fewer::fewer(&list, contents, essential, known.restored))
+        Some(fewer::fewer(&list, contents, essential, restored))
     });
     InCluster {
         left,

@@ -165,7 +165,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
         media_claim,
         left,
         fewer,
-    } = in_cluster::look(env, about, recalled, &remembered);
+    } = in_cluster::look(env, about, recalled, remembered.restored_by(now));
     let ingress =
         if profile.ingress && (starts && runs_here || can_change(event, ingress::ENDPOINT) || thorough) {
             ingress(juju, leader)?

@@ -44,7 +44,7 @@ pub(super) fn exporter_plan(profile: &AppProfile, facts: &Facts, validated: &Val
         has_data: facts.data.is_here(),
         asked: asked.collect(),
         essential: profile.contents().essential.clone(),
-        restored: facts.remembered.restored,
+        restored: facts.remembered.restored_by(facts.now),
         verify_schedule: validated.verify_schedule().map(ToString::to_string),
         test_restores: facts.remembered.test_restores.clone(),
     };

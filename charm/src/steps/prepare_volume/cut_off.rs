@@ -21,7 +21,12 @@ pub enum Mended {
     /// Nothing had to be done.
     Nothing,
     /// The volume is whole again, and what was read before counts no more.
-    Whole(String),
+    Whole {
+        /// What was done, for people.
+        text: String,
+        /// Whether it has the content of the backup now.
+        is_restored: bool,
+    },
     /// It is not whole, and the workload must not start.
     Not(StartBlocker),
 }
@@ -67,10 +72,13 @@ pub fn mend(env: Env<'_>, facts: &Facts) -> Mended {
     }
     match engine::settle(location, is_healthy) {
         Ok(Settled::Nothing) => Mended::Nothing,
-        Ok(Settled::OldContent(record)) => mended(&format!(
-            "{} was cut off; previous content restored; run {RESTORE_FROM_BACKUP} again",
-            which(record.as_ref())
-        )),
+        Ok(Settled::OldContent(record)) => mended(
+            format!(
+                "{} was cut off; previous content restored; run {RESTORE_FROM_BACKUP} again",
+                which(record.as_ref())
+            ),
+            false,
+        ),
         Ok(Settled::NewContent(record)) => {
             let text = format!(
                 "{} was cut off with its content in place; it stays",
@@ -80,9 +88,9 @@ pub fn mend(env: Env<'_>, facts: &Facts) -> Mended {
             match record.as_ref().and_then(Record::safety_backup) {
                 Some(uid) => {
                     log::warn!("config volume: to undo it: {}", restore_command(&facts.unit, uid));
-                    mended(&format!("{text}; its safety backup: {LIST_BACKUPS}"))
+                    mended(format!("{text}; its safety backup: {LIST_BACKUPS}"), true)
                 }
-                None => mended(&text),
+                None => mended(text, true),
             }
         }
         Err(error) => Mended::Not(cut_off(&format!(
@@ -92,9 +100,9 @@ pub fn mend(env: Env<'_>, facts: &Facts) -> Mended {
     }
 }
 
-fn mended(text: &str) -> Mended {
+fn mended(text: String, is_restored: bool) -> Mended {
     log::warn!("config volume: {text}");
-    Mended::Whole(text.to_owned())
+    Mended::Whole { text, is_restored }
 }
 
 fn which(record: Option<&Record>) -> String {

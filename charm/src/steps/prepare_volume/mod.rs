@@ -46,8 +46,12 @@ pub fn prepare_volume(env: Env<'_>, mut facts: Facts) -> Result<Prepared, CharmE
     if facts.data == DataUnit::Here {
         match cut_off::mend(env, &facts) {
             Mended::Nothing => {}
-            Mended::Whole(text) => {
-                let record = with_news(&facts, &text);
+            Mended::Whole { text, is_restored } => {
+                let mut record = with_news(&facts, &text);
+                // The run did not live to write it down.
+                if is_restored {
+                    record.restored = Some(facts.now);
+                }
                 note(env, &mut facts, record)?;
                 news = Some(text);
                 facts = gather(env, Look::Everything)?;
