@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use insta::assert_snapshot;
 use juju_sim::Rights;
 
-use crate::common::{App, Juju, Test, recorded};
+use crate::common::{App, Apps, Juju, Test, recorded};
 
 const STATUS: &str = "status --format json";
 
@@ -330,8 +330,11 @@ fn what_changes_apps_says_what_cannot_be_asked_and_begins_nothing() {
             &["redeploy", "radarr", "--charm", "radarr", "--yes"],
         ] {
             let test = home();
+            let juju = Apps::of([App::healthy("radarr", 5_243_046)]).juju();
+            test.juju(&juju.prints("version", "3.6.12-genericlinux-amd64\n"));
             comes_about(&test);
             let ran = test.run(command).exits(3);
+            assert!(!ran.stderr.contains("was not told of"), "{}", ran.shown());
             let is_write = |request: &juju_sim::ClusterRequest| request.method != "GET";
             assert!(!ran.requests.iter().any(is_write), "{}", ran.shown());
             let begins = ["run ", "deploy", "refresh", "remove"];
