@@ -22,13 +22,13 @@ const CRATES: [&str; 5] = [
 /// What a registry takes at most.
 const MOST_KEYWORDS: usize = 5;
 
-/// What cargo prints for these arguments; it asks no registry.
+/// What cargo prints for these arguments. What it has fetched for another build it does not fetch again.
 fn cargo(arguments: &[&str]) -> Vec<u8> {
     let mut command = plain_cargo();
     let output = command
         .current_dir(repository().unwrap())
         .args(arguments)
-        .args(["--offline", "--locked"])
+        .arg("--locked")
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
@@ -164,7 +164,13 @@ fn each_crate_packs_and_needs_nothing_of_this_repository() {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().to_str().unwrap();
     // Without a lock file: making one looks for those of them that another needs in the registry, where they are not.
-    let mut arguments = vec!["package", "--no-verify", "--exclude-lockfile", "--allow-dirty"];
+    let mut arguments = vec![
+        "package",
+        "--offline",
+        "--no-verify",
+        "--exclude-lockfile",
+        "--allow-dirty",
+    ];
     arguments.extend(["--target-dir", target]);
     for name in CRATES {
         arguments.extend(["-p", name]);
