@@ -83,6 +83,26 @@ fn a_charm_that_fails_or_does_not_say_that_it_restored_is_no_restore() {
     );
 }
 
+/// That the charm says so, and does not touch the app, is in `tests/system/tests/recovery.rs`.
+#[test]
+fn a_backup_that_goes_between_plan_and_run_is_no_restore_and_leaves_no_run_open() {
+    let home = Home::with(&["radarr"]);
+    is_killed_before_it_starts(&home);
+    for mut backup in home.test.cluster.list("/apis/velero.io/v1/backups") {
+        backup["metadata"]["uid"] = "another".into();
+        home.test.put(backup);
+    }
+    let gone = "there is no backup u-1; list-backups shows the uids";
+    home.does("radarr", "restore-from-backup", &format!("action-fail '{gone}'"));
+    let ran = home.test.run(&["resume"]).exits(1);
+    assert!(ran.stdout.contains(gone), "{}", ran.shown());
+    // The one of the plan was asked for, and no other in its place.
+    let asked = home.ran("radarr", "restore-from-backup");
+    assert!(asked.len() == 1 && !asked[0].contains("another"), "{asked:?}");
+    let again = home.test.run(&["resume"]).exits(1);
+    assert!(again.stderr.contains("there is no run"), "{}", again.shown());
+}
+
 #[test]
 fn backups_are_made_and_verified() {
     let home = Home::with(&["radarr", "sonarr"]);
