@@ -88,6 +88,7 @@ fn a_charm_that_fails_or_does_not_say_that_it_restored_is_no_restore() {
 fn a_backup_that_goes_between_plan_and_run_is_no_restore_and_leaves_no_run_open() {
     let home = Home::with(&["radarr"]);
     is_killed_before_it_starts(&home);
+    home.around_juju("", "");
     for mut backup in home.test.cluster.list("/apis/velero.io/v1/backups") {
         backup["metadata"]["uid"] = "another".into();
         home.test.put(backup);
