@@ -187,7 +187,7 @@ fn the_newest_backup_is_that_of_all_and_not_of_those_that_velero_has_read_so_far
         assert_eq!(
             unit.status(),
             format!(
-                "waiting: restore-on-deploy {option}: Velero has not read storage location default yet; wait, or name a backup: juju config radarr restore-on-deploy=UID"
+                "waiting: restore-on-deploy {option}: Velero has not read storage location default yet; retrying at update-status"
             ),
         );
         assert!(!unit.runs() && !unit.asks_for_backups());

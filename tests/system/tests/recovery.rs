@@ -135,7 +135,6 @@ fn without_trust_each_action_says_what_to_grant_and_changes_nothing() {
 #[test]
 fn backups_are_listed_with_what_they_hold_and_the_status_names_the_last_good_one() {
     let mut house = house(true, "none", true);
-    put_location(&mut house);
     put_backup(&mut house, "radarr", "aaaa-1", "03:12", 20_131_072);
     put_backup(&mut house, "radarr", "aaaa-2", "04:12", 0);
     put_backup(&mut house, "sonarr", "bbbb-1", "05:12", 1000);
@@ -192,6 +191,11 @@ fn what_cannot_be_restored_is_refused_before_the_app_is_stopped() {
             ("restore-from-backup", json!({"backup-uid": uid, "dry-run": true})),
         ] {
             let result = act(&mut house, action, params);
+            // The stand-in velero-operator's location was not read: what is missing may come yet.
+            let reason = match (uid, action) {
+                ("no-such", "restore-from-backup") => "Velero has not read storage location default yet",
+                _ => reason,
+            };
             assert_eq!(result.status, "failed", "{uid}");
             assert!(result.message.starts_with(reason), "{}", result.message);
         }
@@ -319,7 +323,7 @@ fn on_deploy_whatever_stands_in_the_way_keeps_the_app_from_starting_until_somebo
             true,
             true,
             "waiting: restore-on-deploy latest: Velero has not read storage location default yet",
-            "restore-on-deploy=UID",
+            "retrying at update-status",
         ),
     ];
     for (trust, velero, begin, reason) in cases {

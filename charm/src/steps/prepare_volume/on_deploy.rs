@@ -161,10 +161,6 @@ fn failed(what: &str, app: &str, error: Error) -> OnDeploy {
         _ if matches!(error, Error::OnlySafetyBackups { .. }) => {
             format!("name one: juju config {app} {option}=UID")
         }
-        // One that is away is never read: nobody has to wait for it.
-        _ if matches!(error, Error::Unread(_)) => {
-            format!("wait, or name a backup: juju config {app} {option}=UID")
-        }
         _ if passes => AGAIN.to_owned(),
         // There is nothing here to make a backup of, nor a parameter that names another app.
         Some(next) if !matches!(error, Error::NoGoodBackup { .. } | Error::Foreign { .. }) => next,
