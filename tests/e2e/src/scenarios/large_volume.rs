@@ -28,7 +28,7 @@ pub const SCENARIO: Scenario = Scenario {
            and time; each step is timed beside cp -a and sync on the same disk, with the disk and the memory that it took",
     beside: Beside::None,
     depends_on_velero: true,
-    thorough: false,
+    thorough: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::OwnImages, Need::Disk],
     run: |ground, story| run(ground, story).boxed_local(),
 };
