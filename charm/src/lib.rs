@@ -24,6 +24,7 @@ pub mod facts;
 pub mod findings;
 pub mod ingress;
 pub mod kubernetes;
+pub mod last_restore;
 pub mod media;
 pub mod metadata;
 pub mod names;

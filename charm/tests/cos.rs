@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use workload_charm::cos::Topology;
 use workload_charm::cos::scrape;
 use workload_charm::exporter::{Asked, Settings};
+use workload_charm::last_restore::LastRestore;
 use workload_charm::tiers::NIGHTLY;
 
 const METRICS: u32 = 20;
@@ -91,7 +92,7 @@ fn metrics_are_offered_with_rules_and_the_exporter_is_told_what_it_has_to_know()
                 schedule: asked["schedule"].as_str().map(str::to_owned),
             }],
             essential: vec!["films".to_owned()],
-            restored: None,
+            restored: LastRestore::default(),
             verify_schedule: told.verify_schedule.clone(),
             test_restores: told.test_restores.clone(),
         }
@@ -282,10 +283,10 @@ fn the_exporter_is_told_that_the_content_was_replaced_and_not_that_it_would_be()
     unit.recovery.well = vec![Ok(())].into();
     let restore = |dry_run: bool| json!({"backup-uid": "aaaa-1", "safety-backup": false, "dry-run": dry_run});
     unit.act("restore-from-backup", restore(true)).unwrap();
-    assert_eq!(settings(&unit).unwrap().restored, None);
+    assert_eq!(settings(&unit).unwrap().restored.at(), None);
     let before = jiff::Timestamp::now();
     unit.act("restore-from-backup", restore(false)).unwrap();
-    let restored = settings(&unit).unwrap().restored;
+    let restored = settings(&unit).unwrap().restored.at();
     assert!(restored.is_some_and(|at| at >= before), "{restored:?}");
     assert_settled(&mut unit);
 }

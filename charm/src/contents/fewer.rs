@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::seen::{List, Seen};
+use crate::last_restore::LastRestore;
 
 /// A thing of which a backup has less than half of what one of the week before had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,10 +38,7 @@ pub fn counts(seen: &Seen) -> impl Iterator<Item = (&str, u64)> {
 /// Compares the `essential` counts of one of the list with those of the week before it, and with the one before whenever that was made,
 /// whatever came of the backups that they were made for: what the app had is what counts. What it had before its content was `restored`
 /// does not: whoever restored a backup with fewer things has seen that.
-pub fn fewer(list: &List, this: &Seen, essential: &[String], restored: Option<Timestamp>) -> Vec<Fewer> {
-    let since = restored
-        .and_then(|at| u64::try_from(at.as_second()).ok())
-        .unwrap_or(0);
+pub fn fewer(list: &List, this: &Seen, essential: &[String], restored: LastRestore) -> Vec<Fewer> {
     let week = this.made.saturating_sub(WEEK.unsigned_abs().as_secs());
     let of = |(name, now): (&str, u64)| {
         let count = |(made, seen): (&u64, &Seen)| {
@@ -50,18 +48,23 @@ pub fn fewer(list: &List, this: &Seen, essential: &[String], restored: Option<Ti
         // Where backups are made once a week or less often, none is of the week before.
         let newest = list.range(..this.made).next_back();
         let before = list.range(week..this.made).chain(newest);
-        let counted = before.filter(|(made, _)| **made >= since).filter_map(count);
+        let counts = |(made, _): &(&u64, &Seen)| time(**made).is_some_and(|made| restored.is_before(made));
+        let counted = before.filter(counts).filter_map(count);
         // Of equal ones the newest.
         let (before, made) = counted.max().filter(|(before, _)| is_halved(now, *before))?;
         Some(Fewer {
             name: name.to_owned(),
             now,
             before,
-            at: Timestamp::from_second(i64::try_from(made).ok()?).ok()?,
+            at: time(made)?,
         })
     };
     counts(this)
         .filter(|(name, _)| is_essential(essential, name))
         .filter_map(of)
         .collect()
+}
+
+fn time(made: u64) -> Option<Timestamp> {
+    Timestamp::from_second(i64::try_from(made).ok()?).ok()
 }

@@ -1,7 +1,7 @@
 //! What is exported, as a function of what was seen.
 
 use config_recovery::backups::{
-    self, AppId, AppSchedule, BackupHealth, BackupSummary, Outcome, Rests, Verdict,
+    self, AppId, AppSchedule, BackupHealth, BackupSummary, Proof, Rests, Verdict,
 };
 use config_recovery::watched::Watched;
 use jiff::{SignedDuration, Timestamp};
@@ -162,7 +162,7 @@ fn of_backups(samples: &mut Samples, known: Known<'_>, watched: &Watched) {
     of_last_good(samples, known, watched, &whose, &health);
     of_expiry(samples, settings, &health);
     of_verify(samples, settings, &health, now);
-    samples.add_known(&metrics::RESTORE_TIMESTAMP, &[], settings.restored);
+    samples.add_known(&metrics::RESTORE_TIMESTAMP, &[], settings.restored.at());
     samples.add_known(
         &metrics::STORAGE_AVAILABLE,
         &[],
@@ -254,10 +254,8 @@ fn of_last_good(
     samples.add_known(&metrics::BYTES, &[], last.holds.bytes());
     if last.holds.bytes().is_some() {
         let restored = known.settings.restored;
-        let since = watched
-            .backups
-            .iter()
-            .filter(|backup| restored.is_none_or(|restored| backup.started > Some(restored)));
+        let counts = |backup: &&BackupSummary| backup.started.is_some_and(|began| restored.is_before(began));
+        let since = watched.backups.iter().filter(counts);
         let earlier = backups::earlier(since, last, known.now);
         samples.add(&metrics::SHRANK, &[BYTES], earlier.larger.is_some());
     }
@@ -292,9 +290,7 @@ fn of_expiry(samples: &mut Samples, settings: &Settings, health: &BackupHealth) 
 
 fn of_verify(samples: &mut Samples, settings: &Settings, health: &BackupHealth, now: Timestamp) {
     let proof = settings.test_restores.last_proof(health, now);
-    let came_back = proof
-        .as_ref()
-        .map(|proof| matches!(proof.outcome, Outcome::ComesBack { .. }));
+    let came_back = proof.as_ref().map(Proof::came_back);
     samples.add_known(&metrics::VERIFY_SUCCESS, &[], came_back);
     let took = proof.as_ref().and_then(|proof| proof.took?.try_into().ok());
     samples.add_known::<SignedDuration>(&metrics::VERIFY_DURATION, &[], took);

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use config_recovery::backups::{AppSchedule, Proof, Rests, Scheduled};
+use config_recovery::backups::{AppSchedule, Outcome, Rests, Scheduled};
 use config_recovery::testing;
 use config_recovery::watched::Repository;
 use config_volume::{Answer, AnswerKind};
@@ -9,6 +9,7 @@ use velero_api::{BackupPhase, BackupSpec};
 use super::*;
 use crate::contents::seen::{Figures, Seen};
 use crate::exporter::text::text;
+use crate::last_restore::LastRestore;
 use crate::test_restore::Record;
 
 const ENDPOINT: &str = "velero-backup-config";
@@ -31,7 +32,7 @@ fn settings() -> Settings {
             schedule: Some("30 2 * * *".to_owned()),
         }],
         essential: vec!["films".to_owned()],
-        restored: None,
+        restored: LastRestore::default(),
         verify_schedule: Some("0 4 * * 0".to_owned()),
         test_restores: Record::default(),
     }
@@ -147,7 +148,7 @@ fn all_that_is_known_of_a_healthy_app_is_exported() {
     safety.before_restore = Some("n25".to_owned());
     let watched = watched(vec![night(29, 1200), night(28, 1100), failed, safety, proven]);
     let settings = Settings {
-        restored: Some(time("2026-11-26T02:31:40Z")),
+        restored: LastRestore::noted(Some(time("2026-11-26T02:31:40Z")), now()),
         ..settings()
     };
     let text = of(
@@ -371,7 +372,7 @@ fn a_backup_that_holds_less_than_half_of_one_of_the_week_before_shrank() {
     assert_eq!(told(monthly.clone(), &contents), ["\"bytes\"} 1", "\"films\"} 1"]);
     // Somebody has restored a smaller one meanwhile.
     let restored = Settings {
-        restored: Some(time("2026-11-25T10:00:00Z")),
+        restored: LastRestore::noted(Some(time("2026-11-25T10:00:00Z")), now()),
         ..settings()
     };
     let text = of(&restored, &watched(monthly), &contents);

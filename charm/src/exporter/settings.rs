@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use config_recovery::backups::AppId;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use velero_backup_config::Schedule;
 
+use crate::last_restore::LastRestore;
 use crate::test_restore::Record;
 use crate::unit_file;
 
@@ -30,7 +30,7 @@ pub struct Settings {
     pub essential: Vec<String>,
     /// When the content of the config volume was last replaced by that of a backup.
     #[serde(default)]
-    pub restored: Option<Timestamp>,
+    pub restored: LastRestore,
     /// When test restores are made, as for backups; `None` if none are.
     #[serde(default)]
     pub verify_schedule: Option<String>,

@@ -4,6 +4,8 @@ use config_recovery::backups::{BackupHealth, WEEK, is_halved};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::last_restore::LastRestore;
+
 /// So far apart are those that are kept: what is remembered stays small where backups are made every few minutes.
 const APART: SignedDuration = SignedDuration::from_hours(12);
 
@@ -29,12 +31,14 @@ impl Sizes {
     /// The same with the last good backup. What is older than a week before it goes, but for the newest one before it, and so does what a
     /// clock that was wrong has left, and what was before the content was `restored`: whoever restored a smaller backup has seen that.
     #[must_use]
-    pub fn after(mut self, standing: &BackupHealth, restored: Option<Timestamp>) -> Self {
-        let counts = |at: Timestamp| restored.is_none_or(|restored| at > restored);
-        self.0.retain(|size| counts(size.at));
+    pub fn after(mut self, standing: &BackupHealth, restored: LastRestore) -> Self {
+        self.0.retain(|size| restored.is_before(size.at));
         let last = standing.last_good();
-        let last = last.and_then(|last| last.time.zip(last.bytes));
-        let Some((at, bytes)) = last.filter(|(at, _)| counts(*at)) else {
+        let last = last.filter(|last| {
+            let began = last.started.or(last.time);
+            began.is_some_and(|began| restored.is_before(began))
+        });
+        let Some((at, bytes)) = last.and_then(|last| last.time.zip(last.bytes)) else {
             return self;
         };
         let newest = self.newest_before(at).map(|size| size.at);

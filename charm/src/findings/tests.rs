@@ -3,6 +3,7 @@ use config_recovery::locations::{Trouble, UnusableStorage};
 use velero_backup_config::Schedule;
 
 use super::*;
+use crate::last_restore::LastRestore;
 use crate::test_restore::Why;
 use crate::tiers::{TIERS, WEEKLY};
 
@@ -112,7 +113,7 @@ fn larger_before(world: &mut World, hours: i64, bytes: u64) {
     let mut before = world.standing.clone();
     let endpoint = before.endpoints.get_mut(NIGHTLY.name()).unwrap();
     endpoint.last_good = Some(last_good(hours, bytes));
-    world.sizes = std::mem::take(&mut world.sizes).after(&before, None);
+    world.sizes = std::mem::take(&mut world.sizes).after(&before, LastRestore::default());
 }
 
 fn tested(world: &mut World, hours: i64, why: Option<Why>) {
@@ -358,10 +359,10 @@ const CASES: &[Case] = &[
             let mut last = last_good(9, 90_000_000);
             last.time = Some(ago(9) - SignedDuration::from_mins(7 * 24 * 60 + 1));
             before.endpoints.get_mut(NIGHTLY.name()).unwrap().last_good = Some(last);
-            world.sizes = std::mem::take(&mut world.sizes).after(&before, None);
+            world.sizes = std::mem::take(&mut world.sizes).after(&before, LastRestore::default());
             // The last one was seen already.
-            world.sizes = std::mem::take(&mut world.sizes).after(&world.standing, None);
-            world.sizes = std::mem::take(&mut world.sizes).after(&world.standing, None);
+            world.sizes = std::mem::take(&mut world.sizes).after(&world.standing, LastRestore::default());
+            world.sizes = std::mem::take(&mut world.sizes).after(&world.standing, LastRestore::default());
         },
         Some((
             Kind::BackupShrank,
@@ -499,21 +500,21 @@ fn few_sizes_are_remembered_however_many_backups_are_made() {
         let mut last = last_good(0, 7);
         last.time = Some(ago(600) + SignedDuration::from_mins(10 * minutes));
         nightly(&mut world).last_good = Some(last);
-        sizes = sizes.after(&world.standing, None);
+        sizes = sizes.after(&world.standing, LastRestore::default());
     }
     let text = serde_json::to_string(&sizes).unwrap();
     assert!(text.matches("bytes").count() <= 15, "{text}");
     // A clock that ran ahead has left one.
     let last = nightly(&mut world).last_good.as_mut().unwrap();
     last.time = Some(ago(590));
-    let text = serde_json::to_string(&sizes.after(&world.standing, None)).unwrap();
+    let text = serde_json::to_string(&sizes.after(&world.standing, LastRestore::default())).unwrap();
     assert_eq!(text.matches("bytes").count(), 1, "{text}");
 }
 
 #[test]
 fn what_was_before_a_restore_is_no_measure_of_what_comes_after_it() {
     let mut world = well();
-    let restored = Some(ago(20));
+    let restored = LastRestore::noted(Some(ago(20)), Timestamp::now());
     let with = |world: &World, restored| world.sizes.clone().after(&world.standing, restored);
     larger_before(&mut world, 33, 90_000_000);
     assert!(!found(&world).is_empty());
@@ -529,6 +530,6 @@ fn what_was_before_a_restore_is_no_measure_of_what_comes_after_it() {
     assert_eq!(found(&world)[0].kind, Kind::BackupShrank);
     // The last good backup is still the one from before the restore.
     let mut world = well();
-    world.sizes = with(&world, Some(ago(1)));
+    world.sizes = with(&world, LastRestore::noted(Some(ago(1)), Timestamp::now()));
     assert!(world.sizes.is_empty(), "it would be the measure of the next one");
 }

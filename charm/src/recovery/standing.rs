@@ -1,6 +1,6 @@
 //! How the app's backups stand: when the last good one was, whether one is overdue, and whether the last good one is about to go.
 
-use config_recovery::backups::{self, BackupHealth, EndpointHealth, Outcome, Rests, Scheduled};
+use config_recovery::backups::{self, BackupHealth, EndpointHealth, Rests, Scheduled};
 use config_recovery::locations::{self, Trouble};
 use config_recovery::words::{day, size, time};
 use jiff::{SignedDuration, Timestamp};
@@ -244,7 +244,7 @@ fn of(standing: &BackupHealth, asks: &Asks<'_>) -> BackupStatus {
         held_up,
         last,
         verified: proof
-            .filter(|proof| matches!(proof.outcome, Outcome::ComesBack { .. }))
+            .filter(|proof| proof.came_back())
             .map(|proof| format!("verified {}", day(proof.at))),
         findings,
         undecided,

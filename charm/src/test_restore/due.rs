@@ -1,11 +1,10 @@
 //! When a test restore is due, and when it may be tried. Pure.
 
-use config_recovery::backups::{BackupHealth, Outcome, Proof, newest_proof};
+use config_recovery::backups::{BackupHealth, Outcome, Proof, is_ahead, newest_proof};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use velero_backup_config::Schedule;
 
-use super::is_ahead;
 use crate::problem::short;
 
 /// After the first try that came to nothing it is waited so long; twice as long after each further one.
@@ -161,7 +160,7 @@ pub fn next(standing: &BackupHealth, schedule: &Schedule, record: &Record, now: 
     let proven = proof.as_ref().map(|proof| proof.at);
     let since = proven.or(standing.since).or(newest)?;
     let by_schedule = schedule.next_after(since);
-    let damaged = proof.filter(|proof| matches!(proof.outcome, Outcome::Damaged { .. }));
+    let damaged = proof.filter(|proof| !proof.came_back());
     let after_damage = damaged.zip(newest).and_then(|(proof, newest)| {
         // One that was there already was passed over for a newer one, which was the damaged one.
         (newest > proof.at).then(|| proof.at.saturating_add(AFTER_DAMAGE).ok())?

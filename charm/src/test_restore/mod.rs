@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use config_recovery::backups::{BackupHealth, Choice};
 use config_recovery::engine::{CheckedBackup, RestoreRequest, VerifyPlan};
-use jiff::Timestamp;
 use juju_charm::Juju;
 use velero_backup_config::Schedule;
 
@@ -116,9 +115,4 @@ pub fn remembered(
         }
         _ => record,
     }
-}
-
-/// Whether what was noted at this time was noted by a clock that was wrong.
-pub(crate) fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
-    at > now + jiff::SignedDuration::from_mins(10)
 }

@@ -13,6 +13,7 @@ use juju_sim::{Rights, StandInCluster};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use workload_charm::exporter::{Asked, EXPORTER, PATH, Settings};
+use workload_charm::last_restore::LastRestore;
 use workload_charm::test_restore::Record;
 
 use crate::velero::{ENDPOINT, Made, Owner, location};
@@ -116,7 +117,7 @@ impl WatchedApp {
                 schedule: Some(self.cron()),
             }],
             essential: vec!["films".to_owned()],
-            restored: None,
+            restored: LastRestore::default(),
             verify_schedule: Some(self.cron()),
             test_restores: Record::default(),
         };

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use workload_charm::exporter::{Asked, Settings};
+use workload_charm::last_restore::LastRestore;
 use workload_charm::test_restore::Record;
 
 use crate::velero::{ENDPOINT, Made, Owner, Proof, location, make_safety, prove};
@@ -302,7 +303,7 @@ impl FleetApp {
                 .take(1)
                 .map(|(name, ..)| (*name).to_owned())
                 .collect(),
-            restored: self.restored_at(moment).filter(|restored| *restored <= at),
+            restored: LastRestore::noted(self.restored_at(moment).filter(|restored| *restored <= at), at),
             verify_schedule: weekly,
             test_restores: Record::default(),
         }

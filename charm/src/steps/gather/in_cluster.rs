@@ -1,6 +1,5 @@
 //! What Kubernetes says of the pod, its volumes and the app's backups.
 
-use jiff::Timestamp;
 use juju_charm::Event;
 
 use crate::backup::{self, BackupFacts};
@@ -9,6 +8,7 @@ use crate::contents::fewer::{self, Fewer};
 use crate::contents::seen;
 use crate::env::Env;
 use crate::kubernetes::{ClusterError, Pod};
+use crate::last_restore::LastRestore;
 use crate::media;
 use crate::media::claim::MountedClaim;
 use crate::names::pod_name;
@@ -57,7 +57,7 @@ pub(super) fn look(
     env: Env<'_>,
     about: Subjects,
     recalled: Option<ClusterSeen>,
-    restored: Option<Timestamp>,
+    restored: LastRestore,
 ) -> InCluster {
     if let Some(kept) = recalled {
         return InCluster {
@@ -75,7 +75,7 @@ pub(super) fn look(
     asked(env, about, restored)
 }
 
-fn asked(env: Env<'_>, about: Subjects, restored: Option<Timestamp>) -> InCluster {
+fn asked(env: Env<'_>, about: Subjects, restored: LastRestore) -> InCluster {
     let Env {
         juju,
         cluster,

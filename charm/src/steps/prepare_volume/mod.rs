@@ -17,7 +17,6 @@ use crate::data_unit::DataUnit;
 use crate::env::Env;
 use crate::facts::Facts;
 use crate::options::RESTORE_ON_DEPLOY;
-use crate::remembered::Remembered;
 use crate::steps::gather::{Look, gather};
 
 use cut_off::Mended;
@@ -47,12 +46,8 @@ pub fn prepare_volume(env: Env<'_>, mut facts: Facts) -> Result<Prepared, CharmE
         match cut_off::mend(env, &facts) {
             Mended::Nothing => {}
             Mended::Whole { text, is_restored } => {
-                let mut record = with_news(&facts, &text);
                 // The run did not live to write it down.
-                if is_restored {
-                    record.restored = Some(facts.now);
-                }
-                note(env, &mut facts, record)?;
+                note(env, &mut facts, &text, is_restored)?;
                 news = Some(text);
                 facts = gather(env, Look::Everything)?;
             }
@@ -61,17 +56,12 @@ pub fn prepare_volume(env: Env<'_>, mut facts: Facts) -> Result<Prepared, CharmE
         match on_deploy::run(env, &facts) {
             OnDeploy::NotWanted => {}
             OnDeploy::Fresh(text) => {
-                let record = with_news(&facts, &text);
-                note(env, &mut facts, record)?;
+                note(env, &mut facts, &text, false)?;
                 news = Some(text);
                 situation = Situation::NoBackupOnDeploy;
             }
             OnDeploy::Restored(text) => {
-                let record = Remembered {
-                    restored: Some(facts.now),
-                    ..with_news(&facts, &text)
-                };
-                note(env, &mut facts, record)?;
+                note(env, &mut facts, &text, true)?;
                 news = Some(text);
                 facts = gather(env, Look::Everything)?;
             }
@@ -101,17 +91,17 @@ pub fn prepare_volume(env: Env<'_>, mut facts: Facts) -> Result<Prepared, CharmE
     })
 }
 
-/// Writes down what was done before anything follows from it: whoever comes after a kill finds a volume with content, and nothing
-/// else tells where it comes from.
-fn note(env: Env<'_>, facts: &mut Facts, record: Remembered) -> Result<(), CharmError> {
+/// Writes down what was done, and whether the volume has the content of a backup now, before anything follows from it: whoever comes
+/// after a kill finds a volume with content, and nothing else tells where it comes from.
+fn note(env: Env<'_>, facts: &mut Facts, text: &str, is_restored: bool) -> Result<(), CharmError> {
+    let asked = facts.options.text(&RESTORE_ON_DEPLOY);
+    let mut record = facts.remembered.clone().with_news(asked, text, facts.now);
+    if is_restored {
+        record = record.with_other_content(facts.now);
+    }
     record.keep(env.juju, &facts.remembered)?;
     facts.remembered = record;
     Ok(())
-}
-
-fn with_news(facts: &Facts, text: &str) -> Remembered {
-    let asked = facts.options.text(&RESTORE_ON_DEPLOY);
-    facts.remembered.clone().with_news(asked, text, facts.now)
 }
 
 impl Prepared {

@@ -93,8 +93,13 @@ impl Outcome {
     }
 }
 
-/// How far ahead of this clock the one may be that a proof was written by.
+/// How far ahead of this clock the one may be that something was noted by.
 const AHEAD: SignedDuration = SignedDuration::from_mins(10);
+
+/// Whether what was noted at this time was noted by a clock that was wrong.
+pub fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
+    at > now + AHEAD
+}
 
 /// The newest of some proofs. One from the future would count for ever: a clock was wrong, or somebody wrote it by hand. It is passed
 /// over.
@@ -103,11 +108,16 @@ pub fn newest_proof<T, P: Borrow<Proof>>(
     now: Timestamp,
 ) -> Option<(T, P)> {
     proofs
-        .filter(|(_, proof)| proof.borrow().at <= now + AHEAD)
+        .filter(|(_, proof)| !is_ahead(proof.borrow().at, now))
         .max_by_key(|(_, proof)| proof.borrow().at)
 }
 
 impl Proof {
+    /// Whether the backup's bytes came back whole.
+    pub const fn came_back(&self) -> bool {
+        matches!(self.outcome, Outcome::ComesBack { .. })
+    }
+
     /// It came out now, after so long, both to the second.
     pub fn now(outcome: Outcome, took: Duration) -> Self {
         let now = Timestamp::now();
