@@ -200,7 +200,7 @@ fn what_cannot_be_restored_is_refused_before_the_app_is_stopped() {
             assert!(result.message.starts_with(reason), "{}", result.message);
         }
     }
-    put_location(&mut house);
+    house.juju.let_velero_read();
     let dry = act(
         &mut house,
         "restore-from-backup",
@@ -235,6 +235,7 @@ fn without_a_safety_backup_nothing_is_touched_and_an_earlier_one_is_never_the_la
     let status = house.status().unwrap();
     assert!(status.contains("03:12 UTC"), "{status}");
 
+    house.juju.let_velero_read();
     // The plan can be made, and no backup: the object storage that Velero has read does not answer any more.
     house
         .juju

@@ -62,6 +62,9 @@ pub struct ClusterOptions {
     /// Whether a Velero makes the backups and restores of files that applications with trust ask for, at once, in a folder beside the
     /// model. Without it nothing comes of such an object, and what is listed was put there.
     pub velero_works: bool,
+    /// Whether a Velero has read what is stored in the locations of the stand-in velero-operators, and so lists all of it. One that works
+    /// has.
+    pub velero_has_read: bool,
     /// Whether anybody answers.
     pub answers: bool,
 }
@@ -78,6 +81,7 @@ impl Default for ClusterOptions {
             pods_of_long_names: false,
             velero: true,
             velero_works: false,
+            velero_has_read: false,
             answers: true,
         }
     }

@@ -125,6 +125,12 @@ impl Simulation {
         }
     }
 
+    /// A Velero reads what is stored, from now on all the time.
+    pub fn let_velero_read(&mut self) {
+        self.state.options.cluster.velero_has_read = true;
+        self.put_what_operators_make();
+    }
+
     /// What the stand-in velero-operators make, as Kubernetes has it: their Schedules, and the storage location of those that have a
     /// storage provider. Without a Velero at work nobody has read what is stored there.
     pub(crate) fn put_what_operators_make(&mut self) {
@@ -136,7 +142,8 @@ impl Simulation {
             "metadata": {"name": LOCATION, "namespace": namespace},
             "spec": {"provider": "aws", "default": true}, "status": {"phase": "Available"},
         });
-        if self.state.options.cluster.velero_works {
+        let options = &self.state.options.cluster;
+        if options.velero_works || options.velero_has_read {
             let now = Timestamp::from_second(self.now()).unwrap_or(Timestamp::UNIX_EPOCH);
             location["status"]["lastSyncedTime"] = json!(now.to_string());
         }
