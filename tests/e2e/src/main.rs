@@ -13,6 +13,8 @@ mod exec;
 mod ground;
 mod image;
 mod juju;
+mod lanes;
+mod left;
 mod line;
 mod matrix;
 mod namespaces;

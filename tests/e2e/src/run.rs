@@ -16,10 +16,10 @@ use crate::parts::Parts;
 use crate::phases::Recorder;
 use crate::processors::Ticks;
 use crate::report::{self, Outcome, Report, Verdict};
-use crate::scenarios::{self, Beside, Scenario, ScenarioReport};
+use crate::scenarios::{self, Scenario, ScenarioReport};
 use crate::spoken::spoken;
 use crate::veleros::{self, Velero};
-use crate::{CANNOT_TRY, matrix, namespaces, packages};
+use crate::{CANNOT_TRY, lanes, left, matrix, namespaces, packages};
 
 /// How long it may take to gather what is known of a failure.
 const EVIDENCE: Duration = Duration::from_secs(30);
@@ -180,7 +180,8 @@ async fn inside(
     };
     ground.thorough = arguments.thorough;
     let phases = ground.bed.is_some().then(|| Recorder::start(&ground.client));
-    report.scenarios = play_all(&ground, wanted).await;
+    let play = |scenario: &&'static Scenario| play(&ground, *scenario);
+    report.scenarios = lanes::all(wanted, |scenario| scenario.beside, play).await;
     let cleaned = if ground.bed.is_none() {
         ground.clean().await
     } else {
@@ -197,6 +198,10 @@ async fn inside(
         report.text()
     })?;
     cleaned.context("cannot remove everything that this run made")?;
+    if ground.bed.is_some() && report.is_good() {
+        let left = left::nothing_is_left(&ground, None).await;
+        left.context("each scenario passed, and all of them left something")?;
+    }
     if arguments.keep {
         keep(&ground).await?;
     }
@@ -205,28 +210,6 @@ async fn inside(
     } else {
         ExitCode::from(1)
     })
-}
-
-/// Plays the scenarios that have to be alone, then the others in two lanes beside each other, each in its order.
-async fn play_all(ground: &TestEnv, wanted: &[&'static Scenario]) -> Vec<Outcome> {
-    let lane = |beside: Beside| async move {
-        let mut outcomes = Vec::new();
-        for (place, &scenario) in wanted
-            .iter()
-            .enumerate()
-            .filter(|(_, scenario)| scenario.beside == beside)
-        {
-            outcomes.push((place, play(ground, scenario).await));
-        }
-        outcomes
-    };
-    // The others leave things in the cluster: another Velero, for one.
-    let mut outcomes = lane(Beside::None).await;
-    let (any, no_engine) = tokio::join!(lane(Beside::Any), lane(Beside::NoEngine));
-    outcomes.extend(any);
-    outcomes.extend(no_engine);
-    outcomes.sort_by_key(|(place, _)| *place);
-    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
 async fn play(ground: &TestEnv, scenario: &'static Scenario) -> Outcome {

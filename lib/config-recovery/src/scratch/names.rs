@@ -94,8 +94,13 @@ pub(super) fn annotations(spec: &ScratchSpec, started: &str) -> BTreeMap<String,
     .into()
 }
 
+/// Annotations of what lies in Velero's namespace: whose it is, where the scratch namespace has ended.
+pub(super) fn whose(spec: &ScratchSpec) -> BTreeMap<String, String> {
+    BTreeMap::from([(TARGET.to_owned(), target(&spec.target))])
+}
+
 /// Model and app, as they are written down.
-pub(super) fn target(app: &AppId) -> String {
+fn target(app: &AppId) -> String {
     format!("{}/{}", app.model, app.app)
 }
 

@@ -110,6 +110,7 @@ pub(super) fn volume_restore(
         name: Some(names::restore(namespace, &spec.run)),
         namespace: Some(backup.velero_namespace.clone()),
         labels,
+        annotations: names::whose(spec),
         owner_references: vec![owner(backup)],
         ..ObjectMeta::default()
     };

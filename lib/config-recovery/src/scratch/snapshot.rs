@@ -47,6 +47,7 @@ pub(super) fn restore(spec: &ScratchSpec, namespace: &str) -> Restore {
         name: Some(names::restore(namespace, &spec.run)),
         namespace: Some(backup.velero_namespace.clone()),
         labels: names::labels(namespace, &spec.run),
+        annotations: names::whose(spec),
         ..ObjectMeta::default()
     };
     // Velero puts a claim's labels on its snapshot too.

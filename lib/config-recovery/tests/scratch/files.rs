@@ -132,7 +132,10 @@ async fn the_place_is_made_as_the_node_agent_needs_it() {
     let restore = sent(format!("POST {VOLUME_RESTORES}"));
     assert_eq!(
         restore["metadata"],
-        json!({"name": OURS, "namespace": "velero", "labels": with_uids, "ownerReferences": [backup]})
+        json!({
+            "name": OURS, "namespace": "velero", "labels": with_uids, "ownerReferences": [backup],
+            "annotations": {"config-recovery/target": "media/radarr"},
+        })
     );
     let wanted = &restore["spec"];
     assert_eq!(wanted["pod"]["uid"], "uid-pod");

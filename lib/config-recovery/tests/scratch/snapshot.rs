@@ -63,7 +63,10 @@ async fn velero_is_told_to_bring_the_config_volume_and_nothing_else() {
     let sent = &server.bodies(&format!("POST {RESTORES}"))[0];
     assert_eq!(
         sent["metadata"],
-        json!({"name": OURS, "namespace": "velero", "labels": labels()})
+        json!({
+            "name": OURS, "namespace": "velero", "labels": labels(),
+            "annotations": {"config-recovery/target": "media/radarr"},
+        })
     );
     let wanted = &sent["spec"];
     assert_eq!(wanted["backupName"], "b1");

@@ -7,7 +7,6 @@ use config_recovery::backups::{BackupContents, BackupSummary};
 use futures::FutureExt;
 use velero_backup_config::Method;
 
-use super::disaster::nothing_is_left;
 use super::exactly::seconds;
 use super::fleet::{self, FLEET, Held};
 use super::pod_failure::Controller;
@@ -17,13 +16,14 @@ use super::snapshot::with_feature;
 use super::{Beside, Scenario, ScenarioReport};
 use crate::bed::csi::{CLASS, Snapshots};
 use crate::ground::{Need, TestEnv};
+use crate::left::nothing_is_left;
 use crate::pods::Running;
 
 pub const SCENARIO: Scenario = Scenario {
     name: "dry-run-works-by-hand",
     says: "the commands that a dry run of restore-from-backup shows, run by bash as they are, bring a damaged app back, from \
            files and from a snapshot: every file, mode and row as before, and nothing left over",
-    beside: Beside::NoEngine,
+    beside: Beside::NoRestore,
     depends_on_velero: true,
     thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::OwnImages, Need::Snapshots],
@@ -89,7 +89,7 @@ async fn comes_back(
     running.in_workload(DAMAGE).await?;
     let dry_run = format!("restore-from-backup backup-uid={} dry-run=true", backup.uid);
     let plan = fleet::action(running, &dry_run).await?;
-    nothing_is_left(ground).await?;
+    nothing_is_left(ground, Some(&running.app.model)).await?;
     let commands = plan["commands"].as_str().context("a dry run shows no commands")?;
     let controller = Controller::of(running).await?;
     let began = Instant::now();
@@ -102,7 +102,7 @@ async fn comes_back(
     let now = FLEET[0].held(running).await?;
     story.figure("files compared", now.files.len());
     without_owners_of_links(before.clone()).is_same(&without_owners_of_links(now), &[])?;
-    nothing_is_left(ground).await
+    nothing_is_left(ground, Some(&running.app.model)).await
 }
 
 /// The charm container of this bed has busybox's `tar`, which leaves links to whoever unpacks them. Juju's has GNU's.

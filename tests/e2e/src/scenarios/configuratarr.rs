@@ -18,7 +18,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "configuratarr-restores",
     says: "configuratarr backs up, verifies and restores two apps by their charms, by commands and through the wizard; killed when it has started one of them, and again while \
            they restore, it goes on and asks no charm twice; cut off from the API server it goes on too; every file and row is as it was",
-    beside: Beside::NoEngine,
+    beside: Beside::Calm,
     depends_on_velero: false,
     thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use futures::FutureExt;
 use futures::future::{join_all, try_join_all};
-use kube::api::{DeleteParams, DynamicObject, ListParams};
+use kube::api::{DeleteParams, ListParams};
 
 use super::exactly::seconds;
 use super::fleet::{self, FLEET, Held};
@@ -16,7 +16,7 @@ use crate::bed::csi::CLASS;
 use crate::ground::{Need, TestEnv};
 use crate::juju::Programs;
 use crate::pods::Running;
-use crate::{apply, wait};
+use crate::{apply, left, wait};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "seven-apps-come-back",
@@ -87,7 +87,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
             running.app.name
         );
     }
-    nothing_is_left(ground).await
+    left::nothing_is_left(ground, None).await
 }
 
 /// Damages all of them, and restores all with one command.
@@ -213,43 +213,6 @@ pub async fn delete_model(ground: &TestEnv, model: &str) -> Result<()> {
                     .iter()
                     .any(|volume| volume.data["spec"]["claimRef"]["namespace"] == model);
                 Ok((!is_there && !has_volumes).then_some(()))
-            }
-        },
-    )
-    .await
-}
-
-/// Nothing that the engine made is there any more, once the namespaces that are ending have ended.
-pub async fn nothing_is_left(ground: &TestEnv) -> Result<()> {
-    let ours = ListParams::default().labels("app.kubernetes.io/managed-by=configuratarr");
-    let restores = ground.velero("PodVolumeRestore").list(&ours).await?.items;
-    let names = |objects: &[DynamicObject]| -> Vec<String> {
-        objects
-            .iter()
-            .filter_map(|object| object.metadata.name.clone())
-            .collect()
-    };
-    ensure!(
-        restores.is_empty(),
-        "restores of the engine are left: {:?}",
-        names(&restores)
-    );
-    let namespaces = apply::api(&ground.client, "v1", "Namespace", "");
-    wait::until(
-        "the engine's namespaces have ended",
-        Duration::from_secs(60),
-        || {
-            let (namespaces, ours) = (namespaces.clone(), ours.clone());
-            async move {
-                let mut places = namespaces.list(&ours).await?.items;
-                let none = places.is_empty();
-                places.retain(|place| place.metadata.deletion_timestamp.is_none());
-                ensure!(
-                    places.is_empty(),
-                    "namespaces of the engine are left: {:?}",
-                    names(&places)
-                );
-                Ok(none.then_some(()))
             }
         },
     )

@@ -8,7 +8,6 @@ use futures::FutureExt;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
-use super::disaster::nothing_is_left;
 use super::fleet::{self, FLEET, Held, Member};
 use super::killed_restore::answers;
 use super::pod_failure::{Controller, next_pod};
@@ -16,6 +15,7 @@ use super::{Beside, Scenario, ScenarioReport};
 use crate::bed::{STORAGE_CLASS, run as command};
 use crate::ground::{Need, TestEnv};
 use crate::juju::App;
+use crate::left::nothing_is_left;
 use crate::pods::Running;
 use crate::{apply, wait};
 
@@ -24,7 +24,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "a restore with keep-old=false into a volume without room for both contents is killed while it fills the volume: \
            until a restore has ended well no event and no action starts the app; the same restore after the pod's own disk \
            is lost, too, and a restore of another backup bring every file and row",
-    beside: Beside::NoEngine,
+    beside: Beside::Calm,
     depends_on_velero: false,
     thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
@@ -249,5 +249,5 @@ async fn ends_well(ground: &TestEnv, running: &Running<'_>, backup: &str, wanted
         Ok(answers(running).await.ok())
     })
     .await?;
-    nothing_is_left(ground).await
+    nothing_is_left(ground, Some(&running.app.model)).await
 }

@@ -21,7 +21,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "one juju command outside of the pods runs actions of two apps in the background, follows them by their log and \
            shows their results as the pods' own agents have them, under numbers that no two share; an action goes on \
            when the command that started or follows it is killed",
-    beside: Beside::NoEngine,
+    beside: Beside::Calm,
     depends_on_velero: false,
     thorough: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],

@@ -8,9 +8,9 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use kube::Api;
 use serde_json::Value;
 
-use super::disaster::nothing_is_left;
 use super::{ScenarioReport, fleet};
 use crate::ground::TestEnv;
+use crate::left::nothing_is_left;
 use crate::pods::Running;
 use crate::{node_agent, wait};
 
@@ -40,7 +40,7 @@ pub async fn measure(ground: &TestEnv, apps: &[Running<'_>], story: &mut Scenari
         if velero.restores_in_pods || seven.beyond(&one) <= TIMES * one.took {
             break;
         }
-        nothing_is_left(ground).await?;
+        nothing_is_left(ground, None).await?;
         story.figure(
             &format!("seconds of {} in parallel, which was too long", apps.len()),
             seven.text(),
@@ -84,7 +84,7 @@ pub async fn measure(ground: &TestEnv, apps: &[Running<'_>], story: &mut Scenari
     );
 
     let count = apps.len();
-    nothing_is_left(ground).await?;
+    nothing_is_left(ground, None).await?;
     let command = command(ground, count);
     if let Some(hint) = seven
         .hints
@@ -131,7 +131,7 @@ async fn alone(
         alone.push(restored(ground, std::slice::from_ref(running)).await?);
     }
     // Their namespaces take some seconds to end, and the same app would wait for that.
-    nothing_is_left(ground).await?;
+    nothing_is_left(ground, None).await?;
     alone.sort_by(|one, other| one.took.total_cmp(&other.took));
     let told: Vec<String> = alone.iter().map(Restored::text).collect();
     story.figure(&format!("seconds of one, three times, {when}"), told.join("; "));

@@ -8,12 +8,12 @@ use futures::FutureExt;
 use kube::api::{DeleteParams, ListParams};
 use serde_json::Value;
 
-use super::disaster::nothing_is_left;
 use super::exactly::seconds;
 use super::fleet::{self, FLEET, Held, Member};
 use super::killed_restore::{answers, damage, held_without_ours};
 use super::{Beside, Scenario, ScenarioReport};
 use crate::ground::{Need, TestEnv};
+use crate::left::nothing_is_left;
 use crate::pods::Running;
 use crate::wait;
 
@@ -23,7 +23,7 @@ pub const SCENARIO: Scenario = Scenario {
            the app running with the previous content or the new one as a whole, and the action run again restores it and leaves \
            nothing over; the safety backup of the killed run is there and named, `latest` never means it, the command of the \
            results undoes a restore byte for byte, and Velero reads the mark of a safety backup from the object storage again",
-    beside: Beside::NoEngine,
+    beside: Beside::Calm,
     depends_on_velero: true,
     thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
@@ -75,7 +75,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
         let restored = wanted.is_same(&RADARR.held(&running).await?, &[]);
         restored.with_context(|| format!("run again after it was killed at {steps}"))?;
         answers(&running).await?;
-        nothing_is_left(ground).await?;
+        nothing_is_left(ground, Some(&model)).await?;
     }
     undone(&running, &backup, &wanted, story).await?;
     is_marked_in_the_object_storage(ground, &running, &backup, story).await

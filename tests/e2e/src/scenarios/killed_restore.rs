@@ -7,13 +7,13 @@ use config_recovery::engine::{self, Settled};
 use config_recovery::journal::Step;
 use futures::FutureExt;
 
-use super::disaster::nothing_is_left;
 use super::fleet::{FLEET, Held, Member};
 use super::protected::Protected;
 use super::{Beside, Scenario, ScenarioReport};
 use crate::engine_process::{Ended, KillAt, Task};
 use crate::ground::{Need, TestEnv};
 use crate::juju::Programs;
+use crate::left::nothing_is_left;
 use crate::pods::Running;
 
 pub const SCENARIO: Scenario = Scenario {
@@ -21,7 +21,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "the engine is killed by SIGKILL at the beginning of every step, while Velero works and in the middle of the \
            copy; until the app is stopped its files are as they were and it runs; run again, it ends with the backup's \
            data, and nothing is left over",
-    beside: Beside::NoEngine,
+    beside: Beside::Calm,
     depends_on_velero: true,
     thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
@@ -165,7 +165,7 @@ async fn is_restored(ground: &TestEnv, running: &Running<'_>, volume: &Path, wan
     );
     wanted.is_same(&RADARR.held(running).await?, &[])?;
     answers(running).await?;
-    nothing_is_left(ground).await
+    nothing_is_left(ground, Some(&running.app.model)).await
 }
 
 /// A charm that starts after a kill makes the volume whole without the cluster.

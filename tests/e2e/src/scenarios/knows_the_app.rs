@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::disaster::{delete_model, nothing_is_left};
+use super::disaster::delete_model;
 use super::fleet::{self, FLEET, Held, Member};
 use super::killed_restore::answers;
 use super::{Beside, Scenario, ScenarioReport};
 use crate::ground::{Need, TestEnv};
+use crate::left::nothing_is_left;
 use crate::pods::Running;
 
 pub const SCENARIO: Scenario = Scenario {
@@ -18,7 +19,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "what a backup holds in the app's terms is shown before a restore and is there after it; a backup of a later schema or \
            version is refused with the app running untouched, and one of an earlier schema is taken; the newest backup, made after \
            an accident, is not restored by restore-on-deploy by itself; at= finds the right one where clocks are put back",
-    beside: Beside::NoEngine,
+    beside: Beside::Calm,
     depends_on_velero: true,
     thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
@@ -77,7 +78,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     .await?;
     let emptied = uid(&fleet::action(&running, "backup-now").await?)?;
     as_of_a_change_of_clocks(ground, &running, &first, &second).await?;
-    nothing_is_left(ground).await?;
+    nothing_is_left(ground, Some(&model)).await?;
     drop(running);
     delete_model(ground, &model).await?;
 

@@ -14,12 +14,12 @@ use futures::FutureExt;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
-use super::disaster::nothing_is_left;
 use super::fleet::{self, FLEET, Member};
 use super::{Beside, Scenario, ScenarioReport};
 use crate::apply;
 use crate::disk::{Copied, Disk};
 use crate::ground::{Need, TestEnv};
+use crate::left::nothing_is_left;
 use crate::pods::Running;
 
 pub const SCENARIO: Scenario = Scenario {
@@ -195,7 +195,7 @@ async fn measured(
     tell(shape, &results, &seen, [plain, again], story)?;
     before.is_same(&Held::of(&library).await?)?;
 
-    nothing_is_left(ground).await?;
+    nothing_is_left(ground, None).await?;
     // The volume beside the app is nobody's who would remove it, or empty its folder.
     let name = claimed["metadata"]["name"].as_str().unwrap_or_default();
     apply::api(&ground.client, "v1", "PersistentVolume", "")

@@ -80,8 +80,11 @@ pub struct Scenario {
 pub enum Beside {
     /// Any that does not have to be alone.
     Any,
-    /// Any that does not use the recovery engine: it looks whether the engine has left something in the cluster.
-    NoEngine,
+    /// Any that upsets no restore: it has a charm back up and restore.
+    Calm,
+    /// Any that restores nothing by a charm: it keeps the node from taking pods, brings a second Velero, of which a charm would not know
+    /// which one is meant, or counts all that the recovery engine leaves in the cluster.
+    NoRestore,
     /// None: it measures times, or looks at everything in the cluster.
     None,
 }
@@ -96,7 +99,7 @@ impl Scenario {
     }
 }
 
-/// All scenarios, in the order in which they are told, and played as far as they are not played beside each other.
+/// All scenarios, in the order in which they are told.
 pub const ALL: &[Scenario] = &[
     nothing_else::SCENARIO,
     disaster::SCENARIO,
@@ -136,7 +139,6 @@ pub const ALL: &[Scenario] = &[
     large_volume::SCENARIO,
     scratch::SCENARIO,
     scratch_stops::SCENARIO,
-    // From here on there is a second Velero: a charm that makes a backup would not know which one is meant.
     snapshot::SCENARIO,
     scratch_snapshot::SCENARIO,
     by_hand::SCENARIO,

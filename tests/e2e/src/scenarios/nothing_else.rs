@@ -13,7 +13,6 @@ use kube::api::{DynamicObject, ListParams, PostParams, WatchEvent, WatchParams};
 use serde_json::{Value, json};
 
 use super::config_volume::annotate;
-use super::disaster::nothing_is_left;
 use super::fleet::{FLEET, Member};
 use super::killed_restore::volume_folder;
 use super::media::{self, LIBRARY};
@@ -26,6 +25,7 @@ use crate::engine_process::{Ended, Task};
 use crate::exec::{self, Container};
 use crate::ground::{Need, RUN_LABEL, TestEnv};
 use crate::juju::{App, Programs};
+use crate::left::nothing_is_left;
 use crate::{apply, wait};
 
 pub const SCENARIO: Scenario = Scenario {
@@ -286,7 +286,7 @@ impl Bystanders<'_> {
         let content = self.content().await?;
         let before = self.at_rest().await?;
         let ended = restore.await?;
-        nothing_is_left(self.ground).await?;
+        nothing_is_left(self.ground, None).await?;
         let after = self
             .settled(&before)
             .await

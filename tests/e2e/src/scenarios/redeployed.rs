@@ -21,7 +21,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "an app is removed from Juju with its claim and volume; configuratarr redeploy, killed while its charm restores and gone on with, \
            deploys it from a bundle and a charm file with its option, its backup and its relation: every file, owner, mode and row is as \
            it was, and nothing of the app beside it is touched",
-    beside: Beside::NoEngine,
+    beside: Beside::Calm,
     depends_on_velero: false,
     thorough: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],

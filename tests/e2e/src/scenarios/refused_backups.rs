@@ -17,7 +17,6 @@ use velero_api::{Backup, BackupPhase, BackupSpec};
 
 use super::access;
 use super::config_volume::annotate;
-use super::disaster::nothing_is_left;
 use super::fleet::{self, FLEET, Member};
 use super::killed_restore::volume_folder;
 use super::protected::Protected;
@@ -29,6 +28,7 @@ use crate::engine_process::{Ended, Task};
 use crate::exec::{self, Container};
 use crate::ground::{Need, TestEnv};
 use crate::juju::{App, Programs};
+use crate::left::nothing_is_left;
 use crate::{apply, wait};
 
 pub const SCENARIO: Scenario = Scenario {
@@ -36,7 +36,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "corrupt, truncated, empty, foreign and expired backups, no backup at all, an account without rights and an API \
            server that does not answer each end in a refusal of its own: the app is the same process, Pebble was told \
            nothing, no byte of the volume changed, and nothing is left; latest passes over what is not good",
-    beside: Beside::NoEngine,
+    beside: Beside::Calm,
     depends_on_velero: true,
     thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
@@ -180,7 +180,7 @@ impl Bench<'_> {
         before.is_still_so(&self.protected.running).await?;
         let folder = self.volume().join(config_volume::RESTORE_FOLDER);
         ensure!(!folder.exists(), "{} is left in the volume", folder.display());
-        nothing_is_left(self.ground).await?;
+        nothing_is_left(self.ground, Some(&self.task.model)).await?;
         self.refused += 1;
         self.compared += before.count();
         Ok(())
@@ -546,7 +546,7 @@ impl Bench<'_> {
             !self.volume().join(config_volume::RESTORE_FOLDER).exists(),
             "the folder of the exchange is left in the volume"
         );
-        nothing_is_left(self.ground).await?;
+        nothing_is_left(self.ground, Some(&self.task.model)).await?;
         self.story
             .figure("newer backups that latest passed over", newest.len() - 1);
         Ok(())

@@ -22,7 +22,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "configuratarr refresh takes an app to a charm with another layer, and every file and row stays; to a charm whose app deletes \
            files and rows and does not become healthy it goes too, and, killed while it rolls back and gone on with, takes charm and \
            content back: every file, owner, mode and row is as it was",
-    beside: Beside::NoEngine,
+    beside: Beside::Calm,
     depends_on_velero: false,
     thorough: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],

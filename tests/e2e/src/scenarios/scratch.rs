@@ -28,7 +28,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "scratch-brings-back",
     says: "the engine restores the files of a backup beside the app, with bytes, modes, owners, times and links, of one app \
            and of seven at once; a run that was cut off is gone on with, and nothing is left of any",
-    beside: Beside::NoEngine,
+    beside: Beside::NoRestore,
     depends_on_velero: true,
     thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],

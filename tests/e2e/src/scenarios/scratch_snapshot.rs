@@ -18,7 +18,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "scratch-brings-snapshot-back",
     says: "the engine restores a snapshot of the config volume beside the app, byte for byte, three at once too; what \
            Velero made for that is removed, inside and outside of the scratch namespace, and the snapshot stays",
-    beside: Beside::NoEngine,
+    beside: Beside::NoRestore,
     depends_on_velero: true,
     thorough: false,
     needs: &[Need::Snapshots],

@@ -21,7 +21,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "scratch-stops-early",
     says: "a missing storage class, a used-up quota, no node, no image, no provisioner, a snapshot that is not there and a \
            backup that is gone are each told by their own error with what to do, long before a deadline, and leave nothing",
-    beside: Beside::NoEngine,
+    beside: Beside::NoRestore,
     depends_on_velero: true,
     thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],

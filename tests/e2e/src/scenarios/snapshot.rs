@@ -24,7 +24,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "the snapshot method stores exactly the config volume and it comes back byte for byte after the app is gone; \
            without Velero's feature, without the app's label, or while Velero takes the volume for one of file-system \
            backup, the same backup is Completed and stores nothing",
-    beside: Beside::NoEngine,
+    beside: Beside::NoRestore,
     depends_on_velero: true,
     thorough: false,
     needs: &[Need::Snapshots],

@@ -25,7 +25,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "three backups of one volume, asked for at the same moment while rows are committed, of one Velero that may make three \
            at once and of three Veleros: each comes back sound, with every row that was committed before its own before-backup \
            and the copies that this made, and nothing is left in the volume",
-    beside: Beside::NoEngine,
+    beside: Beside::NoRestore,
     depends_on_velero: true,
     thorough: true,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],

@@ -6,11 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::disaster::nothing_is_left;
 use super::fleet::{self, FLEET, Member};
 use super::untouched::Untouched;
 use super::{Beside, Scenario, ScenarioReport, scraped};
 use crate::ground::{Need, TestEnv};
+use crate::left::nothing_is_left;
 use crate::pods::Running;
 
 pub const SCENARIO: Scenario = Scenario {
@@ -18,7 +18,7 @@ pub const SCENARIO: Scenario = Scenario {
     says: "when verify-schedule is due, an update-status restores the newest backup beside the app and compares it: the backup, the \
            status and the metrics say so, the app is the same process with the same bytes, nothing is left, and the next \
            update-status makes none",
-    beside: Beside::NoEngine,
+    beside: Beside::Calm,
     depends_on_velero: true,
     thorough: false,
     needs: &[Need::Velero, Need::NodeAgent, Need::Storage, Need::OwnImages],
@@ -96,7 +96,7 @@ async fn play(ground: &TestEnv, running: &Running<'_>, story: &mut ScenarioRepor
         "the status should say what was verified: {status}"
     );
     before.is_still_so(running).await?;
-    nothing_is_left(ground).await?;
+    nothing_is_left(ground, Some(&running.app.model)).await?;
 
     scraped::look_again(running, 2).await?;
     let metric = async |what: &str| {
