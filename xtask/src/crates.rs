@@ -129,7 +129,11 @@ fn no_dependency_needs_a_newer_compiler() {
         .map(|package| &package["id"])
         .collect();
     assert!(newer.is_empty(), "of a newer Rust: {newer:?}");
-    assert!(packages.len() > 300, "only {} packages were looked at", packages.len());
+    assert!(
+        packages.len() > 300,
+        "only {} packages were looked at",
+        packages.len()
+    );
 }
 
 /// `1.89` or `1.89.0`, to compare.

@@ -32,7 +32,7 @@ pub struct Usage {
 /// When it cannot be started or looked at.
 pub fn run(command: &mut Command) -> Result<Usage> {
     let begin = Instant::now();
-    let child = command.spawn()?;
+    let mut child = command.spawn()?;
     let process = Pid::from_raw(i32::try_from(child.id()).map_err(Error::other)?);
     // It is dead but not forgotten: the clock of its own time can still be read.
     waitid(Id::Pid(process), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)?;

@@ -71,10 +71,21 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         None => repository.join("target/dist"),
     };
     let file = archive.write(&output)?;
-    if target == TARGET {
-        trial::run(&file, &archive.folder)?;
-        trial::is_quick(&program)?;
-    }
+    let emulator = trial::emulator(target);
+    let tried = match (target == TARGET, &emulator) {
+        (true, _) => {
+            trial::run(&file, &archive.folder, None)?;
+            trial::is_quick(&program)?;
+            "unpacked and tried".to_owned()
+        }
+        (false, Some(emulator)) => {
+            trial::run(&file, &archive.folder, Some(emulator))?;
+            format!("unpacked and tried by {}", emulator.display())
+        }
+        (false, None) => {
+            "not tried: it is for another processor (Debian: qemu-user-static has what runs it)".to_owned()
+        }
+    };
     let digest = binary::digest(&file)?;
     let name = file
         .file_name()
@@ -84,14 +95,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let sums = format!("{digest}  {name}\n");
     std::fs::write(output.join(format!("{name}.sha256")), sums).context("cannot write the checksum")?;
     println!(
-        "{}: {} bytes, sha256 {digest}{}",
+        "{}: {} bytes, sha256 {digest}; {tried}",
         file.display(),
         std::fs::metadata(&file)?.len(),
-        if target == TARGET {
-            "; unpacked and tried"
-        } else {
-            "; not tried: it is for another processor"
-        }
     );
     Ok(())
 }

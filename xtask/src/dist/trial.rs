@@ -1,6 +1,6 @@
 //! Tries an archive as a person who got it would.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
@@ -9,11 +9,21 @@ use system_tests::binaries::plain_cargo;
 use crate::generate;
 use crate::progress::Progress;
 
-/// Unpacks it with the system's tar, and runs the program in an environment of its own.
+/// What runs the programs of another processor, where it is installed.
+pub fn emulator(target: &str) -> Option<PathBuf> {
+    let processor = target.split('-').next()?;
+    let name = format!("qemu-{processor}-static");
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(&name))
+        .find(|file| file.is_file())
+}
+
+/// Unpacks it with the system's tar, and runs the program in an environment of its own, by the emulator where it is for another processor.
 ///
 /// # Errors
 /// With the first thing that is not as a person would expect.
-pub fn run(archive: &Path, folder: &str) -> Result<()> {
+pub fn run(archive: &Path, folder: &str, emulator: Option<&Path>) -> Result<()> {
     let place = tempfile::tempdir().context("cannot create a temporary folder")?;
     let unpacked = Command::new("tar")
         .arg("-xzf")
@@ -25,6 +35,7 @@ pub fn run(archive: &Path, folder: &str) -> Result<()> {
     let trial = Trial {
         programs: &place.path().join(folder),
         home: place.path(),
+        emulator,
     };
 
     let version = trial.text("configuratarr", &["--version"])?;
@@ -118,11 +129,22 @@ fn finds_a_name(trial: &Trial<'_>) -> Result<()> {
 struct Trial<'a> {
     programs: &'a Path,
     home: &'a Path,
+    emulator: Option<&'a Path>,
 }
 
 impl Trial<'_> {
     fn ran(&self, program: &str, arguments: &[&str]) -> Result<Output> {
-        Command::new(self.programs.join(program))
+        let file = self.programs.join(program);
+        let mut command = match self.emulator {
+            None => Command::new(&file),
+            Some(emulator) => {
+                let mut command = Command::new(emulator);
+                // Of a plugin it would hand on the name of what it links to.
+                command.arg("-0").arg(&file).arg(&file);
+                command
+            }
+        };
+        command
             .args(arguments)
             .env_clear()
             .env("HOME", self.home)
