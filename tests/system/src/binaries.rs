@@ -224,7 +224,7 @@ fn cargo() -> Command {
     let mut command = plain_cargo();
     command
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["build", "--quiet", "--message-format=json"])
+        .args(["build", "--quiet", "--message-format=json-render-diagnostics"])
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_BUILD_TARGET")
         .stderr(Stdio::inherit());

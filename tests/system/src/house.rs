@@ -91,9 +91,18 @@ impl SimulatedModel {
     /// When it cannot be deployed.
     pub fn with_backups() -> Result<Self> {
         let mut house = Self::with_radarr(Options::default())?;
-        house.juju.deploy_velero_operator(OperatorOptions::default())?;
-        house.juju.integrate("radarr", "velero-operator")?;
+        house.relate_velero()?;
         Ok(house)
+    }
+
+    /// Deploys a velero-operator and relates Radarr to it.
+    ///
+    /// # Errors
+    /// When it is there already, or Radarr is not.
+    pub fn relate_velero(&mut self) -> Result<()> {
+        self.juju.deploy_velero_operator(OperatorOptions::default())?;
+        self.juju.integrate("radarr", "velero-operator")?;
+        Ok(())
     }
 
     /// Radarr, ready to be deployed here.

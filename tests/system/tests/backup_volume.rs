@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use juju_sim::{ClusterOptions, OperatorOptions, Options, VolumeKind};
+use juju_sim::{ClusterOptions, Options, VolumeKind};
 use serde_json::{Map, Value};
 use system_tests::house::{ENDPOINT, SimulatedModel, UNIT};
 
@@ -22,11 +22,7 @@ fn house(cluster: ClusterOptions, trust: bool) -> SimulatedModel {
     let mut deploy = house.radarr().unwrap();
     deploy.trust = trust;
     house.juju.deploy(deploy).unwrap();
-    house
-        .juju
-        .deploy_velero_operator(OperatorOptions::default())
-        .unwrap();
-    house.juju.integrate("radarr", "velero-operator").unwrap();
+    house.relate_velero().unwrap();
     house
 }
 

@@ -4,7 +4,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use juju_sim::{ActionResult, ClusterOptions, OperatorOptions, Options};
+use juju_sim::{ActionResult, ClusterOptions, Options};
 use serde_json::{Map, Value, json};
 use system_tests::house::{SimulatedModel, UNIT};
 
@@ -21,11 +21,7 @@ fn house() -> SimulatedModel {
     let mut deploy = house.radarr().unwrap();
     deploy.trust = true;
     house.juju.deploy(deploy).unwrap();
-    house
-        .juju
-        .deploy_velero_operator(OperatorOptions::default())
-        .unwrap();
-    house.juju.integrate("radarr", "velero-operator").unwrap();
+    house.relate_velero().unwrap();
     let schema = include_str!("../../../charm/tests/data/schemas/radarr.sql");
     change(&house, schema);
     std::fs::create_dir(house.config_path("MediaCover")).unwrap();

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
-use juju_sim::{OperatorOptions, Options, Workload};
+use juju_sim::{Options, Workload};
 use system_tests::house::{ENDPOINT, SimulatedModel, UNIT};
 
 /// Answers every connection with the same bytes, for as long as the test process lives.
@@ -31,11 +31,7 @@ fn deployed_over(socket: PathBuf) -> SimulatedModel {
         .unwrap()
         .workload("radarr", Workload::External(socket));
     house.juju.deploy(deploy).unwrap();
-    house
-        .juju
-        .deploy_velero_operator(OperatorOptions::default())
-        .unwrap();
-    house.juju.integrate("radarr", "velero-operator").unwrap();
+    house.relate_velero().unwrap();
     house
 }
 

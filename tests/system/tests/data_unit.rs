@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use juju_sim::{OperatorOptions, Options};
+use juju_sim::Options;
 use serde_json::{Map, Value};
 use system_tests::house::{ENDPOINT, SimulatedModel, UNIT};
 
@@ -119,11 +119,7 @@ fn data_on_the_second() -> SimulatedModel {
     std::fs::write(&metadata, serde_yaml::to_string(&without).unwrap()).unwrap();
     house.juju.deploy(deploy).unwrap();
     house.juju.add_units("radarr", 1).unwrap();
-    house
-        .juju
-        .deploy_velero_operator(OperatorOptions::default())
-        .unwrap();
-    house.juju.integrate("radarr", "velero-operator").unwrap();
+    house.relate_velero().unwrap();
     let text = "<Config>\n  <ApiKey>0123456789abcdef0123456789abcdef</ApiKey>\n</Config>\n";
     std::fs::write(file(&house, OTHER), text).unwrap();
     std::fs::write(&metadata, whole).unwrap();

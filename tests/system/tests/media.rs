@@ -3,7 +3,7 @@
 #![cfg(test)]
 
 use juju_charm::pebble::{Client, Pebble};
-use juju_sim::{ClusterOptions, OperatorOptions, Options};
+use juju_sim::{ClusterOptions, Options};
 use serde_json::{Map, Value};
 use system_tests::house::{SimulatedModel, UNIT};
 use system_tests::storage_charm;
@@ -29,11 +29,7 @@ fn house(trust: bool, config: &str) -> SimulatedModel {
     let mut deploy = house.radarr().unwrap();
     deploy.trust = trust;
     house.juju.deploy(deploy).unwrap();
-    house
-        .juju
-        .deploy_velero_operator(OperatorOptions::default())
-        .unwrap();
-    house.juju.integrate("radarr", "velero-operator").unwrap();
+    house.relate_velero().unwrap();
     let storage = storage_charm::deploy(&house.charm_dir().with_file_name("storage"), config).unwrap();
     house.juju.deploy(storage).unwrap();
     house.juju.integrate("radarr", "storage").unwrap();

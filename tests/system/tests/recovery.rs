@@ -2,7 +2,7 @@
 //! a stand-in that lists Velero's objects and does nothing with them; that bytes come back is shown on a real one.
 #![cfg(test)]
 
-use juju_sim::{ActionResult, ClusterOptions, OperatorOptions, Options};
+use juju_sim::{ActionResult, ClusterOptions, Options};
 use serde_json::{Map, Value, json};
 use system_tests::house::{ENDPOINT, SimulatedModel, UNIT};
 
@@ -15,7 +15,7 @@ const ACTIONS: [&str; 4] = [
 
 /// A Radarr with these options, and a velero-operator that it is related to.
 fn house(trust: bool, restore: &str, velero: bool) -> SimulatedModel {
-    let mut house = SimulatedModel::empty(Options {
+    let mut house = SimulatedModel::with_room(Options {
         cluster: ClusterOptions {
             velero,
             ..ClusterOptions::default()
@@ -33,11 +33,7 @@ fn add_radarr(house: &mut SimulatedModel, trust: bool, restore: &str) {
     let mut deploy = deploy.config("verify-schedule", "none");
     deploy.trust = trust;
     house.juju.deploy(deploy).unwrap();
-    house
-        .juju
-        .deploy_velero_operator(OperatorOptions::default())
-        .unwrap();
-    house.juju.integrate("radarr", "velero-operator").unwrap();
+    house.relate_velero().unwrap();
 }
 
 /// A Backup of the app that ended at `time` on 24 November, and what it holds of the config volume.

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use system_tests::binaries::{PROCESSOR, build_packed};
 
 /// The number in ELF of the processor that charms are built for: that of the machine that packs them.
-const MACHINE: u16 = match PROCESSOR.as_bytes() {
+pub const MACHINE: u16 = match PROCESSOR.as_bytes() {
     b"arm64" => elf::EM_AARCH64,
     _ => elf::EM_X86_64,
 };

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use juju_sim::{Deploy, OperatorOptions, Options, Simulation, Workload};
-use system_tests::binaries::{TARGET, build_static};
+use system_tests::binaries::{PROCESSOR, TARGET, build_static};
 use system_tests::examples;
 
 use super::{Job, Packed, binary, describe, stage};
@@ -32,7 +32,7 @@ pub fn pack(job: &Job<'_>, name: &str) -> Result<Packed> {
     let binary = built
         .get(name)
         .with_context(|| format!("cargo did not build {name}"))?;
-    binary::must_be_static(binary, object::elf::EM_X86_64)?;
+    binary::must_be_static(binary, binary::MACHINE)?;
 
     let began = Instant::now();
     let folder = job.work.join("examples").join(name);
@@ -46,7 +46,7 @@ pub fn pack(job: &Job<'_>, name: &str) -> Result<Packed> {
     copy(&charmcraft, &folder.join("charmcraft.yaml"))?;
     copy(binary, &prebuilt.join("dispatch"))?;
     let packed = job.charmcraft.pack(&folder)?;
-    let charm = job.output.join(format!("{name}_amd64.charm"));
+    let charm = job.output.join(format!("{name}_{PROCESSOR}.charm"));
     copy(&packed, &charm)?;
     let packing = began.elapsed();
 
@@ -79,7 +79,7 @@ fn check(folder: &Path, name: &str) -> Result<()> {
     if folder.join("config.yaml").exists() {
         describe::config(&text("config.yaml")?).context("config.yaml cannot work")?;
     }
-    binary::must_be_static(&folder.join("dispatch"), object::elf::EM_X86_64)
+    binary::must_be_static(&folder.join("dispatch"), binary::MACHINE)
 }
 
 /// Deploys the unpacked charm, integrates it with velero-operator, and gives its status then.

@@ -79,7 +79,7 @@ fn check_folder(folder: &Path, name: &str) -> Result<()> {
         "dispatch is not executable: its mode is {:o}",
         mode & 0o777
     );
-    binary::must_be_static(&dispatch, object::elf::EM_X86_64)
+    binary::must_be_static(&dispatch, binary::MACHINE)
 }
 
 #[cfg(test)]
