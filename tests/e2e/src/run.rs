@@ -180,7 +180,7 @@ async fn inside(
     };
     ground.thorough = arguments.thorough;
     let phases = ground.bed.is_some().then(|| Recorder::start(&ground.client));
-    let play = |scenario: &&'static Scenario| play(&ground, *scenario);
+    let play = |scenario: &&'static Scenario| play(&ground, scenario);
     report.scenarios = lanes::all(wanted, |scenario| scenario.beside, play).await;
     let cleaned = if ground.bed.is_none() {
         ground.clean().await
