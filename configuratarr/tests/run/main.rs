@@ -9,6 +9,8 @@ mod home;
 mod imported;
 mod imports;
 mod killed;
+mod meanwhile;
+mod places;
 mod redeploy;
 mod refresh;
 mod rough;
