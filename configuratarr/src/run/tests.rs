@@ -148,7 +148,11 @@ fn of_two_who_begin_in_the_same_moment_one_does() {
                 (Ok(_), Err(problem)) | (Err(problem), Ok(_)) => problem,
                 _ => panic!("{job:?}: {one:?}, {other:?}"),
             };
-            assert!(problem.text.contains("is in the middle of the"), "{}", problem.text);
+            assert!(
+                problem.text.contains("is in the middle of the"),
+                "{}",
+                problem.text
+            );
             assert_eq!(
                 problem.next.as_deref(),
                 Some("another configuratarr carries it out: wait for its end")
@@ -172,7 +176,13 @@ fn what_was_left_before_it_began_is_not_gone_on_with_in_the_middle_of_another() 
     let mut journal = store.begin(import()).unwrap();
     // Followed, and then left.
     let problem = store.open(Some(&first)).unwrap_err();
-    assert!(problem.text.contains("run import is in the middle of the import of radarr"), "{}", problem.text);
+    assert!(
+        problem
+            .text
+            .contains("run import is in the middle of the import of radarr"),
+        "{}",
+        problem.text
+    );
     let step = Progress::Importing {
         step: ImportStep::Restore,
         found: Found::default(),
@@ -180,7 +190,12 @@ fn what_was_left_before_it_began_is_not_gone_on_with_in_the_middle_of_another() 
     journal.advance(0, step).unwrap();
     drop(journal);
     let problem = store.open(Some(&first)).unwrap_err();
-    assert!(problem.next.unwrap().contains("configuratarr resume import goes on with it"));
+    assert!(
+        problem
+            .next
+            .unwrap()
+            .contains("configuratarr resume import goes on with it")
+    );
     drop(store.open(Some("import")).unwrap());
     let mut journal = store.open(Some("import")).unwrap();
     journal.advance(0, failed()).unwrap();

@@ -14,4 +14,5 @@ mod places;
 mod redeploy;
 mod refresh;
 mod rough;
+mod silent;
 mod volumes;

@@ -24,7 +24,8 @@ fn options_that_are_changed_meanwhile_are_those_that_it_is_deployed_with() {
     let ran = imports.restore().exits(0);
     imports.is_restored_with("@weekly", "changed meanwhile");
     assert!(
-        ran.stderr.contains("radarr was changed since this was planned (option backup-schedule)"),
+        ran.stderr
+            .contains("radarr was changed since this was planned (option backup-schedule)"),
         "{}",
         ran.shown()
     );
@@ -54,7 +55,10 @@ fn an_app_whose_charm_is_refreshed_meanwhile_is_not_removed() {
     let refresh = format!("real/juju refresh radarr --path {}", imports.charm);
     meanwhile(&imports, &refresh);
     let ran = imports.restore().exits(4);
-    assert_snapshot!("import_refreshed_meanwhile", without_what_differs(&ran.shown(), &imports));
+    assert_snapshot!(
+        "import_refreshed_meanwhile",
+        without_what_differs(&ran.shown(), &imports)
+    );
     assert_eq!(imports.volume(), imports.old);
     let calls = imports.home.test.juju_calls();
     assert!(
@@ -87,7 +91,9 @@ fn nothing_else_is_begun_while_somebody_follows_a_restore() {
         let ran = home.test.run(arguments).exits(1);
         assert!(
             ran.stderr.contains("is in the middle of the restore of radarr")
-                && ran.stderr.contains("another configuratarr carries it out: wait for its end"),
+                && ran
+                    .stderr
+                    .contains("another configuratarr carries it out: wait for its end"),
             "{}",
             ran.shown()
         );

@@ -14,7 +14,9 @@ use crate::rough::{change, journal};
 /// The namespace that each cluster has, with the uid that tells it from others.
 fn has_uid(cluster: &StandInCluster, uid: &str) {
     cluster
-        .put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system", "uid": uid}}))
+        .put(
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system", "uid": uid}}),
+        )
         .unwrap();
 }
 
@@ -31,7 +33,9 @@ fn killed_in(uid: &str) -> Home {
 fn said(home: &Home, stderr: &str) -> String {
     let path = journal(home);
     let name = path.file_stem().unwrap().to_str().unwrap();
-    stderr.replace(&path.display().to_string(), "JOURNAL").replace(name, "RUN")
+    stderr
+        .replace(&path.display().to_string(), "JOURNAL")
+        .replace(name, "RUN")
 }
 
 #[test]
@@ -84,10 +88,12 @@ fn a_run_of_an_earlier_release_is_gone_on_with() {
 #[test]
 fn who_may_not_look_which_cluster_it_is_follows_without_it() {
     let home = killed_in("uid");
-    home.test.with_rights(Rights::AllBut(vec!["namespaces".to_owned()]));
+    home.test
+        .with_rights(Rights::AllBut(vec!["namespaces".to_owned()]));
     let ran = home.test.run(&["resume"]).exits(0);
     assert!(
-        ran.stderr.contains("cannot look which cluster this is: not allowed"),
+        ran.stderr
+            .contains("cannot look which cluster this is: not allowed"),
         "{}",
         ran.shown()
     );
