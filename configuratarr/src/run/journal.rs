@@ -431,7 +431,7 @@ fn locked(lock: &File, limit: Duration) -> Result<(), fs::TryLockError> {
 /// Whether another process carries this run out.
 fn is_followed(path: &Path) -> bool {
     let lock = File::options().write(true).open(lock_of(path));
-    lock.is_ok_and(|lock| matches!(locked(&lock, MOMENT), Err(fs::TryLockError::WouldBlock)))
+    lock.is_ok_and(|lock| matches!(locked(&lock, MOMENT / 10), Err(fs::TryLockError::WouldBlock)))
 }
 
 /// Whether two runs are of one model. By its uuid where both say it: a name may be written in several ways, and be given anew.

@@ -111,7 +111,10 @@ fn what_was_written_down_is_there_for_the_next_process_and_nobody_else_has_it_me
         problem.text,
         "another configuratarr carries out run 20261129-120000-restore"
     );
-    let second = store.begin(run()).unwrap();
+    // A second one that changes nothing of its apps is begun beside it.
+    let mut verify = run();
+    verify.plan.job = Job::Verify;
+    let second = store.begin(verify).unwrap();
     assert_eq!(second.run().id, "20261129-120000-restore-2");
     drop((journal, second));
     let mut journal = store.open(Some("20261129-120000-restore")).unwrap();
@@ -130,7 +133,7 @@ fn what_was_written_down_is_there_for_the_next_process_and_nobody_else_has_it_me
 #[test]
 fn of_two_who_begin_in_the_same_moment_one_does() {
     for job in [Job::Restore, Job::Import, Job::Redeploy, Job::Refresh] {
-        for _ in 0..20 {
+        for _ in 0..5 {
             let folder = tempfile::tempdir().unwrap();
             let barrier = std::sync::Barrier::new(2);
             let begin = || {
@@ -174,6 +177,10 @@ fn what_was_left_before_it_began_is_not_gone_on_with_in_the_middle_of_another() 
         run
     };
     let mut journal = store.begin(import()).unwrap();
+    // Other apps are none of its business.
+    let mut other = run();
+    other.plan.items.iter_mut().for_each(|item| item.app.push('2'));
+    drop(store.begin(other).unwrap());
     // Followed, and then left.
     let problem = store.open(Some(&first)).unwrap_err();
     assert!(

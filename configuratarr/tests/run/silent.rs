@@ -27,7 +27,7 @@ fn has_agent(home: &Home) {
 /// The machine of one unit never comes back: the other app is restored, and what is known and to be done is told.
 #[test]
 fn an_action_whose_unit_is_gone_is_not_followed_for_ever() {
-    let home = Home::with(&["radarr", "sonarr"]);
+    let home = Home::with(&["prowlarr", "radarr"]);
     let gate = home.gate("gate");
     home.does(
         "radarr",
@@ -38,7 +38,7 @@ fn an_action_whose_unit_is_gone_is_not_followed_for_ever() {
         .test
         .run(&["--tick=100", "--silence=1000", "restore", "--all", "--yes"])
         .exits(4);
-    assert!(ran.stdout.contains("sonarr: restored"), "{}", ran.shown());
+    assert!(ran.stdout.contains("prowlarr: restored"), "{}", ran.shown());
     assert!(
         ran.stderr.contains(
             "radarr: nothing is heard of radarr/0: there is no pod radarr-0; waiting for it, 1 s in all"
@@ -83,7 +83,9 @@ fn an_action_whose_unit_is_there_is_followed_as_long_as_it_takes() {
     let looks = || {
         let requests = home.test.cluster.requests();
         let paths = requests.iter().map(|request| request.path.as_str());
-        paths.filter(|path| *path == "/api/v1/namespaces/home/pods").count()
+        paths
+            .filter(|path| *path == "/api/v1/namespaces/home/pods")
+            .count()
     };
     // Between two of them are 10 ms at least.
     let begin = Instant::now();
