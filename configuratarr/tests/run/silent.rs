@@ -48,9 +48,10 @@ fn an_action_whose_unit_is_gone_is_not_followed_for_ever() {
     );
     let path = journal(&home);
     let name = path.file_stem().unwrap().to_str().unwrap();
-    let error = &ran.stderr[ran.stderr.rfind("error: ").unwrap()..];
+    let error = &ran.stderr[ran.stderr.rfind("not finished: ").unwrap()..];
     let (before, rest) = error.split_once("since ").unwrap();
-    let error = format!("{before}since TIME{}", &rest["2026-11-29 12:00 UTC".len()..]);
+    let after = &rest["2026-11-29 12:00 UTC".len()..];
+    let error = format!("{before}since TIME{after}");
     let error = error
         .replace(&path.display().to_string(), "JOURNAL")
         .replace(name, "RUN");
