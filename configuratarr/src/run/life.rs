@@ -133,7 +133,7 @@ fn given_up(item: &Item, model: &str, id: &str, task: &Task, why: &str, silence:
             words(silence)
         ),
         format!(
-            "kubectl describe pod {pod} -n {model} says what its pod waits for, and juju status {} what Juju knows; when the unit is back",
+            "kubectl describe pod {pod} -n {model} and juju status {} show what it waits for",
             item.app
         ),
     )

@@ -326,7 +326,6 @@ fn what_changes_apps_says_what_cannot_be_asked_and_begins_nothing() {
             &["backup", "radarr"] as &[&str],
             &["verify", "radarr"],
             &["restore", "radarr", "--yes"],
-            &["restore", "radarr", "--import", "--yes"],
             &["refresh", "radarr", "--yes"],
             &["redeploy", "radarr", "--charm", "radarr", "--yes"],
         ] {
