@@ -96,6 +96,9 @@ pub struct Global {
     /// How many milliseconds are between two looks at what is under way
     #[arg(long, global = true, value_name = "MILLISECONDS", default_value_t = 1000, hide = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub tick: u64,
+    /// How many milliseconds a charm's action may give no sign of life before it is not followed any more: half an hour
+    #[arg(long, global = true, value_name = "MILLISECONDS", default_value_t = 1_800_000, hide = true, value_parser = clap::value_parser!(u64).range(1..))]
+    pub silence: u64,
 }
 
 /// How data are printed.

@@ -62,6 +62,15 @@ pub async fn connect(global: &Global) -> Result<Cluster> {
     Ok(Cluster::new(client.with_layer(&asked).build()))
 }
 
+/// The context by which [`connect`] finds the cluster: the name that people know it by. `None` where there is none.
+pub fn context(global: &Global) -> Option<String> {
+    let named = || match &global.kubeconfig {
+        Some(path) => Kubeconfig::read_from(path).ok()?.current_context,
+        None => Kubeconfig::read().ok()?.current_context,
+    };
+    global.context.clone().or_else(named)
+}
+
 /// Why a kubeconfig could not be read. Of what is in it nothing is repeated: there are tokens in it.
 fn unread(error: &KubeconfigError, path: Option<&Path>) -> Problem {
     let file = |path: &Path| shown(&path.display().to_string());

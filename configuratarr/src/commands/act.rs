@@ -19,7 +19,7 @@ use crate::juju::{Application, Juju, ModelInfo, Status};
 use crate::plan::{self, Job, Known, Plan, Wanted};
 use crate::problem::{Kind, Problem, Result};
 use crate::report::run_page;
-use crate::run::{Bars, Ended, Follow, Journal, Lines, Run, Show, Store, follow, import};
+use crate::run::{Bars, Ended, Follow, Journal, Lines, Origin, Run, Show, Store, follow, import};
 
 /// How often a run is looked at.
 pub(crate) const TICK: Duration = Duration::from_secs(1);
@@ -205,23 +205,35 @@ pub fn show_plan(call: &Call<'_>, plan: Plan, now: Timestamp) -> Result<Done> {
 /// # Errors
 /// When it cannot be written down.
 pub async fn carry_out(call: &Call<'_>, planned: Planned) -> Result<Done> {
-    let run = Run::new(planned.plan, Timestamp::now());
-    let journal = Store::of_user()?.begin(run)?;
-    go_on(call, journal, Some(&planned.cluster)).await
+    let journal = begin(call, planned.plan, &planned.cluster).await?;
+    go_on(call, journal, Some(planned.cluster), false).await
+}
+
+/// Writes a plan down, and where it is carried out.
+///
+/// # Errors
+/// When it cannot be written down, another run is in the way, or Juju or the cluster cannot be asked.
+pub async fn begin(call: &Call<'_>, plan: Plan, cluster: &Cluster) -> Result<Journal> {
+    let juju = call.juju.of_model(plan.juju_model.clone());
+    let mut run = Run::new(plan, Timestamp::now());
+    // Nobody goes on with a preview.
+    if run.plan.job != Job::Preview {
+        run.origin = Some(Origin::here(&juju, cluster, cluster::context(call.global)).await?);
+    }
+    Store::of_user()?.begin(run)
 }
 
 /// Carries a run out from where it is, and tells what came of it.
 ///
 /// # Errors
 /// When it cannot be written down.
-pub async fn go_on(call: &Call<'_>, mut journal: Journal, cluster: Option<&Cluster>) -> Result<Done> {
+pub async fn go_on(
+    call: &Call<'_>,
+    mut journal: Journal,
+    cluster: Option<Cluster>,
+    is_resumed: bool,
+) -> Result<Done> {
     let juju = call.juju.of_model(journal.run().plan.juju_model.clone());
-    let how = Follow {
-        juju: &juju,
-        cluster,
-        tick: Duration::from_millis(call.global.tick),
-        patience: PATIENCE,
-    };
     let plan = journal.run().plan.clone();
     let mut show: Box<dyn Show + '_> = match call.printer.has_bars() {
         true => Box::new(Bars::new(&plan)),
@@ -234,9 +246,29 @@ pub async fn go_on(call: &Call<'_>, mut journal: Journal, cluster: Option<&Clust
         }
     };
     let is_import = plan.job == Job::Import;
-    let ended = match is_import {
-        true => import(&mut journal, &how, show.as_mut(), interrupted).await,
-        false => follow(&mut journal, &how, show.as_mut(), interrupted).await,
+    let cluster = match is_resumed {
+        true => {
+            let context = cluster::context(call.global);
+            let run = journal.run();
+            run.is_at_home(&juju, cluster, context, show.as_mut()).await
+        }
+        false => Ok(cluster),
+    };
+    let ended = match &cluster {
+        Ok(cluster) => {
+            let how = Follow {
+                juju: &juju,
+                cluster: cluster.as_ref(),
+                tick: Duration::from_millis(call.global.tick),
+                patience: PATIENCE,
+                silence: Duration::from_millis(call.global.silence),
+            };
+            match is_import {
+                true => import(&mut journal, &how, show.as_mut(), interrupted).await,
+                false => follow(&mut journal, &how, show.as_mut(), interrupted).await,
+            }
+        }
+        Err(problem) => Ok(Ended::Lost(problem.clone())),
     };
     drop(show);
     let run = journal.run();
@@ -250,6 +282,7 @@ pub async fn go_on(call: &Call<'_>, mut journal: Journal, cluster: Option<&Clust
         (_, Err(problem)) => call.printer.problem(&problem),
         (_, Ok(())) => {}
     }
+    let goes_on = !is_import && !matches!(ended, Ended::Stuck(_));
     match ended {
         Ended::Over if run.is_whole() => Ok(Done::Well),
         Ended::Over => Ok(Done::NotWell),
@@ -264,12 +297,12 @@ pub async fn go_on(call: &Call<'_>, mut journal: Journal, cluster: Option<&Clust
             ));
             Ok(Done::Unfinished)
         }
-        Ended::Lost(problem) => {
+        Ended::Lost(problem) | Ended::Stuck(problem) => {
             call.printer.problem(&Problem::new(
                 Kind::Unfinished,
-                match is_import {
-                    true => problem.text,
-                    false => format!("{}; what was started goes on in Juju", problem.text),
+                match goes_on {
+                    true => format!("{}; what was started goes on in Juju", problem.text),
+                    false => problem.text,
                 },
                 format!(
                     "{}{resume}; to give it up: {}",

@@ -23,5 +23,5 @@ pub async fn run(call: &Call<'_>, id: Option<&str>) -> Result<Done> {
             None
         }
     };
-    act::go_on(call, journal, cluster.as_ref()).await
+    act::go_on(call, journal, cluster, true).await
 }

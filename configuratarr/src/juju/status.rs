@@ -115,7 +115,28 @@ pub struct Unit {
     pub upgrading_from: String,
 }
 
+/// What `juju show-model --format json` says of a model, as far as it is read.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+struct Shown {
+    model_uuid: String,
+}
+
 impl Juju {
+    /// The uuid of the model: what tells it from another one that gets its name. `juju status` does not say it.
+    ///
+    /// # Errors
+    /// As any command of Juju's.
+    pub async fn model_uuid(&self) -> Result<String, JujuError> {
+        const COMMAND: &[&str] = &["show-model"];
+        let shown: BTreeMap<String, Shown> = self.json(COMMAND).await?;
+        let mut uuids = shown.into_values().map(|model| model.model_uuid);
+        match uuids.next().filter(|uuid| !uuid.is_empty()) {
+            Some(uuid) => Ok(uuid),
+            None => Err(self.not_understood(COMMAND, "it names no uuid")),
+        }
+    }
+
     /// The model as it is.
     ///
     /// # Errors

@@ -32,6 +32,9 @@ pub struct ImportPlan {
     pub image: String,
     /// The charm: its name in Charmhub, or a file or folder.
     pub charm: String,
+    /// The charm as Juju named it. What an earlier release wrote down does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployed_charm: Option<String>,
     /// The channel that Charmhub is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
@@ -189,6 +192,7 @@ pub fn plan_import(
         storage_class: place.storage_class,
         image: place.image,
         channel,
+        deployed_charm: Some(deployed.charm.clone()),
         charm,
         deploy,
         then,
@@ -230,12 +234,6 @@ impl ImportPlan {
             .into()
     }
 
-    /// What deploys it with this storage.
-    pub fn deploy(&self, storage: &str) -> Vec<String> {
-        let attach = ["--attach-storage", storage].map(str::to_owned);
-        self.deploy.iter().cloned().chain(attach).collect()
-    }
-
     /// What a person types to do the same.
     pub fn by_hand(&self, item: &Item, model: &str, juju: &Juju) -> Vec<String> {
         let (app, pvc) = (&item.app, "VOLUME");
@@ -252,7 +250,7 @@ impl ImportPlan {
             format!("{}  # prints STORAGE, its id", juju.command(&Self::import(pvc))),
             retain(&self.old_volume),
             juju.command(&Self::remove(app)),
-            juju.command(&self.deploy("STORAGE")),
+            juju.command(&self.deployment().with_storage("STORAGE")),
         ];
         lines.extend(self.then.iter().map(|command| juju.command(command)));
         lines

@@ -28,7 +28,7 @@ fn an_app_is_deployed_as_it_was_but_does_not_restore_again() {
     was.relations = vec![("radarr:velero-backup-config".to_owned(), "velero:b".to_owned())];
     let plan = plan_import("radarr", 1, &was, place(), &Typed::default()).unwrap();
     assert_eq!(
-        plan.deploy("config/3").join(" "),
+        plan.deployment().with_storage("config/3").join(" "),
         "deploy radarr-k8s radarr --channel latest/edge --revision 7 --constraints arch=amd64 \
          --storage config=kubernetes,1,1024M --config backup-schedule=@daily --config key=secret:abc --config puid=1000 \
          --resource app-image=3 --trust --attach-storage config/3"
@@ -48,7 +48,7 @@ fn an_app_is_deployed_as_it_was_but_does_not_restore_again() {
         resources: vec!["app-image=radarr:2".to_owned()],
     };
     let plan = plan_import("radarr", 1, &was, place(), &typed).unwrap();
-    let words = plan.deploy("config/3").join(" ");
+    let words = plan.deployment().with_storage("config/3").join(" ");
     assert!(
         words.starts_with("deploy ./radarr.charm radarr --constraints"),
         "{words}"

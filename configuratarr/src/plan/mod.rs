@@ -4,6 +4,7 @@ mod each;
 mod import;
 mod redeploy;
 mod refresh;
+mod reread;
 mod stages;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub use each::Order;
 pub use import::{ImportPlan, POOL, Place, STORAGE, Typed, may_import, plan_import, retain};
 pub use redeploy::{Around, ON_DEPLOY, Redeploy, RedeployPlan, TypedCharm, plan_redeploy};
 pub use refresh::{RefreshPlan, TypedRefresh, plan_refresh};
+pub use reread::Deployment;
 pub use stages::Stages;
 
 /// What is done with each app.

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
-use config_recovery::backups::AppId;
 use config_recovery::cluster::Cluster;
-use config_recovery::overview::{Progress as Bytes, moving_backups, moving_restores};
-use config_recovery::scratch::Purpose;
+use config_recovery::overview::Progress as Bytes;
 use config_recovery::words::size;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use super::answers::Answers;
+use super::bytes::tell_bytes;
+use super::life::Life;
 use super::{Journal, Progress, Show, carry_out, says_done, texts};
 use crate::juju::{Juju, JujuError, Operation, Task, TaskState, said};
 use crate::plan::{Item, Job};
@@ -28,6 +28,8 @@ pub struct Follow<'a> {
     pub tick: Duration,
     /// How long Juju may give no answer before this program stops following.
     pub patience: Duration,
+    /// How long a charm's action may give no sign of life.
+    pub silence: Duration,
 }
 
 /// So long Juju keeps operations that are over, where a model says nothing else, less a day (`max-action-results-age`, two weeks, in
@@ -37,12 +39,18 @@ const KEPT: SignedDuration = SignedDuration::from_hours(13 * 24);
 const MISSING: u32 = 3;
 
 /// What is remembered of an item between two looks at its task.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Looked {
     /// Lines of its log that were told.
     lines: usize,
     /// So many looks in a row Juju did not know it.
     missing: u32,
+    /// When it gave the last sign of life.
+    life: Life,
+    /// What Velero moved of it.
+    bytes: Option<Bytes>,
+    /// Why it is not followed any more.
+    stuck: Option<Problem>,
 }
 
 /// How it ended.
@@ -54,6 +62,8 @@ pub enum Ended {
     Interrupted,
     /// Juju cannot be asked any more. What was started goes on.
     Lost(Problem),
+    /// The unit that has to do it gives no sign of life. Whether it goes on nobody knows.
+    Stuck(Problem),
 }
 
 /// Carries a run out from where it is.
@@ -88,7 +98,14 @@ pub async fn follow(
             return Ok(Ended::Lost(problem));
         }
     }
-    let mut seen = vec![Looked::default(); journal.run().plan.items.len()];
+    let new = Looked {
+        lines: 0,
+        missing: 0,
+        life: Life::new(),
+        bytes: None,
+        stuck: None,
+    };
+    let mut seen = vec![new; journal.run().plan.items.len()];
     let mut answers = Answers::new();
     while !journal.run().is_over() {
         // A juju that hangs is not waited for by somebody who wants to leave.
@@ -103,8 +120,19 @@ pub async fn follow(
         if journal.run().is_over() {
             break;
         }
+        let open = journal.run().progress.iter().zip(&seen);
+        let mut open = open.filter(|(progress, _)| !progress.is_over());
+        if open.all(|(_, looked)| looked.stuck.is_some())
+            && let Some(problem) = seen.iter_mut().find_map(|looked| looked.stuck.take())
+        {
+            return Ok(Ended::Stuck(problem));
+        }
         let rest = async {
-            tell_bytes(journal, how, show).await;
+            for (item, bytes) in tell_bytes(journal, how, show).await {
+                if let Some(looked) = seen.get_mut(item) {
+                    looked.bytes = Some(bytes);
+                }
+            }
             tokio::time::sleep(how.tick).await;
         };
         tokio::select! {
@@ -312,7 +340,7 @@ async fn look(
     let answers = join_all(started.iter().map(|(_, task)| how.juju.task(task))).await;
     let mut unanswered = None;
     for ((number, id), answer) in started.into_iter().zip(answers) {
-        let Some(looked) = seen.get_mut(number) else {
+        let Some(looked) = seen.get_mut(number).filter(|looked| looked.stuck.is_none()) else {
             continue;
         };
         let Some(item) = journal.run().plan.items.get(number) else {
@@ -344,6 +372,13 @@ async fn look(
             let end = end(job, id, task);
             show.ended(number, matches!(end, Progress::Done { .. }), &told(job, &end));
             journal.advance(number, end)?;
+            continue;
+        }
+        let whose = (number, item, journal.run().plan.model.as_str());
+        let living = looked.life.look(whose, (&id, &task), looked.bytes, how, show);
+        if let Err(problem) = living.await {
+            show.said(number, &problem.text);
+            looked.stuck = Some(problem);
         }
     }
     Ok(unanswered)
@@ -410,57 +445,6 @@ pub(super) fn told(job: Job, end: &Progress) -> String {
     match facts.is_empty() {
         true => done.to_owned(),
         false => format!("{done}: {}", facts.join(", ")),
-    }
-}
-
-/// Tells how many bytes are there. That the cluster does not answer is no news: Juju tells how it goes on.
-pub(super) async fn tell_bytes(journal: &Journal, how: &Follow<'_>, show: &mut dyn Show) {
-    let Some(cluster) = how.cluster else {
-        return;
-    };
-    let plan = &journal.run().plan;
-    let moving: Vec<(usize, Bytes)> = match plan.job {
-        Job::Preview | Job::Import => return,
-        Job::Backup => {
-            let Ok(moving) = moving_backups(cluster).await else {
-                return;
-            };
-            let of = |item: &Item| {
-                let pod = item.unit.replace('/', "-");
-                moving.get(&(plan.model.clone(), pod)).copied()
-            };
-            let items = plan.items.iter().enumerate();
-            items
-                .filter_map(|(number, item)| Some((number, of(item)?)))
-                .collect()
-        }
-        Job::Refresh => return,
-        Job::Verify | Job::Restore | Job::Redeploy => {
-            let purpose = match plan.job {
-                Job::Verify => Purpose::Verify,
-                _ => Purpose::Restore,
-            };
-            let Ok(moving) = moving_restores(cluster).await else {
-                return;
-            };
-            let of = |item: &Item| {
-                let whose = AppId {
-                    app: item.app.clone(),
-                    model: plan.model.clone(),
-                };
-                let mut moving = moving.iter();
-                moving
-                    .find(|restore| restore.is_of(&whose, purpose))
-                    .map(|found| found.progress)
-            };
-            let items = plan.items.iter().enumerate();
-            items
-                .filter_map(|(number, item)| Some((number, of(item)?)))
-                .collect()
-        }
-    };
-    for (number, bytes) in moving {
-        show.bytes(number, bytes);
     }
 }
 

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use super::{Ended, Follow, Journal, Progress, Show};
 use crate::juju::{Application, JujuError};
-use crate::plan::{ImportPlan, Item, Job};
+use crate::plan::{Deployment, ImportPlan, Item, Job};
 use crate::problem::{Kind, Problem, Result};
 
 /// Who holds the place that the backup is restored in: no unit has this name.
@@ -70,6 +70,18 @@ pub struct Found {
     /// The reclaim policy that the old volume had.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old_policy: Option<String>,
+    /// How the app is deployed again, where others have changed it since the plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Deployment>,
+}
+
+/// How a step went that did not fail.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Went {
+    /// The next one.
+    On,
+    /// What it has found is written down, and it is taken again.
+    Again,
 }
 
 /// Why a step was not done.
@@ -149,6 +161,7 @@ pub async fn import(
         how,
         show: RefCell::new(show),
     };
+    let mut told = None;
     while !journal.run().is_over() {
         let (step, mut found) = match journal.run().progress.first() {
             Some(Progress::Importing { step, found }) => (*step, found.clone()),
@@ -156,15 +169,18 @@ pub async fn import(
         };
         // Written down before it is taken.
         journal.advance(0, importing(step, &found))?;
-        works.say(step.says());
+        if told.replace(step) != Some(step) {
+            works.say(step.says());
+        }
         let taken = tokio::select! {
             biased;
             () = &mut interrupted => return Ok(Ended::Interrupted),
             taken = works.take(step, &mut found) => taken,
         };
         let next = match (taken, step.next()) {
-            (Ok(()), Some(next)) => importing(next, &found),
-            (Ok(()), None) => Progress::Imported {
+            (Ok(Went::Again), _) => importing(step, &found),
+            (Ok(Went::On), Some(next)) => importing(next, &found),
+            (Ok(Went::On), None) => Progress::Imported {
                 results: works.results(&found),
             },
             (Err(Trouble::Ends(problem)), _) if step < ImportStep::Remove || step == ImportStep::Check => {
@@ -261,16 +277,15 @@ impl Works<'_> {
         }
     }
 
-    async fn take(&self, step: ImportStep, found: &mut Found) -> Taken {
+    async fn take(&self, step: ImportStep, found: &mut Found) -> Taken<Went> {
         match step {
-            ImportStep::Restore => self.restore().await,
+            ImportStep::Restore => self.restore().await?,
             ImportStep::Keep => {
                 let restored = scratch::restored_volume(self.cluster, &self.app, self.by()).await?;
                 scratch::keep_volume(self.cluster, &restored.volume).await?;
                 self.say(&format!("it is volume {}", restored.volume));
                 found.volume = Some(restored.volume);
                 found.claim_uid = Some(restored.claim_uid);
-                Ok(())
             }
             ImportStep::Free => {
                 let restored = RestoredVolume {
@@ -279,26 +294,31 @@ impl Works<'_> {
                     capacity: None,
                     storage_class: None,
                 };
-                Ok(scratch::let_volume_free(self.cluster, &self.app, self.by(), &restored, self).await?)
+                scratch::let_volume_free(self.cluster, &self.app, self.by(), &restored, self).await?;
             }
             ImportStep::Import => {
                 let storage = self.import(&volume(found)?).await?;
                 self.say(&format!("it is storage {storage}"));
                 found.storage = Some(storage);
-                Ok(())
             }
             ImportStep::KeepOld => {
                 self.has_old_volume().await?;
                 // Of the first time: by the second it is Retain already.
                 let before = scratch::keep_volume(self.cluster, &self.plan.old_volume).await?;
                 found.old_policy.get_or_insert(before);
-                Ok(())
             }
-            ImportStep::Remove => self.remove(found).await,
-            ImportStep::Deploy => self.deploy(&storage(found)?).await,
-            ImportStep::Join => self.join().await,
-            ImportStep::Check => self.check(&volume(found)?).await,
+            ImportStep::Remove => return self.remove(found).await,
+            ImportStep::Deploy => self.deploy(found).await?,
+            ImportStep::Join => self.join(found).await?,
+            ImportStep::Check => self.check(&volume(found)?).await?,
         }
+        Ok(Went::On)
+    }
+
+    /// How the app is deployed again: as planned, or as others have changed it since.
+    fn deployment(&self, found: &Found) -> Deployment {
+        let changed = found.changed.clone();
+        changed.unwrap_or_else(|| self.plan.deployment())
     }
 
     async fn restore(&self) -> Taken {
@@ -355,9 +375,11 @@ impl Works<'_> {
         Ok(status.applications.remove(&self.app.app))
     }
 
-    async fn deploy(&self, storage: &str) -> Taken {
+    async fn deploy(&self, found: &Found) -> Taken {
+        let storage = &storage(found)?;
         if self.application().await?.is_none() {
-            return Ok(self.how.juju.carry_out(&self.plan.deploy(storage)).await?);
+            let deploy = self.deployment(found).with_storage(storage);
+            return Ok(self.how.juju.carry_out(&deploy).await?);
         }
         // An earlier process deployed it, or somebody else.
         let app = &self.app.app;
@@ -376,9 +398,9 @@ impl Works<'_> {
         }
     }
 
-    async fn join(&self) -> Taken {
-        for command in &self.plan.then {
-            match self.how.juju.carry_out(command).await {
+    async fn join(&self, found: &Found) -> Taken {
+        for command in self.deployment(found).then {
+            match self.how.juju.carry_out(&command).await {
                 Err(JujuError::Refused { reason, .. }) if reason.contains("already exists") => {}
                 done => done?,
             }

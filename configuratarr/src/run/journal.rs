@@ -16,6 +16,8 @@ use crate::problem::{Kind, Problem, Result};
 
 /// How long a process that was killed may leave its lock to one that it was starting.
 const MOMENT: Duration = Duration::from_secs(1);
+/// How long it is waited for another process that looks whether a run may begin. That takes it milliseconds.
+const TURN: Duration = Duration::from_secs(10);
 
 /// A run of longer ago is gone on with by its name only: since then its apps have gone on too.
 const RECENT: SignedDuration = SignedDuration::from_hours(24);
@@ -36,6 +38,15 @@ pub struct Journal {
     run: Run,
     /// Held until this is dropped; the kernel lets go of it when the process is killed.
     _lock: File,
+}
+
+/// Whether a run that nobody carries out is in the way of another one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// One of steps that was left in the middle is.
+    Counts,
+    /// It is not.
+    IsNothing,
 }
 
 impl Store {
@@ -62,45 +73,112 @@ impl Store {
         }
     }
 
-    /// Nobody is in the middle of steps over one of these apps of a model, or over any of them if none are named: a second run would take half
-    /// of the first one's work for how the app was before, or for an app that is gone.
+    /// Nobody carries a run out over one of these apps of a model, or over any of them if none are named, and none of steps was left in the
+    /// middle: a second run would take half of the first one's work for how the app was before, or for an app that is gone.
+    ///
+    /// It tells early what [`Store::begin`] decides.
     ///
     /// # Errors
-    /// The run that is.
+    /// The run that is in the way.
     pub fn is_free(&self, juju_model: &str, apps: Option<&[String]>) -> Result<()> {
-        let is_meant = |app: &String| apps.is_none_or(|apps| apps.contains(app));
+        let is_of_model = |run: &Run| run.plan.juju_model == juju_model;
+        self.nothing_in_the_way(
+            is_of_model,
+            |app| apps.is_none_or(|apps| apps.contains(app)),
+            Left::Counts,
+        )
+    }
+
+    /// No run of the model is in the way of these apps.
+    fn nothing_in_the_way(
+        &self,
+        is_of_model: impl Fn(&Run) -> bool,
+        is_meant: impl Fn(&String) -> bool,
+        left: Left,
+    ) -> Result<()> {
         for run in self.all() {
-            if !run.plan.job.has_steps() || run.plan.juju_model != juju_model {
+            if !run.plan.job.changes_apps() || !is_of_model(&run) {
                 continue;
             }
-            let mut items = run.plan.items.iter().zip(&run.progress);
-            let begun = items.find(|(item, progress)| {
-                is_meant(&item.app) && !progress.is_over() && **progress != Progress::Planned
-            });
-            let Some((item, _)) = begun else {
+            let items = run.plan.items.iter().zip(&run.progress);
+            let mut open = items.filter(|(item, progress)| is_meant(&item.app) && !progress.is_over());
+            let Some((item, progress)) = open.next() else {
                 continue;
+            };
+            let first = &item.app;
+            let mut all = std::iter::once((item, progress)).chain(open);
+            // What a charm was asked for and nobody follows is in Juju alone, and is found there.
+            let is_left = left == Left::Counts && run.plan.job.has_steps();
+            let begun = all
+                .find(|(_, progress)| is_left && **progress != Progress::Planned)
+                .map(|(item, _)| &item.app);
+            let path = self.path(&run.id);
+            let (app, next) = match (is_followed(&path), begun) {
+                (true, begun) => (
+                    begun.unwrap_or(first),
+                    "another configuratarr carries it out: wait for its end".to_owned(),
+                ),
+                (false, Some(begun)) => (
+                    begun,
+                    format!(
+                        "configuratarr resume {} goes on with it; to give it up: {}",
+                        run.id,
+                        gives_up(&path)
+                    ),
+                ),
+                (false, None) => continue,
             };
             let text = format!(
                 "run {} is in the middle of the {} of {}",
                 run.id,
                 run.plan.job.word(),
-                shown(&item.app)
+                shown(app)
             );
-            let path = self.path(&run.id);
-            let lock = File::options().write(true).open(lock_of(&path));
-            let is_followed =
-                lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(fs::TryLockError::WouldBlock)));
-            let next = match is_followed {
-                true => "another configuratarr carries it out: wait for its end".to_owned(),
-                false => format!(
-                    "configuratarr resume {} goes on with it; to give it up: {}",
-                    run.id,
-                    gives_up(&path)
-                ),
-            };
             return Err(Problem::new(Kind::Failed, text, next));
         }
         Ok(())
+    }
+
+    /// Nothing is in the way of what a run has still to do. What it has begun itself goes on beside a run that was left in the middle, as long as
+    /// it asks no charm for anything new. `own` is the name that it is written down by.
+    fn may_go_on(&self, run: &Run, own: Option<&str>) -> Result<()> {
+        if !run.plan.job.changes_apps() {
+            return Ok(());
+        }
+        let is_of_model = |other: &Run| own != Some(&other.id) && is_same_model(other, run);
+        let has = |app: &String, is: fn(&Progress) -> bool| {
+            let mut items = run.plan.items.iter().zip(&run.progress);
+            items.any(|(item, progress)| item.app == *app && is(progress))
+        };
+        let is_new = |progress: &Progress| matches!(progress, Progress::Planned | Progress::Starting { .. });
+        let has_step =
+            |progress: &Progress| matches!(progress, Progress::Working { .. } | Progress::Importing { .. });
+        self.nothing_in_the_way(is_of_model, |app| has(app, is_new), Left::Counts)?;
+        self.nothing_in_the_way(is_of_model, |app| has(app, has_step), Left::IsNothing)
+    }
+
+    /// Its turn to look whether a run may begin, and to begin it: of two who do so in the same moment the second sees the first.
+    fn turn(&self) -> Result<File> {
+        let path = self.folder.join("turn");
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|error| unwritten(&self.folder, &error))?;
+        match locked(&file, TURN) {
+            Ok(()) => Ok(file),
+            Err(fs::TryLockError::WouldBlock) => Err(Problem::new(
+                Kind::Failed,
+                format!(
+                    "another configuratarr has held {} for {} s",
+                    path.display(),
+                    TURN.as_secs()
+                ),
+                "look at it there, or end it and run this again",
+            )),
+            Err(fs::TryLockError::Error(error)) => Err(unwritten(&path, &error)),
+        }
     }
 
     /// Writes a run down that has not begun. Its name gets a number if there is one of that name.
@@ -108,12 +186,10 @@ impl Store {
     /// # Errors
     /// When the folder cannot be written, or another run is in the middle of one of its apps.
     pub fn begin(&self, mut run: Run) -> Result<Journal> {
-        if run.plan.job.changes_apps() {
-            let apps: Vec<String> = run.plan.items.iter().map(|item| item.app.clone()).collect();
-            self.is_free(&run.plan.juju_model, Some(&apps))?;
-        }
         let cannot = |error: &io::Error| unwritten(&self.folder, error);
         fs::create_dir_all(&self.folder).map_err(|error| cannot(&error))?;
+        let turn = self.turn()?;
+        self.may_go_on(&run, None)?;
         self.prune();
         let id = run.id.clone();
         for number in 1..1000 {
@@ -133,6 +209,7 @@ impl Store {
                 _lock: lock,
             };
             journal.write()?;
+            drop(turn);
             return Ok(journal);
         }
         Err(cannot(&io::Error::other("too many runs of one second")))
@@ -148,10 +225,11 @@ impl Store {
             None => self.last_unfinished()?,
         };
         let path = self.path(&id);
+        let turn = self.folder.is_dir().then(|| self.turn()).transpose()?;
         // Before it is read: whoever holds it may be writing.
         let lock = OpenOptions::new().write(true).open(lock_of(&path));
         let lock = lock.map_err(|_| self.no_such(&id))?;
-        match locked(&lock) {
+        match locked(&lock, MOMENT) {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
                 return Err(Problem::new(
@@ -163,6 +241,8 @@ impl Store {
             Err(fs::TryLockError::Error(error)) => return Err(unwritten(&path, &error)),
         }
         let run = read(&path)?.ok_or_else(|| self.no_such(&id))?;
+        self.may_go_on(&run, Some(&id))?;
+        drop(turn);
         Ok(Journal {
             path,
             run,
@@ -336,14 +416,30 @@ impl Journal {
     }
 }
 
-/// Takes the lock of a run. One that was killed leaves it for a moment to a `juju` that it was just starting, until that has begun.
-fn locked(lock: &File) -> Result<(), fs::TryLockError> {
+/// Takes a lock within a time. A process that was killed leaves that of its run for a moment to a `juju` that it was just starting, until that
+/// has begun.
+fn locked(lock: &File, limit: Duration) -> Result<(), fs::TryLockError> {
     let since = Instant::now();
     loop {
         match lock.try_lock() {
-            Err(fs::TryLockError::WouldBlock) if since.elapsed() < MOMENT => std::thread::sleep(MOMENT / 20),
+            Err(fs::TryLockError::WouldBlock) if since.elapsed() < limit => std::thread::sleep(MOMENT / 20),
             done => return done,
         }
+    }
+}
+
+/// Whether another process carries this run out.
+fn is_followed(path: &Path) -> bool {
+    let lock = File::options().write(true).open(lock_of(path));
+    lock.is_ok_and(|lock| matches!(locked(&lock, MOMENT / 10), Err(fs::TryLockError::WouldBlock)))
+}
+
+/// Whether two runs are of one model. By its uuid where both say it: a name may be written in several ways, and be given anew.
+fn is_same_model(one: &Run, other: &Run) -> bool {
+    let uuid = |run: &Run| run.origin.as_ref().and_then(|origin| origin.model_uuid.clone());
+    match (uuid(one), uuid(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one.plan.juju_model == other.plan.juju_model,
     }
 }
 

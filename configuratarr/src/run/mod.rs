@@ -4,9 +4,12 @@
 //! its tasks, and starts none twice. [`follow`] is the one loop; `show` shows what it sees.
 
 mod answers;
+mod bytes;
 mod follow;
 mod import;
 mod journal;
+mod life;
+mod origin;
 mod show;
 mod stages;
 
@@ -19,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use follow::{Ended, Follow, follow};
 pub use import::{Found, ImportStep, import};
 pub use journal::{Journal, Store};
+pub use origin::Origin;
 pub use show::{Bars, Lines, Show};
 pub use stages::{Seen, Step, carry_out, verdict};
 
@@ -36,6 +40,9 @@ pub struct Run {
     pub plan: Plan,
     /// How far each item of the plan is, in its order.
     pub progress: Vec<Progress>,
+    /// Where it was begun. What an earlier release wrote down does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// The form of [`Run`]: another one is refused.
@@ -144,6 +151,7 @@ impl Run {
             id,
             progress: vec![Progress::Planned; plan.items.len()],
             plan,
+            origin: None,
         }
     }
 

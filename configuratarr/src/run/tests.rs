@@ -111,7 +111,10 @@ fn what_was_written_down_is_there_for_the_next_process_and_nobody_else_has_it_me
         problem.text,
         "another configuratarr carries out run 20261129-120000-restore"
     );
-    let second = store.begin(run()).unwrap();
+    // A second one that changes nothing of its apps is begun beside it.
+    let mut verify = run();
+    verify.plan.job = Job::Verify;
+    let second = store.begin(verify).unwrap();
     assert_eq!(second.run().id, "20261129-120000-restore-2");
     drop((journal, second));
     let mut journal = store.open(Some("20261129-120000-restore")).unwrap();
@@ -124,6 +127,88 @@ fn what_was_written_down_is_there_for_the_next_process_and_nobody_else_has_it_me
     drop(journal);
     // The last one that is not at its end.
     assert_eq!(store.open(None).unwrap().run().id, "20261129-120000-restore-2");
+}
+
+/// Both look, and see nothing: whether one may begin and that it begins is one step.
+#[test]
+fn of_two_who_begin_in_the_same_moment_one_does() {
+    for job in [Job::Restore, Job::Import, Job::Redeploy, Job::Refresh] {
+        for _ in 0..5 {
+            let folder = tempfile::tempdir().unwrap();
+            let barrier = std::sync::Barrier::new(2);
+            let begin = || {
+                let mut run = run();
+                run.plan.job = job;
+                barrier.wait();
+                Store::at(folder.path().join("runs")).begin(run)
+            };
+            let (one, other) = std::thread::scope(|scope| {
+                let one = scope.spawn(begin);
+                let other = scope.spawn(begin);
+                (one.join().unwrap(), other.join().unwrap())
+            });
+            let problem = match (&one, &other) {
+                (Ok(_), Err(problem)) | (Err(problem), Ok(_)) => problem,
+                _ => panic!("{job:?}: {one:?}, {other:?}"),
+            };
+            assert!(
+                problem.text.contains("is in the middle of the"),
+                "{}",
+                problem.text
+            );
+            assert_eq!(
+                problem.next.as_deref(),
+                Some("another configuratarr carries it out: wait for its end")
+            );
+        }
+    }
+}
+
+/// It waits, killed, while another run is begun and left in the middle: to go on with it would be to begin beside that one.
+#[test]
+fn what_was_left_before_it_began_is_not_gone_on_with_in_the_middle_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::at(folder.path());
+    let first = store.begin(run()).unwrap().run().id.clone();
+    let import = || {
+        let mut run = run();
+        run.plan.job = Job::Import;
+        run.id = "import".to_owned();
+        run
+    };
+    let mut journal = store.begin(import()).unwrap();
+    // Other apps are none of its business.
+    let mut other = run();
+    other.plan.items.iter_mut().for_each(|item| item.app.push('2'));
+    drop(store.begin(other).unwrap());
+    // Followed, and then left.
+    let problem = store.open(Some(&first)).unwrap_err();
+    assert!(
+        problem
+            .text
+            .contains("run import is in the middle of the import of radarr"),
+        "{}",
+        problem.text
+    );
+    let step = Progress::Importing {
+        step: ImportStep::Restore,
+        found: Found::default(),
+    };
+    journal.advance(0, step).unwrap();
+    drop(journal);
+    let problem = store.open(Some(&first)).unwrap_err();
+    assert!(
+        problem
+            .next
+            .unwrap()
+            .contains("configuratarr resume import goes on with it")
+    );
+    drop(store.open(Some("import")).unwrap());
+    let mut journal = store.open(Some("import")).unwrap();
+    journal.advance(0, failed()).unwrap();
+    journal.advance(1, failed()).unwrap();
+    drop(journal);
+    assert_eq!(store.open(Some(&first)).unwrap().run().id, first);
 }
 
 #[test]

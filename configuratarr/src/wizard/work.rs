@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use config_recovery::overview::Progress as Bytes;
 use config_recovery::shown::shown;
@@ -11,14 +12,13 @@ use futures_util::FutureExt;
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
-use jiff::Timestamp;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use super::event::{Effect, Event, Fleet, Followed, SaveError, Ticket};
 use crate::cluster;
 use crate::commands::Call;
-use crate::commands::act::{PATIENCE, TICK, ground};
+use crate::commands::act::{PATIENCE, TICK, begin, ground};
 use crate::commands::look::look;
 use crate::plan::{Job, Order, Plan};
 use crate::problem::{Kind, Problem, Result};
@@ -56,12 +56,10 @@ impl<'a> Work<'a> {
             }
             Effect::Preview(ticket, plan) => {
                 let juju = call.juju.of_model(plan.juju_model.clone());
-                self.follow(ticket, begun(plan.preview(&juju)));
+                self.follow(ticket, Source::Plan(plan.preview(&juju)));
             }
-            Effect::CarryOut(ticket, plan) => self.follow(ticket, begun(plan)),
-            Effect::Resume(ticket, id) => {
-                self.follow(ticket, Store::of_user().and_then(|store| store.open(Some(&id))));
-            }
+            Effect::CarryOut(ticket, plan) => self.follow(ticket, Source::Plan(plan)),
+            Effect::Resume(ticket, id) => self.follow(ticket, Source::Run(id)),
             Effect::Stop(ticket) => {
                 if let Some(stop) = self.stops.remove(&ticket) {
                     // Nobody hears it any more: then it is at its end already.
@@ -101,7 +99,7 @@ impl<'a> Work<'a> {
         self.under_way.push(work.boxed_local());
     }
 
-    fn follow(&mut self, ticket: Ticket, journal: Result<Journal>) {
+    fn follow(&mut self, ticket: Ticket, from: Source) {
         let (stop, stopped) = oneshot::channel();
         self.stops.insert(ticket, stop);
         let told = Told {
@@ -110,10 +108,7 @@ impl<'a> Work<'a> {
         };
         let call = self.call;
         self.then(async move {
-            let over = match journal {
-                Ok(journal) => followed(call, journal, told, stopped).await,
-                Err(problem) => Err(problem),
-            };
+            let over = followed(call, from, told, stopped).await;
             Event::Followed(ticket, Followed::Over(over))
         });
     }
@@ -149,37 +144,55 @@ async fn plan(call: &Call<'_>, order: &Order) -> Result<Plan> {
     order.plan(ground.known(&ground.juju(call)))
 }
 
-/// Writes a plan down, to be carried out.
-fn begun(plan: Plan) -> Result<Journal> {
-    Store::of_user()?.begin(Run::new(plan, Timestamp::now()))
+/// What is followed.
+enum Source {
+    /// A plan, from its beginning.
+    Plan(Plan),
+    /// The run of this name.
+    Run(String),
 }
 
 async fn followed(
     call: &Call<'_>,
-    journal: Journal,
+    from: Source,
     mut told: Told,
     stopped: oneshot::Receiver<()>,
 ) -> Result<(Box<Run>, Ended)> {
+    let connected = cluster::connect(call.global).await;
+    let is_resumed = matches!(from, Source::Run(_));
+    let (journal, cluster) = match (from, connected) {
+        (Source::Plan(plan), Ok(cluster)) => (begin(call, plan, &cluster).await?, Some(cluster)),
+        (Source::Plan(_), Err(problem)) => return Err(problem),
+        (Source::Run(id), connected) => {
+            let journal = Store::of_user()?.open(Some(&id))?;
+            // Without the cluster it is followed all the same; it tells only bytes.
+            let cluster = connected.map_err(|problem| told.note(&problem.text)).ok();
+            (journal, cluster)
+        }
+    };
     let mut kept = Kept(Some(journal));
     let Some(journal) = &mut kept.0 else {
         return Err(Problem::bare(Kind::Failed, "there is nothing to follow"));
     };
     told.tell(Followed::Began(Box::new(journal.run().clone())));
-    // Without the cluster it is followed all the same; it tells only bytes.
-    let cluster = match cluster::connect(call.global).await {
-        Ok(cluster) => Some(cluster),
-        Err(problem) => {
-            told.note(&problem.text);
-            None
-        }
-    };
     // The run names its model, whatever the current one is.
     let juju = call.juju.of_model(journal.run().plan.juju_model.clone());
+    let cluster = match is_resumed {
+        true => {
+            let context = cluster::context(call.global);
+            match journal.run().is_at_home(&juju, cluster, context, &mut told).await {
+                Ok(cluster) => cluster,
+                Err(problem) => return Ok((Box::new(journal.run().clone()), Ended::Lost(problem))),
+            }
+        }
+        false => cluster,
+    };
     let how = Follow {
         juju: &juju,
         cluster: cluster.as_ref(),
         tick: TICK,
         patience: PATIENCE,
+        silence: Duration::from_millis(call.global.silence),
     };
     let ended = follow(journal, &how, &mut told, stopped.map(drop)).await?;
     Ok((Box::new(journal.run().clone()), ended))

@@ -119,6 +119,12 @@ impl Imports {
     /// Radarr is on the restored volume, as it was deployed, and nothing else was made or lost.
     #[track_caller]
     pub fn is_restored(&self, why: &str) {
+        self.is_restored_with("@daily", why);
+    }
+
+    /// The same, with this schedule.
+    #[track_caller]
+    pub fn is_restored_with(&self, schedule: &str, why: &str) {
         let volume = self.volume();
         assert_ne!(volume, self.old, "{why}");
         for (name, phase) in [(&volume, "Bound"), (&self.old, "Bound")] {
@@ -154,7 +160,7 @@ impl Imports {
             "{why}"
         );
         let config = self.json(&["config", "radarr"]);
-        assert_eq!(config["settings"]["backup-schedule"]["value"], "@daily", "{why}");
+        assert_eq!(config["settings"]["backup-schedule"]["value"], schedule, "{why}");
         // Or it would restore again, over what it has.
         assert_eq!(config["settings"]["restore-on-deploy"]["value"], "", "{why}");
         assert_eq!(config["application-config"]["trust"]["value"], true, "{why}");

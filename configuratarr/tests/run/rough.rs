@@ -15,7 +15,7 @@ use crate::refresh::{NOT_IN_8, home as of_charmhub, restored_by};
 const REFRESH: [&str; 6] = ["--tick=100", "refresh", "radarr", "--yes", "--wait", "1s"];
 
 /// The journal of the only run.
-fn journal(home: &Home) -> PathBuf {
+pub fn journal(home: &Home) -> PathBuf {
     let runs = fs::read_dir(home.test.path("home/.local/state/configuratarr/runs")).unwrap();
     let paths = runs.map(|entry| entry.unwrap().path());
     let mut paths = paths.filter(|path| path.extension().is_some_and(|end| end == "json"));
@@ -25,7 +25,7 @@ fn journal(home: &Home) -> PathBuf {
 }
 
 /// Changes what is written down of the only run. Gives back its name.
-fn change(home: &Home, change: impl FnOnce(&mut Value)) -> String {
+pub fn change(home: &Home, change: impl FnOnce(&mut Value)) -> String {
     let path = journal(home);
     let mut run: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     change(&mut run);

@@ -34,6 +34,8 @@ impl Juju {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         juju.prints("status --format json", &status.to_string());
         juju.prints("version", "4.0.14-genericlinux-amd64\n");
+        let model = json!({"home": {"model-uuid": "5ad24317-6b21-4b50-8a3c-6f2d3f1f0f4b"}});
+        juju.prints("show-model --format json -m ctl:home", &model.to_string());
         juju
     }
 

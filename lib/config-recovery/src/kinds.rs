@@ -112,6 +112,7 @@ pub(crate) struct PodStatus {
     pub(crate) message: Option<String>,
     pub(crate) conditions: Option<Vec<Condition>>,
     pub(crate) init_container_statuses: Option<Vec<ContainerStatus>>,
+    pub(crate) container_statuses: Option<Vec<ContainerStatus>>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -127,6 +128,7 @@ pub(crate) struct Condition {
 #[serde(default)]
 pub(crate) struct ContainerStatus {
     pub(crate) name: String,
+    pub(crate) ready: bool,
     pub(crate) state: Option<ContainerState>,
 }
 

@@ -278,7 +278,13 @@ const ROWS: &[Row] = &[
         Who::Reader,
         "pods",
         &["list"],
-        "Velero's pods; the model's, for what a backup would hold",
+        "Velero's pods; the model's, for what a backup would hold, and for whether a unit that runs an action is there",
+    ),
+    (
+        Who::Reader,
+        "namespaces",
+        &["get"],
+        "only `kube-system`: its uid is written down with a run, which is resumed in no other cluster",
     ),
     (
         Who::Reader,

@@ -5,23 +5,32 @@ use std::path::Path;
 use config_recovery::claim;
 use tokio::time::Instant;
 
-use super::{Found, Taken, Trouble, Works, storage, volume};
+use super::{Found, Taken, Trouble, Went, Works, storage, volume};
 use crate::juju::Application;
-use crate::plan::{ImportPlan, retain};
+use crate::plan::{Deployment, ImportPlan, retain};
 use crate::problem::{Kind, Problem};
 
 impl Works<'_> {
-    pub(super) async fn remove(&self, found: &Found) -> Taken {
+    pub(super) async fn remove(&self, found: &mut Found) -> Taken<Went> {
         let app = &self.app.app;
         match self.application().await? {
             Some(there) if there.life.is_empty() || there.life == "alive" => {
-                // What could not be looked at stops it as much as what is not well.
-                if let Err(Trouble::Ends(problem) | Trouble::Stays(problem)) =
-                    self.may_be_removed(&there, found).await
-                {
-                    return Err(Trouble::Stays(problem));
+                let looked = async {
+                    self.may_be_removed(&there, found).await?;
+                    self.changed(&there, found).await
+                };
+                match looked.await {
+                    // The app is gone in a moment: how it is deployed again is written down before.
+                    Ok(Some(now)) => {
+                        found.changed = Some(now);
+                        return Ok(Went::Again);
+                    }
+                    Ok(None) => self.how.juju.carry_out(&ImportPlan::remove(app)).await?,
+                    // What could not be looked at stops it as much as what is not well.
+                    Err(Trouble::Ends(problem) | Trouble::Stays(problem)) => {
+                        return Err(Trouble::Stays(problem));
+                    }
                 }
-                self.how.juju.carry_out(&ImportPlan::remove(app)).await?;
             }
             _ => {}
         }
@@ -36,7 +45,32 @@ impl Works<'_> {
             }
             tokio::time::sleep(self.how.tick).await;
         }
-        Ok(())
+        Ok(Went::On)
+    }
+
+    /// How the app is deployed again, where others have changed it since that was read last.
+    async fn changed(&self, there: &Application, found: &Found) -> Taken<Option<Deployment>> {
+        let app = &self.app.app;
+        let Some(now) = self.how.juju.deployed(app).await? else {
+            return Err(Trouble::Stays(Problem::new(
+                Kind::Failed,
+                format!("juju export-bundle does not say any more how {app} is deployed"),
+                format!("juju status {app}"),
+            )));
+        };
+        let now = self
+            .plan
+            .reread(app, there.units.len(), &now)
+            .map_err(Trouble::Stays)?;
+        let differences = self.deployment(found).differences(&now);
+        if differences.is_empty() {
+            return Ok(None);
+        }
+        self.say(&format!(
+            "{app} was changed since this was planned ({}); it is deployed as it is now",
+            differences.join(", ")
+        ));
+        Ok(Some(now))
     }
 
     /// The volume that is kept is the one that the app has: with another one its data would go.

@@ -35,7 +35,7 @@ impl At<'_> {
             ..self.item.clone()
         };
         match self.seen.task.clone() {
-            Some(task) => self.look(&task).await,
+            Some(task) => self.look(&task, &item).await,
             None => self.start(&item, action).await,
         }
     }
@@ -101,7 +101,7 @@ impl At<'_> {
         }))
     }
 
-    async fn look(&mut self, task: &str) -> Result<Stands, JujuError> {
+    async fn look(&mut self, task: &str, item: &Item) -> Result<Stands, JujuError> {
         let found = match self.how.juju.task(task).await {
             Ok(found) if found.is_of(&self.item.app) => found,
             Ok(_) | Err(JujuError::NoTask(_)) => {
@@ -117,7 +117,16 @@ impl At<'_> {
         }
         self.memory.lines = found.log.len().max(self.memory.lines);
         if found.status.is_over() != Some(true) {
-            return Ok(Stands::Goes(Taken::Stay));
+            let whose = (self.number, item, self.model);
+            let bytes = self.memory.bytes;
+            let looked = self
+                .memory
+                .life
+                .look(whose, (task, &found), bytes, self.how, self.show);
+            return Ok(Stands::Goes(match looked.await {
+                Ok(()) => Taken::Stay,
+                Err(problem) => Taken::Stuck(problem),
+            }));
         }
         let results = texts(&found.results);
         match found.status {

@@ -11,13 +11,16 @@ mod refresh;
 use std::collections::BTreeMap;
 use std::future::Future;
 
+use config_recovery::overview::Progress as Bytes;
 use config_recovery::shown::shown;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::answers::Answers;
-use super::follow::{Ended, Follow, tell_bytes};
+use super::bytes::tell_bytes;
+use super::follow::{Ended, Follow};
+use super::life::Life;
 use super::{Journal, Progress, Show};
 use crate::juju::{JujuError, Status};
 use crate::plan::{Item, Stages};
@@ -130,6 +133,8 @@ enum Taken {
     End(Progress),
     /// Nobody can go on now; `configuratarr resume` may later.
     Lost(Problem),
+    /// The unit that has to go on gives no sign of life.
+    Stuck(Problem),
 }
 
 /// What this process remembers of an item, and another one finds out anew.
@@ -152,6 +157,12 @@ struct Memory {
     waits_for_others: bool,
     /// Why it is not gone on with.
     lost: Option<Problem>,
+    /// Whether that is because its unit gives no sign of life.
+    is_stuck: bool,
+    /// When the step's action gave the last sign of life.
+    life: Life,
+    /// What Velero moved of it.
+    bytes: Option<Bytes>,
 }
 
 impl Memory {
@@ -166,6 +177,9 @@ impl Memory {
             late: 0,
             waits_for_others: false,
             lost: None,
+            is_stuck: false,
+            life: Life::new(),
+            bytes: None,
         }
     }
 
@@ -189,6 +203,8 @@ struct At<'a> {
     item: &'a Item,
     /// When the run was planned.
     made: &'a str,
+    /// The model's namespace.
+    model: &'a str,
     seen: Seen,
     how: &'a Follow<'a>,
     memory: &'a mut Memory,
@@ -247,12 +263,21 @@ pub async fn carry_out(
         let waits = journal.run().progress.iter().zip(&memories);
         let mut waits = waits.filter(|(progress, _)| !progress.is_over());
         if waits.all(|(_, memory)| memory.lost.is_some() || memory.waits_for_others)
-            && let Some(problem) = memories.iter_mut().find_map(|memory| memory.lost.take())
+            && let Some((problem, is_stuck)) = memories
+                .iter_mut()
+                .find_map(|memory| Some((memory.lost.take()?, memory.is_stuck)))
         {
-            return Ok(Ended::Lost(problem));
+            return Ok(match is_stuck {
+                true => Ended::Stuck(problem),
+                false => Ended::Lost(problem),
+            });
         }
         let rest = async {
-            tell_bytes(journal, how, show).await;
+            for (item, bytes) in tell_bytes(journal, how, show).await {
+                if let Some(memory) = memories.get_mut(item) {
+                    memory.bytes = Some(bytes);
+                }
+            }
             tokio::time::sleep(how.tick).await;
         };
         tokio::select! {
@@ -319,11 +344,13 @@ async fn one(
     };
     let others_wait = others_are_before_join(journal, number);
     memory.waits_for_others = step == Step::Join && others_wait;
-    let made = journal.run().plan.made.clone();
+    let plan = &journal.run().plan;
+    let (made, model) = (plan.made.clone(), plan.model.clone());
     let mut at = At {
         number,
         item: &item,
         made: &made,
+        model: &model,
         seen,
         how,
         memory,
@@ -352,6 +379,10 @@ async fn one(
         Taken::Lost(problem) => {
             show.said(number, &problem.text);
             memory.lost = Some(problem);
+        }
+        Taken::Stuck(problem) => {
+            show.said(number, &problem.text);
+            (memory.lost, memory.is_stuck) = (Some(problem), true);
         }
     }
     Ok(None)

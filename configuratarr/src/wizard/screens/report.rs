@@ -46,8 +46,11 @@ impl ReportScreen {
         let unfinished = match ended {
             Ended::Over => None,
             Ended::Interrupted => Some(("you left it; what was started goes on in Juju".to_owned(), resume)),
-            Ended::Lost(problem) => Some((
-                format!("{}; what was started goes on in Juju", problem.text),
+            Ended::Lost(problem) | Ended::Stuck(problem) => Some((
+                match ended {
+                    Ended::Stuck(_) => problem.text.clone(),
+                    _ => format!("{}; what was started goes on in Juju", problem.text),
+                },
                 match &problem.next {
                     Some(next) => format!("{next}; then {resume}"),
                     None => resume,
