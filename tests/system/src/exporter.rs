@@ -40,6 +40,7 @@ pub struct WatchedApp {
     pub newest: Timestamp,
     folder: TempDir,
     running: Option<Exporter>,
+    restored: Option<Timestamp>,
 }
 
 impl WatchedApp {
@@ -61,6 +62,7 @@ impl WatchedApp {
             newest,
             folder,
             running: None,
+            restored: None,
         };
         app.cluster
             .put_all((0..backups).flat_map(|nights| app.backup(nights)).collect())?;
@@ -117,13 +119,22 @@ impl WatchedApp {
                 schedule: Some(self.cron()),
             }],
             essential: vec!["films".to_owned()],
-            restored: LastRestore::default(),
+            restored: LastRestore::noted(self.restored, self.newest),
             verify_schedule: Some(self.cron()),
             test_restores: Record::default(),
         };
         settings
             .write(&self.charm_dir())
             .context("cannot tell the exporter anything")
+    }
+
+    /// The content was restored so many nights ago, before the backup of that night.
+    ///
+    /// # Errors
+    /// When the exporter cannot be told.
+    pub fn was_restored(&mut self, nights: u32) -> Result<()> {
+        self.restored = Some(self.began(nights) - SignedDuration::from_hours(1));
+        self.is_told()
     }
 
     /// The command before the backup of so many nights ago has seen this many films.

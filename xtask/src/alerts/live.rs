@@ -29,6 +29,7 @@ pub fn run(folder: &Path, dispatch: &Path) -> Result<()> {
     let [mut safety, volume] = app.backup(31);
     make_safety(&mut safety, "uid-32");
     app.cluster.put_all(vec![safety, volume])?;
+    app.was_restored(30)?;
     let address = app.export(dispatch)?;
     let text = app.scrape()?;
     piped("promtool", &["check", "metrics"], text.as_bytes())?;
