@@ -46,7 +46,11 @@ impl Machine<'_> {
     fn command(&self, arguments: &str) -> Result<Command> {
         let bed = self.ground.own_bed()?;
         let mut command = Command::new(self.installed.path.join("juju"));
-        command.args(arguments.split(' ')).args(["-m", self.model]);
+        command.args(arguments.split(' '));
+        // What tells of all models takes none.
+        if !arguments.starts_with("models") {
+            command.args(["-m", self.model]);
+        }
         self.installed.equip(&mut command, &bed.kubeconfig);
         Ok(command)
     }
