@@ -118,7 +118,7 @@ impl Juju {
         let mut all = arguments.to_vec();
         let takes_model = !matches!(
             arguments.first().map(String::as_str),
-            Some("version" | "whoami" | "models" | "controllers" | "info")
+            Some("version" | "whoami" | "models" | "controllers" | "info" | "show-model")
         );
         if let (Some(model), true) = (&self.model, takes_model) {
             all.extend(["-m".to_owned(), model.clone()]);
