@@ -17,7 +17,7 @@ use crate::problem::{Kind, Problem, Result};
 /// How long a process that was killed may leave its lock to one that it was starting.
 const MOMENT: Duration = Duration::from_secs(1);
 /// How long it is waited for another process that looks whether a run may begin. That takes it milliseconds.
-const TURN: Duration = Duration::from_secs(10);
+const TURN: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 
 /// A run of longer ago is gone on with by its name only: since then its apps have gone on too.
 const RECENT: SignedDuration = SignedDuration::from_hours(24);

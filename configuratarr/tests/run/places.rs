@@ -100,3 +100,22 @@ fn who_may_not_look_which_cluster_it_is_follows_without_it() {
     // And begins.
     home.test.run(&["restore", "radarr", "--yes"]).exits(0);
 }
+
+/// Juju does not tell which model it is: that is no reason to restore nothing.
+#[test]
+fn who_is_not_told_which_model_it_is_restores_all_the_same() {
+    let home = Home::with(&["radarr"]);
+    home.around_juju(
+        "case \"$*\" in show-model*) echo 'ERROR permission denied' >&2; exit 1;; esac",
+        "",
+    );
+    home.test.run(&["restore", "radarr", "--yes"]).exits(0);
+    let asked = home.test.juju_calls();
+    assert!(
+        asked.contains(&"show-model ctl:home --format json".to_owned()),
+        "{asked:?}"
+    );
+    change(&home, |run| {
+        assert_eq!(run["origin"].get("modelUuid"), None, "{run}");
+    });
+}

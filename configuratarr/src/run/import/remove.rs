@@ -5,7 +5,7 @@ use std::path::Path;
 use config_recovery::claim;
 use tokio::time::Instant;
 
-use super::{Found, Taken, Trouble, Went, Works, storage, volume};
+use super::{Found, Taken, Trouble, Went, Works, not_taken, storage, volume};
 use crate::juju::Application;
 use crate::plan::{Deployment, ImportPlan, retain};
 use crate::problem::{Kind, Problem};
@@ -25,7 +25,10 @@ impl Works<'_> {
                         found.changed = Some(now);
                         return Ok(Went::Again);
                     }
-                    Ok(None) => self.how.juju.carry_out(&ImportPlan::remove(app)).await?,
+                    Ok(None) => {
+                        let removed = self.how.juju.carry_out(&ImportPlan::remove(app)).await;
+                        removed.map_err(not_taken)?;
+                    }
                     // What could not be looked at stops it as much as what is not well.
                     Err(Trouble::Ends(problem) | Trouble::Stays(problem)) => {
                         return Err(Trouble::Stays(problem));
