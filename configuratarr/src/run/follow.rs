@@ -194,7 +194,12 @@ async fn begin(
         Ok(started) => Ok(started.task),
         // It may have been taken all the same: what Juju has tells.
         Err(error) => match how.juju.operations(&item.unit, job.action()).await {
-            Ok(known) => started_after(&known, after, &item).ok_or(error),
+            Ok(known) => match (started_after(&known, after, &item), error) {
+                (Some(task), _) => Ok(task),
+                (None, error @ JujuError::Refused { .. }) => Err(error),
+                // It may still be on its way there: who goes on looks again.
+                (None, error) => return Ok(Some(error.into())),
+            },
             Err(_) => return Ok(Some(error.into())),
         },
     };

@@ -26,7 +26,7 @@ fn begins(home: &Home) -> Terminal {
     let mut terminal = Terminal::start(&home.test.command(&["--tick=100"]), (80, 24));
     terminal.shows("apps of model home").shows("tautulli");
     terminal.types("ar").shows("which apps");
-    terminal.types(ENTER).shows("Nothing was changed yet");
+    terminal.types(ENTER).shows("what the charms say before it begins");
     terminal.types(ENTER).shows("Type \"restore 7 apps\"");
     terminal.types("restore 7 apps").types(ENTER);
     terminal
