@@ -243,7 +243,15 @@ mod tests {
     /// What somebody set is data, whatever it looks like.
     #[test]
     fn values_with_line_breaks_quotes_and_flags_in_them_are_those_of_then_and_named_without_them() {
-        let odd = ["a\nb=c", "'\"; rm -rf /", "--trust", "--attach-storage", "", "=", "ключ 🔑"];
+        let odd = [
+            "a\nb=c",
+            "'\"; rm -rf /",
+            "--trust",
+            "--attach-storage",
+            "",
+            "=",
+            "ключ 🔑",
+        ];
         let with = |value: &str| {
             let mut was = deployed(WAS);
             was.options.insert("puid".to_owned(), value.into());
@@ -253,9 +261,16 @@ mod tests {
             let plan = planned(&with(value), &Typed::default());
             assert_eq!(plan.reread("radarr", 1, &with(value)).unwrap(), plan.deployment());
             let again = plan.reread("radarr", 1, &with("another")).unwrap();
-            assert_eq!(plan.deployment().differences(&again), ["option puid"], "{value:?}");
+            assert_eq!(
+                plan.deployment().differences(&again),
+                ["option puid"],
+                "{value:?}"
+            );
             let by = plan.deployment().with_storage("config/1");
-            assert_eq!(by.iter().filter(|word| **word == format!("puid={value}")).count(), 1);
+            assert_eq!(
+                by.iter().filter(|word| **word == format!("puid={value}")).count(),
+                1
+            );
         }
     }
 

@@ -228,7 +228,11 @@ impl Store {
             None => self.last_unfinished()?,
         };
         let path = self.path(&id);
-        let turn = self.folder.is_dir().then(|| self.turn(unwritten_here)).transpose()?;
+        let turn = self
+            .folder
+            .is_dir()
+            .then(|| self.turn(unwritten_here))
+            .transpose()?;
         // Before it is read: whoever holds it may be writing.
         let lock = OpenOptions::new().write(true).open(lock_of(&path));
         let lock = lock.map_err(|_| self.no_such(&id))?;
@@ -318,7 +322,10 @@ impl Store {
                         |made| { format!("of {} ago", age(made, now)) }
                     )
                 ),
-                format!("if you mean it: {by_name}; to give it up: {}", gives_up(&path, &run)),
+                format!(
+                    "if you mean it: {by_name}; to give it up: {}",
+                    gives_up(&path, &run)
+                ),
             )),
         }
     }

@@ -190,7 +190,7 @@ fn killed_at(step: &str, after: bool) -> Imports {
 #[test]
 fn a_cluster_that_goes_away_and_a_login_that_ends_end_nothing() {
     ends_nothing(
-        "Kubernetes",
+        "API server",
         |cluster| cluster.answers(false),
         |cluster| cluster.answers(true),
     );

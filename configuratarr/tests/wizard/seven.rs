@@ -26,7 +26,9 @@ fn begins(home: &Home) -> Terminal {
     let mut terminal = Terminal::start(&home.test.command(&["--tick=100"]), (80, 24));
     terminal.shows("apps of model home").shows("tautulli");
     terminal.types("ar").shows("which apps");
-    terminal.types(ENTER).shows("what the charms say before it begins");
+    terminal
+        .types(ENTER)
+        .shows("what the charms say before it begins");
     terminal.types(ENTER).shows("Type \"restore 7 apps\"");
     terminal.types("restore 7 apps").types(ENTER);
     terminal
@@ -36,7 +38,10 @@ fn begins(home: &Home) -> Terminal {
 fn goes_on(home: &Home) {
     let mut terminal = Terminal::start(&home.test.command(&["--tick=100"]), (80, 24));
     terminal.shows("a run was interrupted").types(ENTER);
-    terminal.shows("report of run").shows("bazarr: restored").types("q");
+    terminal
+        .shows("report of run")
+        .shows("bazarr: restored")
+        .types("q");
     assert_eq!(terminal.ends().code(), Some(0));
     terminal.is_as_it_was();
 }
