@@ -43,7 +43,8 @@ fn goes_on(home: &Home) {
         .shows("bazarr: restored")
         .types("q");
     assert_eq!(terminal.ends().code(), Some(0));
-    terminal.is_as_it_was();
+    // What came of it is told where it was started.
+    terminal.shows("tautulli: restored");
 }
 
 /// Each app was restored so often, and no run is left.
