@@ -71,11 +71,11 @@ impl<'a> Work<'a> {
             Effect::Preview(ticket, plan) => {
                 let juju = call.juju.of_model(plan.juju_model.clone());
                 let place = self.place.borrow().clone();
-                self.follow(ticket, Source::Plan(plan.preview(&juju), place));
+                self.follow(ticket, Source::Plan(Box::new(plan.preview(&juju)), place));
             }
             Effect::CarryOut(ticket, plan) => {
                 let place = self.place.borrow().clone();
-                self.follow(ticket, Source::Plan(plan, place));
+                self.follow(ticket, Source::Plan(Box::new(plan), place));
             }
             Effect::Resume(ticket, id) => self.follow(ticket, Source::Run(id)),
             Effect::Stop(ticket) => {
@@ -170,7 +170,7 @@ async fn plan(call: &Call<'_>, order: &Order, place: &RefCell<Option<Place>>) ->
 /// What is followed.
 enum Source {
     /// A plan, from its beginning, and where it was made.
-    Plan(Plan, Option<Place>),
+    Plan(Box<Plan>, Option<Place>),
     /// The run of this name.
     Run(String),
 }
@@ -187,7 +187,7 @@ async fn followed(
             let nowhere = || Problem::bare(Kind::Failed, "nothing says where this was planned");
             let Place { cluster, context } = place.ok_or_else(nowhere)?;
             let planned = Planned {
-                plan,
+                plan: *plan,
                 cluster,
                 context,
             };
