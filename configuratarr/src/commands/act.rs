@@ -15,14 +15,12 @@ use super::{Call, Done};
 use crate::args::{Choice as ChoiceArguments, Which};
 use crate::cluster;
 use crate::fleet::{self, App};
-use crate::juju::{Application, Juju, ModelInfo, Status};
+use crate::juju::{Application, Juju, ModelInfo, Status, as_typed};
 use crate::plan::{self, Job, Known, Plan, Wanted};
 use crate::problem::{Kind, Problem, Result};
 use crate::report::run_page;
 use crate::run::{Bars, Ended, Follow, Journal, Lines, Origin, Run, Show, Store, follow, import};
 
-/// How often a run is looked at.
-pub(crate) const TICK: Duration = Duration::from_secs(1);
 /// How long Juju may give no answer before it is not followed any more.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -30,6 +28,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 pub struct Ground {
     /// The cluster.
     pub cluster: Cluster,
+    /// The context that led to it.
+    pub context: Option<String>,
     status: Status,
     apps: Vec<App>,
     locations: Vec<Location>,
@@ -85,6 +85,7 @@ pub fn juju_of(call: &Call<'_>, model: &ModelInfo) -> Juju {
 /// When Juju or the cluster cannot be asked.
 pub async fn ground(call: &Call<'_>) -> Result<Ground> {
     call.juju.version().await?;
+    let context = cluster::context(call.global);
     let (status, looked) = tokio::join!(call.juju.status(), cluster::look(call.global));
     let status = status?;
     let (cluster, overview) = looked?;
@@ -93,6 +94,7 @@ pub async fn ground(call: &Call<'_>) -> Result<Ground> {
     Ok(Ground {
         apps: fleet::apps(&status.model.name, Some(&status), Some(&overview), now),
         cluster,
+        context,
         status,
         locations: overview.locations,
         data_units,
@@ -106,6 +108,8 @@ pub struct Planned {
     pub plan: Plan,
     /// The cluster.
     pub cluster: Cluster,
+    /// The context that led to it, when the plan was made: another one may be the current one by now.
+    pub context: Option<String>,
 }
 
 /// Which backups the arguments mean.
@@ -150,6 +154,7 @@ pub async fn plan(
     Ok(Planned {
         plan: plan::plan(&wanted, ground.known(&juju))?,
         cluster: ground.cluster,
+        context: ground.context,
     })
 }
 
@@ -205,22 +210,27 @@ pub fn show_plan(call: &Call<'_>, plan: Plan, now: Timestamp) -> Result<Done> {
 /// # Errors
 /// When it cannot be written down.
 pub async fn carry_out(call: &Call<'_>, planned: Planned) -> Result<Done> {
-    let journal = begin(call, planned.plan, &planned.cluster).await?;
-    go_on(call, journal, Some(planned.cluster), false).await
+    let (journal, cluster) = begin(call, planned).await?;
+    go_on(call, journal, Some(cluster), false).await
 }
 
-/// Writes a plan down, and where it is carried out.
+/// Writes a plan down, and where it is carried out: where it was made.
 ///
 /// # Errors
 /// When it cannot be written down, another run is in the way, or Juju or the cluster cannot be asked.
-pub async fn begin(call: &Call<'_>, plan: Plan, cluster: &Cluster) -> Result<Journal> {
+pub async fn begin(call: &Call<'_>, planned: Planned) -> Result<(Journal, Cluster)> {
+    let Planned {
+        plan,
+        cluster,
+        context,
+    } = planned;
     let juju = call.juju.of_model(plan.juju_model.clone());
     let mut run = Run::new(plan, Timestamp::now());
     // Nobody goes on with a preview.
     if run.plan.job != Job::Preview {
-        run.origin = Some(Origin::here(&juju, cluster, cluster::context(call.global)).await?);
+        run.origin = Some(Origin::here(&juju, &cluster, context).await?);
     }
-    Store::of_user()?.begin(run)
+    Ok((Store::of_user()?.begin(run)?, cluster))
 }
 
 /// Carries a run out from where it is, and tells what came of it.
@@ -268,12 +278,17 @@ pub async fn go_on(
                 false => follow(&mut journal, &how, show.as_mut(), interrupted).await,
             }
         }
-        Err(problem) => Ok(Ended::Lost(problem.clone())),
+        // What it began there nobody has looked at.
+        Err(problem) => Ok(Ended::Stuck(problem.clone())),
     };
     drop(show);
     let run = journal.run();
     let printed = call.printer.data(run, || run_page(run));
-    let resume = format!("configuratarr resume {}", run.id);
+    let resume = match &cluster {
+        Ok(_) => resumes(call, &run.id),
+        // What was typed does not lead there.
+        Err(_) => format!("configuratarr resume {}", run.id),
+    };
     // What cannot be written down ends this program, and nothing that was started.
     let ended = ended.unwrap_or_else(Ended::Lost);
     // That somebody has to go on with it is told even where its data could not be.
@@ -316,4 +331,21 @@ pub async fn go_on(
             Ok(Done::Unfinished)
         }
     }
+}
+
+/// The command that goes on with a run in the cluster of this one.
+fn resumes(call: &Call<'_>, id: &str) -> String {
+    let kubeconfig = call.global.kubeconfig.as_ref();
+    let kubeconfig = kubeconfig.map(|path| absolute(&path.display().to_string()));
+    let typed = [
+        ("--kubeconfig", kubeconfig),
+        ("--context", call.global.context.clone()),
+    ];
+    typed.into_iter().fold(
+        format!("configuratarr resume {id}"),
+        |command, (flag, value)| match value {
+            Some(value) => format!("{command} {flag} {}", as_typed(&value)),
+            None => command,
+        },
+    )
 }

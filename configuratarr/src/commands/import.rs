@@ -77,8 +77,12 @@ pub async fn run(
     if !how.yes {
         confirm(call, &plan, now, &warning(&plan))?;
     }
-    let cluster = ground.cluster;
-    act::carry_out(call, act::Planned { plan, cluster }).await
+    let planned = act::Planned {
+        plan,
+        cluster: ground.cluster,
+        context: ground.context,
+    };
+    act::carry_out(call, planned).await
 }
 
 fn warning(plan: &Plan) -> String {

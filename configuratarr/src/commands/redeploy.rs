@@ -27,6 +27,7 @@ pub async fn run(call: &Call<'_>, typed: &RedeployArguments) -> Result<Done> {
     somebody_is_there("redeploy", how)?;
     let wanted = wanted(typed, choice)?;
     call.juju.version().await?;
+    let context = cluster::context(call.global);
     let (status, looked) = tokio::join!(call.juju.status(), cluster::look(call.global));
     let status = status.map_err(|error| without_model(call, error))?;
     let (cluster, overview) = looked?;
@@ -42,7 +43,11 @@ pub async fn run(call: &Call<'_>, typed: &RedeployArguments) -> Result<Done> {
             now,
         },
     )?;
-    let planned = act::Planned { plan, cluster };
+    let planned = act::Planned {
+        plan,
+        cluster,
+        context,
+    };
     if how.dry_run {
         return act::show_plan(call, planned.plan, now);
     }

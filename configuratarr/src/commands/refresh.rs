@@ -87,6 +87,7 @@ pub async fn run(call: &Call<'_>, typed: &RefreshArguments) -> Result<Done> {
     let planned = act::Planned {
         plan: planned,
         cluster: ground.cluster,
+        context: ground.context,
     };
     if how.dry_run {
         return act::show_plan(call, planned.plan, now);

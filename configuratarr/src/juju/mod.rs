@@ -54,6 +54,19 @@ pub fn as_typed(word: &str) -> String {
     }
 }
 
+/// The same without what options are set to: that may be a secret, and is no part of a message or a log.
+fn without_values(arguments: &[String]) -> Vec<String> {
+    let mut is_option = false;
+    let shown = arguments.iter().map(|word| {
+        let is_value = std::mem::replace(&mut is_option, word == "--config");
+        match word.split_once('=').filter(|_| is_value) {
+            Some((name, _)) => format!("{name}=VALUE"),
+            None => word.clone(),
+        }
+    });
+    shown.collect()
+}
+
 /// What a command printed.
 struct Output {
     code: Option<i32>,
@@ -118,7 +131,7 @@ impl Juju {
         let mut all = arguments.to_vec();
         let takes_model = !matches!(
             arguments.first().map(String::as_str),
-            Some("version" | "whoami" | "models" | "controllers" | "info")
+            Some("version" | "whoami" | "models" | "controllers" | "info" | "show-model")
         );
         if let (Some(model), true) = (&self.model, takes_model) {
             all.extend(["-m".to_owned(), model.clone()]);
@@ -152,7 +165,7 @@ impl Juju {
 
     /// Runs it to its end. What exits with another code than 0 is an error.
     async fn run(&self, arguments: &[String]) -> Result<Output, JujuError> {
-        let command = self.command(arguments);
+        let command = self.command(&without_values(arguments));
         log::debug!("{command}");
         let mut process = tokio::process::Command::new(PROGRAM);
         process

@@ -128,12 +128,13 @@ impl Juju {
     /// # Errors
     /// As any command of Juju's.
     pub async fn model_uuid(&self) -> Result<String, JujuError> {
-        const COMMAND: &[&str] = &["show-model"];
-        let shown: BTreeMap<String, Shown> = self.json(COMMAND).await?;
+        // The model is a word of its own here: this command has no -m (`WrapSkipModelFlags` in `cmd/juju/model/show.go` of juju/juju).
+        let command: Vec<&str> = std::iter::once("show-model").chain(self.model()).collect();
+        let shown: BTreeMap<String, Shown> = self.json(&command).await?;
         let mut uuids = shown.into_values().map(|model| model.model_uuid);
         match uuids.next().filter(|uuid| !uuid.is_empty()) {
             Some(uuid) => Ok(uuid),
-            None => Err(self.not_understood(COMMAND, "it names no uuid")),
+            None => Err(self.not_understood(&command, "it names no uuid")),
         }
     }
 

@@ -42,6 +42,9 @@ pub struct ImportPlan {
     pub deploy: Vec<String>,
     /// What comes after it: relations, secrets.
     pub then: Vec<Vec<String>>,
+    /// The resources that were typed. What an earlier release wrote down does not say which of those in `deploy` were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typed_resources: Option<Vec<String>>,
 }
 
 /// What was typed beside the app and the backup.
@@ -196,6 +199,7 @@ pub fn plan_import(
         charm,
         deploy,
         then,
+        typed_resources: Some(typed.resources.clone()),
     })
 }
 

@@ -28,19 +28,7 @@ impl Deployment {
 
     /// What differs, by name: a value may be a secret.
     pub fn differences(&self, other: &Self) -> Vec<String> {
-        let (ours, others) = (self.flags(), other.flags());
-        let mut names: BTreeSet<String> = ours
-            .symmetric_difference(&others)
-            .map(|(flag, value)| {
-                let name = value.split('=').next().unwrap_or_default();
-                match *flag {
-                    "--config" => format!("option {name}"),
-                    "--resource" => format!("resource {name}"),
-                    "--storage" => format!("storage {name}"),
-                    flag => flag.trim_start_matches('-').to_owned(),
-                }
-            })
-            .collect();
+        let mut names = named(&self.flags(), &other.flags());
         let (then, others): (BTreeSet<_>, BTreeSet<_>) =
             (self.then.iter().collect(), other.then.iter().collect());
         names.extend(then.symmetric_difference(&others).map(|command| {
@@ -64,6 +52,20 @@ impl Deployment {
         flags.retain(|(flag, _)| matches!(*flag, "--channel" | "--revision" | "--resource"));
         flags
     }
+}
+
+/// The flags that differ, by name.
+fn named(ours: &BTreeSet<(&str, &str)>, others: &BTreeSet<(&str, &str)>) -> BTreeSet<String> {
+    let differ = ours.symmetric_difference(others).map(|(flag, value)| {
+        let name = value.split('=').next().unwrap_or_default();
+        match *flag {
+            "--config" => format!("option {name}"),
+            "--resource" => format!("resource {name}"),
+            "--storage" => format!("storage {name}"),
+            flag => flag.trim_start_matches('-').to_owned(),
+        }
+    });
+    differ.collect()
 }
 
 /// The flags of a `juju deploy CHARM APP`, with their values.
@@ -116,17 +118,30 @@ impl ImportPlan {
         };
         let again =
             plan_import(app, units, now, place, &self.typed()).map_err(|problem| cannot(problem.text))?;
-        let (then, now) = (self.deployment(), again.deployment());
-        if again.charm != self.charm || then.charm() != now.charm() {
-            return Err(cannot(then.differences(&now).join(", ")));
+        // What an earlier release wrote down names the charm only here.
+        if again.charm != self.charm {
+            return Err(cannot(format!(
+                "its charm was {}, and is {} now",
+                self.charm, again.charm
+            )));
         }
-        Ok(now)
+        let (then, now) = (self.deployment(), again.deployment());
+        // Its options may be what they like.
+        let of_charm: Vec<String> = named(&then.charm(), &now.charm()).into_iter().collect();
+        match of_charm.is_empty() {
+            true => Ok(now),
+            false => Err(cannot(of_charm.join(", "))),
+        }
     }
 
     /// What was typed beside the app and the backup: files of charm and resources.
     fn typed(&self) -> Typed {
         let is_typed = !self.is_of_charmhub();
-        // Revisions of Charmhub's resources are read again; what is none was typed.
+        let charm = is_typed.then(|| self.charm.clone());
+        if let Some(resources) = self.typed_resources.clone() {
+            return Typed { charm, resources };
+        }
+        // An earlier release did not write them down. Revisions of Charmhub's resources are read again; what is none was typed.
         let is_revision = |resource: &str| {
             let value = resource.split_once('=').map_or("", |(_, value)| value);
             !is_typed && value.parse::<u64>().is_ok()
@@ -134,7 +149,7 @@ impl ImportPlan {
         let resources = flags(&self.deploy).into_iter();
         let resources = resources.filter(|(flag, value)| *flag == "--resource" && !is_revision(value));
         Typed {
-            charm: is_typed.then(|| self.charm.clone()),
+            charm,
             resources: resources.map(|(_, value)| value.to_owned()).collect(),
         }
     }
@@ -206,6 +221,59 @@ mod tests {
         );
     }
 
+    /// Who names a revision of a resource, or one in place of what was uploaded, has changed nothing since.
+    #[test]
+    fn a_revision_of_a_resource_that_was_typed_is_no_change() {
+        let uploaded = Deployed {
+            uploaded: vec!["app-image".to_owned()],
+            ..deployed("{charm: radarr-k8s, channel: latest/edge, revision: 7}")
+        };
+        for was in [deployed(WAS), uploaded] {
+            let typed = Typed {
+                resources: vec!["app-image=5".to_owned()],
+                ..Typed::default()
+            };
+            let plan = planned(&was, &typed);
+            let again = plan.reread("radarr", 1, &was).unwrap();
+            assert_eq!(again, plan.deployment());
+            assert!(again.deploy.contains(&"app-image=5".to_owned()), "{again:?}");
+        }
+    }
+
+    /// What somebody set is data, whatever it looks like.
+    #[test]
+    fn values_with_line_breaks_quotes_and_flags_in_them_are_those_of_then_and_named_without_them() {
+        let odd = [
+            "a\nb=c",
+            "'\"; rm -rf /",
+            "--trust",
+            "--attach-storage",
+            "",
+            "=",
+            "ключ 🔑",
+        ];
+        let with = |value: &str| {
+            let mut was = deployed(WAS);
+            was.options.insert("puid".to_owned(), value.into());
+            was
+        };
+        for value in odd {
+            let plan = planned(&with(value), &Typed::default());
+            assert_eq!(plan.reread("radarr", 1, &with(value)).unwrap(), plan.deployment());
+            let again = plan.reread("radarr", 1, &with("another")).unwrap();
+            assert_eq!(
+                plan.deployment().differences(&again),
+                ["option puid"],
+                "{value:?}"
+            );
+            let by = plan.deployment().with_storage("config/1");
+            assert_eq!(
+                by.iter().filter(|word| **word == format!("puid={value}")).count(),
+                1
+            );
+        }
+    }
+
     #[test]
     fn another_charm_or_resource_or_what_cannot_be_deployed_again_stops_it() {
         let plan = planned(&deployed(WAS), &Typed::default());
@@ -226,11 +294,21 @@ mod tests {
             format!("{all}its charm was radarr-k8s, and is other-k8s now")
         );
         assert!(why(2, WAS).starts_with(&format!("{all}radarr has 2 units")));
+        // What is no reason to stop is not named as one.
+        let both = WAS.replace(": 7", ": 8").replace("1000", "1001");
+        assert_eq!(why(1, &both), format!("{all}revision"));
         // An earlier release did not write down which charm Juju had.
         let plan = ImportPlan {
             deployed_charm: None,
             ..plan
         };
         assert!(plan.reread("radarr", 1, &deployed(WAS)).is_ok());
+        let problem = plan
+            .reread("radarr", 1, &deployed(&WAS.replace("radarr-k8s", "other-k8s")))
+            .unwrap_err();
+        assert_eq!(
+            problem.text,
+            format!("{all}its charm was radarr-k8s, and is other-k8s now")
+        );
     }
 }

@@ -62,7 +62,7 @@ pub enum Ended {
     Interrupted,
     /// Juju cannot be asked any more. What was started goes on.
     Lost(Problem),
-    /// The unit that has to do it gives no sign of life. Whether it goes on nobody knows.
+    /// Whether what was started goes on nobody knows: the unit that has to do it gives no sign of life, or this is not where it was started.
     Stuck(Problem),
 }
 
@@ -80,7 +80,7 @@ pub async fn follow(
         return carry_out(journal, how, show, interrupted).await;
     }
     if journal.run().plan.job == Job::Import {
-        return Ok(Ended::Lost(Problem::new(
+        return Ok(Ended::Stuck(Problem::new(
             Kind::Unfinished,
             "a volume is imported by the command alone",
             format!("configuratarr resume {}", journal.run().id),
@@ -194,7 +194,12 @@ async fn begin(
         Ok(started) => Ok(started.task),
         // It may have been taken all the same: what Juju has tells.
         Err(error) => match how.juju.operations(&item.unit, job.action()).await {
-            Ok(known) => started_after(&known, after, &item).ok_or(error),
+            Ok(known) => match (started_after(&known, after, &item), error) {
+                (Some(task), _) => Ok(task),
+                (None, error @ JujuError::Refused { .. }) => Err(error),
+                // It may still be on its way there: who goes on looks again.
+                (None, error) => return Ok(Some(error.into())),
+            },
             Err(_) => return Ok(Some(error.into())),
         },
     };

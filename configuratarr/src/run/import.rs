@@ -94,11 +94,13 @@ enum Trouble {
 
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
-        let may_pass = matches!(
-            error,
+        let may_pass = match &error {
             Error::Cluster(ClusterError::Unreachable { .. } | ClusterError::Refused { .. })
-                | Error::TimedOut { .. }
-        );
+            | Error::TimedOut { .. } => true,
+            // A login ends in the middle, and somebody logs in again.
+            Error::Cluster(ClusterError::NotAllowed { reason, .. }) => reason == "Unauthorized",
+            _ => false,
+        };
         match may_pass {
             true => Self::Stays(error.into()),
             false => Self::Ends(error.into()),
@@ -122,6 +124,17 @@ impl From<JujuError> for Trouble {
 }
 
 type Taken<T = ()> = Result<T, Trouble>;
+
+/// Juju does not take a step of a run that is not given up. Who goes on with the run takes it again: by hand it would be taken without what is looked
+/// at before it.
+fn not_taken(error: JujuError) -> Trouble {
+    let is_refusal = matches!(error, JujuError::Refused { .. } | JujuError::NoAnswer { .. });
+    let mut problem = Problem::from(error);
+    if is_refusal {
+        problem.next = Some("see to what Juju says".to_owned());
+    }
+    Trouble::Stays(problem)
+}
 
 /// Carries an import out from where it is.
 ///
@@ -379,7 +392,7 @@ impl Works<'_> {
         let storage = &storage(found)?;
         if self.application().await?.is_none() {
             let deploy = self.deployment(found).with_storage(storage);
-            return Ok(self.how.juju.carry_out(&deploy).await?);
+            return self.how.juju.carry_out(&deploy).await.map_err(not_taken);
         }
         // An earlier process deployed it, or somebody else.
         let app = &self.app.app;
@@ -402,7 +415,7 @@ impl Works<'_> {
         for command in self.deployment(found).then {
             match self.how.juju.carry_out(&command).await {
                 Err(JujuError::Refused { reason, .. }) if reason.contains("already exists") => {}
-                done => done?,
+                done => done.map_err(not_taken)?,
             }
         }
         Ok(())

@@ -10,14 +10,14 @@ use config_recovery::shown::shown;
 use config_recovery::words::age;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Progress, Run, SCHEMA};
+use super::{ImportStep, Progress, Run, SCHEMA};
 use crate::juju::as_typed;
 use crate::problem::{Kind, Problem, Result};
 
 /// How long a process that was killed may leave its lock to one that it was starting.
 const MOMENT: Duration = Duration::from_secs(1);
 /// How long it is waited for another process that looks whether a run may begin. That takes it milliseconds.
-const TURN: Duration = Duration::from_secs(10);
+const TURN: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 
 /// A run of longer ago is gone on with by its name only: since then its apps have gone on too.
 const RECENT: SignedDuration = SignedDuration::from_hours(24);
@@ -123,7 +123,7 @@ impl Store {
                     format!(
                         "configuratarr resume {} goes on with it; to give it up: {}",
                         run.id,
-                        gives_up(&path)
+                        gives_up(&path, &run)
                     ),
                 ),
                 (false, None) => continue,
@@ -158,7 +158,7 @@ impl Store {
     }
 
     /// Its turn to look whether a run may begin, and to begin it: of two who do so in the same moment the second sees the first.
-    fn turn(&self) -> Result<File> {
+    fn turn(&self, unwritten: fn(&Path, &io::Error) -> Problem) -> Result<File> {
         let path = self.folder.join("turn");
         let file = OpenOptions::new()
             .write(true)
@@ -175,7 +175,10 @@ impl Store {
                     path.display(),
                     TURN.as_secs()
                 ),
-                "look at it there, or end it and run this again",
+                format!(
+                    "fuser {} shows its process; end that, and run this again",
+                    as_typed(&path.display().to_string())
+                ),
             )),
             Err(fs::TryLockError::Error(error)) => Err(unwritten(&path, &error)),
         }
@@ -188,7 +191,7 @@ impl Store {
     pub fn begin(&self, mut run: Run) -> Result<Journal> {
         let cannot = |error: &io::Error| unwritten(&self.folder, error);
         fs::create_dir_all(&self.folder).map_err(|error| cannot(&error))?;
-        let turn = self.turn()?;
+        let turn = self.turn(unwritten)?;
         self.may_go_on(&run, None)?;
         self.prune();
         let id = run.id.clone();
@@ -208,7 +211,7 @@ impl Store {
                 run,
                 _lock: lock,
             };
-            journal.write()?;
+            journal.write(unwritten)?;
             drop(turn);
             return Ok(journal);
         }
@@ -225,7 +228,11 @@ impl Store {
             None => self.last_unfinished()?,
         };
         let path = self.path(&id);
-        let turn = self.folder.is_dir().then(|| self.turn()).transpose()?;
+        let turn = self
+            .folder
+            .is_dir()
+            .then(|| self.turn(unwritten_here))
+            .transpose()?;
         // Before it is read: whoever holds it may be writing.
         let lock = OpenOptions::new().write(true).open(lock_of(&path));
         let lock = lock.map_err(|_| self.no_such(&id))?;
@@ -238,7 +245,7 @@ impl Store {
                     "look at it there, or end it and run this again",
                 ));
             }
-            Err(fs::TryLockError::Error(error)) => return Err(unwritten(&path, &error)),
+            Err(fs::TryLockError::Error(error)) => return Err(unwritten_here(&path, &error)),
         }
         let run = read(&path)?.ok_or_else(|| self.no_such(&id))?;
         self.may_go_on(&run, Some(&id))?;
@@ -315,7 +322,10 @@ impl Store {
                         |made| { format!("of {} ago", age(made, now)) }
                     )
                 ),
-                format!("if you mean it: {by_name}; to give it up: {}", gives_up(&path)),
+                format!(
+                    "if you mean it: {by_name}; to give it up: {}",
+                    gives_up(&path, &run)
+                ),
             )),
         }
     }
@@ -375,9 +385,9 @@ impl Journal {
         let _ = fs::remove_file(&self.path).and_then(|()| fs::remove_file(lock_of(&self.path)));
     }
 
-    /// The command by which nobody goes on with it any more.
+    /// By what nobody goes on with it any more.
     pub fn gives_up(&self) -> String {
-        gives_up(&self.path)
+        gives_up(&self.path, &self.run)
     }
 
     /// Writes down that an item is so far. After it has returned this outlives the process.
@@ -401,14 +411,10 @@ impl Journal {
             ));
         }
         *now = next;
-        // It is gone on with from there, and from no other folder.
-        self.write().map_err(|problem| Problem {
-            next: Some("make it writable, or make room".to_owned()),
-            ..problem
-        })
+        self.write(unwritten_here)
     }
 
-    fn write(&self) -> Result<()> {
+    fn write(&self, unwritten: fn(&Path, &io::Error) -> Problem) -> Result<()> {
         let cannot = |error: &io::Error| unwritten(&self.path, error);
         let text = serde_json::to_vec_pretty(&self.run).map_err(|error| cannot(&error.into()))?;
         // Nobody else needs to know which apps somebody has.
@@ -443,8 +449,19 @@ fn is_same_model(one: &Run, other: &Run) -> bool {
     }
 }
 
-fn gives_up(path: &Path) -> String {
-    format!("rm {}", as_typed(&path.display().to_string()))
+fn gives_up(path: &Path, run: &Run) -> String {
+    let remove = format!("rm {}", as_typed(&path.display().to_string()));
+    let only_here = run.plan.items.iter().zip(&run.progress).find(|(_, progress)| {
+        matches!(progress, Progress::Importing { step, .. } if (ImportStep::Remove..=ImportStep::Join).contains(step))
+    });
+    match only_here {
+        // Juju has forgotten it with the app.
+        Some((item, _)) => format!(
+            "see that {} is deployed as it was, which nothing but the file of this run says, then {remove}",
+            item.app
+        ),
+        None => remove,
+    }
 }
 
 fn lock_of(path: &Path) -> PathBuf {
@@ -480,6 +497,14 @@ fn read(path: &Path) -> Result<Option<Run>> {
 fn absolute(variable: &str) -> Option<PathBuf> {
     let path = PathBuf::from(std::env::var_os(variable)?);
     path.is_absolute().then_some(path)
+}
+
+/// The same of a run that was begun: it is gone on with from there, and from no other folder.
+fn unwritten_here(path: &Path, error: &io::Error) -> Problem {
+    Problem {
+        next: Some("make it writable, or make room".to_owned()),
+        ..unwritten(path, error)
+    }
 }
 
 fn unwritten(path: &Path, error: &io::Error) -> Problem {

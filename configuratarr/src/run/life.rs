@@ -100,7 +100,7 @@ impl Life {
             Err(error) => error.to_string(),
         };
         if silent >= how.silence {
-            return Err(given_up(item, model, id, task, &why, how.silence));
+            return Err(given_up((item, model), (id, task), &why, how));
         }
         if self.told.as_ref() != Some(&why) {
             show.said(
@@ -118,7 +118,7 @@ impl Life {
 }
 
 /// What is known of an action that is not followed any more, and what to do.
-fn given_up(item: &Item, model: &str, id: &str, task: &Task, why: &str, silence: Duration) -> Problem {
+fn given_up((item, model): (&Item, &str), (id, task): (&str, &Task), why: &str, how: &Follow<'_>) -> Problem {
     let state = match (task.status, time(&task.timing.started)) {
         (TaskState::Pending, _) => "has not begun".to_owned(),
         (_, Some(since)) => format!("is under way since {}", config_recovery::words::time(since)),
@@ -130,11 +130,11 @@ fn given_up(item: &Item, model: &str, id: &str, task: &Task, why: &str, silence:
         format!(
             "nothing was heard of {} for {}: {why}; task {id} {state} and may never end",
             item.unit,
-            words(silence)
+            words(how.silence)
         ),
         format!(
-            "kubectl describe pod {pod} -n {model} and juju status {} show what it waits for",
-            item.app
+            "kubectl describe pod {pod} -n {model} and {} show what it waits for",
+            how.juju.command(&["status".to_owned(), item.app.clone()])
         ),
     )
 }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Run, Show};
-use crate::juju::{Juju, as_typed};
+use crate::juju::{Juju, JujuError, as_typed};
 use crate::problem::{Kind, Problem, Result};
 
 /// Where a run was begun.
@@ -21,7 +21,7 @@ pub struct Origin {
     /// The context of the kubeconfig that led there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
-    /// The uuid of the model.
+    /// The uuid of the model; absent where Juju does not tell it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_uuid: Option<String>,
 }
@@ -32,7 +32,12 @@ impl Origin {
     /// # Errors
     /// When Juju or the cluster cannot be asked.
     pub async fn here(juju: &Juju, cluster: &Cluster, context: Option<String>) -> Result<Self> {
-        let model = juju.model_uuid().await?;
+        let model = match juju.model_uuid().await {
+            Ok(uuid) => Some(uuid),
+            // Without it the model is known by its name alone, which is no reason to restore nothing.
+            Err(JujuError::Refused { .. } | JujuError::NotUnderstood { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
         let uid = match cluster_uid(cluster).await {
             Ok(uid) => uid,
             // Whoever may not look at it restores all the same.
@@ -42,7 +47,7 @@ impl Origin {
         Ok(Self {
             cluster_uid: uid,
             context,
-            model_uuid: Some(model),
+            model_uuid: model,
         })
     }
 }

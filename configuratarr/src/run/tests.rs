@@ -211,6 +211,51 @@ fn what_was_left_before_it_began_is_not_gone_on_with_in_the_middle_of_another() 
     assert_eq!(store.open(Some(&first)).unwrap().run().id, first);
 }
 
+/// It is stopped there, with Ctrl-Z for one.
+#[test]
+fn a_process_that_keeps_its_turn_is_not_waited_for_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::at(folder.path());
+    drop(store.begin(run()).unwrap());
+    let other = std::fs::File::options()
+        .write(true)
+        .open(folder.path().join("turn"))
+        .unwrap();
+    other.lock().unwrap();
+    for problem in [store.begin(run()).unwrap_err(), store.open(None).unwrap_err()] {
+        assert!(
+            problem.text.starts_with("another configuratarr has held "),
+            "{}",
+            problem.text
+        );
+        assert!(
+            problem
+                .next
+                .unwrap()
+                .contains(folder.path().join("turn").to_str().unwrap())
+        );
+    }
+    drop(other);
+    store.open(None).unwrap();
+}
+
+/// A run that was begun is in this folder and no other: who looks elsewhere begins beside it.
+#[test]
+fn a_folder_that_cannot_be_written_is_not_left_by_who_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::at(folder.path());
+    drop(store.begin(run()).unwrap());
+    let turn = folder.path().join("turn");
+    std::fs::remove_file(&turn).unwrap();
+    std::fs::create_dir(&turn).unwrap();
+    let next = |problem: crate::problem::Problem| problem.next.unwrap();
+    assert_eq!(
+        next(store.open(None).unwrap_err()),
+        "make it writable, or make room"
+    );
+    assert!(next(store.begin(run()).unwrap_err()).contains("XDG_STATE_HOME"));
+}
+
 #[test]
 fn what_is_no_run_of_this_version_is_refused_with_the_way_on() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,11 +1,14 @@
 //! What is done beside the screens: Juju and the cluster are asked, runs are followed, reports are written.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
+use config_recovery::cluster::Cluster;
 use config_recovery::overview::Progress as Bytes;
 use config_recovery::shown::shown;
 use futures_util::FutureExt;
@@ -18,7 +21,7 @@ use tokio::sync::oneshot;
 use super::event::{Effect, Event, Fleet, Followed, SaveError, Ticket};
 use crate::cluster;
 use crate::commands::Call;
-use crate::commands::act::{PATIENCE, TICK, begin, ground};
+use crate::commands::act::{PATIENCE, Planned, begin, ground};
 use crate::commands::look::look;
 use crate::plan::{Job, Order, Plan};
 use crate::problem::{Kind, Problem, Result};
@@ -31,6 +34,15 @@ pub struct Work<'a> {
     stops: BTreeMap<Ticket, oneshot::Sender<()>>,
     sender: UnboundedSender<Event>,
     events: UnboundedReceiver<Event>,
+    /// Where the last plan was made. It is carried out there, wherever the kubeconfig leads by then.
+    place: Rc<RefCell<Option<Place>>>,
+}
+
+/// A cluster, and the context that led to it.
+#[derive(Clone)]
+struct Place {
+    cluster: Cluster,
+    context: Option<String>,
 }
 
 impl<'a> Work<'a> {
@@ -43,6 +55,7 @@ impl<'a> Work<'a> {
             stops: BTreeMap::new(),
             sender,
             events,
+            place: Rc::default(),
         }
     }
 
@@ -52,13 +65,18 @@ impl<'a> Work<'a> {
         match effect {
             Effect::Look => self.then(async move { Event::Looked(fleet(call).await.map(Box::new)) }),
             Effect::Plan(ticket, order) => {
-                self.then(async move { Event::Planned(ticket, plan(call, &order).await) });
+                let place = Rc::clone(&self.place);
+                self.then(async move { Event::Planned(ticket, plan(call, &order, &place).await) });
             }
             Effect::Preview(ticket, plan) => {
                 let juju = call.juju.of_model(plan.juju_model.clone());
-                self.follow(ticket, Source::Plan(plan.preview(&juju)));
+                let place = self.place.borrow().clone();
+                self.follow(ticket, Source::Plan(Box::new(plan.preview(&juju)), place));
             }
-            Effect::CarryOut(ticket, plan) => self.follow(ticket, Source::Plan(plan)),
+            Effect::CarryOut(ticket, plan) => {
+                let place = self.place.borrow().clone();
+                self.follow(ticket, Source::Plan(Box::new(plan), place));
+            }
             Effect::Resume(ticket, id) => self.follow(ticket, Source::Run(id)),
             Effect::Stop(ticket) => {
                 if let Some(stop) = self.stops.remove(&ticket) {
@@ -138,16 +156,21 @@ async fn fleet(call: &Call<'_>) -> Result<Fleet, Vec<Problem>> {
     })
 }
 
-async fn plan(call: &Call<'_>, order: &Order) -> Result<Plan> {
+async fn plan(call: &Call<'_>, order: &Order, place: &RefCell<Option<Place>>) -> Result<Plan> {
     let ground = ground(call).await?;
-    // Until it is confirmed and carried out another model may become the current one.
-    order.plan(ground.known(&ground.juju(call)))
+    // Until it is confirmed and carried out another model may become the current one, and another context.
+    let plan = order.plan(ground.known(&ground.juju(call)))?;
+    place.replace(Some(Place {
+        cluster: ground.cluster,
+        context: ground.context,
+    }));
+    Ok(plan)
 }
 
 /// What is followed.
 enum Source {
-    /// A plan, from its beginning.
-    Plan(Plan),
+    /// A plan, from its beginning, and where it was made.
+    Plan(Box<Plan>, Option<Place>),
     /// The run of this name.
     Run(String),
 }
@@ -158,12 +181,21 @@ async fn followed(
     mut told: Told,
     stopped: oneshot::Receiver<()>,
 ) -> Result<(Box<Run>, Ended)> {
-    let connected = cluster::connect(call.global).await;
     let is_resumed = matches!(from, Source::Run(_));
-    let (journal, cluster) = match (from, connected) {
-        (Source::Plan(plan), Ok(cluster)) => (begin(call, plan, &cluster).await?, Some(cluster)),
-        (Source::Plan(_), Err(problem)) => return Err(problem),
-        (Source::Run(id), connected) => {
+    let (journal, cluster) = match from {
+        Source::Plan(plan, place) => {
+            let nowhere = || Problem::bare(Kind::Failed, "nothing says where this was planned");
+            let Place { cluster, context } = place.ok_or_else(nowhere)?;
+            let planned = Planned {
+                plan: *plan,
+                cluster,
+                context,
+            };
+            let (journal, cluster) = begin(call, planned).await?;
+            (journal, Some(cluster))
+        }
+        Source::Run(id) => {
+            let connected = cluster::connect(call.global).await;
             let journal = Store::of_user()?.open(Some(&id))?;
             // Without the cluster it is followed all the same; it tells only bytes.
             let cluster = connected.map_err(|problem| told.note(&problem.text)).ok();
@@ -182,7 +214,7 @@ async fn followed(
             let context = cluster::context(call.global);
             match journal.run().is_at_home(&juju, cluster, context, &mut told).await {
                 Ok(cluster) => cluster,
-                Err(problem) => return Ok((Box::new(journal.run().clone()), Ended::Lost(problem))),
+                Err(problem) => return Ok((Box::new(journal.run().clone()), Ended::Stuck(problem))),
             }
         }
         false => cluster,
@@ -190,7 +222,7 @@ async fn followed(
     let how = Follow {
         juju: &juju,
         cluster: cluster.as_ref(),
-        tick: TICK,
+        tick: Duration::from_millis(call.global.tick),
         patience: PATIENCE,
         silence: Duration::from_millis(call.global.silence),
     };

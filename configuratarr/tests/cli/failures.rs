@@ -328,16 +328,21 @@ fn what_changes_apps_says_what_cannot_be_asked_and_begins_nothing() {
             &["restore", "radarr", "--yes"],
             &["refresh", "radarr", "--yes"],
             &["redeploy", "radarr", "--charm", "radarr", "--yes"],
+            &["restore", "radarr", "--import", "--yes"],
         ] {
             let test = home();
-            let juju = Apps::of([App::healthy("radarr", 5_243_046)]).juju();
+            let apps = Apps::of([App::healthy("radarr", 5_243_046)]);
+            // Client and model are of one that imports volumes.
+            let mut status = apps.status("home");
+            status["model"]["version"] = "3.6.12".into();
+            let juju = apps.juju().prints(STATUS, status.to_string());
             test.juju(&juju.prints("version", "3.6.12-genericlinux-amd64\n"));
             comes_about(&test);
             let ran = test.run(command).exits(3);
             assert!(!ran.stderr.contains("was not told of"), "{}", ran.shown());
             let is_write = |request: &juju_sim::ClusterRequest| request.method != "GET";
             assert!(!ran.requests.iter().any(is_write), "{}", ran.shown());
-            let begins = ["run ", "deploy", "refresh", "remove"];
+            let begins = ["run ", "deploy", "refresh", "remove", "import-filesystem"];
             let mut calls = ran.juju_calls.iter();
             let begun = calls.any(|call| begins.iter().any(|begin| call.starts_with(begin)));
             assert!(!begun, "{:?}", ran.juju_calls);

@@ -227,6 +227,27 @@ fn somebody_who_leaves_waits_for_no_juju_that_hangs() {
     assert_eq!(home.ran("radarr", "restore-from-backup").len(), 1);
 }
 
+/// What Juju gives no answer to may still be on its way there: it is no failure, and whoever goes on looks first.
+#[test]
+fn a_start_that_juju_does_not_answer_is_looked_for_by_who_goes_on() {
+    let home = Home::with(&["radarr"]);
+    home.around_juju("case \"$*\" in run*) exec sleep 1000;; esac", "");
+    let ran = home
+        .test
+        .run(&["--juju-limit=1", "restore", "radarr", "--yes"])
+        .exits(4);
+    assert!(ran.stdout.contains("radarr: perhaps begun"), "{}", ran.shown());
+    // It has come there.
+    let run: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(crate::rough::journal(&home)).unwrap()).unwrap();
+    let uid = run["plan"]["items"][0]["backup"]["uid"].as_str().unwrap();
+    let uid = format!("backup-uid={uid}");
+    home.juju(&["run", "radarr/0", "restore-from-backup", &uid]);
+    home.around_juju("", "");
+    home.test.run(&["resume"]).exits(0);
+    assert_eq!(home.ran("radarr", "restore-from-backup").len(), 1);
+}
+
 /// Somebody switches to another model while a plan is read: each command after it names the model of the plan.
 #[test]
 fn a_run_stays_with_the_model_of_its_plan() {

@@ -183,9 +183,39 @@ fn a_step_that_fails_says_where_the_app_stands() {
         ("import_relation_fails", "integrate*"),
     ] {
         let imports = fails(name, call, 4);
+        // What it says of giving up names what only its file knows.
+        assert!(
+            fs::read_to_string(crate::rough::journal(&imports.home))
+                .unwrap()
+                .contains("backup-schedule=@daily")
+        );
         imports.home.test.run(&["resume"]).exits(0);
         imports.is_restored(name);
     }
+}
+
+/// An address that an option holds may let in whoever knows it.
+#[test]
+fn what_an_option_is_set_to_is_in_no_message_and_no_log() {
+    let imports = Imports::with(IMPORTS);
+    let value = "https://hooks.example/s3cret?a=b 'c' \"d\"\n--trust";
+    imports
+        .home
+        .juju(&["config", "radarr", &format!("backup-schedule={value}")]);
+    imports.home.around_juju(
+        "case \"$*\" in deploy*) echo 'ERROR the controller says no' >&2; exit 1;; esac",
+        "",
+    );
+    let arguments = [imports.arguments(), vec!["--verbose"]].concat();
+    let ran = imports.home.test.run(&arguments).exits(4);
+    assert!(
+        !ran.shown().contains("s3cret") && ran.stderr.contains("--config backup-schedule=VALUE"),
+        "{}",
+        ran.shown()
+    );
+    imports.home.around_juju("", "");
+    imports.home.test.run(&["resume"]).exits(0);
+    imports.is_restored_with(value, "as it was set");
 }
 
 #[test]

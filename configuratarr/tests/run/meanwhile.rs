@@ -67,6 +67,44 @@ fn an_app_whose_charm_is_refreshed_meanwhile_is_not_removed() {
     );
 }
 
+/// Somebody else asks the charm for a restore: the app is not removed in the middle of that.
+#[test]
+fn an_app_whose_charm_is_at_work_is_not_removed() {
+    let imports = Imports::with(IMPORTS);
+    let gate = imports.home.gate("gate");
+    imports.home.does(
+        "radarr",
+        "restore-from-backup",
+        &format!("{}{RESTORED}", gate.wait()),
+    );
+    meanwhile(
+        &imports,
+        "real/juju run radarr/0 restore-from-backup backup-uid=other --background",
+    );
+    let ran = imports.restore().exits(4);
+    assert!(
+        ran.stderr
+            .contains("of Juju is under way on radarr/0; radarr is still there"),
+        "{}",
+        ran.shown()
+    );
+    let calls = imports.home.test.juju_calls();
+    assert!(
+        !calls.iter().any(|call| call.starts_with("remove-application")),
+        "{calls:?}"
+    );
+    gate.open();
+    // As it says.
+    let watch = calls.iter().rfind(|call| call.starts_with("operations")).unwrap();
+    assert!(watch.contains("restore-from-backup,"), "{watch}");
+    let (_, rest) = ran.stderr.split_once("wait for its end: juju ").unwrap();
+    let (words, _) = rest.split_once(';').unwrap();
+    imports.home.juju(&words.split(' ').collect::<Vec<_>>());
+    imports.home.around_juju("", "");
+    imports.home.test.run(&["resume"]).exits(0);
+    imports.is_restored("its charm has come to the end");
+}
+
 /// A restore that somebody follows is not at its end: nobody removes the app of it, or asks its charm for another one.
 #[test]
 fn nothing_else_is_begun_while_somebody_follows_a_restore() {

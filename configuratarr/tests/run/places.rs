@@ -100,3 +100,58 @@ fn who_may_not_look_which_cluster_it_is_follows_without_it() {
     // And begins.
     home.test.run(&["restore", "radarr", "--yes"]).exits(0);
 }
+
+/// Juju does not tell which model it is: that is no reason to restore nothing.
+#[test]
+fn who_is_not_told_which_model_it_is_restores_all_the_same() {
+    let home = Home::with(&["radarr"]);
+    home.around_juju(
+        "case \"$*\" in show-model*) echo 'ERROR permission denied' >&2; exit 1;; esac",
+        "",
+    );
+    home.test.run(&["restore", "radarr", "--yes"]).exits(0);
+    let asked = home.test.juju_calls();
+    assert!(
+        asked.contains(&"show-model ctl:home --format json".to_owned()),
+        "{asked:?}"
+    );
+    change(&home, |run| {
+        assert_eq!(run["origin"].get("modelUuid"), None, "{run}");
+    });
+}
+
+/// The current context leads elsewhere: what is to be typed to go on names the cluster.
+#[test]
+fn what_goes_on_names_the_context_that_was_typed() {
+    let home = Home::with(&["radarr"]);
+    home.around_juju(
+        "case \"$*\" in operations*) echo 'ERROR connection refused' >&2; exit 1;; esac",
+        "",
+    );
+    let text = fs::read_to_string(home.test.path("kubeconfig")).unwrap();
+    let named = home.test.path("my config");
+    fs::write(&named, text).unwrap();
+    fs::remove_file(home.test.path("kubeconfig")).unwrap();
+    let ran = home
+        .test
+        .run(&[
+            "restore",
+            "radarr",
+            "--yes",
+            "--context",
+            "home",
+            "--kubeconfig",
+            "../my config",
+        ])
+        .exits(4);
+    let path = journal(&home);
+    let name = path.file_stem().unwrap().to_str().unwrap();
+    let resume = format!("resume {name} --kubeconfig '");
+    let (_, rest) = ran.stderr.split_once(&resume).expect("no command");
+    let (kubeconfig, rest) = rest.split_once('\'').unwrap();
+    assert!(rest.starts_with(" --context home;"), "{}", ran.shown());
+    home.around_juju("", "");
+    home.test
+        .run(&["resume", name, "--kubeconfig", kubeconfig, "--context", "home"])
+        .exits(0);
+}

@@ -5,10 +5,10 @@ use std::io::Read as _;
 use std::process::Stdio;
 
 use insta::assert_snapshot;
-use juju_sim::ClusterRequest;
+use juju_sim::{ClusterRequest, Rights, StandInCluster};
 use serde_json::{Value, json};
 
-use crate::common::Ran;
+use crate::common::{Ran, TOKEN};
 use crate::imported::{IMPORTS, without_what_differs};
 use crate::imports::Imports;
 
@@ -186,9 +186,22 @@ fn killed_at(step: &str, after: bool) -> Imports {
     imports
 }
 
-/// The cluster goes away in the middle: nothing of the app is touched, and it is gone on with.
+/// The cluster goes away in the middle, or the login to it ends: nothing of the app is touched, and it is gone on with.
 #[test]
-fn a_cluster_that_goes_away_ends_nothing() {
+fn a_cluster_that_goes_away_and_a_login_that_ends_end_nothing() {
+    ends_nothing(
+        "API server",
+        |cluster| cluster.answers(false),
+        |cluster| cluster.answers(true),
+    );
+    ends_nothing(
+        "log in to the cluster again",
+        |cluster| cluster.expire(TOKEN),
+        |cluster| cluster.admit("admin", TOKEN, Rights::Admin),
+    );
+}
+
+fn ends_nothing(says: &str, goes: fn(&StandInCluster), comes_back: fn(&StandInCluster)) {
     let imports = Imports::with(IMPORTS);
     let gate = imports.home.gate("gate");
     let wait = format!(
@@ -204,20 +217,20 @@ fn a_cluster_that_goes_away_ends_nothing() {
         .spawn()
         .unwrap();
     assert_eq!(fs::read_to_string(gate.path()).unwrap(), "here\n");
-    imports.home.test.cluster.answers(false);
+    goes(&imports.home.test.cluster);
     gate.open();
     let mut said = String::new();
     running.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!(running.wait().unwrap().code(), Some(4), "{said}");
     assert!(
-        said.contains("radarr is as it was") && said.contains("configuratarr resume"),
+        said.contains("radarr is as it was") && said.contains("configuratarr resume") && said.contains(says),
         "{said}"
     );
-    imports.home.test.cluster.answers(true);
+    comes_back(&imports.home.test.cluster);
     assert_eq!(imports.volume(), imports.old);
     imports.home.around_juju("", "");
     imports.home.test.run(&["resume"]).exits(0);
-    imports.is_restored("the cluster answers again");
+    imports.is_restored(says);
 }
 
 fn journal(imports: &Imports) -> std::path::PathBuf {

@@ -35,7 +35,7 @@ impl Juju {
         juju.prints("status --format json", &status.to_string());
         juju.prints("version", "4.0.14-genericlinux-amd64\n");
         let model = json!({"home": {"model-uuid": "5ad24317-6b21-4b50-8a3c-6f2d3f1f0f4b"}});
-        juju.prints("show-model --format json -m ctl:home", &model.to_string());
+        juju.prints("show-model ctl:home --format json", &model.to_string());
         juju
     }
 

@@ -3,8 +3,12 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../run/home.rs"]
+#[allow(dead_code, reason = "what tests of the commands need of it is more")]
+mod home;
 mod juju;
 mod rough;
+mod seven;
 #[path = "../common/terminal.rs"]
 mod terminal;
 

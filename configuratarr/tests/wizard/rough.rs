@@ -3,10 +3,11 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use juju_sim::{Rights, StandInCluster};
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
-use super::common::{App, Apps, PAUSE, Test};
+use super::common::{App, Apps, PAUSE, TOKEN, Test};
 use super::juju::Juju;
 use super::{CTRL_C, Home, Terminal};
 
@@ -142,4 +143,35 @@ fn a_thousand_apps_are_shown_and_chosen() {
     assert!(took < Duration::from_secs(30), "{took:?}");
     terminal.types(CTRL_C);
     terminal.ends();
+}
+
+/// Somebody changes the current context while the plan is read: it is carried out, followed and written down where it was made.
+#[test]
+fn a_plan_stays_in_the_cluster_that_it_was_made_for() {
+    let home = Home::new();
+    home.has_no_operations().can_be_restored().is_being_restored();
+    let uid = |uid: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system", "uid": uid}});
+    home.test.put(uid("uid-of-the-first"));
+    let mut terminal = home.start();
+    home.to_the_plan(&mut terminal);
+    let other = StandInCluster::start().unwrap();
+    other.admit("admin", TOKEN, Rights::Everything);
+    other.put(uid("uid-of-the-second")).unwrap();
+    let kubeconfig = other.kubeconfig(TOKEN).replace("\"home\"", "\"lab\"");
+    home.test.kubeconfig(&kubeconfig);
+    terminal
+        .types("radarr")
+        .types("\r")
+        .shows("restoring data with Velero");
+    home.has_bytes(5_000_000);
+    terminal.shows("5 MB of 20 MB");
+    terminal.types(CTRL_C);
+    assert_eq!(terminal.ends().code(), Some(4));
+    let runs = std::fs::read_dir(home.test.path("home/.local/state/configuratarr/runs")).unwrap();
+    let mut paths = runs.map(|entry| entry.unwrap().path());
+    let journal = paths.find(|path| path.extension().is_some_and(|end| end == "json"));
+    let run = std::fs::read_to_string(journal.unwrap()).unwrap();
+    let run: serde_json::Value = serde_json::from_str(&run).unwrap();
+    assert_eq!(run["origin"]["clusterUid"], "uid-of-the-first");
+    assert_eq!(run["origin"]["context"], "home");
 }

@@ -195,6 +195,14 @@ fn a_model_that_there_is_not_and_a_machine_without_a_controller_are_as_recorded(
         let said = home.juju(&format!("status -m {model} --format json"), &[]);
         assert_eq!(said.code, 0, "{model}: {said:?}");
     }
+    // It takes the model as a word of its own, and no -m (`WrapSkipModelFlags` in `cmd/juju/model/show.go` of juju/juju).
+    for model in ["", " home", " admin/home", " ctl:home", " ctl:admin/home"] {
+        let said = home.juju(&format!("show-model{model} --format json"), &[]);
+        assert_eq!(said.code, 0, "{model}: {said:?}");
+    }
+    let said = home.juju("show-model --format json -m home", &[]);
+    let expected = ("", "ERROR option provided but not defined: -m\n", 2);
+    assert_eq!((said.out.as_str(), said.err.as_str(), said.code), expected);
     for (model, named) in [
         ("admin/nosuch", "ctl:admin/nosuch"),
         ("bob/home", "ctl:bob/home"),

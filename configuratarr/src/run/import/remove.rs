@@ -5,10 +5,11 @@ use std::path::Path;
 use config_recovery::claim;
 use tokio::time::Instant;
 
-use super::{Found, Taken, Trouble, Went, Works, storage, volume};
+use super::{Found, Taken, Trouble, Went, Works, not_taken, storage, volume};
 use crate::juju::Application;
-use crate::plan::{Deployment, ImportPlan, retain};
+use crate::plan::{Deployment, ImportPlan, Job, retain};
 use crate::problem::{Kind, Problem};
+use crate::run::follow::under_way;
 
 impl Works<'_> {
     pub(super) async fn remove(&self, found: &mut Found) -> Taken<Went> {
@@ -25,7 +26,10 @@ impl Works<'_> {
                         found.changed = Some(now);
                         return Ok(Went::Again);
                     }
-                    Ok(None) => self.how.juju.carry_out(&ImportPlan::remove(app)).await?,
+                    Ok(None) => {
+                        let removed = self.how.juju.carry_out(&ImportPlan::remove(app)).await;
+                        removed.map_err(not_taken)?;
+                    }
                     // What could not be looked at stops it as much as what is not well.
                     Err(Trouble::Ends(problem) | Trouble::Stays(problem)) => {
                         return Err(Trouble::Stays(problem));
@@ -99,6 +103,25 @@ impl Works<'_> {
             return no(
                 format!("volume {old} of {app} would go with it: its reclaim policy is not Retain any more"),
                 retain(old),
+            );
+        }
+        // Somebody else's restore would be cut off in the middle of the volume that is kept.
+        let actions = [Job::Restore, Job::Backup, Job::Verify]
+            .map(Job::action)
+            .join(",");
+        let known = self.how.juju.operations(&self.item.unit, &actions).await?;
+        if let Some((_, task)) = under_way(&known, self.item) {
+            let by_juju = |words: &[&str]| {
+                let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+                self.how.juju.command(&words)
+            };
+            return no(
+                format!("task {task} of Juju is under way on {}", self.item.unit),
+                format!(
+                    "wait for its end: {}; or {} ends it",
+                    by_juju(&["show-task", task, "--watch"]),
+                    by_juju(&["cancel-task", task])
+                ),
             );
         }
         match there.units.len() {

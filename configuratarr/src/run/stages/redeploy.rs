@@ -71,7 +71,7 @@ impl At<'_> {
                 "charm {} has no option {ON_DEPLOY}: it restores nothing, so nothing was deployed; name a charm of this project: --charm",
                 shown(plan.deploy.get(1).map_or("", String::as_str))
             ),
-            false => format!("{error}; nothing was deployed; run it by hand, or mend it and redeploy again"),
+            false => format!("{error}; nothing was deployed; mend that, and redeploy again"),
         };
         Ok(self.failed(why, Seen::default()))
     }

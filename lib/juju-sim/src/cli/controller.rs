@@ -134,12 +134,9 @@ pub(super) fn whoami(output: &Output) -> Result<()> {
     }
 }
 
-/// `juju show-model`; the model may be named behind `-m` or before it.
-pub(super) fn show_model(name: Option<String>, output: &Output) -> Result<()> {
-    let named = Model {
-        model: name.or_else(|| output.model.model.clone()),
-    };
-    let simulation = look(&named)?;
+/// `juju show-model`.
+pub(super) fn show_model(name: Option<String>, format: Option<Format>) -> Result<()> {
+    let simulation = look(&Model { model: name })?;
     let model = simulation.model();
     let version = model.juju_version.as_str();
     let secrets = model.secrets.len();
@@ -159,7 +156,7 @@ pub(super) fn show_model(name: Option<String>, output: &Output) -> Result<()> {
               "description": "the Kubernetes API lets charms query and manipulate the state of API objects in a Kubernetes cluster" },
         ],
     }});
-    print(&shown, output.format.unwrap_or(Format::Yaml))
+    print(&shown, format.unwrap_or(Format::Yaml))
 }
 
 /// `juju version`, which needs neither controller nor model.

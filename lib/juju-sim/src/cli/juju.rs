@@ -33,7 +33,7 @@ pub(crate) fn run(verb: Verb) -> Answer {
     match verb {
         Verb::AddModel { name, agent_version } => add_model(&name, &agent_version)?,
         Verb::DestroyModel { name, .. } => open(&Model { model: name })?.destroy()?,
-        Verb::ShowModel { name, output } => controller::show_model(name, &output)?,
+        Verb::ShowModel { name, format } => controller::show_model(name, format)?,
         Verb::Models { output } => controller::models(&output)?,
         Verb::Controllers { output } => controller::controllers(&output)?,
         Verb::Whoami { output } => controller::whoami(&output)?,

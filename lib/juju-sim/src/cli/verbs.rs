@@ -42,12 +42,12 @@ pub(crate) enum Verb {
         #[arg(long)]
         force: bool,
     },
-    /// Show the model.
+    /// Show the model. It has no `-m` (`WrapSkipModelFlags` in `cmd/juju/model/show.go` of juju/juju).
     ShowModel {
         /// The model; none: the one that there is.
         name: Option<String>,
-        #[command(flatten)]
-        output: Output,
+        #[arg(long)]
+        format: Option<Format>,
     },
     /// List the models; there is one.
     #[command(visible_alias = "list-models")]
@@ -469,10 +469,11 @@ impl Verb {
     /// Whether the answer is for a program: then Juju prints an empty object where it fails (`handleErrorForMachineFormats` in
     /// `internal/cmd/supercommand.go` of juju/juju).
     pub fn is_for_machines(&self) -> bool {
+        let is_for_machines = |format: Format| matches!(format, Format::Json | Format::Yaml);
         // The second is the verb's own format.
         let (output, default) = match self {
-            Verb::ShowModel { output, .. }
-            | Verb::Config { output, .. }
+            Verb::ShowModel { format, .. } => return format.is_none_or(is_for_machines),
+            Verb::Config { output, .. }
             | Verb::ShowUnit { output, .. }
             | Verb::ShowStorage { output, .. }
             | Verb::ShowSecret { output, .. }
@@ -491,6 +492,6 @@ impl Verb {
             | Verb::Secrets { output } => (output, Format::Plain),
             _ => return false,
         };
-        matches!(output.format.unwrap_or(default), Format::Json | Format::Yaml)
+        is_for_machines(output.format.unwrap_or(default))
     }
 }

@@ -157,6 +157,11 @@ impl StandInCluster {
             .insert(token.to_owned(), account);
     }
 
+    /// The login with this token has ended.
+    pub fn expire(&self, token: &str) {
+        self.objects.lock().people.accounts.remove(token);
+    }
+
     /// Puts an object there, in the place of the one of the same kind, namespace and name.
     ///
     /// # Errors

@@ -113,7 +113,12 @@ fn answer(arguments: &[String]) -> Result<Output> {
         if call.verb == "models" {
             return models(&pods, &call).await;
         }
-        let named = call.model.clone().or_else(|| std::env::var(MODEL).ok());
+        // That command takes no -m.
+        let named = match call.verb.as_str() {
+            "show-model" => call.named.clone(),
+            _ => call.model.clone(),
+        };
+        let named = named.or_else(|| std::env::var(MODEL).ok());
         let named = named.context("No selected model; name it with -m or JUJU_MODEL")?;
         let places = pods.of_model(named.rsplit([':', '/']).next().unwrap_or_default());
         if places.is_empty() {
