@@ -258,9 +258,8 @@ pub async fn go_on(
     let is_import = plan.job == Job::Import;
     let cluster = match is_resumed {
         true => {
-            let context = cluster::context(call.global);
             let run = journal.run();
-            run.is_at_home(&juju, cluster, context, show.as_mut()).await
+            run.is_at_home(&juju, cluster, call.global, show.as_mut()).await
         }
         false => Ok(cluster),
     };

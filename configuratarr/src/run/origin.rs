@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Run, Show};
+use crate::args::Global;
 use crate::juju::{Juju, JujuError, as_typed};
 use crate::problem::{Kind, Problem, Result};
 
@@ -63,7 +64,7 @@ impl Run {
         &self,
         juju: &Juju,
         cluster: Option<Cluster>,
-        context: Option<String>,
+        global: &Global,
         show: &mut dyn Show,
     ) -> Result<Option<Cluster>> {
         let Some(origin) = &self.origin else {
@@ -105,6 +106,7 @@ impl Run {
         if is == *was {
             return Ok(Some(cluster));
         }
+        let context = crate::cluster::context(global);
         let named = |context: &Option<String>| match context {
             Some(context) => format!(" (context {})", shown(context)),
             None => String::new(),

@@ -211,10 +211,10 @@ async fn followed(
     let juju = call.juju.of_model(journal.run().plan.juju_model.clone());
     let cluster = match is_resumed {
         true => {
-            let context = cluster::context(call.global);
-            match journal.run().is_at_home(&juju, cluster, context, &mut told).await {
+            let run = journal.run();
+            match run.is_at_home(&juju, cluster, call.global, &mut told).await {
                 Ok(cluster) => cluster,
-                Err(problem) => return Ok((Box::new(journal.run().clone()), Ended::Stuck(problem))),
+                Err(problem) => return Ok((Box::new(run.clone()), Ended::Stuck(problem))),
             }
         }
         false => cluster,
