@@ -123,7 +123,7 @@ fn no_backup_not_reached_and_not_allowed_are_three_texts() {
         ),
         (
             unreachable,
-            "cannot list backups: Kubernetes cannot be reached: connection refused; try again when the API server answers",
+            "cannot list backups: Kubernetes cannot be reached: connection refused; try again when the API server answers; a NetworkPolicy must let the unit's pod reach it",
         ),
         (
             no_backup,

@@ -273,6 +273,7 @@ pub fn brief(error: &ClusterError) -> String {
         ClusterError::NotAllowed { action, .. } => format!("Kubernetes does not allow the charm to {action}"),
         ClusterError::NotFound { .. }
         | ClusterError::Quota { .. }
+        | ClusterError::Policy { .. }
         | ClusterError::Ending { .. }
         | ClusterError::Refused { .. } => error.to_string(),
     }

@@ -39,6 +39,9 @@ pub fn next_step(error: &Error, app: &str) -> Option<String> {
         Error::Cluster(ClusterError::NotAllowed { .. }) => {
             return Some(format!("juju trust {app} --scope=cluster"));
         }
+        Error::Cluster(ClusterError::Unreachable { .. }) => {
+            "try again when the API server answers; a NetworkPolicy must let the unit's pod reach it"
+        }
         Error::NoVelero(_) => "deploy velero-operator in this cluster, or point to the cluster that has it",
         Error::NoBackup { .. } | Error::NoGoodBackup { .. } => {
             "run the action backup-now, or name another app or model with from-app and from-model"

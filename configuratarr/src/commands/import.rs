@@ -143,12 +143,12 @@ async fn place(cluster: &config_recovery::cluster::Cluster, whose: &AppId) -> Re
     };
     let volume = found.volume.ok_or_else(|| no("has no volume"))?;
     let pod = found.pod.ok_or_else(|| no("has no pod"))?;
-    let image = scratch::workload_image(cluster, whose, &pod.name).await?;
+    let image = scratch::reader_image(cluster, whose, &pod.name).await?;
     Ok(Place {
         volume,
         // Not more than Juju will ask for; not less than a claim can.
         size: found.requested.max(found.capacity.unwrap_or_default()).max(1),
         storage_class: found.storage_class,
-        image: image.ok_or_else(|| no("has no workload container"))?,
+        image: image.ok_or_else(|| no("has a pod without an image"))?,
     })
 }

@@ -97,7 +97,8 @@ impl From<Error> for Trouble {
         let may_pass = match &error {
             Error::Cluster(ClusterError::Unreachable { .. } | ClusterError::Refused { .. })
             | Error::TimedOut { .. } => true,
-            // A login ends in the middle, and somebody logs in again.
+            // A policy is changed, or a login ends in the middle, and somebody logs in again.
+            Error::Cluster(ClusterError::Policy { .. }) => true,
             Error::Cluster(ClusterError::NotAllowed { reason, .. }) => reason == "Unauthorized",
             _ => false,
         };

@@ -38,12 +38,21 @@ pub enum ClusterError {
         /// What was tried.
         action: String,
     },
-    /// A ResourceQuota is used up.
-    #[error("cannot {action}: a quota is used up: {reason}")]
+    /// A ResourceQuota is used up, or asks for more than the object says of itself.
+    #[error("cannot {action}: a quota does not allow it: {reason}")]
     Quota {
         /// What was tried.
         action: String,
         /// What the API server said.
+        reason: String,
+    },
+    /// A policy of the cluster does not take it, whatever the account may do: the pod security of a namespace, a
+    /// ValidatingAdmissionPolicy, or somebody's webhook.
+    #[error("cannot {action}: a policy of the cluster refuses it: {reason}")]
+    Policy {
+        /// What was tried.
+        action: String,
+        /// What the API server said, which names the policy.
         reason: String,
     },
     /// The namespace is being deleted, and takes nothing new.
@@ -102,7 +111,13 @@ impl ClusterError {
                     _ if is_ending(&status) => Self::Ending {
                         action: action.into(),
                     },
-                    401 | 403 if reason.contains("exceeded quota") => Self::Quota {
+                    401 | 403 if reason.contains("exceeded quota") || reason.contains("failed quota") => {
+                        Self::Quota {
+                            action: action.into(),
+                            reason,
+                        }
+                    }
+                    400 | 403 | 422 if is_policy(&reason) => Self::Policy {
                         action: action.into(),
                         reason,
                     },
@@ -131,6 +146,15 @@ fn is_ending(status: &kube::core::Status) -> bool {
     let mut causes = status.details.iter().flat_map(|details| &details.causes);
     causes.any(|cause| cause.reason == "NamespaceTerminating")
         || status.code == 403 && status.message.contains("because it is being terminated")
+}
+
+/// Whether a policy has refused an object. Each says so in words alone, under the codes of other refusals (kubernetes/kubernetes
+/// @04791b4: staging/src/k8s.io/pod-security-admission/admission/admission.go,
+/// staging/src/k8s.io/apiserver/pkg/admission/plugin/policy/validating/dispatcher.go and plugin/webhook/errors/statuserror.go).
+fn is_policy(message: &str) -> bool {
+    ["violates PodSecurity", " denied request: ", " denied the request"]
+        .iter()
+        .any(|words| message.contains(words))
 }
 
 /// Waits for the answer to one request, at most for `limit`. `action` completes "cannot …" and names the object.
@@ -202,6 +226,38 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_a_policy_or_a_quota_refuses_is_no_lack_of_rights() {
+        let refused = |code: u16, message: &str| judged(json!({"code": code, "message": message}));
+        for (code, message) in [
+            (
+                403,
+                "pods \"reader\" is forbidden: violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false",
+            ),
+            (
+                422,
+                "pods \"reader\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no root",
+            ),
+            (400, "admission webhook \"w.example.com\" denied the request: no root"),
+            (403, "admission webhook \"w.example.com\" denied the request without explanation"),
+        ] {
+            let error = refused(code, message);
+            assert!(matches!(error, ClusterError::Policy { .. }), "{error}");
+            assert!(!error.is_forbidden() && error.to_string().ends_with(message));
+            let hint = crate::Error::from(error).hint().unwrap();
+            assert!(hint.contains("app.kubernetes.io/managed-by=configuratarr"), "{hint}");
+        }
+        for message in [
+            "pods \"reader\" is forbidden: exceeded quota: none, requested: pods=1, used: pods=0, limited: pods=0",
+            "pods \"reader\" is forbidden: failed quota: some: must specify limits.cpu for: reader",
+        ] {
+            let error = refused(403, message);
+            assert!(matches!(error, ClusterError::Quota { .. }), "{error}");
+        }
+        let rights = "pods is forbidden: User \"u\" cannot create resource \"pods\" in API group \"\"";
+        assert!(refused(403, rights).is_forbidden());
+    }
 
     fn judged(status: serde_json::Value) -> ClusterError {
         let status: kube::core::Status = serde_json::from_value(status).unwrap();

@@ -305,7 +305,12 @@ impl Error {
         let text = match self {
             Self::Cluster(ClusterError::Unreachable { .. }) => "try again when the API server answers",
             Self::Cluster(ClusterError::NotAllowed { .. }) => "grant it, or use an account that may",
-            Self::Cluster(ClusterError::Quota { .. }) => "raise the quota, or remove what is not needed",
+            Self::Cluster(ClusterError::Quota { .. }) => {
+                "raise the quota, or remove what is not needed; what it asks pods to say a LimitRange can say"
+            }
+            Self::Cluster(ClusterError::Policy { .. }) => {
+                "except what is labelled app.kubernetes.io/managed-by=configuratarr from that policy, then run it again"
+            }
             Self::NoVelero(_) => "install Velero in this cluster, or point to the cluster that has it",
             Self::NoneAsOf { .. } => "name a later time, or the uid of one of these",
             Self::NoBackup { .. } | Self::NoGoodBackup { .. } => {

@@ -17,15 +17,18 @@ pub struct Arguments {
     /// Install the Debian packages that are missing.
     #[arg(long)]
     pub install: bool,
-    /// Build what the cluster is made of, and end.
+    /// Build what the cluster is made of, and end. With --newest-velero that of both releases.
     #[arg(long, conflicts_with = "kubeconfig")]
     pub build: bool,
     /// Leave the cluster up after the scenarios, until it is ended.
     #[arg(long, conflicts_with = "kubeconfig")]
     pub keep: bool,
     /// Play with this release of Velero: what depends on Velero, or everything with the one that is the default.
-    #[arg(long, value_name = "VERSION", value_parser = Velero::named, conflicts_with = "kubeconfig")]
+    #[arg(long, value_name = "VERSION[@KUBERNETES]", value_parser = Velero::named, conflicts_with = "kubeconfig")]
     pub velero: Option<&'static Velero>,
+    /// Play with the newest release of Velero what shows the most about it in a few minutes.
+    #[arg(long, conflicts_with_all = ["velero", "all_veleros", "kubeconfig"])]
+    pub newest_velero: bool,
     /// Play what depends on Velero with each release of it that the bed knows, one after the other.
     #[arg(long, conflicts_with_all = ["velero", "kubeconfig", "keep", "json"])]
     pub all_veleros: bool,
@@ -61,11 +64,25 @@ impl Arguments {
         if self.all_veleros {
             return veleros::ALL.iter().collect();
         }
-        vec![self.velero.unwrap_or(&veleros::DEFAULT)]
+        let one = if self.newest_velero {
+            &veleros::NEWEST
+        } else {
+            &veleros::DEFAULT
+        };
+        vec![self.velero.unwrap_or(one)]
+    }
+
+    /// The releases of Velero whose parts are to be built where nothing is played.
+    pub fn to_build(&self) -> Vec<&'static Velero> {
+        let mut veleros = self.veleros();
+        if self.newest_velero {
+            veleros.insert(0, &veleros::DEFAULT);
+        }
+        veleros
     }
 
     /// The scenarios to play with this release of Velero, in their own order: those that were named, otherwise everything
-    /// that this run is for, or what depends on Velero.
+    /// that this run is for, or what depends on Velero, or what shows the most about it.
     ///
     /// # Errors
     /// With the first name that there is not, and all that there are.
@@ -79,6 +96,7 @@ impl Arguments {
         }
         let everything = velero.is_default() && !self.all_veleros;
         let wanted = |scenario: &&Scenario| match self.only.as_slice() {
+            [] if self.newest_velero => scenarios::WITH_NEWEST.contains(&scenario.name),
             [] => {
                 (everything || scenario.depends_on_velero)
                     && (!scenario.thorough || self.thorough || self.all_veleros)
@@ -162,6 +180,19 @@ mod tests {
         assert_eq!(names(&all, &veleros::DEFAULT), depends);
         let named = parse(&["--velero", newest.version, "--only", "pebble-contract"]);
         assert_eq!(names(&named, newest), ["pebble-contract"]);
+    }
+
+    #[test]
+    fn with_the_newest_velero_a_few_are_played_that_depend_on_it() {
+        let newest = parse(&["--newest-velero"]);
+        assert_eq!(newest.veleros(), [&veleros::NEWEST]);
+        assert_eq!(newest.to_build(), [&veleros::DEFAULT, &veleros::NEWEST]);
+        let few = newest.scenarios(&veleros::NEWEST).unwrap();
+        assert_eq!(few.len(), scenarios::WITH_NEWEST.len());
+        assert!(few.iter().all(|scenario| scenario.depends_on_velero));
+        let named = parse(&["--newest-velero", "--only", "pebble-contract"]);
+        assert_eq!(names(&named, &veleros::NEWEST), ["pebble-contract"]);
+        assert_eq!(parse(&[]).to_build(), [&veleros::DEFAULT]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::veleros::Velero;
 
-/// Set in the process that runs inside, to the version of Velero that it brings up.
+/// Set in the process that runs inside, to the name of the Velero that it brings up.
 const INSIDE: &str = "CONFIGURATARR_E2E_INSIDE";
 
 /// Runs this program again inside new namespaces, with the same arguments, and waits for it. There it brings up this Velero.
@@ -41,7 +41,7 @@ pub fn enter(velero: &Velero) -> Result<u8> {
         .args(["--propagation", "private", "--"])
         .arg(std::env::current_exe().context("cannot find this program")?)
         .args(std::env::args_os().skip(1))
-        .env(INSIDE, velero.version)
+        .env(INSIDE, velero.name())
         // There is no network inside, and what cargo needs is there.
         .env("CARGO_NET_OFFLINE", "true")
         .env(PROCESS_FILE, &process_file)
@@ -117,10 +117,10 @@ pub fn lock() -> Result<Option<File>> {
 /// # Errors
 /// When that is none that the bed knows.
 pub fn inside() -> Result<Option<&'static Velero>> {
-    let Some(version) = std::env::var_os(INSIDE) else {
+    let Some(name) = std::env::var_os(INSIDE) else {
         return Ok(None);
     };
-    let velero = Velero::named(&version.to_string_lossy()).map_err(|said| anyhow!(said));
+    let velero = Velero::named(&name.to_string_lossy()).map_err(|said| anyhow!(said));
     velero.map(Some).with_context(|| format!("cannot use {INSIDE}"))
 }
 

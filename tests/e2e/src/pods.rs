@@ -200,7 +200,15 @@ impl<'a> Running<'a> {
                 .map(|object| of_class(object, class))
                 .collect();
         }
-        apply::all(&ground.client, &objects).await?;
+        Self::start_as(ground, app, &objects).await
+    }
+
+    /// [`Running::start`] with the application's objects as they are given.
+    ///
+    /// # Errors
+    /// When the pod does not get ready.
+    pub async fn start_as(ground: &'a TestEnv, app: App, objects: &[Value]) -> Result<Self> {
+        apply::all(&ground.client, objects).await?;
         let running = Self {
             ground,
             app,

@@ -155,7 +155,7 @@ pub fn folder_of(velero: &Velero) -> PathBuf {
     if velero.is_default() {
         return folder();
     }
-    folder().join(format!("velero-{}", velero.version))
+    folder().join(format!("velero-{}", velero.name()))
 }
 
 /// Where reports go: `e2e` in cargo's target folder.

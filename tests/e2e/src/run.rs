@@ -36,7 +36,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if arguments.build {
-        Parts::build_missing(&arguments.veleros(), true)?;
+        Parts::build_missing(&arguments.to_build(), true)?;
         return Ok(ExitCode::SUCCESS);
     }
     let velero = namespaces::inside()?;
@@ -133,7 +133,7 @@ fn outside(arguments: &Arguments) -> Result<ExitCode> {
     }
     let mut played = matrix::Matrix::default();
     for &velero in &veleros {
-        eprintln!("Velero {} …", velero.version);
+        eprintln!("Velero {}, Kubernetes {} …", velero.version, velero.kubernetes);
         played.enter(velero)?;
     }
     played.write()?;

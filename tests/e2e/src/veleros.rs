@@ -31,7 +31,7 @@ pub enum RestoreHelper {
 }
 
 /// All of them, the oldest first. What is true of all is proven on [`DEFAULT`], what depends on Velero on each.
-pub const ALL: [Velero; 4] = [
+pub const ALL: [Velero; 5] = [
     DEFAULT,
     Velero {
         version: "1.16.2",
@@ -49,13 +49,10 @@ pub const ALL: [Velero; 4] = [
         restores_in_pods: true,
         concurrent_backups: false,
     },
+    NEWEST,
     Velero {
-        version: "1.18.0",
-        plugin: "1.14.2",
-        kubernetes: "1.34.3",
-        restore_helper: RestoreHelper::InVelero,
-        restores_in_pods: true,
-        concurrent_backups: true,
+        kubernetes: "1.37.2",
+        ..NEWEST
     },
 ];
 
@@ -69,16 +66,32 @@ pub const DEFAULT: Velero = Velero {
     concurrent_backups: false,
 };
 
+/// The newest one, on the Kubernetes of [`DEFAULT`], whose parts it shares.
+pub const NEWEST: Velero = Velero {
+    version: "1.18.0",
+    plugin: "1.14.2",
+    kubernetes: "1.34.3",
+    restore_helper: RestoreHelper::InVelero,
+    restores_in_pods: true,
+    concurrent_backups: true,
+};
+
 impl Velero {
-    /// The release that is called `version`.
+    /// The release of this [`Velero::name`]. Without a version of Kubernetes it is the first one of that version of Velero.
     ///
     /// # Errors
-    /// With the versions that there are.
-    pub fn named(version: &str) -> Result<&'static Self, String> {
-        ALL.iter().find(|is| is.version == version).ok_or_else(|| {
-            let known: Vec<&str> = ALL.iter().map(|is| is.version).collect();
-            format!("there is no Velero {version}; there are: {}", known.join(", "))
+    /// With the names that there are.
+    pub fn named(name: &str) -> Result<&'static Self, String> {
+        let is_meant = |is: &&Self| is.version == name || is.name() == name;
+        ALL.iter().find(is_meant).ok_or_else(|| {
+            let known: Vec<String> = ALL.iter().map(Self::name).collect();
+            format!("there is no Velero {name}; there are: {}", known.join(", "))
         })
+    }
+
+    /// What it is called on a command line, `1.18.0@1.37.2`: version of Velero, version of Kubernetes.
+    pub fn name(&self) -> String {
+        format!("{}@{}", self.version, self.kubernetes)
     }
 
     /// Whether it is the one that everything is played on.
@@ -130,8 +143,11 @@ mod tests {
     #[test]
     fn no_version_is_there_twice_and_an_unknown_one_is_refused_with_those_that_there_are() {
         for velero in &ALL {
-            assert_eq!(Velero::named(velero.version).unwrap(), velero);
+            assert_eq!(Velero::named(&velero.name()).unwrap(), velero);
         }
+        assert_eq!(Velero::named(DEFAULT.version).unwrap(), &DEFAULT);
+        assert_eq!(Velero::named(NEWEST.version).unwrap(), &NEWEST);
+        assert_eq!(NEWEST.kubernetes, DEFAULT.kubernetes);
         let said = Velero::named("1.14.0").unwrap_err();
         assert!(
             said.contains("no Velero 1.14.0") && said.contains("1.15.2"),

@@ -10,7 +10,7 @@ use super::{By, Purpose, is_of_run, names, removal, remove};
 use crate::api::{Api, Object};
 use crate::backups::AppId;
 use crate::cluster::{Cluster, ClusterError};
-use crate::kinds::{PersistentVolume, PersistentVolumeClaim, Pod};
+use crate::kinds::{Container, PersistentVolume, PersistentVolumeClaim, Pod};
 use crate::quantity::bytes_of;
 use crate::report::Reporter;
 use crate::wait::{Poll, Wait, for_object};
@@ -188,18 +188,20 @@ pub async fn remove_restored(
     }
 }
 
-/// The image of the workload in a pod: of the first container that is not the charm's. `None` where there is none.
+/// The image that a scratch pod for the app can run from: of the charm's container, which is public where the app's own image may need
+/// credentials that a scratch namespace lacks; of another container where there is no such one. `None` where none has an image.
 ///
 /// # Errors
 /// As [`Cluster::ask`].
-pub async fn workload_image(cluster: &Cluster, whose: &AppId, pod: &str) -> Result<Option<String>> {
+pub async fn reader_image(cluster: &Cluster, whose: &AppId, pod: &str) -> Result<Option<String>> {
     let pods: Api<Pod> = Api::namespaced(cluster.client(), &whose.model);
     let found = cluster.ask(format!("look at pod {pod}"), pods.get(pod)).await?;
     let containers = found.spec.and_then(|spec| spec.containers).unwrap_or_default();
-    let workload = containers
-        .into_iter()
-        .find(|container| container.name != "charm" && container.image.is_some());
-    Ok(workload.and_then(|container| container.image))
+    let of = |wanted: &dyn Fn(&Container) -> bool| {
+        let mut with_image = containers.iter().filter(|is| is.image.is_some());
+        with_image.find(|is| wanted(is)).and_then(|is| is.image.clone())
+    };
+    Ok(of(&|container| container.name == "charm").or_else(|| of(&|_| true)))
 }
 
 async fn look(cluster: &Cluster, name: &str) -> Result<Option<PersistentVolume>> {

@@ -19,8 +19,8 @@ const UNBOUND: Duration = Duration::from_secs(90);
 
 const SCHEDULING_HINT: &str =
     "make room on a node that can reach the volume, or let pods onto it again (kubectl uncordon)";
-const IMAGE_HINT: &str =
-    "check the image's name, and that the cluster may pull it without credentials of the app's own namespace";
+const IMAGE_HINT: &str = "check the image's name; credentials of its registry have to be on the nodes, since a scratch namespace has none \
+     (imagePullSecrets)";
 const POD_HINT: &str = "see kubectl describe pod, then run it again";
 const EVICTED_HINT: &str = "see whether the node is ready: kubectl get nodes; run it again once one is ready that has a node agent of Velero";
 const CLAIM_HINT: &str =

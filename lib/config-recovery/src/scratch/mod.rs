@@ -20,7 +20,7 @@ pub(crate) use commands::commands;
 pub(crate) use names::ours;
 
 pub use hand_over::{
-    RestoredVolume, keep_volume, let_volume_free, remove_restored, restored_volume, workload_image,
+    RestoredVolume, keep_volume, let_volume_free, reader_image, remove_restored, restored_volume,
 };
 
 use std::path::Path;

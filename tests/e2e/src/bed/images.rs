@@ -1,5 +1,6 @@
 //! The images that the bed itself runs, and how images get into containerd.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -24,25 +25,25 @@ pub async fn load_all(parts: &Parts, velero: &Velero, folder: &Path) -> Result<(
 
 /// Puts the images of an archive into containerd, under the names that they have in it.
 pub async fn import(archive: &Path, folder: &Path) -> Result<()> {
+    let import = of_images(folder, &["import".as_ref(), archive.as_os_str()]).await;
+    import.with_context(|| format!("cannot import {}", archive.display()))
+}
+
+/// Takes an image out of containerd, and waits until the kubelet could not use it any more either.
+pub async fn remove(name: &str, folder: &Path) -> Result<()> {
+    let remove = of_images(folder, &["remove".as_ref(), "--sync".as_ref(), name.as_ref()]).await;
+    remove.with_context(|| format!("cannot remove image {name}"))
+}
+
+async fn of_images(folder: &Path, arguments: &[&OsStr]) -> Result<()> {
     let output = tokio::process::Command::new("ctr")
-        .args([
-            "--address",
-            &containerd_socket(folder),
-            "--namespace",
-            "k8s.io",
-            "images",
-            "import",
-        ])
-        .arg(archive)
+        .args(["--address", &containerd_socket(folder), "--namespace", "k8s.io", "images"])
+        .args(arguments)
         .output()
         .await
         .context("cannot start ctr (package containerd)")?;
     if !output.status.success() {
-        bail!(
-            "cannot import {}: {}",
-            archive.display(),
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
 }

@@ -31,7 +31,11 @@ use processes::Processes;
 /// The node's address, which is the API server's and the S3 server's too. On `lo`: the kernel may lack dummy devices.
 pub const NODE_ADDRESS: &str = "10.97.0.1";
 /// Address of the service `kubernetes`, the first one of the service range.
-const SERVICE_ADDRESS: &str = "10.96.0.1";
+pub const SERVICE_ADDRESS: &str = "10.96.0.1";
+/// The addresses of pods, and the node's own among them, from which the kubelet asks them.
+const PODS: &str = "10.98.0.0/16";
+/// See [`PODS`].
+pub const POD_GATEWAY: &str = "10.98.0.1";
 /// Name of the StorageClass that makes volumes of type `local`.
 pub const STORAGE_CLASS: &str = "local";
 /// Namespace that Velero runs in: not the one that it is often found in, as with velero-operator, where it is the operator's model.
@@ -132,6 +136,24 @@ impl Bed {
             String::from_utf8_lossy(&output.stderr)
         );
         Ok(())
+    }
+
+    /// The process of a server that was started for the bed.
+    ///
+    /// # Errors
+    /// When there is no such server.
+    pub fn process(&self, name: &str) -> Result<u32> {
+        let processes = self.processes.lock().ok();
+        let number = processes.and_then(|processes| processes.number(name));
+        number.with_context(|| format!("no {name} was started"))
+    }
+
+    /// Takes an image away from the node. What runs from it runs on.
+    ///
+    /// # Errors
+    /// When containerd refuses it.
+    pub async fn remove_image(&self, name: &str) -> Result<()> {
+        images::remove(name, &self.folder).await
     }
 
     /// Where the API server notes what applications ask it, a line of JSON each.

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::images::BUSYBOX;
 use super::processes::Processes;
-use super::{NODE_ADDRESS, PRIVILEGED, STORAGE_CLASS};
+use super::{NODE_ADDRESS, POD_GATEWAY, PODS, PRIVILEGED, STORAGE_CLASS};
 use crate::apply;
 use crate::namespaces::CGROUP;
 use crate::parts::Parts;
@@ -30,7 +30,7 @@ pub async fn start(parts: &Parts, folder: &Path, processes: &mut Processes, kube
         "cniVersion": "0.4.0", "name": "e2e",
         "plugins": [
             {"type": "bridge", "bridge": "e2e0", "isGateway": true, "ipMasq": false, "hairpinMode": true,
-             "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.98.0.0/16"}]], "routes": [{"dst": "0.0.0.0/0"}],
+             "ipam": {"type": "host-local", "ranges": [[{"subnet": PODS, "gateway": POD_GATEWAY}]], "routes": [{"dst": "0.0.0.0/0"}],
                       "dataDir": folder.join("ipam")}},
             {"type": "loopback"},
         ],

@@ -35,6 +35,12 @@ impl Processes {
         Ok(())
     }
 
+    /// The number of the process of a server.
+    pub fn number(&self, name: &str) -> Option<u32> {
+        let mut all = self.children.iter();
+        all.find(|(is, _)| is == name).map(|(_, child)| child.id())
+    }
+
     /// An error with the end of its log if a server has ended.
     pub fn check(&mut self) -> Result<()> {
         match self.ended().first() {

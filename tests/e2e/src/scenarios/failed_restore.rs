@@ -17,7 +17,7 @@ use crate::ground::{Need, TestEnv};
 use crate::juju::App;
 use crate::left::nothing_is_left;
 use crate::pods::Running;
-use crate::{apply, wait};
+use crate::{apply, node_processes, wait};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "failed-restore-starts-nothing",
@@ -157,14 +157,8 @@ fn kill_at(journal: &Path, state: &str, pod: &str) -> Result<()> {
 
 /// The charm's process in a pod, by this machine's number.
 fn charm_process(pod: &str) -> Option<u32> {
-    let processes = std::fs::read_dir("/proc").ok()?.flatten();
-    let mut numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    numbers.find(|number| {
-        let read = |file: &str| std::fs::read(format!("/proc/{number}/{file}")).unwrap_or_default();
-        let program = read("cmdline");
-        let program = program.split(|byte| *byte == 0).next().unwrap_or_default();
-        program.ends_with(b"/dispatch") && String::from_utf8_lossy(&read("cgroup")).contains(pod)
-    })
+    let mut numbers = node_processes::of_pod(pod).ok()?.into_iter();
+    numbers.find(|number| node_processes::program(*number).ends_with("/dispatch"))
 }
 
 /// Lets everything happen that could start the app.

@@ -292,18 +292,25 @@ pub async fn deploy_one<'a>(
     config: &[(&str, &str)],
 ) -> Result<Running<'a>> {
     let running = Running::start_on(ground, member.app(model, programs), class).await?;
+    deploy_on(&running, config).await?;
+    Ok(running)
+}
+
+/// Lets the charm deploy in its pod, and relates it to the stand-in velero-operator.
+///
+/// # Errors
+/// When it does not get active.
+pub async fn deploy_on(running: &Running<'_>, config: &[(&str, &str)]) -> Result<()> {
+    let name = &running.app.name;
     running.deploy_with(config).await?;
     let settled = async {
         running.settle().await?;
         running.sim("juju deploy velero-operator").await?;
-        let relate = format!("juju integrate {} velero-operator", member.name);
-        running.sim(&relate).await?;
+        running.sim(&format!("juju integrate {name} velero-operator")).await?;
         running.settle().await
     };
-    settled
-        .await
-        .with_context(|| format!("deploying {}", member.name))?;
-    Ok(running)
+    settled.await.with_context(|| format!("deploying {name}"))?;
+    Ok(())
 }
 
 /// Puts every member into `model` and lets its charm deploy, with these options, all at once.

@@ -9,7 +9,7 @@ use config_recovery::report::Silent;
 use config_recovery::scratch::{self, Scratch, ScratchSpec, Until};
 use futures::FutureExt;
 use futures::future::try_join;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use super::scratch::BackedUp;
@@ -19,7 +19,7 @@ use crate::{apply, wait};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "scratch-stops-early",
-    says: "a missing storage class, a used-up quota, no node, no image, no provisioner, a snapshot that is not there and a \
+    says: "a missing storage class, a used-up quota, a policy that refuses the pod, no node, no image, no provisioner, a snapshot that is not there and a \
            backup that is gone are each told by their own error with what to do, long before a deadline, and leave nothing",
     beside: Beside::NoRestore,
     depends_on_velero: true,
@@ -65,6 +65,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     stops(&is, story, "backup that holds nothing", &nothing, "holds nothing").await?;
 
     quota(&is, ground, story).await?;
+    policy(&is, ground, story).await?;
 
     let mut unknown = spec("unknown");
     if let BackupContents::Files(files) = &mut unknown.backup.holds {
@@ -147,9 +148,8 @@ async fn stops(
     Ok(())
 }
 
-/// A quota in the scratch namespace itself, which has to be there before the pod: made as an earlier try would have left it.
-async fn quota(is: &BackedUp, ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
-    let spec = is.spec("quota", "e");
+/// What has to be in force in the scratch namespace before the pod needs it there: made as an earlier try would have left it.
+async fn begun(ground: &TestEnv, spec: &ScratchSpec) -> Result<String> {
     let name = scratch::namespace(&spec.target, spec.purpose);
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {
         "name": name,
@@ -159,6 +159,12 @@ async fn quota(is: &BackedUp, ground: &TestEnv, story: &mut ScenarioReport) -> R
                         "config-recovery/target": format!("{}/{}", spec.target.model, spec.target.app)},
     }});
     apply::one(&ground.client, &namespace).await?;
+    Ok(name)
+}
+
+async fn quota(is: &BackedUp, ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
+    let spec = is.spec("quota", "e");
+    let name = begun(ground, &spec).await?;
     let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota",
         "metadata": {"name": "none", "namespace": name}, "spec": {"hard": {"pods": "0"}}});
     apply::one(&ground.client, &quota).await?;
@@ -169,6 +175,51 @@ async fn quota(is: &BackedUp, ground: &TestEnv, story: &mut ScenarioReport) -> R
     })
     .await?;
     stops(is, story, "quota", &spec, "quota").await
+}
+
+/// Pods of root are refused in every namespace, whatever level of pod security it says of itself.
+async fn policy(is: &BackedUp, ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
+    let spec = is.spec("policy", "e");
+    let name = begun(ground, &spec).await?;
+    let policy = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": "no-root"},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {"resourceRules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]},
+            ]},
+            "validations": [{
+                "expression": "!has(object.spec.securityContext) || !has(object.spec.securityContext.runAsUser) || object.spec.securityContext.runAsUser != 0",
+                "message": "pods of root are not welcome",
+            }],
+        },
+    });
+    let binding = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": "no-root"},
+        "spec": {
+            "policyName": "no-root", "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}},
+        },
+    });
+    apply::all(&ground.client, &[policy, binding]).await?;
+    let pod = json!({
+        "metadata": {"name": "root"},
+        "spec": {"securityContext": {"runAsUser": 0}, "containers": [{"name": "root", "image": is.image()}]},
+    });
+    let pods = apply::api(&ground.client, "v1", "Pod", &name);
+    let dry_run = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    wait::until("the policy is in force", Duration::from_secs(60), || {
+        let (pods, pod, dry_run) = (pods.clone(), pod.clone(), dry_run.clone());
+        async move {
+            let taken = pods.create(&dry_run, &serde_json::from_value(pod)?).await;
+            Ok(taken.is_err_and(|error| error.to_string().contains("not welcome")).then_some(()))
+        }
+    })
+    .await?;
+    stops(is, story, "policy", &spec, "not welcome").await
 }
 
 async fn exists(ground: &TestEnv, spec: &ScratchSpec) -> Result<bool> {
