@@ -239,14 +239,23 @@ mod tests {
                 422,
                 "pods \"reader\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no root",
             ),
-            (400, "admission webhook \"w.example.com\" denied the request: no root"),
-            (403, "admission webhook \"w.example.com\" denied the request without explanation"),
+            (
+                400,
+                "admission webhook \"w.example.com\" denied the request: no root",
+            ),
+            (
+                403,
+                "admission webhook \"w.example.com\" denied the request without explanation",
+            ),
         ] {
             let error = refused(code, message);
             assert!(matches!(error, ClusterError::Policy { .. }), "{error}");
             assert!(!error.is_forbidden() && error.to_string().ends_with(message));
             let hint = crate::Error::from(error).hint().unwrap();
-            assert!(hint.contains("app.kubernetes.io/managed-by=configuratarr"), "{hint}");
+            assert!(
+                hint.contains("app.kubernetes.io/managed-by=configuratarr"),
+                "{hint}"
+            );
         }
         for message in [
             "pods \"reader\" is forbidden: exceeded quota: none, requested: pods=1, used: pods=0, limited: pods=0",

@@ -28,7 +28,10 @@ pub fn cut_off(uid: &str, reaches: Reaches) -> Result<()> {
         arguments.extend(words.split(' '));
         command("nsenter", &arguments).map(drop)
     };
-    for (chain, interface, peer, port) in [("INPUT", "-i", "-s", "--sport"), ("OUTPUT", "-o", "-d", "--dport")] {
+    for (chain, interface, peer, port) in [
+        ("INPUT", "-i", "-s", "--sport"),
+        ("OUTPUT", "-o", "-d", "--dport"),
+    ] {
         // Nothing passes between two rules that was not to pass.
         rule(&format!("-P {chain} DROP"))?;
         rule(&format!("-F {chain}"))?;

@@ -10,7 +10,9 @@ use crate::bed::run as command;
 /// When processes cannot be listed.
 pub fn of_pod(uid: &str) -> Result<Vec<u32>> {
     let all = std::fs::read_dir("/proc").context("cannot list processes")?;
-    let numbers = all.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let numbers = all
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let is_its = |number: &u32| {
         let groups = std::fs::read_to_string(format!("/proc/{number}/cgroup"));
         // One that has ended meanwhile is none.

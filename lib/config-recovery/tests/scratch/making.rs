@@ -7,7 +7,8 @@ use config_recovery::{ClusterError, Error, Result};
 use serde_json::{Value, json};
 
 use crate::cluster::{
-    GET_BACKUP, GET_CLASS, NAMESPACES, PLACE, SELECTOR, metadata, namespace, sound, with_nothing_left,
+    ACCOUNTS, CLAIMS, GET_BACKUP, GET_CLASS, NAMESPACES, PLACE, PODS, SELECTOR, metadata, namespace, sound,
+    with_nothing_left,
 };
 use crate::sample::spec;
 use crate::server::Server;
@@ -198,5 +199,48 @@ async fn where_there_is_none_only_what_velero_has_of_it_is_looked_for() {
     scratch::remove(&server.cluster(), &spec(), Until::Gone)
         .await
         .unwrap();
+    server.done();
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_scratch_pod_for_an_app_runs_from_the_image_that_needs_no_credentials() {
+    let pod = "GET /api/v1/namespaces/media/pods/radarr-0";
+    let with =
+        |containers: Value| json!({"metadata": {"name": "radarr-0"}, "spec": {"containers": containers}});
+    let app = || json!({"name": "radarr", "image": "private.example.com/radarr:6"});
+    let charm = || json!({"name": "charm", "image": "charm-base:24.04"});
+    for (containers, expected) in [
+        (json!([app(), charm()]), Some("charm-base:24.04")),
+        (
+            json!([{"name": "charm"}, app()]),
+            Some("private.example.com/radarr:6"),
+        ),
+        (json!([{"name": "radarr"}]), None),
+    ] {
+        let server = Server::new().answers(pod, with(containers));
+        let image = scratch::reader_image(&server.cluster(), &spec().target, "radarr-0").await;
+        assert_eq!(image.unwrap().as_deref(), expected);
+        server.done();
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_pod_that_a_policy_refuses_is_no_lack_of_rights_and_the_way_on_is_told() {
+    let message = "pods \"reader\" is forbidden: ValidatingAdmissionPolicy 'no-root' with binding 'b' denied request: no root";
+    let server = with_nothing_left(sound())
+        .answers(
+            &format!("POST {NAMESPACES}"),
+            namespace("r1", "radarr/0", "media/radarr"),
+        )
+        .answers(&format!("POST {ACCOUNTS}"), metadata("reader", "uid-account"))
+        .answers(&format!("POST {CLAIMS}"), metadata("config", "uid-claim"))
+        .refuses(&format!("POST {PODS}"), 422, "Invalid", message);
+    let error = make(&server, &spec()).await.unwrap_err();
+    assert!(
+        matches!(error, Error::Cluster(ClusterError::Policy { .. })),
+        "{error}"
+    );
+    assert!(error.to_string().contains("'no-root'"), "{error}");
+    assert!(error.hint().unwrap().contains("from that policy"), "{error}");
     server.done();
 }

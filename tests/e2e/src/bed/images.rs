@@ -37,7 +37,13 @@ pub async fn remove(name: &str, folder: &Path) -> Result<()> {
 
 async fn of_images(folder: &Path, arguments: &[&OsStr]) -> Result<()> {
     let output = tokio::process::Command::new("ctr")
-        .args(["--address", &containerd_socket(folder), "--namespace", "k8s.io", "images"])
+        .args([
+            "--address",
+            &containerd_socket(folder),
+            "--namespace",
+            "k8s.io",
+            "images",
+        ])
         .args(arguments)
         .output()
         .await

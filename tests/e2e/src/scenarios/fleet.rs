@@ -306,7 +306,9 @@ pub async fn deploy_on(running: &Running<'_>, config: &[(&str, &str)]) -> Result
     let settled = async {
         running.settle().await?;
         running.sim("juju deploy velero-operator").await?;
-        running.sim(&format!("juju integrate {name} velero-operator")).await?;
+        running
+            .sim(&format!("juju integrate {name} velero-operator"))
+            .await?;
         running.settle().await
     };
     settled.await.with_context(|| format!("deploying {name}"))?;

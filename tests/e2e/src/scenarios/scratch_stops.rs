@@ -215,7 +215,9 @@ async fn policy(is: &BackedUp, ground: &TestEnv, story: &mut ScenarioReport) -> 
         let (pods, pod, dry_run) = (pods.clone(), pod.clone(), dry_run.clone());
         async move {
             let taken = pods.create(&dry_run, &serde_json::from_value(pod)?).await;
-            Ok(taken.is_err_and(|error| error.to_string().contains("not welcome")).then_some(()))
+            Ok(taken
+                .is_err_and(|error| error.to_string().contains("not welcome"))
+                .then_some(()))
         }
     })
     .await?;

@@ -67,7 +67,12 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     damage(&running).await?;
     let began = Instant::now();
     let restore = fleet::action(&running, "restore-from-backup backup-uid=latest");
-    match select(restore.boxed_local(), cut_off_scratch_pod(ground, &running).boxed_local()).await {
+    match select(
+        restore.boxed_local(),
+        cut_off_scratch_pod(ground, &running).boxed_local(),
+    )
+    .await
+    {
         Either::Left((ended, _)) => bail!("the restore ended before its pod was cut off: {ended:?}"),
         Either::Right((cut, restore)) => {
             cut?;
@@ -113,11 +118,16 @@ async fn is_strict_from_now_on(ground: &TestEnv, running: &Running<'_>) -> Resul
     let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "full", "namespace": model},
                        "spec": {"hard": {"pods": "1", "persistentvolumeclaims": "1"}}});
     apply::one(&ground.client, &quota).await?;
-    wait::until("the quota is used up", Duration::from_secs(30), || quota_is_used_up(ground, model)).await
+    wait::until("the quota is used up", Duration::from_secs(30), || {
+        quota_is_used_up(ground, model)
+    })
+    .await
 }
 
 async fn quota_is_used_up(ground: &TestEnv, model: &str) -> Result<Option<()>> {
-    let quota = apply::api(&ground.client, "v1", "ResourceQuota", model).get("full").await?;
+    let quota = apply::api(&ground.client, "v1", "ResourceQuota", model)
+        .get("full")
+        .await?;
     let used = &quota.data["status"]["used"];
     Ok((used["pods"] == "1" && used["persistentvolumeclaims"] == "1").then_some(()))
 }
@@ -125,7 +135,9 @@ async fn quota_is_used_up(ground: &TestEnv, model: &str) -> Result<Option<()>> {
 /// All of it was so to the end: the app's own pod is the only one, and its claim may be in one pod only.
 async fn is_still_strict(ground: &TestEnv, running: &Running<'_>) -> Result<()> {
     let model = &running.app.model;
-    quota_is_used_up(ground, model).await?.context("the quota is not used up any more")?;
+    quota_is_used_up(ground, model)
+        .await?
+        .context("the quota is not used up any more")?;
     let claims = apply::api(&ground.client, "v1", "PersistentVolumeClaim", model);
     let claim = claims.get(&running.claim()).await?;
     ensure!(
@@ -138,8 +150,14 @@ async fn is_still_strict(ground: &TestEnv, running: &Running<'_>) -> Result<()> 
         "spec": {"containers": [{"name": "another", "image": ground.shell_image, "securityContext": {"runAsUser": 0}}]},
     });
     let refused = apply::one(&ground.client, &another).await;
-    let said = refused.err().map(|error| format!("{error:#}")).unwrap_or_default();
-    ensure!(said.contains("violates PodSecurity"), "a pod of root should be refused: {said}");
+    let said = refused
+        .err()
+        .map(|error| format!("{error:#}"))
+        .unwrap_or_default();
+    ensure!(
+        said.contains("violates PodSecurity"),
+        "a pod of root should be refused: {said}"
+    );
     Ok(())
 }
 
@@ -149,7 +167,10 @@ async fn can_reach(running: &Running<'_>, expected: bool) -> Result<()> {
     let look = format!("wget -T 3 -q -O /dev/null http://{NODE_ADDRESS}:7070/ 2>&1 || true");
     let said = running.in_workload(&look).await?;
     let reached = said.contains("HTTP/1.1");
-    ensure!(reached == expected, "reached: {reached}, and should be {expected}: {said}");
+    ensure!(
+        reached == expected,
+        "reached: {reached}, and should be {expected}: {said}"
+    );
     Ok(())
 }
 
@@ -174,7 +195,9 @@ async fn cut_off_scratch_pod(ground: &TestEnv, running: &Running<'_>) -> Result<
     let journal = "cat /var/lib/juju/storage/*/.config-restore/run.json";
     let step = running.in_charm(journal).await?;
     ensure!(
-        ["transfer", "check"].iter().all(|step_after| !step.contains(&format!("\"{step_after}\""))),
+        ["transfer", "check"]
+            .iter()
+            .all(|step_after| !step.contains(&format!("\"{step_after}\""))),
         "the scratch pod was cut off too late: {step}"
     );
     Ok(())
