@@ -36,8 +36,9 @@ pub const SCENARIO: Scenario = Scenario {
 };
 
 const RADARR: &Member = &FLEET[0];
-/// By when an action has to have ended that reaches nothing.
-const EARLY: Duration = Duration::from_secs(180);
+/// By when an action has to have ended that reaches nothing. The charm asks a dozen questions before it and as many after it, and each waits
+/// 10 s for its answer.
+const EARLY: Duration = Duration::from_secs(600);
 
 async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let bed = ground.own_bed()?;
