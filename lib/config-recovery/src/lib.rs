@@ -16,6 +16,7 @@ pub mod definitions;
 pub mod durable;
 pub mod engine;
 pub mod error;
+mod exec;
 pub mod identity;
 pub mod journal;
 mod kinds;

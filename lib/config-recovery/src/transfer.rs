@@ -1,6 +1,5 @@
 //! Reads a volume out of a pod: `tar` in the pod, its output over the API server, unpacked here.
 
-use std::future::Future;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -8,23 +7,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use config_volume::{UnpackLimits, Unpacked};
-use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
-use kube::Api;
-use kube::api::AttachParams;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_tungstenite::tungstenite::Bytes;
 
 use crate::cluster::Cluster;
+use crate::exec::{self, Container, Said};
 use crate::journal::Step;
 use crate::report::Reporter;
 use crate::{Error, Result};
 
-/// A piece of the stream. The API server sends at most 32 KiB at once.
-const PIECE: usize = 64 << 10;
-/// Pieces that may wait for the disk.
-const PIECES: usize = 16;
+/// Pieces of the stream that may wait for the disk. The container runtime sends at most 32 KiB at once.
+const PIECES: usize = 32;
 /// A stream that is silent for so long has lost its connection, or the volume its disk.
 const SILENCE: Duration = Duration::from_secs(120);
 /// Characters of an error output that a person gets to see.
@@ -33,9 +28,7 @@ const COMPLAINT: usize = 2000;
 /// A folder in a running container.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Source<'a> {
-    pub(crate) namespace: &'a str,
-    pub(crate) pod: &'a str,
-    pub(crate) container: &'a str,
+    pub(crate) container: Container<'a>,
     pub(crate) folder: &'a str,
 }
 
@@ -54,50 +47,20 @@ pub(crate) async fn unpack(
     total: Option<u64>,
     reporter: &dyn Reporter,
 ) -> Result<Unpacked> {
-    let api: Api<Pod> = Api::namespaced(cluster.client(), source.namespace);
-    let parameters = AttachParams::default()
-        .container(source.container)
-        .stdin(false)
-        .stdout(true)
-        .stderr(true)
-        .max_stdout_buf_size(PIECE);
     // Both GNU's tar and busybox's write this. Without -h links stay links, and owners are numbers in the archive anyway.
     let command = ["tar", "-C", source.folder, "-cf", "-", "."];
-    let place = format!("{}/{}", source.namespace, source.pod);
-    let exec = api.exec(source.pod, command, &parameters);
-    let mut process = cluster.ask(format!("run tar in pod {place}"), exec).await?;
-    let (Some(out), Some(err), Some(status)) = (process.stdout(), process.stderr(), process.take_status())
-    else {
-        return Err(Error::Transfer("the API server opened no stream".to_owned()));
-    };
-    let stream = Stream { out, err, status };
-    let unpacked = unpack_stream(stream, into, total, reporter).await;
-    // Whatever is still under way over there ends now.
-    drop(process);
-    unpacked
+    let said = exec::run(cluster, source.container, &command).await?;
+    unpack_stream(said, into, total, reporter).await
 }
 
-/// What a process in a container says.
-struct Stream<O, E, S> {
-    out: O,
-    err: E,
-    /// How it ended; `None` when the connection ended before it.
-    status: S,
-}
-
-async fn unpack_stream<O, E, S>(
-    stream: Stream<O, E, S>,
+async fn unpack_stream(
+    said: impl Stream<Item = exec::Heard> + Unpin,
     into: Target<'_>,
     total: Option<u64>,
     reporter: &dyn Reporter,
-) -> Result<Unpacked>
-where
-    O: AsyncRead + Unpin,
-    E: AsyncRead + Unpin,
-    S: Future<Output = Option<Status>>,
-{
+) -> Result<Unpacked> {
     let (mut sink, files) = begin(into, reporter, total);
-    let poured = match pour(stream, &mut sink).await {
+    let poured = match pour(said, &mut sink).await {
         Ok(()) => {
             sink.end().await;
             Ok(())
@@ -119,58 +82,30 @@ where
 }
 
 /// Gives the stream to the thread that unpacks, at most [`PIECES`] ahead of it. Ends well when `tar` has ended well and all
-/// that it wrote was given on, or when the thread takes no more: then the thread knows why.
-async fn pour<O, E, S>(stream: Stream<O, E, S>, sink: &mut Sink<'_>) -> Result<()>
-where
-    O: AsyncRead + Unpin,
-    E: AsyncRead + Unpin,
-    S: Future<Output = Option<Status>>,
-{
-    let Stream {
-        mut out,
-        mut err,
-        status,
-    } = stream;
-    let mut status = std::pin::pin!(status);
-    let (mut ended, mut out_ended, mut err_ended) = (None, false, false);
+/// that it wrote was given on, or when the thread takes no more: then the thread knows why. Whatever is still under way over there
+/// ends with the stream.
+async fn pour(mut said: impl Stream<Item = exec::Heard> + Unpin, sink: &mut Sink<'_>) -> Result<()> {
     let mut complaint = Vec::new();
-    let cut_off =
-        |complaint: &[u8], how: &str| Err(Error::Transfer(format!("{how}{}", after_colon(complaint))));
-    while !(out_ended && err_ended && ended.is_some()) {
-        let mut piece = Vec::with_capacity(PIECE);
-        let mut said = Vec::with_capacity(PIECE);
-        tokio::select! {
-            // After the end of a broken connection the streams are silent for ever; the status is not.
-            is = &mut status, if ended.is_none() => match is {
-                Some(status) => ended = Some(status),
-                None => return cut_off(&complaint, "the stream broke off before tar had ended"),
+    loop {
+        let how = match tokio::time::timeout(SILENCE, said.next()).await {
+            Ok(Some(Ok(Said::Out(piece)))) => match sink.send(piece).await {
+                true => continue,
+                false => return Ok(()),
             },
-            read = out.read_buf(&mut piece), if !out_ended => match read {
-                Ok(0) => out_ended = true,
-                Ok(_) => if !sink.send(piece).await { return Ok(()) },
-                Err(error) => return cut_off(&complaint, &format!("the stream broke off: {error}")),
-            },
-            read = err.read_buf(&mut said), if !err_ended => match read {
-                Ok(0) | Err(_) => err_ended = true,
-                Ok(_) => {
-                    // Read to its end, kept in part: a process stops when nobody reads what it says.
-                    said.truncate(COMPLAINT.saturating_sub(complaint.len()));
-                    complaint.append(&mut said);
-                }
-            },
-            () = tokio::time::sleep(SILENCE) => {
-                return cut_off(&complaint, &format!("nothing came for {} s", SILENCE.as_secs()));
+            Ok(Some(Ok(Said::Err(piece)))) => {
+                // Read to its end, kept in part: a process stops when nobody reads what it says.
+                let room = COMPLAINT.saturating_sub(complaint.len());
+                complaint.extend_from_slice(piece.get(..room).unwrap_or(&piece));
+                continue;
             }
-        }
-    }
-    match ended {
-        Some(status) if status.status.as_deref() == Some("Success") => Ok(()),
-        // GNU's tar says 1 when a file changed while it was read, which nothing does here.
-        Some(status) => cut_off(
-            &complaint,
-            &status.message.unwrap_or_else(|| "tar failed".to_owned()),
-        ),
-        None => cut_off(&complaint, "tar did not end"),
+            Ok(Some(Ok(Said::Ended(status)))) if status.status.as_deref() == Some("Success") => return Ok(()),
+            // GNU's tar says 1 when a file changed while it was read, which nothing does here.
+            Ok(Some(Ok(Said::Ended(status)))) => status.message.unwrap_or_else(|| "tar failed".to_owned()),
+            Ok(Some(Err(error))) => format!("the stream broke off: {error}"),
+            Ok(None) => "the stream broke off before tar had ended".to_owned(),
+            Err(_) => format!("nothing came for {} s", SILENCE.as_secs()),
+        };
+        return Err(Error::Transfer(format!("{how}{}", after_colon(&complaint))));
     }
 }
 
@@ -192,13 +127,13 @@ struct Sink<'a> {
 
 /// Bytes, or the end of them. A channel that closes without it was cut off.
 enum Piece {
-    Bytes(Vec<u8>),
+    Bytes(Bytes),
     End,
 }
 
 impl Sink<'_> {
     /// False when the thread has ended already.
-    async fn send(&mut self, bytes: Vec<u8>) -> bool {
+    async fn send(&mut self, bytes: Bytes) -> bool {
         let taken = self.sender.send(Piece::Bytes(bytes)).await;
         self.report();
         taken.is_ok()
@@ -240,7 +175,7 @@ fn begin<'a>(
     let files = tokio::task::spawn_blocking(move || {
         let reader = Pieces {
             receiver,
-            piece: io::Cursor::new(Vec::new()),
+            piece: io::Cursor::new(Bytes::new()),
             ended: false,
         };
         config_volume::unpack(reader, &folder, &limits, &mut |unpacked: Unpacked| {
@@ -253,7 +188,7 @@ fn begin<'a>(
 /// The other end of the channel, as what an unpacker reads.
 struct Pieces {
     receiver: mpsc::Receiver<Piece>,
-    piece: io::Cursor<Vec<u8>>,
+    piece: io::Cursor<Bytes>,
     ended: bool,
 }
 

@@ -1,7 +1,10 @@
+use std::future::Future;
 use std::process::Command;
 
 use super::*;
 use config_volume::OutsideLinks;
+use futures_util::stream;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 
 use crate::report::Silent;
 
@@ -51,15 +54,20 @@ fn target<'a>(folder: &'a Path, limits: &'a UnpackLimits) -> Target<'a> {
     Target { folder, limits }
 }
 
+/// What a process says that ends so; `None` for one whose connection is lost before.
+fn said(out: &[u8], err: &str, status: Option<Status>) -> Vec<exec::Heard> {
+    let mut said = vec![Ok(Said::Err(Bytes::copy_from_slice(err.as_bytes())))];
+    let pieces = out.chunks(32 << 10).map(Bytes::copy_from_slice);
+    said.extend(pieces.map(|piece| Ok(Said::Out(piece))));
+    said.extend(status.map(|status| Ok(Said::Ended(status))));
+    said
+}
+
 /// Unpacks what a process says that ends so.
 async fn unpacked(out: &[u8], err: &str, status: Option<Status>) -> (tempfile::TempDir, Result<Unpacked>) {
     let into = tempfile::tempdir().unwrap();
-    let stream = Stream {
-        out,
-        err: err.as_bytes(),
-        status: std::future::ready(status),
-    };
-    let result = unpack_stream(stream, target(into.path(), &limits()), None, &Silent).await;
+    let said = stream::iter(said(out, err, status));
+    let result = unpack_stream(said, target(into.path(), &limits()), None, &Silent).await;
     (into, result)
 }
 
@@ -78,12 +86,8 @@ fn a_stream_is_unpacked_and_its_bytes_are_told() {
     let into = tempfile::tempdir().unwrap();
     let heard = Heard(Vec::new().into());
     let unpacked = run(async {
-        let stream = Stream {
-            out: archive.as_slice(),
-            err: &b""[..],
-            status: std::future::ready(Some(status("Success", ""))),
-        };
-        unpack_stream(stream, target(into.path(), &limits()), Some(5), &heard).await
+        let said = stream::iter(said(&archive, "", Some(status("Success", ""))));
+        unpack_stream(said, target(into.path(), &limits()), Some(5), &heard).await
     })
     .unwrap();
     assert_eq!((unpacked.files, unpacked.bytes), (2, SIZE as u64));
@@ -92,36 +96,6 @@ fn a_stream_is_unpacked_and_its_bytes_are_told() {
         vec![7; SIZE]
     );
     assert_eq!(heard.0.borrow().last(), Some(&(SIZE as u64, Some(5))));
-}
-
-/// Says how much is asked for at once, and that there is nothing.
-struct Asked<'a>(&'a std::cell::Cell<usize>);
-
-impl AsyncRead for Asked<'_> {
-    fn poll_read(
-        self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-        buffer: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<io::Result<()>> {
-        self.0.set(buffer.remaining());
-        std::task::Poll::Ready(Ok(()))
-    }
-}
-
-/// Small pieces would have the disk waited for far more often than the connection.
-#[test]
-fn what_the_api_server_sends_at_once_is_one_piece() {
-    let (out, into) = (std::cell::Cell::new(0), tempfile::tempdir().unwrap());
-    let unpacked = run(async {
-        let stream = Stream {
-            out: Asked(&out),
-            err: &b""[..],
-            status: std::future::ready(Some(status("Failure", "none"))),
-        };
-        unpack_stream(stream, target(into.path(), &limits()), None, &Silent).await
-    });
-    assert!(unpacked.is_err());
-    assert!(out.get() >= 32 << 10, "{}", out.get());
 }
 
 #[test]
@@ -133,21 +107,32 @@ fn a_whole_archive_without_a_status_is_no_success() {
 }
 
 #[test]
-fn a_broken_connection_whose_streams_stay_open_is_seen_at_once() {
-    let (reader, _stays_open) = tokio::io::simplex(64);
+fn a_connection_that_breaks_says_why_and_what_tar_had_said() {
     let into = tempfile::tempdir().unwrap();
-    let result = run(async {
-        let stream = Stream {
-            out: reader,
-            err: &b"tar: lost"[..],
-            status: async {
-                tokio::task::yield_now().await;
-                None
-            },
-        };
-        unpack_stream(stream, target(into.path(), &limits()), None, &Silent).await
-    });
-    assert!(matches!(result, Err(Error::Transfer(_))), "{result:?}");
+    let mut said = said(&archive(100), "tar: lost", None);
+    said.push(Err("reset by peer".to_owned()));
+    // After a broken connection nobody tells of an end.
+    let said = stream::iter(said).chain(stream::pending());
+    let result = run(unpack_stream(said, target(into.path(), &limits()), None, &Silent));
+    let error = result.unwrap_err().to_string();
+    assert!(
+        error.contains("the stream broke off: reset by peer: tar: lost"),
+        "{error}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_says_nothing_any_more_is_given_up() {
+    let into = tempfile::tempdir().unwrap();
+    let said = stream::iter(said(&archive(100), "", None)).chain(stream::pending());
+    let limits = limits();
+    // The clock does not go on by itself while a thread unpacks.
+    let (result, ()) = tokio::join!(
+        unpack_stream(said, target(into.path(), &limits), None, &Silent),
+        tokio::time::advance(SILENCE),
+    );
+    let error = result.unwrap_err().to_string();
+    assert!(error.contains("nothing came for 120 s"), "{error}");
 }
 
 #[test]
@@ -184,13 +169,9 @@ fn the_stream_is_given_up_when_the_disk_takes_no_more() {
     // Nothing is written over.
     std::fs::create_dir(into.path().join("radarr.db")).unwrap();
     let result = run(async {
-        let stream = Stream {
-            out: archive.as_slice(),
-            err: &b""[..],
-            // It never ends by itself.
-            status: std::future::pending(),
-        };
-        unpack_stream(stream, target(into.path(), &limits()), None, &Silent).await
+        // It never ends by itself.
+        let said = stream::iter(said(&archive, "", None)).chain(stream::pending());
+        unpack_stream(said, target(into.path(), &limits()), None, &Silent).await
     });
     assert!(matches!(result, Err(Error::Volume { .. })), "{result:?}");
 }

@@ -34,6 +34,7 @@ use tokio::time::Instant;
 use crate::api::Api;
 use crate::backups::{AppId, BackupContents, BackupSummary};
 use crate::cluster::Cluster;
+use crate::exec::Container;
 use crate::kinds::Namespace;
 use crate::report::{Reporter, Silent};
 use crate::transfer::{self, Source};
@@ -207,9 +208,11 @@ impl Scratch {
         reporter: &dyn Reporter,
     ) -> Result<Unpacked> {
         let source = Source {
-            namespace: &self.namespace,
-            pod: names::READER,
-            container: velero_api::RESTORE_WAIT_CONTAINER,
+            container: Container {
+                namespace: &self.namespace,
+                pod: names::READER,
+                name: velero_api::RESTORE_WAIT_CONTAINER,
+            },
             folder: objects::MOUNT,
         };
         let into = transfer::Target { folder, limits };

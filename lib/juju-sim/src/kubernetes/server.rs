@@ -192,7 +192,9 @@ async fn answer(objects: &SharedObjects, mut request: Request<Incoming>) -> Resp
         .as_deref()
         .filter(|unit| objects.has_working_velero_for(unit));
     if let Some(unit) = of_velero {
-        let streamed = match Exec::of(&objects, &path, query) {
+        // A real API server speaks the newest version that it is asked for; here one is spoken.
+        let speaks_it = header("sec-websocket-protocol") == working::PROTOCOL;
+        let streamed = match Exec::of(&objects, &path, query).filter(|_| speaks_it) {
             Some(exec) => Some(become_websocket(&header("sec-websocket-key"), || {
                 working::run(exec, upgrade);
             })),

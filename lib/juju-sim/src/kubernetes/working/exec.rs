@@ -1,4 +1,4 @@
-//! `exec` in a pod beside the app: `tar`, which reads a restored volume, over a websocket. Source: subprotocol `v5.channel.k8s.io`
+//! `exec` in a pod beside the app: `tar`, which reads a restored volume, over a websocket. Source: subprotocol `v4.channel.k8s.io`
 //! in `k8s.io/apimachinery/pkg/util/remotecommand`: the first byte of a message says which stream it is of.
 
 use std::io;
@@ -16,7 +16,7 @@ use super::super::Objects;
 use super::super::velero::decoded;
 
 /// The protocol that is spoken.
-pub(in super::super) const PROTOCOL: &str = "v5.channel.k8s.io";
+pub(in super::super) const PROTOCOL: &str = "v4.channel.k8s.io";
 
 /// The streams.
 const OUT: u8 = 1;
