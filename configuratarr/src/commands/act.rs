@@ -15,11 +15,11 @@ use super::{Call, Done};
 use crate::args::{Choice as ChoiceArguments, Which};
 use crate::cluster;
 use crate::fleet::{self, App};
-use crate::juju::{Application, Juju, ModelInfo, Status, as_typed};
+use crate::juju::{Application, Juju, ModelInfo, Status};
 use crate::plan::{self, Job, Known, Plan, Wanted};
 use crate::problem::{Kind, Problem, Result};
 use crate::report::run_page;
-use crate::run::{Bars, Ended, Follow, Journal, Lines, Origin, Run, Show, Store, follow, import};
+use crate::run::{Bars, Ended, Follow, Journal, Lines, Origin, Resume, Run, Show, Store, follow, import};
 
 /// How long Juju may give no answer before it is not followed any more.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
@@ -284,10 +284,11 @@ pub async fn go_on(
     let run = journal.run();
     let printed = call.printer.data(run, || run_page(run));
     let resume = match &cluster {
-        Ok(_) => resumes(call, &run.id),
+        Ok(_) => Resume::here(call.global),
         // What was typed does not lead there.
-        Err(_) => format!("configuratarr resume {}", run.id),
-    };
+        Err(_) => Resume::default(),
+    }
+    .command(&run.id);
     // What cannot be written down ends this program, and nothing that was started.
     let ended = ended.unwrap_or_else(Ended::Lost);
     // That somebody has to go on with it is told even where its data could not be.
@@ -330,21 +331,4 @@ pub async fn go_on(
             Ok(Done::Unfinished)
         }
     }
-}
-
-/// The command that goes on with a run in the cluster of this one.
-fn resumes(call: &Call<'_>, id: &str) -> String {
-    let kubeconfig = call.global.kubeconfig.as_ref();
-    let kubeconfig = kubeconfig.map(|path| absolute(&path.display().to_string()));
-    let typed = [
-        ("--kubeconfig", kubeconfig),
-        ("--context", call.global.context.clone()),
-    ];
-    typed.into_iter().fold(
-        format!("configuratarr resume {id}"),
-        |command, (flag, value)| match value {
-            Some(value) => format!("{command} {flag} {}", as_typed(&value)),
-            None => command,
-        },
-    )
 }

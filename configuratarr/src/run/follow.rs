@@ -80,10 +80,10 @@ pub async fn follow(
         return carry_out(journal, how, show, interrupted).await;
     }
     if journal.run().plan.job == Job::Import {
-        return Ok(Ended::Stuck(Problem::new(
+        // The next step, whoever tells this, is to go on with it by that.
+        return Ok(Ended::Stuck(Problem::bare(
             Kind::Unfinished,
             "a volume is imported by the command alone",
-            format!("configuratarr resume {}", journal.run().id),
         )));
     }
     tokio::pin!(interrupted);

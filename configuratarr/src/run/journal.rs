@@ -10,7 +10,7 @@ use config_recovery::shown::shown;
 use config_recovery::words::age;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{ImportStep, Progress, Run, SCHEMA};
+use super::{ImportStep, Progress, Resume, Run, SCHEMA};
 use crate::juju::as_typed;
 use crate::problem::{Kind, Problem, Result};
 
@@ -96,7 +96,22 @@ impl Store {
         is_meant: impl Fn(&String) -> bool,
         left: Left,
     ) -> Result<()> {
-        for run in self.all() {
+        let (runs, unread) = self.read_all();
+        for (path, problem) in unread {
+            // Of which apps it is only that other one knows. Left alone, it is in nobody's way: it would be for ever.
+            if is_followed(&path) {
+                return Err(Problem::new(
+                    Kind::Failed,
+                    format!(
+                        "another configuratarr carries out a run that this one cannot read: {}",
+                        problem.text
+                    ),
+                    "wait for its end, or go on with the version that began it",
+                ));
+            }
+            log::debug!("{}", problem.text);
+        }
+        for run in runs {
             if !run.plan.job.changes_apps() || !is_of_model(&run) {
                 continue;
             }
@@ -121,8 +136,8 @@ impl Store {
                 (false, Some(begun)) => (
                     begun,
                     format!(
-                        "configuratarr resume {} goes on with it; to give it up: {}",
-                        run.id,
+                        "{} goes on with it; to give it up: {}",
+                        Resume::default().command(&run.id),
                         gives_up(&path, &run)
                     ),
                 ),
@@ -300,7 +315,7 @@ impl Store {
             ));
         };
         let path = self.path(&run.id);
-        let by_name = format!("configuratarr resume {}", run.id);
+        let by_name = Resume::default().command(&run.id);
         if let Some((_, problem)) = unread.pop().filter(|(of, _)| *of > path) {
             let next = problem.next.unwrap_or_default();
             return Err(Problem {

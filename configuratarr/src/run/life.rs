@@ -3,6 +3,9 @@
 //! An action whose unit is gone for good never ends in Juju: nobody is there to say that it did. So an action has to give a sign of life within
 //! a limit. Each of these is one: its state in Juju changes, the charm says a line, Velero moves bytes for it, or the unit's agent is there to
 //! work on it. A long restore gives one of them all the time.
+//!
+//! Where the agent is there, its action is followed for as long as it takes. Of one that says nothing meanwhile for as long as the limit it is told
+//! how a person ends it: Juju gives an action no time limit.
 
 use std::time::Duration;
 
@@ -32,7 +35,10 @@ pub(super) struct Signs {
 /// When the last sign of an action's life was seen.
 #[derive(Debug, Clone)]
 pub(super) struct Life {
+    /// The last sign.
     since: Instant,
+    /// The last one of the action itself. That the agent is there says nothing of its action.
+    heard: Instant,
     looked: Instant,
     last: Option<Signs>,
     told: Option<String>,
@@ -44,6 +50,7 @@ impl Life {
         let now = Instant::now();
         Self {
             since: now,
+            heard: now,
             looked: now,
             last: None,
             told: None,
@@ -53,6 +60,8 @@ impl Life {
     /// Hears how it is at this moment. How long nothing was heard, where it is time to ask whether the unit is there.
     fn hears(&mut self, signs: Signs, limit: Duration, now: Instant) -> Option<Duration> {
         if self.last.replace(signs) != Some(signs) {
+            self.heard = now;
+            self.told = None;
             self.lives(now);
         }
         let is_due = now.duration_since(self.looked) >= limit / PART;
@@ -64,7 +73,14 @@ impl Life {
 
     fn lives(&mut self, now: Instant) {
         (self.since, self.looked) = (now, now);
-        self.told = None;
+    }
+
+    /// Tells it, unless it was the last thing that was told.
+    fn tell(&mut self, show: &mut dyn Show, number: usize, text: String) {
+        if self.told.as_ref() != Some(&text) {
+            show.said(number, &text);
+            self.told = Some(text);
+        }
     }
 
     /// Hears how an action is, and asks whether its unit is there where nothing else was heard for a while.
@@ -93,7 +109,12 @@ impl Life {
         };
         let why = match absent {
             Ok(None) => {
-                self.lives(Instant::now());
+                let now = Instant::now();
+                self.lives(now);
+                match now.duration_since(self.heard) >= how.silence {
+                    true => self.tell(show, number, hangs(item, id, how)),
+                    false => self.told = None,
+                }
                 return Ok(());
             }
             Ok(Some(why)) => why,
@@ -102,19 +123,26 @@ impl Life {
         if silent >= how.silence {
             return Err(given_up((item, model), (id, task), &why, how));
         }
-        if self.told.as_ref() != Some(&why) {
-            show.said(
-                number,
-                &format!(
-                    "nothing is heard of {}: {why}; waiting for it, {} in all",
-                    item.unit,
-                    words(how.silence)
-                ),
-            );
-            self.told = Some(why);
-        }
+        let text = format!(
+            "nothing is heard of {}: {why}; waiting for it, {} in all",
+            item.unit,
+            words(how.silence)
+        );
+        self.tell(show, number, text);
         Ok(())
     }
+}
+
+/// What to do about an action of which nothing is heard while its agent is there.
+fn hangs(item: &Item, id: &str, how: &Follow<'_>) -> String {
+    let juju = |verb: &str| how.juju.command(&[verb.to_owned(), id.to_owned()]);
+    format!(
+        "task {id} has said nothing for {}, and {} is there: {} shows it, {} ends it",
+        words(how.silence),
+        item.unit,
+        juju("show-task"),
+        juju("cancel-task")
+    )
 }
 
 /// What is known of an action that is not followed any more, and what to do.

@@ -10,6 +10,7 @@ mod import;
 mod journal;
 mod life;
 mod origin;
+mod resume;
 mod show;
 mod stages;
 
@@ -23,6 +24,7 @@ pub use follow::{Ended, Follow, follow};
 pub use import::{Found, ImportStep, import};
 pub use journal::{Journal, Store};
 pub use origin::Origin;
+pub use resume::Resume;
 pub use show::{Bars, Lines, Show};
 pub use stages::{Seen, Step, carry_out, verdict};
 

@@ -289,6 +289,18 @@ fn what_is_no_run_of_this_version_is_refused_with_the_way_on() {
         let problem = store.open(Some("odd")).unwrap_err();
         assert!(problem.text.contains(reason), "{}", problem.text);
         assert!(problem.next.unwrap().contains("juju operations"));
+        // While a process carries it out nothing is begun beside it: its apps are known to that process alone.
+        let other = std::fs::File::open(folder.path().join("odd.lock")).unwrap();
+        other.lock().unwrap();
+        let problem = store.begin(run()).unwrap_err();
+        assert!(
+            problem
+                .text
+                .contains("another configuratarr carries out a run that this one cannot read")
+        );
+        assert!(problem.text.contains(reason), "{}", problem.text);
+        drop(other);
+        store.begin(run()).unwrap().forget();
     }
 }
 

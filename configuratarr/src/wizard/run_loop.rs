@@ -16,7 +16,7 @@ use super::work::Work;
 use crate::commands::{Call, Done};
 use crate::problem::{Kind, Problem, Result};
 use crate::report::run_page;
-use crate::run::Run;
+use crate::run::{Resume, Run};
 
 /// Runs the wizard until it is left, and says what came of it where it was started.
 ///
@@ -42,7 +42,7 @@ pub async fn wizard(call: &Call<'_>) -> Result<Done> {
         call.printer.problem(&Problem::new(
             Kind::Unfinished,
             format!("you left run {}; what was started goes on in Juju", run.id),
-            format!("configuratarr resume {}", run.id),
+            state.world.resume.command(&run.id),
         ));
         done = Done::Unfinished;
     }
@@ -63,7 +63,8 @@ async fn looped(call: &Call<'_>) -> io::Result<State> {
     let mut keys = EventStream::new();
     let mut work = Work::new(call);
     let mut pace = Pace::default();
-    let (mut state, mut effects) = State::new(Timestamp::now(), call.printer.colors());
+    let (mut state, mut effects) =
+        State::new(Timestamp::now(), call.printer.colors(), Resume::here(call.global));
     pace.changed();
     loop {
         for effect in effects.drain(..) {

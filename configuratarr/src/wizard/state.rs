@@ -10,7 +10,7 @@ use super::screens::{Go, Offer, Overview, Screen, Step};
 use super::theme::Theme;
 use crate::plan::Job;
 use crate::problem::Problem;
-use crate::run::Run;
+use crate::run::{Resume, Run};
 
 /// After so many seconds the overview is looked at anew.
 const FRESH: i64 = 60;
@@ -38,6 +38,8 @@ pub struct World {
     pub now: Timestamp,
     /// How things look.
     pub theme: Theme,
+    /// How a run is gone on with after this.
+    pub resume: Resume,
     /// What is known of the model; `None` before anything is.
     pub fleet: Option<Fleet>,
     /// Why nothing new is known, if that is so.
@@ -79,10 +81,11 @@ impl World {
 
 impl State {
     /// Before anything is known. The first thing to do is [`Effect::Look`].
-    pub fn new(now: Timestamp, colors: bool) -> (Self, Vec<Effect>) {
+    pub fn new(now: Timestamp, colors: bool, resume: Resume) -> (Self, Vec<Effect>) {
         let mut world = World {
             now,
             theme: Theme { colors },
+            resume,
             fleet: None,
             trouble: Vec::new(),
             looking: None,

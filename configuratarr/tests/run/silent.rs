@@ -62,7 +62,7 @@ fn an_action_whose_unit_is_gone_is_not_followed_for_ever() {
     assert_eq!(home.ran("radarr", "restore-from-backup").len(), 1);
 }
 
-/// It says nothing, moves no byte, and its agent is there: many times the limit goes by.
+/// It says nothing, moves no byte, and its agent is there: the limit goes by, and how it is ended is told once.
 #[test]
 fn an_action_whose_unit_is_there_is_followed_as_long_as_it_takes() {
     let home = Home::with(&["radarr"]);
@@ -75,7 +75,7 @@ fn an_action_whose_unit_is_there_is_followed_as_long_as_it_takes() {
     );
     let mut command = home
         .test
-        .command(&["--tick=10", "--silence=300", "restore", "radarr", "--yes"]);
+        .command(&["--tick=10", "--silence=1000", "restore", "radarr", "--yes"]);
     let running = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -88,7 +88,7 @@ fn an_action_whose_unit_is_there_is_followed_as_long_as_it_takes() {
             .filter(|path| *path == "/api/v1/namespaces/home/pods")
             .count()
     };
-    // Between two of them are 10 ms at least.
+    // Between two of them is a thirtieth of the limit at least.
     let begin = Instant::now();
     while looks() < 60 {
         assert!(begin.elapsed() < Duration::from_secs(60), "{} looks", looks());
@@ -99,6 +99,9 @@ fn an_action_whose_unit_is_there_is_followed_as_long_as_it_takes() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(!said.contains("nothing is heard"), "{said}");
+    let hangs = "has said nothing for 1 s, and radarr/0 is there: juju show-task ";
+    assert_eq!(said.matches(hangs).count(), 1, "{said}");
+    assert!(said.contains(" shows it, juju cancel-task "), "{said}");
 }
 
 /// A refresh has not begun while its backup is being made.

@@ -70,9 +70,9 @@ fn fifty_backups_of_80_mb_under_either_writer_are_committed_states() {
 
 /// A log that is begun anew all the time, transactions that are taken back, and frames that are written over within one.
 #[test]
-fn fifty_backups_under_a_rough_writer_are_committed_states() {
-    rounds("wal", "4", 50, &["--rough"]);
-    rounds("delete", "4", 50, &["--rough"]);
+fn twenty_backups_under_a_rough_writer_are_committed_states() {
+    rounds("wal", "4", 20, &["--rough"]);
+    rounds("delete", "4", 20, &["--rough"]);
 }
 
 #[test]

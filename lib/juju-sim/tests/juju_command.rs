@@ -233,6 +233,17 @@ fn nobody_is_logged_in_after_a_logout() {
 }
 
 #[test]
+fn commands_that_are_of_no_model_take_none() {
+    let home = Home::new();
+    for verb in ["version", "whoami", "models", "controllers"] {
+        assert_eq!(home.juju(&format!("{verb} --format json"), &[]).code, 0, "{verb}");
+        let said = home.juju(&format!("{verb} --format json -m home"), &[]);
+        assert_eq!((said.out.as_str(), said.code), ("", 2), "{verb}");
+        assert!(said.err.contains("-m"), "{verb}: {}", said.err);
+    }
+}
+
+#[test]
 fn controllers_models_and_users_have_the_recorded_shape() {
     let home = Home::new();
     let answer = |name: &str| parsed(&home.again(name, &[]).out);

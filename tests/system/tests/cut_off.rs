@@ -7,7 +7,7 @@ use happenings::{Kill, check, undisturbed};
 use juju_sim::{Fault, Options};
 
 /// Every how many-th kill `cargo test` plays. It is odd, so that kills before a call and after one both have their turn.
-const QUICK: usize = 37;
+const QUICK: usize = 61;
 
 #[test]
 fn dispatches_can_be_killed_at_hook_tools() {

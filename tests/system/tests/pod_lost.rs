@@ -14,7 +14,7 @@ use juju_sim::{Fault, Liberties, OperatorOptions, Options};
 use system_tests::house::{ENDPOINT, SimulatedModel, UNIT};
 
 /// Every how many-th kill `cargo test` plays. It shares no factor with the four kinds of kill at each moment.
-const QUICK: usize = 11;
+const QUICK: usize = 23;
 
 /// Hook tools that change something, at once or when the hook ends.
 const WRITING_TOOLS: [&str; 11] = [

@@ -195,7 +195,7 @@ impl Screen for ProgressScreen {
         take(&mut self.items, &what, world);
         match what {
             Followed::Began(run) => self.began(&run, world.now),
-            Followed::Over(Ok((run, ended))) => return Step::replace(ReportScreen::new(*run, &ended)),
+            Followed::Over(Ok((run, ended))) => return Step::replace(ReportScreen::new(*run, &ended, world)),
             Followed::Over(Err(problem)) => {
                 world.notice = Some(problem);
                 return Step::go(Go::Back);
@@ -214,10 +214,10 @@ impl Screen for ProgressScreen {
             lines.push(Line::from(
                 "Leave it? What was started goes on in Juju; an app that was not begun waits.",
             ));
-            if let Some(id) = &self.id {
-                lines.push(Line::from(format!("Later: configuratarr resume {id}")));
-            }
             lines.push(Line::from("y leaves it, any other key stays."));
+            if let Some(id) = &self.id {
+                lines.push(Line::from(format!("Later: {}", world.resume.command(id))));
+            }
         } else if self.is_stopping {
             lines.push(Line::from("Leaving …"));
         } else if let Some(item) = self.items.get(self.at) {

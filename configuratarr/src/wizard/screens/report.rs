@@ -41,8 +41,8 @@ enum Saving {
 
 impl ReportScreen {
     /// Of this run, which ended so.
-    pub fn new(run: Run, ended: &Ended) -> Self {
-        let resume = format!("configuratarr resume {}", run.id);
+    pub fn new(run: Run, ended: &Ended, world: &World) -> Self {
+        let resume = world.resume.command(&run.id);
         let unfinished = match ended {
             Ended::Over => None,
             Ended::Interrupted => Some(("you left it; what was started goes on in Juju".to_owned(), resume)),

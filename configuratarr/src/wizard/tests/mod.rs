@@ -26,7 +26,7 @@ use crate::fleet::App;
 use crate::juju::Juju;
 use crate::plan::{Known, Order, Plan};
 use crate::problem::{Kind, Problem};
-use crate::run::{Ended, Progress, Run};
+use crate::run::{Ended, Progress, Resume, Run};
 use crate::wizard::event::{Fleet, SaveError};
 
 /// The size that all of it has to be readable in.
@@ -44,7 +44,7 @@ impl Player {
     /// Before anything is known.
     fn new() -> Self {
         let now = fixtures::now();
-        let (state, effects) = State::new(now, false);
+        let (state, effects) = State::new(now, false, Resume::default());
         Self { state, now, effects }
     }
 

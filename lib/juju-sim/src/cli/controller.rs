@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::juju::look;
 use super::output::{print, write};
-use super::verbs::{Format, Model, Output, Verb};
+use super::verbs::{Format, Model, Verb};
 use super::{Answer, Outcome, state_folder};
 use crate::error::{Error, Result};
 use crate::simulation::{Options, Simulation};
@@ -38,7 +38,7 @@ pub(super) fn refusal(verb: &Verb) -> Option<Answer> {
         // Read from the client's own files.
         Verb::Controllers { .. } => None,
         // `cmd/juju/user/whoami.go` of juju/juju: it is no error.
-        Verb::Whoami { output } if is_set(LOGGED_OUT) => Some(look(&output.model).map(|simulation| {
+        Verb::Whoami { .. } if is_set(LOGGED_OUT) => Some(look(&Model::CURRENT).map(|simulation| {
             let model = &simulation.model().name;
             eprintln!(
                 "You are not logged in to controller {CONTROLLER:?} and model {:?}.\nRun juju login if you want to login.",
@@ -73,9 +73,9 @@ pub(super) fn check_named(known: &str, model: &Model) -> Result<()> {
 }
 
 /// Refuses a table that nobody recorded.
-fn format_of(output: &Output, default: Format, what: &str) -> Result<Format> {
-    match output.format.unwrap_or(default) {
-        format @ (Format::Json | Format::Yaml) => Ok(format),
+fn printable(format: Option<Format>, what: &str) -> Result<Format> {
+    match format {
+        Some(format @ (Format::Json | Format::Yaml)) => Ok(format),
         _ => Err(Error::refused(format!(
             "the table of {what} is not simulated; use --format json or yaml"
         ))),
@@ -83,8 +83,8 @@ fn format_of(output: &Output, default: Format, what: &str) -> Result<Format> {
 }
 
 /// `juju models`.
-pub(super) fn models(output: &Output) -> Result<()> {
-    let simulation = look(&output.model)?;
+pub(super) fn models(format: Option<Format>) -> Result<()> {
+    let simulation = look(&Model::CURRENT)?;
     let model = simulation.model();
     let shown = json!({
         "name": format!("{USER}/{}", model.name), "short-name": model.name, "model-uuid": model.uuid,
@@ -94,11 +94,11 @@ pub(super) fn models(output: &Output) -> Result<()> {
         "last-connection": "just now", "agent-version": model.juju_version.as_str(),
     });
     let all = json!({ "models": [shown], "current-model": model.name });
-    print(&all, format_of(output, Format::Tabular, "models")?)
+    print(&all, printable(format, "models")?)
 }
 
 /// `juju controllers`.
-pub(super) fn controllers(output: &Output) -> Result<()> {
+pub(super) fn controllers(format: Option<Format>) -> Result<()> {
     // There may be a controller without a model.
     let looked = Simulation::look(state_folder()?, None).ok();
     let model = looked.as_ref().map(|simulation| simulation.model());
@@ -116,15 +116,15 @@ pub(super) fn controllers(output: &Output) -> Result<()> {
         fields.insert("current-model".to_owned(), model.name.clone().into());
     }
     let all = json!({ "controllers": { CONTROLLER: shown }, "current-controller": CONTROLLER });
-    print(&all, format_of(output, Format::Tabular, "controllers")?)
+    print(&all, printable(format, "controllers")?)
 }
 
 /// `juju whoami`.
-pub(super) fn whoami(output: &Output) -> Result<()> {
-    let simulation = look(&output.model)?;
+pub(super) fn whoami(format: Option<Format>) -> Result<()> {
+    let simulation = look(&Model::CURRENT)?;
     let model = &simulation.model().name;
-    match output.format.unwrap_or(Format::Tabular) {
-        format @ (Format::Json | Format::Yaml) => {
+    match format {
+        Some(format @ (Format::Json | Format::Yaml)) => {
             let shown = json!({ "controller": CONTROLLER, "model": model, "user": USER });
             print(&shown, format)
         }
@@ -160,7 +160,7 @@ pub(super) fn show_model(name: Option<String>, format: Option<Format>) -> Result
 }
 
 /// `juju version`, which needs neither controller nor model.
-pub(super) fn version(output: &Output, all: bool) -> Result<()> {
+pub(super) fn version(format: Option<Format>, all: bool) -> Result<()> {
     let looked = state_folder().and_then(|folder| Simulation::look(folder, None));
     let version = match looked {
         Ok(simulation) => simulation.model().juju_version.as_str().to_owned(),
@@ -170,7 +170,7 @@ pub(super) fn version(output: &Output, all: bool) -> Result<()> {
         .replace("x86_64", "amd64")
         .replace("aarch64", "arm64");
     let version = format!("{version}-genericlinux-{processor}");
-    match (output.format.unwrap_or(Format::Plain), all) {
+    match (format.unwrap_or(Format::Plain), all) {
         (format @ (Format::Json | Format::Yaml), true) => {
             let shown = json!({
                 "version": version, "git-tree-state": "clean", "compiler": "gc", "official": false,

@@ -146,8 +146,6 @@ enum AgentVerb {
     },
 }
 
-const ANY: Model = Model { model: None };
-
 /// Runs a verb.
 pub(crate) fn run(sim: Sim) -> Answer {
     match sim.verb {
@@ -185,11 +183,11 @@ pub(crate) fn run(sim: Sim) -> Answer {
                 effect,
                 with_pod,
             };
-            open(&ANY)?.inject(&unit, fault)?;
+            open(&Model::CURRENT)?.inject(&unit, fault)?;
         }
         Verb::Kubectl(KubectlVerb::Get { what, output }) => get(&what, output)?,
         Verb::OperatorWarnings => {
-            let lines = open(&ANY)?.operator_warnings();
+            let lines = open(&Model::CURRENT)?.operator_warnings();
             write(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
         }
         Verb::Agent(verb) => agent(verb)?,
@@ -212,7 +210,7 @@ pub(crate) fn run(sim: Sim) -> Answer {
 }
 
 fn event(verb: EventVerb) -> Result<()> {
-    let mut simulation = open(&ANY)?;
+    let mut simulation = open(&Model::CURRENT)?;
     let done = match verb {
         EventVerb::UpdateStatus { unit } => simulation.update_status(&unit),
         EventVerb::Settle => simulation.settle(),
@@ -227,7 +225,7 @@ fn event(verb: EventVerb) -> Result<()> {
 }
 
 fn get(what: &str, output: Option<Format>) -> Result<()> {
-    let simulation = open(&ANY)?;
+    let simulation = open(&Model::CURRENT)?;
     // `kubectl` takes `schedules`, `schedule` and `schedules.velero.io`.
     let plural = what.trim_end_matches(".velero.io").trim_end_matches('s');
     let (items, names): (serde_json::Value, Vec<[String; 2]>) = match plural {
@@ -286,7 +284,7 @@ fn agent(verb: AgentVerb) -> Result<()> {
         AgentVerb::Join { address } => {
             let unit = own_unit()
                 .ok_or_else(|| Error::Usage("no unit: set JUJU_SIM_UNIT to the pod's own one".to_owned()))?;
-            return open(&ANY)?.join(&unit, address);
+            return open(&Model::CURRENT)?.join(&unit, address);
         }
     };
     let executable = std::env::current_exe().map_err(Error::io("find", "the running executable"))?;

@@ -49,27 +49,27 @@ pub(crate) enum Verb {
         #[arg(long)]
         format: Option<Format>,
     },
-    /// List the models; there is one.
+    /// List the models; there is one. As the next three it has no `-m`, which only commands of a model take (`modelcmd.Wrap` of juju/juju).
     #[command(visible_alias = "list-models")]
     Models {
-        #[command(flatten)]
-        output: Output,
+        #[arg(long)]
+        format: Option<Format>,
     },
     /// List the controllers; there is one.
     #[command(visible_alias = "list-controllers")]
     Controllers {
-        #[command(flatten)]
-        output: Output,
+        #[arg(long)]
+        format: Option<Format>,
     },
     /// Show controller, model and user.
     Whoami {
-        #[command(flatten)]
-        output: Output,
+        #[arg(long)]
+        format: Option<Format>,
     },
     /// Show Juju's version.
     Version {
-        #[command(flatten)]
-        output: Output,
+        #[arg(long)]
+        format: Option<Format>,
         #[arg(long)]
         all: bool,
     },
@@ -451,6 +451,11 @@ pub(crate) struct Model {
     pub model: Option<String>,
 }
 
+impl Model {
+    /// The one that there is, whatever its name.
+    pub(crate) const CURRENT: Self = Self { model: None };
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Output {
     #[arg(long)]
@@ -473,17 +478,17 @@ impl Verb {
         // The second is the verb's own format.
         let (output, default) = match self {
             Verb::ShowModel { format, .. } => return format.is_none_or(is_for_machines),
+            Verb::Models { format }
+            | Verb::Controllers { format }
+            | Verb::Whoami { format }
+            | Verb::Version { format, .. } => return format.is_some_and(is_for_machines),
             Verb::Config { output, .. }
             | Verb::ShowUnit { output, .. }
             | Verb::ShowStorage { output, .. }
             | Verb::ShowSecret { output, .. }
             | Verb::ShowOperation { output, .. }
             | Verb::CancelTask { output, .. } => (output, Format::Yaml),
-            Verb::Models { output }
-            | Verb::Controllers { output }
-            | Verb::Whoami { output }
-            | Verb::Version { output, .. }
-            | Verb::Status { output, .. }
+            Verb::Status { output, .. }
             | Verb::Storage { output }
             | Verb::Actions { output, .. }
             | Verb::Run { output, .. }
