@@ -27,6 +27,10 @@ pub fn restore_command(unit: &UnitName, uid: &str) -> String {
     format!("juju run {unit} {RESTORE_FROM_BACKUP} backup-uid={uid}")
 }
 
+/// Behind a `juju refresh`: of a charm that was deployed from a file Juju takes no other one without its path (`cmd/juju/application/refresh.go`), and
+/// `--switch`, which it names as well, may bring somebody else's charm of the name.
+pub const OF_A_FILE: &str = "(a charm from a file: with --path FILE)";
+
 /// The name of a unit's pod: that of the unit, with a dash.
 pub fn pod_name_of(app: &str, unit: u64) -> String {
     format!("{app}-{unit}")

@@ -229,7 +229,7 @@ fn without_any_backup_the_app_starts_fresh_once_that_is_certain() {
 #[test]
 fn whatever_else_keeps_it_from_being_brought_back_keeps_the_app_from_starting() {
     type MakesError = fn() -> Error;
-    let cases: [(MakesError, &str, &str); 5] = [
+    let cases: [(MakesError, &str, &str); 6] = [
         (
             || ClusterError::not_allowed("list backups", "forbidden").into(),
             "blocked",
@@ -260,6 +260,16 @@ fn whatever_else_keeps_it_from_being_brought_back_keeps_the_app_from_starting() 
             },
             "blocked",
             "choose another backup: list-backups shows them",
+        ),
+        // There is nothing to give up, and no parameter to do it by.
+        (
+            || Error::NoRoom {
+                place: "the volume".to_owned(),
+                needed: 2,
+                free: 1,
+            },
+            "blocked",
+            "; make room or grow the volume",
         ),
     ];
     for (error, kind, next_step) in cases {

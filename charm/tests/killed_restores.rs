@@ -17,7 +17,7 @@ use config_recovery::engine::BY_HAND;
 use config_recovery::journal::{Journal, Record, Step};
 use config_volume::{RESTORE_FOLDER, Swap, SwapOptions};
 use juju_charm::pebble::Pebble;
-use juju_charm::testing::{Event, FakePebble, Fault, PebbleState};
+use juju_charm::testing::{Event, FakePebble, Fault, PebbleFault, PebbleState};
 use serde_json::json;
 
 /// The volume as the engine has it when it starts the app with the new content.
@@ -126,6 +126,68 @@ fn restore_on_deploy_is_still_waited_for() {
     }
 }
 
+/// Has the app of this unit been told to end by a charm that was killed then: it saves what it holds as it ends, and has not yet.
+fn ends(unit: &mut Unit) {
+    unit.pebble = FakePebble::new(unit.pebble.state()).with_fault(PebbleFault::EndsSlowly {
+        service: "radarr".to_owned(),
+        path: unit.volume().join(CONTENT),
+        content: "of the app that ends".to_owned(),
+    });
+    unit.pebble.stop(&["radarr"]).unwrap();
+    assert!(!unit.runs(), "Pebble calls it inactive");
+}
+
+/// The way back, cut off while the app that was not healthy ends.
+#[test]
+fn what_an_app_saves_as_it_ends_is_in_the_content_that_it_had() {
+    let mut unit = Unit::settled(&radarr());
+    exchanged(&unit.volume(), Some("old"));
+    let mut journal = Journal::open(&unit.volume().join(RESTORE_FOLDER).join("run.json"))
+        .unwrap()
+        .unwrap();
+    journal.begins(Step::PutBack).unwrap();
+    ends(&mut unit);
+    unit.run(Event::UpdateStatus);
+    assert!(unit.runs(), "{}", unit.status());
+    assert_eq!(
+        std::fs::read_to_string(unit.volume().join(CONTENT)).unwrap(),
+        "old"
+    );
+}
+
+/// A restore whose action was killed while the app ended is run again, or somebody stops the app meanwhile: what the app saves is in the
+/// content that is replaced.
+#[test]
+fn a_restore_waits_for_the_end_of_an_app_that_somebody_else_told_to_end() {
+    for is_before in [true, false] {
+        let mut unit = Unit::settled(&radarr());
+        unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+        unit.pebble = FakePebble::new(unit.pebble.state()).with_fault(PebbleFault::EndsSlowly {
+            service: "radarr".to_owned(),
+            path: unit.volume().join(CONTENT),
+            content: "of the app that ends".to_owned(),
+        });
+        let pebble = unit.pebble.clone();
+        let stop = move || drop(pebble.stop(&["radarr"]).unwrap());
+        if is_before {
+            stop();
+        }
+        unit.recovery.content = Some(Box::new(move |folder| {
+            if !is_before {
+                stop();
+            }
+            std::fs::write(folder.join("config.xml"), "<Config><ApiKey>k</ApiKey></Config>").unwrap();
+            std::fs::write(folder.join(CONTENT), "of the backup").unwrap();
+        }));
+        let volume = unit.volume();
+        unit.act("restore-from-backup", json!({"backup-uid": "latest"}))
+            .unwrap();
+        assert!(unit.runs());
+        let content = std::fs::read_to_string(volume.join(CONTENT)).unwrap();
+        assert_eq!(content, "of the backup", "{is_before}");
+    }
+}
+
 /// Runs the part of the commands that exchanges the content, in this pod; each `mv` after the first `moves` is the last.
 fn by_hand(commands: &str, moves: u32, volume: &Path) {
     let begin = commands.find("# Stop the app.").unwrap();
@@ -144,7 +206,9 @@ fn by_hand(commands: &str, moves: u32, volume: &Path) {
     shim(
         "mv",
         &format!(
-            "echo >> {count}; test $(wc -l < {count}) -le {moves} || kill -9 $PPID; exec /bin/mv \"$@\""
+            "for to; do :; done; while test $# -gt 1; do\n\
+             echo >> {count}; test $(wc -l < {count}) -le {moves} || {{ kill -9 $PPID; exit 1; }}\n\
+             /bin/mv \"$1\" \"$to\"; shift; done"
         ),
     );
     let path = format!("{}:{}", bin.path().display(), std::env::var("PATH").unwrap());
@@ -175,7 +239,108 @@ fn the_app_is_not_started_between_the_commands_of_a_restore_by_hand() {
             unit.run(event);
             let status = unit.status();
             assert_eq!(unit.runs(), moves == 4, "{moves} moves: {status}");
-            assert_eq!(status.contains(".restore-by-hand/old"), moves < 4, "{status}");
+            let says =
+                "a restore was cut off: by hand; run its commands from \"Exchange the content\" on again";
+            assert_eq!(status.contains(says), moves < 4, "{status}");
         }
     }
+}
+
+/// The folder of a restore by hand has the only copy of what is not in the volume any more, and an exchange removes what was there before.
+#[test]
+fn a_restore_by_hand_that_was_cut_off_is_not_restored_over() {
+    for moves in 0..4 {
+        for parameters in [
+            json!({}),
+            json!({"safety-backup": false}),
+            json!({"keep-old": false}),
+        ] {
+            let mut unit = Unit::settled(&radarr());
+            std::fs::write(unit.volume().join("config.xml"), "old").unwrap();
+            unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+            let dry_run = json!({"backup-uid": "latest", "dry-run": true});
+            let plan = unit.act("restore-from-backup", dry_run.clone()).unwrap();
+            by_hand(plan["commands"].as_str().unwrap(), moves, &unit.volume());
+            unit.pebble.stop(&["radarr"]).unwrap();
+            unit.recovery.calls.take();
+
+            let mut asked = json!({"backup-uid": "latest"});
+            asked
+                .as_object_mut()
+                .unwrap()
+                .extend(parameters.as_object().unwrap().clone());
+            let error = unit.act("restore-from-backup", asked).unwrap_err();
+            let says = "cannot restore: a restore was cut off: by hand; run its commands from";
+            assert!(error.starts_with(says), "{moves} {parameters}: {error}");
+            let calls = unit.recovery.calls.take();
+            let touched = ["restore", "backup_now"];
+            assert!(
+                !calls.iter().any(|call| touched.contains(&call.as_str())),
+                "{calls:?}"
+            );
+            // Who has lost the commands gets them again.
+            let again = unit.act("restore-from-backup", dry_run).unwrap();
+            assert!(
+                again["commands"]
+                    .as_str()
+                    .unwrap()
+                    .contains("# Exchange the content")
+            );
+        }
+    }
+}
+
+/// The third step of `docs/src/howto/from-python-charms.md`.
+#[test]
+fn the_app_is_not_started_between_the_commands_of_a_move_from_the_python_charms() {
+    let book = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../docs/src/howto/from-python-charms.md"
+    );
+    let text = std::fs::read_to_string(book).unwrap();
+    let step = text.split("\n3. ").nth(1).unwrap().split("\n4. ").next().unwrap();
+    let block = step.split("```sh").nth(1).unwrap().split("```").next().unwrap();
+    let commands: Vec<&str> = block
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    assert!(commands.last().unwrap().contains("delete pod"), "{commands:?}");
+
+    let mut unit = Unit::settled(&radarr());
+    let volume = unit.volume();
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("old")).unwrap();
+    for name in [CONTENT, "config.xml"] {
+        std::fs::write(home.path().join("old").join(name), "of the old app").unwrap();
+    }
+    // Runs what is behind `--`, where it is no Pebble's, on this unit's volume.
+    let kubectl = format!(
+        "kubectl() {{ test \"$1\" = exec || return 0; while test \"$1\" != --; do shift; done; shift; \
+         case $1 in /charm/bin/pebble) return 0 ;; esac; \"${{@//\\/config/{}}}\"; }}",
+        volume.display()
+    );
+    let run = |command: &str| {
+        let script = format!("set -euo pipefail\n{kubectl}\n{command}");
+        let mut bash = Command::new("bash");
+        bash.args(["-c", &script]).current_dir(home.path());
+        assert!(bash.status().unwrap().success(), "{command}");
+    };
+    run("tar -C old -cf radarr-config.tar .");
+    for (number, command) in commands.iter().enumerate() {
+        run(command);
+        let is_last = number + 1 == commands.len();
+        if number > 0 && !is_last {
+            // Each may take long, and the charm looks every five minutes.
+            unit.pebble.stop(&["radarr"]).unwrap();
+            unit.run(Event::UpdateStatus);
+            let is_whole = command.contains("rm -r /config/.restore-by-hand");
+            assert_eq!(unit.runs(), is_whole, "{command}: {}", unit.status());
+        }
+    }
+    assert_eq!(
+        std::fs::read_to_string(volume.join(CONTENT)).unwrap(),
+        "of the old app"
+    );
+    assert!(!volume.join(BY_HAND).exists());
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules that talk to Juju, Pebble, the cluster, the disk or the clock, with what for. All others are functions of what
 /// they are given.
-const WORLD: [(&str, &str); 48] = [
+const WORLD: [(&str, &str); 49] = [
     ("cos/world.rs", "reads for gather"),
     ("main.rs", "makes the Env"),
     ("lib.rs", "hands the event on"),
@@ -74,6 +74,7 @@ const WORLD: [(&str, &str); 48] = [
     ),
     ("recovery/mod.rs", "names what is asked of the engine"),
     ("recovery/kube.rs", "is the engine"),
+    ("ending.rs", "waits for the app to end"),
     ("recovery/health.rs", "waits for the app"),
     ("recovery/standing.rs", "reads for gather"),
     ("recovery/progress.rs", "measures the time"),
@@ -143,7 +144,7 @@ const SIGNS: [&str; 25] = [
 ];
 
 /// Who may call a step. A step calls none that comes after it, and none calls the line.
-const CALLERS: [(&str, &[&str]); 7] = [
+const CALLERS: [(&str, &[&str]); 11] = [
     (
         "gather(env, ",
         &[
@@ -169,6 +170,12 @@ const CALLERS: [(&str, &[&str]); 7] = [
             "steps/prepare_volume/cut_off.rs",
         ],
     ),
+    // Pebble is told to start something in one place, with a plan that cannot be made without a `MayStart`. By itself it starts what ended,
+    // and nothing when it begins itself: Juju runs it with `--hold`.
+    (".replan()", &["steps/apply.rs"]),
+    (".autostart(", &[]),
+    (".restart(&[", &[]),
+    (".start(&[", &[]),
     // A backup that is asked for now carries what the next event would have brought.
     ("apply::mark(", &["actions/backup_now.rs"]),
 ];

@@ -554,3 +554,36 @@ fn a_restore_on_the_leader_takes_over_from_a_unit_that_is_gone_and_only_if_it_su
         }
     }
 }
+
+/// The status says to save what the volume holds and to restore here. That it cannot be saved by a backup is no other unit's fault.
+#[test]
+fn what_a_unit_has_beside_data_that_are_gone_is_said_to_be_in_no_backup() {
+    let mut unit = Unit::new(&radarr()).related_to_velero();
+    let peers = RelationState::peer(PEERS, "peers")
+        .with_own_app_data([("data-unit", "radarr/1"), ("config-volume", "data")]);
+    unit.state = unit.state.clone().with_relation(peers);
+    std::fs::write(unit.volume().join("library.db"), "of before").unwrap();
+    for event in unit.first_events() {
+        unit.run(event);
+    }
+    let status = unit.status();
+    assert!(
+        status.ends_with("this volume has some: save it, then restore-from-backup here"),
+        "{status}"
+    );
+    unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+    with_config(&mut unit, CONFIG);
+    for dry_run in [true, false] {
+        let parameters = json!({"backup-uid": "latest", "dry-run": dry_run});
+        assert_eq!(
+            unit.act("restore-from-backup", parameters).unwrap_err(),
+            "cannot restore: no safety backup: what this volume holds is not the app's data, so no backup stores it; copy what you \
+             need of it; nothing was changed; to restore without a way back: safety-backup=false"
+        );
+        assert!(unit.volume().join("library.db").exists() && !unit.runs());
+    }
+    unit.recovery.well = vec![Ok(())].into();
+    let parameters = json!({"backup-uid": "latest", "safety-backup": false});
+    unit.act("restore-from-backup", parameters).unwrap();
+    assert!(unit.runs(), "{}", unit.status());
+}

@@ -22,7 +22,7 @@ use crate::backup::CHARM_CONTAINER;
 use crate::contents::seen;
 use crate::data_unit::{self, DATA_UNIT};
 use crate::env::Env;
-use crate::facts::{Container, Facts};
+use crate::facts::{Container, Exchange, Facts, Storage};
 use crate::names::{RESTORE_FROM_BACKUP, pod_name, restore_command};
 use crate::profile::AppProfile;
 use crate::recovery::{Examiner, Lines, OfLater, elsewhere, foreseen, image, own_id};
@@ -119,6 +119,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     if !dry_run {
         // The app could not be started again: the restore would end in the way back.
         may_be_seen(profile, call.facts).map_err(|blocker| blocker.text)?;
+        not_over_another(call.facts)?;
     }
     let target = own_id(juju);
     let wanted = RestoreRequest {
@@ -244,6 +245,18 @@ fn ready<'a>(profile: &AppProfile, facts: &'a Facts) -> Result<&'a Path, String>
     }
     workload_settings(profile, facts).map_err(|problem| problem.to_string())?;
     volume(facts)
+}
+
+/// What a restore has left that the engine does not know of, or cannot read, may be the only copy of what was in the volume; an exchange
+/// would take it for previous content, and remove it in the end.
+fn not_over_another(facts: &Facts) -> Result<(), String> {
+    match &facts.storage {
+        Storage::Mounted {
+            exchange: Exchange::Unreadable { reason },
+            ..
+        } => Err(format!("a restore was cut off: {reason}")),
+        _ => Ok(()),
+    }
 }
 
 fn described(plan: &RestorePlan) -> String {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use config_recovery::engine::{App, Examined, Restored};
 use juju_charm::pebble::ServiceStatus;
 
+use crate::ending::let_end;
 use crate::env::Env;
 use crate::recovery::Examiner;
 use crate::steps::apply;
@@ -28,7 +29,10 @@ impl App for RestoredApp<'_> {
         match own.map(|service| &service.current) {
             // One in back-off would be started again by Pebble.
             Some(ServiceStatus::Active | ServiceStatus::Backoff) => apply::stop(pebble, profile),
-            _ => Ok(()),
+            Some(_) => let_end(pebble, profile)
+                .map(drop)
+                .map_err(|error| format!("cannot wait for its end: {}", crate::causes(&error))),
+            None => Ok(()),
         }
     }
 

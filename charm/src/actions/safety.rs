@@ -19,6 +19,7 @@ use crate::facts::{Exchange, Storage};
 use crate::names::{RESTORE_FROM_BACKUP, restore_command};
 use crate::recovery::own_id;
 use crate::recovery::texts::user_message;
+use crate::steps::prepare_volume::takes_over;
 
 /// The parameter.
 pub const PARAMETER: &str = "safety-backup";
@@ -66,8 +67,9 @@ pub fn way_back(
     let is_untouched = match (&earlier, exchange) {
         (_, Exchange::Incomplete) => false,
         (Some(record), _) => record.is_before_the_stop(),
-        // What an exchange has left without the journal of its run does not tell which content this is.
-        (None, exchange) => *exchange != Exchange::Leftovers,
+        // What an exchange has left without the journal of its run does not tell which content this is. Over one by hand nothing is
+        // restored; its commands are shown all the same.
+        (None, exchange) => !matches!(exchange, Exchange::Leftovers | Exchange::Unreadable { .. }),
     };
     if !is_untouched {
         return Ok(match earlier.as_ref().and_then(Record::safety_backup) {
@@ -84,6 +86,10 @@ pub fn way_back(
     match asked {
         Some(false) => Ok(WayBack::None(format!("{PARAMETER}=false"))),
         None if !facts.is_backed_up() => Ok(WayBack::None(not_related(call.env.profile, &facts.app))),
+        // What keeps the app from starting says to restore here: no reason against that.
+        Some(true) | None if takes_over(facts) => Err(refused(
+            "what this volume holds is not the app's data, so no backup stores it; copy what you need of it",
+        )),
         Some(true) | None => match Settings::of(call.env.profile, facts) {
             Ok(settings) => Ok(WayBack::ToMake(Box::new(settings))),
             Err(reason) => Err(refused(&reason)),

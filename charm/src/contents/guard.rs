@@ -7,6 +7,7 @@ use config_volume::{AnswerKind, Answers};
 
 use super::record::{APP, About, IMAGE, VERSION};
 use super::short;
+use crate::names::OF_A_FILE;
 
 /// Where Charmhub keeps the images of charms.
 const CHARMHUB: &str = "jujucharms.com";
@@ -99,12 +100,12 @@ pub fn refresh(app: &str, resource: &str, now: &About, backup: &About) -> String
                 |version| format!("version {version}"),
             );
             format!(
-                "name an image of {version}, since {image} runs here already: juju refresh {app} --resource {resource}=IMAGE"
+                "name an image of {version}, since {image} runs here already: juju refresh {app} --resource {resource}=IMAGE {OF_A_FILE}"
             )
         }
         image => {
             let image = image.map_or("IMAGE", String::as_str);
-            format!("juju refresh {app} --resource {resource}={image}")
+            format!("juju refresh {app} --resource {resource}={image} {OF_A_FILE}")
         }
     }
 }
@@ -344,11 +345,11 @@ mod tests {
         let mut now = about("6.1.1");
         let command = |now: &About, backup: &About| refresh("films", "radarr-image", now, backup);
         let whole = "juju refresh films --resource radarr-image=";
-        assert_eq!(command(&now, &backup), format!("{whole}IMAGE"));
+        assert_eq!(command(&now, &backup), format!("{whole}IMAGE {OF_A_FILE}"));
         backup.insert(IMAGE.to_owned(), "lscr.io/linuxserver/radarr:6.2.0".to_owned());
         assert_eq!(
             command(&now, &backup),
-            format!("{whole}lscr.io/linuxserver/radarr:6.2.0")
+            format!("{whole}lscr.io/linuxserver/radarr:6.2.0 {OF_A_FILE}")
         );
         // A tag that moves: what it named then is not what it names here.
         let latest = "lscr.io/linuxserver/radarr:latest";
@@ -357,7 +358,9 @@ mod tests {
         }
         assert_eq!(
             command(&now, &backup),
-            format!("name an image of version 6.2.0, since {latest} runs here already: {whole}IMAGE")
+            format!(
+                "name an image of version 6.2.0, since {latest} runs here already: {whole}IMAGE {OF_A_FILE}"
+            )
         );
         backup.remove(VERSION);
         assert!(command(&now, &backup).starts_with("name an image of a later version, "));

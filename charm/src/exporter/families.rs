@@ -193,7 +193,7 @@ fn last_result(
         .iter()
         .filter(|backup| is_asked(&backup.endpoint) && backup.before_restore.is_none())
         .filter(|backup| !matches!(backup.verdict(now), Verdict::Running | Verdict::Expired));
-    word(ended.max_by_key(|backup| backup.ended())?.verdict(now))
+    word(ended.max_by_key(|backup| backup.ended(now))?.verdict(now))
 }
 
 fn word(verdict: Verdict) -> Option<&'static str> {

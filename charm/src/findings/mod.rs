@@ -222,7 +222,7 @@ fn which(endpoint: &str) -> String {
     }
 }
 
-/// That the backup that was read back last did not come back as it was. One that comes back later ends it; that the damaged one is
+/// That the backup that was read back last did not come back as it was. One as new that comes back later ends it; that the damaged one is
 /// deleted does not: nobody knows whether any other comes back.
 fn verify_failed(seen: &Seen<'_>) -> Option<Finding> {
     let proof = seen.proof?;

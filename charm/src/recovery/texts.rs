@@ -6,6 +6,8 @@ use config_recovery::words::{size, time};
 use config_recovery::{ClusterError, Error, Remedy};
 use config_volume::causes;
 
+use crate::names::OF_A_FILE;
+
 /// That a backup holds less than half of another one before it, if it does.
 pub fn less_than_before(backup: &BackupSummary, earlier: &Earlier) -> Option<String> {
     let told = |backup: &BackupSummary| {
@@ -55,7 +57,7 @@ pub fn next_step(error: &Error, app: &str) -> Option<String> {
         }
         // A resource alone brings no other charm.
         Error::LaterManifest { .. } => {
-            return Some(format!("refresh the charm first: juju refresh {app}"));
+            return Some(format!("refresh the charm first: juju refresh {app} {OF_A_FILE}"));
         }
         Error::NoClaim { model, .. } => {
             return Some(format!(
@@ -138,7 +140,7 @@ mod tests {
                     backup: "a".to_owned(),
                     version: 9,
                 },
-                "refresh the charm first: juju refresh films",
+                "refresh the charm first: juju refresh films (a charm from a file: with --path FILE)",
             ),
             (
                 Error::NoRoom {

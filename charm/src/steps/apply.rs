@@ -18,6 +18,7 @@ use crate::cos;
 use crate::credentials;
 use crate::credentials_seen::CredentialsSeen;
 use crate::data_unit;
+use crate::ending::service_timeout;
 use crate::env::Env;
 use crate::exporter;
 use crate::facts::Obsolete;
@@ -35,9 +36,6 @@ use crate::vpn;
 use self::give::give_to;
 use super::plan::{Command, ExporterPlan, FileWrite, OwnBags, Plan, Run, SecretPlan, WorkloadPlan};
 use super::status::Decided;
-
-/// How long a service may take to start or stop, beside the time that its app file gives it to end.
-const SERVICE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What became of the workload part of a plan.
 #[derive(Debug, PartialEq, Eq)]
@@ -574,11 +572,6 @@ fn write(pebble: &dyn Pebble, file: &FileWrite) -> Result<(), String> {
     pebble
         .write_file(&file.path, &file.file.content, &options)
         .map_err(|error| failed(&format!("write {}", file.path), &error))
-}
-
-fn service_timeout(profile: &AppProfile) -> Duration {
-    let to_end = profile.workload.stop_timeout.unwrap_or_default();
-    SERVICE_TIMEOUT + Duration::from_secs(to_end.into())
 }
 
 fn failed(what: &str, error: &PebbleError) -> String {

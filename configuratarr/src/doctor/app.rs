@@ -56,7 +56,10 @@ pub fn relation(seen: &Seen, _: &InJuju, app: &App) -> Vec<Finding> {
         ),
         (false, false) => Finding::fail(
             format!("its charm has no endpoint {ENDPOINT}"),
-            format!("juju refresh {name}{}", seen.suffix),
+            format!(
+                "juju refresh {name}{} (a charm from a file: with --path FILE)",
+                seen.suffix
+            ),
         ),
     }]
 }
@@ -158,10 +161,10 @@ fn instead_of_host_path(survey: &Survey, pod: &Pod, volume: &PodVolume, app: &st
     match (class, provisioner.map(String::as_str)) {
         // `defaultVolumeType` of rancher/local-path-provisioner.
         (Some(class), Some("rancher.io/local-path")) => format!(
-            "kubectl annotate storageclass {class} defaultVolumeType=local, then deploy {app} anew and copy its files: a volume keeps its kind"
+            "kubectl annotate storageclass {class} defaultVolumeType=local, then deploy it once more under another name and copy the files of {app} there before you remove {app}: a volume keeps its kind, and these files are in no backup"
         ),
         _ => format!(
-            "juju create-storage-pool files kubernetes storage-class=CLASS, with a class of local or CSI volumes, then deploy {app} anew with --storage config=files and copy its files"
+            "juju create-storage-pool files kubernetes storage-class=CLASS, with a class of local or CSI volumes, then deploy it once more under another name with --storage config=files, and copy the files of {app} there before you remove {app}: they are in no backup"
         ),
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use config_recovery::backups::{
     AppId, AppSchedule, BackupHealth, BackupSummary, LastGood, Proof, Verdict, goes_from, health, last_good,
-    newest_proof,
+    last_word,
 };
 use config_recovery::overview::{Overview, Progress};
 use config_recovery::scratch::Purpose;
@@ -66,21 +66,13 @@ pub struct InJuju {
 impl App {
     /// What was found when one of its backups was last restored and compared, and which one that was.
     pub fn last_proof(&self, now: Timestamp) -> Option<(&BackupSummary, &Proof)> {
-        last_proof(&self.backups, now)
+        last_word(&self.backups, now)
     }
 }
 
 /// What deploys an app that is gone again, with its content.
 pub fn to_redeploy(app: &str) -> String {
     format!("configuratarr redeploy {app} --charm CHARM")
-}
-
-/// The newest proof among backups, with the backup that it is of.
-fn last_proof(backups: &[BackupSummary], now: Timestamp) -> Option<(&BackupSummary, &Proof)> {
-    let proven = backups
-        .iter()
-        .filter_map(|backup| Some((backup, backup.proof.as_ref()?)));
-    newest_proof(proven, now)
 }
 
 impl InJuju {

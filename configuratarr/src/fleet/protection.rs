@@ -1,13 +1,13 @@
 //! Whether backups are made of an app, and what somebody should look at.
 
 use config_recovery::backups::{
-    AppId, AppSchedule, BackupHealth, BackupSummary, Rests, Verdict, due, is_missed,
+    AppId, AppSchedule, BackupHealth, BackupSummary, Rests, Verdict, due, is_missed, last_word,
 };
 use config_recovery::words::{age, time};
 use jiff::Timestamp;
 use velero_backup_config::Schedule;
 
-use super::{InJuju, expiry_is_told_from, last_proof, to_redeploy};
+use super::{InJuju, expiry_is_told_from, to_redeploy};
 
 /// Whether backups are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +107,7 @@ pub(super) fn of(juju: Option<&InJuju>, juju_is_known: bool, schedules: &[&AppSc
 /// 1. nothing makes backups;
 /// 2. the newest one that ended is not good, and whether there is a good one at all;
 /// 3. else one was due and did not come, or there is none yet;
-/// 4. one was damaged when it was restored and compared, and none came back since;
+/// 4. one was damaged when it was restored and compared, and none as new came back since;
 /// 5. the last good one is about to expire;
 /// 6. the app is not active.
 pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
@@ -140,6 +140,15 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
             Severity::Failure,
             format!("Velero refuses the Schedule: {why}"),
             format!("juju config {app} backup-schedule=daily"),
+        ),
+        // Whoever unpaused it would have backups of nothing.
+        Protection::Paused(name) if seen.juju.is_some_and(|juju| juju.status == "blocked") => say(
+            About::Protection,
+            Severity::Failure,
+            format!(
+                "Schedule {name} is paused, and the app is blocked: its charm pauses backups that would hold nothing"
+            ),
+            format!("do what juju status {app} says; who paused it otherwise unpauses it then"),
         ),
         Protection::Paused(name) => say(
             About::Protection,
@@ -207,7 +216,7 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
         ),
         (None, _) => {}
     }
-    if let Some((backup, proof)) = last_proof(seen.backups, now)
+    if let Some((backup, proof)) = last_word(seen.backups, now)
         && let Some(why) = backup.damage()
         && newest.is_none_or(|newest| newest.uid != backup.uid)
     {

@@ -79,6 +79,14 @@ fn what_is_not_well_is_said_with_the_worst_first() {
             Some("Failure: Schedule radarr-schedule is paused"),
         ),
         (
+            "paused by the charm",
+            &blocked,
+            with_schedule(|schedule| schedule.scheduled.rests = Some(Rests::Paused)),
+            Some(
+                "Failure: Schedule radarr-schedule is paused, and the app is blocked: its charm pauses backups that would hold nothing",
+            ),
+        ),
+        (
             "refused",
             &radarr(),
             with_schedule(|schedule| {
@@ -222,8 +230,12 @@ fn a_backup_that_was_damaged_when_it_was_read_back_is_said_until_one_comes_back(
     );
     let newest = "Failure: the newest backup, 2026-11-29 02:00 UTC, is DAMAGED (radarr.db: it is not sound)";
     assert_eq!(of(proven(1, damaged()), None).as_deref(), Some(newest));
-    // Whichever it is of, the last look counts.
     assert_eq!(of(proven(1, comes_back()), proven(2, damaged())), None);
+    // An older one that comes back tells nothing of the newest one.
+    assert_eq!(
+        of(proven(2, damaged()), proven(1, comes_back())).as_deref(),
+        Some(newest)
+    );
     assert_eq!(of(proven(1, comes_back()), None), None);
     // A clock that was wrong, or somebody's hand: it would hide what comes later.
     assert_eq!(

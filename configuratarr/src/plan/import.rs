@@ -98,6 +98,12 @@ pub fn may_import(app: &str, versions: [&str; 2], flags: &str) -> Result<(), Pro
     Ok(())
 }
 
+/// How an app comes to have one unit. Kubernetes removes the pods with the highest numbers, and Juju their volumes: what another unit
+/// than the first one has would be lost.
+pub fn to_one_unit(app: &str) -> String {
+    format!("where {app}/0 has the data, and only there: juju scale-application {app} 1")
+}
+
 /// Plans it.
 ///
 /// # Errors
@@ -113,10 +119,7 @@ pub fn plan_import(
     let cannot = |why: String, next: String| Problem::new(Kind::Failed, why, next);
     if units != 1 {
         let why = format!("{app} has {units} units, and Juju attaches a volume to the one unit of a new app");
-        return Err(cannot(
-            why,
-            format!("juju scale-application {app} 1; or: {instead}"),
-        ));
+        return Err(cannot(why, format!("{instead}; or {}", to_one_unit(app))));
     }
     if let Some(other) = deployed.storage.keys().find(|name| *name != STORAGE) {
         let why = format!("{app} has storage {other} too, which it would lose when it is deployed anew");

@@ -22,7 +22,7 @@ use crate::printer::{Cell, Page, Tone};
 use crate::problem::{Kind, Problem};
 
 pub use each::Order;
-pub use import::{ImportPlan, POOL, Place, STORAGE, Typed, may_import, plan_import, retain};
+pub use import::{ImportPlan, POOL, Place, STORAGE, Typed, may_import, plan_import, retain, to_one_unit};
 pub use redeploy::{Around, ON_DEPLOY, Redeploy, RedeployPlan, TypedCharm, plan_redeploy};
 pub use refresh::{RefreshPlan, TypedRefresh, plan_refresh};
 pub use reread::Deployment;

@@ -104,5 +104,9 @@ pub const LEFT_OUT: &[LeftOut] = &[
     fake("files::are_files_of_the_container", IN_MEMORY),
     fake("layers::unknown_keys_are_refused", TYPED),
     fake("services::the_process_ends_with_its_service", TOLD),
+    fake(
+        "services::one_that_is_told_to_end_is_inactive_while_its_change_goes_on",
+        TOLD,
+    ),
     fake("signals::reach_the_process", TOLD),
 ];

@@ -1,8 +1,9 @@
 //! What Pebble says of the container and of what runs in it.
 
 use config_recovery::words::size;
-use juju_charm::pebble::{CheckStatus, Error as PebbleError, Pebble, ServiceStatus};
+use juju_charm::pebble::{CheckStatus, Error as PebbleError, Pebble, ServiceInfo, ServiceStatus};
 
+use crate::ending::let_end;
 use crate::facts::{Container, FileFacts, Health, ReadyContainer};
 use crate::names::check_name;
 use crate::profile::{AppProfile, VersionFile};
@@ -48,10 +49,12 @@ fn ready_container(
     put_aside: &[String],
 ) -> Result<ReadyContainer, Fault> {
     let plan = pebble.plan()?;
-    let service = pebble
-        .services(&[])?
-        .into_iter()
-        .find(|service| service.name == profile.name);
+    let mut service = own_service(pebble, profile)?;
+    // One that is still ending writes into the volume, and into the file that is read below.
+    let may_end = matches!(&service, Some(service) if service.current == ServiceStatus::Inactive);
+    if may_end && let_end(pebble, profile)? {
+        service = own_service(pebble, profile)?;
+    }
     let check = pebble
         .checks()?
         .into_iter()
@@ -95,6 +98,11 @@ fn ready_container(
         put_aside: still_there,
         version,
     })
+}
+
+fn own_service(pebble: &dyn Pebble, profile: &AppProfile) -> Result<Option<ServiceInfo>, PebbleError> {
+    let services = pebble.services(&[])?;
+    Ok(services.into_iter().find(|service| service.name == profile.name))
 }
 
 fn is_there(pebble: &dyn Pebble, path: &str) -> Result<bool, PebbleError> {

@@ -161,6 +161,8 @@ fn failed(what: &str, app: &str, error: Error) -> OnDeploy {
         _ if matches!(error, Error::OnlySafetyBackups { .. }) => {
             format!("name one: juju config {app} {option}=UID")
         }
+        // An empty volume has no previous content, and the option no parameters.
+        _ if matches!(error, Error::NoRoom { .. }) => "make room or grow the volume".to_owned(),
         _ if passes => AGAIN.to_owned(),
         // There is nothing here to make a backup of, nor a parameter that names another app.
         Some(next) if !matches!(error, Error::NoGoodBackup { .. } | Error::Foreign { .. }) => next,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Found, Taken, Trouble, Went, Works, not_taken, storage, volume};
 use crate::juju::Application;
-use crate::plan::{Deployment, ImportPlan, Job, retain};
+use crate::plan::{Deployment, ImportPlan, Job, retain, to_one_unit};
 use crate::problem::{Kind, Problem};
 use crate::run::follow::under_way;
 
@@ -128,7 +128,7 @@ impl Works<'_> {
             0 | 1 => self.can_come_back(found).await,
             units => no(
                 format!("{app} has {units} units by now, and one comes again"),
-                format!("juju scale-application {app} 1"),
+                to_one_unit(app),
             ),
         }
     }

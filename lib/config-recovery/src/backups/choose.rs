@@ -197,7 +197,7 @@ pub struct LastGood {
     /// When it began.
     #[serde(default)]
     pub started: Option<Timestamp>,
-    /// When it ended; when it began if Velero does not say.
+    /// When it ended; when it began if Velero does not say, or says what cannot be.
     pub time: Option<Timestamp>,
     /// When Velero deletes it; never if that is not known.
     pub expires: Option<Timestamp>,
@@ -211,7 +211,7 @@ pub fn last_good(list: &[BackupSummary], whose: &AppId, now: Timestamp) -> Optio
         name: backup.name.clone(),
         uid: backup.uid.clone(),
         started: backup.started,
-        time: backup.completed.or(backup.started),
+        time: backup.ended(now),
         expires: backup.expires,
         bytes: backup.holds.bytes(),
     })

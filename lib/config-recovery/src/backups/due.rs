@@ -47,6 +47,35 @@ fn told_before(life: SignedDuration, gap: Option<SignedDuration>) -> SignedDurat
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backups::{AppId, BackupSummary, Verdict, health};
+    use crate::testing::backup;
+
+    /// The clock of Velero's node jumped ahead for a while.
+    #[test]
+    fn an_end_of_years_ahead_hides_neither_that_a_backup_is_missing_nor_that_a_good_one_followed() {
+        let now: Timestamp = "2026-11-29T12:00:00Z".parse().unwrap();
+        let hours = |hours: i64| now - SignedDuration::from_hours(hours);
+        let whose = AppId {
+            app: "radarr".to_owned(),
+            model: "media".to_owned(),
+        };
+        let of = |uid: &str, began: i64, bytes: u64| BackupSummary {
+            started: Some(hours(began)),
+            completed: Some(hours(-24 * 3650)),
+            ..backup(uid, &whose, bytes)
+        };
+        let good = of("good", 58, 7);
+        let daily = Schedule::daily_at(0);
+        let found = health(std::slice::from_ref(&good), &[], &whose, now);
+        let endpoint = &found.endpoints[""];
+        assert_eq!(endpoint.last_good.as_ref().unwrap().time, good.started);
+        assert!(is_missed(due(endpoint, &daily).unwrap(), now));
+
+        let empty = of("empty", 82, 0);
+        assert_eq!(empty.verdict(now), Verdict::Empty);
+        let found = health(&[good, empty], &[], &whose, now);
+        assert!(found.bad.is_empty(), "{:?}", found.bad);
+    }
 
     #[test]
     fn it_is_told_in_time_that_the_last_good_backup_goes() {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use velero_api::{BackupPhase, Meaning};
 
-use super::proven::{Proof, newest_proof};
+use super::proven::{Proof, last_word};
 use super::schedules::{AppSchedule, Scheduled};
 use super::{AppId, BackupSummary, LastGood, Verdict, last_good};
 use crate::locations::{Needed, UnusableStorage};
@@ -21,7 +21,7 @@ pub struct BackupHealth {
     pub endpoints: BTreeMap<String, EndpointHealth>,
     /// The good one that is kept the longest, of whatever endpoint: until it expires, there is a good one.
     pub kept_longest: Option<LastGood>,
-    /// What was found when a backup of these was last restored and compared.
+    /// What was found when a backup of these was last restored and compared; of a damaged one until one as new comes back.
     pub last_proof: Option<Proof>,
     /// When the oldest began that Velero calls completed and still keeps: since then there was something to restore.
     pub since: Option<Timestamp>,
@@ -146,7 +146,7 @@ pub(super) fn judged<E>(
         let followed_by = endpoints.get(&backup.endpoint);
         let followed_by = followed_by.and_then(|endpoint| endpoint.last_good.as_ref()?.time);
         let Some(at) = backup
-            .ended()
+            .ended(now)
             .filter(|at| followed_by.is_none_or(|good| good < *at))
         else {
             continue;
@@ -164,13 +164,11 @@ pub(super) fn judged<E>(
     let mut of_now = completed.iter().filter(|(_, backup)| !backup.is_of_future(now));
     let newest = of_now.next().or(completed.first()).map(|(_, newest)| *newest);
     needs.newest = newest.map(|newest| (newest.velero_namespace.clone(), newest.storage_location.clone()));
-    let proofs = completed
-        .iter()
-        .filter_map(|(_, backup)| Some(((), backup.proof.clone()?)));
+    let last_word = last_word(completed.iter().map(|(_, backup)| *backup), now);
     Ok(BackupHealth {
         endpoints,
         kept_longest,
-        last_proof: newest_proof(proofs, now).map(|((), proof)| proof),
+        last_proof: last_word.map(|(_, proof)| proof.clone()),
         since: completed.iter().filter_map(|(_, backup)| backup.started).min(),
         bad,
         needs,

@@ -27,7 +27,7 @@ pub use earlier::{Earlier, WEEK, earlier, is_halved};
 pub use health::{BackupHealth, BadBackup, EndpointHealth, health};
 pub use list::list;
 pub(crate) use list::{is_moving, list_all, phase_of, pod_volumes, summary_of};
-pub use proven::{Outcome, Proof, is_ahead, newest_proof};
+pub use proven::{Outcome, Proof, is_ahead, last_word, newest_proof};
 pub use running::{running, under_way};
 pub(crate) use schedules::schedules_of;
 pub use schedules::{AppSchedule, Rests, Scheduled, schedules};
@@ -126,9 +126,11 @@ impl BackupSummary {
         }
     }
 
-    /// When it ended; when it began, or was asked for, where Velero does not say: one that it refuses never begins.
-    pub fn ended(&self) -> Option<Timestamp> {
-        self.completed.or(self.started).or(self.created)
+    /// When it ended; when it began, or was asked for, where Velero does not say: one that it refuses never begins. An end in the future
+    /// is of a clock that ran ahead in between: it would stand for every backup that is due until then.
+    pub fn ended(&self, now: Timestamp) -> Option<Timestamp> {
+        let end = self.completed.filter(|end| end.duration_since(now) <= SKEW);
+        end.or(self.started).or(self.created)
     }
 
     /// Whether it claims to be of a later time than this. The clock of whoever made it was wrong, so nobody knows when that was: it neither is the

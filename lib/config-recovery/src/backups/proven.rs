@@ -112,6 +112,28 @@ pub fn newest_proof<T, P: Borrow<Proof>>(
         .max_by_key(|(_, proof)| proof.borrow().at)
 }
 
+/// What is known last of whether the backups of an app come back, with the backup that tells it. As [`newest_proof`], but that one that
+/// came back says nothing of those made after it: one of them that was damaged stays the last word, until one as new comes back.
+pub fn last_word<'a>(
+    backups: impl IntoIterator<Item = &'a BackupSummary>,
+    now: Timestamp,
+) -> Option<(&'a BackupSummary, &'a Proof)> {
+    let proven = backups
+        .into_iter()
+        .filter_map(|backup| Some((backup, backup.proof.as_ref()?)))
+        .filter(|(_, proof)| !is_ahead(proof.at, now));
+    let proven: Vec<(&BackupSummary, &Proof)> = proven.collect();
+    let is_over = |(damaged, found): &(&BackupSummary, &Proof)| {
+        proven.iter().any(|(other, proof)| {
+            proof.came_back() && proof.at > found.at && other.started >= damaged.started
+        })
+    };
+    let stays = |found: &&(&BackupSummary, &Proof)| !found.1.came_back() && !is_over(found);
+    let at = |(_, proof): &&(&BackupSummary, &Proof)| proof.at;
+    let damaged = proven.iter().filter(stays).max_by_key(at);
+    damaged.or_else(|| proven.iter().max_by_key(at)).copied()
+}
+
 impl Proof {
     /// Whether the backup's bytes came back whole.
     pub const fn came_back(&self) -> bool {
@@ -234,6 +256,67 @@ mod tests {
             !why.contains(['\u{1b}', '\n']) && why.chars().count() <= LONGEST,
             "{why}"
         );
+    }
+
+    /// The runbook says to verify an older one first.
+    #[test]
+    fn an_older_backup_that_comes_back_says_nothing_of_a_newer_one_that_was_damaged() {
+        let now: Timestamp = "2026-11-29T12:00:00Z".parse().unwrap();
+        let hours = |hours: i64| now - SignedDuration::from_hours(hours);
+        let whose = AppId {
+            app: "radarr".to_owned(),
+            model: "media".to_owned(),
+        };
+        // When each began and was proven, hours ago, and whether it came back; which one counts.
+        for (all, counts) in [
+            (vec![], None),
+            (vec![(10, Some((2, true)))], Some(10)),
+            (vec![(10, Some((2, false))), (34, None)], Some(10)),
+            (vec![(10, Some((2, false))), (34, Some((1, true)))], Some(10)),
+            (vec![(10, Some((1, false))), (34, Some((2, true)))], Some(10)),
+            // A newer one, or itself when it is read once more.
+            (vec![(10, Some((1, true))), (34, Some((2, false)))], Some(10)),
+            (
+                vec![
+                    (10, Some((3, true))),
+                    (34, Some((1, true))),
+                    (58, Some((4, false))),
+                ],
+                Some(34),
+            ),
+            // What was found last counts, also of an older one.
+            (vec![(10, Some((2, true))), (34, Some((1, false)))], Some(34)),
+            (vec![(10, Some((2, false))), (34, Some((1, false)))], Some(34)),
+            // An older one does not end it, whatever came between.
+            (
+                vec![
+                    (10, Some((3, false))),
+                    (34, Some((2, true))),
+                    (58, Some((1, true))),
+                ],
+                Some(10),
+            ),
+            // Of a clock that was wrong.
+            (vec![(10, Some((-30, true))), (34, Some((2, false)))], Some(34)),
+        ] {
+            let backups: Vec<BackupSummary> = all
+                .iter()
+                .map(|(began, proven): &(i64, Option<(i64, bool)>)| BackupSummary {
+                    started: Some(hours(*began)),
+                    proof: proven.map(|(at, comes_back)| Proof {
+                        at: hours(at),
+                        took: None,
+                        outcome: match comes_back {
+                            true => Outcome::ComesBack { contents: None },
+                            false => Outcome::Damaged { why: String::new() },
+                        },
+                    }),
+                    ..backup(&format!("u{began}"), &whose, 5)
+                })
+                .collect();
+            let found = last_word(&backups, now).and_then(|(backup, _)| backup.started);
+            assert_eq!(found, counts.map(hours), "{all:?}");
+        }
     }
 
     #[test]

@@ -11,14 +11,18 @@ use crate::shell::word;
 pub const BY_HAND: &str = ".restore-by-hand";
 /// In it, from before the app is stopped until the content is exchanged.
 const EXCHANGING: &str = "exchanging";
+/// In it, from when all of the previous content is aside until the content is exchanged.
+const MOVED_OUT: &str = "moved-out";
+/// What the commands say of the exchange.
+const EXCHANGE: &str = "Exchange the content";
 
 /// What to do about an exchange by hand that has begun in the volume and is not known to have ended: it may hold neither
 /// content as a whole. `None` where there is none.
 pub fn exchanged_by_hand(volume: &Path) -> Option<String> {
     let mark = volume.join(BY_HAND).join(EXCHANGING);
-    mark.exists().then(|| {
-        format!("by hand; run its last commands, or put {BY_HAND}/old back and remove {EXCHANGING} beside it")
-    })
+    // Nothing else: who puts one content over what is there of the other one has a mixture.
+    mark.exists()
+        .then(|| format!("by hand; run its commands from \"{EXCHANGE}\" on again"))
 }
 
 /// The pod of a unit, as Juju makes it.
@@ -36,8 +40,8 @@ pub struct UnitPod<'a> {
 
 impl RestorePlan {
     /// The plan as commands for bash, for whoever may do all of it in the cluster: the same place beside the app, the same
-    /// objects. What the engine checks is left to the person, except that the app has to get ready. Databases are put in
-    /// place by the charm when its pod starts anew.
+    /// objects. What the engine checks is left to the person, and so is to see that the app is healthy: a pod is ready before its app
+    /// has started. So the previous content is kept. Databases are put in place by the charm when its pod starts anew.
     pub fn commands(&self, unit: UnitPod<'_>) -> String {
         let backup = self.backup();
         let place = scratch::commands(&self.scratch, &jiff::Timestamp::now().to_string());
@@ -60,12 +64,26 @@ impl RestorePlan {
         let mut part = |says: &str, lines: &[String]| {
             let _ = write!(text, "\n# {says}\n{}\n", lines.join("\n"));
         };
+        let old = path(&by_hand.join("old"));
+        part(
+            "Not over what an earlier restore by hand has kept.",
+            &[in_charm(&format!(
+                "if test -e {old}; then echo {} >&2; exit 1; fi",
+                word(&format!(
+                    "{BY_HAND}/old is there: end that restore, and remove {BY_HAND} when the app is healthy"
+                ))
+            ))],
+        );
         part("A place beside the app, which Velero fills.", &place.make);
         part("Wait until it has.", &place.wait);
         part(
             "Copy the files to the unit. Look at them there before you go on.",
             &[
-                in_charm(&format!("umask 077; mkdir -p {}", path(&new))),
+                // A copy that broke off may be one of another backup.
+                in_charm(&format!(
+                    "umask 077; rm -rf {new}; mkdir -p {new}",
+                    new = path(&new)
+                )),
                 format!(
                     "{} | kubectl exec -i -n {model} {pod} -c {} -- tar -xpf - -C {}",
                     place.read,
@@ -84,15 +102,17 @@ impl RestorePlan {
                     path(&by_hand),
                     path(&by_hand.join(EXCHANGING))
                 )),
+                // One that the charm did not start in this pod is not known to its Pebble.
+                format!("services=$({} /charm/bin/pebble services)", exec(unit.workload)),
                 format!(
-                    "{} /charm/bin/pebble stop {}",
+                    "case $services in *{service}*) {} /charm/bin/pebble stop {service} ;; esac",
                     exec(unit.workload),
-                    word(unit.service)
+                    service = word(unit.service)
                 ),
             ],
         );
         part(
-            "Exchange the content.",
+            &format!("{EXCHANGE}. What was cut off here is run again."),
             &[in_charm(&self.exchange(&by_hand, &new))],
         );
         part(
@@ -103,32 +123,51 @@ impl RestorePlan {
                 format!("kubectl wait -n {model} pod {pod} --for=condition=Ready --timeout=300s"),
             ],
         );
+        let last = format!(
+            "When the app is healthy, remove the previous content: {charm} rm -rf {}",
+            path(&by_hand)
+        );
         part(
-            "When the app is healthy, remove the previous content.",
-            &[format!("{charm} rm -rf {}", path(&by_hand))],
+            "That is left to you.",
+            // No comment: names of the cluster may have several lines.
+            &[format!("echo {}", word(&last))],
         );
         text
     }
 
-    /// The exchange, as a script in the charm's container.
+    /// The exchange, as a script in the charm's container. It ends where a file cannot be moved or copied, and can be run again until it has
+    /// ended well: once more it would take the new content for the previous one.
     fn exchange(&self, by_hand: &Path, new: &Path) -> String {
-        let (volume, old) = (path(&self.volume), by_hand.join("old"));
+        let volume = path(&self.volume);
         let mark = path(&by_hand.join(EXCHANGING));
         let each = format!("find {volume} -mindepth 1 -maxdepth 1 ! -name {BY_HAND} ! -name lost+found");
-        let all_of_new = format!(
+        let new_content = format!(
             "find {} -mindepth 1 -maxdepth 1 ! -name .velero ! -name lost+found",
             path(new)
         );
+        // With `+` find tells that it did not work.
+        let into = |command: &str, folder: &str| {
+            let script = word(&format!("{command} \"$@\" \"$0\""));
+            format!("-exec sh -c {script} {folder}/ {{}} +")
+        };
+        let begun = format!(
+            "if test ! -e {mark} || test ! -d {}; then echo {} >&2; exit 1; fi",
+            path(new),
+            word("the exchange has ended, or what was to be put in place is gone: run all commands again")
+        );
         if self.stage_elsewhere.is_some() {
-            // There is no room for both.
+            // There is no room for both. What is copied goes last: until then it can be copied again.
             return format!(
-                "{each} -exec rm -rf {{}} +; {all_of_new} -exec cp -a {{}} {volume}/ \\;; rm -rf {} {mark}",
+                "{begun}; {each} -exec rm -rf {{}} +; {new_content} {}; rm -f {mark}; rm -rf {}",
+                into("cp -a", &volume),
                 path(new)
             );
         }
+        let (old, out) = (path(&by_hand.join("old")), path(&by_hand.join(MOVED_OUT)));
         format!(
-            "mkdir {old}; {each} -exec mv {{}} {old}/ \\;; {all_of_new} -exec mv {{}} {volume}/ \\;; rm {mark}",
-            old = path(&old)
+            "{begun}; if test ! -e {out}; then mkdir -p {old}; {each} {}; touch {out}; fi; {new_content} {}; rm -f {out} {mark}",
+            into("mv", &old),
+            into("mv", &volume)
         )
     }
 }

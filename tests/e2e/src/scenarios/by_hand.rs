@@ -98,6 +98,13 @@ async fn comes_back(
     story.figure(&format!("seconds of {lines} lines of commands"), seconds(began));
     controller.meets_new_pod(running).await?;
     running.settle().await?;
+    let last = commands.lines().last().and_then(|line| line.split_once(": "));
+    let last = last.and_then(|(_, command)| command.strip_suffix('\''));
+    let last = last.context("the commands do not end with what removes the previous content")?;
+    // Until somebody has seen the app, it is there.
+    let folder = last.rsplit(' ').next().unwrap_or_default();
+    running.in_charm(&format!("test -e {folder}/old/stray")).await?;
+    ground.own_bed()?.by_bash(last).await?;
 
     let now = FLEET[0].held(running).await?;
     story.figure("files compared", now.files.len());

@@ -1,5 +1,7 @@
 //! Calls of a fake Pebble, and what can be made to go wrong with them.
 
+use std::path::PathBuf;
+
 use super::files::FakeFile;
 use super::state::PebbleState;
 use crate::pebble::ServiceStatus;
@@ -44,6 +46,16 @@ pub enum PebbleFault {
         /// What it writes.
         content: Vec<u8>,
     },
+    /// No fault of Pebble's: a service that is told to end takes its time. Pebble calls it inactive all the while, and the change is in
+    /// progress; it has ended when that is waited for, or when services are started. As it ends it writes a file of the disk.
+    EndsSlowly {
+        /// Its name.
+        service: String,
+        /// Which file it writes.
+        path: PathBuf,
+        /// What it writes.
+        content: String,
+    },
     /// The charm is killed when it makes a call, before Pebble has done anything. Only in a
     /// [`Context`](crate::testing::Context).
     StopBefore {
@@ -58,6 +70,22 @@ pub enum PebbleFault {
 }
 
 impl PebbleFault {
+    /// What a service that runs writes as it ends, where it is one of those that are stopped now and takes its time.
+    pub(super) fn ends_slowly(&self, state: &PebbleState, stopped: &[&str]) -> Option<(PathBuf, String)> {
+        match self {
+            Self::EndsSlowly {
+                service,
+                path,
+                content,
+            } if stopped.contains(&service.as_str())
+                && state.service(service) == Some(ServiceStatus::Active) =>
+            {
+                Some((path.clone(), content.clone()))
+            }
+            _ => None,
+        }
+    }
+
     /// Has a service that runs save its file, where it is one of those that are stopped now.
     pub(super) fn save_at_stop(&self, state: &mut PebbleState, stopped: &[&str]) {
         if let Self::SavesAtStop {

@@ -316,12 +316,14 @@ impl Pebble for FakePebble {
 
     fn replan(&self) -> Result<ChangeId> {
         self.operate("replan", "", |state| {
+            state.has_ended(None);
             change_services(state, "replan", &[], PebbleState::replan_services)
         })
     }
 
     fn start(&self, names: &[&str]) -> Result<ChangeId> {
         self.operate("start", names.join(" "), |state| {
+            state.has_ended(None);
             change_services(state, "start", names, |state| {
                 state.start_services("start", names)
             })
@@ -332,7 +334,12 @@ impl Pebble for FakePebble {
         let faults = self.lock().faults.clone();
         self.operate("stop", names.join(" "), |state| {
             faults.iter().for_each(|fault| fault.save_at_stop(state, names));
-            change_services(state, "stop", names, |state| state.stop_services(names))
+            let slow = faults.iter().find_map(|fault| fault.ends_slowly(state, names));
+            let id = change_services(state, "stop", names, |state| state.stop_services(names))?;
+            if let Some((path, content)) = slow {
+                state.is_ending(&id, path, content);
+            }
+            Ok(id)
         })
     }
 
@@ -365,6 +372,7 @@ impl Pebble for FakePebble {
     /// What is not ready now will not be: the time passes at once.
     fn wait_change(&self, id: &ChangeId, timeout: Duration) -> Result<Change> {
         self.operate("wait_change", id.as_str(), |state| {
+            state.has_ended(Some(id));
             let change = find_change(state, format!("wait for change {id}"), id)?;
             if !change.ready {
                 state.pass(timeout);

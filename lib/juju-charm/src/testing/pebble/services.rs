@@ -1,6 +1,7 @@
 //! Services and changes of a fake Pebble: what is asked for is done at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -281,6 +282,35 @@ impl PebbleState {
         change.status = status;
         if ready {
             self.notice_change(id, &BTreeMap::new());
+        }
+    }
+
+    /// A service ends by this change from now on, and writes that into a file of the disk when it has.
+    pub(super) fn is_ending(&mut self, id: &ChangeId, path: PathBuf, content: String) {
+        self.change_is(id, ChangeStatus::Doing);
+        self.ending.push((id.clone(), path, content));
+    }
+
+    /// The service that ends by this change has ended, or all that do.
+    pub(super) fn has_ended(&mut self, id: Option<&ChangeId>) {
+        let ending = std::mem::take(&mut self.ending);
+        let (ended, ending) = ending
+            .into_iter()
+            .partition(|(change, ..)| id.is_none_or(|id| id == change));
+        self.ending = ending;
+        let ended: Vec<(ChangeId, PathBuf, String)> = ended;
+        for (change, path, content) in ended {
+            // Where its folder went meanwhile it has nowhere to write.
+            let _ = std::fs::write(path, content);
+            self.change_is(&change, ChangeStatus::Done);
+        }
+    }
+
+    fn change_is(&mut self, id: &ChangeId, status: ChangeStatus) {
+        if let Some(FakeChange { change, .. }) = self.changes.iter_mut().find(|entry| entry.change.id == *id)
+        {
+            change.ready = status == ChangeStatus::Done;
+            change.status = status;
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a Pebble holds, as data.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,8 +10,8 @@ use super::files::{FakeFile, Tree};
 use crate::pebble::merge::combine;
 use crate::pebble::validate;
 use crate::pebble::{
-    Change, CheckStatus, ExecOptions, ExecOutput, Layer, LogLine, Notice, NoticeType, Plan, Service,
-    ServiceStatus,
+    Change, ChangeId, CheckStatus, ExecOptions, ExecOutput, Layer, LogLine, Notice, NoticeType, Plan,
+    Service, ServiceStatus,
 };
 
 /// When a fake Pebble is made: seconds since 1970, 2026-01-01T00:00:00Z.
@@ -38,6 +39,8 @@ pub struct PebbleState {
     pub(super) files: Tree,
     pub(super) notices: Vec<Notice>,
     pub(super) changes: Vec<FakeChange>,
+    /// What services that are ending write when they have, with the change that they end by.
+    pub(super) ending: Vec<(ChangeId, PathBuf, String)>,
     pub(super) commands: Vec<Command>,
     pub(super) executed: Vec<ExecOptions>,
     pub(super) signals: Vec<(String, String)>,
@@ -116,6 +119,7 @@ impl PebbleState {
             files: Tree::new(),
             notices: Vec::new(),
             changes: Vec::new(),
+            ending: Vec::new(),
             commands: Vec::new(),
             executed: Vec::new(),
             signals: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use juju_charm::pebble::{ChangeStatus, Error, ServiceStatus, Startup};
+use juju_charm::pebble::{ChangeSelect, ChangeStatus, Error, ServiceStatus, Startup};
 
 use super::cases;
 use crate::backends::{Backend, Fact};
@@ -22,6 +22,7 @@ cases![
     one_that_exits_quickly_is_tried_again_later,
     what_requires_a_failed_one_is_not_started,
     the_process_ends_with_its_service needs Processes,
+    one_that_is_told_to_end_is_inactive_while_its_change_goes_on needs Processes,
 ];
 
 const TWO: &str = "
@@ -73,6 +74,34 @@ fn start_stop_and_restart(backend: &dyn Backend) {
     // One that does not run is started.
     pebble.restart_and_wait(&["aside"], DEADLINE).unwrap();
     assert_eq!(status_of(pebble, "aside"), ServiceStatus::Active);
+}
+
+/// Its process may write until then: that it has ended is told by the change.
+fn one_that_is_told_to_end_is_inactive_while_its_change_goes_on(backend: &dyn Backend) {
+    let pebble = backend.pebble();
+    // It ends when it is killed.
+    let slow = layer(
+        "
+services:
+  slow: {override: replace, command: \"sh -c 'trap : TERM; while true; do sleep 0.1; done'\", kill-delay: 2s}
+",
+    );
+    pebble.add_layer("slow", &slow, false).unwrap();
+    pebble.start_and_wait(&["slow"], DEADLINE).unwrap();
+    let id = pebble.stop(&["slow"]).unwrap();
+    until("it is told to end", || {
+        (status_of(pebble, "slow") == ServiceStatus::Inactive).then_some(())
+    });
+    let goes_on = || {
+        let changes = pebble.changes(ChangeSelect::InProgress, Some("slow")).unwrap();
+        changes.into_iter().map(|change| change.id).collect::<Vec<_>>()
+    };
+    assert_eq!(goes_on(), [id.clone()]);
+    // To tell it again waits for nothing.
+    pebble.stop_and_wait(&["slow"], DEADLINE).unwrap();
+    assert_eq!(goes_on(), [id.clone()]);
+    pebble.wait_change(&id, DEADLINE).unwrap();
+    assert_eq!(goes_on(), []);
 }
 
 fn what_runs_is_not_started_again(backend: &dyn Backend) {

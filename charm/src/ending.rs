@@ -1,0 +1,34 @@
+//! A service that was told to end. Pebble calls it inactive from that moment on, however long its process takes to save what it holds
+//! (`stateToStatus` in its `internals/overlord/servstate/manager.go`). That it has ended is told by the change alone that it ends by.
+
+use std::time::Duration;
+
+use juju_charm::pebble::{ChangeSelect, Error as PebbleError, Pebble};
+
+use crate::profile::AppProfile;
+
+/// How long a service may take to start or stop, beside the time that its app file gives it to end.
+const SERVICE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long the app's service may take to start or stop.
+pub(crate) fn service_timeout(profile: &AppProfile) -> Duration {
+    let to_end = profile.workload.stop_timeout.unwrap_or_default();
+    SERVICE_TIMEOUT + Duration::from_secs(to_end.into())
+}
+
+/// Waits until nothing is under way any more that a dispatch began which was killed since. Whether there was something: then what was
+/// read before counts no more.
+///
+/// # Errors
+/// When Pebble gives no answer, or it takes too long.
+pub(crate) fn let_end(pebble: &dyn Pebble, profile: &AppProfile) -> Result<bool, PebbleError> {
+    let begun = pebble.changes(ChangeSelect::InProgress, Some(&profile.name))?;
+    for change in &begun {
+        match pebble.wait_change(&change.id, service_timeout(profile)) {
+            // Whatever came of it, it is over.
+            Ok(_) | Err(PebbleError::Change { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(!begun.is_empty())
+}
