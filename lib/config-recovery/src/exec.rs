@@ -41,7 +41,7 @@ pub(crate) enum Said {
     /// A piece of its error output.
     Err(Bytes),
     /// How it ended. What comes after it is nothing of the command's.
-    Ended(Status),
+    Ended(Box<Status>),
 }
 
 /// Runs a command without input. It is ended when what is answered is dropped. A stream that ends without [`Said::Ended`] was cut
@@ -101,7 +101,7 @@ fn said(message: std::result::Result<Message, tungstenite::Error>) -> Option<Hea
         Some(&OUT) => Some(Ok(Said::Out(rest))),
         Some(&ERR) => Some(Ok(Said::Err(rest))),
         Some(&STATUS) => Some(match serde_json::from_slice(&rest) {
-            Ok(status) => Ok(Said::Ended(status)),
+            Ok(status) => Ok(Said::Ended(Box::new(status))),
             Err(error) => Err(format!("cannot read how it ended: {error}")),
         }),
         _ => None,

@@ -59,7 +59,7 @@ fn said(out: &[u8], err: &str, status: Option<Status>) -> Vec<exec::Heard> {
     let mut said = vec![Ok(Said::Err(Bytes::copy_from_slice(err.as_bytes())))];
     let pieces = out.chunks(32 << 10).map(Bytes::copy_from_slice);
     said.extend(pieces.map(|piece| Ok(Said::Out(piece))));
-    said.extend(status.map(|status| Ok(Said::Ended(status))));
+    said.extend(status.map(|status| Ok(Said::Ended(Box::new(status)))));
     said
 }
 

@@ -96,10 +96,10 @@ services:
         let changes = pebble.changes(ChangeSelect::InProgress, Some("slow")).unwrap();
         changes.into_iter().map(|change| change.id).collect::<Vec<_>>()
     };
-    assert_eq!(goes_on(), [id.clone()]);
+    assert_eq!(goes_on(), std::slice::from_ref(&id));
     // To tell it again waits for nothing.
     pebble.stop_and_wait(&["slow"], DEADLINE).unwrap();
-    assert_eq!(goes_on(), [id.clone()]);
+    assert_eq!(goes_on(), std::slice::from_ref(&id));
     pebble.wait_change(&id, DEADLINE).unwrap();
     assert_eq!(goes_on(), []);
 }
