@@ -1,7 +1,8 @@
 //! When `daily`, `weekly` and `monthly` are.
 
-use sha2::{Digest, Sha256};
 use velero_backup_config::Schedule;
+
+use crate::digest::sha256;
 
 /// Backups start in the four hours from 01:00 UTC.
 const FIRST_MINUTE: u64 = 60;
@@ -69,7 +70,7 @@ struct Slots(Vec<u64>);
 
 impl Slots {
     fn of(model: &str, app: &str) -> Self {
-        let digest = Sha256::digest(format!("{model}/{app}"));
+        let digest = sha256(format!("{model}/{app}"));
         let number = |bytes: &[u8]| {
             bytes
                 .iter()

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use juju_charm::SecretContent;
-use sha2::Sha512;
 
+use crate::digest::pbkdf2_sha512;
 use crate::profile::credentials::Credentials as Kind;
 
 /// Rounds of PBKDF2. What readers of the hash expect is fixed, so this is as well.
-const ROUNDS: u32 = 100_000;
+const ROUNDS: NonZeroU32 = NonZeroU32::new(100_000).unwrap();
 
 /// An API key, or a login. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
@@ -162,7 +163,7 @@ impl fmt::Debug for Credentials {
 
 /// Salt and PBKDF2-HMAC-SHA512 hash of 64 bytes, both in base64, with a colon between: what Qt apps keep as a byte array.
 fn password_hash(password: &str, salt: [u8; 16]) -> String {
-    let hash = pbkdf2::pbkdf2_hmac_array::<Sha512, 64>(password.as_bytes(), &salt, ROUNDS);
+    let hash = pbkdf2_sha512(password, &salt, ROUNDS);
     format!("{}:{}", STANDARD.encode(salt), STANDARD.encode(hash))
 }
 

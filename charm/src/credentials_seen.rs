@@ -14,10 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use sha2::{Digest as _, Sha256};
-
 use crate::config_file;
 use crate::credentials::{Credentials, random};
+use crate::digest::{hex, sha256};
 use crate::profile::{AppProfile, Setting};
 use crate::template::{Place, Template};
 use crate::unit_file;
@@ -83,14 +82,13 @@ impl CredentialsSeen {
 
     /// Salt and digest, as they are kept.
     fn line(&self, salt: &str, values: &BTreeMap<String, String>) -> String {
-        let mut digest = Sha256::new();
-        digest.update(salt);
-        digest.update(self.rotations.to_be_bytes());
+        let mut told = salt.as_bytes().to_vec();
+        told.extend(self.rotations.to_be_bytes());
         for text in values.iter().flat_map(|(key, value)| [key, value]) {
-            digest.update(text.len().to_be_bytes());
-            digest.update(text);
+            told.extend(text.len().to_be_bytes());
+            told.extend(text.as_bytes());
         }
-        format!("{salt} {}\n", hex(&digest.finalize()))
+        format!("{salt} {}\n", hex(&sha256(told)))
     }
 }
 
@@ -98,10 +96,6 @@ fn remove(path: &Path) {
     if let Err(error) = unit_file::remove(path) {
         log::warn!("what is known of the credentials cannot be removed: {error}");
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The credentials in a config file by their names; `None` if one that the app file fills in somewhere cannot be found there.

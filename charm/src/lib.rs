@@ -17,6 +17,7 @@ pub mod cos;
 pub mod credentials;
 pub mod credentials_seen;
 pub mod data_unit;
+mod digest;
 mod ending;
 pub mod endpoints;
 pub mod env;

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use self::panels::panels;
 use super::{Topology, xz};
+use crate::digest;
 use crate::endpoints;
 
 /// Name of the endpoint.
@@ -27,7 +27,6 @@ const TITLE: &str = "Config backups";
 pub fn app_bag(topology: &Topology) -> BTreeMap<String, String> {
     let text = dashboard().to_string();
     let content = STANDARD.encode(xz::stored(text.as_bytes()));
-    let digest = hex(Sha256::digest(&text).as_slice());
     let value = json!({
         "templates": {KEY: {
             "charm": topology.charm,
@@ -40,24 +39,12 @@ pub fn app_bag(topology: &Topology) -> BTreeMap<String, String> {
             },
             // It has variables of its own.
             "inject_dropdowns": false,
-            "dashboard_alt_uid": digest_of(KEY, 16),
+            "dashboard_alt_uid": digest::mark(KEY, 16),
         }},
         // It tells whether something changed: the library's is a new one at each writing.
-        "uuid": digest.chars().take(32).collect::<String>(),
+        "uuid": digest::mark(&text, 32),
     });
     BTreeMap::from([("dashboards".to_owned(), value.to_string())])
-}
-
-/// So many hexadecimal digits that follow from a text.
-fn digest_of(text: &str, digits: usize) -> String {
-    hex(Sha256::digest(text).as_slice())
-        .chars()
-        .take(digits)
-        .collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The dashboard as Grafana takes it.
@@ -75,7 +62,7 @@ pub fn dashboard() -> Value {
     }
     json!({
         // Forty digits: the library leaves it as it is.
-        "uid": digest_of(TITLE, 40),
+        "uid": digest::mark(TITLE, 40),
         "title": TITLE,
         "description": "Whether there are good backups of the apps' configuration, and whether they were seen to come back.",
         "tags": ["backup", "configuratarr"],

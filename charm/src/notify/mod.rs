@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 
 use juju_charm::secret::SecretRevision;
 use juju_charm::{ErrorKind, Juju, SecretId};
-use sha2::{Digest as _, Sha256};
 
 pub use self::body::Message;
 pub use self::receiver::{Format, Receiver};
 pub use self::record::{Notice, Notices, Turn};
 pub use self::send::send;
+use crate::digest;
 use crate::facts::Facts;
 
 /// So long a hook waits for all notifications together.
@@ -50,8 +50,7 @@ impl NotifyTo {
             Self::Url(receiver) => receiver.marked(),
             Self::Secret(id) => id.unique_id().to_owned(),
         };
-        let digest = Sha256::digest(text);
-        Some(digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect())
+        Some(digest::mark(text, 8))
     }
 }
 

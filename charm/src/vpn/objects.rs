@@ -5,10 +5,10 @@
 //! his way in the other.
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::VpnGateway;
 use crate::backup::APP_LABEL;
+use crate::digest;
 use crate::kubernetes::{ObjectKind, OwnObject};
 
 /// The image of both containers.
@@ -149,6 +149,5 @@ fn pod_spec(app: &str, gateway: &VpnGateway) -> Value {
 
 /// Tells pods apart whose route was made from something else: another gateway, other settings, an older charm.
 pub fn mark(app: &str, gateway: &VpnGateway) -> String {
-    let digest = Sha256::digest(format!("{}{}", settings(gateway), pod_spec(app, gateway)));
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    digest::mark(format!("{}{}", settings(gateway), pod_spec(app, gateway)), 32)
 }

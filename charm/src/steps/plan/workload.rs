@@ -8,6 +8,7 @@ use juju_charm::pebble::{Check, CheckLevel, HttpCheck, Layer, Override, Service,
 use super::{FileWrite, Inputs, PutAside, Run, WorkloadPlan};
 use crate::config_file::{self, Edit, Value, WantedSetting};
 use crate::credentials::Credentials;
+use crate::digest;
 use crate::facts::{Container, Facts, FileFacts, Health, ReadyContainer, Storage};
 use crate::ingress::{self, IngressUrl};
 use crate::media;
@@ -292,15 +293,10 @@ fn written(user: Option<User>, current: Option<&FileFacts>, content: Vec<u8>) ->
 }
 
 fn put_aside(file: &ConfigFile, damaged: &FileFacts, reason: String) -> PutAside {
-    use sha2::{Digest, Sha256};
     // Named by its content: a dispatch that is cut off and done again keeps one copy, another damage keeps its own.
-    let digest: String = Sha256::digest(&damaged.content)
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mark = digest::mark(&damaged.content, 8);
     PutAside {
-        path: format!("{}.damaged-{digest}", file.path),
+        path: format!("{}.damaged-{mark}", file.path),
         file: damaged.clone(),
         reason,
     }
