@@ -29,7 +29,7 @@ pub fn restore_command(unit: &UnitName, uid: &str) -> String {
 
 /// Behind a `juju refresh`: of a charm that was deployed from a file Juju takes no other one without its path (`cmd/juju/application/refresh.go`), and
 /// `--switch`, which it names as well, may bring somebody else's charm of the name.
-pub const OF_A_FILE: &str = "(a charm from a file: with --path FILE)";
+pub const OF_A_FILE: &str = "(charm from a file: --path FILE)";
 
 /// The name of a unit's pod: that of the unit, with a dash.
 pub fn pod_name_of(app: &str, unit: u64) -> String {

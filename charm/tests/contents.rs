@@ -166,7 +166,7 @@ fn a_backup_of_a_later_app_is_refused_before_anything_is_stopped_and_taken_by_fo
         assert!(
             message.ends_with(
                 "(force=true restores it all the same); juju refresh radarr --resource \
-                 radarr-image=lscr.io/linuxserver/radarr:6.2.0 (a charm from a file: with --path FILE), then restore again"
+                 radarr-image=lscr.io/linuxserver/radarr:6.2.0 (charm from a file: --path FILE), then restore again"
             ),
             "{message}"
         );
@@ -271,7 +271,7 @@ fn a_hostile_manifest_is_shown_as_no_command_and_breaks_no_hook() {
     unit.recovery.about.insert("image".to_owned(), image);
     let message = unit.act("restore-from-backup", latest()).unwrap_err();
     assert!(
-        message.contains("--resource radarr-image=IMAGE (a charm from a file: with --path FILE), then"),
+        message.contains("--resource radarr-image=IMAGE (charm from a file: --path FILE), then"),
         "{message}"
     );
     let verified = unit.act("verify-backup", json!({})).unwrap();

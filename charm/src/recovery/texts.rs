@@ -140,7 +140,7 @@ mod tests {
                     backup: "a".to_owned(),
                     version: 9,
                 },
-                "refresh the charm first: juju refresh films (a charm from a file: with --path FILE)",
+                "refresh the charm first: juju refresh films (charm from a file: --path FILE)",
             ),
             (
                 Error::NoRoom {

@@ -57,7 +57,7 @@ pub fn relation(seen: &Seen, _: &InJuju, app: &App) -> Vec<Finding> {
         (false, false) => Finding::fail(
             format!("its charm has no endpoint {ENDPOINT}"),
             format!(
-                "juju refresh {name}{} (a charm from a file: with --path FILE)",
+                "juju refresh {name}{} (charm from a file: --path FILE)",
                 seen.suffix
             ),
         ),

@@ -58,18 +58,39 @@ fn kept(next_step: &str) -> Option<&str> {
     if next_step.chars().count() <= NEXT_STEP {
         return Some(next_step);
     }
-    let command = next_step
-        .rsplit_once(": ")
-        .map_or(next_step, |(_, command)| command);
-    let is_command = ["juju ", "kubectl ", "velero "]
-        .iter()
-        .any(|tool| command.starts_with(tool));
-    (is_command && command.chars().count() <= COMMAND).then_some(command)
+    let is_command = |text: &&str| {
+        ["juju ", "kubectl ", "velero "]
+            .iter()
+            .any(|tool| text.starts_with(tool))
+    };
+    let behind = next_step
+        .match_indices(": ")
+        .filter_map(|(at, colon)| next_step.get(at + colon.len()..));
+    let command = std::iter::once(next_step).chain(behind).find(is_command)?;
+    (command.chars().count() <= COMMAND).then_some(command)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As of a backup of a later version, where the image's tag moves.
+    #[test]
+    fn what_a_command_needs_where_the_charm_is_from_a_file_is_part_of_it() {
+        let command = format!(
+            "juju refresh radarr --resource radarr-image=IMAGE {}",
+            crate::names::OF_A_FILE
+        );
+        let words = "name an image of version 6.1.1.10360-ls299, since lscr.io/linuxserver/radarr:latest runs here already";
+        let text = cut(&format!(
+            "restore-on-deploy da703c6d: {}; {words}: {command}",
+            "x".repeat(60)
+        ));
+        assert!(
+            text.starts_with("restore-on-deploy da703c6d") && text.ends_with(&format!("…; {command}")),
+            "{text}"
+        );
+    }
 
     #[test]
     fn a_long_text_keeps_its_begin_and_its_next_step() {

@@ -164,8 +164,6 @@ fn objects(parts: &Parts, velero: &Velero, folder: &Path, server: Server<'_>) ->
         &image,
         "--plugins",
         &plugin,
-        "--backup-repository-configmap",
-        REPOSITORIES,
         "--velero-pod-cpu-request",
         "0",
         "--velero-pod-mem-request",
@@ -191,7 +189,21 @@ fn objects(parts: &Parts, velero: &Velero, folder: &Path, server: Server<'_>) ->
         bail!("velero install prints no objects")
     };
     let kubelet = node::kubelet_folder(folder);
-    Ok(items.iter().map(|object| fit(object.clone(), &kubelet)).collect())
+    let fitted = items
+        .iter()
+        .map(|object| with_repositories(fit(object.clone(), &kubelet)));
+    Ok(fitted.collect())
+}
+
+/// Velero's server reads [`REPOSITORIES`]. The option that `velero install` has for it is not used: that of 1.18 says, with all that is there, that
+/// there is no such ConfigMap.
+fn with_repositories(mut object: Value) -> Value {
+    let is_server = object["kind"] == "Deployment";
+    let arguments = object.pointer_mut("/spec/template/spec/containers/0/args");
+    if let (true, Some(Value::Array(arguments))) = (is_server, arguments) {
+        arguments.push(format!("--backup-repository-configmap={REPOSITORIES}").into());
+    }
+    object
 }
 
 /// The node agent reads volumes below the kubelet's folder.
