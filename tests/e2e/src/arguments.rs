@@ -170,7 +170,7 @@ mod tests {
         let depends: Vec<&str> = depends.iter().map(|is| is.name).collect();
         assert!(depends.contains(&"config-volume-comes-back") && !depends.contains(&"pebble-contract"));
         let newest = veleros::ALL.last().unwrap();
-        let one = parse(&["--velero", newest.version]);
+        let one = parse(&["--velero", &newest.name()]);
         assert_eq!(one.veleros(), [newest]);
         assert_eq!(names(&one, newest), usual);
         let default = parse(&["--velero", veleros::DEFAULT.version]);
@@ -178,7 +178,7 @@ mod tests {
         let all = parse(&["--all-veleros"]);
         assert_eq!(all.veleros().len(), veleros::ALL.len());
         assert_eq!(names(&all, &veleros::DEFAULT), depends);
-        let named = parse(&["--velero", newest.version, "--only", "pebble-contract"]);
+        let named = parse(&["--velero", &newest.name(), "--only", "pebble-contract"]);
         assert_eq!(names(&named, newest), ["pebble-contract"]);
     }
 
