@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use juju_charm::pebble::{ChangeSelect, Error as PebbleError, Pebble};
+use juju_charm::pebble::{ChangeSelect, Error as PebbleError, Pebble, ServiceInfo};
 
 use crate::profile::AppProfile;
 
@@ -14,6 +14,18 @@ const SERVICE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) fn service_timeout(profile: &AppProfile) -> Duration {
     let to_end = profile.workload.stop_timeout.unwrap_or_default();
     SERVICE_TIMEOUT + Duration::from_secs(to_end.into())
+}
+
+/// The app's service; `None` where Pebble does not know it.
+///
+/// # Errors
+/// When Pebble gives no answer.
+pub(crate) fn own_service(
+    pebble: &dyn Pebble,
+    profile: &AppProfile,
+) -> Result<Option<ServiceInfo>, PebbleError> {
+    let services = pebble.services(&[])?;
+    Ok(services.into_iter().find(|service| service.name == profile.name))
 }
 
 /// Waits until nothing is under way any more that a dispatch began which was killed since. Whether there was something: then what was

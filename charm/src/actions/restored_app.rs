@@ -6,7 +6,7 @@ use std::time::Duration;
 use config_recovery::engine::{App, Examined, Restored};
 use juju_charm::pebble::ServiceStatus;
 
-use crate::ending::let_end;
+use crate::ending::{let_end, own_service};
 use crate::env::Env;
 use crate::recovery::Examiner;
 use crate::steps::apply;
@@ -24,9 +24,8 @@ impl App for RestoredApp<'_> {
     fn stop(&mut self) -> Result<(), String> {
         let Env { pebble, profile, .. } = self.env;
         let failed = |error| format!("cannot look at the service: {}", crate::causes(&error));
-        let services = pebble.services(&[]).map_err(failed)?;
-        let own = services.iter().find(|service| service.name == profile.name);
-        match own.map(|service| &service.current) {
+        let own = own_service(pebble, profile).map_err(failed)?;
+        match own.map(|service| service.current) {
             // One in back-off would be started again by Pebble.
             Some(ServiceStatus::Active | ServiceStatus::Backoff) => apply::stop(pebble, profile),
             Some(_) => let_end(pebble, profile)

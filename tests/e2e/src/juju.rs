@@ -30,6 +30,16 @@ pub enum Programs {
     },
 }
 
+impl Programs {
+    /// The image that the workload's container runs from.
+    pub fn workload(&self) -> &str {
+        match self {
+            Self::Waiting { image } => image,
+            Self::Pebble { workload, .. } => workload,
+        }
+    }
+}
+
 /// An application with a `config` storage, as a media app has it.
 #[derive(Debug, Clone)]
 pub struct App {

@@ -1,9 +1,9 @@
 //! What Pebble says of the container and of what runs in it.
 
 use config_recovery::words::size;
-use juju_charm::pebble::{CheckStatus, Error as PebbleError, Pebble, ServiceInfo, ServiceStatus};
+use juju_charm::pebble::{CheckStatus, Error as PebbleError, Pebble, ServiceStatus};
 
-use crate::ending::let_end;
+use crate::ending::{let_end, own_service};
 use crate::facts::{Container, FileFacts, Health, ReadyContainer};
 use crate::names::check_name;
 use crate::profile::{AppProfile, VersionFile};
@@ -98,11 +98,6 @@ fn ready_container(
         put_aside: still_there,
         version,
     })
-}
-
-fn own_service(pebble: &dyn Pebble, profile: &AppProfile) -> Result<Option<ServiceInfo>, PebbleError> {
-    let services = pebble.services(&[])?;
-    Ok(services.into_iter().find(|service| service.name == profile.name))
 }
 
 fn is_there(pebble: &dyn Pebble, path: &str) -> Result<bool, PebbleError> {

@@ -12,7 +12,6 @@ use super::protected::Protected;
 use super::{Beside, Scenario, ScenarioReport};
 use crate::engine_process::{Ended, KillAt, Task};
 use crate::ground::{Need, TestEnv};
-use crate::juju::Programs;
 use crate::left::nothing_is_left;
 use crate::pods::Running;
 
@@ -51,9 +50,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let bed = ground.own_bed()?;
     let model = ground.namespace(SCENARIO.name).await?;
     let programs = RADARR.images(bed).await?;
-    let Programs::Pebble { workload: image, .. } = programs.clone() else {
-        bail!("the app has no workload");
-    };
+    let image = programs.workload().to_owned();
     let protected = Protected::deploy(ground, RADARR.app(&model, programs)).await?;
     let running = &protected.running;
     running.in_workload(&RADARR.fill()?).await?;

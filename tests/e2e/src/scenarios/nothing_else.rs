@@ -24,7 +24,7 @@ use crate::backups::Stored;
 use crate::engine_process::{Ended, Task};
 use crate::exec::{self, Container};
 use crate::ground::{Need, RUN_LABEL, TestEnv};
-use crate::juju::{App, Programs};
+use crate::juju::App;
 use crate::left::nothing_is_left;
 use crate::{apply, wait};
 
@@ -102,9 +102,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     media::library(ground, &third).await?;
 
     let programs = RADARR.images(bed).await?;
-    let Programs::Pebble { workload: image, .. } = programs.clone() else {
-        bail!("the app has no workload");
-    };
+    let image = programs.workload().to_owned();
     let app = App {
         media: Some(MEDIA.to_owned()),
         ..RADARR.app(&model, programs)

@@ -14,7 +14,7 @@ use super::protected::{self, Protected, WRITER};
 use super::{Beside, Scenario, ScenarioReport};
 use crate::exec::{self, Container};
 use crate::ground::{Need, TestEnv};
-use crate::juju::{App, Programs};
+use crate::juju::App;
 use crate::{apply, backups, wait};
 
 pub const SCENARIO: Scenario = Scenario {
@@ -37,9 +37,7 @@ const NEW_POD: Duration = Duration::from_secs(120);
 
 async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let programs = protected::images(ground.own_bed()?, "Radarr", None).await?;
-    let Programs::Pebble { workload: image, .. } = programs.clone() else {
-        bail!("the app has no workload");
-    };
+    let image = programs.workload().to_owned();
     let app = App {
         name: "radarr".to_owned(),
         model: ground.namespace(SCENARIO.name).await?,

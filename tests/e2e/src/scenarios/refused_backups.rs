@@ -27,7 +27,7 @@ use crate::backups::metadata;
 use crate::engine_process::{Ended, Task};
 use crate::exec::{self, Container};
 use crate::ground::{Need, TestEnv};
-use crate::juju::{App, Programs};
+use crate::juju::App;
 use crate::left::nothing_is_left;
 use crate::{apply, wait};
 
@@ -72,9 +72,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let bed = ground.own_bed()?;
     let model = ground.namespace(SCENARIO.name).await?;
     let programs = RADARR.images(bed).await?;
-    let Programs::Pebble { workload: image, .. } = programs.clone() else {
-        bail!("the app has no workload");
-    };
+    let image = programs.workload().to_owned();
     let protected = Protected::deploy(ground, RADARR.app(&model, programs)).await?;
     protected.running.in_workload(&RADARR.fill()?).await?;
     protected.running.sim("event settle").await?;

@@ -17,7 +17,6 @@ use super::untouched::Untouched;
 use super::{Beside, Scenario, ScenarioReport};
 use crate::bed::NODE_ADDRESS;
 use crate::ground::{Need, TestEnv};
-use crate::juju::Programs;
 use crate::left::nothing_is_left;
 use crate::network::{self, Reaches};
 use crate::pods::Running;
@@ -44,9 +43,7 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let bed = ground.own_bed()?;
     let model = ground.namespace(SCENARIO.name).await?;
     let programs = RADARR.images(bed).await?;
-    let Programs::Pebble { workload: image, .. } = programs.clone() else {
-        bail!("the app has no workload");
-    };
+    let image = programs.workload().to_owned();
     let app = RADARR.app(&model, programs);
     let objects: Vec<Value> = app.objects(ground).into_iter().map(strict).collect();
     let running = Running::start_as(ground, app, &objects).await?;
