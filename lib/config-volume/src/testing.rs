@@ -1,11 +1,13 @@
 //! What the tests of this crate and of those above it share: a backup and a restore as kopia and Velero make them, on
 //! folders, and file systems and files that are hard to come by.
 
+use std::ffi::CString;
 use std::fs::{self, File, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use crate::{IGNORE_FILE, Pattern, VELERO_MARKER};
 
@@ -97,19 +99,23 @@ impl Mount {
     /// right to mount.
     pub fn new(at: &Path, options: &str) -> Option<Self> {
         fs::create_dir_all(at).ok()?;
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-            .arg(at)
-            .output();
-        mount
-            .is_ok_and(|output| output.status.success())
-            .then(|| Self(at.to_owned()))
+        let options = CString::new(options).ok()?;
+        // No program does it: a child holds open what this process has, and so the room of files that it removes.
+        mount(
+            "tmpfs",
+            at,
+            "tmpfs",
+            MountFlags::empty(),
+            Some(options.as_c_str()),
+        )
+        .ok()?;
+        Some(Self(at.to_owned()))
     }
 }
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+        let _ = unmount(&self.0, UnmountFlags::DETACH);
     }
 }
 

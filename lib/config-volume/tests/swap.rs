@@ -165,7 +165,7 @@ fn another_restore_has_to_end_first() {
     let again = Swap::begin(&case.volume, "backup-1", &options).unwrap();
     assert_eq!((again.id(), again.state()), ("backup-1", SwapState::Staged));
     drop(again);
-    forward(&case.volume, &case.archive, &options, &mut || {}).unwrap();
+    forward(&case.volume, &case.archives.new, &options, &mut || {}).unwrap();
     case.assert_new("finished");
     assert_clean(&case.volume, "finished");
 }
@@ -415,7 +415,7 @@ fn a_failure_at_any_step_can_be_gone_on_from_in_both_directions() {
         for back in [false, true] {
             let case = case();
             let options = failing_at(number);
-            let failed = forward(&case.volume, &case.archive, &options, &mut || {}).is_err();
+            let failed = forward(&case.volume, &case.archives.new, &options, &mut || {}).is_err();
             if !failed {
                 assert!(number > 25, "only {number} steps");
                 case.assert_new("no failure");
@@ -432,7 +432,13 @@ fn a_failure_at_any_step_can_be_gone_on_from_in_both_directions() {
                 case.assert_old(&at);
             } else {
                 drop(swap);
-                forward(&case.volume, &case.archive, &SwapOptions::default(), &mut || {}).unwrap();
+                forward(
+                    &case.volume,
+                    &case.archives.new,
+                    &SwapOptions::default(),
+                    &mut || {},
+                )
+                .unwrap();
                 case.assert_new(&at);
             }
             assert_clean(&case.volume, &at);

@@ -12,7 +12,7 @@ use config_volume::{
 };
 use swap_support::{
     Case, FILLER, Tree, assert_clean, assert_same, cramped, cramped_options, failing_once_at, given_up,
-    in_whole_seconds, names, pack, tree_without,
+    in_whole_seconds, names, tree_without,
 };
 
 fn options(case: &Case) -> SwapOptions {
@@ -67,7 +67,7 @@ fn cut_off(at: At) -> Case {
     };
     let watcher = match step {
         Some(SwapStep::Copied { .. }) => SwapWatcher::new(|step| match step {
-            SwapStep::Copied { .. } => Err(std::io::ErrorKind::StorageFull.into()),
+            SwapStep::Copied { .. } => Err(std::io::Error::other("stopped here")),
             _ => Ok(()),
         }),
         Some(step) => failing_once_at(step).watcher,
@@ -80,7 +80,8 @@ fn cut_off(at: At) -> Case {
     let mut swap = Swap::begin(&case.volume, "backup-1", &options).unwrap();
     swap.seal().unwrap();
     if step.is_some() {
-        swap.commit().unwrap_err();
+        let error = swap.commit().unwrap_err();
+        assert!(format!("{error:?}").contains("stopped here"), "{at:?}: {error:?}");
     }
     if at == At::Restaged {
         swap.restage().unwrap();
@@ -208,11 +209,8 @@ fn transfer_again(case: &Case, id: &str, outside: Option<&Path>) -> config_volum
     }
     swap.restage()?;
     swap.clear_staged()?;
-    let archive = tempfile::tempdir().unwrap();
-    fs::create_dir(archive.path().join("sub")).unwrap();
-    fs::write(archive.path().join("sub/list"), "again").unwrap();
     unpack(
-        pack(archive.path(), &[]).as_slice(),
+        case.archives.again.as_slice(),
         swap.staged(),
         &UnpackLimits::default(),
         &mut |_| {},
@@ -339,7 +337,7 @@ fn what_is_lost_inside_the_volume_can_be_transferred_again() {
         };
         let mut swap = Swap::begin(&case.volume, "backup-2", &inside).unwrap();
         unpack(
-            case.archive.as_slice(),
+            case.archives.new.as_slice(),
             swap.staged(),
             &UnpackLimits::default(),
             &mut |_| {},

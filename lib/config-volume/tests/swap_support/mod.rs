@@ -12,7 +12,10 @@ use std::{
     },
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        LazyLock, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -160,8 +163,35 @@ pub fn make_new(folder: &Path) {
     }
 }
 
-/// Packs a folder with the real tar.
+/// A child process holds what its parent has open until it becomes another program, and a removed file takes room as long.
+/// Where the room counts none is started meanwhile.
+static CHILDREN: RwLock<()> = RwLock::new(());
+
+/// What a [`Case`] restores.
+pub struct Archives {
+    /// Of [`Case::source`], which is the same for all.
+    pub new: Vec<u8>,
+    /// Of one small file, `sub/list`.
+    pub again: Vec<u8>,
+}
+
+static ARCHIVES: LazyLock<Archives> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, small) = (folder.path().join("source"), folder.path().join("small"));
+    fs::create_dir(&source).unwrap();
+    make_new(&source);
+    settle_links(&source);
+    fs::create_dir_all(small.join("sub")).unwrap();
+    fs::write(small.join("sub/list"), "again").unwrap();
+    Archives {
+        new: pack(&source, &[]),
+        again: pack(&small, &[]),
+    }
+});
+
+/// Packs a folder with the real tar. Waits until no [`cramped`] volume is in use.
 pub fn pack(folder: &Path, arguments: &[&str]) -> Vec<u8> {
+    let _none_is_cramped = CHILDREN.write().unwrap_or_else(PoisonError::into_inner);
     let output = Command::new("tar")
         .args(arguments)
         .args(["-C", folder.to_str().unwrap(), "-cf", "-", "."])
@@ -358,7 +388,8 @@ pub const FILLER: &str = "filler";
 /// As root it is a small file system. Else [`cramped_options`] reserve so much that only removing the filler makes room: a
 /// gigabyte that is never written, since other programs fill and free the same disk meanwhile.
 pub fn cramped() -> Case {
-    let case = case_on(|volume| Mount::new(volume, "size=2m"));
+    let mut case = case_on(|volume| Mount::new(volume, "size=2m"));
+    case._alone = Some(CHILDREN.read().unwrap_or_else(PoisonError::into_inner));
     if case._mount.is_some() {
         fs::write(case.volume.join(FILLER), vec![1; 1200 << 10]).unwrap();
     } else {
@@ -383,12 +414,14 @@ pub fn cramped_options(volume: &Path) -> SwapOptions {
 }
 
 pub struct Case {
+    /// Where it is [`cramped`].
+    _alone: Option<RwLockReadGuard<'static, ()>>,
     // Unmounted before the folder goes.
     _mount: Option<Mount>,
     _folder: tempfile::TempDir,
     pub volume: PathBuf,
     pub source: PathBuf,
-    pub archive: Vec<u8>,
+    pub archives: &'static Archives,
     pub old: Tree,
     pub new: Tree,
 }
@@ -408,15 +441,16 @@ pub fn case_on(mount: impl FnOnce(&Path) -> Option<Mount>) -> Case {
     make_old(&volume);
     make_new(&source);
     settle_links(&source);
-    let archive = pack(&source, &[]);
+    let archives = &*ARCHIVES;
     let old = tree(&volume);
     let new = in_whole_seconds(tree_without(&source, &[".velero"]));
     Case {
+        _alone: None,
         _mount: mount,
         _folder: folder,
         volume,
         source,
-        archive,
+        archives,
         old,
         new,
     }
@@ -432,7 +466,7 @@ impl Case {
 
     pub fn bring(&self, swap: &Swap) {
         unpack(
-            self.archive.as_slice(),
+            self.archives.new.as_slice(),
             swap.staged(),
             &UnpackLimits::default(),
             &mut |_| {},
