@@ -74,7 +74,7 @@ const WORLD: [(&str, &str); 49] = [
     ),
     ("recovery/mod.rs", "names what is asked of the engine"),
     ("recovery/kube.rs", "is the engine"),
-    ("ending.rs", "waits for the app to end"),
+    ("service.rs", "asks for the app's service, and waits for its end"),
     ("recovery/health.rs", "waits for the app"),
     ("recovery/standing.rs", "reads for gather"),
     ("recovery/progress.rs", "measures the time"),

@@ -4,11 +4,10 @@
 use std::time::Duration;
 
 use config_recovery::engine::{App, Examined, Restored};
-use juju_charm::pebble::ServiceStatus;
 
-use crate::ending::{let_end, own_service};
 use crate::env::Env;
 use crate::recovery::Examiner;
+use crate::service::{self, let_end, own_service};
 use crate::steps::apply;
 use crate::steps::start_restored::start_restored;
 
@@ -24,10 +23,8 @@ impl App for RestoredApp<'_> {
     fn stop(&mut self) -> Result<(), String> {
         let Env { pebble, profile, .. } = self.env;
         let failed = |error| format!("cannot look at the service: {}", crate::causes(&error));
-        let own = own_service(pebble, profile).map_err(failed)?;
-        match own.map(|service| service.current) {
-            // One in back-off would be started again by Pebble.
-            Some(ServiceStatus::Active | ServiceStatus::Backoff) => apply::stop(pebble, profile),
+        match own_service(pebble, profile).map_err(failed)? {
+            Some(status) if service::runs(&status) => apply::stop(pebble, profile),
             Some(_) => let_end(pebble, profile)
                 .map(drop)
                 .map_err(|error| format!("cannot wait for its end: {}", crate::causes(&error))),
