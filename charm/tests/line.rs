@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules that talk to Juju, Pebble, the cluster, the disk or the clock, with what for. All others are functions of what
 /// they are given.
-const WORLD: [(&str, &str); 49] = [
+const WORLD: [(&str, &str); 50] = [
     ("cos/world.rs", "reads for gather"),
     ("main.rs", "makes the Env"),
     ("lib.rs", "hands the event on"),
@@ -81,6 +81,7 @@ const WORLD: [(&str, &str); 49] = [
     ("recovery/examine.rs", "looks at a restored volume"),
     ("kubernetes/mod.rs", "names what is asked of the cluster"),
     ("kubernetes/client.rs", "is the cluster"),
+    ("kubernetes/silence.rs", "knows since when the cluster gives no answer"),
     ("backup/facts.rs", "reads for gather"),
     ("media/claim.rs", "reads for gather, changes for apply"),
     ("vpn/world.rs", "reads for gather, changes for apply"),
