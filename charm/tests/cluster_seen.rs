@@ -42,7 +42,7 @@ fn in_order() -> BackupHealth {
         outcome: Outcome::ComesBack { contents: None },
     };
     BackupHealth {
-        last_proof: Some(proof),
+        last_proof: Some(proof.into()),
         ..common::in_order()
     }
 }

@@ -216,7 +216,7 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
         ),
         (None, _) => {}
     }
-    if let Some((backup, proof)) = last_word(seen.backups, now)
+    if let Some((backup, word)) = last_word(seen.backups, now)
         && let Some(why) = backup.damage()
         && newest.is_none_or(|newest| newest.uid != backup.uid)
     {
@@ -226,7 +226,7 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
             format!(
                 "backup {} was damaged when it was read back {}: {why}",
                 backup.name,
-                time(proof.at)
+                time(word.proof.at)
             ),
             match seen.protection {
                 Protection::Gone => format!("configuratarr backups {app} shows the others"),
