@@ -81,7 +81,10 @@ const WORLD: [(&str, &str); 50] = [
     ("recovery/examine.rs", "looks at a restored volume"),
     ("kubernetes/mod.rs", "names what is asked of the cluster"),
     ("kubernetes/client.rs", "is the cluster"),
-    ("kubernetes/silence.rs", "knows since when the cluster gives no answer"),
+    (
+        "kubernetes/silence.rs",
+        "knows since when the cluster gives no answer",
+    ),
     ("backup/facts.rs", "reads for gather"),
     ("media/claim.rs", "reads for gather, changes for apply"),
     ("vpn/world.rs", "reads for gather, changes for apply"),

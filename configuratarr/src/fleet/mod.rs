@@ -65,8 +65,9 @@ pub struct InJuju {
 
 impl App {
     /// What was found when one of its backups was last restored and compared, and which one that was.
-    pub fn last_proof(&self, now: Timestamp) -> Option<(&BackupSummary, Proof)> {
-        last_word(&self.backups, now).map(|(backup, word)| (backup, word.proof))
+    pub fn last_proof(&self, now: Timestamp) -> Option<(&BackupSummary, &Proof)> {
+        let (backup, _) = last_word(&self.backups, now)?;
+        Some((backup, backup.proof.as_ref()?))
     }
 }
 
