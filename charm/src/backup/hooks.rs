@@ -312,7 +312,7 @@ mod tests {
     #[test]
     fn a_volume_whose_content_is_exchanged_by_hand_is_not_backed_up() {
         let folder = charm_and_volume(&[("settings.ini", b"a part")]);
-        let by_hand = folder.path().join("volume").join(engine::BY_HAND);
+        let by_hand = folder.path().join("volume").join(config_volume::BY_HAND);
         std::fs::create_dir_all(by_hand.join("old")).unwrap();
         std::fs::write(by_hand.join("exchanging"), "").unwrap();
         let error = run(BEFORE, &folder).unwrap_err();
