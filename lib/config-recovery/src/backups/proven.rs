@@ -168,7 +168,8 @@ fn counting<T>(proven: &[(T, LastWord)], now: Timestamp) -> Option<(&T, &LastWor
     let all = || proven.iter().filter(|(_, word)| !is_ahead(word.proof.at, now));
     let is_over = |damaged: &LastWord| {
         all().any(|(_, other)| {
-            other.proof.came_back() && other.proof.at > damaged.proof.at && other.of >= damaged.of
+            // To the second: whoever is as quick as that found the damage first.
+            other.proof.came_back() && other.proof.at >= damaged.proof.at && other.of >= damaged.of
         })
     };
     let at = |(_, word): &&(T, LastWord)| word.proof.at;
