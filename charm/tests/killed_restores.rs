@@ -1,17 +1,14 @@
 //! The charm is killed in the middle of the action restore-from-backup, and its container goes on: whatever the app did
 //! since then is not taken back, and what was waited for before is still waited for. And the same of a restore by hand.
-#![cfg(test)]
-
-mod common;
 
 use std::cell::Cell;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use common::radarr;
-use common::recovery::good;
-use common::unit::{CONTENT, Unit};
+use crate::common::radarr;
+use crate::common::recovery::good;
+use crate::common::unit::{CONTENT, Unit};
 use config_recovery::Error;
 use config_recovery::engine::BY_HAND;
 use config_recovery::journal::{Journal, Record, Step};
