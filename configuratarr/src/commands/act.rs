@@ -92,7 +92,13 @@ pub async fn ground(call: &Call<'_>) -> Result<Ground> {
     let data_units = marked_units(&cluster, &status.model.name).await?;
     let now = Timestamp::now();
     Ok(Ground {
-        apps: fleet::apps(&status.model.name, Some(&status), Some(&overview), now),
+        apps: fleet::apps(
+            &status.model.name,
+            &call.juju,
+            Some(&status),
+            Some(&overview),
+            now,
+        ),
         cluster,
         context,
         status,
@@ -278,15 +284,14 @@ pub async fn go_on(
             }
         }
         // What it began there nobody has looked at.
-        Err(problem) => Ok(Ended::Stuck(problem.clone())),
+        Err((problem, _)) => Ok(Ended::Stuck(problem.clone())),
     };
     drop(show);
     let run = journal.run();
     let printed = call.printer.data(run, || run_page(run));
-    let resume = match &cluster {
+    let resume = match cluster {
         Ok(_) => Resume::here(call.global),
-        // What was typed does not lead there.
-        Err(_) => Resume::default(),
+        Err((_, resume)) => resume,
     }
     .command(&run.id);
     // What cannot be written down ends this program, and nothing that was started.

@@ -214,7 +214,7 @@ async fn followed(
             let run = journal.run();
             match run.is_at_home(&juju, cluster, call.global, &mut told).await {
                 Ok(cluster) => cluster,
-                Err(problem) => return Ok((Box::new(run.clone()), Ended::Stuck(problem))),
+                Err((problem, _)) => return Ok((Box::new(run.clone()), Ended::Stuck(problem))),
             }
         }
         false => cluster,
