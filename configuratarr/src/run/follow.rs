@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::answers::Answers;
 use super::bytes::tell_bytes;
 use super::life::Life;
-use super::{Journal, Progress, Show, carry_out, says_done, texts};
+use super::{Journal, Progress, Resume, Show, carry_out, says_done, texts};
 use crate::juju::{Juju, JujuError, Operation, Task, TaskState, said};
 use crate::plan::{Item, Job};
 use crate::problem::{Kind, Problem, Result};
@@ -64,8 +64,10 @@ pub enum Ended {
     Interrupted,
     /// Juju cannot be asked any more. What was started goes on.
     Lost(Problem),
-    /// Whether what was started goes on nobody knows: the unit that has to do it gives no sign of life, or this is not where it was started.
+    /// Whether what was started goes on nobody knows: the unit that has to do it gives no sign of life.
     Stuck(Problem),
+    /// Nor does anybody know it here: this is not where it was started. It is gone on with by this.
+    Elsewhere(Problem, Resume),
 }
 
 /// Carries a run out from where it is.
@@ -180,13 +182,8 @@ async fn begin(
         journal.advance(number, failed(why))?;
         return Ok(None);
     }
-    if let Some((operation, task)) = under_way(&known, &item) {
-        let why = format!(
-            "another {} is under way on {}: operation {operation}; see {}",
-            job.action(),
-            item.unit,
-            how.juju.typed(&["show-task", task])
-        );
+    if let Some((_, task)) = under_way(&known, &item) {
+        let why = in_the_way(how.juju, &item, job.action(), task);
         show.ended(number, false, &why);
         journal.advance(number, failed(why))?;
         return Ok(None);
@@ -229,6 +226,16 @@ async fn begin(
         }
     }
     Ok(None)
+}
+
+/// What is told of another one that was asked for before, and what to do: it may be one that nobody waits for any more.
+pub(super) fn in_the_way(juju: &Juju, item: &Item, action: &str, task: &str) -> String {
+    format!(
+        "another {action} is under way on {}: {} shows it; wait for its end, or {} ends it",
+        item.unit,
+        juju.typed(&["show-task", task]),
+        juju.typed(&["cancel-task", task])
+    )
 }
 
 /// Whether Juju may have removed what was started after the operation of this number, by a run of this time: it has removed that one, which

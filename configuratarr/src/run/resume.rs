@@ -33,6 +33,15 @@ impl Resume {
         }
     }
 
+    /// In this context of the kubeconfig.
+    #[cfg(test)]
+    pub fn at_context(context: &str) -> Self {
+        Self {
+            flags: format!(" --context {context}"),
+            model: None,
+        }
+    }
+
     /// The way to the model that was typed.
     pub fn juju(&self) -> Juju {
         Juju::new(self.model.clone())

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::{At, IN_A_ROW, Seen, Taken};
 use crate::juju::{Juju, JujuError, Task, TaskState, said};
 use crate::plan::Item;
-use crate::run::follow::{asked_before, is_forgotten, not_known, removed, started_after, under_way};
+use crate::run::follow::{
+    asked_before, in_the_way, is_forgotten, not_known, removed, started_after, under_way,
+};
 use crate::run::texts;
 
 /// Where an action stands.
@@ -53,12 +55,8 @@ impl At<'_> {
                 return Ok(Stands::Failed(not_known(juju, item, action), BTreeMap::new()));
             }
         }
-        if let Some((operation, task)) = under_way(&known, item) {
-            let why = format!(
-                "another {action} is under way on {}: operation {operation}; see {}",
-                item.unit,
-                juju.typed(&["show-task", task])
-            );
+        if let Some((_, task)) = under_way(&known, item) {
+            let why = in_the_way(juju, item, action, task);
             return Ok(Stands::Failed(why, BTreeMap::new()));
         }
         if !self.seen.is_asked {
