@@ -171,6 +171,32 @@ fn nothing_is_rolled_back_to_a_backup_that_has_become_old() {
     assert!(restored_by(&home).is_empty());
 }
 
+/// And after the charm was rolled back.
+#[test]
+fn no_content_is_restored_from_a_backup_that_has_become_old() {
+    let home = of_charmhub();
+    home.does("radarr", "start", NOT_IN_8);
+    home.around_juju(
+        "case \"$*\" in operations*restore-from-backup*) kill -9 $PPID; exit 1;; esac",
+        "",
+    );
+    assert_eq!(home.test.run(&REFRESH).code, None);
+    home.around_juju("", "");
+    assert_eq!(home.application("radarr")["charm-rev"], 7);
+    change(&home, |run| {
+        assert_eq!(run["progress"][0]["step"], "restore-data", "{run}");
+        run["progress"][0]["seen"]["backedUp"] = hours_ago(10).into();
+    });
+    let ran = home.test.run(&["resume", "--tick=100"]).exits(1);
+    assert!(
+        ran.stdout.contains("ROLLED BACK, BUT NOT WELL")
+            && ran.stdout.contains("what was written since would be lost"),
+        "{}",
+        ran.shown()
+    );
+    assert!(restored_by(&home).is_empty());
+}
+
 /// The clock was ahead when the time was written down until which the app is waited for.
 #[test]
 fn a_clock_that_is_set_back_lets_no_app_wait_for_years() {

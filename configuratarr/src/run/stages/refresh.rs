@@ -356,6 +356,13 @@ impl At<'_> {
                 seen,
             )
         };
+        if !self.seen.is_asked && self.has_old_backup() {
+            let why = format!(
+                "the backup is of {}, and what was written since would be lost",
+                self.backed_up()
+            );
+            return Ok(not_well(self, &why, &BTreeMap::new()));
+        }
         Ok(
             match self.action(&unit, Job::Restore.action(), &parameters).await? {
                 Stands::Goes(taken) => taken,
