@@ -23,6 +23,7 @@ const JUJU: &[&str] = &[
     "actions",
     "cancel-task",
     "config",
+    "create-storage-pool",
     "debug-log",
     "deploy",
     "download",
