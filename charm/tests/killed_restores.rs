@@ -1,17 +1,14 @@
 //! The charm is killed in the middle of the action restore-from-backup, and its container goes on: whatever the app did
 //! since then is not taken back, and what was waited for before is still waited for. And the same of a restore by hand.
-#![cfg(test)]
-
-mod common;
 
 use std::cell::Cell;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use common::radarr;
-use common::recovery::good;
-use common::unit::{CONTENT, PEERS, Unit};
+use crate::common::radarr;
+use crate::common::recovery::good;
+use crate::common::unit::{CONTENT, PEERS, Unit};
 use config_recovery::journal::{Journal, Record, Step};
 use config_recovery::{ClusterError, Error};
 use config_volume::{BY_HAND, RESTORE_FOLDER, Swap, SwapOptions};

@@ -1,5 +1,4 @@
 //! The line of a dispatch, held by its source: which modules talk to the world, and who calls which step.
-#![cfg(test)]
 
 use std::path::{Path, PathBuf};
 

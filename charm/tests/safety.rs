@@ -1,12 +1,9 @@
 //! The way back from a restore: a backup of what it is about to replace, made before anything is touched, and never taken for
 //! the newest good one.
-#![cfg(test)]
 
-mod common;
-
-use common::radarr;
-use common::recovery::good;
-use common::unit::{CONTENT, Unit};
+use crate::common::radarr;
+use crate::common::recovery::good;
+use crate::common::unit::{CONTENT, Unit};
 use config_recovery::Error;
 use config_recovery::backups::{BackupContents, BackupSummary};
 use config_recovery::journal::{Journal, Record, Step};

@@ -1,14 +1,11 @@
 //! Test restores that nobody has to ask for: when they are made, what they leave, and what stands in their way.
-#![cfg(test)]
-
-mod common;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::radarr;
-use common::recovery::good;
-use common::unit::{Unit, writes};
+use crate::common::radarr;
+use crate::common::recovery::good;
+use crate::common::unit::{Unit, writes};
 use config_recovery::backups::{BackupHealth, LastWord, Outcome, Proof};
 use config_recovery::{ClusterError, Error};
 use jiff::{SignedDuration, Timestamp};
@@ -26,7 +23,7 @@ fn ago(hours: i64) -> Timestamp {
 fn in_order() -> BackupHealth {
     BackupHealth {
         since: Some(ago(48)),
-        ..common::in_order()
+        ..crate::common::in_order()
     }
 }
 

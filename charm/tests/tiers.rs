@@ -1,13 +1,10 @@
 //! Weekly and monthly backups beside the nightly ones: whatever is done about one tier is done about each.
-#![cfg(test)]
-
-mod common;
 
 use std::collections::BTreeMap;
 
-use common::recovery::good;
-use common::unit::{Unit, VELERO, writes};
-use common::{applied, fresh, radarr, related_by};
+use crate::common::recovery::good;
+use crate::common::unit::{Unit, VELERO, writes};
+use crate::common::{applied, fresh, radarr, related_by};
 use config_recovery::backups::{
     BackupHealth, EndpointHealth, LastGood, LastWord, Outcome, Proof, Rests, Scheduled,
 };
