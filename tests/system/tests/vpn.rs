@@ -31,7 +31,7 @@ fn house(trust: bool) -> SimulatedModel {
     let text = std::fs::read_to_string(radarr::app_file()).unwrap();
     std::fs::write(&app_file, format!("{text}\nvpn: true\n")).unwrap();
     packaging::write_folder(&house.charm_dir(), &app_file, &binaries.dispatch).unwrap();
-    let mut deploy = Deploy::new("radarr", house.charm_dir()).workload("radarr", radarr::image(binaries));
+    let mut deploy = radarr::deploy_of(&house.charm_dir(), binaries);
     deploy.trust = trust;
     house.juju.deploy(deploy).unwrap();
 
