@@ -2,7 +2,7 @@
 //! and in no other. The cluster is a stand-in: the routing containers are in the pods and do not run.
 #![cfg(test)]
 
-use juju_sim::{Deploy, Options};
+use juju_sim::Options;
 use serde_json::{Value, json};
 use system_tests::binaries::Binaries;
 use system_tests::house::{SimulatedModel, UNIT};
