@@ -41,7 +41,8 @@ fn with_variable(commands: &str) -> String {
     by_variable(commands).replacen(BEGIN, &named, 1)
 }
 
-/// The commands with `$volume` wherever the path was, quoted as it has to be there: bash takes nothing between single quotes for a variable.
+/// The commands with `${volume:?}` wherever the path was, quoted as it has to be there: bash takes nothing between single quotes for a variable.
+/// One that is not set, where a part of the commands is run in another shell, must not become the folder that a program happens to be in.
 fn by_variable(commands: &str) -> String {
     let mut text = String::new();
     let mut rest = commands;
@@ -49,9 +50,9 @@ fn by_variable(commands: &str) -> String {
     while let Some(letter) = rest.chars().next() {
         if let Some(after) = rest.strip_prefix(VOLUME) {
             text.push_str(match open {
-                None => "\"$volume\"",
-                Some('\'') => "'\"$volume\"'",
-                Some(_) => "$volume",
+                None => "\"${volume:?}\"",
+                Some('\'') => "'\"${volume:?}\"'",
+                Some(_) => "${volume:?}",
             });
             rest = after;
             continue;
@@ -175,10 +176,22 @@ mod tests {
 
     #[test]
     fn the_variable_is_the_path_in_every_command() {
-        let (commands, page) = (commands(), with_variable(&commands()));
+        let commands = commands();
+        let page = with_variable(&commands);
         let expected = asked(&commands);
         assert!(expected.matches(VOLUME).count() > 10, "{expected}");
         assert_eq!(asked(&page), expected);
+        // A part of them, in a shell that does not know the variable: nothing is asked for.
+        let (_, exchange) = page.split_once("# Exchange the content.").unwrap();
+        let (_, exchange) = exchange.split_once('\n').unwrap();
+        let command = exchange.lines().next().unwrap();
+        let script = format!("kubectl() {{ echo asked; }}\n{command}");
+        let output = Command::new("bash")
+            .args(["-c", &script])
+            .env_remove("volume")
+            .output()
+            .unwrap();
+        assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
         // Juju 4.0's, put in at the one place where it is.
         assert_eq!(page.matches(VOLUME).count(), 1, "{page}");
         let of_4 = page.replace(
