@@ -55,9 +55,9 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     bed.remove_image(&image).await?;
     is_strict_from_now_on(ground, &running).await?;
     let pod = uid(&running.pod().await?)?;
-    can_reach(&running, true).await?;
+    can_reach(&pod, true)?;
     network::cut_off(&pod, Reaches::ApiServer)?;
-    can_reach(&running, false).await?;
+    can_reach(&pod, false)?;
 
     let began = Instant::now();
     fleet::action(&running, "backup-now").await?;
@@ -160,15 +160,9 @@ async fn is_still_strict(ground: &TestEnv, running: &Running<'_>) -> Result<()> 
 }
 
 /// Whether the pod reaches the S3 server, which no policy of this scenario lets it reach.
-async fn can_reach(running: &Running<'_>, expected: bool) -> Result<()> {
-    // Any answer will do; what is dropped gets none.
-    let look = format!("wget -T 3 -q -O /dev/null http://{NODE_ADDRESS}:7070/ 2>&1 || true");
-    let said = running.in_workload(&look).await?;
-    let reached = said.contains("HTTP/1.1");
-    ensure!(
-        reached == expected,
-        "reached: {reached}, and should be {expected}: {said}"
-    );
+fn can_reach(pod: &str, expected: bool) -> Result<()> {
+    let reached = network::can_reach(pod, NODE_ADDRESS, 7070)?;
+    ensure!(reached == expected, "reached: {reached}, and should be {expected}");
     Ok(())
 }
 
