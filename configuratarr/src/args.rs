@@ -7,6 +7,8 @@ use std::str::FromStr;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::problem::EXIT_CODES;
+
 /// Recovery of media apps on Kubernetes under Juju: what is backed up, whether it comes back, and getting it back.
 ///
 /// It asks Juju by the `juju` command and Kubernetes by your kubeconfig. The charms restore; this plans over many apps, starts them,
@@ -14,7 +16,7 @@ use clap_complete::Shell;
 ///
 /// Without a command it is a wizard: it shows the apps and their backups, and leads through a restore.
 #[derive(Debug, Parser)]
-#[command(name = "configuratarr", version, long_version = VERSION, after_help = EXIT_CODES)]
+#[command(name = "configuratarr", version, long_version = VERSION, after_help = exit_codes())]
 pub struct Arguments {
     /// For every command.
     #[command(flatten)]
@@ -59,8 +61,11 @@ impl Arguments {
     }
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 it failed, or something is not well; 2 what was typed cannot be understood; \
-3 Juju or the cluster could not be asked; 4 begun and not at its end: configuratarr resume.";
+/// The exit codes, as the help says them.
+fn exit_codes() -> String {
+    let codes = EXIT_CODES.map(|(code, meaning)| format!("{code} {meaning}"));
+    format!("Exit codes: {}.", codes.join("; "))
+}
 
 /// For every command.
 #[derive(Debug, Clone, Args)]
@@ -268,7 +273,7 @@ pub struct RedeployArguments {
     /// An option of the charm, in place of the bundle's
     #[arg(long, value_name = "KEY=VALUE")]
     pub config: Vec<String>,
-    /// A resource of the charm, in place of the bundle's
+    /// A resource of the charm, in place of the bundle's; with several apps APP:NAME=VALUE
     #[arg(long, value_name = "NAME=VALUE")]
     pub resource: Vec<String>,
     /// A storage directive, in place of the bundle's

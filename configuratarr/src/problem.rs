@@ -5,7 +5,7 @@ use config_recovery::{ClusterError, Error};
 /// Who has to do something about it. The exit code of the program says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// What was typed cannot be understood.
+    /// What was typed cannot be understood, or was not confirmed.
     Usage,
     /// Juju or the cluster could not be asked, so nothing is known.
     NotAsked,
@@ -26,6 +26,24 @@ impl Kind {
         }
     }
 }
+
+/// What each exit code means.
+pub const EXIT_CODES: [(u8, &str); 5] = [
+    (0, "done, and all is well"),
+    (
+        Kind::Failed.code(),
+        "it failed, an app was left out, or something that was looked at is not well",
+    ),
+    (
+        Kind::Usage.code(),
+        "what was typed cannot be understood, or was not confirmed",
+    ),
+    (Kind::NotAsked.code(), "Juju or the cluster could not be asked"),
+    (
+        Kind::Unfinished.code(),
+        "begun and not at its end: configuratarr resume",
+    ),
+];
 
 /// Something that went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]

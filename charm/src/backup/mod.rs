@@ -187,7 +187,7 @@ fn problem(method: Method, question: &BackupInputs<'_>, volume: &VolumeFacts) ->
         Obstacle::HostPath => Problem::new(
             storage(),
             "is a hostPath, which file-system backup refuses",
-            "take local or CSI volumes: juju storage-pools",
+            format!("configuratarr doctor {}", question.app),
         ),
         Obstacle::Unbound => Problem::new(
             storage(),

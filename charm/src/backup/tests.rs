@@ -345,7 +345,7 @@ fn what_cannot_be_backed_up_is_said_with_the_way_out() {
     let no_class = cluster(csi(), &["other.example.com"]);
     let no_driver = cluster(VolumeSource::Other, &[]);
     let cases = [
-        (host_path, FILES, "hostPath", "juju storage-pools"),
+        (host_path, FILES, "hostPath", "configuratarr doctor radarr"),
         (no_agent, FILES, "node agent", "use-node-agent=true"),
         (
             old_definitions,

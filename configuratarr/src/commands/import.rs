@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::restore::{How, confirm, somebody_is_there};
 use super::{Call, Done, act};
 use crate::args::{Choice, ImportArguments, Which};
-use crate::juju::Juju;
+use crate::juju::{Juju, charm_file};
 use crate::plan::{Job, Place, Plan, Typed, Wanted, may_import, plan, plan_import};
 use crate::problem::{Kind, Problem, Result};
 
@@ -105,7 +105,16 @@ fn typed(arguments: &ImportArguments) -> Result<Typed> {
     let charm = match &arguments.charm {
         None => None,
         Some(charm) => match Path::new(charm).canonicalize() {
-            Ok(path) => Some(path.display().to_string()),
+            Ok(path) => {
+                let typed = arguments
+                    .resource
+                    .iter()
+                    .filter_map(|typed| typed.split_once('='));
+                let given = |name: &str| typed.clone().any(|(typed, _)| typed == name);
+                // Juju would say so when the app is removed already.
+                charm_file::has_its_images(&path, given, "--resource ")?;
+                Some(path.display().to_string())
+            }
             Err(error) => {
                 return Err(Problem::new(
                     Kind::Usage,

@@ -12,7 +12,7 @@ use super::{Call, Done, act};
 use crate::args::{RedeployArguments, Which};
 use crate::cluster;
 use crate::juju::{Deployed, JujuError, charm_file, read_bundle};
-use crate::plan::{Around, Job, ON_DEPLOY, Redeploy, TypedCharm, plan_redeploy};
+use crate::plan::{Around, Job, ON_DEPLOY, Redeploy, TypedCharm, plan_redeploy, redeploy_resources};
 use crate::problem::{Kind, Problem, Result};
 
 /// Runs it.
@@ -67,6 +67,7 @@ pub async fn run(call: &Call<'_>, typed: &RedeployArguments) -> Result<Done> {
 /// What was typed, with what the bundle says.
 fn wanted<'a>(typed: &'a RedeployArguments, choice: Choice) -> Result<Redeploy<'a>> {
     let mut apps = Vec::new();
+    let is_one = is_one(typed);
     let text = typed.bundle.as_deref().map(read).transpose()?;
     for app in &typed.apps {
         let bundle = match (&text, &typed.bundle) {
@@ -87,6 +88,10 @@ fn wanted<'a>(typed: &'a RedeployArguments, choice: Choice) -> Result<Redeploy<'
         if let Some(charm) = charm.filter(|charm| !charm.starts_with("local:") && charm_file::is_here(charm))
         {
             restores(app, charm)?;
+            let given = redeploy_resources(bundle.as_ref().unwrap_or(&Deployed::default()), typed)?;
+            let of_app = if is_one { String::new() } else { format!("{app}:") };
+            let option = format!("--resource {of_app}");
+            charm_file::has_its_images(Path::new(charm), |name| given.contains_key(name), &option)?;
         }
     }
     Ok(Redeploy {
@@ -99,63 +104,86 @@ fn wanted<'a>(typed: &'a RedeployArguments, choice: Choice) -> Result<Redeploy<'
 
 /// The charm that was typed for an app: `CHARM` for the only one, `APP=CHARM` for one of several.
 fn typed_charm(typed: &RedeployArguments, app: &str) -> Result<TypedCharm> {
-    let mut charm = None;
-    let count = typed.apps.iter().collect::<BTreeSet<_>>().len();
-    for named in &typed.charm {
-        match named.split_once('=') {
-            Some((of, file)) if of == app => charm = Some(file.to_owned()),
-            Some((of, _)) if typed.apps.iter().any(|app| app == of) => {}
-            Some((of, _)) => {
-                return Err(Problem::new(
-                    Kind::Usage,
-                    format!(
-                        "--charm names {}, and that is none of the apps to redeploy",
-                        shown(of)
-                    ),
-                    "--charm APP=CHARM, with an app of this command",
-                ));
-            }
-            None if count == 1 => charm = Some(named.clone()),
-            None => {
-                return Err(Problem::new(
-                    Kind::Usage,
-                    format!(
-                        "--charm {} does not say for which of the {} apps it is",
-                        shown(named),
-                        count
-                    ),
-                    "--charm APP=CHARM for each of them",
-                ));
-            }
+    let charms = typed.charm.iter().map(|named| match named.split_once('=') {
+        Some((of, file)) => (Some(of), file),
+        None => (None, named.as_str()),
+    });
+    let resources = typed.resource.iter().map(|named| {
+        // A name has no colon; an image has.
+        let name = named.split('=').next().unwrap_or_default();
+        match name.split_once(':') {
+            Some((of, _)) => (Some(of), &named[of.len() + 1..]),
+            None => (None, named.as_str()),
         }
-    }
+    });
+    let charm = of_app(typed, app, "--charm", "APP=CHARM", charms)?.pop();
+    let resources = of_app(typed, app, "--resource", "APP:NAME=VALUE", resources)?;
     let is_for_one = !typed.config.is_empty()
-        || !typed.resource.is_empty()
         || !typed.storage.is_empty()
         || typed.channel.is_some()
         || typed.revision.is_some();
-    if is_for_one && count != 1 {
+    if is_for_one && !is_one(typed) {
         return Err(Problem::new(
             Kind::Usage,
-            "--config, --resource, --storage, --channel and --revision are for one app",
+            "--config, --storage, --channel and --revision are for one app",
             "redeploy them one after the other, or name a bundle that says it of each: --bundle FILE",
         ));
     }
     Ok(TypedCharm {
-        charm: charm.map(|charm| match charm_file::is_here(&charm) {
-            true => act::absolute(&charm),
-            false => charm,
+        charm: charm.map(|charm| match charm_file::is_here(charm) {
+            true => act::absolute(charm),
+            false => charm.to_owned(),
         }),
         channel: typed.channel.clone(),
         revision: typed.revision,
         config: typed.config.clone(),
-        resources: typed
-            .resource
-            .iter()
-            .map(|typed| act::absolute_resource(typed))
-            .collect(),
+        resources: resources.into_iter().map(act::absolute_resource).collect(),
         storage: typed.storage.clone(),
     })
+}
+
+/// Whether the command is about one app.
+fn is_one(typed: &RedeployArguments) -> bool {
+    typed.apps.iter().collect::<BTreeSet<_>>().len() == 1
+}
+
+/// Of what was typed with an option, what is of this app: each value may say of which app it is, and of several it has to.
+fn of_app<'a>(
+    typed: &RedeployArguments,
+    app: &str,
+    option: &str,
+    form: &str,
+    all: impl Iterator<Item = (Option<&'a str>, &'a str)>,
+) -> Result<Vec<&'a str>> {
+    let mut found = Vec::new();
+    for (of, value) in all {
+        match of {
+            Some(of) if of == app => found.push(value),
+            Some(of) if typed.apps.iter().any(|app| app == of) => {}
+            Some(of) => {
+                return Err(Problem::new(
+                    Kind::Usage,
+                    format!(
+                        "{option} names {}, and that is none of the apps to redeploy",
+                        shown(of)
+                    ),
+                    format!("{option} {form}, with an app of this command"),
+                ));
+            }
+            None if is_one(typed) => found.push(value),
+            None => {
+                return Err(Problem::new(
+                    Kind::Usage,
+                    format!(
+                        "{option} {} does not say for which of the apps it is",
+                        shown(value)
+                    ),
+                    format!("{option} {form} for each of them"),
+                ));
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn read(path: &Path) -> Result<String> {
@@ -171,7 +199,7 @@ fn read(path: &Path) -> Result<String> {
     })
 }
 
-/// What a bundle says of an app. A charm that it names by a path is beside it.
+/// What a bundle says of an app. A charm that it names by a path is beside it, and so is the file of a resource.
 fn of_bundle(text: &str, path: &Path, app: &str) -> Result<Deployed> {
     let name = shown(&path.display().to_string());
     let found = read_bundle(text, app).map_err(|error| {
@@ -190,9 +218,15 @@ fn of_bundle(text: &str, path: &Path, app: &str) -> Result<Deployed> {
             "name the bundle that has it, or the charm: --charm CHARM",
         )
     })?;
+    let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+    let beside = |file: &str| act::absolute(&folder.join(file).display().to_string());
     if found.charm.starts_with('.') {
-        let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-        found.charm = act::absolute(&folder.join(&found.charm).display().to_string());
+        found.charm = beside(&found.charm);
+    }
+    for value in found.resources.values_mut() {
+        if let Some(file) = value.as_str().filter(|file| folder.join(file).is_file()) {
+            *value = beside(file).into();
+        }
     }
     Ok(found)
 }

@@ -24,7 +24,7 @@ pub struct Deployed {
     pub base: Option<String>,
     /// How many units; 0 where it is not said.
     pub scale: u64,
-    /// Revisions of resources that are Charmhub's.
+    /// Revisions of resources that are Charmhub's; in a bundle that somebody wrote, files and images too.
     pub resources: BTreeMap<String, Value>,
     /// What was set.
     pub options: BTreeMap<String, Value>,

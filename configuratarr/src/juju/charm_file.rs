@@ -1,5 +1,6 @@
 //! What a charm on this machine declares: a `.charm`, which is a zip archive, or the folder that it is packed from.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
@@ -44,10 +45,61 @@ pub fn is_here(charm: &str) -> bool {
 /// # Errors
 /// When there is no charm.
 pub fn name(charm: &Path) -> Result<String, Problem> {
-    #[derive(Deserialize)]
-    struct Metadata {
-        name: String,
+    let metadata = metadata(charm)?;
+    metadata
+        .map(|metadata| metadata.name)
+        .ok_or_else(|| unread(charm, "it says no name"))
+}
+
+/// Refuses a charm of this machine for which an image is missing: Juju deploys none from a file without them.
+///
+/// # Errors
+/// Which images it needs besides those that are `given`; `option` is what a person types before the name of one.
+pub fn has_its_images(charm: &Path, given: impl Fn(&str) -> bool, option: &str) -> Result<(), Problem> {
+    let resources = metadata(charm)?
+        .map(|metadata| metadata.resources)
+        .unwrap_or_default();
+    let images = resources
+        .iter()
+        .filter(|(name, resource)| resource.kind == "oci-image" && !given(name));
+    let (mut names, mut typed) = (Vec::new(), Vec::new());
+    for (name, resource) in images {
+        let image = resource.upstream_source.as_deref().unwrap_or("IMAGE");
+        typed.push(format!("{option}{}={}", shown(name), shown(image)));
+        names.push(shown(name));
     }
+    match names.is_empty() {
+        true => Ok(()),
+        false => Err(Problem::new(
+            Kind::Usage,
+            format!(
+                "charm {} needs an image for resource {}, and none is given",
+                shown(&charm.display().to_string()),
+                names.join(", ")
+            ),
+            format!("{}, or the image that the app had", typed.join(" ")),
+        )),
+    }
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    name: String,
+    #[serde(default)]
+    resources: BTreeMap<String, Resource>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Resource {
+    #[serde(rename = "type", default)]
+    kind: String,
+    /// The image that the charm's author means.
+    upstream_source: Option<String>,
+}
+
+/// What the charm says of itself; `None` where it says no name.
+fn metadata(charm: &Path) -> Result<Option<Metadata>, Problem> {
     for file in ["metadata.yaml", "charmcraft.yaml"] {
         let text = match charm.is_dir() {
             true => in_folder(&charm.join(file)),
@@ -55,10 +107,10 @@ pub fn name(charm: &Path) -> Result<String, Problem> {
         };
         let text = text.map_err(|error| unread(charm, &error.to_string()))?;
         if let Some(metadata) = text.and_then(|text| serde_yaml::from_str::<Metadata>(&text).ok()) {
-            return Ok(metadata.name);
+            return Ok(Some(metadata));
         }
     }
-    Err(unread(charm, "it says no name"))
+    Ok(None)
 }
 
 fn unread(charm: &Path, why: &str) -> Problem {
@@ -174,6 +226,32 @@ mod tests {
         for name in ["nothing.charm", "text.charm", "empty"] {
             assert!(has_option(&charm(name), "restore-on-deploy").is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn the_images_that_are_missing_are_said_as_they_are_typed() {
+        let folder = tempfile::tempdir().unwrap();
+        let charm = folder.path().join("x.charm");
+        let mut archive = zip::ZipWriter::new(File::create(&charm).unwrap());
+        archive
+            .start_file("metadata.yaml", zip::write::SimpleFileOptions::default())
+            .unwrap();
+        let metadata = "name: x\nresources:\n  x-image: {type: oci-image, upstream-source: 'example.org:5000/x:1'}\n  \
+                        y-image: {type: oci-image}\n  file: {type: file}\n";
+        archive.write_all(metadata.as_bytes()).unwrap();
+        archive.finish().unwrap();
+        let missing = |given: &[&str]| has_its_images(&charm, |name| given.contains(&name), "--resource x:");
+        let all = missing(&[]).unwrap_err();
+        assert!(all.text.contains("for resource x-image, y-image"), "{all:?}");
+        assert_eq!(
+            all.next.as_deref(),
+            Some(
+                "--resource x:x-image=example.org:5000/x:1 --resource x:y-image=IMAGE, or the image that the app had"
+            )
+        );
+        let one = missing(&["x-image"]).unwrap_err();
+        assert!(one.text.contains("for resource y-image,"), "{one:?}");
+        missing(&["x-image", "y-image"]).unwrap();
     }
 
     #[test]

@@ -23,7 +23,9 @@ use crate::problem::{Kind, Problem};
 
 pub use each::Order;
 pub use import::{ImportPlan, POOL, Place, STORAGE, Typed, may_import, plan_import, retain, to_one_unit};
-pub use redeploy::{Around, ON_DEPLOY, Redeploy, RedeployPlan, TypedCharm, plan_redeploy};
+pub use redeploy::{
+    Around, ON_DEPLOY, Redeploy, RedeployPlan, TypedCharm, plan_redeploy, resources as redeploy_resources,
+};
 pub use refresh::{RefreshPlan, TypedRefresh, plan_refresh};
 pub use reread::Deployment;
 pub use stages::Stages;

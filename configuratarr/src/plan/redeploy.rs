@@ -54,7 +54,7 @@ pub struct TypedCharm {
     pub revision: Option<u32>,
     /// `KEY=VALUE`.
     pub config: Vec<String>,
-    /// `NAME=FILE`, `NAME=IMAGE` or `NAME=REVISION`.
+    /// `NAME=FILE`, `NAME=IMAGE` or `NAME=REVISION`, of this app.
     pub resources: Vec<String>,
     /// `NAME=DIRECTIVE`.
     pub storage: Vec<String>,
@@ -269,10 +269,7 @@ fn deploy(
     for (name, value) in together(storage, &typed.storage)? {
         add("--storage", format!("{name}={value}"));
     }
-    // Of another charm the revisions would be others.
-    let resources = bundle.resources.iter().filter(|_| !is_typed);
-    let resources = resources.map(|(name, value)| (name.clone(), text(value)));
-    for (name, value) in together(resources, &typed.resources)? {
+    for (name, value) in resources(bundle, typed)? {
         add("--resource", format!("{name}={value}"));
     }
     let options = bundle
@@ -285,6 +282,18 @@ fn deploy(
         add("--config", format!("{name}={value}"));
     }
     Ok(told)
+}
+
+/// The resources: those of the bundle, and what was typed in their place.
+///
+/// # Errors
+/// When something was typed that is no `NAME=VALUE`.
+pub fn resources(bundle: &Deployed, typed: &TypedCharm) -> Result<BTreeMap<String, String>, Problem> {
+    // A number is a revision of Charmhub's: of another charm it would be another one, and a charm from a file has none.
+    let is_meant = |value: &Value| typed.charm.is_none() || !value.is_number();
+    let of_bundle = bundle.resources.iter().filter(|(_, value)| is_meant(value));
+    let of_bundle = of_bundle.map(|(name, value)| (name.clone(), text(value)));
+    together(of_bundle, &typed.resources)
 }
 
 /// What the bundle says, and what was typed in its place.

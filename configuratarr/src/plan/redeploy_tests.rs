@@ -130,8 +130,21 @@ fn what_was_typed_takes_the_place_of_what_the_bundle_says() {
         storage: vec!["config=2G".to_owned()],
         ..TypedCharm::default()
     };
-    let (_, plan) = planned(&backups, Choice::Latest, None, Some(bundle()), typed).unwrap();
-    // A revision of Charmhub is none of a file.
+    let (_, plan) = planned(&backups, Choice::Latest, None, Some(bundle()), typed.clone()).unwrap();
+    // A revision of Charmhub is none of a file, and of another charm; an image is one of any.
+    let mut with_image = bundle();
+    with_image.resources = BTreeMap::from([
+        ("app-image".to_owned(), Value::from("docker.io/lidarr:1")),
+        ("other-image".to_owned(), Value::from("docker.io/other:1")),
+        ("file".to_owned(), Value::from(3)),
+    ]);
+    assert_eq!(
+        resources(&with_image, &typed).unwrap(),
+        BTreeMap::from([
+            ("app-image".to_owned(), "docker.io/lidarr:2".to_owned()),
+            ("other-image".to_owned(), "docker.io/other:1".to_owned()),
+        ])
+    );
     assert_eq!(
         plan.deploy.join(" "),
         "deploy /lidarr.charm lidarr --trust --constraints arch=amd64 --storage config=2G --resource app-image=docker.io/lidarr:2 \

@@ -60,6 +60,11 @@ const OPTIONS: &str = "options:
   backup-schedule: {type: string, default: daily, description: when}
 ";
 
+/// The image of an app's charm, as `--resource` takes it.
+pub fn image(app: &str) -> String {
+    format!("{app}-image=example.org/{app}:1")
+}
+
 /// The test's home, with the model `home` in the simulated Juju.
 pub struct Home {
     /// The program and what is around it.
@@ -88,7 +93,7 @@ impl Home {
         let apps = [apps, without].concat();
         for app in &apps {
             let charm = home.charm(app);
-            home.juju(&["deploy", charm.to_str().unwrap()]);
+            home.juju(&["deploy", charm.to_str().unwrap(), "--resource", &image(app)]);
             for action in ["backup-now", "verify-backup", "restore-from-backup"] {
                 home.does(app, action, "action-fail 'nobody told what to do'");
             }
@@ -196,7 +201,7 @@ impl Home {
         fs::write(charm.join("config.yaml"), OPTIONS).unwrap();
         let metadata = format!(
             "name: {app}\nsummary: a test's app\ndescription: it does what the test wrote down\nprovides:\n  \
-             velero-backup-config:\n    interface: velero_backup_config\n"
+             velero-backup-config:\n    interface: velero_backup_config\nresources:\n  {app}-image: {{type: oci-image, upstream-source: \"example.org/{app}:1\"}}\n"
         );
         fs::write(charm.join("metadata.yaml"), metadata).unwrap();
         fs::write(charm.join("actions.yaml"), ACTIONS).unwrap();

@@ -4,7 +4,7 @@ use std::fs;
 
 use insta::assert_snapshot;
 
-use crate::imports::Imports;
+use crate::imports::{IMAGE, Imports};
 
 /// A Juju that imports.
 pub const IMPORTS: &str = "3.6.14";
@@ -22,6 +22,8 @@ fn the_app_comes_back_on_a_volume_of_its_own_as_it_was_deployed() {
             "--import",
             "--charm",
             &imports.charm,
+            "--resource",
+            IMAGE,
             "--dry-run",
         ])
         .exits(0);
@@ -148,13 +150,33 @@ fn what_cannot_be_deployed_again_is_refused_in_the_plan() {
         2,
     );
     says(
+        "import_without_image",
+        &[
+            "restore",
+            "radarr",
+            "--import",
+            "--charm",
+            &imports.charm,
+            "--yes",
+        ],
+        2,
+    );
+    says(
         "import_of_two",
         &["restore", "radarr", "sonarr", "--import", "--yes"],
         2,
     );
     says(
         "import_unasked",
-        &["restore", "radarr", "--import", "--charm", &imports.charm],
+        &[
+            "restore",
+            "radarr",
+            "--import",
+            "--charm",
+            &imports.charm,
+            "--resource",
+            IMAGE,
+        ],
         2,
     );
     says("import_of_nothing", &["restore", "radarr", "--charm", "x"], 2);

@@ -11,6 +11,9 @@ use crate::common::{Ran, TOKEN};
 use crate::ends::kill;
 use crate::home::Home;
 
+/// The image of radarr's charm, as `--resource` takes it.
+pub const IMAGE: &str = "radarr-image=example.org/radarr:1";
+
 /// The home, with the model `home` of a Juju that imports, and `radarr` in it.
 pub struct Imports {
     /// The home itself.
@@ -33,7 +36,7 @@ impl Imports {
         let options =
             "options:\n  backup-schedule: {type: string}\n  restore-on-deploy: {type: string, default: ''}\n";
         fs::write(charm.join("config.yaml"), options).unwrap();
-        home.juju(&["deploy", charm.to_str().unwrap(), "--trust"]);
+        home.juju(&["deploy", charm.to_str().unwrap(), "--trust", "--resource", IMAGE]);
         home.juju(&[
             "config",
             "radarr",
@@ -58,7 +61,8 @@ impl Imports {
 
     /// The command.
     pub fn arguments(&self) -> Vec<&str> {
-        vec!["restore", "radarr", "--import", "--charm", &self.charm, "--yes"]
+        let import = vec!["restore", "radarr", "--import", "--yes"];
+        [import, vec!["--charm", &self.charm, "--resource", IMAGE]].concat()
     }
 
     /// Runs it to its end.

@@ -8,17 +8,21 @@ use serde_json::Value;
 use crate::ends::without_uids;
 use crate::home::{Home, Kill, Killed, ON_DEPLOY, RESTORED};
 
+/// The image of radarr's charm, as `--resource` takes it.
+const IMAGE: &str = "radarr-image=example.org/radarr:1";
+
 /// A bundle as `juju export-bundle` prints it, with the charms that lie beside it.
 const BUNDLE: &str = "bundle: kubernetes
 applications:
   radarr:
     charm: ./charm-radarr
     scale: 1
+    resources: {radarr-image: \"example.org/radarr:2\"}
     options: {backup-schedule: \"0 3 * * *\", restore-on-deploy: an-old-one}
     constraints: arch=amd64
     storage: {config: \"kubernetes,1,1024M\"}
     trust: true
-  sonarr: {charm: ./charm-sonarr, scale: 1, trust: true}
+  sonarr: {charm: ./charm-sonarr, scale: 1, trust: true, resources: {sonarr-image: \"example.org/sonarr:2\"}}
   velero-operator: {charm: velero-operator, scale: 1}
 relations:
 - - velero-operator:velero-backups
@@ -120,6 +124,8 @@ fn a_backup_that_is_named_and_one_of_a_time_are_taken_and_the_relation_is_made_w
             "radarr",
             "--charm",
             "../charm-radarr",
+            "--resource",
+            IMAGE,
             "--at",
             "12 hours ago",
             "--yes",
@@ -142,6 +148,8 @@ fn a_backup_that_is_named_and_one_of_a_time_are_taken_and_the_relation_is_made_w
             "radarr",
             "--charm",
             "../charm-radarr",
+            "--resource",
+            IMAGE,
             "--yes",
         ])
         .exits(1);
@@ -171,6 +179,8 @@ fn a_backup_of_another_model_is_found_and_restored_by_the_action() {
             "radarr",
             "--charm",
             "../charm-radarr",
+            "--resource",
+            IMAGE,
             "--yes",
         ])
         .exits(0);
@@ -209,6 +219,8 @@ fn an_app_that_started_without_the_backup_is_no_redeploy() {
                 "radarr",
                 "--charm",
                 "../charm-radarr",
+                "--resource",
+                IMAGE,
                 "--yes",
             ])
             .exits(1);
@@ -225,6 +237,8 @@ fn an_app_that_started_without_the_backup_is_no_redeploy() {
             "radarr",
             "--charm",
             "../charm-radarr",
+            "--resource",
+            IMAGE,
             "--yes",
         ])
         .exits(1);
@@ -248,6 +262,8 @@ fn one_that_is_not_restored_in_time_is_gone_on_with() {
             "radarr",
             "--charm",
             "../charm-radarr",
+            "--resource",
+            IMAGE,
             "--yes",
             "--wait",
             "1s",
@@ -293,6 +309,13 @@ fn what_cannot_be_deployed_again_is_refused_before_anything_begins() {
     let local = home.test.path("local.yaml");
     fs::write(&local, "applications: {radarr: {charm: \"local:radarr-3\"}}\n").unwrap();
     let local = local.display().to_string();
+    let of_charmhub = home.test.path("charmhub.yaml");
+    fs::write(
+        &of_charmhub,
+        "applications: {radarr: {charm: radarr, channel: latest/edge, resources: {radarr-image: 3}}}\n",
+    )
+    .unwrap();
+    let of_charmhub = of_charmhub.display().to_string();
     let evil = home.test.path("evil.yaml");
     fs::write(&evil, "applications: {radarr: {charm: --force}}\n").unwrap();
     let evil = evil.display().to_string();
@@ -338,6 +361,8 @@ fn what_cannot_be_deployed_again_is_refused_before_anything_begins() {
                 "plex",
                 "--charm",
                 "../charm-radarr",
+                "--resource",
+                IMAGE,
                 "--yes",
             ],
         ),
@@ -350,6 +375,8 @@ fn what_cannot_be_deployed_again_is_refused_before_anything_begins() {
                 "radarr",
                 "--charm",
                 "../charm-radarr",
+                "--resource",
+                IMAGE,
                 "--backup",
                 "x",
                 "--yes",
@@ -371,7 +398,15 @@ fn what_cannot_be_deployed_again_is_refused_before_anything_begins() {
         (
             "redeploy_nobody_to_ask",
             2,
-            vec!["--tick=100", "redeploy", "radarr", "--charm", "../charm-radarr"],
+            vec![
+                "--tick=100",
+                "redeploy",
+                "radarr",
+                "--charm",
+                "../charm-radarr",
+                "--resource",
+                IMAGE,
+            ],
         ),
         (
             "redeploy_no_model",
@@ -382,6 +417,8 @@ fn what_cannot_be_deployed_again_is_refused_before_anything_begins() {
                 "radarr",
                 "--charm",
                 "../charm-radarr",
+                "--resource",
+                IMAGE,
                 "--yes",
                 "-m",
                 "lost",
@@ -401,6 +438,68 @@ fn what_cannot_be_deployed_again_is_refused_before_anything_begins() {
                 "--yes",
             ],
         ),
+        // Juju deploys no charm from a file without its images: what has to be typed is said before anything begins.
+        (
+            "redeploy_without_image",
+            2,
+            vec!["redeploy", "radarr", "--charm", "../charm-radarr", "--yes"],
+        ),
+        (
+            "redeploy_without_image_of_two",
+            2,
+            vec![
+                "redeploy",
+                "radarr",
+                "sonarr",
+                "--charm",
+                "radarr=../charm-radarr",
+                "--charm",
+                "sonarr=../charm-sonarr",
+                "--resource",
+                "radarr:radarr-image=example.org/radarr:1",
+                "--yes",
+            ],
+        ),
+        (
+            "redeploy_revision_is_no_image",
+            2,
+            vec![
+                "redeploy",
+                "radarr",
+                "--bundle",
+                &of_charmhub,
+                "--charm",
+                "../charm-radarr",
+                "--yes",
+            ],
+        ),
+        (
+            "redeploy_one_image_for_two",
+            2,
+            vec![
+                "redeploy",
+                "radarr",
+                "sonarr",
+                "--bundle",
+                &bundle,
+                "--resource",
+                IMAGE,
+                "--yes",
+            ],
+        ),
+        (
+            "redeploy_image_of_another",
+            2,
+            vec![
+                "redeploy",
+                "radarr",
+                "--bundle",
+                &bundle,
+                "--resource",
+                "plex:plex-image=example.org/plex:1",
+                "--yes",
+            ],
+        ),
         // The backup would be restored all the same.
         (
             "redeploy_sets_the_option",
@@ -410,6 +509,8 @@ fn what_cannot_be_deployed_again_is_refused_before_anything_begins() {
                 "radarr",
                 "--charm",
                 "../charm-radarr",
+                "--resource",
+                IMAGE,
                 "--config",
                 "restore-on-deploy=none",
                 "--yes",
@@ -424,12 +525,28 @@ fn what_cannot_be_deployed_again_is_refused_before_anything_begins() {
         (
             "redeploy_unit",
             2,
-            vec!["redeploy", "radarr/0", "--charm", "../charm-radarr", "--yes"],
+            vec![
+                "redeploy",
+                "radarr/0",
+                "--charm",
+                "../charm-radarr",
+                "--resource",
+                IMAGE,
+                "--yes",
+            ],
         ),
         (
             "redeploy_no_name",
             2,
-            vec!["redeploy", "", "--charm", "../charm-radarr", "--yes"],
+            vec![
+                "redeploy",
+                "",
+                "--charm",
+                "../charm-radarr",
+                "--resource",
+                IMAGE,
+                "--yes",
+            ],
         ),
         (
             "redeploy_wait",
@@ -440,6 +557,8 @@ fn what_cannot_be_deployed_again_is_refused_before_anything_begins() {
                 "radarr",
                 "--charm",
                 "../charm-radarr",
+                "--resource",
+                IMAGE,
                 "--yes",
                 "--wait",
                 "soon",
@@ -474,6 +593,74 @@ fn what_cannot_be_deployed_again_is_refused_before_anything_begins() {
         .exits(1);
     assert_snapshot!("redeploy_plain_charm", steady(&home, &ran.stdout));
     assert!(home.application("radarr").is_null());
+}
+
+/// An image per app, typed or of the bundle: a charm from a file is deployed with it, as a real Juju wants.
+#[test]
+fn images_are_taken_from_the_bundle_and_from_what_was_typed_for_each_app() {
+    for (images, expected) in [
+        (vec![], ["example.org/radarr:2", "example.org/sonarr:2"]),
+        (
+            vec!["--resource", "sonarr:sonarr-image=example.org:5000/sonarr:3"],
+            ["example.org/radarr:2", "example.org:5000/sonarr:3"],
+        ),
+    ] {
+        let home = Home::without(&["radarr", "sonarr"]);
+        let bundle = home.test.path("bundle.yaml");
+        // As Juju exports an app that came from a file, but for the images, which somebody wrote into it.
+        let local = BUNDLE
+            .replace("./charm-radarr", "local:radarr-3")
+            .replace("./charm-sonarr", "local:sonarr-0");
+        fs::write(&bundle, local).unwrap();
+        let bundle = bundle.display().to_string();
+        let of_both = [
+            "--tick=100",
+            "redeploy",
+            "radarr",
+            "sonarr",
+            "--bundle",
+            &bundle,
+            "--charm",
+            "radarr=../charm-radarr",
+            "--charm",
+            "sonarr=../charm-sonarr",
+            "--yes",
+        ];
+        home.around_juju("", "");
+        home.test.run(&[&of_both[..], &images].concat()).exits(0);
+        let calls = fs::read_to_string(home.test.bin().join("juju.calls")).unwrap();
+        for (app, image) in ["radarr", "sonarr"].into_iter().zip(expected) {
+            assert!(
+                calls.contains(&format!("--resource {app}-image={image} ")),
+                "{calls}"
+            );
+            assert_eq!(home.application(app)["application-status"]["current"], "active");
+        }
+    }
+}
+
+/// The file of a resource that a bundle names lies beside it, wherever the command runs.
+#[test]
+fn a_resource_of_a_bundle_that_is_a_file_is_found_beside_it() {
+    let home = Home::without(&["radarr"]);
+    let image = home.test.path("radarr-image.json");
+    fs::write(&image, "{}").unwrap();
+    let bundle = home.test.path("bundle.yaml");
+    fs::write(
+        &bundle,
+        BUNDLE.replace("example.org/radarr:2", "radarr-image.json"),
+    )
+    .unwrap();
+    let plan = [
+        "redeploy",
+        "radarr",
+        "--bundle",
+        bundle.to_str().unwrap(),
+        "--dry-run",
+    ];
+    let shown = home.test.run(&plan).exits(0).stdout;
+    let resource = format!("--resource radarr-image={}", image.display());
+    assert!(shown.contains(&resource), "{shown}");
 }
 
 /// Every how many-th call `cargo test` kills at.
@@ -556,7 +743,7 @@ fn an_app_that_somebody_else_deploys_meanwhile_is_left_to_them() {
     let home = Home::without(&["radarr"]);
     let charm = home.test.path("charm-radarr").display().to_string();
     home.around_juju(
-        &format!("case \"$*\" in status*) if [ -e once ]; then rm once; real/juju deploy {charm} >/dev/null 2>&1; else touch once; fi;; esac"),
+        &format!("case \"$*\" in status*) if [ -e once ]; then rm once; real/juju deploy {charm} --resource {IMAGE} >/dev/null 2>&1; else touch once; fi;; esac"),
         "",
     );
     let ran = home
@@ -567,6 +754,8 @@ fn an_app_that_somebody_else_deploys_meanwhile_is_left_to_them() {
             "radarr",
             "--charm",
             "../charm-radarr",
+            "--resource",
+            IMAGE,
             "--yes",
         ])
         .exits(1);

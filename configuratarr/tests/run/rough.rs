@@ -65,6 +65,10 @@ fn what_waits_for_an_app_that_is_not_restored_is_told_too() {
             "radarr=../charm-radarr",
             "--charm",
             "sonarr=../charm-sonarr",
+            "--resource",
+            "radarr:radarr-image=example.org/radarr:1",
+            "--resource",
+            "sonarr:sonarr-image=example.org/sonarr:1",
             "--yes",
             "--wait",
             "1s",
@@ -115,6 +119,8 @@ fn a_charm_that_does_not_answer_is_not_waited_for_for_ever() {
         "radarr",
         "--charm",
         "../charm-radarr",
+        "--resource",
+        "radarr-image=example.org/radarr:1",
         "--yes",
         "--wait",
         "1s",
@@ -147,6 +153,8 @@ fn a_deploy_whose_answer_is_lost_is_gone_on_with() {
             "radarr",
             "--charm",
             "../charm-radarr",
+            "--resource",
+            "radarr-image=example.org/radarr:1",
             "--yes",
         ])
         .exits(0);

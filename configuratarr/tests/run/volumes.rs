@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::common::{Ran, TOKEN};
 use crate::imported::{IMPORTS, without_what_differs};
-use crate::imports::Imports;
+use crate::imports::{IMAGE, Imports};
 
 /// How the program itself removed the app.
 fn removals(imports: &Imports) -> usize {
@@ -149,7 +149,15 @@ fn nothing_else_is_begun_in_the_middle_of_an_import() {
     assert_eq!(killed.code, None, "{}", killed.shown());
     imports.home.around_juju("", "");
     for arguments in [
-        vec!["redeploy", "radarr", "--charm", &imports.charm, "--yes"],
+        vec![
+            "redeploy",
+            "radarr",
+            "--charm",
+            &imports.charm,
+            "--resource",
+            IMAGE,
+            "--yes",
+        ],
         vec!["restore", "radarr", "--yes"],
         imports.arguments(),
     ] {

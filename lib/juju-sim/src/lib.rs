@@ -15,7 +15,8 @@
 //!
 //! # fn main() -> juju_sim::Result<()> {
 //! let mut juju = Simulation::create("scratch", Options::default())?;
-//! juju.deploy(Deploy::new("radarr", "path/to/charm").config("timezone", "Europe/Berlin"))?;
+//! let radarr = Deploy::new("radarr", "path/to/charm").resource("radarr-image", "lscr.io/linuxserver/radarr");
+//! juju.deploy(radarr.config("timezone", "Europe/Berlin"))?;
 //! juju.deploy_velero_operator(OperatorOptions::default())?;
 //! juju.integrate("radarr", "velero-operator")?;
 //!

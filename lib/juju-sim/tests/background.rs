@@ -42,7 +42,14 @@ impl Bed {
             folder: tempfile::tempdir().unwrap(),
         };
         bed.juju(&["add-model", "home"]);
-        bed.juju(&["deploy", probe_charm().to_str().unwrap(), "probe"]);
+        let charm = probe_charm();
+        bed.juju(&[
+            "deploy",
+            charm.to_str().unwrap(),
+            "probe",
+            "--resource",
+            "app-image=busybox",
+        ]);
         bed
     }
 

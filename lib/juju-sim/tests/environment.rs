@@ -51,7 +51,8 @@ fn pod() -> (Bed, tempfile::TempDir) {
     let container = root.path().join("charm/containers/app");
     std::fs::create_dir_all(&container).unwrap();
     std::os::unix::fs::symlink(&bed.pebble.socket, container.join("pebble.socket")).unwrap();
-    bed.sim.deploy(Deploy::new("probe", charm)).unwrap();
+    let deploy = Deploy::new("probe", charm).resource("app-image", "busybox");
+    bed.sim.deploy(deploy).unwrap();
     (bed, root)
 }
 

@@ -85,6 +85,16 @@ impl Home {
     }
 }
 
+impl Drop for Home {
+    /// The simulated Pebbles run on otherwise.
+    fn drop(&mut self) {
+        let _ = Command::new(env!("CARGO_BIN_EXE_juju-sim"))
+            .args(["juju", "destroy-model", "home", "--no-prompt"])
+            .env("JUJU_SIM_DIR", self.model())
+            .output();
+    }
+}
+
 /// A recorded command without `juju`, and its exit code.
 fn command(name: &str) -> (String, i32) {
     let text = data(&format!("recorded/juju/{name}.cmd"));
@@ -337,4 +347,41 @@ fn operations_are_listed_by_application_unit_action_and_status() {
     assert_eq!(words[3..], ["3", "action", "\"verify-backup\""], "{table}");
     let wrong = home.juju("operations --status done", &[]);
     assert_eq!(wrong.code, 2, "{wrong:?}");
+}
+
+/// As `validateResourcesNeededForLocalDeploy` of juju/juju words it, before anything is deployed.
+#[test]
+fn a_local_charm_is_not_deployed_without_its_images() {
+    let home = Home::new();
+    let charm = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/probe");
+    let deploy = |flags: &str| home.juju(&format!("deploy {} probe {flags}", charm.display()), &[]);
+    for (flags, why) in [
+        ("", "local charm missing OCI images for: app-image"),
+        (
+            "--resource other=busybox",
+            "local charm missing OCI images for: app-image",
+        ),
+        (
+            "--resource app-image=busybox --resource other=busybox",
+            "unrecognized resource \"other\"",
+        ),
+    ] {
+        let said = deploy(flags);
+        assert!(said.err.ends_with(&format!("ERROR {why}\n")), "{said:?}");
+        assert_eq!(said.code, 1, "{said:?}");
+        let status = home.juju("status --format json", &[]).out;
+        assert!(!status.contains("probe"), "{status}");
+    }
+    assert_eq!(
+        deploy("").err.lines().count(),
+        1,
+        "it is refused before it is located"
+    );
+    let said = deploy("--resource app-image=busybox");
+    assert_eq!(said.code, 0, "{said:?}");
+    let listed: Value = serde_json::from_str(&home.juju("resources probe --format json", &[]).out).unwrap();
+    assert_eq!(
+        listed["resources"],
+        json!([{"name": "app-image", "type": "oci-image", "origin": "upload", "used": true}])
+    );
 }

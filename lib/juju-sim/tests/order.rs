@@ -62,6 +62,7 @@ fn a_new_relation_and_its_end_have_the_recorded_order() {
         .deploy(Deploy {
             charm_dir: probe_charm().with_file_name("velo"),
             workloads: Default::default(),
+            resources: Default::default(),
             ..velo
         })
         .unwrap();

@@ -20,7 +20,8 @@ struct Pod {
 /// A unit whose container is a simulated one.
 fn pod() -> Pod {
     let mut bed = Bed::new(options());
-    bed.sim.deploy(Deploy::new("probe", probe_charm())).unwrap();
+    let deploy = Deploy::new("probe", probe_charm()).resource("app-image", "busybox");
+    bed.sim.deploy(deploy).unwrap();
     let client = Client::for_socket(bed.sim.paths(UNIT).containers.join("app/pebble.socket"));
     Pod { bed, client }
 }

@@ -90,7 +90,8 @@ fn two() -> (Pod, Pod) {
     };
     let mut sim = Simulation::create(first.state(), options).unwrap();
     let charm = sim.paths(FIRST).charm;
-    sim.deploy(Deploy::new("probe", &charm)).unwrap();
+    sim.deploy(Deploy::new("probe", &charm).resource("app-image", "busybox"))
+        .unwrap();
     drop(sim);
     first.open().add_units("probe", 1).unwrap();
     // The first pod's charm cannot be read from the second one.

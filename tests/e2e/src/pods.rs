@@ -343,7 +343,8 @@ impl<'a> Running<'a> {
         }
         let (app, model) = (&self.app.name, &self.app.model);
         self.sim(&format!(
-            "agent init --model {model} --app {app} --address {address} {trust}{config}"
+            "agent init --model {model} --app {app} --address {address} --resource {app}-image={} {trust}{config}",
+            self.app.programs.workload()
         ))
         .await?;
         Ok(())

@@ -13,6 +13,12 @@ use crate::binaries::Binaries;
 /// Version that the stand-in's image says it holds.
 pub const VERSION: &str = "6.1.1.10360-ls299";
 
+/// The resource that is its image.
+pub const RESOURCE: &str = "radarr-image";
+
+/// The image that a person gives for it.
+pub const IMAGE: &str = "lscr.io/linuxserver/radarr:6.1.1.10360-ls299";
+
 /// The app file of Radarr in this repository.
 pub fn app_file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charm/apps/radarr.yaml")
@@ -36,7 +42,7 @@ pub fn deploy_with_tiers(charm_dir: &Path, binaries: &Binaries) -> Result<Deploy
     let file = charm_dir.with_extension("yaml");
     std::fs::write(&file, tiered)?;
     packaging::write_folder(charm_dir, &file, &binaries.dispatch)?;
-    Ok(Deploy::new("radarr", charm_dir).workload("radarr", image(binaries)))
+    Ok(deploy_of(charm_dir, binaries))
 }
 
 /// Lays out the charm in `dir`, as it is in a packed charm.
@@ -69,5 +75,12 @@ pub fn image(binaries: &Binaries) -> Workload {
 /// # Errors
 /// When the charm cannot be laid out.
 pub fn deploy(charm_dir: &Path, binaries: &Binaries) -> Result<Deploy> {
-    Ok(Deploy::new("radarr", charm_folder(charm_dir, binaries)?).workload("radarr", image(binaries)))
+    Ok(deploy_of(&charm_folder(charm_dir, binaries)?, binaries))
+}
+
+/// The same of a charm that is laid out already.
+pub fn deploy_of(charm_dir: &Path, binaries: &Binaries) -> Deploy {
+    Deploy::new("radarr", charm_dir)
+        .resource(RESOURCE, IMAGE)
+        .workload("radarr", image(binaries))
 }

@@ -113,7 +113,7 @@ fn what_cannot_be_backed_up_is_blocked_while_the_app_runs() {
     };
     let cases = [
         (stricter, false, "annotate its pod", "juju trust radarr"),
-        (host_path, true, "hostPath", "juju storage-pools"),
+        (host_path, true, "hostPath", "configuratarr doctor radarr"),
         (no_agent, true, "node agent", "use-node-agent=true"),
     ];
     for (cluster, trust, reason, way_out) in cases {

@@ -22,7 +22,9 @@ fn deployed(app: &str) -> (TempDir, Simulation) {
     };
     let charm = folder.path().join(app);
     examples::charm_folder(&charm, app, binary).unwrap();
-    let deploy = Deploy::new(app, &charm).workload(app, Workload::fill(image));
+    let deploy = Deploy::new(app, &charm)
+        .resource(&format!("{app}-image"), "example.org/image:1")
+        .workload(app, Workload::fill(image));
     juju.deploy(deploy).unwrap();
     juju.deploy_velero_operator(OperatorOptions::default()).unwrap();
     (folder, juju)

@@ -1,7 +1,7 @@
 //! The relation vpn-gateway, from outside: an app that must not show its address runs in a pod that goes through the gateway,
 //! and in no other. The cluster is a stand-in: the routing containers are in the pods and do not run.
 
-use juju_sim::{Deploy, Options};
+use juju_sim::Options;
 use serde_json::{Value, json};
 use system_tests::binaries::Binaries;
 use system_tests::house::{SimulatedModel, UNIT};
@@ -30,7 +30,7 @@ fn house(trust: bool) -> SimulatedModel {
     let text = std::fs::read_to_string(radarr::app_file()).unwrap();
     std::fs::write(&app_file, format!("{text}\nvpn: true\n")).unwrap();
     packaging::write_folder(&house.charm_dir(), &app_file, &binaries.dispatch).unwrap();
-    let mut deploy = Deploy::new("radarr", house.charm_dir()).workload("radarr", radarr::image(binaries));
+    let mut deploy = radarr::deploy_of(&house.charm_dir(), binaries);
     deploy.trust = trust;
     house.juju.deploy(deploy).unwrap();
 

@@ -135,8 +135,9 @@ impl Bed {
             Some(pebble) => Workload::External(pebble.client().socket().to_owned()),
             None => radarr::image(&programs.binaries),
         };
-        let deploy =
-            juju_sim::Deploy::new("radarr", self.folder.path().join("charm")).workload("radarr", workload);
+        let deploy = juju_sim::Deploy::new("radarr", self.folder.path().join("charm"))
+            .resource(radarr::RESOURCE, radarr::IMAGE)
+            .workload("radarr", workload);
         self.juju.deploy(deploy)?;
         self.measured("")
     }

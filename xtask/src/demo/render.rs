@@ -84,7 +84,10 @@ impl<'a> Screen<'a> {
         let number = format!("{}. ", self.steps);
         self.line(vec![bold(number), bold(title)])?;
         for command in commands {
-            self.line(vec![faint("   $ "), plain(*command)])?;
+            for (number, part) in command.lines().enumerate() {
+                let prompt = if number == 0 { "   $ " } else { "     " };
+                self.line(vec![faint(prompt), plain(part)])?;
+            }
         }
         for shown in &done {
             for (number, text) in shown.lines.iter().enumerate() {

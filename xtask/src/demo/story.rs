@@ -70,7 +70,11 @@ pub fn play(binaries: &Binaries, spoil: bool, mut screen: Screen<'_>) -> Result<
     screen.step(
         "Deploy Radarr and velero-operator",
         &[
-            "juju deploy ./radarr_amd64.charm radarr --trust --storage config=5G",
+            &format!(
+                "juju deploy ./radarr_amd64.charm radarr --trust --storage config=5G \\\n  --resource {}={}",
+                radarr::RESOURCE,
+                radarr::IMAGE
+            ),
             "juju deploy velero-operator --trust --config use-node-agent=true",
         ],
         |_| {

@@ -90,7 +90,10 @@ fn dispatch(folder: &Path, name: &str, image: Image, juju_sim: &Path) -> Result<
         ..Options::default()
     };
     let mut juju = Simulation::create(scratch.path().join("juju"), options)?;
-    juju.deploy(Deploy::new(name, folder).workload(name, Workload::fill(image)))?;
+    let deploy = Deploy::new(name, folder)
+        .resource(&format!("{name}-image"), "example.org/image:1")
+        .workload(name, Workload::fill(image));
+    juju.deploy(deploy)?;
     juju.deploy_velero_operator(OperatorOptions::default())?;
     juju.integrate(name, "velero-operator")?;
     let status = juju.status(&format!("{name}/0"))?.workload;

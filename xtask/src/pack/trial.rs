@@ -60,7 +60,10 @@ pub fn dispatch(folder: &Path, juju_sim: &Path) -> Result<String> {
         std::fs::write(&path, &text)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
     });
-    let mut deploy = Deploy::new(&app, folder).trust().workload(&app, image);
+    let mut deploy = Deploy::new(&app, folder)
+        .trust()
+        .resource(&format!("{app}-image"), &profile.workload.image)
+        .workload(&app, image);
     if profile.vpn {
         deploy = deploy.config(UNSAFE_MODE.name(), "true");
     }

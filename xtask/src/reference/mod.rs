@@ -65,8 +65,8 @@ pub fn pages(repository: &Path) -> Result<Vec<Page>> {
         ),
         page(
             "exit-codes.md",
-            "configuratarr/src/args.rs",
-            program::exit_codes()?,
+            "configuratarr/src/problem.rs",
+            program::exit_codes(),
         ),
         page("kubernetes.md", "xtask/src/reference/rights.rs", rights::text()),
         page(

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Result, ensure};
 use clap::{Arg, Command};
 use configuratarr::args;
+use configuratarr::problem::EXIT_CODES;
 
 use super::{code, table};
 
@@ -39,33 +39,12 @@ pub fn commands() -> String {
 }
 
 /// The page of exit codes.
-///
-/// # Errors
-/// When the help does not name them.
-pub fn exit_codes() -> Result<String> {
-    let help = args::definition(None).get_after_help().map(ToString::to_string);
-    let help = help.unwrap_or_default();
-    let codes = help
-        .strip_prefix("Exit codes: ")
-        .unwrap_or_default()
-        .trim_end_matches('.');
-    let rows: Vec<[String; 2]> = codes
-        .split("; ")
-        .filter_map(|each| {
-            let (number, meaning) = each.split_once(' ')?;
-            number.parse::<u8>().ok()?;
-            Some([code(number), meaning.to_owned()])
-        })
-        .collect();
-    ensure!(
-        rows.len() == 5,
-        "the help of configuratarr names {} exit codes: {help}",
-        rows.len()
-    );
-    Ok(format!(
+pub fn exit_codes() -> String {
+    let rows = EXIT_CODES.map(|(number, meaning)| [code(&number.to_string()), meaning.to_owned()]);
+    format!(
         "# Exit codes\n\nOf `configuratarr`:\n\n{}\nAn app that was left out of `--all` is exit code 1. What `doctor` could not check is no failure.\n",
         table(["code", "meaning"], rows)
-    ))
+    )
 }
 
 fn is_shown(argument: &Arg) -> bool {

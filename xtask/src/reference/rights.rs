@@ -42,7 +42,8 @@ impl Who {
     const fn about(self) -> &'static str {
         match self {
             Self::Untrusted => {
-                "Juju's Role gives it get, list and patch of pods in the model's namespace, and nothing else."
+                "Juju's Role gives it get, list and patch of pods and services in the model's namespace, create of `pods/exec` there, and get and list of that namespace; Juju's \
+ClusterRole gives it get and list of namespaces. This is what of it is used."
             }
             Self::Trusted => {
                 "`juju trust APP --scope=cluster` gives it everything: Juju knows nothing between. This is what of it is used, in the model's namespace where a kind has one, but for \

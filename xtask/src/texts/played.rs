@@ -50,7 +50,7 @@ const RUN_WITH_RADARR: &str = "sh run with radarr";
 /// What has been done where a page begins with a Radarr that has a backup.
 const WITH_RADARR: &str = "
 juju add-model media
-juju deploy ./radarr_amd64.charm radarr --trust
+juju deploy ./radarr_amd64.charm radarr --trust --resource radarr-image=lscr.io/linuxserver/radarr:6.1.1.10360-ls299
 juju deploy velero-operator --trust
 juju integrate radarr velero-operator
 juju run radarr/0 backup-now

@@ -67,11 +67,11 @@ pub(super) fn of(simulation: &Simulation) -> Result<String> {
 pub(super) fn resources(simulation: &Simulation, app: &str, output: &Output) -> Result<()> {
     let application = simulation.model().applications.get(app);
     let application = application.ok_or_else(|| Error::refused(format!("application {app:?} not found")))?;
-    let listed: Vec<Value> = application
-        .resources
-        .keys()
-        .map(|name| json!({"name": name, "type": "file", "origin": "upload", "used": true}))
-        .collect();
+    let uploaded =
+        |name: &str, kind: &str| json!({"name": name, "type": kind, "origin": "upload", "used": true});
+    let files = application.resources.keys().map(|name| uploaded(name, "file"));
+    let images = simulation.images_of(app).map(|name| uploaded(name, "oci-image"));
+    let listed: Vec<Value> = files.chain(images).collect();
     print(
         &json!({"resources": listed, "units": []}),
         output.format.unwrap_or(Format::Yaml),

@@ -327,12 +327,7 @@ fn run_deploy(deploy: Deploy) -> Answer {
     request.trust = deploy.trust;
     request.units = deploy.num_units;
     request.config = pairs(&deploy.config)?;
-    for (name, file) in pairs(&deploy.resource)? {
-        // An image's name needs no file: simulated containers have none.
-        if Path::new(&file).is_file() {
-            request.resources.insert(name, PathBuf::from(file));
-        }
-    }
+    request.resources = pairs(&deploy.resource)?;
     for (container, folder) in pairs(&deploy.image)? {
         request
             .workloads
@@ -363,7 +358,7 @@ fn run_deploy(deploy: Deploy) -> Answer {
         simulation.deploy(request)?;
         return Ok(Outcome::Done);
     }
-    let charm = simulation::charm_name(Path::new(&deploy.charm))?;
+    let charm = simulation::deployable(Path::new(&deploy.charm), &request.resources)?;
     let app = if request.app.is_empty() {
         charm.clone()
     } else {

@@ -133,6 +133,9 @@ enum AgentVerb {
         /// `KEY=VALUE`.
         #[arg(long)]
         config: Vec<String>,
+        /// `NAME=IMAGE`, as `juju deploy` takes it.
+        #[arg(long)]
+        resource: Vec<String>,
         /// What Juju's paths are below.
         #[arg(long, default_value = "/")]
         root: PathBuf,
@@ -271,7 +274,7 @@ fn get(what: &str, output: Option<Format>) -> Result<()> {
 }
 
 fn agent(verb: AgentVerb) -> Result<()> {
-    let (model, app, address, agent_version, trust, config, root) = match verb {
+    let (model, app, address, agent_version, trust, config, resource, root) = match verb {
         AgentVerb::Init {
             model,
             app,
@@ -279,8 +282,9 @@ fn agent(verb: AgentVerb) -> Result<()> {
             agent_version,
             trust,
             config,
+            resource,
             root,
-        } => (model, app, address, agent_version, trust, config, root),
+        } => (model, app, address, agent_version, trust, config, resource, root),
         AgentVerb::Join { address } => {
             let unit = own_unit()
                 .ok_or_else(|| Error::Usage("no unit: set JUJU_SIM_UNIT to the pod's own one".to_owned()))?;
@@ -311,6 +315,7 @@ fn agent(verb: AgentVerb) -> Result<()> {
     let deploy = Deploy {
         trust,
         config: pairs(&config)?,
+        resources: pairs(&resource)?,
         ..Deploy::new(&app, charm_dir)
     };
     simulation.deploy(deploy)

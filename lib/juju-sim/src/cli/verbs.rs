@@ -379,7 +379,7 @@ pub(crate) struct Deploy {
     pub trust: bool,
     #[arg(short, long, default_value_t = 1)]
     pub num_units: u32,
-    /// `NAME=FILE`, or `NAME=IMAGE`, which is not used.
+    /// `NAME=FILE`, or `NAME=IMAGE`, which has to be given and is not used.
     #[arg(long)]
     pub resource: Vec<String>,
     #[arg(long)]

@@ -1,6 +1,6 @@
 //! Reads a charm's folder and unpacks it for a unit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,29 @@ pub(crate) struct CharmFolder {
     pub charm: Charm,
     /// The mounts of each container.
     pub mounts: BTreeMap<String, Vec<Mount>>,
+    /// The resources that are OCI images.
+    images: BTreeSet<String>,
+}
+
+impl CharmFolder {
+    /// Refuses a charm that comes from a file without its images, as the client of Juju does (`validateResourcesNeededForLocalDeploy` in
+    /// `cmd/juju/application/deployer/deployer.go` of juju/juju); these are in the order of their names here.
+    pub fn has_its_images(&self, given: &BTreeMap<String, String>) -> Result<()> {
+        let missing = self.images.iter().filter(|name| !given.contains_key(*name));
+        let missing: Vec<&str> = missing.map(String::as_str).collect();
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(Error::refused(format!(
+                "local charm missing OCI images for: {}",
+                missing.join(", ")
+            ))),
+        }
+    }
+
+    /// Whether the resource is an OCI image.
+    pub fn is_image(&self, resource: &str) -> bool {
+        self.images.contains(resource)
+    }
 }
 
 /// Reads the descriptions in a charm's folder. It must be unpacked: a `.charm` file is a zip archive of it.
@@ -58,8 +81,11 @@ pub(crate) fn read(folder: &Path) -> Result<CharmFolder> {
         actions: &actions,
     })
     .map_err(|error| malformed(format!("{:#}", anyhow::Error::new(error))))?;
-    let containers: Containers = yaml::from_str(&metadata).map_err(|error| malformed(error.to_string()))?;
-    let mounts = containers
+    let more: More = yaml::from_str(&metadata).map_err(|error| malformed(error.to_string()))?;
+    let images = more.resources.into_iter();
+    let images = images.filter(|(_, resource)| resource.kind == "oci-image");
+    let images = images.map(|(name, _)| name).collect();
+    let mounts = more
         .containers
         .into_iter()
         .map(|(name, container)| {
@@ -69,15 +95,21 @@ pub(crate) fn read(folder: &Path) -> Result<CharmFolder> {
             )
         })
         .collect();
-    Ok(CharmFolder { charm, mounts })
+    Ok(CharmFolder {
+        charm,
+        mounts,
+        images,
+    })
 }
 
-/// The name in a charm folder's metadata.
+/// The name in a charm folder's metadata, where it can be deployed with these resources.
 ///
 /// # Errors
-/// When the folder holds no charm.
-pub fn charm_name(folder: &Path) -> Result<String> {
-    read(folder).map(|folder| folder.charm.name)
+/// When the folder holds no charm, or one that needs an image that is not given.
+pub fn deployable(folder: &Path, resources: &BTreeMap<String, String>) -> Result<String> {
+    let folder = read(folder)?;
+    folder.has_its_images(resources)?;
+    Ok(folder.charm.name)
 }
 
 /// The executable for an event: `dispatch` for every one, or a file of the event's name. None: the charm skips it.
@@ -144,8 +176,16 @@ fn text(path: &Path) -> Result<String> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Containers {
+struct More {
     containers: BTreeMap<String, Option<Container>>,
+    resources: BTreeMap<String, Resource>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Resource {
+    #[serde(rename = "type")]
+    kind: String,
 }
 
 #[derive(Default, Deserialize)]

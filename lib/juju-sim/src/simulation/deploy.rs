@@ -20,11 +20,14 @@ impl Simulation {
     /// Deploys a charm folder and runs its first events.
     ///
     /// # Errors
-    /// When the folder holds no charm, Juju would refuse the name, the name is taken, or an option or container is not the
-    /// charm's. A name that is too long for Kubernetes is no error, as in Juju: the application has no pods, and its status says
+    /// When the folder holds no charm, Juju would refuse the name, the name is taken, an option, container or resource is not the
+    /// charm's, or the charm is none of Charmhub's and one of its OCI images is not given. A name that is too long for Kubernetes is no error, as in Juju: the application has no pods, and its status says
     /// so.
     pub fn deploy(&mut self, deploy: Deploy) -> Result<()> {
         let folder = charm_folder::read(&deploy.charm_dir)?;
+        if deploy.charmhub.is_none() {
+            folder.has_its_images(&deploy.resources)?;
+        }
         let app = if deploy.app.is_empty() {
             folder.charm.name.clone()
         } else {
@@ -62,6 +65,11 @@ impl Simulation {
             charm_dir,
             revision,
             charmhub: deploy.charmhub.clone(),
+            images: deploy
+                .resources
+                .into_keys()
+                .filter(|name| folder.is_image(name))
+                .collect(),
             containers,
             dying: false,
         };
@@ -174,6 +182,7 @@ impl Simulation {
             charm_dir: stored,
             revision,
             charmhub,
+            images: record.images,
             containers,
             dying: false,
         };
@@ -450,13 +459,17 @@ impl Simulation {
         &self,
         app: &str,
         folder: &CharmFolder,
-        given: &BTreeMap<String, PathBuf>,
+        given: &BTreeMap<String, String>,
     ) -> Result<BTreeMap<String, String>> {
         let mut placed = BTreeMap::new();
-        for (name, path) in given {
+        for (name, value) in given {
             if !folder.charm.resources.contains(name) {
                 return Err(Error::refused(format!("unrecognized resource {name:?}")));
             }
+            if folder.is_image(name) {
+                continue;
+            }
+            let path = Path::new(value);
             let to = self.dir().join("resources").join(app).join(name);
             std::fs::create_dir_all(&to).map_err(Error::io("create", &to))?;
             let to = to.join(path.file_name().unwrap_or_default());

@@ -214,6 +214,12 @@ impl Simulation {
         self.state.apps.get(app)?.charmhub.as_ref()
     }
 
+    /// The resources of an application that are OCI images and were given with its charm.
+    pub fn images_of(&self, app: &str) -> impl Iterator<Item = &str> {
+        let images = self.state.apps.get(app).map(|record| &record.images);
+        images.into_iter().flatten().map(String::as_str)
+    }
+
     /// `charm-rev`: 0 for a freshly deployed local charm, one more with each refresh.
     pub fn charm_revision(&self, app: &str) -> u32 {
         self.state.apps.get(app).map_or(0, |record| record.revision)

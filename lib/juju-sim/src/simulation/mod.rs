@@ -15,7 +15,7 @@ mod store;
 mod types;
 mod velero;
 
-pub use charm_folder::charm_name;
+pub use charm_folder::deployable;
 pub use charmhub::CharmhubOrigin;
 pub(crate) use charmhub::find as charmhub;
 pub(crate) use imports::{Imports, VOLUMES};

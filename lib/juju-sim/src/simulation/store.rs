@@ -70,6 +70,8 @@ pub(crate) struct AppRecord {
     pub revision: u32,
     /// Where it comes from, if not from a file.
     pub charmhub: Option<super::CharmhubOrigin>,
+    /// The OCI images that were given with the charm, by the names of their resources.
+    pub images: BTreeSet<String>,
     pub containers: BTreeMap<String, ContainerSpec>,
     /// No new units, and gone with the last one.
     pub dying: bool,

@@ -134,8 +134,8 @@ pub struct Deploy {
     pub units: u32,
     /// What runs in each container; a container that is not named here gets an empty simulated one.
     pub workloads: BTreeMap<String, Workload>,
-    /// Files of resources by name; OCI images need none.
-    pub resources: BTreeMap<String, PathBuf>,
+    /// `--resource name=value`: a file, or the name of an OCI image, which a simulated container is not made of.
+    pub resources: BTreeMap<String, String>,
     /// `--attach-storage`: ids of detached storage that the one unit gets.
     pub attach: Vec<String>,
     /// Where the charm comes from, if not from a file.
@@ -167,6 +167,12 @@ impl Deploy {
     /// With `--config key=value`.
     pub fn config(mut self, key: &str, value: &str) -> Deploy {
         self.config.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// With `--resource name=value`. A charm that comes from a file needs one for each of its OCI images.
+    pub fn resource(mut self, name: &str, value: &str) -> Deploy {
+        self.resources.insert(name.to_owned(), value.to_owned());
         self
     }
 

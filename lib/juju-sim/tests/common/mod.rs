@@ -67,7 +67,9 @@ impl Bed {
 
     /// A deploy of the probe charm under this name.
     pub fn probe(&self, app: &str) -> Deploy {
-        Deploy::new(app, probe_charm()).workload("app", Workload::External(self.pebble.socket.clone()))
+        Deploy::new(app, probe_charm())
+            .resource("app-image", "busybox")
+            .workload("app", Workload::External(self.pebble.socket.clone()))
     }
 
     /// The events that the unit's pod has seen, as the charm wrote them down.

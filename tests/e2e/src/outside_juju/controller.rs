@@ -23,7 +23,7 @@ const NEXT: &str = "/var/lib/juju/next";
 /// What the simulated Juju of a new pod says while it begins. Not in its own folder, which has to be empty then.
 const BEGINS: &str = "/var/lib/juju/deploy.log";
 /// Options that end up in a pod's own Juju when it begins.
-const TAKEN: [&str; 1] = ["--config"];
+const TAKEN: [&str; 2] = ["--config", "--resource"];
 /// The stand-in that every pod has of its own: in the model it is one.
 const OPERATOR: &str = "velero-operator";
 /// More bytes than a charm's texts have. Its program is in the pod's image already.
@@ -69,10 +69,11 @@ pub async fn deploy(pods: &Pods, folder: &Path, model: &str, call: &Call) -> Res
     let Some(objects) = objects(folder, app)? else {
         return Ok(None);
     };
-    ensure!(
-        Path::new(charm).join("metadata.yaml").is_file(),
-        "no charm was found at {charm:?}"
-    );
+    let resources = call.options.iter().filter(|(option, _)| option == "--resource");
+    let resources = resources.filter_map(|(_, given)| given.split_once('='));
+    let resources = resources.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    // Before anything is made in the cluster, as the client of Juju does.
+    juju_sim::deployable(Path::new(charm), &resources.collect())?;
     apply::all(pods.client(), &objects).await?;
     let name = format!("{app}-0");
     let (place, address) = wait::until("the pod is ready", POD, || ready(model, &name)).await?;

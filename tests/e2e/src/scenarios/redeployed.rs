@@ -56,7 +56,17 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
 
     let charm = format!("{name}={}", charm.display());
     let bundle = bundle.display().to_string();
-    let arguments = ["redeploy", name, "--bundle", &bundle, "--charm", &charm, "--yes"];
+    let without_image = ["redeploy", name, "--bundle", &bundle, "--charm", &charm, "--yes"];
+    let image = format!("{name}:{name}-image={}", apps[0].app.programs.workload());
+    let arguments = [&without_image[..], &["--resource", &image]].concat();
+    // A charm from a file has no image, and a bundle of such an app names none: it is asked for before anything begins.
+    refused(
+        &terminal,
+        &without_image,
+        2,
+        &format!("needs an image for resource {name}-image"),
+    )
+    .await?;
     let began = Instant::now();
     let deployed = while_events_come(&apps, async {
         terminal
@@ -74,12 +84,19 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     compare(members, &apps, &before).await?;
     is_as_before(&terminal, name).await?;
     // One that is there is not deployed again.
-    terminal.runs(&arguments, 1).await.map(drop).or_else(|error| {
-        match format!("{error:#}").contains("is deployed in model") {
+    refused(&terminal, &arguments, 1, "is deployed in model").await
+}
+
+/// The command says this, exits so, and prints no run.
+async fn refused(terminal: &Terminal<'_>, arguments: &[&str], code: i32, why: &str) -> Result<()> {
+    terminal
+        .runs(arguments, code)
+        .await
+        .map(drop)
+        .or_else(|error| match format!("{error:#}").contains(why) {
             true => Ok(()),
             false => Err(error),
-        }
-    })
+        })
 }
 
 /// With its claim its volume goes too: what comes back comes from the backup.
