@@ -245,7 +245,7 @@ fn keep_copy(juju: &Juju, text: &str) {
 mod tests {
     use std::time::Duration;
 
-    use config_recovery::backups::{Outcome, Proof};
+    use config_recovery::backups::{LastWord, Outcome, Proof};
 
     use super::*;
 
@@ -268,12 +268,15 @@ mod tests {
             news: Some(found("latest", 2)),
             restored: Some(Timestamp::now()),
             test_restores: test_restore::Record {
-                proof: Some(Proof::now(
-                    Outcome::Damaged {
-                        why: "radarr.db: it is not sound".to_owned(),
-                    },
-                    Duration::from_secs(73),
-                )),
+                proof: Some(LastWord {
+                    of: Some(Timestamp::now()),
+                    ..LastWord::from(Proof::now(
+                        Outcome::Damaged {
+                            why: "radarr.db: it is not sound".to_owned(),
+                        },
+                        Duration::from_secs(73),
+                    ))
+                }),
                 ..test_restore::Record::default()
             },
             sizes: Sizes::default(),

@@ -4,8 +4,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use config_recovery::engine::BY_HAND;
-use config_volume::{FOLDER, RESTORE_FOLDER, VELERO_MARKER};
+use config_volume::{BY_HAND, FOLDER, RESTORE_FOLDER, VELERO_MARKER};
 use rustix::fs::OFlags;
 
 /// Whether a volume holds nothing: what the file system and this charm leave in an empty one does not count. One that

@@ -1,7 +1,4 @@
 //! What the app files ask of databases, asked for real: of a schema from each app's source, in `tests/data/schemas`.
-#![cfg(test)]
-
-mod common;
 
 use config_volume::{AnswerKind, ask};
 use rusqlite::Connection;
@@ -13,7 +10,7 @@ const ANSWERS: &str = include_str!("data/schemas/answers.txt");
 #[test]
 fn every_question_is_answered_by_the_apps_own_schema() {
     let mut told = String::new();
-    for (_, profile) in common::apps() {
+    for (_, profile) in crate::common::apps() {
         let Some(storage) = &profile.storage else { continue };
         let contents = &storage.contents;
         if !storage.backup {
@@ -22,7 +19,7 @@ fn every_question_is_answered_by_the_apps_own_schema() {
         let app = &profile.name;
         assert!(!contents.databases.is_empty(), "{app} counts nothing");
         let folder = tempfile::tempdir().unwrap();
-        let schema = common::apps_folder().join(format!("../tests/data/schemas/{app}.sql"));
+        let schema = crate::common::apps_folder().join(format!("../tests/data/schemas/{app}.sql"));
         let statements = std::fs::read_to_string(&schema).unwrap();
         for path in contents.databases.keys() {
             let database = folder.path().join(path);

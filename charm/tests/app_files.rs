@@ -1,11 +1,8 @@
 //! The app files: their form, the charm files that come of them, and that nothing else knows an app.
-#![cfg(test)]
-
-mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{apps, apps_folder};
+use crate::common::{apps, apps_folder};
 use serde_json::{Map, Value};
 use workload_charm::names;
 use workload_charm::options;

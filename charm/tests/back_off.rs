@@ -1,10 +1,7 @@
 //! An app that ends by itself, and what an unclean stop has left of it.
-#![cfg(test)]
 
-mod common;
-
-use common::app;
-use common::unit::Unit;
+use crate::common::app;
+use crate::common::unit::Unit;
 use juju_charm::pebble::Pebble as _;
 use juju_charm::testing::Event;
 

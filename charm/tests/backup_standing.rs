@@ -1,10 +1,7 @@
 //! What the status says of an app's backups, on a recovery engine that does what it was told.
-#![cfg(test)]
 
-mod common;
-
-use common::unit::{Unit, writes};
-use common::{nightly, radarr};
+use crate::common::unit::{Unit, writes};
+use crate::common::{nightly, radarr};
 use config_recovery::backups::{LastGood, Rests, Scheduled};
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::testing::{Event, RelationState};

@@ -1,13 +1,10 @@
 //! What a dispatch does with the config volume before the app may start, on a recovery engine that does what it was told.
-#![cfg(test)]
-
-mod common;
 
 use std::path::Path;
 
-use common::radarr;
-use common::recovery::good;
-use common::unit::{Unit, writes};
+use crate::common::radarr;
+use crate::common::recovery::good;
+use crate::common::unit::{Unit, writes};
 use config_recovery::backups::{BackupContents, BackupSummary};
 use config_recovery::journal::{Journal, Record, Step};
 use config_recovery::{ClusterError, Error};

@@ -1,10 +1,7 @@
 //! What keeps the app from running, with what is read of it and whether somebody has to do something: from facts, without
 //! a dispatch.
-#![cfg(test)]
 
-mod common;
-
-use common::{app, fresh, new_container, radarr};
+use crate::common::{app, fresh, new_container, radarr};
 use juju_charm::UnitName;
 use juju_charm::pebble::ServiceStatus;
 use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers, Report};

@@ -1,12 +1,9 @@
 //! The cluster is asked when something of it may have changed, and not in every event.
-#![cfg(test)]
-
-mod common;
 
 use std::path::PathBuf;
 
-use common::radarr;
-use common::unit::{PEERS, Unit, VELERO, writes};
+use crate::common::radarr;
+use crate::common::unit::{PEERS, Unit, VELERO, writes};
 use config_recovery::backups::{BackupHealth, EndpointHealth, Outcome, Proof, Rests};
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::pebble::Pebble as _;
@@ -42,8 +39,8 @@ fn in_order() -> BackupHealth {
         outcome: Outcome::ComesBack { contents: None },
     };
     BackupHealth {
-        last_proof: Some(proof),
-        ..common::in_order()
+        last_proof: Some(proof.into()),
+        ..crate::common::in_order()
     }
 }
 
@@ -85,7 +82,7 @@ fn an_event_after_a_steady_one_asks_the_cluster_nothing_and_says_the_same() {
 #[test]
 fn a_backup_with_few_of_the_apps_things_is_warned_of_also_by_an_event_that_looks_at_nothing() {
     let mut unit = steady(true);
-    let last = common::in_order().last_good().unwrap().time.unwrap();
+    let last = crate::common::in_order().last_good().unwrap().time.unwrap();
     let second = |hours: i64| (last - SignedDuration::from_hours(hours)).as_second();
     let noted = |made: i64, films: &str| {
         let answers = json!([{"kind": "count", "name": "films", "value": films}]);

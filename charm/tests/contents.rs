@@ -1,14 +1,11 @@
 //! What the app's data are in its own terms: shown by the actions, remembered for later, and guarded against an app that cannot read
 //! them. On a recovery engine that does what it was told, and real databases.
-#![cfg(test)]
-
-mod common;
 
 use std::path::Path;
 
-use common::radarr;
-use common::recovery::good;
-use common::unit::Unit;
+use crate::common::radarr;
+use crate::common::recovery::good;
+use crate::common::unit::Unit;
 use config_recovery::backups::{BackupContents, BackupSummary};
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::testing::{Event, RelationState};
@@ -446,7 +443,7 @@ fn the_command_before_a_backup_records_the_app_and_the_next_dispatch_keeps_what_
     unit.run(Event::ConfigChanged);
     let charm_dir = unit.volume().with_file_name("charm");
     std::fs::copy(
-        common::apps_folder().join("radarr.yaml"),
+        crate::common::apps_folder().join("radarr.yaml"),
         charm_dir.join(APP_FILE),
     )
     .unwrap();
@@ -556,7 +553,7 @@ fn keys_of_other_apps_in_a_config_file_are_named_and_not_shown() {
             json!([{"id": 0, "name": "Radarr", "apiKey": key}, {"id": 1, "name": "4K", "apiKey": "same"}]);
         json!({"main": {"apiKey": "own"}, "radarr": radarr, "sonarr": []}).to_string()
     };
-    let mut unit = begun(Unit::new(&common::app("overseerr")));
+    let mut unit = begun(Unit::new(&crate::common::app("overseerr")));
     std::fs::write(unit.volume().join("settings.json"), file("in-use")).unwrap();
     unit.recovery.backups = Some(vec![good("aaaa-1", "overseerr")]);
     unit.recovery.content = Some(Box::new(move |folder| {

@@ -1,11 +1,8 @@
 //! The relations of those who watch many applications: what is written when, and that nothing is written when nothing changed.
-#![cfg(test)]
 
-mod common;
-
-use common::recovery::good;
-use common::unit::{Unit, writes};
-use common::{app, radarr};
+use crate::common::recovery::good;
+use crate::common::unit::{Unit, writes};
+use crate::common::{app, radarr};
 use juju_charm::pebble::{Layer, LogTarget, LogTargetType, Override, Pebble as _};
 use juju_charm::testing::{Event, RelationState};
 use serde_json::{Value, json};
@@ -80,7 +77,7 @@ fn metrics_are_offered_with_rules_and_the_exporter_is_told_what_it_has_to_know()
     let address: std::net::IpAddr = of_unit["prometheus_scrape_unit_address"].parse().unwrap();
     assert!(!address.is_unspecified());
     let told = settings(&unit).unwrap();
-    let asked: Value = unit.asked_by(common::unit::VELERO).unwrap();
+    let asked: Value = unit.asked_by(crate::common::unit::VELERO).unwrap();
     assert_eq!(
         told,
         Settings {

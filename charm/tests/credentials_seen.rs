@@ -1,13 +1,10 @@
 //! The secret is read when it has to be, and not in every event.
-#![cfg(test)]
-
-mod common;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use common::apps;
-use common::unit::{PEERS, Unit};
+use crate::common::apps;
+use crate::common::unit::{PEERS, Unit};
 use juju_charm::testing::{Event, FakePebble, Outcome, PebbleFault};
 use workload_charm::profile::AppProfile;
 use workload_charm::{CharmError, credentials, data_unit};

@@ -1,10 +1,7 @@
 //! A config file that cannot be read: nothing of it is lost, and somebody hears of it.
-#![cfg(test)]
 
-mod common;
-
-use common::unit::{Unit, writes};
-use common::{app, apps};
+use crate::common::unit::{Unit, writes};
+use crate::common::{app, apps};
 use juju_charm::pebble::Pebble as _;
 use juju_charm::testing::{Event, FakePebble, Fault, PebbleFault};
 use workload_charm::profile::Format;

@@ -1,10 +1,7 @@
 //! Whole dispatches of every app: state in, event, state out, with a Pebble in memory.
-#![cfg(test)]
 
-mod common;
-
-use common::unit::{BREAKS, Break, Unit, writes};
-use common::{app, apps};
+use crate::common::unit::{BREAKS, Break, Unit, writes};
+use crate::common::{app, apps};
 use juju_charm::pebble::ExecOutput;
 use juju_charm::pebble::Pebble as _;
 use juju_charm::testing::{Event, FakePebble, Fault, PebbleState, RelationState};

@@ -1,11 +1,8 @@
 //! Where an app downloads to: on the media while they are there, and what somebody has chosen there stays.
-#![cfg(test)]
 
-mod common;
-
-use common::app;
-use common::gateway::{begins_in_new_pod, config, related, said};
-use common::unit::Unit;
+use crate::common::app;
+use crate::common::gateway::{begins_in_new_pod, config, related, said};
+use crate::common::unit::Unit;
 use juju_charm::testing::{Event, RelationState};
 use serde_json::json;
 use workload_charm::media::VOLUME;

@@ -1,10 +1,7 @@
 //! States at the edges of what is held up: an app that shows its address, backups that rest, health that is not known yet.
-#![cfg(test)]
 
-mod common;
-
-use common::unit::{PEERS, Unit};
-use common::{app, radarr};
+use crate::common::unit::{PEERS, Unit};
+use crate::common::{app, radarr};
 use juju_charm::pebble::{CheckStatus, ServiceStatus};
 use juju_charm::testing::{Event, FakePebble, Fault, PebbleFault, RelationState};
 use serde_json::{Value, json};
@@ -196,7 +193,7 @@ fn no_status_advises_a_backup_that_will_be_refused() {
         },
         workload_charm::steps::prepare_volume::Situation::Dispatch,
     );
-    let outcome = common::applied(&plan);
+    let outcome = crate::common::applied(&plan);
     let facts = workload_charm::facts::Facts {
         unit: "radarr/1".parse().unwrap(),
         ..unit.gathered(Event::UpdateStatus)

@@ -1,10 +1,7 @@
 //! What the first step of a dispatch finds: what an event does not need is not read, and what is read is what is there.
-#![cfg(test)]
 
-mod common;
-
-use common::radarr;
-use common::unit::{PEERS, Unit};
+use crate::common::radarr;
+use crate::common::unit::{PEERS, Unit};
 use config_volume::{Swap, SwapOptions};
 use juju_charm::pebble::{Check, HttpCheck, Layer, Override, Pebble as _};
 use juju_charm::testing::{Event, Fault, PebbleFault, RelationState};

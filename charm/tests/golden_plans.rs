@@ -1,13 +1,12 @@
 //! What the charm would do, for every app and in every situation, as text to read: through the real validate, plan and
 //! status. `cargo insta review`, or INSTA_UPDATE=always, after a change that is meant.
-#![cfg(test)]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use common::{applied, apps, fresh, kept, media_at, own_file, running, with_everything, without_secrets};
+use crate::common::{
+    applied, apps, fresh, kept, media_at, own_file, running, with_everything, without_secrets,
+};
 use workload_charm::config_file::{self, Edit, Value, WantedSetting};
 use workload_charm::data_unit::{Contents, DataUnit, PeerFacts, Peers, Report};
 use workload_charm::facts::{Container, Facts, Storage};

@@ -1,10 +1,7 @@
 //! Active means that the app has passed its health check since it was started.
-#![cfg(test)]
 
-mod common;
-
-use common::radarr;
-use common::unit::{Unit, writes};
+use crate::common::radarr;
+use crate::common::unit::{Unit, writes};
 use juju_charm::pebble::{CheckStatus, Pebble as _};
 use juju_charm::testing::{Event, FakePebble, PebbleFault};
 

@@ -1,23 +1,19 @@
 //! The charm is killed in the middle of the action restore-from-backup, and its container goes on: whatever the app did
 //! since then is not taken back, and what was waited for before is still waited for. And the same of a restore by hand.
-#![cfg(test)]
-
-mod common;
 
 use std::cell::Cell;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use common::radarr;
-use common::recovery::good;
-use common::unit::{CONTENT, Unit};
-use config_recovery::Error;
-use config_recovery::engine::BY_HAND;
+use crate::common::radarr;
+use crate::common::recovery::good;
+use crate::common::unit::{CONTENT, PEERS, Unit};
 use config_recovery::journal::{Journal, Record, Step};
-use config_volume::{RESTORE_FOLDER, Swap, SwapOptions};
+use config_recovery::{ClusterError, Error};
+use config_volume::{BY_HAND, RESTORE_FOLDER, Swap, SwapOptions};
 use juju_charm::pebble::Pebble;
-use juju_charm::testing::{Event, FakePebble, Fault, PebbleFault, PebbleState};
+use juju_charm::testing::{Event, FakePebble, Fault, PebbleFault, PebbleState, RelationState};
 use serde_json::json;
 
 /// The volume as the engine has it when it starts the app with the new content.
@@ -97,6 +93,73 @@ fn the_next_event_puts_back_what_the_app_is_not_healthy_with() {
         unit.status()
     );
     assert_eq!(std::fs::read(unit.volume().join(CONTENT)).unwrap(), b"old");
+}
+
+/// Has restores of this unit end so, with the content in place and the app healthy: what the run has left cannot be removed.
+fn ends_badly(unit: &mut Unit) {
+    unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+    unit.recovery.content = Some(Box::new(|folder| {
+        std::fs::write(folder.join("config.xml"), "<Config><ApiKey>k</ApiKey></Config>").unwrap();
+        std::fs::write(folder.join(CONTENT), "of the backup").unwrap();
+    }));
+    unit.recovery.in_the_end = Some(Box::new(|| {
+        ClusterError::unreachable("remove namespace x", "timed out").into()
+    }));
+}
+
+/// A smaller backup was restored, and the next ones are as small: that is no finding.
+#[test]
+fn a_restore_is_remembered_whatever_becomes_of_the_rest_of_its_run() {
+    let mut unit = Unit::settled(&radarr());
+    ends_badly(&mut unit);
+    let error = unit
+        .act("restore-from-backup", json!({"backup-uid": "latest"}))
+        .unwrap_err();
+    assert!(error.contains("remove namespace x"), "{error}");
+    assert!(unit.runs(), "{}", unit.status());
+    let facts = unit.gathered(Event::UpdateStatus);
+    assert!(facts.remembered.restored.is_some());
+    // Who reads the error alone would take it for a restore that was given up.
+    assert!(
+        unit.logs.iter().any(|line| line.contains("is in place")),
+        "{:?}",
+        unit.logs
+    );
+}
+
+#[test]
+fn a_restore_takes_over_whatever_becomes_of_the_rest_of_its_run() {
+    let mut unit = Unit::new(&radarr());
+    let peers = RelationState::peer(PEERS, "peers")
+        .with_own_app_data([("data-unit", "radarr/1"), ("config-volume", "data")]);
+    unit.state = unit.state.clone().with_relation(peers);
+    for event in unit.first_events() {
+        unit.run(event);
+    }
+    unit.assert_says("blocked: radarr/1 is gone with the data");
+    ends_badly(&mut unit);
+    let parameters = json!({"backup-uid": "latest", "safety-backup": false});
+    unit.act("restore-from-backup", parameters).unwrap_err();
+    assert!(unit.runs(), "{}", unit.status());
+}
+
+#[test]
+fn restore_on_deploy_is_remembered_whatever_becomes_of_the_rest_of_its_run() {
+    let mut unit = Unit::new(&radarr());
+    unit.state = unit.state.clone().with_config("restore-on-deploy", "latest");
+    ends_badly(&mut unit);
+    for event in unit.first_events() {
+        unit.run(event);
+    }
+    unit.run(Event::UpdateStatus);
+    assert!(unit.runs(), "{}", unit.status());
+    assert!(
+        unit.status().contains("comes from backup radarr-aaaa-1"),
+        "{}",
+        unit.status()
+    );
+    let facts = unit.gathered(Event::UpdateStatus);
+    assert!(facts.remembered.restored.is_some());
 }
 
 #[test]

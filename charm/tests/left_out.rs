@@ -1,11 +1,8 @@
 //! What of an app's volume a backup holds and what it leaves out, by the real preparation of a volume.
-#![cfg(test)]
-
-mod common;
 
 use std::path::Path;
 
-use common::app;
+use crate::common::app;
 use workload_charm::backup::hooks::options;
 
 /// An app, what of its volume a backup has to hold beside its databases, and what it has to leave out.

@@ -1,11 +1,10 @@
 //! The line of a dispatch, held by its source: which modules talk to the world, and who calls which step.
-#![cfg(test)]
 
 use std::path::{Path, PathBuf};
 
 /// The modules that talk to Juju, Pebble, the cluster, the disk or the clock, with what for. All others are functions of what
 /// they are given.
-const WORLD: [(&str, &str); 49] = [
+const WORLD: [(&str, &str); 50] = [
     ("cos/world.rs", "reads for gather"),
     ("main.rs", "makes the Env"),
     ("lib.rs", "hands the event on"),
@@ -74,13 +73,17 @@ const WORLD: [(&str, &str); 49] = [
     ),
     ("recovery/mod.rs", "names what is asked of the engine"),
     ("recovery/kube.rs", "is the engine"),
-    ("ending.rs", "waits for the app to end"),
+    ("service.rs", "asks for the app's service, and waits for its end"),
     ("recovery/health.rs", "waits for the app"),
     ("recovery/standing.rs", "reads for gather"),
     ("recovery/progress.rs", "measures the time"),
     ("recovery/examine.rs", "looks at a restored volume"),
     ("kubernetes/mod.rs", "names what is asked of the cluster"),
     ("kubernetes/client.rs", "is the cluster"),
+    (
+        "kubernetes/silence.rs",
+        "knows since when the cluster gives no answer",
+    ),
     ("backup/facts.rs", "reads for gather"),
     ("media/claim.rs", "reads for gather, changes for apply"),
     ("vpn/world.rs", "reads for gather, changes for apply"),

@@ -1,14 +1,11 @@
 //! One place decides whether the app may run, for every event and every action: no path starts it on a volume that is half,
 //! empty by accident, or waits for a restore.
-#![cfg(test)]
-
-mod common;
 
 use std::path::Path;
 
-use common::recovery::good;
-use common::unit::{CONTENT, PEERS, Unit};
-use common::{fresh, radarr};
+use crate::common::recovery::good;
+use crate::common::unit::{CONTENT, PEERS, Unit};
+use crate::common::{fresh, radarr};
 use config_recovery::Error;
 use config_recovery::journal::{Journal, Record, Step};
 use config_volume::RESTORE_FOLDER;

@@ -1,11 +1,8 @@
 //! Which claim is kept out of backups, which one is let in again, and when neither is touched.
-#![cfg(test)]
-
-mod common;
 
 use std::collections::BTreeMap;
 
-use common::{fresh, media_at, radarr};
+use crate::common::{fresh, media_at, radarr};
 use workload_charm::kubernetes::{Claim, ClusterError, Pod, PodVolume};
 use workload_charm::media::claim::{EXCLUDED, MountedClaim};
 use workload_charm::media::{Media, VOLUME};

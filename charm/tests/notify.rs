@@ -1,14 +1,13 @@
 //! Notifications: once for each turn, from any event, and never at the cost of the hook.
-#![cfg(test)]
-
-mod common;
 
 use std::net::TcpListener;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use common::notified::{TAKEN, backed_up, body, forget, notifying, receiver, receiver_at, storage_goes};
-use common::unit::{Unit, writes};
+use crate::common::notified::{
+    TAKEN, backed_up, body, forget, notifying, receiver, receiver_at, storage_goes,
+};
+use crate::common::unit::{Unit, writes};
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::testing::{Event, Fault};
 use serde_json::{Value, json};

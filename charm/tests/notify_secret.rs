@@ -1,13 +1,10 @@
 //! A receiver that is named by a secret, and receivers that mean no good.
-#![cfg(test)]
-
-mod common;
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use common::notified::{Answers, TAKEN, backed_up, notifying, receiver, storage_goes};
-use common::unit::Unit;
+use crate::common::notified::{Answers, TAKEN, backed_up, notifying, receiver, storage_goes};
+use crate::common::unit::Unit;
 use juju_charm::SecretContent;
 use juju_charm::testing::Event;
 use serde_json::json;

@@ -1,13 +1,10 @@
 //! Apps and situations without backups: a volume that nobody has to save, a database outside of it, an app that has to wait
 //! for a VPN.
-#![cfg(test)]
-
-mod common;
 
 use std::collections::BTreeMap;
 
-use common::unit::Unit;
-use common::{app, radarr};
+use crate::common::unit::Unit;
+use crate::common::{app, radarr};
 use juju_charm::testing::Event;
 use serde_json::json;
 use workload_charm::profile::AppProfile;
@@ -128,7 +125,7 @@ fn the_leader_follows_what_the_unit_with_the_data_says_of_its_file() {
     unit.state = unit.state.clone().with_leader(false);
     unit.has_database_at("db.example");
     unit.run(Event::UpdateStatus);
-    let said = unit.state.own_unit_data(common::unit::PEERS);
+    let said = unit.state.own_unit_data(crate::common::unit::PEERS);
     assert_eq!(said.get("backups").map(String::as_str), Some("paused"));
 }
 

@@ -1,10 +1,7 @@
 //! What a dispatch does to the cluster, and what it says where the app does not answer or cannot be given new credentials.
-#![cfg(test)]
 
-mod common;
-
-use common::unit::{PEERS, Unit};
-use common::{app, radarr};
+use crate::common::unit::{PEERS, Unit};
+use crate::common::{app, radarr};
 use config_recovery::backups::BackupHealth;
 use juju_charm::testing::{Event, FakePebble, PebbleState, RelationState};
 use workload_charm::credentials;

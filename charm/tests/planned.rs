@@ -1,12 +1,9 @@
 //! What is planned and what the status says, from facts that the other tests do not come to: each part on its own.
-#![cfg(test)]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::{fresh, kept, new_container, radarr, running};
+use crate::common::{fresh, kept, new_container, radarr, running};
 use juju_charm::pebble::{CheckLevel, Layer, Override, Startup};
 use juju_charm::{Port, UnitName};
 use velero_backup_config::Method;
@@ -280,16 +277,16 @@ fn a_plan_for_a_restore_replaces_no_pods() {
 
 #[test]
 fn an_ingress_gives_a_path_only_to_an_app_that_serves_below_one() {
-    let mut profile = common::app("sabnzbd");
+    let mut profile = crate::common::app("sabnzbd");
     let serves_below = |profile: &AppProfile| {
-        let facts = common::with_everything(profile, fresh(profile));
+        let facts = crate::common::with_everything(profile, fresh(profile));
         let (_, validated, _) = planned(profile, &facts, Situation::Dispatch);
         let settings = validated.workload.unwrap();
         assert!(settings.ingress.is_some());
         settings.url_base
     };
     assert_eq!(serves_below(&profile), "/homelab-sabnzbd");
-    let facts = common::with_everything(&profile, fresh(&profile));
+    let facts = crate::common::with_everything(&profile, fresh(&profile));
     let WorkloadPlan::Run(_, run) = planned(&profile, &facts, Situation::Dispatch).2.workload else {
         panic!("it does not start");
     };
@@ -303,7 +300,7 @@ fn an_ingress_gives_a_path_only_to_an_app_that_serves_below_one() {
 #[test]
 fn where_the_media_were_not_looked_at_the_app_stays_the_user_that_it_is() {
     let profile = radarr();
-    let facts = common::with_everything(&profile, fresh(&profile));
+    let facts = crate::common::with_everything(&profile, fresh(&profile));
     let WorkloadPlan::Run(_, run) = planned(&profile, &facts, Situation::Dispatch).2.workload else {
         panic!("it does not start");
     };
@@ -332,7 +329,7 @@ fn where_the_media_were_not_looked_at_the_app_stays_the_user_that_it_is() {
 #[test]
 fn where_the_ingress_was_not_asked_the_plan_remembers_it() {
     let profile = radarr();
-    let facts = common::with_everything(&profile, fresh(&profile));
+    let facts = crate::common::with_everything(&profile, fresh(&profile));
     let WorkloadPlan::Run(_, run) = planned(&profile, &facts, Situation::Dispatch).2.workload else {
         panic!("it does not start");
     };
@@ -499,7 +496,7 @@ fn an_app_is_stopped_before_its_file_or_its_volume_changes_under_it() {
 
 #[test]
 fn the_layer_says_how_the_app_runs_and_is_asked() {
-    let mut profile = common::app("qbittorrent");
+    let mut profile = crate::common::app("qbittorrent");
     profile.workload.working_dir = Some("/config".to_owned());
     let WorkloadPlan::Run(_, run) = planned(&profile, &fresh(&profile), Situation::Dispatch)
         .2

@@ -1,13 +1,10 @@
 //! What is asked of Juju, Pebble and the cluster, and what is told them, by event and situation, as text to read. What an
 //! event does not need is not asked: each hook tool costs milliseconds. `INSTA_UPDATE=always` after a change that is meant.
-#![cfg(test)]
-
-mod common;
 
 use std::fmt::Write as _;
 
-use common::app;
-use common::unit::{PEERS, Unit};
+use crate::common::app;
+use crate::common::unit::{PEERS, Unit};
 use juju_charm::pebble::Pebble as _;
 use juju_charm::testing::{Event, RelationState};
 use workload_charm::profile::AppProfile;

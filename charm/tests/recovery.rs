@@ -1,12 +1,9 @@
 //! The actions around backups, and what a dispatch does with the config volume before the app may start: on a recovery
 //! engine that does what it was told.
-#![cfg(test)]
 
-mod common;
-
-use common::recovery::good;
-use common::unit::{BREAKS, CONTENT, PEERS, Unit, writes};
-use common::{app, radarr};
+use crate::common::recovery::good;
+use crate::common::unit::{BREAKS, CONTENT, PEERS, Unit, writes};
+use crate::common::{app, radarr};
 use config_recovery::backups::{BackupContents, BackupSummary};
 use config_recovery::{ClusterError, Error};
 use jiff::{SignedDuration, Timestamp};

@@ -1,13 +1,10 @@
 //! What came of `restore-on-deploy` is said to somebody, wherever the hook that did it was killed.
-#![cfg(test)]
-
-mod common;
 
 use std::path::Path;
 
-use common::radarr;
-use common::recovery::good;
-use common::unit::Unit;
+use crate::common::radarr;
+use crate::common::recovery::good;
+use crate::common::unit::Unit;
 use juju_charm::testing::{Event, Fault, RelationState};
 
 fn new() -> Unit {

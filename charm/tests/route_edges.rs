@@ -1,10 +1,7 @@
 //! States at the edges of the route to a VPN gateway: the template is ahead of the pod, a read fails, another unit is not there yet.
-#![cfg(test)]
 
-mod common;
-
-use common::gateway::{VPN, begins_in_new_pod, broken, changed, config, hidden, related, said, says};
-use common::unit::Unit;
+use crate::common::gateway::{VPN, begins_in_new_pod, broken, changed, config, hidden, related, said, says};
+use crate::common::unit::Unit;
 use juju_charm::testing::{Event, Fault, PebbleFault, RelationState};
 use serde_json::json;
 use workload_charm::kubernetes::ObjectKind;
@@ -147,7 +144,7 @@ fn an_app_that_loses_its_vpn_stops_though_a_hook_tool_keeps_failing() {
 #[test]
 fn start_empty_does_not_say_started_where_it_has_stopped_the_app() {
     let mut unit = hidden("sabnzbd");
-    std::fs::remove_file(unit.volume().join(common::unit::CONTENT)).unwrap();
+    std::fs::remove_file(unit.volume().join(crate::common::unit::CONTENT)).unwrap();
     said(&mut unit, &config(false));
     let done = unit.act("start-empty", json!({}));
     assert!(!unit.runs());

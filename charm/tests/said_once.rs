@@ -1,12 +1,9 @@
 //! No idea is written twice between the charm, `config-recovery` and `config-volume`, and no app file says what nothing reads.
-#![cfg(test)]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use common::apps;
+use crate::common::apps;
 
 /// So many equal lines behind each other are no accident.
 const RUN: usize = 6;

@@ -1,12 +1,9 @@
 //! What the status says of each thing that can be wrong, and which of them it says: from facts and outcomes as a dispatch
 //! has them at its end.
-#![cfg(test)]
-
-mod common;
 
 use std::collections::BTreeMap;
 
-use common::{applied, fresh, media_at, new_container, radarr};
+use crate::common::{applied, fresh, media_at, new_container, radarr};
 use workload_charm::data_unit::Peers;
 use workload_charm::facts::{Container, Facts, Health, Storage};
 use workload_charm::kubernetes::{Claim, ClusterError, PodVolume};

@@ -1,15 +1,12 @@
 //! Test restores that nobody has to ask for: when they are made, what they leave, and what stands in their way.
-#![cfg(test)]
-
-mod common;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::radarr;
-use common::recovery::good;
-use common::unit::{Unit, writes};
-use config_recovery::backups::{BackupHealth, Outcome, Proof};
+use crate::common::radarr;
+use crate::common::recovery::good;
+use crate::common::unit::{Unit, writes};
+use config_recovery::backups::{BackupHealth, LastWord, Outcome, Proof};
 use config_recovery::{ClusterError, Error};
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::testing::{Event, Fault};
@@ -26,7 +23,7 @@ fn ago(hours: i64) -> Timestamp {
 fn in_order() -> BackupHealth {
     BackupHealth {
         since: Some(ago(48)),
-        ..common::in_order()
+        ..crate::common::in_order()
     }
 }
 
@@ -235,6 +232,37 @@ fn a_proof_that_cannot_be_written_down_is_tried_again() {
     time_passes(&unit, 1);
     unit.run(Event::UpdateStatus);
     assert_eq!(verified(&unit), 1);
+}
+
+/// As the runbook of the alert says.
+#[test]
+fn a_damaged_backup_that_is_deleted_is_said_until_one_as_new_comes_back() {
+    let mut unit = due();
+    let word = |of: i64, at: i64, outcome: Outcome| LastWord {
+        of: Some(ago(of)),
+        ..LastWord::from(Proof {
+            at: ago(at),
+            took: None,
+            outcome,
+        })
+    };
+    let sees = |unit: &mut Unit, word| {
+        let proven = BackupHealth {
+            last_proof: Some(word),
+            ..in_order()
+        };
+        unit.recovery.standing = Some(proven);
+        unit.run(Event::ConfigChanged);
+    };
+    let why = || Outcome::Damaged { why: String::new() };
+    let whole = || Outcome::ComesBack { contents: None };
+    let says = "active: warning: a backup was damaged when it was read back";
+    sees(&mut unit, word(10, 8, why()));
+    unit.assert_says(says);
+    sees(&mut unit, word(34, 7, whole()));
+    unit.assert_says(says);
+    sees(&mut unit, word(9, 6, whole()));
+    assert!(!unit.status().contains("damaged"), "{}", unit.status());
 }
 
 #[test]

@@ -1,14 +1,13 @@
 //! Weekly and monthly backups beside the nightly ones: whatever is done about one tier is done about each.
-#![cfg(test)]
-
-mod common;
 
 use std::collections::BTreeMap;
 
-use common::recovery::good;
-use common::unit::{Unit, VELERO, writes};
-use common::{applied, fresh, radarr, related_by};
-use config_recovery::backups::{BackupHealth, EndpointHealth, LastGood, Outcome, Proof, Rests, Scheduled};
+use crate::common::recovery::good;
+use crate::common::unit::{Unit, VELERO, writes};
+use crate::common::{applied, fresh, radarr, related_by};
+use config_recovery::backups::{
+    BackupHealth, EndpointHealth, LastGood, LastWord, Outcome, Proof, Rests, Scheduled,
+};
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::testing::Event;
 use serde_json::{Value, json};
@@ -297,11 +296,11 @@ fn backups_of_all_tiers_that_are_in_order_fit_into_a_status() {
     );
     // For all of it there is room in fewer words.
     let proof = |seen: BackupHealth| BackupHealth {
-        last_proof: Some(Proof {
+        last_proof: Some(LastWord::from(Proof {
             at: Timestamp::now(),
             took: None,
             outcome: Outcome::ComesBack { contents: None },
-        }),
+        })),
         ..seen
     };
     let today = Timestamp::now().strftime("%Y-%m-%d");

@@ -1,13 +1,10 @@
 //! The relation vpn-gateway: when an app that must not show the user's address runs, and what the cluster is given for it. What
 //! the routing containers do in a pod is not shown here.
-#![cfg(test)]
 
-mod common;
-
-use common::gateway::{
+use crate::common::gateway::{
     VPN, broken, changed, config, hidden, new_container, related, replaces_pod, says, unhidden,
 };
-use common::unit::{Unit, writes};
+use crate::common::unit::{Unit, writes};
 use juju_charm::testing::{Event, RelationState};
 use workload_charm::kubernetes::ObjectKind;
 use workload_charm::vpn::objects;

@@ -11,7 +11,7 @@ use velero_api::BackupPhase;
 use velero_backup_config::{BackupSpec, Method};
 
 use crate::fleet::{App, ENDPOINT, apps};
-use crate::juju::{Application, ApplicationStatus, Related, Status, Unit};
+use crate::juju::{Application, ApplicationStatus, Juju, Related, Status, Unit};
 
 /// The time in all of them.
 pub fn now() -> Timestamp {
@@ -177,5 +177,5 @@ pub fn overview(backups: Vec<BackupSummary>) -> Overview {
 
 /// The apps that follow from both.
 pub fn fleet(status: &Status, overview: &Overview) -> Vec<App> {
-    apps(MODEL, Some(status), Some(overview), now())
+    apps(MODEL, &Juju::new(None), Some(status), Some(overview), now())
 }

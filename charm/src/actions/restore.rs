@@ -1,6 +1,5 @@
 //! The action `restore-from-backup`.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +8,6 @@ use config_recovery::backups::AppId;
 use config_recovery::engine::{RestorePlan, RestoreRequest, Unfit, UnitPod};
 use config_recovery::words::{size, time};
 use config_volume::Answers;
-use jiff::Timestamp;
 use juju_charm::{Juju, Status};
 use serde_json::{Map, Value, json};
 
@@ -20,14 +18,12 @@ use super::safety::{self, WayBack};
 use super::{Call, Results, Stopped, declared, named, of_check, volume};
 use crate::backup::CHARM_CONTAINER;
 use crate::contents::seen;
-use crate::data_unit::{self, DATA_UNIT};
 use crate::env::Env;
 use crate::facts::{Container, Exchange, Facts, Storage};
 use crate::names::{RESTORE_FROM_BACKUP, pod_name, restore_command};
 use crate::profile::AppProfile;
 use crate::recovery::{Examiner, Lines, OfLater, elsewhere, foreseen, image, own_id};
-use crate::remembered::Remembered;
-use crate::steps::prepare_volume::{may_be_seen, takes_over};
+use crate::steps::prepare_volume::may_be_seen;
 use crate::steps::validate::workload_settings;
 use crate::steps::{self, Asks};
 
@@ -168,21 +164,23 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         let say = |line: &str| call.say(line);
         let mut app = RestoredApp {
             env: call.env,
+            facts: call.facts,
             examiner: Examiner::new(call.env, call.facts, of_later),
+            noted: None,
         };
-        let checked = recovery
-            .restore(&plan, &mut app, &Lines::to(&say))
-            .inspect_err(|error| {
-                if matches!(error, Error::NotTaken { .. } | Error::LaterManifest { .. }) {
-                    call.say("nothing was replaced: there is nothing to undo");
-                }
-            })?;
-        if takes_over(call.facts) {
-            bind(call)?;
-        }
-        // Read again: what the restore put aside is in it.
-        let known = Remembered::read(juju)?;
-        known.clone().with_restore(Timestamp::now()).keep(juju, &known)?;
+        let checked = recovery.restore(&plan, &mut app, &Lines::to(&say));
+        let checked = checked.inspect_err(|error| match error {
+            Error::NotTaken { .. } | Error::LaterManifest { .. } => {
+                call.say("nothing was replaced: there is nothing to undo");
+            }
+            _ if app.noted.is_some() => call.say(&format!(
+                "the content of backup {} is in place, and {} is healthy with it; what it left is removed by the next events",
+                plan.backup().name,
+                profile.title
+            )),
+            _ => {}
+        })?;
+        app.noted.unwrap_or(Ok(()))?;
         let mut results = of_check(&checked);
         results.extend(found(call, app.examiner, plan.backup())?);
         results.insert("result".to_owned(), "restored".to_owned());
@@ -195,16 +193,6 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         steps::run(call.env, Asks::Nothing)?;
     }
     done
-}
-
-/// Writes down that this unit has the data now.
-fn bind(call: Call<'_>) -> Result<(), Stopped> {
-    let juju = call.env.juju;
-    if let Some(id) = juju.relations(data_unit::ENDPOINT)?.first() {
-        let here = BTreeMap::from([(DATA_UNIT.to_owned(), call.facts.unit.to_string())]);
-        juju.set_own_app_data(id, &here)?;
-    }
-    Ok(())
 }
 
 fn patience_of(text: &str) -> Result<Duration, String> {

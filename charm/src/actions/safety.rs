@@ -64,14 +64,14 @@ pub fn way_back(
         return Ok(WayBack::None("the config volume is not mounted".to_owned()));
     };
     let earlier = engine::unfinished(&plan.volume)?;
-    let is_untouched = match (&earlier, exchange) {
+    let is_whole = match (&earlier, exchange) {
         (_, Exchange::Incomplete) => false,
-        (Some(record), _) => record.is_before_the_stop(),
+        (Some(record), _) => record.is_whole(),
         // What an exchange has left without the journal of its run does not tell which content this is. Over one by hand nothing is
         // restored; its commands are shown all the same.
         (None, exchange) => !matches!(exchange, Exchange::Leftovers | Exchange::Unreadable { .. }),
     };
-    if !is_untouched {
+    if !is_whole {
         return Ok(match earlier.as_ref().and_then(Record::safety_backup) {
             Some(uid) => WayBack::Earlier(uid.to_owned()),
             None => WayBack::None(

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use config_recovery::engine;
 use config_volume::{Prepared, Warning};
 
 use crate::backup::{AFTER, BEFORE};
@@ -38,6 +39,9 @@ pub enum HookError {
     /// The backup holds a damaged copy of a database, or no copies at all; what is left of them is removed all the same.
     #[error(transparent)]
     NotSound(config_volume::Error),
+    /// Its content is being exchanged by hand: it may hold neither as a whole, and a part of one would look like a good backup.
+    #[error("cannot back up the volume: a restore was cut off: {0}")]
+    Exchanged(String),
     /// The volume could not be made fit, or what was made could not be removed.
     #[error("cannot {action} for a backup")]
     Volume {
@@ -85,6 +89,9 @@ impl HookCommand {
         let Some(storage) = &profile.storage else {
             return Err(HookError::NoVolume(profile.title));
         };
+        if let Some(what) = engine::exchanged_by_hand(&self.volume) {
+            return Err(HookError::Exchanged(what));
+        }
         let failed = |source| HookError::Volume {
             action: "copy the databases",
             source,
@@ -299,6 +306,23 @@ mod tests {
         );
         let error = run(AFTER, &folder).unwrap_err();
         assert!(matches!(error, HookError::NotSound(_)), "{error:?}");
+    }
+
+    /// The databases are moved last, say: what is there is a part, and the next backup would be the newest good one.
+    #[test]
+    fn a_volume_whose_content_is_exchanged_by_hand_is_not_backed_up() {
+        let folder = charm_and_volume(&[("settings.ini", b"a part")]);
+        let by_hand = folder.path().join("volume").join(config_volume::BY_HAND);
+        std::fs::create_dir_all(by_hand.join("old")).unwrap();
+        std::fs::write(by_hand.join("exchanging"), "").unwrap();
+        let error = run(BEFORE, &folder).unwrap_err();
+        let says = "a restore was cut off: by hand; run its commands from";
+        assert!(error.to_string().contains(says), "{error}");
+        let error = run(AFTER, &folder).unwrap_err();
+        assert!(matches!(error, HookError::NotSound(_)), "{error:?}");
+        // The previous content that is kept is no reason.
+        std::fs::remove_file(by_hand.join("exchanging")).unwrap();
+        run(BEFORE, &folder).unwrap();
     }
 
     #[test]

@@ -289,7 +289,10 @@ fn of_expiry(samples: &mut Samples, settings: &Settings, health: &BackupHealth) 
 }
 
 fn of_verify(samples: &mut Samples, settings: &Settings, health: &BackupHealth, now: Timestamp) {
-    let proof = settings.test_restores.last_proof(health, now);
+    let proof = settings
+        .test_restores
+        .last_proof(health, now)
+        .map(|word| word.proof);
     let came_back = proof.as_ref().map(Proof::came_back);
     samples.add_known(&metrics::VERIFY_SUCCESS, &[], came_back);
     let took = proof.as_ref().and_then(|proof| proof.took?.try_into().ok());

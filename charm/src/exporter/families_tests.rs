@@ -405,7 +405,7 @@ fn a_damaged_backup_that_was_deleted_is_still_the_last_one_that_was_compared() {
     };
     let damaged = Outcome::Damaged { why: String::new() };
     let record = Record {
-        proof: Some(proven("2026-11-28T04:00:00Z", damaged)),
+        proof: Some(proven("2026-11-28T04:00:00Z", damaged).into()),
         ..Record::default()
     };
     let deleted = Settings {

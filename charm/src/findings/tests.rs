@@ -1,4 +1,4 @@
-use config_recovery::backups::{BadBackup, EndpointHealth, Proof, Scheduled, Verdict};
+use config_recovery::backups::{BadBackup, EndpointHealth, LastWord, Proof, Scheduled, Verdict};
 use config_recovery::locations::{Trouble, UnusableStorage};
 use velero_backup_config::Schedule;
 
@@ -53,11 +53,11 @@ fn well() -> World {
     let standing = BackupHealth {
         endpoints: [(NIGHTLY.name().to_owned(), nightly)].into(),
         kept_longest: Some(last),
-        last_proof: Some(Proof {
+        last_proof: Some(LastWord::from(Proof {
             at: ago(150),
             took: None,
             outcome: Outcome::ComesBack { contents: None },
-        }),
+        })),
         since: Some(ago(700)),
         ..BackupHealth::default()
     };
@@ -83,7 +83,7 @@ fn found(world: &World) -> Vec<Finding> {
     }];
     findings(&Seen {
         standing: &world.standing,
-        proof: world.standing.last_proof.as_ref(),
+        proof: world.standing.last_proof.as_ref().map(|word| &word.proof),
         asked: &asked,
         asked_at: world.asked_at,
         held_up: world.held_up.as_ref().map(|problem| (&TIERS[0], problem)),
@@ -292,13 +292,13 @@ const CASES: &[Case] = &[
     (
         "the last proof is of a damaged one",
         |world| {
-            world.standing.last_proof = Some(Proof {
+            world.standing.last_proof = Some(LastWord::from(Proof {
                 at: ago(10),
                 took: None,
                 outcome: Outcome::Damaged {
                     why: "radarr.db: not sound".to_owned(),
                 },
-            });
+            }));
         },
         Some((
             Kind::VerifyFailed,

@@ -10,7 +10,10 @@ use kube::client::Body;
 use kube::client::middleware::BaseUriLayer;
 use tower::{BoxError, ServiceBuilder};
 
-/// Makes a client; it connects when it is first asked. Requests have no time limit of their own: whoever makes one sets it.
+use super::silence::Silence;
+
+/// Makes a client; it connects when it is first asked. Requests have no time limit of their own: whoever makes one sets it, and
+/// those after one that had no answer are not sent for a while.
 ///
 /// # Errors
 /// What of the settings cannot be used.
@@ -23,6 +26,7 @@ pub(super) fn client(settings: Settings, namespace: &str) -> Result<Client, Conn
             connection.authorize(request.headers_mut());
             request
         })
+        .layer(Silence::default())
         .map_err(BoxError::from)
         .service(http);
     Ok(Client::new(service, namespace))

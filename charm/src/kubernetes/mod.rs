@@ -7,6 +7,7 @@
 mod client;
 mod connection;
 mod kinds;
+mod silence;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

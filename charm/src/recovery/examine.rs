@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config_recovery::backups::Earlier;
-use config_recovery::engine::{App, Examined, Restored, Unfit};
+use config_recovery::engine::{App, CheckedBackup, Examined, Restored, Unfit};
 use config_volume::{Answers, Secrets};
 
 use crate::config_file;
@@ -20,7 +20,7 @@ use crate::names::image_resource;
 use crate::profile::AppProfile;
 use crate::volume::read_plain;
 
-/// The app before it has ever run: nothing is to be stopped, and it is started later.
+/// The app before it has ever run, or beside which a backup is only checked: nothing is to be stopped, and it is started later.
 pub struct NotYet<'a>(pub Examiner<'a>);
 
 impl App for NotYet<'_> {
@@ -31,6 +31,8 @@ impl App for NotYet<'_> {
     fn start(&mut self, _patience: Duration) -> Result<(), String> {
         Ok(())
     }
+
+    fn came_back(&mut self, _: &CheckedBackup) {}
 
     fn examine(&mut self, restored: &Restored<'_>) -> Examined {
         self.0.examine(restored)

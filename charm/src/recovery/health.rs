@@ -13,6 +13,7 @@ use juju_charm::pebble::{Pebble, ServiceStatus};
 use crate::env::Env;
 use crate::names::check_name;
 use crate::profile::AppProfile;
+use crate::service::own_service;
 
 /// How many lines of the service's log are looked through for one that tells why it ended.
 const LOG_LINES: u32 = 20;
@@ -134,9 +135,7 @@ pub(super) fn until_passed(
 
 /// That the service runs no more, in words. A Pebble that gives no answer says nothing about it.
 fn ended(env: Env<'_>) -> Option<String> {
-    let name = env.profile.name.as_str();
-    let services = env.pebble.services(&[name]).ok()?;
-    let status = services.into_iter().find(|service| service.name == name)?.current;
+    let status = own_service(env.pebble, env.profile).ok()??;
     if status == ServiceStatus::Active {
         return None;
     }

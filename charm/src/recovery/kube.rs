@@ -64,6 +64,10 @@ impl App for InPlace<'_> {
         tokio::task::block_in_place(|| self.0.start(patience))
     }
 
+    fn came_back(&mut self, checked: &CheckedBackup) {
+        tokio::task::block_in_place(|| self.0.came_back(checked));
+    }
+
     fn examine(&mut self, restored: &Restored<'_>) -> Examined {
         tokio::task::block_in_place(|| self.0.examine(restored))
     }
@@ -170,6 +174,10 @@ mod tests {
             self.asked(format!("start {patience:?}"))
         }
 
+        fn came_back(&mut self, checked: &CheckedBackup) {
+            let _ = self.asked(format!("came back {}", checked.backup.uid));
+        }
+
         fn examine(&mut self, restored: &Restored<'_>) -> Examined {
             let asked = self.asked(format!("examine {}", restored.folder.display()));
             Examined {
@@ -196,6 +204,16 @@ mod tests {
             about: &std::collections::BTreeMap::new(),
         };
         assert_eq!(in_place.examine(&restored).notes, ["no 3"]);
-        assert_eq!(app.0, ["stop", "start 7s", "examine /volume"]);
+        in_place.came_back(&CheckedBackup {
+            backup: restored.backup.clone(),
+            files: 0,
+            bytes: 0,
+            databases: 0,
+            promised: false,
+            notes: Vec::new(),
+            velero_took: None,
+            took: Duration::ZERO,
+        });
+        assert_eq!(app.0, ["stop", "start 7s", "examine /volume", "came back a"]);
     }
 }

@@ -218,7 +218,7 @@ fn of(standing: &BackupHealth, asks: &Asks<'_>) -> BackupStatus {
             ScheduleProblem::Paused(_) if asks.are_to_rest => (tier, ScheduleProblem::PausedByCharm),
             problem => (tier, problem),
         });
-    let proof = asks.record.last_proof(standing, now);
+    let proof = asks.record.last_proof(standing, now).map(|word| word.proof);
     let findings = findings(&Seen {
         standing,
         proof: proof.as_ref(),

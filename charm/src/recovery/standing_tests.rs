@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use config_recovery::backups::{LastGood, Outcome, Proof};
+use config_recovery::backups::{LastGood, LastWord, Outcome, Proof};
 
 use super::*;
 use crate::findings::Kind;
@@ -285,11 +285,11 @@ fn what_was_proven_last_is_told_and_damage_is_a_warning() {
     let daily = Schedule::daily_at(3 * 60);
     let now = at("2026-11-27T09:00:00Z");
     let proven = |outcome| BackupHealth {
-        last_proof: Some(Proof {
+        last_proof: Some(LastWord::from(Proof {
             at: at("2026-11-20T04:00:00Z"),
             took: None,
             outcome,
-        }),
+        })),
         ..standing(Some("2026-11-27T03:12:00Z"), Some("2026-11-01T00:00:00Z"))
     };
     let told = |standing: &BackupHealth| match seen_of(standing, &nightly(Some(&daily)), now) {

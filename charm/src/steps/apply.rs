@@ -18,7 +18,6 @@ use crate::cos;
 use crate::credentials;
 use crate::credentials_seen::CredentialsSeen;
 use crate::data_unit;
-use crate::ending::service_timeout;
 use crate::env::Env;
 use crate::exporter;
 use crate::facts::Obsolete;
@@ -29,6 +28,7 @@ use crate::names::{check_name, pod_name};
 use crate::profile::AppProfile;
 use crate::recovery::health::{self, Unwell};
 use crate::remembered::Remembered;
+use crate::service::{own_service, service_timeout};
 use crate::test_restore;
 use crate::tiers;
 use crate::vpn;
@@ -497,21 +497,12 @@ fn bring_up(pebble: &dyn Pebble, profile: &AppProfile, run: Run) -> Result<(), S
         .replan()
         .map_err(|error| failed("start the service", &error))?;
     let started = pebble.wait_change(&change, service_timeout(profile));
-    if started.is_err() && status_of(pebble, profile) == Some(ServiceStatus::Backoff) {
+    if started.is_err() && matches!(own_service(pebble, profile), Ok(Some(ServiceStatus::Backoff))) {
         // It is as it should be but for the process, which Pebble starts again and again from here on.
         health::is_down(pebble, profile);
     }
     started.map_err(|error| failed("start the service", &error))?;
     Ok(())
-}
-
-/// How the service is, as far as Pebble tells.
-pub(super) fn status_of(pebble: &dyn Pebble, profile: &AppProfile) -> Option<ServiceStatus> {
-    let services = pebble.services(&[&profile.name]).ok()?;
-    let own = services
-        .into_iter()
-        .find(|service| service.name == profile.name)?;
-    Some(own.current)
 }
 
 /// What the check found before says nothing of an app that is started anew.

@@ -1,14 +1,14 @@
 //! What is done where a dispatch fails.
 
 use juju_charm::Status;
-use juju_charm::pebble::ServiceStatus;
 
-use super::apply::{self, status_of};
+use super::apply;
 use super::prepare_volume::need_not_hide;
 use crate::CharmError;
 use crate::env::Env;
 use crate::names::pod_name;
 use crate::options::RawOptions;
+use crate::service;
 use crate::vpn;
 
 /// Stops an app that must not show the user's address, where a dispatch fails and it is not certain that it does not. Juju runs a hook
@@ -30,7 +30,8 @@ pub fn stop_in_doubt(env: Env<'_>) {
         let pod = cluster.pod(&pod_name(juju));
         Ok(vpn::route::is_hidden(juju.context().app(), &facts, Some(&pod), false).is_ok())
     };
-    let runs = || status_of(pebble, profile).is_some_and(|status| status != ServiceStatus::Inactive);
+    // A Pebble that gives no answer stops nothing either.
+    let runs = || matches!(service::own_service(pebble, profile), Ok(Some(status)) if service::runs(&status));
     if !profile.vpn || !runs() || may_be_seen().unwrap_or(false) {
         return;
     }

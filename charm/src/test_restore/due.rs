@@ -1,6 +1,6 @@
 //! When a test restore is due, and when it may be tried. Pure.
 
-use config_recovery::backups::{BackupHealth, Outcome, Proof, is_ahead, newest_proof};
+use config_recovery::backups::{BackupHealth, LastWord, Outcome, Proof, is_ahead};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use velero_backup_config::Schedule;
@@ -25,7 +25,7 @@ pub struct Record {
     /// What was found when a backup was last restored and compared, as far as that was seen, without what it holds. On the Backup object
     /// it goes with the backup, which may be kept for a shorter time than the schedule waits, or be deleted because it is damaged.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub proof: Option<Proof>,
+    pub proof: Option<LastWord>,
     /// What was tried since then, and proved nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tries: Option<Tries>,
@@ -95,22 +95,24 @@ impl Record {
     pub fn after(self, standing: &BackupHealth, schedule: Option<&Schedule>, now: Timestamp) -> Self {
         let proof = self.last_proof(standing, now);
         let counts = |tries: &Tries| {
-            let is_proven = proof.as_ref().is_some_and(|proof| proof.at >= tries.due);
+            let is_proven = proof.as_ref().is_some_and(|word| word.looked_at() >= tries.due);
             schedule.is_some_and(|schedule| schedule.as_str() == tries.schedule) && !is_proven
         };
         Self {
             tries: self.tries.filter(counts),
-            proof: proof.map(in_short),
+            proof: proof.map(|word| LastWord {
+                proof: in_short(word.proof),
+                ..word
+            }),
         }
     }
 
     /// What was found when a backup was last restored and compared: what was seen of backups that are there, and what is remembered
     /// of others.
-    pub fn last_proof(&self, standing: &BackupHealth, now: Timestamp) -> Option<Proof> {
+    pub fn last_proof(&self, standing: &BackupHealth, now: Timestamp) -> Option<LastWord> {
         // Of one that is in both the one that was seen counts: it is the last, and says what the backup holds.
         let both = [self.proof.as_ref(), standing.last_proof.as_ref()];
-        let both = both.into_iter().flatten().map(|proof| ((), proof));
-        newest_proof(both, now).map(|((), proof)| proof.clone())
+        LastWord::of_all(both.into_iter().flatten().cloned(), now)
     }
 
     /// The same with one more try, which begins now.
@@ -157,10 +159,10 @@ fn in_short(proof: Proof) -> Proof {
 pub fn next(standing: &BackupHealth, schedule: &Schedule, record: &Record, now: Timestamp) -> Option<Next> {
     let newest = standing.last_good()?.time;
     let proof = record.last_proof(standing, now);
-    let proven = proof.as_ref().map(|proof| proof.at);
+    let proven = proof.as_ref().map(LastWord::looked_at);
     let since = proven.or(standing.since).or(newest)?;
     let by_schedule = schedule.next_after(since);
-    let damaged = proof.filter(|proof| !proof.came_back());
+    let damaged = proof.map(|word| word.proof).filter(|proof| !proof.came_back());
     let after_damage = damaged.zip(newest).and_then(|(proof, newest)| {
         // One that was there already was passed over for a newer one, which was the damaged one.
         (newest > proof.at).then(|| proof.at.saturating_add(AFTER_DAMAGE).ok())?

@@ -23,7 +23,7 @@ fn seen(since: &str, last: &str, proof: Option<(&str, bool)>) -> BackupHealth {
     BackupHealth {
         endpoints: [("velero-backup-config".to_owned(), health)].into(),
         since: Some(at(since)),
-        last_proof: proof.map(|(at, comes_back)| proven(at, comes_back)),
+        last_proof: proof.map(|(at, comes_back)| proven(at, comes_back).into()),
         ..BackupHealth::default()
     }
 }
@@ -43,7 +43,7 @@ fn proven(when: &str, comes_back: bool) -> Proof {
 
 fn came_back(when: &str) -> Record {
     Record {
-        proof: Some(proven(when, true)),
+        proof: Some(proven(when, true).into()),
         tries: None,
     }
 }
@@ -261,7 +261,11 @@ fn what_was_proven_last_is_remembered_until_another_one_is() {
     let last = "2026-11-25T02:12:00Z";
     for comes_back in [true, false] {
         let record = Record::default().after(&seen(EARLY, NOW, Some((last, comes_back))), None, at(NOW));
-        let told = |proof| record.last_proof(&seen(EARLY, NOW, proof), at(NOW));
+        let told = |proof| {
+            record
+                .last_proof(&seen(EARLY, NOW, proof), at(NOW))
+                .map(|word| word.proof)
+        };
         let remembered = Some(proven(last, comes_back));
         assert_eq!(told(None), remembered, "its backup has expired, or was deleted");
         assert_eq!(told(Some(("2026-11-18T02:12:00Z", true))), remembered);
@@ -286,12 +290,30 @@ fn a_damaged_one_that_was_deleted_is_followed_by_a_test_restore_of_a_newer_one_t
     assert_eq!(due_of(WEEKLY, &deleted, &record), Some((expected, expected)));
 }
 
+/// No newer one follows: backups fail, say. Nobody restores the older one hour by hour for that.
+#[test]
+fn an_older_one_that_came_back_since_is_not_restored_again_before_the_schedule_says_so() {
+    let (damaged, since) = ("2026-11-20T02:12:00Z", "2026-11-25T02:12:00Z");
+    let mut standing = seen(EARLY, EARLY, Some((damaged, false)));
+    let weekly = Schedule::parse(WEEKLY).unwrap();
+    let before = next(&standing, &weekly, &Record::default(), at(NOW)).unwrap();
+    assert!(before.due < at(since), "{before:?}");
+    if let Some(word) = &mut standing.last_proof {
+        word.since = Some(at(since));
+    }
+    let after = next(&standing, &weekly, &Record::default(), at(NOW)).unwrap();
+    assert!(after.due > at(since), "{after:?}");
+    // What was tried until then is over.
+    let tried = tries(&weekly, "2026-11-25T02:08:00Z", "2026-11-25T02:10:00Z", 3);
+    assert_eq!(tried.after(&standing, Some(&weekly), at(NOW)).tries, None);
+}
+
 #[test]
 fn what_is_remembered_of_a_proof_is_short() {
     let mut found = seen(EARLY, NOW, Some((NOW, true)));
     let mut remembered = |outcome| {
-        if let Some(proof) = &mut found.last_proof {
-            proof.outcome = outcome;
+        if let Some(word) = &mut found.last_proof {
+            word.proof.outcome = outcome;
         }
         let record = Record::default().after(&found, None, at(NOW));
         serde_json::to_string(&record).unwrap()

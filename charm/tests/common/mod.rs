@@ -1,5 +1,4 @@
 //! The app files of this repository, and facts to plan from.
-#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod cluster;
 pub mod gateway;

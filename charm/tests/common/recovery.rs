@@ -68,6 +68,9 @@ pub struct FakeRecovery {
     pub patience: Cell<Option<Duration>>,
     /// What is done to the volume in place of the exchange, and what the restore then ends with.
     pub breaks: Option<Breaks>,
+    /// What a restore ends with though the content is in place and the app healthy: something of it cannot be removed, or its process
+    /// is killed.
+    pub in_the_end: Option<MakesError>,
     /// What everything ends with instead.
     pub error: Option<MakesError>,
     /// What was asked.
@@ -230,7 +233,7 @@ impl Recovery for FakeRecovery {
     fn standing(&self, _whose: &AppId) -> Result<BackupHealth> {
         let mut standing = self.told("standing", &self.standing)?;
         if let Some(proof) = &*self.proof.borrow() {
-            standing.last_proof = Some(proof.clone());
+            standing.last_proof = Some(proof.clone().into());
         }
         Ok(standing)
     }
@@ -299,7 +302,11 @@ impl Recovery for FakeRecovery {
         }
         reporter.begins(Step::Start);
         let Err(reason) = app.start(plan.patience.unwrap_or(Duration::from_secs(120))) else {
-            return Ok(checked);
+            app.came_back(&checked);
+            return match &self.in_the_end {
+                Some(error) => Err(error()),
+                None => Ok(checked),
+            };
         };
         app.stop().unwrap();
         Err(Error::RolledBack {

@@ -92,7 +92,13 @@ pub async fn ground(call: &Call<'_>) -> Result<Ground> {
     let data_units = marked_units(&cluster, &status.model.name).await?;
     let now = Timestamp::now();
     Ok(Ground {
-        apps: fleet::apps(&status.model.name, Some(&status), Some(&overview), now),
+        apps: fleet::apps(
+            &status.model.name,
+            &call.juju,
+            Some(&status),
+            Some(&overview),
+            now,
+        ),
         cluster,
         context,
         status,
@@ -263,7 +269,7 @@ pub async fn go_on(
         }
         false => Ok(cluster),
     };
-    let ended = match &cluster {
+    let ended = match cluster {
         Ok(cluster) => {
             let how = Follow {
                 juju: &juju,
@@ -278,26 +284,26 @@ pub async fn go_on(
             }
         }
         // What it began there nobody has looked at.
-        Err(problem) => Ok(Ended::Stuck(problem.clone())),
+        Err((problem, resume)) => Ok(Ended::Elsewhere(problem, resume)),
     };
     drop(show);
     let run = journal.run();
     let printed = call.printer.data(run, || run_page(run));
-    let resume = match &cluster {
-        Ok(_) => Resume::here(call.global),
-        // What was typed does not lead there.
-        Err(_) => Resume::default(),
-    }
-    .command(&run.id);
     // What cannot be written down ends this program, and nothing that was started.
     let ended = ended.unwrap_or_else(Ended::Lost);
+    let here = Resume::here(call.global);
+    let resume = match &ended {
+        Ended::Elsewhere(_, resume) => resume,
+        _ => &here,
+    }
+    .command(&run.id);
     // That somebody has to go on with it is told even where its data could not be.
     match (&ended, printed) {
         (Ended::Over, printed) => printed?,
         (_, Err(problem)) => call.printer.problem(&problem),
         (_, Ok(())) => {}
     }
-    let goes_on = !is_import && !matches!(ended, Ended::Stuck(_));
+    let goes_on = !is_import && !matches!(ended, Ended::Stuck(_) | Ended::Elsewhere(..));
     match ended {
         Ended::Over if run.is_whole() => Ok(Done::Well),
         Ended::Over => Ok(Done::NotWell),
@@ -312,7 +318,7 @@ pub async fn go_on(
             ));
             Ok(Done::Unfinished)
         }
-        Ended::Lost(problem) | Ended::Stuck(problem) => {
+        Ended::Lost(problem) | Ended::Stuck(problem) | Ended::Elsewhere(problem, _) => {
             call.printer.problem(&Problem::new(
                 Kind::Unfinished,
                 match goes_on {

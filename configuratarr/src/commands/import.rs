@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::restore::{How, confirm, somebody_is_there};
 use super::{Call, Done, act};
 use crate::args::{Choice, ImportArguments, Which};
-use crate::juju::charm_file;
+use crate::juju::{Juju, charm_file};
 use crate::plan::{Job, Place, Plan, Typed, Wanted, may_import, plan, plan_import};
 use crate::problem::{Kind, Problem, Result};
 
@@ -39,9 +39,9 @@ pub async fn run(
     // Before anything else: what cannot work needs no look at the cluster.
     let flags = std::env::var(FLAGS).unwrap_or_default();
     let client = call.juju.version().await?;
-    may_import(app, [&client, &client], &flags)?;
+    may_import(&call.juju, app, [&client, &client], &flags)?;
     let model = call.juju.status().await?.model.version;
-    may_import(app, [&client, &model], &flags)?;
+    may_import(&call.juju, app, [&client, &model], &flags)?;
     let ground = act::ground(call).await?;
     let juju = ground.juju(call);
     act::is_free(Job::Import, &juju, Some(&which.apps))?;
@@ -56,19 +56,19 @@ pub async fn run(
         app: app.clone(),
         model: plan.model.clone(),
     };
-    let place = place(&ground.cluster, &whose).await?;
+    let place = place(&juju, &ground.cluster, &whose).await?;
     // Without it the app would be deployed again without its options and relations.
     let deployed = juju.deployed(app).await?.ok_or_else(|| {
         Problem::new(
             Kind::Failed,
             format!("juju export-bundle does not say how {app} is deployed"),
-            format!("configuratarr restore {app} needs no import"),
+            format!("{} needs no import", juju.own(&format!("restore {app}"))),
         )
     })?;
-    let import = plan_import(app, ground.units(app), &deployed, place, &typed)?;
+    let import = plan_import(&juju, app, ground.units(app), &deployed, place, &typed)?;
     if let Some(item) = plan.items.first_mut() {
         let uid = item.backup.as_ref().map_or("UID", |backup| backup.uid.as_str());
-        item.command = format!("configuratarr restore {app} --import --backup {uid}");
+        item.command = juju.own(&format!("restore {app} --import --backup {uid}"));
         item.import = Some(Box::new(import));
     }
     if how.dry_run {
@@ -139,15 +139,16 @@ fn typed(arguments: &ImportArguments) -> Result<Typed> {
 }
 
 /// What the cluster has of the app.
-async fn place(cluster: &config_recovery::cluster::Cluster, whose: &AppId) -> Result<Place> {
+async fn place(juju: &Juju, cluster: &config_recovery::cluster::Cluster, whose: &AppId) -> Result<Place> {
     let found = claim::find(cluster, whose).await?;
     let no = |why: &str| {
         Problem::new(
             Kind::Failed,
             format!("{} {why}", whose.app),
             format!(
-                "configuratarr claim {0} shows what it has; configuratarr restore {0} needs no import",
-                whose.app
+                "{} shows what it has; {} needs no import",
+                juju.own(&format!("claim {}", whose.app)),
+                juju.own(&format!("restore {}", whose.app))
             ),
         )
     };

@@ -55,7 +55,7 @@ pub async fn look(call: &Call<'_>) -> Result<Looked, Vec<Problem>> {
         return Err(vec![juju.clone(), cluster.clone()]);
     }
     Ok(Looked {
-        apps: fleet::apps(&model, status.as_ref(), overview.as_ref(), now),
+        apps: fleet::apps(&model, &call.juju, status.as_ref(), overview.as_ref(), now),
         now,
         model,
         // Its backups are the apps' by now; of many apps they take half of the memory.

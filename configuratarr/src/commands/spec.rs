@@ -98,7 +98,10 @@ async fn published(call: &Call<'_>, cluster: &Cluster, app: &str) -> Result<Vec<
             Kind::Failed,
             format!("Velero has no Schedule of {whose}"),
             format!(
-                "configuratarr doctor {app} says why; juju run {app}/leader show-backup-spec shows what it would ask for"
+                "{} says why; {} shows what it would ask for",
+                call.juju.own(&format!("doctor {app}")),
+                call.juju
+                    .typed(&["run", &format!("{app}/leader"), "show-backup-spec"])
             ),
         ));
     }

@@ -79,6 +79,7 @@ impl Seen {
 pub async fn look(global: &Global, juju: &Juju, now: Timestamp) -> Result<Seen> {
     let asked = async { tokio::join!(juju.status(), juju.version()) };
     let ((status, client), cluster) = tokio::join!(asked, cluster::connect(global));
+    let typed = juju.clone();
     let juju = status
         .map_err(Problem::from)
         .map(|status| InJuju { status, client });
@@ -109,7 +110,7 @@ pub async fn look(global: &Global, juju: &Juju, now: Timestamp) -> Result<Seen> 
         .ok()
         .and_then(|cluster| cluster.overview.as_ref().ok());
     Ok(Seen {
-        apps: fleet::apps(&model, status, overview, now),
+        apps: fleet::apps(&model, &typed, status, overview, now),
         now,
         suffix: global
             .model

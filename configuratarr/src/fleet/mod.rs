@@ -14,7 +14,7 @@ use config_recovery::shown::shown;
 use jiff::Timestamp;
 use velero_backup_config::Schedule;
 
-use crate::juju::Status;
+use crate::juju::{Juju, Status};
 pub use protection::{About, Attention, Protection, Severity};
 
 /// What velero-operator is related to, in every charm of this project.
@@ -66,13 +66,14 @@ pub struct InJuju {
 impl App {
     /// What was found when one of its backups was last restored and compared, and which one that was.
     pub fn last_proof(&self, now: Timestamp) -> Option<(&BackupSummary, &Proof)> {
-        last_word(&self.backups, now)
+        let (backup, _) = last_word(&self.backups, now)?;
+        Some((backup, backup.proof.as_ref()?))
     }
 }
 
 /// What deploys an app that is gone again, with its content.
-pub fn to_redeploy(app: &str) -> String {
-    format!("configuratarr redeploy {app} --charm CHARM")
+pub fn to_redeploy(juju: &Juju, app: &str) -> String {
+    juju.own(&format!("redeploy {app} --charm CHARM"))
 }
 
 impl InJuju {
@@ -118,8 +119,14 @@ impl Work {
 
 /// The apps of a model, by name: those that Juju has and that can be backed up, and those that have backups.
 ///
-/// `status` is `None` where Juju could not be asked, `overview` where the cluster could not be.
-pub fn apps(model: &str, status: Option<&Status>, overview: Option<&Overview>, now: Timestamp) -> Vec<App> {
+/// `status` is `None` where Juju could not be asked, `overview` where the cluster could not be. The next steps name the model as `typed` does.
+pub fn apps(
+    model: &str,
+    typed: &Juju,
+    status: Option<&Status>,
+    overview: Option<&Overview>,
+    now: Timestamp,
+) -> Vec<App> {
     let mut found: BTreeMap<String, Option<InJuju>> = BTreeMap::new();
     for (name, application) in status.iter().flat_map(|status| &status.applications) {
         let has_endpoint = application.endpoint_bindings.contains_key(ENDPOINT);
@@ -164,15 +171,15 @@ pub fn apps(model: &str, status: Option<&Status>, overview: Option<&Overview>, n
                 app: name,
                 model: model.to_owned(),
             };
-            app(id, juju, status.is_some(), overview, now)
+            app(id, (juju, status.is_some()), typed, overview, now)
         })
         .collect()
 }
 
 fn app(
     id: AppId,
-    juju: Option<InJuju>,
-    juju_is_known: bool,
+    (juju, juju_is_known): (Option<InJuju>, bool),
+    typed: &Juju,
     overview: Option<&Overview>,
     now: Timestamp,
 ) -> App {
@@ -210,6 +217,7 @@ fn app(
     let attention = protection::attention(&protection::Seen {
         id: &id,
         juju: juju.as_ref(),
+        typed,
         protection: &protection,
         backups: &backups,
         schedules: &schedules,

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use velero_backup_config::Schedule;
 
 use super::{InJuju, expiry_is_told_from, to_redeploy};
+use crate::juju::Juju;
 
 /// Whether backups are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +78,7 @@ pub struct Attention {
 pub(super) struct Seen<'a> {
     pub id: &'a AppId,
     pub juju: Option<&'a InJuju>,
+    pub typed: &'a Juju,
     pub protection: &'a Protection,
     pub backups: &'a [BackupSummary],
     pub schedules: &'a [&'a AppSchedule],
@@ -112,6 +114,8 @@ pub(super) fn of(juju: Option<&InJuju>, juju_is_known: bool, schedules: &[&AppSc
 /// 6. the app is not active.
 pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
     let app = &seen.id.app;
+    let typed = |words: &[&str]| seen.typed.typed(words);
+    let own = |verb: &str| seen.typed.own(&format!("{verb} {app}"));
     let mut all = Vec::new();
     let mut say = |about, severity, text: String, next: String| {
         all.push(Attention {
@@ -127,19 +131,23 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
             About::Protection,
             Severity::Failure,
             "nothing asks for backups".to_owned(),
-            format!("juju integrate {app} velero-operator"),
+            typed(&["integrate", app, "velero-operator"]),
         ),
         Protection::NoSchedule => say(
             About::Protection,
             Severity::Warning,
             "Velero has no Schedule for it, so backups are made by hand only".to_owned(),
-            format!("juju config {app} backup-schedule; juju status {app} --relations"),
+            format!(
+                "{}; {}",
+                typed(&["config", app, "backup-schedule"]),
+                typed(&["status", app, "--relations"])
+            ),
         ),
         Protection::Refused(why) => say(
             About::Protection,
             Severity::Failure,
             format!("Velero refuses the Schedule: {why}"),
-            format!("juju config {app} backup-schedule=daily"),
+            typed(&["config", app, "backup-schedule=daily"]),
         ),
         // Whoever unpaused it would have backups of nothing.
         Protection::Paused(name) if seen.juju.is_some_and(|juju| juju.status == "blocked") => say(
@@ -148,7 +156,10 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
             format!(
                 "Schedule {name} is paused, and the app is blocked: its charm pauses backups that would hold nothing"
             ),
-            format!("do what juju status {app} says; who paused it otherwise unpauses it then"),
+            format!(
+                "do what {} says; who paused it otherwise unpauses it then",
+                typed(&["status", app])
+            ),
         ),
         Protection::Paused(name) => say(
             About::Protection,
@@ -184,7 +195,7 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
             why.unwrap_or_default()
         )
     });
-    let again = format!("configuratarr backups {app}; then configuratarr backup {app}");
+    let again = format!("{}; then {}", own("backups"), own("backup"));
     match (bad, missed) {
         (Some(bad), _) if !has_good => say(
             About::Backups,
@@ -206,17 +217,17 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
             About::Backups,
             Severity::Failure,
             format!("there is no backup; the one due {} is missing", time(due)),
-            format!("configuratarr backup {app}"),
+            own("backup"),
         ),
         (None, None) if is_asked && !has_good => say(
             About::Backups,
             Severity::Warning,
             "there is no backup yet".to_owned(),
-            format!("configuratarr backup {app}"),
+            own("backup"),
         ),
         (None, _) => {}
     }
-    if let Some((backup, proof)) = last_word(seen.backups, now)
+    if let Some((backup, word)) = last_word(seen.backups, now)
         && let Some(why) = backup.damage()
         && newest.is_none_or(|newest| newest.uid != backup.uid)
     {
@@ -226,11 +237,11 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
             format!(
                 "backup {} was damaged when it was read back {}: {why}",
                 backup.name,
-                time(proof.at)
+                time(word.proof.at)
             ),
             match seen.protection {
-                Protection::Gone => format!("configuratarr backups {app} shows the others"),
-                _ => format!("configuratarr backup {app}; then configuratarr verify {app}"),
+                Protection::Gone => format!("{} shows the others", own("backups")),
+                _ => format!("{}; then {}", own("backup"), own("verify")),
             },
         );
     }
@@ -247,8 +258,8 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
                 age(now, expires)
             ),
             match seen.protection {
-                Protection::Gone => to_redeploy(app),
-                _ => format!("configuratarr backup {app}"),
+                Protection::Gone => to_redeploy(seen.typed, app),
+                _ => own("backup"),
             },
         );
     }
@@ -257,7 +268,7 @@ pub(super) fn attention(seen: &Seen<'_>) -> Vec<Attention> {
             About::App,
             Severity::Warning,
             format!("juju status: {}: {}", juju.status, juju.message),
-            format!("juju status {app}"),
+            typed(&["status", app]),
         );
     }
     all.sort_by_key(|attention| std::cmp::Reverse(attention.severity));

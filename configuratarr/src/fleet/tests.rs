@@ -4,7 +4,7 @@ use config_recovery::scratch;
 
 use super::*;
 use crate::fixtures::{ago, backup, empty, fleet, id, now, overview, running, schedule, status};
-use crate::juju::Status;
+use crate::juju::{Juju, Status};
 
 /// What is said of the one app, the worst first.
 fn said(status: &Status, overview: &Overview) -> Vec<(Severity, String, String)> {
@@ -167,7 +167,13 @@ fn an_app_that_is_gone_is_known_by_its_backups() {
         [("radarr", &Protection::Gone), ("sonarr", &Protection::Scheduled)]
     );
     // Whether it is gone nobody knows where Juju cannot be asked.
-    let found = apps("home", None, Some(&overview(vec![backup("radarr", 10)])), now());
+    let found = apps(
+        "home",
+        &Juju::new(None),
+        None,
+        Some(&overview(vec![backup("radarr", 10)])),
+        now(),
+    );
     assert_eq!(found[0].protection, Some(Protection::Scheduled));
 }
 

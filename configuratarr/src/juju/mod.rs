@@ -12,6 +12,7 @@ mod status;
 mod storage;
 mod tasks;
 
+use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -127,6 +128,32 @@ impl Juju {
         words.join(" ")
     }
 
+    /// A command of Juju's for the next step that a text names. It names the model: whoever types it may have another one as the current one
+    /// by then, with an app of that name.
+    pub fn typed(&self, words: &[&str]) -> String {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        self.command(&words)
+    }
+
+    /// The same of a command of this program: `restore radarr`.
+    pub fn own(&self, words: &str) -> String {
+        match &self.model {
+            Some(model) => format!("configuratarr {words} --model {}", as_typed(model)),
+            None => format!("configuratarr {words}"),
+        }
+    }
+
+    /// What a charm tells of an action, with the model in the command that takes it back: a charm does not know how its model is reached from here.
+    pub fn with_undo(&self, mut results: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        if let (Some(model), Some(undo)) = (&self.model, results.get_mut("undo"))
+            && undo.starts_with("juju run ")
+            && !undo.contains(" -m ")
+        {
+            *undo = format!("{undo} -m {}", as_typed(model));
+        }
+        results
+    }
+
     fn with_model(&self, arguments: &[String]) -> Vec<String> {
         let mut all = arguments.to_vec();
         let takes_model = !matches!(
@@ -192,5 +219,79 @@ impl Juju {
             Some(0) => Ok(output),
             _ => Err(JujuError::refused(&command, &output.err)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_typed_next_names_the_model() {
+        let juju = Juju::new(Some("ctl:bob/my home".to_owned()));
+        assert_eq!(
+            juju.typed(&["remove-application", "radarr"]),
+            "juju remove-application radarr -m 'ctl:bob/my home'"
+        );
+        assert_eq!(
+            juju.own("restore radarr"),
+            "configuratarr restore radarr --model 'ctl:bob/my home'"
+        );
+        let current = Juju::new(None);
+        assert_eq!(
+            (current.typed(&["status"]), current.own("status")),
+            ("juju status".to_owned(), "configuratarr status".to_owned())
+        );
+    }
+
+    /// Of another model it would remove, scale or restore an app of the same name there.
+    #[test]
+    fn no_text_of_plans_and_runs_makes_a_command_of_an_app_without_the_model() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let verbs = [
+            "juju cancel-task",
+            "juju config",
+            "juju debug-log --include",
+            "juju integrate",
+            "juju refresh",
+            "juju remove-application",
+            "juju resolved",
+            "juju resources",
+            "juju run",
+            "juju scale-application",
+            "juju show-task",
+            "juju status",
+            "configuratarr claim",
+            "configuratarr restore",
+        ];
+        let mut found = Vec::new();
+        let mut seen = 0;
+        let mut folders = ["run", "plan", "commands"]
+            .map(|folder| source.join(folder))
+            .to_vec();
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let Ok(text) = fs::read_to_string(&path) else {
+                    continue;
+                };
+                seen += 1;
+                let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+                let is_one = |line: &&str| verbs.iter().any(|verb| line.contains(&format!("{verb} {{")));
+                found.extend(
+                    code.filter(is_one)
+                        .map(|line| format!("{}: {line}", path.display())),
+                );
+            }
+        }
+        assert!(found.is_empty(), "{found:#?}");
+        assert!(seen > 30, "{seen}");
     }
 }

@@ -73,8 +73,11 @@ pub struct Place {
 ///
 /// # Errors
 /// When they cannot, with what to do instead.
-pub fn may_import(app: &str, versions: [&str; 2], flags: &str) -> Result<(), Problem> {
-    let instead = format!("configuratarr restore {app} restores into the app as it is, and needs no import");
+pub fn may_import(juju: &Juju, app: &str, versions: [&str; 2], flags: &str) -> Result<(), Problem> {
+    let instead = format!(
+        "{} restores into the app as it is, and needs no import",
+        juju.own(&format!("restore {app}"))
+    );
     for version in versions {
         let why = match import(version) {
             Some(Import::Works) => continue,
@@ -100,8 +103,11 @@ pub fn may_import(app: &str, versions: [&str; 2], flags: &str) -> Result<(), Pro
 
 /// How an app comes to have one unit. Kubernetes removes the pods with the highest numbers, and Juju their volumes: what another unit
 /// than the first one has would be lost.
-pub fn to_one_unit(app: &str) -> String {
-    format!("where {app}/0 has the data, and only there: juju scale-application {app} 1")
+pub fn to_one_unit(juju: &Juju, app: &str) -> String {
+    format!(
+        "where {app}/0 has the data, and only there: {}",
+        juju.typed(&["scale-application", app, "1"])
+    )
 }
 
 /// Plans it.
@@ -109,17 +115,18 @@ pub fn to_one_unit(app: &str) -> String {
 /// # Errors
 /// What stands in the way, with what to do.
 pub fn plan_import(
+    juju: &Juju,
     app: &str,
     units: usize,
     deployed: &Deployed,
     place: Place,
     typed: &Typed,
 ) -> Result<ImportPlan, Problem> {
-    let instead = format!("configuratarr restore {app} needs none of this");
+    let instead = format!("{} needs none of this", juju.own(&format!("restore {app}")));
     let cannot = |why: String, next: String| Problem::new(Kind::Failed, why, next);
     if units != 1 {
         let why = format!("{app} has {units} units, and Juju attaches a volume to the one unit of a new app");
-        return Err(cannot(why, format!("{instead}; or {}", to_one_unit(app))));
+        return Err(cannot(why, format!("{instead}; or {}", to_one_unit(juju, app))));
     }
     if let Some(other) = deployed.storage.keys().find(|name| *name != STORAGE) {
         let why = format!("{app} has storage {other} too, which it would lose when it is deployed anew");

@@ -14,7 +14,8 @@ fn place() -> Place {
 }
 
 fn refused(units: usize, text: &str, typed: &Typed) -> String {
-    let problem = plan_import("radarr", units, &deployed(text), place(), typed).unwrap_err();
+    let problem =
+        plan_import(&Juju::new(None), "radarr", units, &deployed(text), place(), typed).unwrap_err();
     format!("{}; next: {}", problem.text, problem.next.unwrap())
 }
 
@@ -26,7 +27,7 @@ fn an_app_is_deployed_as_it_was_but_does_not_restore_again() {
           storage: {config: \"kubernetes,1,1024M\"}, constraints: arch=amd64}",
     );
     was.relations = vec![("radarr:velero-backup-config".to_owned(), "velero:b".to_owned())];
-    let plan = plan_import("radarr", 1, &was, place(), &Typed::default()).unwrap();
+    let plan = plan_import(&Juju::new(None), "radarr", 1, &was, place(), &Typed::default()).unwrap();
     assert_eq!(
         plan.deployment().with_storage("config/3").join(" "),
         "deploy radarr-k8s radarr --channel latest/edge --revision 7 --constraints arch=amd64 \
@@ -47,7 +48,7 @@ fn an_app_is_deployed_as_it_was_but_does_not_restore_again() {
         charm: Some("./radarr.charm".to_owned()),
         resources: vec!["app-image=radarr:2".to_owned()],
     };
-    let plan = plan_import("radarr", 1, &was, place(), &typed).unwrap();
+    let plan = plan_import(&Juju::new(None), "radarr", 1, &was, place(), &typed).unwrap();
     let words = plan.deployment().with_storage("config/3").join(" ");
     assert!(
         words.starts_with("deploy ./radarr.charm radarr --constraints"),
@@ -75,7 +76,7 @@ fn what_would_be_lost_is_refused_with_the_way_that_loses_nothing() {
     );
     let mut was = deployed("{charm: radarr}");
     was.uploaded = vec!["app-image".to_owned()];
-    let problem = plan_import("radarr", 1, &was, place(), &typed).unwrap_err();
+    let problem = plan_import(&Juju::new(None), "radarr", 1, &was, place(), &typed).unwrap_err();
     assert_eq!(
         problem.next.unwrap(),
         "name it: --resource app-image=FILE-OR-IMAGE"
@@ -84,10 +85,11 @@ fn what_would_be_lost_is_refused_with_the_way_that_loses_nothing() {
 
 #[test]
 fn juju_is_refused_where_it_cannot_import_and_both_sides_count() {
-    let says = |versions: [&str; 2], flags: &str| match may_import("radarr", versions, flags) {
-        Ok(()) => "imports".to_owned(),
-        Err(problem) => format!("{}; next: {}", problem.text, problem.next.unwrap()),
-    };
+    let says =
+        |versions: [&str; 2], flags: &str| match may_import(&Juju::new(None), "radarr", versions, flags) {
+            Ok(()) => "imports".to_owned(),
+            Err(problem) => format!("{}; next: {}", problem.text, problem.next.unwrap()),
+        };
     insta::assert_snapshot!(
         [
             says(["3.6.12", "3.6.28-ubuntu-amd64"], ""),

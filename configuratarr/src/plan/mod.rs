@@ -276,14 +276,17 @@ fn item(wanted: &Wanted<'_>, known: Known<'_>, name: &str, app: Option<&App>) ->
                 "{name} is not deployed in model {model}; there are {} backups of it",
                 app.backups.len()
             ),
-            format!("to have it again with its content: {}", to_redeploy(name)),
+            format!(
+                "to have it again with its content: {}",
+                to_redeploy(known.juju, name)
+            ),
         ));
     };
     let Some(leader) = juju.unit() else {
         return Err(Problem::new(
             Kind::Failed,
             format!("{name} has no unit"),
-            format!("juju scale-application {name} 1"),
+            known.juju.typed(&["scale-application", name, "1"]),
         ));
     };
     let unit = match known.data_units.get(name) {
@@ -314,7 +317,10 @@ fn item(wanted: &Wanted<'_>, known: Known<'_>, name: &str, app: Option<&App>) ->
         return Err(Problem::new(
             Kind::Failed,
             format!("a {} of {name} is under way", work.what.word()),
-            "configuratarr status shows how far it is; try again at its end",
+            format!(
+                "{} shows how far it is; try again at its end",
+                known.juju.own("status")
+            ),
         ));
     }
     let mut parameters = wanted.parameters.clone();

@@ -162,13 +162,18 @@ fn is_gone(app: &str, around: Around<'_>) -> Result<(), Problem> {
             Kind::Failed,
             format!("{app} is still being removed from model {model}"),
             format!(
-                "run this again when juju status does not show it any more; if that does not end: juju remove-application {app} --force"
+                "run this again when {} does not show it any more; if that does not end: {}",
+                around.juju.typed(&["status"]),
+                around.juju.typed(&["remove-application", app, "--force"])
             ),
         )),
         Some(_) => Err(Problem::new(
             Kind::Failed,
             format!("{app} is deployed in model {model}; nothing was begun"),
-            format!("configuratarr restore {app} restores a backup into it"),
+            format!(
+                "{} restores a backup into it",
+                around.juju.own(&format!("restore {app}"))
+            ),
         )),
     }
 }
@@ -222,7 +227,8 @@ fn backup_of<'a>(app: &str, wanted: &Redeploy<'_>, around: Around<'a>) -> Result
         // There is no app to make a backup of.
         if problem.next.as_deref() == Some(&format!("configuratarr backup {app}")) {
             problem.next = Some(format!(
-                "configuratarr backups --all-models shows all that there are; without one: juju deploy CHARM {app} starts empty"
+                "configuratarr backups --all-models shows all that there are; without one: {} starts empty",
+                around.juju.typed(&["deploy", "CHARM", app])
             ));
         }
         problem
@@ -379,9 +385,10 @@ fn made_again(app: &str, bundle: Option<&Deployed>, around: Around<'_>, coming: 
             (false, None) => {
                 is_backed_up &= !is_backup;
                 made.notes.push(format!(
-                    "{own} is not related to {other}: {} is not in model {}; later: juju integrate {own} {other}",
+                    "{own} is not related to {other}: {} is not in model {}; later: {}",
                     shown(remote),
-                    around.status.model.name
+                    around.status.model.name,
+                    around.juju.typed(&["integrate", own, other])
                 ));
             }
         }
@@ -395,13 +402,16 @@ fn made_again(app: &str, bundle: Option<&Deployed>, around: Around<'_>, coming: 
         match operators(around.status).as_slice() {
             [only] => made.then.push(words(&["integrate", &own, &format!("{only}:{OPERATOR}")])),
             [] => made.notes.push(format!(
-                "model {} has no velero-operator, so no backups of {app} will be made; deploy it, or juju consume its offer, then: \
-                 juju integrate {own} velero-operator:{OPERATOR}",
-                around.status.model.name
+                "model {} has no velero-operator, so no backups of {app} will be made; deploy it, or juju consume its offer, then: {}",
+                around.status.model.name,
+                around
+                    .juju
+                    .typed(&["integrate", &own, &format!("velero-operator:{OPERATOR}")])
             )),
             several => made.notes.push(format!(
-                "several make backups: {}; no backups of {app} are made until one is chosen: juju integrate {own} ONE:{OPERATOR}",
-                shown(&several.join(", "))
+                "several make backups: {}; no backups of {app} are made until one is chosen: {}",
+                shown(&several.join(", ")),
+                around.juju.typed(&["integrate", &own, &format!("ONE:{OPERATOR}")])
             )),
         }
     }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::import::{ImportPlan, Place, Typed, plan_import};
-use crate::juju::Deployed;
+use crate::juju::{Deployed, Juju};
 use crate::problem::{Kind, Problem};
 
 /// What Juju is told when an app is deployed again.
@@ -98,7 +98,13 @@ impl ImportPlan {
     ///
     /// # Errors
     /// What has changed so that it cannot be deployed again by this plan.
-    pub fn reread(&self, app: &str, units: usize, now: &Deployed) -> Result<Deployment, Problem> {
+    pub fn reread(
+        &self,
+        juju: &Juju,
+        app: &str,
+        units: usize,
+        now: &Deployed,
+    ) -> Result<Deployment, Problem> {
         let put_back = "put it back as it was, or give this run up and plan it again";
         let cannot = |what: String| {
             Problem::new(
@@ -116,8 +122,8 @@ impl ImportPlan {
             storage_class: self.storage_class.clone(),
             image: self.image.clone(),
         };
-        let again =
-            plan_import(app, units, now, place, &self.typed()).map_err(|problem| cannot(problem.text))?;
+        let again = plan_import(juju, app, units, now, place, &self.typed())
+            .map_err(|problem| cannot(problem.text))?;
         // What an earlier release wrote down names the charm only here.
         if again.charm != self.charm {
             return Err(cannot(format!(
@@ -170,7 +176,7 @@ mod tests {
             storage_class: None,
             image: "radarr:1".to_owned(),
         };
-        plan_import("radarr", 1, was, place, typed).unwrap()
+        plan_import(&Juju::new(None), "radarr", 1, was, place, typed).unwrap()
     }
 
     const WAS: &str = "{charm: radarr-k8s, channel: latest/edge, revision: 7, resources: {app-image: 3}, trust: true,
@@ -186,7 +192,10 @@ mod tests {
         };
         for (was, typed) in [(&was, &Typed::default()), (&local, &typed)] {
             let plan = planned(was, typed);
-            assert_eq!(plan.reread("radarr", 1, was).unwrap(), plan.deployment());
+            assert_eq!(
+                plan.reread(&Juju::new(None), "radarr", 1, was).unwrap(),
+                plan.deployment()
+            );
         }
     }
 
@@ -199,7 +208,7 @@ mod tests {
         );
         now.relations = vec![("radarr:ingress".to_owned(), "traefik:ingress".to_owned())];
         let plan = planned(&was, &Typed::default());
-        let again = plan.reread("radarr", 1, &now).unwrap();
+        let again = plan.reread(&Juju::new(None), "radarr", 1, &now).unwrap();
         assert_eq!(
             again.with_storage("config/3").join(" "),
             "deploy radarr-k8s radarr --channel latest/edge --revision 7 --constraints mem=1G --storage config=kubernetes,1,2048M \
@@ -234,7 +243,7 @@ mod tests {
                 ..Typed::default()
             };
             let plan = planned(&was, &typed);
-            let again = plan.reread("radarr", 1, &was).unwrap();
+            let again = plan.reread(&Juju::new(None), "radarr", 1, &was).unwrap();
             assert_eq!(again, plan.deployment());
             assert!(again.deploy.contains(&"app-image=5".to_owned()), "{again:?}");
         }
@@ -259,8 +268,13 @@ mod tests {
         };
         for value in odd {
             let plan = planned(&with(value), &Typed::default());
-            assert_eq!(plan.reread("radarr", 1, &with(value)).unwrap(), plan.deployment());
-            let again = plan.reread("radarr", 1, &with("another")).unwrap();
+            assert_eq!(
+                plan.reread(&Juju::new(None), "radarr", 1, &with(value)).unwrap(),
+                plan.deployment()
+            );
+            let again = plan
+                .reread(&Juju::new(None), "radarr", 1, &with("another"))
+                .unwrap();
             assert_eq!(
                 plan.deployment().differences(&again),
                 ["option puid"],
@@ -278,7 +292,9 @@ mod tests {
     fn another_charm_or_resource_or_what_cannot_be_deployed_again_stops_it() {
         let plan = planned(&deployed(WAS), &Typed::default());
         let why = |units, text: &str| {
-            let problem = plan.reread("radarr", units, &deployed(text)).unwrap_err();
+            let problem = plan
+                .reread(&Juju::new(None), "radarr", units, &deployed(text))
+                .unwrap_err();
             assert!(problem.next.unwrap().contains("give this run up"));
             problem.text
         };
@@ -302,9 +318,14 @@ mod tests {
             deployed_charm: None,
             ..plan
         };
-        assert!(plan.reread("radarr", 1, &deployed(WAS)).is_ok());
+        assert!(plan.reread(&Juju::new(None), "radarr", 1, &deployed(WAS)).is_ok());
         let problem = plan
-            .reread("radarr", 1, &deployed(&WAS.replace("radarr-k8s", "other-k8s")))
+            .reread(
+                &Juju::new(None),
+                "radarr",
+                1,
+                &deployed(&WAS.replace("radarr-k8s", "other-k8s")),
+            )
             .unwrap_err();
         assert_eq!(
             problem.text,

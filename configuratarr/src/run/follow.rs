@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::answers::Answers;
 use super::bytes::tell_bytes;
 use super::life::Life;
-use super::{Journal, Progress, Show, carry_out, says_done, texts};
+use super::{Journal, Progress, Resume, Show, carry_out, says_done, texts};
 use crate::juju::{Juju, JujuError, Operation, Task, TaskState, said};
 use crate::plan::{Item, Job};
 use crate::problem::{Kind, Problem, Result};
@@ -35,6 +35,8 @@ pub struct Follow<'a> {
 /// So long Juju keeps operations that are over, where a model says nothing else, less a day (`max-action-results-age`, two weeks, in
 /// `environs/config/config.go` of juju/juju).
 const KEPT: SignedDuration = SignedDuration::from_hours(13 * 24);
+/// So far ahead of this machine's clock a run may be: that of the machine was set back a little.
+const AHEAD: SignedDuration = SignedDuration::from_hours(1);
 /// So many looks in a row a task has to be missing before it counts as removed.
 const MISSING: u32 = 3;
 
@@ -62,8 +64,10 @@ pub enum Ended {
     Interrupted,
     /// Juju cannot be asked any more. What was started goes on.
     Lost(Problem),
-    /// Whether what was started goes on nobody knows: the unit that has to do it gives no sign of life, or this is not where it was started.
+    /// Whether what was started goes on nobody knows: the unit that has to do it gives no sign of life.
     Stuck(Problem),
+    /// Nor does anybody know it here: this is not where it was started. It is gone on with by this.
+    Elsewhere(Problem, Resume),
 }
 
 /// Carries a run out from where it is.
@@ -173,17 +177,13 @@ async fn begin(
         return Ok(None);
     }
     if before.is_some_and(|after| is_forgotten(&known, after, &made)) {
-        let why = not_known(&item, job.action());
+        let why = not_known(how.juju, &item, job.action());
         show.ended(number, false, &why);
         journal.advance(number, failed(why))?;
         return Ok(None);
     }
-    if let Some((operation, task)) = under_way(&known, &item) {
-        let why = format!(
-            "another {} is under way on {}: operation {operation}; see juju show-task {task}",
-            job.action(),
-            item.unit
-        );
+    if let Some((_, task)) = under_way(&known, &item) {
+        let why = in_the_way(how.juju, &item, job.action(), task);
         show.ended(number, false, &why);
         journal.advance(number, failed(why))?;
         return Ok(None);
@@ -228,6 +228,16 @@ async fn begin(
     Ok(None)
 }
 
+/// What is told of another one that was asked for before, and what to do: it may be one that nobody waits for any more.
+pub(super) fn in_the_way(juju: &Juju, item: &Item, action: &str, task: &str) -> String {
+    format!(
+        "another {action} is under way on {}: {} shows it; wait for its end, or {} ends it",
+        item.unit,
+        juju.typed(&["show-task", task]),
+        juju.typed(&["cancel-task", task])
+    )
+}
+
 /// Whether Juju may have removed what was started after the operation of this number, by a run of this time: it has removed that one, which
 /// is older, or had the time to.
 pub(super) fn is_forgotten(known: &BTreeMap<String, Operation>, after: Option<u64>, made: &str) -> bool {
@@ -235,26 +245,30 @@ pub(super) fn is_forgotten(known: &BTreeMap<String, Operation>, after: Option<u6
         Some(before) => !known.keys().any(|number| number.parse() == Ok(before)),
         None => {
             let made = made.parse::<Timestamp>();
-            made.map_or(true, |made| made.duration_until(Timestamp::now()) >= KEPT)
+            // A run of the future was written down by a clock that was wrong: how old it is nobody knows.
+            made.map_or(true, |made| {
+                let age = made.duration_until(Timestamp::now());
+                age >= KEPT || age < -AHEAD
+            })
         }
     }
 }
 
 /// What is told then.
-pub(super) fn not_known(item: &Item, action: &str) -> String {
+pub(super) fn not_known(juju: &Juju, item: &Item, action: &str) -> String {
     format!(
         "whether {action} was started on {} is not known: Juju has removed operations since then, as it does after two weeks; it was not \
-         started again, and configuratarr backups {} shows what was restored last",
-        item.unit, item.app
+         started again, and {} shows what was restored last",
+        item.unit,
+        juju.own(&format!("backups {}", item.app))
     )
 }
 
 /// What is told of a task that Juju has removed.
-pub(super) fn removed(item: &Item, task: &str) -> String {
+pub(super) fn removed(juju: &Juju, item: &Item, task: &str) -> String {
     format!(
-        "Juju has removed task {task}, as it does after two weeks: what came of it is not known; configuratarr backups {} shows what was \
-         restored last",
-        item.app
+        "Juju has removed task {task}, as it does after two weeks: what came of it is not known; {} shows what was restored last",
+        juju.own(&format!("backups {}", item.app))
     )
 }
 
@@ -356,7 +370,7 @@ async fn look(
             Ok(_) | Err(JujuError::NoTask(_)) => {
                 looked.missing += 1;
                 if looked.missing >= MISSING {
-                    let why = removed(item, &id);
+                    let why = removed(how.juju, item, &id);
                     show.ended(number, false, &why);
                     journal.advance(number, failed(why))?;
                 }
@@ -374,7 +388,7 @@ async fn look(
         looked.lines = task.log.len().max(looked.lines);
         if task.status.is_over() == Some(true) {
             let job = journal.run().plan.job;
-            let end = end(job, id, task);
+            let end = end(how.juju, job, id, task);
             show.ended(number, matches!(end, Progress::Done { .. }), &told(job, &end));
             journal.advance(number, end)?;
             continue;
@@ -390,18 +404,23 @@ async fn look(
 }
 
 /// What a task that is over came to.
-fn end(job: Job, task: String, seen: Task) -> Progress {
-    let results = texts(&seen.results);
+fn end(juju: &Juju, job: Job, task: String, seen: Task) -> Progress {
+    let results = juju.with_undo(texts(&seen.results));
     if seen.status == TaskState::Completed && says_done(job, &results) {
         return Progress::Done { task, results };
     }
     let why = match (seen.status, seen.message.trim()) {
         (TaskState::Completed, _) => format!(
-            "Juju calls task {task} completed, and the charm does not say that it was done; juju show-task {task}"
+            "Juju calls task {task} completed, and the charm does not say that it was done; {}",
+            juju.typed(&["show-task", &task])
         ),
         (TaskState::Cancelled, "") => format!("task {task} was cancelled before it began"),
         (TaskState::Aborted, "") => format!("task {task} was aborted"),
-        (_, "") => format!("task {task} failed and says nothing; juju show-task {task}, juju debug-log"),
+        (_, "") => format!(
+            "task {task} failed and says nothing; {}, {}",
+            juju.typed(&["show-task", &task]),
+            juju.typed(&["debug-log"])
+        ),
         (_, message) => message.to_owned(),
     };
     Progress::Failed {

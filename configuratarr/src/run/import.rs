@@ -379,13 +379,16 @@ impl Works<'_> {
             Trouble::Ends(Problem::new(
                 Kind::Failed,
                 format!("Juju imported volume {volume} and shows no storage that is this volume"),
-                "see juju storage --format yaml",
+                format!("see {}", self.how.juju.typed(&["storage", "--format", "yaml"])),
             ))
         })
     }
 
+    /// Juju's answer is needed where the app is removed already, or about to be: that it is not given ends nothing. A connection that breaks off
+    /// has the words of a refusal.
     async fn application(&self) -> Taken<Option<Application>> {
-        let mut status = self.how.juju.status().await?;
+        let status = self.how.juju.status().await;
+        let mut status = status.map_err(|error| Trouble::Stays(error.into()))?;
         Ok(status.applications.remove(&self.app.app))
     }
 
@@ -407,7 +410,10 @@ impl Works<'_> {
             false => Err(Trouble::Stays(Problem::new(
                 Kind::Unfinished,
                 format!("there is an {app} in Juju that does not have storage {storage}"),
-                format!("if you do not need it: juju remove-application {app}"),
+                format!(
+                    "if you need neither it nor what its volume holds: {}",
+                    self.how.juju.typed(&["remove-application", app])
+                ),
             ))),
         }
     }
@@ -435,7 +441,10 @@ impl Works<'_> {
                 return Err(Trouble::Ends(Problem::new(
                     Kind::Failed,
                     format!("{app} was deployed and has volume {other} and not the restored one, {volume}"),
-                    format!("configuratarr restore {app} restores into the volume that it has"),
+                    format!(
+                        "{} restores into the volume that it has",
+                        self.how.juju.own(&format!("restore {app}"))
+                    ),
                 )));
             }
             let status = self.application().await?.map(|is| is.application_status);
@@ -462,7 +471,7 @@ impl Works<'_> {
                 return Err(Trouble::Stays(Problem::new(
                     Kind::Unfinished,
                     format!("{app} {bound} and is {said}"),
-                    format!("juju status {app}"),
+                    self.how.juju.typed(&["status", app]),
                 )));
             }
             tokio::time::sleep(self.how.tick).await;

@@ -248,9 +248,16 @@ impl Store {
             .is_dir()
             .then(|| self.turn(unwritten_here))
             .transpose()?;
-        // Before it is read: whoever holds it may be writing.
-        let lock = OpenOptions::new().write(true).open(lock_of(&path));
-        let lock = lock.map_err(|_| self.no_such(&id))?;
+        // Before it is read: whoever holds it may be writing. A run that was copied here comes without one.
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(path.is_file())
+            .truncate(false)
+            .open(lock_of(&path));
+        let lock = lock.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => self.no_such(&id),
+            _ => unwritten_here(&path, &error),
+        })?;
         match locked(&lock, MOMENT) {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
@@ -325,17 +332,18 @@ impl Store {
         }
         let (made, now) = (run.plan.made.parse::<Timestamp>(), Timestamp::now());
         match made {
-            Ok(made) if now.duration_since(made) < RECENT => Ok(run.id),
+            Ok(made) if now.duration_since(made).abs() < RECENT => Ok(run.id),
             made => Err(Problem::new(
                 Kind::Failed,
                 format!(
                     "run {}, the last one that is not at its end, is a {} {}: its apps have gone on since",
                     run.id,
                     run.plan.job.word(),
-                    made.map_or_else(
-                        |_| "of nobody knows when".to_owned(),
-                        |made| { format!("of {} ago", age(made, now)) }
-                    )
+                    match made {
+                        Ok(made) if made > now => "of a time to come by this machine's clock".to_owned(),
+                        Ok(made) => format!("of {} ago", age(made, now)),
+                        Err(_) => "of nobody knows when".to_owned(),
+                    }
                 ),
                 format!(
                     "if you mean it: {by_name}; to give it up: {}",
@@ -489,19 +497,24 @@ fn read(path: &Path) -> Result<Option<Run>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unwritten(path, &error)),
     };
+    const GIVE_UP: &str = "move it out of this folder; what it began goes on in Juju: juju operations";
     let cannot = |reason: String| {
         Problem::new(
             Kind::Failed,
             format!("cannot go on from {}: {reason}", path.display()),
-            "move it away; what it began goes on in Juju: juju operations",
+            GIVE_UP,
         )
     };
     let run: Run = serde_json::from_str(&text).map_err(|error| cannot(error.to_string()))?;
     if run.schema != SCHEMA {
         let schema = shown(&run.schema);
-        return Err(cannot(format!(
-            "it is of another version of this program ({schema})"
-        )));
+        let problem = cannot(format!("it is of another version of this program ({schema})"));
+        return Err(Problem {
+            next: Some(format!(
+                "go on with the version that began it; to give it up: {GIVE_UP}"
+            )),
+            ..problem
+        });
     }
     if run.progress.len() != run.plan.items.len() {
         return Err(cannot("its parts do not fit together".to_owned()));

@@ -112,7 +112,7 @@ impl Life {
                 let now = Instant::now();
                 self.lives(now);
                 match now.duration_since(self.heard) >= how.silence {
-                    true => self.tell(show, number, hangs(item, id, how)),
+                    true => self.tell(show, number, hangs(item, (id, task), how)),
                     false => self.told = None,
                 }
                 return Ok(());
@@ -134,15 +134,20 @@ impl Life {
 }
 
 /// What to do about an action of which nothing is heard while its agent is there.
-fn hangs(item: &Item, id: &str, how: &Follow<'_>) -> String {
-    let juju = |verb: &str| how.juju.command(&[verb.to_owned(), id.to_owned()]);
-    format!(
-        "task {id} has said nothing for {}, and {} is there: {} shows it, {} ends it",
-        words(how.silence),
-        item.unit,
-        juju("show-task"),
-        juju("cancel-task")
-    )
+fn hangs(item: &Item, (id, task): (&str, &Task), how: &Follow<'_>) -> String {
+    let (juju, unit, limit) = (how.juju, item.unit.as_str(), words(how.silence));
+    let ends = juju.typed(&["cancel-task", id]);
+    match task.status {
+        TaskState::Pending => format!(
+            "task {id} has waited for {limit}: {unit} is there and does something else first, which {} and {} show; {ends} takes it back",
+            juju.typed(&["operations", "--units", unit, "--status", "running"]),
+            juju.typed(&["status", &item.app])
+        ),
+        _ => format!(
+            "task {id} has said nothing for {limit}, and {unit} is there: {} shows it, {ends} ends it",
+            juju.typed(&["show-task", id])
+        ),
+    }
 }
 
 /// What is known of an action that is not followed any more, and what to do.
@@ -162,7 +167,7 @@ fn given_up((item, model): (&Item, &str), (id, task): (&str, &Task), why: &str, 
         ),
         format!(
             "kubectl describe pod {pod} -n {model} and {} show what it waits for",
-            how.juju.command(&["status".to_owned(), item.app.clone()])
+            how.juju.typed(&["status", &item.app])
         ),
     )
 }

@@ -7,7 +7,7 @@ use config_recovery::shown::shown;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Run, Show};
+use super::{Resume, Run, Show};
 use crate::args::Global;
 use crate::juju::{Juju, JujuError, as_typed};
 use crate::problem::{Kind, Problem, Result};
@@ -59,10 +59,45 @@ impl Run {
     /// The cluster is given back where it is that of the run. One that cannot tell which it is may be another one: the run is followed without it.
     ///
     /// # Errors
-    /// That it is another model or another cluster; that Juju does not tell.
+    /// That it is another model or another cluster; that Juju does not tell. With it the command that goes on: of a cluster that is another one it
+    /// does not name what led there.
     pub async fn is_at_home(
         &self,
         juju: &Juju,
+        cluster: Option<Cluster>,
+        global: &Global,
+        show: &mut dyn Show,
+    ) -> Result<Option<Cluster>, (Problem, Resume)> {
+        if let Err(problem) = self.is_of(juju).await {
+            return Err((problem, Resume::here(global)));
+        }
+        let its = self.its_cluster(cluster, global, show).await;
+        its.map_err(|problem| (problem, Resume::default()))
+    }
+
+    async fn is_of(&self, juju: &Juju) -> Result<()> {
+        let Some(was) = self.origin.as_ref().and_then(|origin| origin.model_uuid.as_ref()) else {
+            return Ok(());
+        };
+        let is = juju.model_uuid().await?;
+        if is == *was {
+            return Ok(());
+        }
+        Err(Problem::new(
+            Kind::Unfinished,
+            format!(
+                "run {} is of model {} with uuid {}, and the model of this name has uuid {} now",
+                self.id,
+                shown(&self.plan.juju_model),
+                shown(was),
+                shown(&is)
+            ),
+            "juju models --uuid shows whether the one of the run is still there",
+        ))
+    }
+
+    async fn its_cluster(
+        &self,
         cluster: Option<Cluster>,
         global: &Global,
         show: &mut dyn Show,
@@ -70,22 +105,6 @@ impl Run {
         let Some(origin) = &self.origin else {
             return Ok(cluster);
         };
-        if let Some(was) = &origin.model_uuid {
-            let is = juju.model_uuid().await?;
-            if is != *was {
-                return Err(Problem::new(
-                    Kind::Unfinished,
-                    format!(
-                        "run {} is of model {} with uuid {}, and the model of this name has uuid {} now",
-                        self.id,
-                        shown(&self.plan.juju_model),
-                        shown(was),
-                        shown(&is)
-                    ),
-                    "juju models --uuid shows whether the one of the run is still there",
-                ));
-            }
-        }
         let Some(was) = &origin.cluster_uid else {
             return Ok(cluster);
         };

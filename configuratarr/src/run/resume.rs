@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use crate::args::Global;
-use crate::juju::as_typed;
+use crate::juju::{Juju, as_typed};
 
 /// How a run is gone on with. By default in the cluster that the kubeconfig leads to by itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resume {
     /// Flags that name the cluster, each after a space.
     flags: String,
+    /// The model that was typed. A run names its own.
+    model: Option<String>,
 }
 
 impl Resume {
@@ -27,7 +29,22 @@ impl Resume {
         });
         Self {
             flags: flags.collect(),
+            model: global.model.clone(),
         }
+    }
+
+    /// In this context of the kubeconfig.
+    #[cfg(test)]
+    pub fn at_context(context: &str) -> Self {
+        Self {
+            flags: format!(" --context {context}"),
+            model: None,
+        }
+    }
+
+    /// The way to the model that was typed.
+    pub fn juju(&self) -> Juju {
+        Juju::new(self.model.clone())
     }
 
     /// The command, for the run of this name.

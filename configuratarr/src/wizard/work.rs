@@ -214,7 +214,9 @@ async fn followed(
             let run = journal.run();
             match run.is_at_home(&juju, cluster, call.global, &mut told).await {
                 Ok(cluster) => cluster,
-                Err(problem) => return Ok((Box::new(run.clone()), Ended::Stuck(problem))),
+                Err((problem, resume)) => {
+                    return Ok((Box::new(run.clone()), Ended::Elsewhere(problem, resume)));
+                }
             }
         }
         false => cluster,

@@ -165,8 +165,9 @@ fn what_runs_already_is_not_started_beside_itself() {
     ]);
     let ran = home.test.run(&["restore", "radarr", "--yes"]).exits(1);
     assert!(
-        ran.stdout
-            .contains("another restore-from-backup is under way on radarr/0"),
+        ran.stdout.contains(
+            "another restore-from-backup is under way on radarr/0: juju show-task 1 -m ctl:home shows it; wait for its end, or juju cancel-task 1 -m ctl:home ends it"
+        ),
         "{}",
         ran.shown()
     );

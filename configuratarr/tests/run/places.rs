@@ -21,7 +21,7 @@ fn has_uid(cluster: &StandInCluster, uid: &str) {
 }
 
 /// A restore that was killed before the charm was asked, in a cluster of this uid.
-fn killed_in(uid: &str) -> Home {
+pub fn killed_in(uid: &str) -> Home {
     let home = Home::with(&["radarr"]);
     has_uid(&home.test.cluster, uid);
     is_killed_before_it_starts(&home);

@@ -34,7 +34,7 @@ pub fn change(home: &Home, change: impl FnOnce(&mut Value)) -> String {
 }
 
 /// The program is killed at its first look after it has refreshed radarr, which is not active then.
-fn killed_after_the_refresh() -> Home {
+pub fn killed_after_the_refresh() -> Home {
     let home = of_charmhub();
     home.does("radarr", "start", NOT_IN_8);
     home.around_juju(

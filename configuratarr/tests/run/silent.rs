@@ -12,7 +12,7 @@ use crate::refresh::home as of_charmhub;
 use crate::rough::journal;
 
 /// Radarr's unit has a pod with an agent that is ready.
-fn has_agent(home: &Home) {
+pub fn has_agent(home: &Home) {
     home.test.put(json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": "radarr-0", "namespace": "home", "labels": {"app.kubernetes.io/name": "radarr"}},

@@ -157,10 +157,10 @@ impl Record {
             .then_some(uid)
     }
 
-    /// Whether the content in the volume is still the previous one, as far as the steps tell: the app was not stopped yet. Where the
-    /// volume lost its content and it is transferred again, the exchange tells otherwise.
-    pub fn is_before_the_stop(&self) -> bool {
-        self.step < Step::Stop
+    /// Whether the volume has one content as a whole, which the app runs with, as far as the steps tell: the app was not stopped yet, or
+    /// is over it. Where the volume lost its content and it is transferred again, the exchange tells otherwise.
+    pub fn is_whole(&self) -> bool {
+        self.step < Step::Stop || self.step == Step::Clean
     }
 }
 

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use config_recovery::backups::BackupContents;
-use config_recovery::engine::{BY_HAND, RestorePlan, UnitPod, exchanged_by_hand};
+use config_recovery::engine::{RestorePlan, UnitPod, exchanged_by_hand};
+use config_volume::BY_HAND;
 use serde_json::Value;
 
 /// Of `exec` the words behind `--` are run here, but for the app's Pebble; the archive is made of the folder `restored`.
@@ -58,6 +59,8 @@ impl Stage {
             "the volume/sub",
             "restored/.velero",
             "restored/new sub",
+            // It was made beside what an earlier restore by hand had kept.
+            "restored/.restore-by-hand/old",
         ] {
             fs::create_dir_all(at(path)).unwrap();
         }
@@ -67,6 +70,7 @@ impl Stage {
             "restored/new sub/.hidden",
             "restored/new.xml",
             "restored/.velero/1",
+            "restored/.restore-by-hand/old/1",
         ] {
             fs::write(at(path), path).unwrap();
         }

@@ -69,7 +69,7 @@ pub use manifest::{
     DatabaseEntry, FORMAT, FileEntry, IdleDatabase, JournalMode, LeftOut, Manifest, Reason, VERSION, Warning,
 };
 pub use measure::{Contents, measure};
-pub use names::{FOLDER, IGNORE_FILE, RESTORE_FOLDER, VELERO_MARKER};
+pub use names::{BY_HAND, FOLDER, IGNORE_FILE, RESTORE_FOLDER, VELERO_MARKER};
 pub use options::{Options, Step, Watcher};
 pub use pattern::Pattern;
 pub use place::{

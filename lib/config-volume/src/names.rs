@@ -6,6 +6,8 @@ use crate::tree::RelPath;
 pub const FOLDER: &str = ".config-backup";
 /// The folder in the root of a volume that holds a restore until it is finished. No backup stores it.
 pub const RESTORE_FOLDER: &str = ".config-restore";
+/// The folder in the root of a volume in which a restore by hand keeps the previous content, until a person removes it.
+pub const BY_HAND: &str = ".restore-by-hand";
 /// kopia's ignore file.
 pub const IGNORE_FILE: &str = ".kopiaignore";
 /// Velero's folder in a restored volume (`pod_volume_restore_controller.go` of v1.15.2).

@@ -17,7 +17,7 @@ use std::{
 
 use common::{back_up_and_restore, listed, make_database, newest_set};
 use config_volume::{
-    Error, GivenUp, Options, RESTORE_FOLDER, Swap, SwapOptions, SwapState, SwapStep, SwapWatcher,
+    BY_HAND, Error, GivenUp, Options, RESTORE_FOLDER, Swap, SwapOptions, SwapState, SwapStep, SwapWatcher,
     UnpackLimits, finish, measure, prepare, put_in_place, unpack, verify,
 };
 use swap_support::{
@@ -256,6 +256,40 @@ fn a_backup_of_a_half_restored_volume_is_refused() {
     assert_eq!(swap.give_up().unwrap(), GivenUp::Old);
     outer.assert_old("refused");
     assert_clean(&outer.volume, "refused");
+}
+
+/// A restore by hand keeps the previous content until a person removes it: a later restore does not, whichever way it ends.
+#[test]
+fn what_a_restore_by_hand_has_kept_stays() {
+    for is_rolled_back in [false, true] {
+        let case = case();
+        let kept = case.volume.join(BY_HAND).join("old/config.xml");
+        fs::create_dir_all(kept.parent().unwrap()).unwrap();
+        fs::write(&kept, "kept").unwrap();
+        let mut swap = case.sealed(&SwapOptions::default());
+        swap.commit().unwrap();
+        assert_eq!(fs::read_to_string(&kept).unwrap(), "kept");
+        if is_rolled_back {
+            swap.roll_back().unwrap();
+        }
+        swap.finish().unwrap();
+        assert_eq!(fs::read_to_string(&kept).unwrap(), "kept", "{is_rolled_back}");
+    }
+}
+
+/// A backup that was made beside it holds it too, and it is not what a restore is for.
+#[test]
+fn what_a_backup_holds_of_a_restore_by_hand_does_not_come_back() {
+    let case = case();
+    let mut swap = Swap::begin(&case.volume, "backup-1", &SwapOptions::default()).unwrap();
+    fs::write(swap.staged().join("config.xml"), "new").unwrap();
+    fs::create_dir(swap.staged().join(BY_HAND)).unwrap();
+    fs::write(swap.staged().join(BY_HAND).join("exchanging"), "").unwrap();
+    swap.seal().unwrap();
+    swap.commit().unwrap();
+    swap.finish().unwrap();
+    assert!(!case.volume.join(BY_HAND).exists());
+    assert_eq!(fs::read_to_string(case.volume.join("config.xml")).unwrap(), "new");
 }
 
 #[test]

@@ -224,9 +224,7 @@ fn killed_on_the_way_forward_and_given_up() {
                 match (found, ended) {
                     // Nothing was begun, or nothing is to be ended any more.
                     (None, None) if is_old(case) => assert_old(case, way, at),
-                    (None, None) | (Some((SwapState::Removing, _)), Some(GivenUp::AsDecided)) => {
-                        case.assert_new(at)
-                    }
+                    (None, None) => case.assert_new(at),
                     (Some((_, true)), Some(GivenUp::Old)) => assert_old(case, way, at),
                     (Some((_, false)), Some(GivenUp::New)) => case.assert_new(at),
                     other => panic!("{at}: {other:?}"),
@@ -278,7 +276,11 @@ fn killed_on_the_way_back() {
     ];
     for (name, set_up, wanted) in starts {
         let states = after_each_step("back", Way::Unpacked, set_up, |case, at| {
-            given_up(&case.volume, &SwapOptions::default()).unwrap();
+            let ended = given_up(&case.volume, &SwapOptions::default()).unwrap();
+            assert!(
+                matches!(ended, None | Some(GivenUp::Old)),
+                "{name}: {at}: {ended:?}"
+            );
             assert_old(case, Way::Unpacked, &format!("{name}: {at}"));
             assert_clean(&case.volume, at);
         });

@@ -1,6 +1,5 @@
 //! What the charm does so that a backup holds exactly the config volume: marks on the pod, hooks around a backup, databases
 //! in place after a restore. The cluster is a stand-in here; that Velero follows the marks is shown on a real one.
-#![cfg(test)]
 
 use std::path::Path;
 use std::process::Command;

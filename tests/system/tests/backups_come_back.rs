@@ -1,6 +1,5 @@
 //! Backups and restores of files through the charm's own actions, with a simulated Velero that is at work: what a real one makes of
 //! the same is shown in `tests/e2e`.
-#![cfg(test)]
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,5 +1,4 @@
 //! Bad input ends in a status or an error that names thing, reason and next step, and nothing is lost.
-#![cfg(test)]
 
 use juju_sim::Fault;
 use juju_sim::Options;

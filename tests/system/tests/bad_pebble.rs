@@ -1,5 +1,4 @@
 //! A Pebble that answers nothing, nonsense or errors is a status with a next step, and holds up no backup request.
-#![cfg(test)]
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;

@@ -1,9 +1,6 @@
 //! Any dispatch can be cut off at any hook-tool call, and the next one ends where an uncut one would have.
-#![cfg(test)]
 
-mod happenings;
-
-use happenings::{Kill, check, undisturbed};
+use crate::happenings::{Kill, check, undisturbed};
 use juju_sim::{Fault, Options};
 
 /// Every how many-th kill `cargo test` plays. It is odd, so that kills before a call and after one both have their turn.
@@ -15,7 +12,7 @@ fn dispatches_can_be_killed_at_hook_tools() {
 }
 
 #[test]
-#[ignore = "takes minutes: cargo test -p system-tests --test cut_off -- --ignored"]
+#[ignore = "takes minutes: cargo test -p system-tests --test system cut_off -- --ignored"]
 fn every_dispatch_can_be_killed_at_every_hook_tool() {
     play(1);
 }

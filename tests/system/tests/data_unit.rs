@@ -1,5 +1,4 @@
 //! The app runs on the unit whose volume has its data, whoever leads, and no unit starts an empty one beside it.
-#![cfg(test)]
 
 use std::path::PathBuf;
 

@@ -1,5 +1,4 @@
 //! The charms in `examples`, as a charm author would deploy them: what they ask for, what they mark, what they offer, their actions.
-#![cfg(test)]
 
 use juju_sim::{Deploy, OperatorOptions, Options, Simulation, Workload};
 use serde_json::{Value, json};

@@ -1,5 +1,4 @@
 //! The exporter of metrics from outside: what a scrape costs, what the cluster is asked, and who is answered.
-#![cfg(test)]
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};

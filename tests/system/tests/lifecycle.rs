@@ -1,5 +1,4 @@
 //! From the first event to the last: what a person sees of a deployed Radarr.
-#![cfg(test)]
 
 use juju_sim::{Options, StartOrder};
 use system_tests::house::{ENDPOINT, SimulatedModel, UNIT};

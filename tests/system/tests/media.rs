@@ -1,6 +1,5 @@
 //! The relation media-storage: the claim gets into the pod and out of it again, and never into a backup. The cluster is a
 //! stand-in here; that the workload sees the files, and what Velero makes of the label, is shown on a real one.
-#![cfg(test)]
 
 use juju_charm::pebble::{Client, Pebble};
 use juju_sim::{ClusterOptions, Options};

@@ -7,9 +7,7 @@
     reason = "a test that cannot go on panics"
 )]
 
-mod happenings;
-
-use happenings::{Kill, check, undisturbed};
+use crate::happenings::{Kill, check, undisturbed};
 use juju_sim::{Fault, Liberties, OperatorOptions, Options};
 use system_tests::house::{ENDPOINT, SimulatedModel, UNIT};
 
@@ -49,7 +47,7 @@ fn pods_can_be_lost_while_juju_takes_its_liberties() {
 }
 
 #[test]
-#[ignore = "takes minutes: cargo test -p system-tests --test pod_lost -- --ignored"]
+#[ignore = "takes minutes: cargo test -p system-tests --test system pod_lost -- --ignored"]
 fn every_pod_can_be_lost_wherever_something_is_written() {
     let liberties = Liberties::all();
     play(1, &Options::default());

@@ -1,6 +1,5 @@
 //! The actions around backups and the option `restore-on-deploy`, through the real `dispatch` and hook tools. The cluster is
 //! a stand-in that lists Velero's objects and does nothing with them; that bytes come back is shown on a real one.
-#![cfg(test)]
 
 use juju_sim::{ActionResult, ClusterOptions, Options};
 use serde_json::{Map, Value, json};

@@ -1,5 +1,4 @@
 //! The API key is in the secret and in config.xml, and in nothing else that anybody writes.
-#![cfg(test)]
 
 use std::path::{Path, PathBuf};
 

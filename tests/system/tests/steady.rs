@@ -1,5 +1,4 @@
 //! An event that finds everything as it should be writes nothing, and a steady one costs little.
-#![cfg(test)]
 
 use juju_sim::Event;
 use system_tests::house::{SimulatedModel, UNIT};

@@ -1,5 +1,4 @@
 //! Weekly and monthly backups beside the nightly ones, seen from outside: what velero-operator makes of three relations.
-#![cfg(test)]
 
 use std::collections::BTreeMap;
 

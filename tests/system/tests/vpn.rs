@@ -1,6 +1,5 @@
 //! The relation vpn-gateway, from outside: an app that must not show its address runs in a pod that goes through the gateway,
 //! and in no other. The cluster is a stand-in: the routing containers are in the pods and do not run.
-#![cfg(test)]
 
 use juju_sim::Options;
 use serde_json::{Value, json};

@@ -568,7 +568,7 @@ fn a_wrong_command_is_found() {
         "configuratarr restore radarr --at x",
         "cargo e2e --only seven-apps-come-back",
         "cargo xtask pack --all",
-        "cargo test -p workload-charm --test golden_plans",
+        "cargo test -p workload-charm --test charm golden_plans",
         "juju-sim juju run radarr/0 list-backups --background",
         "juju-sim event update-status radarr/0",
     ] {

@@ -3,11 +3,11 @@
 use config_recovery::words::size;
 use juju_charm::pebble::{CheckStatus, Error as PebbleError, Pebble, ServiceStatus};
 
-use crate::ending::{let_end, own_service};
 use crate::facts::{Container, FileFacts, Health, ReadyContainer};
 use crate::names::check_name;
 use crate::profile::{AppProfile, VersionFile};
 use crate::recovery::health::last_line;
+use crate::service::{let_end, own_service};
 
 /// Looks at the container. `put_aside` is where damaged config files were put; the version is read of a `new_container`.
 pub(super) fn look(
@@ -51,8 +51,7 @@ fn ready_container(
     let plan = pebble.plan()?;
     let mut service = own_service(pebble, profile)?;
     // One that is still ending writes into the volume, and into the file that is read below.
-    let may_end = matches!(&service, Some(service) if service.current == ServiceStatus::Inactive);
-    if may_end && let_end(pebble, profile)? {
+    if service == Some(ServiceStatus::Inactive) && let_end(pebble, profile)? {
         service = own_service(pebble, profile)?;
     }
     let check = pebble
@@ -70,7 +69,7 @@ fn ready_container(
             still_there.push(path.clone());
         }
     }
-    let has_ended = matches!(&service, Some(service) if service.current == ServiceStatus::Backoff);
+    let has_ended = service == Some(ServiceStatus::Backoff);
     let stale_files = profile.workload.stale_files.iter().filter(|_| has_ended);
     let mut has_stale_files = false;
     for path in stale_files {
@@ -84,7 +83,7 @@ fn ready_container(
     };
     Ok(ReadyContainer {
         plan,
-        service: service.map(|service| service.current),
+        service,
         health: check.map_or(Health::NotAsked, |check| match check.status {
             CheckStatus::Down => Health::Down,
             CheckStatus::Up if check.successes > 0 => Health::Up,

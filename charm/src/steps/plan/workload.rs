@@ -14,6 +14,7 @@ use crate::ingress::{self, IngressUrl};
 use crate::media;
 use crate::names::check_name;
 use crate::profile::{AppProfile, ConfigFile, Setting, Settings, User};
+use crate::service;
 use crate::steps::prepare_volume::may_be_seen;
 use crate::steps::validate::WorkloadSettings;
 use crate::template::{Place, Template, Values};
@@ -102,12 +103,9 @@ pub(super) fn workload(inputs: Inputs<'_>) -> WorkloadPlan {
     WorkloadPlan::Run(may_start, Box::new(run))
 }
 
-/// A service in back-off counts as running: Pebble itself starts it again.
+/// Whether the app's service has to be stopped before its files may be touched.
 pub fn is_running(container: &ReadyContainer) -> bool {
-    matches!(
-        container.service,
-        Some(ServiceStatus::Active | ServiceStatus::Backoff)
-    )
+    container.service.as_ref().is_some_and(service::runs)
 }
 
 /// The Pebble layer of the app: one service and its health check.

@@ -5,8 +5,9 @@ use std::time::Duration;
 use config_recovery::engine::{self, Settled};
 use config_recovery::journal::{Record, Step};
 
-use super::StartBlocker;
 use super::may_start::cut_off;
+use super::{StartBlocker, noted};
+use crate::CharmError;
 use crate::env::Env;
 use crate::facts::{Container, Exchange, Facts, Storage};
 use crate::names::{LIST_BACKUPS, RESTORE_FROM_BACKUP, restore_command};
@@ -20,13 +21,8 @@ use crate::steps::plan::is_running;
 pub enum Mended {
     /// Nothing had to be done.
     Nothing,
-    /// The volume is whole again, and what was read before counts no more.
-    Whole {
-        /// What was done, for people.
-        text: String,
-        /// Whether it has the content of the backup now.
-        is_restored: bool,
-    },
+    /// The volume is whole again, and what was read before counts no more. What was done, for people, as is written down already.
+    Whole(String),
     /// It is not whole, and the workload must not start.
     Not(StartBlocker),
 }
@@ -34,7 +30,10 @@ pub enum Mended {
 /// Looks for what a restore has left and puts it right. Only for a dispatch in which no restore runs.
 ///
 /// It looks where the storage was looked at: in every event in which the workload does not run or can have been started anew.
-pub fn mend(env: Env<'_>, facts: &Facts) -> Mended {
+///
+/// # Errors
+/// When a hook tool fails.
+pub fn mend(env: Env<'_>, facts: &Facts) -> Result<Mended, CharmError> {
     let (
         Storage::Mounted {
             location, exchange, ..
@@ -42,16 +41,16 @@ pub fn mend(env: Env<'_>, facts: &Facts) -> Mended {
         Container::Ready(container),
     ) = (&facts.storage, &facts.container)
     else {
-        return Mended::Nothing;
+        return Ok(Mended::Nothing);
     };
     match exchange {
-        Exchange::Nothing => return Mended::Nothing,
-        Exchange::Unreadable { reason } => return Mended::Not(cut_off(reason)),
+        Exchange::Nothing => return Ok(Mended::Nothing),
+        Exchange::Unreadable { reason } => return Ok(Mended::Not(cut_off(reason))),
         Exchange::Leftovers | Exchange::Incomplete => {}
     }
     let record = match engine::unfinished(location) {
         Ok(record) => record,
-        Err(error) => return Mended::Not(cut_off(&user_message(&error, &facts.app))),
+        Err(error) => return Ok(Mended::Not(cut_off(&user_message(&error, &facts.app)))),
     };
     let step = record.as_ref().map(|record| record.step);
     let running = is_running(container);
@@ -68,41 +67,55 @@ pub fn mend(env: Env<'_>, facts: &Facts) -> Mended {
         && !is_healthy
         && let Err(reason) = apply::stop(env.pebble, env.profile)
     {
-        return Mended::Not(cut_off(&reason));
+        return Ok(Mended::Not(cut_off(&reason)));
     }
-    match engine::settle(location, is_healthy) {
-        Ok(Settled::Nothing) => Mended::Nothing,
-        Ok(Settled::OldContent(record)) => mended(
-            format!(
-                "{} was cut off; previous content restored; run {RESTORE_FROM_BACKUP} again",
-                which(record.as_ref())
-            ),
-            false,
-        ),
-        Ok(Settled::NewContent(record)) => {
+    // The run did not live to write it down, and when it is settled nothing tells of it any more.
+    if let Ok(Some(foreseen)) = engine::foresee(location, is_healthy)
+        && let Some(text) = told(&foreseen)
+    {
+        noted(env, facts, &text, matches!(foreseen, Settled::NewContent(_)))?;
+    }
+    let settled = match engine::settle(location, is_healthy) {
+        Ok(settled) => settled,
+        Err(error) => {
+            return Ok(Mended::Not(cut_off(&format!(
+                "{}; run {RESTORE_FROM_BACKUP} again",
+                user_message(&error, &facts.app)
+            ))));
+        }
+    };
+    let Some(text) = told(&settled) else {
+        return Ok(Mended::Nothing);
+    };
+    log::warn!("config volume: {text}");
+    // Nor to say it in its results.
+    if let Settled::NewContent(Some(record)) = &settled
+        && let Some(uid) = record.safety_backup()
+    {
+        log::warn!("config volume: to undo it: {}", restore_command(&facts.unit, uid));
+    }
+    Ok(Mended::Whole(text))
+}
+
+/// What was done, for people.
+fn told(settled: &Settled) -> Option<String> {
+    match settled {
+        Settled::Nothing => None,
+        Settled::OldContent(record) => Some(format!(
+            "{} was cut off; previous content restored; run {RESTORE_FROM_BACKUP} again",
+            which(record.as_ref())
+        )),
+        Settled::NewContent(record) => {
             let text = format!(
                 "{} was cut off with its content in place; it stays",
                 which(record.as_ref())
             );
-            // The run did not live to say it in its results.
-            match record.as_ref().and_then(Record::safety_backup) {
-                Some(uid) => {
-                    log::warn!("config volume: to undo it: {}", restore_command(&facts.unit, uid));
-                    mended(format!("{text}; its safety backup: {LIST_BACKUPS}"), true)
-                }
-                None => mended(text, true),
-            }
+            Some(match record.as_ref().and_then(Record::safety_backup) {
+                Some(_) => format!("{text}; its safety backup: {LIST_BACKUPS}"),
+                None => text,
+            })
         }
-        Err(error) => Mended::Not(cut_off(&format!(
-            "{}; run {RESTORE_FROM_BACKUP} again",
-            user_message(&error, &facts.app)
-        ))),
     }
-}
-
-fn mended(text: String, is_restored: bool) -> Mended {
-    log::warn!("config volume: {text}");
-    Mended::Whole { text, is_restored }
 }
 
 fn which(record: Option<&Record>) -> String {

@@ -17,6 +17,7 @@ use crate::data_unit::DataUnit;
 use crate::env::Env;
 use crate::facts::Facts;
 use crate::options::RESTORE_ON_DEPLOY;
+use crate::remembered::Remembered;
 use crate::steps::gather::{Look, gather};
 
 use cut_off::Mended;
@@ -43,11 +44,9 @@ pub fn prepare_volume(env: Env<'_>, mut facts: Facts) -> Result<Prepared, CharmE
     let mut news = None;
     let mut situation = Situation::Dispatch;
     if facts.data == DataUnit::Here {
-        match cut_off::mend(env, &facts) {
+        match cut_off::mend(env, &facts)? {
             Mended::Nothing => {}
-            Mended::Whole { text, is_restored } => {
-                // The run did not live to write it down.
-                note(env, &mut facts, &text, is_restored)?;
+            Mended::Whole(text) => {
                 news = Some(text);
                 facts = gather(env, Look::Everything)?;
             }
@@ -56,12 +55,11 @@ pub fn prepare_volume(env: Env<'_>, mut facts: Facts) -> Result<Prepared, CharmE
         match on_deploy::run(env, &facts) {
             OnDeploy::NotWanted => {}
             OnDeploy::Fresh(text) => {
-                note(env, &mut facts, &text, false)?;
+                facts.remembered = noted(env, &facts, &text, false)?;
                 news = Some(text);
                 situation = Situation::NoBackupOnDeploy;
             }
             OnDeploy::Restored(text) => {
-                note(env, &mut facts, &text, true)?;
                 news = Some(text);
                 facts = gather(env, Look::Everything)?;
             }
@@ -93,15 +91,14 @@ pub fn prepare_volume(env: Env<'_>, mut facts: Facts) -> Result<Prepared, CharmE
 
 /// Writes down what was done, and whether the volume has the content of a backup now, before anything follows from it: whoever comes
 /// after a kill finds a volume with content, and nothing else tells where it comes from.
-fn note(env: Env<'_>, facts: &mut Facts, text: &str, is_restored: bool) -> Result<(), CharmError> {
+fn noted(env: Env<'_>, facts: &Facts, text: &str, is_restored: bool) -> Result<Remembered, CharmError> {
     let asked = facts.options.text(&RESTORE_ON_DEPLOY);
     let mut record = facts.remembered.clone().with_news(asked, text, facts.now);
     if is_restored {
         record = record.with_other_content(facts.now);
     }
     record.keep(env.juju, &facts.remembered)?;
-    facts.remembered = record;
-    Ok(())
+    Ok(record)
 }
 
 impl Prepared {

@@ -5,15 +5,17 @@
 //! starting too: it would write into the volume, and the chance would be gone.
 
 use std::path::Path;
+use std::time::Duration;
 
 use config_recovery::backups::Choice;
-use config_recovery::engine::RestoreRequest;
+use config_recovery::engine::{App, CheckedBackup, Examined, RestoreRequest, Restored};
 use config_recovery::words::{size, time};
 use config_recovery::{ClusterError, Error};
 use config_volume::causes;
 use juju_charm::{Event, Juju};
 
 use super::may_start::{Reason, StartBlocker, was_emptied};
+use super::noted;
 use crate::contents::seen;
 use crate::data_unit::{Contents, DataUnit};
 use crate::env::Env;
@@ -30,7 +32,7 @@ const AGAIN: &str = "retrying at update-status";
 pub enum OnDeploy {
     /// It is not to be done.
     NotWanted,
-    /// The volume holds the backup, and what was read before counts no more.
+    /// The volume holds the backup, as is written down already, and what was read before counts no more.
     Restored(String),
     /// There is no backup: the app starts fresh.
     Fresh(String),
@@ -91,6 +93,46 @@ pub fn run(env: Env<'_>, facts: &Facts) -> OnDeploy {
     }
 }
 
+/// The app before its first start. What was restored is written down as soon as it is in place: when the restore has ended, nothing but a
+/// volume with content tells of it.
+struct First<'a> {
+    env: Env<'a>,
+    facts: &'a Facts,
+    app: NotYet<'a>,
+}
+
+impl App for First<'_> {
+    fn stop(&mut self) -> Result<(), String> {
+        self.app.stop()
+    }
+
+    fn start(&mut self, patience: Duration) -> Result<(), String> {
+        self.app.start(patience)
+    }
+
+    fn came_back(&mut self, checked: &CheckedBackup) {
+        if let Err(error) = noted(self.env, self.facts, &news(checked), true) {
+            // The hook goes on with hook tools, and fails with the reason; the pod's disk has it already.
+            log::warn!("what was restored cannot be written down: {}", causes(&error));
+        }
+    }
+
+    fn examine(&mut self, restored: &Restored<'_>) -> Examined {
+        self.app.examine(restored)
+    }
+}
+
+/// What was restored, for people.
+fn news(checked: &CheckedBackup) -> String {
+    let when = checked.backup.completed.or(checked.backup.started);
+    format!(
+        "the config volume comes from backup {}{}, {}",
+        checked.backup.name,
+        when.map(|when| format!(" of {}", time(when))).unwrap_or_default(),
+        size(checked.bytes)
+    )
+}
+
 /// What was said of a backup that was found damaged: it would be again, and to see that takes a whole restore. It is tried
 /// again in events that somebody causes.
 fn known_damage(juju: &Juju, facts: &Facts) -> Option<String> {
@@ -126,18 +168,13 @@ fn restore(env: Env<'_>, facts: &Facts, choice: Choice, volume: &Path) -> config
         }
         examiner = examiner.refusing_empty(&plan.earlier, name_it(&own_id(juju).app));
     }
-    let mut app = NotYet(examiner);
-    let checked = recovery.restore(&plan, &mut app, &Lines::to(&say))?;
-    if let Some(seen) = app.0.found.and_then(|found| found.seen) {
+    let app = NotYet(examiner);
+    let mut first = First { env, facts, app };
+    let checked = recovery.restore(&plan, &mut first, &Lines::to(&say))?;
+    if let Some(seen) = first.app.0.found.and_then(|found| found.seen) {
         seen::add(juju.context().charm_dir(), seen);
     }
-    let when = checked.backup.completed.or(checked.backup.started);
-    Ok(format!(
-        "the config volume comes from backup {}{}, {}",
-        checked.backup.name,
-        when.map(|when| format!(" of {}", time(when))).unwrap_or_default(),
-        size(checked.bytes)
-    ))
+    Ok(news(&checked))
 }
 
 /// No backup at all is no obstacle: Velero had read its object storage before. Everything else is one.

@@ -18,7 +18,7 @@ use velero_backup_config::{BackupSpec, Method, pod};
 use super::*;
 use crate::fixtures::{self, MODEL, ago, now};
 use crate::fleet;
-use crate::juju::{JujuError, Status};
+use crate::juju::{Juju, JujuError, Status};
 use crate::problem::Kind;
 use crate::report::{CheckState, DoctorReport};
 
@@ -112,7 +112,13 @@ impl World {
             now: now(),
             model: MODEL.to_owned(),
             suffix: String::new(),
-            apps: fleet::apps(MODEL, Some(&self.status), Some(&self.overview), now()),
+            apps: fleet::apps(
+                MODEL,
+                &Juju::new(None),
+                Some(&self.status),
+                Some(&self.overview),
+                now(),
+            ),
             juju: Ok(InJuju {
                 status: self.status,
                 client: Ok(self.client.to_owned()),

@@ -44,7 +44,11 @@ impl Works<'_> {
                 return Err(Trouble::Stays(Problem::new(
                     Kind::Unfinished,
                     format!("{app} is still being removed"),
-                    format!("juju status {app}; a unit in error: juju resolved UNIT"),
+                    format!(
+                        "{} shows why; a unit in error: {}",
+                        self.how.juju.typed(&["status", app]),
+                        self.how.juju.typed(&["resolved", "UNIT"])
+                    ),
                 )));
             }
             tokio::time::sleep(self.how.tick).await;
@@ -59,12 +63,12 @@ impl Works<'_> {
             return Err(Trouble::Stays(Problem::new(
                 Kind::Failed,
                 format!("juju export-bundle does not say any more how {app} is deployed"),
-                format!("juju status {app}"),
+                self.how.juju.typed(&["status", app]),
             )));
         };
         let now = self
             .plan
-            .reread(app, there.units.len(), &now)
+            .reread(self.how.juju, app, there.units.len(), &now)
             .map_err(Trouble::Stays)?;
         let differences = self.deployment(found).differences(&now);
         if differences.is_empty() {
@@ -88,7 +92,7 @@ impl Works<'_> {
                     "{app} had volume {old} when this was planned, and has {} now",
                     other.unwrap_or("none")
                 ),
-                format!("configuratarr claim {app} shows what it has"),
+                format!("{} shows what it has", self.how.juju.own(&format!("claim {app}"))),
             ),
         }
     }
@@ -111,10 +115,7 @@ impl Works<'_> {
             .join(",");
         let known = self.how.juju.operations(&self.item.unit, &actions).await?;
         if let Some((_, task)) = under_way(&known, self.item) {
-            let by_juju = |words: &[&str]| {
-                let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-                self.how.juju.command(&words)
-            };
+            let by_juju = |words: &[&str]| self.how.juju.typed(words);
             return no(
                 format!("task {task} of Juju is under way on {}", self.item.unit),
                 format!(
@@ -128,7 +129,7 @@ impl Works<'_> {
             0 | 1 => self.can_come_back(found).await,
             units => no(
                 format!("{app} has {units} units by now, and one comes again"),
-                to_one_unit(app),
+                to_one_unit(self.how.juju, app),
             ),
         }
     }
@@ -142,10 +143,15 @@ impl Works<'_> {
             Some(units) => {
                 return no(
                     format!("storage {storage} is attached to {} by now", units.join(", ")),
-                    "juju storage",
+                    self.how.juju.typed(&["storage"]),
                 );
             }
-            None => return no(format!("Juju has no storage {storage} any more"), "juju storage"),
+            None => {
+                return no(
+                    format!("Juju has no storage {storage} any more"),
+                    self.how.juju.typed(&["storage"]),
+                );
+            }
         }
         match claim::volume(self.cluster, &volume).await? {
             Some(seen)

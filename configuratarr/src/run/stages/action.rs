@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{At, IN_A_ROW, Seen, Taken};
-use crate::juju::{JujuError, Task, TaskState, said};
+use crate::juju::{Juju, JujuError, Task, TaskState, said};
 use crate::plan::Item;
-use crate::run::follow::{asked_before, is_forgotten, not_known, removed, started_after, under_way};
+use crate::run::follow::{
+    asked_before, in_the_way, is_forgotten, not_known, removed, started_after, under_way,
+};
 use crate::run::texts;
 
 /// Where an action stands.
@@ -50,14 +52,11 @@ impl At<'_> {
                 return Ok(self.has_task(task));
             }
             if is_forgotten(&known, self.seen.after, self.made) {
-                return Ok(Stands::Failed(not_known(item, action), BTreeMap::new()));
+                return Ok(Stands::Failed(not_known(juju, item, action), BTreeMap::new()));
             }
         }
-        if let Some((operation, task)) = under_way(&known, item) {
-            let why = format!(
-                "another {action} is under way on {}: operation {operation}; see juju show-task {task}",
-                item.unit
-            );
+        if let Some((_, task)) = under_way(&known, item) {
+            let why = in_the_way(juju, item, action, task);
             return Ok(Stands::Failed(why, BTreeMap::new()));
         }
         if !self.seen.is_asked {
@@ -106,7 +105,7 @@ impl At<'_> {
             Ok(found) if found.is_of(&self.item.app) => found,
             Ok(_) | Err(JujuError::NoTask(_)) => {
                 return Ok(match self.memory.has_seen("missing", IN_A_ROW) {
-                    true => Stands::Failed(removed(self.item, task), BTreeMap::new()),
+                    true => Stands::Failed(removed(self.how.juju, self.item, task), BTreeMap::new()),
                     false => Stands::Goes(Taken::Stay),
                 });
             }
@@ -128,17 +127,22 @@ impl At<'_> {
                 Err(problem) => Taken::Stuck(problem),
             }));
         }
-        let results = texts(&found.results);
+        let results = self.how.juju.with_undo(texts(&found.results));
+        self.memory.began.clone_from(&found.timing.started);
         match found.status {
             TaskState::Completed => Ok(Stands::Completed(results)),
-            _ => Ok(Stands::Failed(why(task, &found), results)),
+            _ => Ok(Stands::Failed(why(self.how.juju, task, &found), results)),
         }
     }
 }
 
-fn why(task: &str, found: &Task) -> String {
+fn why(juju: &Juju, task: &str, found: &Task) -> String {
     match found.message.trim() {
-        "" => format!("task {task} came to nothing and says nothing; juju show-task {task}, juju debug-log"),
+        "" => format!(
+            "task {task} came to nothing and says nothing; {}, {}",
+            juju.typed(&["show-task", task]),
+            juju.typed(&["debug-log"])
+        ),
         message => message.to_owned(),
     }
 }

@@ -92,6 +92,9 @@ pub struct Seen {
     /// Since when each unit was as it was, before the charm was changed.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub since: BTreeMap<String, String>,
+    /// When the backup of before a refresh was made, by Juju's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backed_up: Option<String>,
     /// The charm's revision before it was changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<i64>,
@@ -163,6 +166,8 @@ struct Memory {
     life: Life,
     /// What Velero moved of it.
     bytes: Option<Bytes>,
+    /// When the step's action began, in Juju's words: of its end a task does not tell.
+    began: String,
 }
 
 impl Memory {
@@ -180,6 +185,7 @@ impl Memory {
             is_stuck: false,
             life: Life::new(),
             bytes: None,
+            began: String::new(),
         }
     }
 
@@ -218,6 +224,16 @@ impl At<'_> {
             text.clone_into(&mut self.memory.told);
             self.show.said(self.number, text);
         }
+    }
+
+    /// What shows why the app is as it is.
+    fn tells_why(&self) -> String {
+        let (juju, app) = (self.how.juju, self.item.app.as_str());
+        format!(
+            "{}, {} tell why",
+            juju.typed(&["status", app]),
+            juju.typed(&["debug-log", "--include", app])
+        )
     }
 
     fn failed(&self, why: impl Into<String>, seen: Seen) -> Taken {

@@ -83,8 +83,8 @@ impl At<'_> {
             true => self.deployed(plan).await,
             false => Ok(self.failed(
                 format!(
-                    "somebody else has deployed {app} since this was planned, so it was left as it is; configuratarr restore {app} \
-                     restores a backup into it"
+                    "somebody else has deployed {app} since this was planned, so it was left as it is; {} restores a backup into it",
+                    self.how.juju.own(&format!("restore {app}"))
                 ),
                 Seen::default(),
             )),
@@ -181,7 +181,7 @@ impl At<'_> {
                 "{app} is deployed, and was not restored within {} s: {text}",
                 plan.wait
             ),
-            format!("juju status {app}, juju debug-log --include {app} tell why"),
+            self.tells_why(),
         ))
     }
 
@@ -251,18 +251,23 @@ impl At<'_> {
         let uid = self.uid();
         let why = match (blocked, why) {
             (Some(text), _) => format!(
-                "{app} is deployed, and {text}; another backup: juju config {app} {ON_DEPLOY}=UID; configuratarr backups {app} shows them"
+                "{app} is deployed, and {text}; another backup: {}; {} shows them",
+                self.how
+                    .juju
+                    .typed(&["config", &app, &format!("{ON_DEPLOY}=UID")]),
+                self.how.juju.own(&format!("backups {app}"))
             ),
             (None, Some(why)) => format!(
-                "{app} is active, and its charm cannot be asked whether it has restored the backup: {why}; juju run {unit} list-backups"
+                "{app} is active, and its charm cannot be asked whether it has restored the backup: {why}; {}",
+                self.how.juju.typed(&["run", unit, "list-backups"])
             ),
             (None, None) => format!(
-                "{app} is active, and its charm does not say that it has restored the backup ({}); look at the app before you use it; \
-                 configuratarr restore {app} --backup {uid} restores it",
+                "{app} is active, and its charm does not say that it has restored the backup ({}); look at the app before you use it; {} restores it",
                 match said.as_str() {
                     "" => "it says nothing of it".to_owned(),
                     said => shown(said),
-                }
+                },
+                self.how.juju.own(&format!("restore {app} --backup {uid}"))
             ),
         };
         Ok(self.failed(why, self.seen.clone()))

@@ -1,6 +1,7 @@
 //! The steps of a refresh, and of the way back.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use config_recovery::shown::shown;
 use jiff::{SignedDuration, Timestamp};
@@ -8,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::action::Stands;
 use super::health::{Health, health, is_at_rest, is_settled, since};
 use super::{At, IN_A_ROW, NOT_ROLLED_BACK, NOT_WELL, ROLLED_BACK, Seen, Step, Taken};
-use crate::juju::{Application, JujuError, Status};
+use crate::juju::{Application, JujuError, Status, time};
 use crate::plan::{Job, RefreshPlan};
 use crate::run::{Progress, says_done};
 
@@ -19,6 +20,8 @@ const UNMOVED: u32 = 30;
 const AT_LEAST: u32 = 10;
 /// So much later a refresh is not taken back any more: what was written since belongs to whoever used the app meanwhile.
 const TOO_OLD: SignedDuration = SignedDuration::from_hours(1);
+/// A backup is verified and refreshed from in less time than this, unless somebody leaves the run in the middle.
+const OLD_BACKUP: SignedDuration = SignedDuration::from_hours(6);
 
 impl At<'_> {
     /// Takes the step, or looks how far it is.
@@ -51,13 +54,20 @@ impl At<'_> {
         self.seen.results.get("backup-uid").cloned().unwrap_or_default()
     }
 
+    /// The command that restores the backup of before.
+    fn restores(&self) -> String {
+        let words = format!("restore {} --backup {}", self.item.app, self.backup());
+        self.how.juju.own(&words)
+    }
+
     async fn back_up(&mut self, _: &Application) -> Result<Taken, JujuError> {
         let unit = self.item.unit.clone();
         Ok(match self.action(&unit, Job::Backup.action(), &BTreeMap::new()).await? {
             Stands::Goes(taken) => taken,
             Stands::Completed(results) => match results.get("backup-uid") {
                 Some(uid) => {
-                    let seen = self.seen.clone().with("backup-uid", uid.clone());
+                    let mut seen = self.seen.clone().with("backup-uid", uid.clone());
+                    seen.backed_up = time(&self.memory.began).map(|began| began.to_string());
                     Taken::Next(Step::Verify, seen.for_next())
                 }
                 None => self.failed(
@@ -110,6 +120,19 @@ impl At<'_> {
                 ),
             });
         }
+        if self.has_old_backup() {
+            let next = format!(
+                "{} makes a new one",
+                self.how.juju.own(&format!("refresh {}", self.item.app))
+            );
+            return Ok(self.failed(
+                format!(
+                    "the backup that was made before it is of {}: to go back to that would lose what was written since, so nothing was refreshed",
+                    self.backed_up()
+                ),
+                self.seen.clone().with("next", next),
+            ));
+        }
         // What the unit has done since is told from what it does anyway, the end of that action first of all, where it was at rest before.
         let since = since(found);
         let is_still = is_at_rest(found) && self.seen.since == since;
@@ -146,8 +169,8 @@ impl At<'_> {
         }
         let what = match plan.changes_resources {
             true => format!(
-                "its charm was not refreshed; juju resources {} tells which resources it has",
-                self.item.app
+                "its charm was not refreshed; {} tells which resources it has",
+                self.how.juju.typed(&["resources", &self.item.app])
             ),
             false => "nothing was refreshed".to_owned(),
         };
@@ -206,22 +229,28 @@ impl At<'_> {
             }
         };
         self.say(&text);
-        if !self.is_too_late() {
+        if !self.is_too_late(plan.wait) {
             return Taken::Stay;
         }
         let seen = self.seen.clone().with("after-refresh", text.clone());
         match &plan.back {
-            Some(back) if self.is_too_old() => {
+            Some(back) if self.is_too_old() || self.has_old_backup() => {
                 let next = format!(
-                    "juju debug-log --include {app} tells why; the way back: {}; then configuratarr restore {app} --backup {}",
+                    "{}; the way back: {}; then {}",
+                    self.tells_why(),
                     self.how.juju.command(back),
-                    self.backup(),
-                    app = self.item.app
+                    self.restores()
                 );
                 self.failed(
-                    format!(
-                        "not active: {text}; this is seen more than an hour too late to roll back: what was written since would be lost"
-                    ),
+                    match self.has_old_backup() {
+                        false => format!(
+                            "not active: {text}; this is seen more than an hour too late to roll back: what was written since would be lost"
+                        ),
+                        true => format!(
+                            "not active: {text}; the backup of before the refresh is of {}, too old to roll back to: what was written since would be lost",
+                            self.backed_up()
+                        ),
+                    },
                     seen.with("result", NOT_ROLLED_BACK).with("next", next),
                 )
             }
@@ -235,9 +264,11 @@ impl At<'_> {
             ),
             None => {
                 let next = format!(
-                    "juju refresh {app} --path FILE takes the charm back, then configuratarr restore {app} --backup {}",
-                    self.backup(),
-                    app = self.item.app
+                    "{} takes the charm back, then {}",
+                    self.how
+                        .juju
+                        .typed(&["refresh", &self.item.app, "--path", "FILE"]),
+                    self.restores()
                 );
                 self.failed(
                     format!(
@@ -280,12 +311,7 @@ impl At<'_> {
         }
         let seen = self.seen.clone().with("result", NOT_ROLLED_BACK).with(
             "next",
-            format!(
-                "{}; then configuratarr restore {} --backup {}",
-                self.how.juju.command(&back),
-                self.item.app,
-                self.backup()
-            ),
+            format!("{}; then {}", self.how.juju.command(&back), self.restores()),
         );
         Ok(self.failed(
             format!("{}; cannot roll back the charm: {error}", self.was()),
@@ -299,10 +325,10 @@ impl At<'_> {
         format!("not active after the refresh: {}", was.map_or("", String::as_str))
     }
 
-    fn settle(&mut self, _: &RefreshPlan, found: &Application) -> Taken {
+    fn settle(&mut self, plan: &RefreshPlan, found: &Application) -> Taken {
         let is_there = is_settled(found, &self.seen.since) && self.memory.has_seen("settled", IN_A_ROW);
         // One that does not come to rest is asked all the same: its action waits for it.
-        match is_there || self.is_too_late() {
+        match is_there || self.is_too_late(plan.wait) {
             true => Taken::Next(Step::RestoreData, self.seen.for_next()),
             false => Taken::Stay,
         }
@@ -311,11 +337,7 @@ impl At<'_> {
     async fn restore_data(&mut self, plan: &RefreshPlan) -> Result<Taken, JujuError> {
         let unit = self.item.unit.clone();
         let parameters = BTreeMap::from([("backup-uid".to_owned(), self.backup())]);
-        let again = format!(
-            "configuratarr restore {} --backup {}",
-            self.item.app,
-            self.backup()
-        );
+        let again = self.restores();
         let was = self.was();
         let not_well = |at: &Self, why: &str, results: &BTreeMap<String, String>| {
             let mut seen = at.seen.clone().with("result", NOT_WELL).with(
@@ -334,6 +356,13 @@ impl At<'_> {
                 seen,
             )
         };
+        if !self.seen.is_asked && self.has_old_backup() {
+            let why = format!(
+                "the backup is of {}, and what was written since would be lost",
+                self.backed_up()
+            );
+            return Ok(not_well(self, &why, &BTreeMap::new()));
+        }
         Ok(
             match self.action(&unit, Job::Restore.action(), &parameters).await? {
                 Stands::Goes(taken) => taken,
@@ -366,8 +395,9 @@ impl At<'_> {
                         .with("result", ROLLED_BACK)
                         .with("charm", charm(found));
                     let next = format!(
-                        "juju debug-log --include {0} tells why; then configuratarr refresh {0} again",
-                        self.item.app
+                        "{}; then {} again",
+                        self.tells_why(),
+                        self.how.juju.own(&format!("refresh {}", self.item.app))
                     );
                     let seen = seen.with("next", next);
                     return self.failed(
@@ -386,13 +416,10 @@ impl At<'_> {
             }
         };
         self.say(&text);
-        match self.is_too_late() {
+        match self.is_too_late(plan.wait) {
             false => Taken::Stay,
             true => {
-                let next = format!(
-                    "juju status {0}, juju debug-log --include {0} tell why",
-                    self.item.app
-                );
+                let next = self.tells_why();
                 self.failed(
                     format!(
                         "{}; charm and content are those of before, and it is not active {} s after that: {text}",
@@ -407,8 +434,10 @@ impl At<'_> {
 
     /// Whether the time is over in which the app may become active, and some looks in a row since saw that it is not. Whoever sees that it is
     /// sets the count back.
-    fn is_too_late(&mut self) -> bool {
-        if !self.is_over_by(SignedDuration::ZERO) {
+    fn is_too_late(&mut self, wait: u64) -> bool {
+        // A clock that is set back in the middle makes no app wait longer than this process has waited.
+        let has_waited = self.memory.since.elapsed() >= Duration::from_secs(wait);
+        if !has_waited && !self.is_over_by(SignedDuration::ZERO) {
             self.memory.late = 0;
             return false;
         }
@@ -419,6 +448,20 @@ impl At<'_> {
     /// Whether so much time has gone by since then that the way back would cost more than it brings.
     fn is_too_old(&self) -> bool {
         self.is_over_by(TOO_OLD)
+    }
+
+    /// Whether the backup that was made first is too old to go back to by itself: the run was left in the middle.
+    fn has_old_backup(&self) -> bool {
+        let made = self.seen.backed_up.as_deref();
+        let made = made.and_then(|made| made.parse::<Timestamp>().ok());
+        made.is_some_and(|made| Timestamp::now().duration_since(made) >= OLD_BACKUP)
+    }
+
+    /// When that was.
+    fn backed_up(&self) -> String {
+        let made = self.seen.backed_up.as_deref();
+        let made = made.and_then(|made| made.parse::<Timestamp>().ok());
+        made.map_or_else(String::new, config_recovery::words::time)
     }
 
     fn is_over_by(&self, longer: SignedDuration) -> bool {

@@ -301,7 +301,7 @@ fn detail(app: &App, world: &World) -> Vec<Line<'static>> {
     if app.protection == Some(Protection::Gone) && app.last_good.is_some() {
         let next = format!(
             "  to have it again with its content: {}",
-            to_redeploy(&app.id.app)
+            to_redeploy(&world.resume.juju(), &app.id.app)
         );
         lines.push(Line::from(theme.text(next, Tone::Plain)));
     }

@@ -158,7 +158,10 @@ impl Screen for Preflight {
         match what {
             Followed::Over(Ok((run, Ended::Over))) => self.over = Some(*run),
             Followed::Over(Ok((_, Ended::Interrupted))) => return Step::go(Go::Back),
-            Followed::Over(Ok((_, Ended::Lost(problem) | Ended::Stuck(problem))) | Err(problem)) => {
+            Followed::Over(
+                Ok((_, Ended::Lost(problem) | Ended::Stuck(problem) | Ended::Elsewhere(problem, _)))
+                | Err(problem),
+            ) => {
                 world.notice = Some(problem);
                 return Step::go(Go::Back);
             }

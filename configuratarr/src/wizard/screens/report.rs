@@ -42,13 +42,17 @@ enum Saving {
 impl ReportScreen {
     /// Of this run, which ended so.
     pub fn new(run: Run, ended: &Ended, world: &World) -> Self {
-        let resume = world.resume.command(&run.id);
+        let resume = match ended {
+            Ended::Elsewhere(_, resume) => resume,
+            _ => &world.resume,
+        };
+        let resume = resume.command(&run.id);
         let unfinished = match ended {
             Ended::Over => None,
             Ended::Interrupted => Some(("you left it; what was started goes on in Juju".to_owned(), resume)),
-            Ended::Lost(problem) | Ended::Stuck(problem) => Some((
+            Ended::Lost(problem) | Ended::Stuck(problem) | Ended::Elsewhere(problem, _) => Some((
                 match ended {
-                    Ended::Stuck(_) => problem.text.clone(),
+                    Ended::Stuck(_) | Ended::Elsewhere(..) => problem.text.clone(),
                     _ => format!("{}; what was started goes on in Juju", problem.text),
                 },
                 match &problem.next {

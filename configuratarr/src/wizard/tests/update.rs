@@ -276,6 +276,33 @@ fn a_run_that_cannot_be_followed_says_how_it_is_gone_on_with() {
         .sees(&format!("next: juju login; then configuratarr resume {}", run.id));
 }
 
+/// What was typed for the wizard leads to another cluster than that of the run.
+#[test]
+fn a_run_of_elsewhere_is_not_gone_on_with_by_what_was_typed_here() {
+    let here = |resume: Resume| {
+        let mut player = Player::at_home();
+        player.press("<End>b");
+        player.plan(&home());
+        let Effect::CarryOut(ticket, plan) = player.press("<Enter>").take() else {
+            panic!("it does not begin");
+        };
+        player.state.world.resume = Resume::at_context("other");
+        let run = Run::new(plan, fixtures::now());
+        let problem = Problem::bare(Kind::Unfinished, "it was begun in another cluster");
+        let ended = Ended::Elsewhere(problem, resume);
+        let id = run.id.clone();
+        player.followed(ticket, Followed::Over(Ok((Box::new(run), ended))));
+        (player, id)
+    };
+    let (mut player, id) = here(Resume::default());
+    player
+        .sees("not finished: it was begun in another cluster")
+        .sees(&format!("next: configuratarr resume {id}"))
+        .sees_no("--context other");
+    let (mut player, _) = here(Resume::at_context("lab"));
+    player.sees("--context lab").sees_no("--context other");
+}
+
 #[test]
 fn a_run_that_cannot_be_written_down_does_not_begin() {
     let mut player = Player::at_home();

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use velero_api::{BackupPhase, Meaning};
 
-use super::proven::{Proof, last_word};
+use super::proven::{LastWord, last_word};
 use super::schedules::{AppSchedule, Scheduled};
 use super::{AppId, BackupSummary, LastGood, Verdict, last_good};
 use crate::locations::{Needed, UnusableStorage};
@@ -22,7 +22,7 @@ pub struct BackupHealth {
     /// The good one that is kept the longest, of whatever endpoint: until it expires, there is a good one.
     pub kept_longest: Option<LastGood>,
     /// What was found when a backup of these was last restored and compared; of a damaged one until one as new comes back.
-    pub last_proof: Option<Proof>,
+    pub last_proof: Option<LastWord>,
     /// When the oldest began that Velero calls completed and still keeps: since then there was something to restore.
     pub since: Option<Timestamp>,
     /// The newest one that came to nothing and was not followed by a good one, of each endpoint.
@@ -168,7 +168,7 @@ pub(super) fn judged<E>(
     Ok(BackupHealth {
         endpoints,
         kept_longest,
-        last_proof: last_word.map(|(_, proof)| proof.clone()),
+        last_proof: last_word.map(|(_, word)| word),
         since: completed.iter().filter_map(|(_, backup)| backup.started).min(),
         bad,
         needs,

@@ -27,7 +27,7 @@ pub use earlier::{Earlier, WEEK, earlier, is_halved};
 pub use health::{BackupHealth, BadBackup, EndpointHealth, health};
 pub use list::list;
 pub(crate) use list::{is_moving, list_all, phase_of, pod_volumes, summary_of};
-pub use proven::{Outcome, Proof, is_ahead, last_word, newest_proof};
+pub use proven::{LastWord, Outcome, Proof, is_ahead, last_word};
 pub use running::{running, under_way};
 pub(crate) use schedules::schedules_of;
 pub use schedules::{AppSchedule, Rests, Scheduled, schedules};

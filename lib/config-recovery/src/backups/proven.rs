@@ -4,7 +4,6 @@
 //! that everybody who lists backups knows it: another unit, a person at a terminal, a charm that was deployed anew.
 //! It goes with the Backup; Velero keeps no annotations in the object storage, so another cluster does not have it.
 
-use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -101,37 +100,82 @@ pub fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
     at > now + AHEAD
 }
 
-/// The newest of some proofs. One from the future would count for ever: a clock was wrong, or somebody wrote it by hand. It is passed
-/// over.
-pub fn newest_proof<T, P: Borrow<Proof>>(
-    proofs: impl Iterator<Item = (T, P)>,
-    now: Timestamp,
-) -> Option<(T, P)> {
-    proofs
-        .filter(|(_, proof)| !is_ahead(proof.borrow().at, now))
-        .max_by_key(|(_, proof)| proof.borrow().at)
+/// What is known last of whether the backups of an app come back. It is remembered beyond the backups that tell it: one that was damaged
+/// may be deleted, and nobody knows for that whether those made after it come back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LastWord {
+    /// What was found. That it was damaged stays the last word until a backup that is not older comes back.
+    #[serde(flatten)]
+    pub proof: Proof,
+    /// When the backup began of which that was found, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<Timestamp>,
+    /// When a backup was restored and compared since, if an older one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
-/// What is known last of whether the backups of an app come back, with the backup that tells it. As [`newest_proof`], but that one that
-/// came back says nothing of those made after it: one of them that was damaged stays the last word, until one as new comes back.
+impl From<Proof> for LastWord {
+    fn from(proof: Proof) -> Self {
+        Self {
+            proof,
+            of: None,
+            since: None,
+        }
+    }
+}
+
+impl LastWord {
+    /// When a backup was last restored and compared, whichever that was.
+    pub fn looked_at(&self) -> Timestamp {
+        self.since.map_or(self.proof.at, |since| since.max(self.proof.at))
+    }
+
+    /// What counts of some. One from the future would count for ever: a clock was wrong, or somebody wrote it by hand. It is passed over.
+    pub fn of_all(all: impl IntoIterator<Item = Self>, now: Timestamp) -> Option<Self> {
+        let all: Vec<((), Self)> = all.into_iter().map(|word| ((), word)).collect();
+        let ((), last) = counting(&all, now)?;
+        let looked_at = all.iter().map(|(_, word)| word.looked_at());
+        let since = looked_at.filter(|at| !is_ahead(*at, now)).max();
+        Some(Self {
+            since: since.filter(|since| *since > last.proof.at),
+            ..last.clone()
+        })
+    }
+}
+
+/// What is known last of whether the backups of an app come back, with the backup that tells it: see [`LastWord`].
 pub fn last_word<'a>(
     backups: impl IntoIterator<Item = &'a BackupSummary>,
     now: Timestamp,
-) -> Option<(&'a BackupSummary, &'a Proof)> {
-    let proven = backups
-        .into_iter()
-        .filter_map(|backup| Some((backup, backup.proof.as_ref()?)))
-        .filter(|(_, proof)| !is_ahead(proof.at, now));
-    let proven: Vec<(&BackupSummary, &Proof)> = proven.collect();
-    let is_over = |(damaged, found): &(&BackupSummary, &Proof)| {
-        proven.iter().any(|(other, proof)| {
-            proof.came_back() && proof.at > found.at && other.started >= damaged.started
+) -> Option<(&'a BackupSummary, LastWord)> {
+    let proven = backups.into_iter().filter_map(|backup| {
+        let word = LastWord {
+            of: backup.started,
+            ..backup.proof.clone()?.into()
+        };
+        Some((backup, word))
+    });
+    let proven: Vec<(&BackupSummary, LastWord)> = proven.collect();
+    let (backup, _) = counting(&proven, now)?;
+    let words = proven.iter().map(|(_, word)| word.clone());
+    Some((*backup, LastWord::of_all(words, now)?))
+}
+
+/// The newest damaged one after which none came back that is not older; else the newest.
+fn counting<T>(proven: &[(T, LastWord)], now: Timestamp) -> Option<(&T, &LastWord)> {
+    let all = || proven.iter().filter(|(_, word)| !is_ahead(word.proof.at, now));
+    let is_over = |damaged: &LastWord| {
+        all().any(|(_, other)| {
+            // To the second: whoever is as quick as that found the damage first.
+            other.proof.came_back() && other.proof.at >= damaged.proof.at && other.of >= damaged.of
         })
     };
-    let stays = |found: &&(&BackupSummary, &Proof)| !found.1.came_back() && !is_over(found);
-    let at = |(_, proof): &&(&BackupSummary, &Proof)| proof.at;
-    let damaged = proven.iter().filter(stays).max_by_key(at);
-    damaged.or_else(|| proven.iter().max_by_key(at)).copied()
+    let at = |(_, word): &&(T, LastWord)| word.proof.at;
+    let damaged = all().filter(|(_, word)| !word.proof.came_back() && !is_over(word));
+    let found = damaged.max_by_key(at).or_else(|| all().max_by_key(at));
+    found.map(|(tag, word)| (tag, word))
 }
 
 impl Proof {
@@ -317,6 +361,43 @@ mod tests {
             let found = last_word(&backups, now).and_then(|(backup, _)| backup.started);
             assert_eq!(found, counts.map(hours), "{all:?}");
         }
+    }
+
+    /// The damaged one is deleted, and what was seen before is all that is known of it.
+    #[test]
+    fn a_damaged_backup_that_is_gone_stays_the_last_word_until_one_as_new_comes_back() {
+        let now: Timestamp = "2026-11-29T12:00:00Z".parse().unwrap();
+        let hours = |hours: i64| now - SignedDuration::from_hours(hours);
+        let word = |of: i64, at: i64, comes_back: bool| LastWord {
+            of: Some(hours(of)),
+            ..LastWord::from(Proof {
+                at: hours(at),
+                took: None,
+                outcome: match comes_back {
+                    true => Outcome::ComesBack { contents: None },
+                    false => Outcome::Damaged { why: String::new() },
+                },
+            })
+        };
+        let damaged = word(10, 8, false);
+        let of_all = |seen: LastWord| LastWord::of_all([damaged.clone(), seen], now).unwrap();
+        let older = of_all(word(34, 5, true));
+        assert_eq!(
+            (older.of, older.proof.clone()),
+            (damaged.of, damaged.proof.clone())
+        );
+        // When the next one is due is counted from then on all the same.
+        assert_eq!((damaged.looked_at(), older.looked_at()), (hours(8), hours(5)));
+        for as_new in [10, 4] {
+            let over = word(as_new, 3, true);
+            assert_eq!(LastWord::of_all([older.clone(), over.clone()], now), Some(over));
+        }
+        // Which backup it was is not known where a charm before this one has seen it.
+        let before = LastWord::from(damaged.proof);
+        let seen = word(34, 5, true);
+        assert_eq!(LastWord::of_all([before, seen.clone()], now), Some(seen));
+        let text = serde_json::to_string(&older).unwrap();
+        assert_eq!(serde_json::from_str::<LastWord>(&text).unwrap(), older);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use config_volume::{Swap, SwapOptions, SwapPeek, SwapState};
 use jiff::Timestamp;
 
 use super::room::{self, Disk};
-use super::settle::{journal_path, put_back, unfinished};
+use super::settle::{finish, journal_path, put_back, stays, unfinished};
 use super::{App, RestorePlan, volume};
 use crate::journal::{Journal, Record, Step};
 use crate::report::Reporter;
@@ -41,8 +41,8 @@ pub(super) fn outside(plan: &RestorePlan) -> Result<Option<PathBuf>> {
     Ok(is_outside.then(|| plan.elsewhere.clone()))
 }
 
-/// The journal to go on with. What an earlier run left is put back, unless it had come to the app with this backup. Where its
-/// previous content is gone, and the new one lost, this run takes its place.
+/// The journal to go on with. What an earlier run left is put back, unless it had come to the app with this backup, or the app was seen
+/// healthy with its content. Where its previous content is gone, and the new one lost, this run takes its place.
 pub(super) fn begin(
     plan: &RestorePlan,
     options: SwapOptions,
@@ -58,7 +58,9 @@ pub(super) fn begin(
         ..options
     };
     let path = journal_path(&plan.volume);
-    let mut must_stop = peek(plan)?.is_some_and(|peek| peek.is_incomplete);
+    let before = peek(plan)?;
+    let mut must_stop = before.as_ref().is_some_and(|peek| peek.is_incomplete);
+    let mut is_to_stay = false;
     if let Some(earlier) = Journal::open(&path)? {
         let record = earlier.record();
         let what = format!(
@@ -73,15 +75,24 @@ pub(super) fn begin(
                 is_stopped: false,
             });
         }
-        reporter.note(&format!("{what}: it is undone first"));
+        // Under an app that runs with it nothing is moved; and if this run comes to nothing, it is what there was before.
+        is_to_stay = before.is_some_and(|peek| stays(Some(record), peek.state, false));
+        reporter.note(&match is_to_stay {
+            true => format!("{what}: its content stays until this one has come"),
+            false => format!("{what}: it is undone first"),
+        });
         must_stop |= record.step.touches_the_app();
     }
     if must_stop {
         app.stop()
             .map_err(|reason| super::workload("stop the app", reason))?;
     }
-    match put_back(&plan.volume, &options) {
-        Ok(_) => {}
+    let ended = match is_to_stay {
+        true => finish(&plan.volume, &options),
+        false => put_back(&plan.volume, &options).map(drop),
+    };
+    match ended {
+        Ok(()) => {}
         Err(Error::Volume {
             source: config_volume::Error::Incomplete { reason, .. },
             ..

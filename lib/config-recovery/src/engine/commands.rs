@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use config_volume::BY_HAND;
+
 use super::RestorePlan;
 use crate::scratch;
 use crate::shell::word;
 
-/// Beside the app's content, while the commands are run.
-pub const BY_HAND: &str = ".restore-by-hand";
 /// In it, from before the app is stopped until the content is exchanged.
 const EXCHANGING: &str = "exchanging";
 /// In it, from when all of the previous content is aside until the content is exchanged.
@@ -142,7 +142,7 @@ impl RestorePlan {
         let mark = path(&by_hand.join(EXCHANGING));
         let each = format!("find {volume} -mindepth 1 -maxdepth 1 ! -name {BY_HAND} ! -name lost+found");
         let new_content = format!(
-            "find {} -mindepth 1 -maxdepth 1 ! -name .velero ! -name lost+found",
+            "find {} -mindepth 1 -maxdepth 1 ! -name .velero ! -name {BY_HAND} ! -name lost+found",
             path(new)
         );
         // With `+` find tells that it did not work.

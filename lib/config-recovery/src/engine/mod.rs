@@ -23,7 +23,7 @@ use crate::backups::BackupSummary;
 
 #[doc(hidden)]
 pub use beside::Beside;
-pub use commands::{BY_HAND, UnitPod, exchanged_by_hand};
+pub use commands::{UnitPod, exchanged_by_hand};
 #[doc(hidden)]
 pub use plan::plan_restore_beside;
 #[cfg(feature = "testing")]
@@ -32,7 +32,7 @@ pub use plan::{RestorePlan, RestoreRequest, VerifyPlan, plan_restore, plan_verif
 pub use restore::restore;
 #[doc(hidden)]
 pub use restore::restore_beside;
-pub use settle::{Settled, needs_elsewhere, settle, unfinished};
+pub use settle::{Settled, foresee, needs_elsewhere, settle, unfinished};
 pub use verify::verify;
 #[doc(hidden)]
 pub use verify::verify_beside;
@@ -51,6 +51,11 @@ pub trait App {
     /// # Errors
     /// Why it is not healthy, in words.
     fn start(&mut self, patience: Duration) -> Result<(), String>;
+
+    /// The restored content is in place, and the app is healthy with it. What anybody has to know of that later is written down now: as
+    /// long as this is under way, the journal tells it to whoever comes after a kill; when the restore has ended, nothing does. After
+    /// a kill it is told once more.
+    fn came_back(&mut self, checked: &CheckedBackup);
 
     /// Looks at a restored volume: does the app's own file read as such, and can this app take it? Without a manifest the app's
     /// databases are looked for here.

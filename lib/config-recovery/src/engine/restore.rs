@@ -65,8 +65,8 @@ pub async fn restore_beside(
         clean_until: Until::Empty,
     };
     match run.go_on().await {
-        Ok(()) => Ok(run.checked()),
         Err(cause) => Err(run.undo(cause).await),
+        done => done,
     }
 }
 
@@ -87,7 +87,7 @@ pub(super) struct Run<'a, B> {
 }
 
 impl<B: Beside> Run<'_, B> {
-    async fn go_on(&mut self) -> Result<()> {
+    async fn go_on(&mut self) -> Result<CheckedBackup> {
         let mut step = self.journal.record().step;
         loop {
             self.journal.begins(step)?;
@@ -96,7 +96,7 @@ impl<B: Beside> Run<'_, B> {
             self.reporter.ended(step);
             match next {
                 Some(next) => step = next,
-                None => return Ok(()),
+                None => return Ok(self.checked()),
             }
         }
     }
@@ -174,6 +174,8 @@ impl<B: Beside> Run<'_, B> {
                 self.app
                     .start(patience)
                     .map_err(|reason| workload("start the app", reason))?;
+                let checked = self.checked();
+                self.app.came_back(&checked);
                 Step::Clean
             }
             Step::Clean => {
@@ -240,13 +242,9 @@ impl<B: Beside> Run<'_, B> {
         }
     }
 
-    fn checked(&mut self) -> CheckedBackup {
-        let soundness = self.soundness.take();
-        let received = self.received.take();
-        let mut notes = soundness
-            .as_ref()
-            .map(|found| found.notes.clone())
-            .unwrap_or_default();
+    fn checked(&self) -> CheckedBackup {
+        let (soundness, received) = (self.soundness.as_ref(), self.received.as_ref());
+        let mut notes = soundness.map(|found| found.notes.clone()).unwrap_or_default();
         if soundness.is_none() {
             notes.push(
                 "the content was checked by the run that was cut off; this one put it in place".to_owned(),
@@ -254,10 +252,10 @@ impl<B: Beside> Run<'_, B> {
         }
         CheckedBackup {
             backup: self.plan.backup().clone(),
-            files: received.as_ref().map_or(0, |unpacked| unpacked.files),
-            bytes: soundness.as_ref().map_or(0, |found| found.bytes),
-            databases: soundness.as_ref().map_or(0, |found| found.databases),
-            promised: soundness.as_ref().is_some_and(|found| found.promised),
+            files: received.map_or(0, |unpacked| unpacked.files),
+            bytes: soundness.map_or(0, |found| found.bytes),
+            databases: soundness.map_or(0, |found| found.databases),
+            promised: soundness.is_some_and(|found| found.promised),
             notes,
             velero_took: self.velero_took,
             took: self.began.elapsed(),

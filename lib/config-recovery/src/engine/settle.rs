@@ -24,6 +24,15 @@ pub enum Settled {
     NewContent(Option<Record>),
 }
 
+impl Settled {
+    fn given_up(content: GivenUp, record: Option<Record>) -> Self {
+        match content {
+            GivenUp::Old => Self::OldContent(record),
+            GivenUp::New => Self::NewContent(record),
+        }
+    }
+}
+
 /// What a run that was cut off says of itself; `None` when there is none.
 ///
 /// # Errors
@@ -36,6 +45,37 @@ pub fn unfinished(volume: &Path) -> Result<Option<Record>> {
 /// cannot be read is taken for that.
 pub fn needs_elsewhere(volume: &Path) -> bool {
     Swap::peek(volume).map_or(true, |peek| peek.is_some_and(|peek| peek.needs_outside()))
+}
+
+/// What [`settle`] is going to do, with the same answer about the app; `None` where it is going to fail, and tells why itself. For what has
+/// to be written down first: when it has ended, nothing tells of the run any more.
+///
+/// # Errors
+/// When what the run left cannot be read.
+pub fn foresee(path: &Path, app_is_healthy: bool) -> Result<Option<Settled>> {
+    let record = unfinished(path)?;
+    let peek = Swap::peek(path).map_err(volume("look at the exchange of the content"))?;
+    let Some(peek) = peek else {
+        return Ok(Some(match record {
+            None => Settled::Nothing,
+            record => Settled::OldContent(record),
+        }));
+    };
+    if stays(record.as_ref(), peek.state, app_is_healthy) {
+        return Ok(Some(Settled::NewContent(record)));
+    }
+    Ok(peek.gives_up_to.map(|content| Settled::given_up(content, record)))
+}
+
+/// Whether the app was seen healthy with the new content while that is in place.
+pub(super) fn stays(record: Option<&Record>, state: SwapState, app_is_healthy: bool) -> bool {
+    let was_healthy = match record.map(|record| record.step) {
+        // What follows on a start that went well, and on that only while the new content is in place.
+        Some(Step::Clean) => true,
+        Some(Step::Start) => app_is_healthy,
+        _ => false,
+    };
+    was_healthy && state == SwapState::Swapped
 }
 
 /// Makes the volume whole after a run that was killed and is not run again: for an app that is about to start and must
@@ -57,20 +97,11 @@ pub fn settle(path: &Path, app_is_healthy: bool) -> Result<Settled> {
     if record.is_none() && state.is_none() {
         return Ok(Settled::Nothing);
     }
-    let was_healthy = match record.as_ref().map(|record| record.step) {
-        // What follows on a start that went well, and on that only while the new content is in place.
-        Some(Step::Clean) => true,
-        Some(Step::Start) => app_is_healthy,
-        _ => false,
-    };
-    if was_healthy && state == Some(SwapState::Swapped) {
+    if state.is_some_and(|state| stays(record.as_ref(), state, app_is_healthy)) {
         finish(path, &options)?;
         return Ok(Settled::NewContent(record));
     }
-    Ok(match put_back(path, &options)? {
-        GivenUp::Old => Settled::OldContent(record),
-        GivenUp::New | GivenUp::AsDecided => Settled::NewContent(record),
-    })
+    Ok(Settled::given_up(put_back(path, &options)?, record))
 }
 
 /// Puts the previous content back and removes what a run left. Where there is no previous content any more, the new one is put in

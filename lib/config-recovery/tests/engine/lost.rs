@@ -53,7 +53,17 @@ fn every_state_is_left_by_restoring_again() {
             loss.befalls(&stage.elsewhere(), "sub/list").unwrap();
             // The charm starts in between, in half of the cases.
             if next == "b" {
-                match engine::settle(&stage.volume(), false) {
+                let foreseen = engine::foresee(&stage.volume(), false).unwrap();
+                let settled = engine::settle(&stage.volume(), false);
+                match (&settled, &foreseen) {
+                    (Ok(settled), foreseen) => assert_eq!(foreseen.as_ref(), Some(settled), "{what}"),
+                    // What is lost is seen when it is looked for.
+                    (Err(_), Some(foreseen)) => {
+                        assert!(matches!(foreseen, Settled::NewContent(_)), "{what}: {foreseen:?}");
+                    }
+                    (Err(_), None) => {}
+                }
+                match settled {
                     Ok(Settled::OldContent(_)) => assert_eq!(stage.files("volume"), before, "{what}"),
                     Ok(Settled::NewContent(_)) => {
                         assert_eq!(stage.files("volume"), stage.files("backup-a"), "{what}");

@@ -66,6 +66,8 @@ pub struct Files {
     pub promised: Vec<bool>,
     /// Is to be in every content.
     pub database: Option<&'static str>,
+    /// The backups that it was told to have come back.
+    pub came_back: Vec<String>,
 }
 
 impl App for Files {
@@ -86,6 +88,10 @@ impl App for Files {
         }
         self.runs = true;
         Ok(())
+    }
+
+    fn came_back(&mut self, checked: &CheckedBackup) {
+        self.came_back.push(checked.backup.uid.clone());
     }
 
     fn examine(&mut self, restored: &Restored<'_>) -> Examined {

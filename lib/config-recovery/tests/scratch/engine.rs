@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use config_recovery::Error;
 use config_recovery::backups::Choice;
-use config_recovery::engine::{self, App, Examined, RestorePlan, RestoreRequest, Restored, VerifyPlan};
+use config_recovery::engine::{
+    self, App, CheckedBackup, Examined, RestorePlan, RestoreRequest, Restored, VerifyPlan,
+};
 use config_recovery::report::Silent;
 use config_volume::FileSystem;
 use serde_json::{Value, json};
@@ -26,6 +28,10 @@ impl App for Untouched {
 
     fn start(&mut self, _: Duration) -> Result<(), String> {
         panic!("the app is started")
+    }
+
+    fn came_back(&mut self, _: &CheckedBackup) {
+        panic!("nothing came back")
     }
 
     fn examine(&mut self, _: &Restored<'_>) -> Examined {

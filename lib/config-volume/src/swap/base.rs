@@ -16,7 +16,7 @@ use super::{
     state::{FOLDER_FLAGS, JOURNAL, Journal, NEW_JOURNAL, SwapState},
 };
 use crate::{
-    Error, RESTORE_FOLDER, Result, VELERO_MARKER,
+    BY_HAND, Error, RESTORE_FOLDER, Result, VELERO_MARKER,
     folder::{lock_in, remove_if_empty, remove_tree, sync_folder},
     tree::{Root, rename_to_free},
 };
@@ -27,10 +27,10 @@ const BALLAST: &str = "ballast";
 const BALLAST_SIZE: usize = 256 << 10;
 /// Made by ext4 in the root of a volume, and none of the app's.
 const LOST_AND_FOUND: &str = "lost+found";
-/// Entries of a volume's root that stay where they are.
-const STAYING: [&str; 2] = [RESTORE_FOLDER, LOST_AND_FOUND];
+/// Entries of a volume's root that stay where they are. What a restore by hand has kept is for a person to remove, and for nobody else.
+const STAYING: [&str; 3] = [RESTORE_FOLDER, BY_HAND, LOST_AND_FOUND];
 /// Entries in the root of what was brought that do not go into the volume.
-pub(super) const DROPPED: [&str; 3] = [RESTORE_FOLDER, LOST_AND_FOUND, VELERO_MARKER];
+pub(super) const DROPPED: [&str; 4] = [RESTORE_FOLDER, BY_HAND, LOST_AND_FOUND, VELERO_MARKER];
 
 /// Where content can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

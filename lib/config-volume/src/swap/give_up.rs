@@ -8,10 +8,8 @@ use crate::Result;
 pub enum GivenUp {
     /// The old one: it is put back, or had never been touched.
     Old,
-    /// The new one: the old one had been removed, for want of room.
+    /// The new one: the old one had been removed, for want of room, or since the exchange was over.
     New,
-    /// The one that it was being finished with when it was cut off.
-    AsDecided,
 }
 
 impl Swap {
@@ -23,20 +21,15 @@ impl Swap {
     /// [`crate::Error::Incomplete`]: the app must not start, since the previous content was removed and the new one is not at hand. A new
     /// one has to be brought. Otherwise a failed call. Everything stays.
     pub fn give_up(mut self) -> Result<GivenUp> {
-        let given_up = match self.state() {
-            SwapState::Removing => GivenUp::AsDecided,
-            _ if self.has_old() => {
-                self.roll_back()?;
-                GivenUp::Old
-            }
-            SwapState::Staging => {
-                return Err(self.incomplete("the new content was not transferred wholly"));
-            }
-            _ => {
-                self.commit()?;
-                GivenUp::New
-            }
+        let Some(given_up) = self.journal.gives_up_to() else {
+            return Err(self.incomplete("the new content was not transferred wholly"));
         };
+        match given_up {
+            // It was being finished with that one when it was cut off.
+            _ if self.state() == SwapState::Removing => {}
+            GivenUp::Old => self.roll_back()?,
+            GivenUp::New => self.commit()?,
+        }
         self.finish()?;
         Ok(given_up)
     }

@@ -14,7 +14,8 @@
 //! The caller may keep files of its own in it, from before the exchange begins: a journal of the whole restore, say. They
 //! go when it is finished.
 //!
-//! `.config-restore` and `lost+found` stay where they are. Of the new content these two and Velero's marker are dropped.
+//! `.config-restore`, `lost+found` and what a restore by hand has kept stay where they are. Of the new content these three and Velero's
+//! marker are dropped.
 //! Everything else moves, `.kopiaignore` and a `.config-backup` of a volume that was never put in place included; what a
 //! backup that was cut short left of its own is cleared away first, since it belongs to no content.
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Swap, SwapState, base::Base, room, state};
+use super::{GivenUp, Swap, SwapState, base::Base, room, state};
 use crate::{Result, tree::Root};
 
 /// How an exchange that is not finished stands.
@@ -18,6 +18,8 @@ pub struct SwapPeek {
     pub is_outside: bool,
     /// Whether the volume holds neither the previous content nor the new one as a whole: nothing may start on it.
     pub is_incomplete: bool,
+    /// With which content [`Swap::give_up`] is going to end it, if with one.
+    pub gives_up_to: Option<GivenUp>,
 }
 
 impl SwapPeek {
@@ -40,6 +42,7 @@ impl Swap {
             old_is_gone: journal.emptied,
             is_outside: journal.outside,
             is_incomplete: journal.is_incomplete(),
+            gives_up_to: journal.gives_up_to(),
             id: journal.id,
         }))
     }
@@ -90,6 +93,7 @@ mod tests {
                 old_is_gone,
                 is_outside: true,
                 is_incomplete: false,
+                gives_up_to: None,
             };
             assert_eq!(peek.needs_outside(), needs, "{peek:?}");
         }

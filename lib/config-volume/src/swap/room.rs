@@ -9,7 +9,7 @@ use std::{
 use rustix::fs::{Mode, OFlags, StatVfs};
 
 use crate::{
-    Error, RESTORE_FOLDER, Result,
+    BY_HAND, Error, RESTORE_FOLDER, Result,
     tree::{RelPath, Root},
 };
 
@@ -162,7 +162,12 @@ pub(super) fn measured(folder: &Path) -> Result<Size> {
             .map_or_else(|| root.path().to_owned(), |path| root.full(path));
         let names = root.names(folder.as_ref()).map_err(Error::io("read", shown))?;
         for name in names {
-            if folder.is_none() && name == RESTORE_FOLDER.as_bytes() {
+            // Neither is a part of a content.
+            if folder.is_none()
+                && [RESTORE_FOLDER, BY_HAND]
+                    .iter()
+                    .any(|ours| name == ours.as_bytes())
+            {
                 continue;
             }
             let path = RelPath::child(folder.as_ref(), &name);

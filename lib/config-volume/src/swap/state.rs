@@ -10,6 +10,7 @@ use std::{
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
+use super::GivenUp;
 use super::inventory::Inventory;
 use crate::{Error, RESTORE_FOLDER, Result, tree::Root};
 
@@ -146,6 +147,9 @@ pub(super) struct Journal {
     /// How many entries the root of the new content has, from the seal on: a volume that ends up with fewer has lost some.
     #[serde(default)]
     pub entries: Option<u64>,
+    /// It was rolled back: what is being removed is the new content.
+    #[serde(default)]
+    pub rolled_back: bool,
 }
 
 impl Journal {
@@ -160,6 +164,7 @@ impl Journal {
             emptied: false,
             inventory: None,
             entries: None,
+            rolled_back: false,
         }
     }
 
@@ -175,6 +180,17 @@ impl Journal {
     pub fn is_to_be_brought(&self) -> bool {
         use SwapState::*;
         self.emptied && matches!(self.state, Staging | Staged | Emptying | Filling)
+    }
+
+    /// With which content the volume is whole when the exchange is given up; `None` where neither is at hand.
+    pub fn gives_up_to(&self) -> Option<GivenUp> {
+        match self.state {
+            SwapState::Removing if self.rolled_back => Some(GivenUp::Old),
+            SwapState::Removing => Some(GivenUp::New),
+            _ if !self.emptied => Some(GivenUp::Old),
+            SwapState::Staging => None,
+            _ => Some(GivenUp::New),
+        }
     }
 
     /// Whether the volume as it is must not be used.
@@ -199,6 +215,7 @@ impl Journal {
             emptied: self.emptied || next == Emptying,
             inventory: self.inventory.clone().filter(|_| next != Staging),
             entries: self.entries.filter(|_| next != Staging),
+            rolled_back: self.rolled_back || next == RolledBack,
             ..self.clone()
         })
     }

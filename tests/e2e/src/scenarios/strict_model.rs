@@ -162,7 +162,10 @@ async fn is_still_strict(ground: &TestEnv, running: &Running<'_>) -> Result<()> 
 /// Whether the pod reaches the S3 server, which no policy of this scenario lets it reach.
 fn can_reach(pod: &str, expected: bool) -> Result<()> {
     let reached = network::can_reach(pod, NODE_ADDRESS, 7070)?;
-    ensure!(reached == expected, "reached: {reached}, and should be {expected}");
+    ensure!(
+        reached == expected,
+        "reached: {reached}, and should be {expected}"
+    );
     Ok(())
 }
 

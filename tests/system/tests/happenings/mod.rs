@@ -1,5 +1,4 @@
 //! What happens to a model, what is seen of it in the end, and kills in between.
-#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

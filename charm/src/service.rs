@@ -1,9 +1,11 @@
-//! A service that was told to end. Pebble calls it inactive from that moment on, however long its process takes to save what it holds
+//! The app's own service, as Pebble tells of it: asked and judged here alone.
+//!
+//! Pebble calls a service inactive from the moment on at which it is told to end, however long its process takes to save what it holds
 //! (`stateToStatus` in its `internals/overlord/servstate/manager.go`). That it has ended is told by the change alone that it ends by.
 
 use std::time::Duration;
 
-use juju_charm::pebble::{ChangeSelect, Error as PebbleError, Pebble, ServiceInfo};
+use juju_charm::pebble::{ChangeSelect, Error as PebbleError, Pebble, ServiceStatus};
 
 use crate::profile::AppProfile;
 
@@ -16,16 +18,23 @@ pub(crate) fn service_timeout(profile: &AppProfile) -> Duration {
     SERVICE_TIMEOUT + Duration::from_secs(to_end.into())
 }
 
-/// The app's service; `None` where Pebble does not know it.
+/// What the app's service does just now; `None` where Pebble does not know it.
 ///
 /// # Errors
 /// When Pebble gives no answer.
 pub(crate) fn own_service(
     pebble: &dyn Pebble,
     profile: &AppProfile,
-) -> Result<Option<ServiceInfo>, PebbleError> {
+) -> Result<Option<ServiceStatus>, PebbleError> {
     let services = pebble.services(&[])?;
-    Ok(services.into_iter().find(|service| service.name == profile.name))
+    let own = services.into_iter().find(|service| service.name == profile.name);
+    Ok(own.map(|service| service.current))
+}
+
+/// Whether a service has to be stopped before its files may be touched. One in back-off is started again by Pebble; of a word that this
+/// charm does not know nobody can say that it does not run.
+pub(crate) fn runs(status: &ServiceStatus) -> bool {
+    !matches!(status, ServiceStatus::Inactive | ServiceStatus::Error)
 }
 
 /// Waits until nothing is under way any more that a dispatch began which was killed since. Whether there was something: then what was
