@@ -202,11 +202,20 @@ impl Known {
         }
     }
 
+    /// A file or folder of that name, or the program that a crate puts all its tests into.
     fn has_test(&self, name: &str) -> bool {
         let all = files::tracked(&self.repository).unwrap();
         let endings = [format!("tests/{name}.rs"), format!("tests/{name}/main.rs")];
-        all.iter()
-            .any(|path| endings.iter().any(|ending| path.ends_with(ending.as_str())))
+        let program = format!("[[test]]\nname = \"{name}\"\n");
+        all.iter().any(|path| {
+            let is_manifest = || path.ends_with("Cargo.toml");
+            let names_it = || {
+                std::fs::read_to_string(self.repository.join(path))
+                    .unwrap()
+                    .contains(&program)
+            };
+            endings.iter().any(|ending| path.ends_with(ending.as_str())) || (is_manifest() && names_it())
+        })
     }
 
     fn juju(&self, words: &[String]) -> Result<(), String> {
