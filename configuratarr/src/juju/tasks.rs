@@ -129,15 +129,21 @@ pub struct OperationAction {
     pub parameters: BTreeMap<String, Value>,
 }
 
-/// A time of Juju's.
+/// A time of Juju's, in the zone of whoever asks: `2026-11-27 21:31:59.3 +0100 CET`.
 pub fn time(text: &str) -> Option<jiff::Timestamp> {
-    let text = text.strip_suffix(" +0000 UTC")?;
-    format!("{}Z", text.replacen(' ', "T", 1)).parse().ok()
+    // The name of the zone says nothing that the offset does not, and may be one, too.
+    let (time, _) = text.rsplit_once(' ')?;
+    let time = jiff::fmt::strtime::parse("%Y-%m-%d %H:%M:%S%.f %z", time).ok()?;
+    time.to_timestamp().ok()
 }
 
-/// A line of a task's log without its time.
+/// A line of a task's log without its time, which has four words.
 pub fn said(line: &str) -> &str {
-    line.split_once(" UTC ").map_or(line, |(_, text)| text)
+    let end = line.match_indices(' ').nth(3).map(|(at, _)| at);
+    match end.map(|at| line.split_at(at)) {
+        Some((at, text)) if time(at).is_some() => text.strip_prefix(' ').unwrap_or(text),
+        _ => line,
+    }
 }
 
 impl Juju {
@@ -230,6 +236,39 @@ fn started(said: &str) -> Option<Started> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Juju prints times in the zone of whoever asks; an offset has no name of its own in some.
+    #[test]
+    fn a_time_of_any_zone_is_read_and_taken_off_a_line() {
+        for (text, is) in [
+            ("2026-11-27 20:31:59 +0000 UTC", "2026-11-27T20:31:59Z"),
+            ("2026-11-27 21:31:59.3 +0100 CET", "2026-11-27T20:31:59.3Z"),
+            ("2026-11-27 20:31:59 +0000 GMT", "2026-11-27T20:31:59Z"),
+            (
+                "2026-11-27 17:31:59.123456789 -0300 -03",
+                "2026-11-27T20:31:59.123456789Z",
+            ),
+        ] {
+            assert_eq!(
+                time(text).map(|time| time.to_string()).as_deref(),
+                Some(is),
+                "{text}"
+            );
+            assert_eq!(
+                said(&format!("{text} copying, 3 UTC of 4")),
+                "copying, 3 UTC of 4"
+            );
+        }
+        for text in [
+            "",
+            "copying",
+            "now it is 12 UTC or so",
+            "2026-11-27 20:31:59 +0000",
+        ] {
+            assert_eq!(time(text), None, "{text}");
+            assert_eq!(said(text), text);
+        }
+    }
 
     #[test]
     fn the_numbers_of_what_was_started_are_read() {

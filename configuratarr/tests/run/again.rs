@@ -197,6 +197,107 @@ fn no_content_is_restored_from_a_backup_that_has_become_old() {
     assert!(restored_by(&home).is_empty());
 }
 
+/// An earlier release did not write down when the backup was made. The run is older.
+#[test]
+fn a_run_that_does_not_tell_when_its_backup_was_made_is_as_old_as_it_is() {
+    let home = of_charmhub();
+    home.around_juju("case \"$*\" in refresh*) kill -9 $PPID; exit 1;; esac", "");
+    assert_eq!(home.test.run(&REFRESH).code, None);
+    home.around_juju("", "");
+    change(&home, |run| {
+        run["plan"]["made"] = hours_ago(10).into();
+        run["progress"][0]["seen"]
+            .as_object_mut()
+            .unwrap()
+            .remove("backedUp");
+    });
+    let ran = home.test.run(&["resume", "--tick=100"]).exits(1);
+    assert!(ran.stdout.contains("so nothing was refreshed"), "{}", ran.shown());
+    assert_eq!(home.application("radarr")["charm-rev"], 7);
+}
+
+/// A refresh with a resource that Juju took before the end: the charm does not tell, and the text claims nothing of the resource.
+#[test]
+fn a_resource_that_was_taken_is_not_called_refreshed_or_not() {
+    let home = of_charmhub();
+    home.around_juju("", "case \"$*\" in refresh*) kill -9 $PPID; exit 1;; esac");
+    let mut typed = REFRESH.to_vec();
+    typed.extend(["--revision", "7", "--resource", "radarr-image=other"]);
+    assert_eq!(home.test.run(&typed).code, None);
+    home.around_juju("", "");
+    change(&home, |run| {
+        run["progress"][0]["seen"]["backedUp"] = hours_ago(10).into();
+    });
+    let ran = home.test.run(&["resume", "--tick=100"]).exits(1);
+    assert!(
+        ran.stdout.contains("tells which resources it has") && !ran.stdout.contains("nothing was refreshed"),
+        "{}",
+        ran.shown()
+    );
+}
+
+/// The way back had not begun. The previous charm is not put over an app of the next morning, whose content would have to stay.
+#[test]
+fn no_charm_is_taken_back_without_its_content() {
+    let home = of_charmhub();
+    home.does("radarr", "start", NOT_IN_8);
+    home.around_juju(
+        "case \"$*\" in refresh*) if [ -e once ]; then kill -9 $PPID; exit 1; fi; /bin/touch once;; esac",
+        "",
+    );
+    assert_eq!(home.test.run(&REFRESH).code, None);
+    home.around_juju("", "");
+    change(&home, |run| {
+        assert_eq!(run["progress"][0]["step"], "roll-back", "{run}");
+        run["progress"][0]["seen"]["backedUp"] = hours_ago(10).into();
+    });
+    let ran = home.test.run(&["resume", "--tick=100"]).exits(1);
+    assert!(
+        ran.stdout.contains("NOT WELL, AND NOT ROLLED BACK")
+            && ran.stdout.contains("too old to roll back to"),
+        "{}",
+        ran.shown()
+    );
+    assert_eq!(home.application("radarr")["charm-rev"], 8);
+    assert!(restored_by(&home).is_empty());
+}
+
+/// It was written down that the content is to be restored, and Juju had not taken it: that is no reason to do it the next morning. What Juju
+/// took is followed to its end.
+#[test]
+fn old_content_is_not_restored_where_juju_had_not_taken_it() {
+    for (before, after, is_taken) in [
+        (
+            "case \"$*\" in run*restore-from-backup*) kill -9 $PPID; exit 1;; esac",
+            "",
+            false,
+        ),
+        (
+            "",
+            "case \"$*\" in run*restore-from-backup*) kill -9 $PPID; exit 1;; esac",
+            true,
+        ),
+    ] {
+        let home = of_charmhub();
+        home.does("radarr", "start", NOT_IN_8);
+        home.around_juju(before, after);
+        assert_eq!(home.test.run(&REFRESH).code, None);
+        home.around_juju("", "");
+        change(&home, |run| {
+            let seen = &mut run["progress"][0]["seen"];
+            assert!(seen["isAsked"] == true && seen["task"].is_null(), "{seen}");
+            seen["backedUp"] = hours_ago(10).into();
+        });
+        let ran = home.test.run(&["resume", "--tick=100"]).exits(1);
+        let says = match is_taken {
+            false => "what was written since would be lost",
+            true => "charm and content are those of before, and it is active",
+        };
+        assert!(ran.stdout.contains(says), "{}", ran.shown());
+        assert_eq!(restored_by(&home).is_empty(), !is_taken, "{}", ran.shown());
+    }
+}
+
 /// The clock was ahead when the time was written down until which the app is waited for.
 #[test]
 fn a_clock_that_is_set_back_lets_no_app_wait_for_years() {

@@ -31,6 +31,20 @@ impl At<'_> {
         action: &str,
         parameters: &BTreeMap<String, String>,
     ) -> Result<Stands, JujuError> {
+        self.action_unless(None, unit, action, parameters).await
+    }
+
+    /// The same, but where Juju has not taken it yet and there is a reason against it: that ends it. One that was taken is followed.
+    ///
+    /// # Errors
+    /// When Juju cannot be asked.
+    pub(super) async fn action_unless(
+        &mut self,
+        reason: Option<String>,
+        unit: &str,
+        action: &str,
+        parameters: &BTreeMap<String, String>,
+    ) -> Result<Stands, JujuError> {
         let item = Item {
             unit: unit.to_owned(),
             parameters: parameters.clone(),
@@ -38,11 +52,16 @@ impl At<'_> {
         };
         match self.seen.task.clone() {
             Some(task) => self.look(&task, &item).await,
-            None => self.start(&item, action).await,
+            None => self.start(&item, action, reason).await,
         }
     }
 
-    async fn start(&mut self, item: &Item, action: &str) -> Result<Stands, JujuError> {
+    async fn start(
+        &mut self,
+        item: &Item,
+        action: &str,
+        reason: Option<String>,
+    ) -> Result<Stands, JujuError> {
         let juju = self.how.juju;
         let known = juju.operations(&item.unit, action).await?;
         if self.seen.is_asked {
@@ -51,9 +70,12 @@ impl At<'_> {
                 self.say(&format!("goes on as task {task}"));
                 return Ok(self.has_task(task));
             }
-            if is_forgotten(&known, self.seen.after, self.made) {
+            if self.memory.is_resumed && is_forgotten(&known, self.seen.after, self.made) {
                 return Ok(Stands::Failed(not_known(juju, item, action), BTreeMap::new()));
             }
+        }
+        if let Some(why) = reason {
+            return Ok(Stands::Failed(why, BTreeMap::new()));
         }
         if let Some((_, task)) = under_way(&known, item) {
             let why = in_the_way(juju, item, action, task);

@@ -127,8 +127,9 @@ impl At<'_> {
             );
             return Ok(self.failed(
                 format!(
-                    "the backup that was made before it is of {}: to go back to that would lose what was written since, so nothing was refreshed",
-                    self.backed_up()
+                    "the backup that was made before it is of {}: to go back to that would lose what was written since, so {}",
+                    self.backed_up(),
+                    self.not_refreshed(plan)
                 ),
                 self.seen.clone().with("next", next),
             ));
@@ -167,17 +168,22 @@ impl At<'_> {
         if now.applications.get(&self.item.app).is_some_and(is_taken) {
             return Ok(self.refreshed(plan));
         }
-        let what = match plan.changes_resources {
+        let what = self.not_refreshed(plan);
+        Ok(self.failed(
+            format!("{error}; {what}, and the backup that was made stays"),
+            self.seen.clone(),
+        ))
+    }
+
+    /// What is known where the charm is still the one of before. Resources are not seen.
+    fn not_refreshed(&self, plan: &RefreshPlan) -> String {
+        match plan.changes_resources {
             true => format!(
                 "its charm was not refreshed; {} tells which resources it has",
                 self.how.juju.typed(&["resources", &self.item.app])
             ),
             false => "nothing was refreshed".to_owned(),
-        };
-        Ok(self.failed(
-            format!("{error}; {what}, and the backup that was made stays"),
-            self.seen.clone(),
-        ))
+        }
     }
 
     fn refreshed(&self, plan: &RefreshPlan) -> Taken {
@@ -234,25 +240,12 @@ impl At<'_> {
         }
         let seen = self.seen.clone().with("after-refresh", text.clone());
         match &plan.back {
-            Some(back) if self.is_too_old() || self.has_old_backup() => {
-                let next = format!(
-                    "{}; the way back: {}; then {}",
-                    self.tells_why(),
-                    self.how.juju.command(back),
-                    self.restores()
+            Some(back) if self.has_old_backup() => self.has_too_old_backup(back, &text, seen),
+            Some(back) if self.is_too_old() => {
+                let why = format!(
+                    "not active: {text}; this is seen more than an hour too late to roll back: what was written since would be lost"
                 );
-                self.failed(
-                    match self.has_old_backup() {
-                        false => format!(
-                            "not active: {text}; this is seen more than an hour too late to roll back: what was written since would be lost"
-                        ),
-                        true => format!(
-                            "not active: {text}; the backup of before the refresh is of {}, too old to roll back to: what was written since would be lost",
-                            self.backed_up()
-                        ),
-                    },
-                    seen.with("result", NOT_ROLLED_BACK).with("next", next),
-                )
+                self.failed(why, self.not_rolled_back(back, seen))
             }
             Some(_) => Taken::Next(
                 Step::RollBack,
@@ -282,6 +275,26 @@ impl At<'_> {
         }
     }
 
+    /// The backup that it would go back to was made long ago.
+    fn has_too_old_backup(&self, back: &[String], text: &str, seen: Seen) -> Taken {
+        let why = format!(
+            "not active: {text}; the backup of before the refresh is of {}, too old to roll back to: what was written since would be lost",
+            self.backed_up()
+        );
+        self.failed(why, self.not_rolled_back(back, seen))
+    }
+
+    /// That charm and content are left as they are, and how a person goes back.
+    fn not_rolled_back(&self, back: &[String], seen: Seen) -> Seen {
+        let next = format!(
+            "{}; the way back: {}; then {}",
+            self.tells_why(),
+            self.how.juju.command(back),
+            self.restores()
+        );
+        seen.with("result", NOT_ROLLED_BACK).with("next", next)
+    }
+
     async fn roll_back(&mut self, plan: &RefreshPlan, found: &Application) -> Result<Taken, JujuError> {
         let back = plan.back.clone().unwrap_or_default();
         let is_done = self.memory.is_resumed && Some(found.charm_rev) != self.seen.revision;
@@ -294,6 +307,16 @@ impl At<'_> {
         );
         if is_done {
             return Ok(next);
+        }
+        // The app may have become active meanwhile, and was used. The previous charm without its content is no way back.
+        if self.has_old_backup() {
+            let text = self
+                .seen
+                .results
+                .get("after-refresh")
+                .cloned()
+                .unwrap_or_default();
+            return Ok(self.has_too_old_backup(&back, &text, self.seen.clone()));
         }
         let error = match self.how.juju.change(&back).await {
             Ok(_) => return Ok(next),
@@ -356,15 +379,17 @@ impl At<'_> {
                 seen,
             )
         };
-        if !self.seen.is_asked && self.has_old_backup() {
-            let why = format!(
+        let too_old = self.has_old_backup().then(|| {
+            format!(
                 "the backup is of {}, and what was written since would be lost",
                 self.backed_up()
-            );
-            return Ok(not_well(self, &why, &BTreeMap::new()));
-        }
+            )
+        });
         Ok(
-            match self.action(&unit, Job::Restore.action(), &parameters).await? {
+            match self
+                .action_unless(too_old, &unit, Job::Restore.action(), &parameters)
+                .await?
+            {
                 Stands::Goes(taken) => taken,
                 Stands::Completed(results) if says_done(Job::Restore, &results) => {
                     let mut seen = self.seen.for_next();
@@ -452,16 +477,20 @@ impl At<'_> {
 
     /// Whether the backup that was made first is too old to go back to by itself: the run was left in the middle.
     fn has_old_backup(&self) -> bool {
-        let made = self.seen.backed_up.as_deref();
-        let made = made.and_then(|made| made.parse::<Timestamp>().ok());
-        made.is_some_and(|made| Timestamp::now().duration_since(made) >= OLD_BACKUP)
+        self.backup_of()
+            .is_some_and(|made| Timestamp::now().duration_since(made) >= OLD_BACKUP)
     }
 
     /// When that was.
     fn backed_up(&self) -> String {
-        let made = self.seen.backed_up.as_deref();
-        let made = made.and_then(|made| made.parse::<Timestamp>().ok());
-        made.map_or_else(String::new, config_recovery::words::time)
+        self.backup_of()
+            .map_or_else(String::new, config_recovery::words::time)
+    }
+
+    /// When it was made; where that was not written down, as by an earlier release, when the run was, which is before it.
+    fn backup_of(&self) -> Option<Timestamp> {
+        let made = self.seen.backed_up.as_deref().unwrap_or(self.made);
+        made.parse().ok()
     }
 
     fn is_over_by(&self, longer: SignedDuration) -> bool {
