@@ -16,8 +16,8 @@ use juju_charm::pebble::Pebble;
 use juju_charm::testing::{Event, FakePebble, Fault, PebbleFault, PebbleState, RelationState};
 use serde_json::json;
 
-/// The volume as the engine has it when it starts the app with the new content.
-fn exchanged(volume: &Path, old: Option<&str>) {
+/// The volume as the engine has it at a step after the exchange.
+fn exchanged(volume: &Path, old: Option<&str>, step: Step) {
     for entry in std::fs::read_dir(volume).unwrap() {
         std::fs::remove_file(entry.unwrap().path()).unwrap();
     }
@@ -29,7 +29,7 @@ fn exchanged(volume: &Path, old: Option<&str>) {
     swap.seal().unwrap();
     swap.commit().unwrap();
     let mut record = Record::new("run1", "radarr-aaaa-1", "aaaa-1", "2026-11-24T03:00:00Z");
-    record.step = Step::Start;
+    record.step = step;
     Journal::begin(&volume.join(RESTORE_FOLDER).join("run.json"), record).unwrap();
 }
 
@@ -43,7 +43,7 @@ fn is_killed(unit: &mut Unit, call: usize, old: Option<&'static str>) -> bool {
     let (volume, is_first) = (unit.volume(), Cell::new(true));
     unit.recovery.meanwhile = Some(Box::new(move || {
         if is_first.replace(false) {
-            exchanged(&volume, old);
+            exchanged(&volume, old, Step::Start);
         }
     }));
     unit.recovery.well = vec![Ok(())].into();
@@ -143,6 +143,36 @@ fn a_restore_takes_over_whatever_becomes_of_the_rest_of_its_run() {
     assert!(unit.runs(), "{}", unit.status());
 }
 
+/// An action that does not end leaves no databag: nothing says yet that the data are here. What the volume holds is no reason against the same
+/// command, since a backup brought it.
+#[test]
+fn a_takeover_that_was_killed_at_its_end_is_run_again() {
+    let mut unit = Unit::new(&radarr());
+    let peers = RelationState::peer(PEERS, "peers")
+        .with_own_app_data([("data-unit", "radarr/1"), ("config-volume", "data")]);
+    unit.state = unit.state.clone().with_relation(peers);
+    let velero = RelationState::new(3, "velero-backup-config", "velero-operator");
+    unit.state = unit.state.clone().with_relation(velero);
+    for event in unit.first_events() {
+        unit.run(event);
+    }
+    unit.assert_says("blocked: radarr/1 is gone with the data");
+    std::fs::write(unit.volume().join(CONTENT), "of a backup").unwrap();
+    let begin = |unit: &mut Unit| {
+        unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+        unit.recovery.content = Some(Box::new(|folder| {
+            std::fs::write(folder.join("config.xml"), "<Config><ApiKey>k</ApiKey></Config>").unwrap();
+            std::fs::write(folder.join(CONTENT), "of the backup").unwrap();
+        }));
+        unit.act("restore-from-backup", json!({"backup-uid": "latest"}))
+    };
+    let refused = begin(&mut unit).unwrap_err();
+    assert!(refused.contains("is not the app's data"), "{refused}");
+    exchanged(&unit.volume(), Some("old"), Step::Clean);
+    begin(&mut unit).unwrap();
+    assert!(unit.runs(), "{}", unit.status());
+}
+
 #[test]
 fn restore_on_deploy_is_remembered_whatever_becomes_of_the_rest_of_its_run() {
     let mut unit = Unit::new(&radarr());
@@ -204,7 +234,7 @@ fn ends(unit: &mut Unit) {
 #[test]
 fn what_an_app_saves_as_it_ends_is_in_the_content_that_it_had() {
     let mut unit = Unit::settled(&radarr());
-    exchanged(&unit.volume(), Some("old"));
+    exchanged(&unit.volume(), Some("old"), Step::Start);
     let mut journal = Journal::open(&unit.volume().join(RESTORE_FOLDER).join("run.json"))
         .unwrap()
         .unwrap();

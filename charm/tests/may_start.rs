@@ -109,6 +109,9 @@ fn a_volume_that_a_cut_off_restore_blocks_is_not_started_by_a_rotation() {
     assert!(unit.rotate().is_err());
     assert_blocked(&unit);
     assert_eq!(unit.secret("api-key"), key, "half of a rotation was done");
+    // Nothing came back.
+    let remembered = unit.gathered(Event::UpdateStatus).remembered;
+    assert_eq!((remembered.restored, remembered.news), (None, None));
 }
 
 #[test]

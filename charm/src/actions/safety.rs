@@ -4,7 +4,7 @@
 //! restore again means the same backup as before, and not the content that was to go.
 
 use config_recovery::backups::BackupSummary;
-use config_recovery::engine::{self, RestorePlan};
+use config_recovery::engine::{self, RestorePlan, Settled};
 use config_recovery::journal::Record;
 use config_recovery::make::MakeSpec;
 use config_recovery::words::time;
@@ -33,7 +33,7 @@ pub fn declaration() -> Value {
         "type": "boolean",
         "description": "Back up the current content first, while the app runs, as the way back. If that fails, nothing is restored. \
                         Unset: true with a relation to velero-operator, false without. Not done where the volume is empty or an \
-                        earlier restore is unfinished. `latest`, `at` and restore-on-deploy never mean a safety backup.",
+                        earlier restore is unfinished in its middle. `latest`, `at` and restore-on-deploy never mean a safety backup.",
     })
 }
 
@@ -71,13 +71,14 @@ pub fn way_back(
         // restored; its commands are shown all the same.
         (None, exchange) => !matches!(exchange, Exchange::Leftovers | Exchange::Unreadable { .. }),
     };
+    let of_earlier = |why: &str| match earlier.as_ref().and_then(Record::safety_backup) {
+        Some(uid) => WayBack::Earlier(uid.to_owned()),
+        None => WayBack::None(why.to_owned()),
+    };
     if !is_whole {
-        return Ok(match earlier.as_ref().and_then(Record::safety_backup) {
-            Some(uid) => WayBack::Earlier(uid.to_owned()),
-            None => WayBack::None(
-                "an earlier restore is unfinished, and may have replaced the content in part".to_owned(),
-            ),
-        });
+        return Ok(of_earlier(
+            "an earlier restore is unfinished, and may have replaced the content in part",
+        ));
     }
     if *contents == Contents::Empty {
         return Ok(WayBack::None("the config volume is empty".to_owned()));
@@ -86,6 +87,9 @@ pub fn way_back(
     match asked {
         Some(false) => Ok(WayBack::None(format!("{PARAMETER}=false"))),
         None if !facts.is_backed_up() => Ok(WayBack::None(not_related(call.env.profile, &facts.app))),
+        Some(true) | None if takes_over(facts) && is_of_a_backup(plan) => {
+            Ok(of_earlier("what this volume holds came from a backup"))
+        }
         // What keeps the app from starting says to restore here: no reason against that.
         Some(true) | None if takes_over(facts) => Err(refused(
             "what this volume holds is not the app's data, so no backup stores it; copy what you need of it",
@@ -95,6 +99,12 @@ pub fn way_back(
             Err(reason) => Err(refused(&reason)),
         },
     }
+}
+
+/// Whether an earlier restore, which was killed at its end, has brought what the volume holds.
+fn is_of_a_backup(plan: &RestorePlan) -> bool {
+    let foreseen = engine::foresee(&plan.volume, false);
+    matches!(foreseen, Ok(Some(Settled::NewContent(_))))
 }
 
 impl WayBack {

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -25,18 +25,29 @@ const IN_VAIN: Duration = Duration::from_secs(5);
 #[error("no answer to an earlier request")]
 struct NoAnswer;
 
-/// Since when the server gives no answer, as far as its clients know.
+/// What is known of the server.
+#[derive(Debug, Clone, Copy, Default)]
+enum Known {
+    /// Nothing yet.
+    #[default]
+    Nothing,
+    /// It has answered. A request that takes long says nothing of others from then on: it may be a large list, or a slow webhook.
+    Answers,
+    /// It has given no answer at all, and since then.
+    SilentSince(Instant),
+}
+
+/// What the clients of one server know of it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Silence(Arc<Mutex<Option<Instant>>>);
+pub(super) struct Silence(Arc<Mutex<Known>>);
 
 impl Silence {
-    fn set(&self, since: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn counts(&self) -> bool {
-        let since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        since.is_some_and(|since| since.elapsed() < REST)
+        matches!(*self.known(), Known::SilentSince(since) if since.elapsed() < REST)
     }
 }
 
@@ -86,7 +97,7 @@ where
             let answer = answer.await;
             waiting.has_ended = true;
             if answer.is_ok() {
-                waiting.silence.set(None);
+                *waiting.silence.known() = Known::Answers;
             }
             answer
         })
@@ -103,7 +114,10 @@ struct Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         if !self.has_ended && self.since.elapsed() >= IN_VAIN {
-            self.silence.set(Some(Instant::now()));
+            let mut known = self.silence.known();
+            if !matches!(*known, Known::Answers) {
+                *known = Known::SilentSince(Instant::now());
+            }
         }
     }
 }
@@ -203,6 +217,30 @@ mod tests {
         answers(listener);
         for _ in 0..2 {
             asked(&client, 60).await.unwrap();
+        }
+    }
+
+    /// A list of a very large cluster, say. What else is to be asked and written in the event is.
+    #[tokio::test]
+    async fn one_that_has_answered_is_asked_on() {
+        let (listener, client) = silent();
+        std::thread::spawn(move || {
+            let mut kept = Vec::new();
+            for stream in listener.incoming().map_while(Result::ok) {
+                let mut lines = BufReader::new(stream);
+                let mut head = String::new();
+                while !head.ends_with("\r\n\r\n") && lines.read_line(&mut head).unwrap_or(0) > 0 {}
+                if kept.is_empty() {
+                    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+                    let _ = lines.get_mut().write_all(answer.as_bytes());
+                }
+                kept.push(lines);
+            }
+        });
+        asked(&client, 60).await.unwrap();
+        tokio::time::pause();
+        for _ in 0..2 {
+            assert_eq!(reason(asked(&client, 10).await), "no answer within 10 s");
         }
     }
 

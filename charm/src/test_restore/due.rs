@@ -162,10 +162,11 @@ pub fn next(standing: &BackupHealth, schedule: &Schedule, record: &Record, now: 
     let proven = proof.as_ref().map(LastWord::looked_at);
     let since = proven.or(standing.since).or(newest)?;
     let by_schedule = schedule.next_after(since);
-    let damaged = proof.map(|word| word.proof).filter(|proof| !proof.came_back());
-    let after_damage = damaged.zip(newest).and_then(|(proof, newest)| {
-        // One that was there already was passed over for a newer one, which was the damaged one.
-        (newest > proof.at).then(|| proof.at.saturating_add(AFTER_DAMAGE).ok())?
+    let damaged = proof.filter(|word| !word.proof.came_back());
+    let after_damage = damaged.zip(newest).and_then(|(word, newest)| {
+        // One that was there already was passed over for a newer one, which was the damaged one. One that came back since and did not end
+        // it is looked at as long after that.
+        (newest > word.proof.at).then(|| word.looked_at().saturating_add(AFTER_DAMAGE).ok())?
     });
     let counting = record.clone().after(standing, Some(schedule), now).tries;
     let tried = counting.as_ref().map(|tries| tries.due);

@@ -308,6 +308,19 @@ fn an_older_one_that_came_back_since_is_not_restored_again_before_the_schedule_s
     assert_eq!(tried.after(&standing, Some(&weekly), at(NOW)).tries, None);
 }
 
+/// Good ones follow that are not as new as the damaged one, of another Velero say. One a day is looked at, and not one in each event.
+#[test]
+fn one_that_came_back_after_the_damage_is_not_followed_by_the_next_at_once() {
+    let (damaged, since) = ("2026-11-20T02:12:00Z", "2026-11-22T02:12:00Z");
+    let mut standing = seen(EARLY, "2026-11-21T02:12:00Z", Some((damaged, false)));
+    let weekly = Schedule::parse(WEEKLY).unwrap();
+    if let Some(word) = &mut standing.last_proof {
+        word.since = Some(at(since));
+    }
+    let found = next(&standing, &weekly, &Record::default(), at(NOW)).unwrap();
+    assert!(found.due > at(since), "{found:?}");
+}
+
 #[test]
 fn what_is_remembered_of_a_proof_is_short() {
     let mut found = seen(EARLY, NOW, Some((NOW, true)));

@@ -70,14 +70,21 @@ pub fn mend(env: Env<'_>, facts: &Facts) -> Result<Mended, CharmError> {
         return Ok(Mended::Not(cut_off(&reason)));
     }
     // The run did not live to write it down, and when it is settled nothing tells of it any more.
-    if let Ok(Some(foreseen)) = engine::foresee(location, is_healthy)
-        && let Some(text) = told(&foreseen)
-    {
-        noted(env, facts, &text, matches!(foreseen, Settled::NewContent(_)))?;
-    }
+    let note = |of: &Settled| match told(of) {
+        Some(text) => noted(env, facts, &text, matches!(of, Settled::NewContent(_))).map(Some),
+        None => Ok(None),
+    };
+    let before = match engine::foresee(location, is_healthy) {
+        Ok(Some(foreseen)) => note(&foreseen)?,
+        _ => None,
+    };
     let settled = match engine::settle(location, is_healthy) {
         Ok(settled) => settled,
         Err(error) => {
+            // It did not come to what was written down.
+            if let Some(noted) = &before {
+                facts.remembered.keep(env.juju, noted)?;
+            }
             return Ok(Mended::Not(cut_off(&format!(
                 "{}; run {RESTORE_FROM_BACKUP} again",
                 user_message(&error, &facts.app)
@@ -87,6 +94,9 @@ pub fn mend(env: Env<'_>, facts: &Facts) -> Result<Mended, CharmError> {
     let Some(text) = told(&settled) else {
         return Ok(Mended::Nothing);
     };
+    if before.is_none() {
+        note(&settled)?;
+    }
     log::warn!("config volume: {text}");
     // Nor to say it in its results.
     if let Settled::NewContent(Some(record)) = &settled

@@ -73,6 +73,8 @@ pub fn prepare_volume(env: Env<'_>, mut facts: Facts) -> Result<Prepared, CharmE
                 });
             }
             OnDeploy::Not(blocker) => {
+                // A restore whose end failed has written down what it did.
+                facts.remembered = Remembered::read(env.juju)?;
                 return Ok(Prepared {
                     news,
                     ..Prepared::held(facts, blocker)

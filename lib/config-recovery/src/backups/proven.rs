@@ -167,9 +167,11 @@ pub fn last_word<'a>(
 fn counting<T>(proven: &[(T, LastWord)], now: Timestamp) -> Option<(&T, &LastWord)> {
     let all = || proven.iter().filter(|(_, word)| !is_ahead(word.proof.at, now));
     let is_over = |damaged: &LastWord| {
+        // None can have begun after it was read: Velero's clock was wrong.
+        let of = damaged.of.filter(|of| *of <= damaged.proof.at);
         all().any(|(_, other)| {
             // To the second: whoever is as quick as that found the damage first.
-            other.proof.came_back() && other.proof.at >= damaged.proof.at && other.of >= damaged.of
+            other.proof.came_back() && other.proof.at >= damaged.proof.at && other.of >= of
         })
     };
     let at = |(_, word): &&(T, LastWord)| word.proof.at;
@@ -398,6 +400,10 @@ mod tests {
         assert_eq!(LastWord::of_all([before, seen.clone()], now), Some(seen));
         let text = serde_json::to_string(&older).unwrap();
         assert_eq!(serde_json::from_str::<LastWord>(&text).unwrap(), older);
+        // Velero's clock was ahead when it made the damaged one: none is as new for as long, so what comes back later counts.
+        let of_the_future = word(-5000, 8, false);
+        let later = word(4, 3, true);
+        assert_eq!(LastWord::of_all([of_the_future, later.clone()], now), Some(later));
     }
 
     #[test]

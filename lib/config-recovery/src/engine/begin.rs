@@ -79,6 +79,7 @@ pub(super) fn begin(
         is_to_stay = before.is_some_and(|peek| stays(Some(record), peek.state, false));
         reporter.note(&match is_to_stay {
             true => format!("{what}: its content stays until this one has come"),
+            false if record.step == Step::Clean => format!("{what}: it is ended first"),
             false => format!("{what}: it is undone first"),
         });
         must_stop |= record.step.touches_the_app();

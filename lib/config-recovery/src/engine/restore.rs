@@ -58,6 +58,7 @@ pub async fn restore_beside(
         app,
         reporter,
         journal,
+        is_back: false,
         received: None,
         soundness: None,
         began,
@@ -79,6 +80,8 @@ pub(super) struct Run<'a, B> {
     pub(super) app: &'a mut dyn App,
     pub(super) reporter: &'a dyn Reporter,
     pub(super) journal: Journal,
+    /// Whether the app was healthy with the new content, and was not told yet.
+    is_back: bool,
     received: Option<config_volume::Unpacked>,
     soundness: Option<Soundness>,
     began: Instant,
@@ -174,11 +177,15 @@ impl<B: Beside> Run<'_, B> {
                 self.app
                     .start(patience)
                     .map_err(|reason| workload("start the app", reason))?;
-                let checked = self.checked();
-                self.app.came_back(&checked);
+                self.is_back = true;
                 Step::Clean
             }
             Step::Clean => {
+                // From here on it stays, whatever becomes of the rest, and the journal says so.
+                if std::mem::take(&mut self.is_back) {
+                    let checked = self.checked();
+                    self.app.came_back(&checked);
+                }
                 self.beside.remove(self.clean_until).await?;
                 finish(&self.plan.volume, &self.options)?;
                 self.empty_elsewhere();

@@ -47,7 +47,7 @@ pub fn needs_elsewhere(volume: &Path) -> bool {
     Swap::peek(volume).map_or(true, |peek| peek.is_some_and(|peek| peek.needs_outside()))
 }
 
-/// What [`settle`] is going to do, with the same answer about the app; `None` where it is going to fail, and tells why itself. For what has
+/// What [`settle`] is going to do, with the same answer about the app; `None` where it cannot be known or is going to fail: then it tells itself. For what has
 /// to be written down first: when it has ended, nothing tells of the run any more.
 ///
 /// # Errors
@@ -64,7 +64,15 @@ pub fn foresee(path: &Path, app_is_healthy: bool) -> Result<Option<Settled>> {
     if stays(record.as_ref(), peek.state, app_is_healthy) {
         return Ok(Some(Settled::NewContent(record)));
     }
-    Ok(peek.gives_up_to.map(|content| Settled::given_up(content, record)))
+    // Without the previous content what lies outside has to be at hand, and to be what it was.
+    let is_in_doubt = peek.old_is_gone
+        && peek.is_outside
+        && matches!(
+            peek.state,
+            SwapState::Staged | SwapState::Emptying | SwapState::Filling
+        );
+    let content = peek.gives_up_to.filter(|_| !is_in_doubt);
+    Ok(content.map(|content| Settled::given_up(content, record)))
 }
 
 /// Whether the app was seen healthy with the new content while that is in place.

@@ -215,7 +215,8 @@ impl Journal {
             emptied: self.emptied || next == Emptying,
             inventory: self.inventory.clone().filter(|_| next != Staging),
             entries: self.entries.filter(|_| next != Staging),
-            rolled_back: self.rolled_back || next == RolledBack,
+            // An earlier version did not write it down.
+            rolled_back: self.rolled_back || [self.state, next].contains(&RolledBack),
             ..self.clone()
         })
     }
@@ -323,6 +324,18 @@ mod tests {
             assert!(!(state.is_halfway() && state.may_become(Removing)), "{state:?}");
             assert!(!state.may_become(state), "{state:?}");
         }
+    }
+
+    /// A charm of before the field had been rolling back, and this one goes on.
+    #[test]
+    fn a_way_back_that_an_earlier_version_began_ends_with_the_previous_content() {
+        let mut journal = Journal::new("one", true, false);
+        for next in [Staged, MovingOut, PuttingBack, RolledBack] {
+            journal = journal.become_state(next).unwrap();
+        }
+        journal.rolled_back = false;
+        let removing = journal.become_state(Removing).unwrap();
+        assert_eq!(removing.gives_up_to(), Some(GivenUp::Old));
     }
 
     #[test]
