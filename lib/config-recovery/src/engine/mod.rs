@@ -52,9 +52,9 @@ pub trait App {
     /// Why it is not healthy, in words.
     fn start(&mut self, patience: Duration) -> Result<(), String>;
 
-    /// The restored content is in place, and the app is healthy with it. What anybody has to know of that later is written down now: as
-    /// long as this is under way, the journal tells it to whoever comes after a kill; when the restore has ended, nothing does. After
-    /// a kill it is told once more.
+    /// The restored content is in place, and the app is healthy with it. From now on it stays, whatever becomes of
+    /// the rest of the run. What anybody has to know of that later is written down here: when the restore has ended, nothing else tells.
+    /// Whoever comes after a kill until then is told by the journal (`foresee`), and not by this.
     fn came_back(&mut self, checked: &CheckedBackup);
 
     /// Looks at a restored volume: does the app's own file read as such, and can this app take it? Without a manifest the app's
