@@ -175,16 +175,20 @@ mod tests {
         }
     }
 
-    /// From now on the listener's connections are taken, and each first request has an answer.
-    fn answers(listener: TcpListener) {
+    /// From now on the listener's connections are taken, and the first request of so many of them has an answer.
+    fn answers(listener: TcpListener, answered: usize) {
         std::thread::spawn(move || {
+            let mut kept = Vec::new();
             for stream in listener.incoming().map_while(Result::ok) {
                 let mut lines = BufReader::new(stream);
                 let mut head = String::new();
                 while !head.ends_with("\r\n\r\n") && lines.read_line(&mut head).unwrap_or(0) > 0 {}
-                let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
-                // The first ones were given up.
-                let _ = lines.get_mut().write_all(answer.as_bytes());
+                if kept.len() < answered {
+                    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+                    // The first ones were given up.
+                    let _ = lines.get_mut().write_all(answer.as_bytes());
+                }
+                kept.push(lines);
             }
         });
     }
@@ -214,7 +218,7 @@ mod tests {
         tokio::time::sleep(REST).await;
         // The clock stands while the system has the answer to bring.
         tokio::time::resume();
-        answers(listener);
+        answers(listener, usize::MAX);
         for _ in 0..2 {
             asked(&client, 60).await.unwrap();
         }
@@ -224,19 +228,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_has_answered_is_asked_on() {
         let (listener, client) = silent();
-        std::thread::spawn(move || {
-            let mut kept = Vec::new();
-            for stream in listener.incoming().map_while(Result::ok) {
-                let mut lines = BufReader::new(stream);
-                let mut head = String::new();
-                while !head.ends_with("\r\n\r\n") && lines.read_line(&mut head).unwrap_or(0) > 0 {}
-                if kept.is_empty() {
-                    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
-                    let _ = lines.get_mut().write_all(answer.as_bytes());
-                }
-                kept.push(lines);
-            }
-        });
+        answers(listener, 1);
         asked(&client, 60).await.unwrap();
         tokio::time::pause();
         for _ in 0..2 {

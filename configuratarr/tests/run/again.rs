@@ -5,8 +5,9 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
-use crate::common::PAUSE;
+use crate::common::{PAUSE, Ran};
 use crate::ends::is_killed_before_it_starts;
 use crate::home::{Home, RESTORED};
 use crate::imported::IMPORTS;
@@ -18,6 +19,30 @@ use crate::silent::has_agent;
 
 /// `refresh radarr` to its end.
 const REFRESH: [&str; 6] = ["--tick=100", "refresh", "radarr", "--yes", "--wait", "1s"];
+
+/// A refresh that was killed by what stands before or after Juju's commands.
+fn killed_refresh(home: Home, before: &str, after: &str) -> Home {
+    home.around_juju(before, after);
+    assert_eq!(home.test.run(&REFRESH).code, None);
+    home.around_juju("", "");
+    home
+}
+
+/// The one to a charm that the app is not well with.
+fn killed_bad_refresh(before: &str, after: &str) -> Home {
+    let home = of_charmhub();
+    home.does("radarr", "start", NOT_IN_8);
+    killed_refresh(home, before, after)
+}
+
+/// It is gone on with when its backup is ten hours old. `is_so` looks at the run before.
+fn resumed_late(home: &Home, is_so: impl Fn(&Value)) -> Ran {
+    change(home, |run| {
+        is_so(run);
+        run["progress"][0]["seen"]["backedUp"] = hours_ago(10).into();
+    });
+    home.test.run(&["resume", "--tick=100"]).exits(1)
+}
 
 /// So many hours ago.
 fn hours_ago(hours: i64) -> String {
@@ -125,22 +150,11 @@ fn juju_that_breaks_off_in_the_check_of_an_import_ends_nothing() {
 /// The run is left before the refresh for longer than a night. What was written since is in no backup that it could go back to.
 #[test]
 fn nothing_is_refreshed_from_a_backup_that_has_become_old() {
-    let home = of_charmhub();
-    home.does("radarr", "start", NOT_IN_8);
-    home.around_juju("case \"$*\" in refresh*) kill -9 $PPID; exit 1;; esac", "");
-    assert_eq!(home.test.run(&REFRESH).code, None);
-    home.around_juju("", "");
-    change(&home, |run| {
-        let seen = &mut run["progress"][0]["seen"];
-        assert!(
-            seen["backedUp"]
-                .as_str()
-                .is_some_and(|made| made < hours_ago(-1).as_str()),
-            "{seen}"
-        );
-        seen["backedUp"] = hours_ago(10).into();
+    let home = killed_bad_refresh("case \"$*\" in refresh*) kill -9 $PPID; exit 1;; esac", "");
+    let ran = resumed_late(&home, |run| {
+        let made = run["progress"][0]["seen"]["backedUp"].as_str();
+        assert!(made.is_some_and(|made| made < hours_ago(-1).as_str()), "{run}");
     });
-    let ran = home.test.run(&["resume", "--tick=100"]).exits(1);
     assert!(
         ran.stdout.contains("so nothing was refreshed")
             && ran
@@ -157,10 +171,7 @@ fn nothing_is_refreshed_from_a_backup_that_has_become_old() {
 #[test]
 fn nothing_is_rolled_back_to_a_backup_that_has_become_old() {
     let home = killed_after_the_refresh();
-    change(&home, |run| {
-        run["progress"][0]["seen"]["backedUp"] = hours_ago(10).into();
-    });
-    let ran = home.test.run(&["resume", "--tick=100"]).exits(1);
+    let ran = resumed_late(&home, |_| {});
     assert!(
         ran.stdout.contains("NOT WELL, AND NOT ROLLED BACK")
             && ran.stdout.contains("too old to roll back to"),
@@ -174,20 +185,14 @@ fn nothing_is_rolled_back_to_a_backup_that_has_become_old() {
 /// And after the charm was rolled back.
 #[test]
 fn no_content_is_restored_from_a_backup_that_has_become_old() {
-    let home = of_charmhub();
-    home.does("radarr", "start", NOT_IN_8);
-    home.around_juju(
+    let home = killed_bad_refresh(
         "case \"$*\" in operations*restore-from-backup*) kill -9 $PPID; exit 1;; esac",
         "",
     );
-    assert_eq!(home.test.run(&REFRESH).code, None);
-    home.around_juju("", "");
     assert_eq!(home.application("radarr")["charm-rev"], 7);
-    change(&home, |run| {
+    let ran = resumed_late(&home, |run| {
         assert_eq!(run["progress"][0]["step"], "restore-data", "{run}");
-        run["progress"][0]["seen"]["backedUp"] = hours_ago(10).into();
     });
-    let ran = home.test.run(&["resume", "--tick=100"]).exits(1);
     assert!(
         ran.stdout.contains("ROLLED BACK, BUT NOT WELL")
             && ran.stdout.contains("what was written since would be lost"),
@@ -200,10 +205,11 @@ fn no_content_is_restored_from_a_backup_that_has_become_old() {
 /// An earlier release did not write down when the backup was made. The run is older.
 #[test]
 fn a_run_that_does_not_tell_when_its_backup_was_made_is_as_old_as_it_is() {
-    let home = of_charmhub();
-    home.around_juju("case \"$*\" in refresh*) kill -9 $PPID; exit 1;; esac", "");
-    assert_eq!(home.test.run(&REFRESH).code, None);
-    home.around_juju("", "");
+    let home = killed_refresh(
+        of_charmhub(),
+        "case \"$*\" in refresh*) kill -9 $PPID; exit 1;; esac",
+        "",
+    );
     change(&home, |run| {
         run["plan"]["made"] = hours_ago(10).into();
         run["progress"][0]["seen"]
@@ -225,10 +231,7 @@ fn a_resource_that_was_taken_is_not_called_refreshed_or_not() {
     typed.extend(["--revision", "7", "--resource", "radarr-image=other"]);
     assert_eq!(home.test.run(&typed).code, None);
     home.around_juju("", "");
-    change(&home, |run| {
-        run["progress"][0]["seen"]["backedUp"] = hours_ago(10).into();
-    });
-    let ran = home.test.run(&["resume", "--tick=100"]).exits(1);
+    let ran = resumed_late(&home, |_| {});
     assert!(
         ran.stdout.contains("tells which resources it has") && !ran.stdout.contains("nothing was refreshed"),
         "{}",
@@ -239,19 +242,13 @@ fn a_resource_that_was_taken_is_not_called_refreshed_or_not() {
 /// The way back had not begun. The previous charm is not put over an app of the next morning, whose content would have to stay.
 #[test]
 fn no_charm_is_taken_back_without_its_content() {
-    let home = of_charmhub();
-    home.does("radarr", "start", NOT_IN_8);
-    home.around_juju(
+    let home = killed_bad_refresh(
         "case \"$*\" in refresh*) if [ -e once ]; then kill -9 $PPID; exit 1; fi; /bin/touch once;; esac",
         "",
     );
-    assert_eq!(home.test.run(&REFRESH).code, None);
-    home.around_juju("", "");
-    change(&home, |run| {
+    let ran = resumed_late(&home, |run| {
         assert_eq!(run["progress"][0]["step"], "roll-back", "{run}");
-        run["progress"][0]["seen"]["backedUp"] = hours_ago(10).into();
     });
-    let ran = home.test.run(&["resume", "--tick=100"]).exits(1);
     assert!(
         ran.stdout.contains("NOT WELL, AND NOT ROLLED BACK")
             && ran.stdout.contains("too old to roll back to"),
@@ -278,17 +275,11 @@ fn old_content_is_not_restored_where_juju_had_not_taken_it() {
             true,
         ),
     ] {
-        let home = of_charmhub();
-        home.does("radarr", "start", NOT_IN_8);
-        home.around_juju(before, after);
-        assert_eq!(home.test.run(&REFRESH).code, None);
-        home.around_juju("", "");
-        change(&home, |run| {
-            let seen = &mut run["progress"][0]["seen"];
+        let home = killed_bad_refresh(before, after);
+        let ran = resumed_late(&home, |run| {
+            let seen = &run["progress"][0]["seen"];
             assert!(seen["isAsked"] == true && seen["task"].is_null(), "{seen}");
-            seen["backedUp"] = hours_ago(10).into();
         });
-        let ran = home.test.run(&["resume", "--tick=100"]).exits(1);
         let says = match is_taken {
             false => "what was written since would be lost",
             true => "charm and content are those of before, and it is active",

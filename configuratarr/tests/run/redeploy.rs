@@ -11,6 +11,16 @@ use crate::home::{Home, Kill, Killed, ON_DEPLOY, RESTORED};
 /// The image of radarr's charm, as `--resource` takes it.
 const IMAGE: &str = "radarr-image=example.org/radarr:1";
 
+/// What deploys radarr again from its file.
+const OF_FILE: [&str; 6] = [
+    "redeploy",
+    "radarr",
+    "--charm",
+    "../charm-radarr",
+    "--resource",
+    IMAGE,
+];
+
 /// A bundle as `juju export-bundle` prints it, with the charms that lie beside it.
 const BUNDLE: &str = "bundle: kubernetes
 applications:
@@ -118,20 +128,14 @@ fn a_backup_that_is_named_and_one_of_a_time_are_taken_and_the_relation_is_made_w
     let home = Home::without(&["radarr"]);
     let ran = home
         .test
-        .run(&[
-            "--tick=100",
-            "redeploy",
-            "radarr",
-            "--charm",
-            "../charm-radarr",
-            "--resource",
-            IMAGE,
-            "--at",
-            "12 hours ago",
-            "--yes",
-            "--format",
-            "json",
-        ])
+        .run(
+            &[
+                &["--tick=100"][..],
+                &OF_FILE,
+                &["--at", "12 hours ago", "--yes", "--format", "json"],
+            ]
+            .concat(),
+        )
         .exits(0);
     let run = ran.json();
     let uid = run["plan"]["items"][0]["backup"]["uid"].as_str().unwrap();
@@ -142,16 +146,7 @@ fn a_backup_that_is_named_and_one_of_a_time_are_taken_and_the_relation_is_made_w
     // What is there is not deployed again, and not touched.
     let again = home
         .test
-        .run(&[
-            "--tick=100",
-            "redeploy",
-            "radarr",
-            "--charm",
-            "../charm-radarr",
-            "--resource",
-            IMAGE,
-            "--yes",
-        ])
+        .run(&[&["--tick=100"][..], &OF_FILE, &["--yes"]].concat())
         .exits(1);
     assert_snapshot!("redeploy_deployed", again.stderr);
     assert_eq!(home.starts("radarr").len(), 1);
@@ -173,16 +168,7 @@ fn a_backup_of_another_model_is_found_and_restored_by_the_action() {
     );
     let ran = home
         .test
-        .run(&[
-            "--tick=100",
-            "redeploy",
-            "radarr",
-            "--charm",
-            "../charm-radarr",
-            "--resource",
-            IMAGE,
-            "--yes",
-        ])
+        .run(&[&["--tick=100"][..], &OF_FILE, &["--yes"]].concat())
         .exits(0);
     assert_snapshot!("redeployed_of_another_model", steady(&home, &ran.stdout));
     let asked = home.ran("radarr", "restore-from-backup");
@@ -213,16 +199,7 @@ fn an_app_that_started_without_the_backup_is_no_redeploy() {
         home.does("radarr", "list-backups", said);
         let ran = home
             .test
-            .run(&[
-                "--tick=100",
-                "redeploy",
-                "radarr",
-                "--charm",
-                "../charm-radarr",
-                "--resource",
-                IMAGE,
-                "--yes",
-            ])
+            .run(&[&["--tick=100"][..], &OF_FILE, &["--yes"]].concat())
             .exits(1);
         assert_snapshot!(name, steady(&home, &ran.stdout));
         assert!(!is_related(&home, "radarr"), "nothing is made of it");
@@ -231,16 +208,7 @@ fn an_app_that_started_without_the_backup_is_no_redeploy() {
     home.does("radarr", "start", "status-set blocked 'restore-on-deploy UID: backup b is damaged; juju config radarr restore-on-deploy=none'");
     let ran = home
         .test
-        .run(&[
-            "--tick=100",
-            "redeploy",
-            "radarr",
-            "--charm",
-            "../charm-radarr",
-            "--resource",
-            IMAGE,
-            "--yes",
-        ])
+        .run(&[&["--tick=100"][..], &OF_FILE, &["--yes"]].concat())
         .exits(1);
     assert_snapshot!("redeploy_blocked", steady(&home, &ran.stdout));
 }
@@ -256,18 +224,7 @@ fn one_that_is_not_restored_in_time_is_gone_on_with() {
     );
     let ran = home
         .test
-        .run(&[
-            "--tick=100",
-            "redeploy",
-            "radarr",
-            "--charm",
-            "../charm-radarr",
-            "--resource",
-            IMAGE,
-            "--yes",
-            "--wait",
-            "1s",
-        ])
+        .run(&[&["--tick=100"][..], &OF_FILE, &["--yes", "--wait", "1s"]].concat())
         .exits(4);
     assert_snapshot!("redeploy_not_in_time", steady(&home, &without_run(&ran.stderr)));
     home.does(
@@ -369,18 +326,7 @@ fn what_cannot_be_deployed_again_is_refused_before_anything_begins() {
         (
             "redeploy_no_such_backup",
             1,
-            vec![
-                "--tick=100",
-                "redeploy",
-                "radarr",
-                "--charm",
-                "../charm-radarr",
-                "--resource",
-                IMAGE,
-                "--backup",
-                "x",
-                "--yes",
-            ],
+            [&["--tick=100"][..], &OF_FILE, &["--backup", "x", "--yes"]].concat(),
         ),
         (
             "redeploy_one_charm_for_two",
@@ -398,31 +344,12 @@ fn what_cannot_be_deployed_again_is_refused_before_anything_begins() {
         (
             "redeploy_nobody_to_ask",
             2,
-            vec![
-                "--tick=100",
-                "redeploy",
-                "radarr",
-                "--charm",
-                "../charm-radarr",
-                "--resource",
-                IMAGE,
-            ],
+            [&["--tick=100"][..], &OF_FILE].concat(),
         ),
         (
             "redeploy_no_model",
             3,
-            vec![
-                "--tick=100",
-                "redeploy",
-                "radarr",
-                "--charm",
-                "../charm-radarr",
-                "--resource",
-                IMAGE,
-                "--yes",
-                "-m",
-                "lost",
-            ],
+            [&["--tick=100"][..], &OF_FILE, &["--yes", "-m", "lost"]].concat(),
         ),
         // The bundle was of a charm from a file, and the file is another app's.
         (
@@ -504,17 +431,7 @@ fn what_cannot_be_deployed_again_is_refused_before_anything_begins() {
         (
             "redeploy_sets_the_option",
             2,
-            vec![
-                "redeploy",
-                "radarr",
-                "--charm",
-                "../charm-radarr",
-                "--resource",
-                IMAGE,
-                "--config",
-                "restore-on-deploy=none",
-                "--yes",
-            ],
+            [&OF_FILE[..], &["--config", "restore-on-deploy=none", "--yes"]].concat(),
         ),
         // A charm that would be an option of juju's.
         (
@@ -551,18 +468,7 @@ fn what_cannot_be_deployed_again_is_refused_before_anything_begins() {
         (
             "redeploy_wait",
             2,
-            vec![
-                "--tick=100",
-                "redeploy",
-                "radarr",
-                "--charm",
-                "../charm-radarr",
-                "--resource",
-                IMAGE,
-                "--yes",
-                "--wait",
-                "soon",
-            ],
+            [&["--tick=100"][..], &OF_FILE, &["--yes", "--wait", "soon"]].concat(),
         ),
     ] {
         let ran = home.test.run(&arguments).exits(code);
@@ -748,16 +654,7 @@ fn an_app_that_somebody_else_deploys_meanwhile_is_left_to_them() {
     );
     let ran = home
         .test
-        .run(&[
-            "--tick=100",
-            "redeploy",
-            "radarr",
-            "--charm",
-            "../charm-radarr",
-            "--resource",
-            IMAGE,
-            "--yes",
-        ])
+        .run(&[&["--tick=100"][..], &OF_FILE, &["--yes"]].concat())
         .exits(1);
     assert_snapshot!("redeploy_somebody_else", steady(&home, &ran.stdout));
     assert_eq!(home.starts("radarr"), ["none"]);

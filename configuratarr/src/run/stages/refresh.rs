@@ -240,7 +240,7 @@ impl At<'_> {
         }
         let seen = self.seen.clone().with("after-refresh", text.clone());
         match &plan.back {
-            Some(back) if self.has_old_backup() => self.has_too_old_backup(back, &text, seen),
+            Some(back) if self.has_old_backup() => self.has_too_old_backup(back, seen),
             Some(back) if self.is_too_old() => {
                 let why = format!(
                     "not active: {text}; this is seen more than an hour too late to roll back: what was written since would be lost"
@@ -276,7 +276,8 @@ impl At<'_> {
     }
 
     /// The backup that it would go back to was made long ago.
-    fn has_too_old_backup(&self, back: &[String], text: &str, seen: Seen) -> Taken {
+    fn has_too_old_backup(&self, back: &[String], seen: Seen) -> Taken {
+        let text = seen.results.get("after-refresh").map_or("", String::as_str);
         let why = format!(
             "not active: {text}; the backup of before the refresh is of {}, too old to roll back to: what was written since would be lost",
             self.backed_up()
@@ -310,13 +311,7 @@ impl At<'_> {
         }
         // The app may have become active meanwhile, and was used. The previous charm without its content is no way back.
         if self.has_old_backup() {
-            let text = self
-                .seen
-                .results
-                .get("after-refresh")
-                .cloned()
-                .unwrap_or_default();
-            return Ok(self.has_too_old_backup(&back, &text, self.seen.clone()));
+            return Ok(self.has_too_old_backup(&back, self.seen.clone()));
         }
         let error = match self.how.juju.change(&back).await {
             Ok(_) => return Ok(next),
