@@ -20,17 +20,3 @@ mod secrecy;
 mod steady;
 mod tiers;
 mod vpn;
-
-/// One that is not named above would not be run.
-#[test]
-fn every_file_is_named() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    for entry in folder.read_dir().unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        let is_named = |part: &str| include_str!("main.rs").contains(&format!("\nmod {part};\n"));
-        assert!(
-            name == "main.rs" || !name.ends_with(".rs") || is_named(name.trim_end_matches(".rs")),
-            "{name}"
-        );
-    }
-}

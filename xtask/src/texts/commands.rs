@@ -9,8 +9,8 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 use serde_json::Value;
 
-use super::files;
 use super::markdown::Document;
+use super::{files, programs};
 use crate::foreign;
 use crate::generate::repository;
 use crate::reference::{Charm, Charms};
@@ -191,7 +191,7 @@ impl Known {
                     return Err(format!("there is no crate {name}"));
                 }
                 if let Some(test) = of("--test")
-                    && !self.has_test(test)
+                    && !programs::has_test(&self.repository, test)
                 {
                     return Err(format!("there is no test program {test}"));
                 }
@@ -200,22 +200,6 @@ impl Known {
             "mutants" | "…" => Ok(()),
             verb => Err(format!("cargo has no {verb} here")),
         }
-    }
-
-    /// A file or folder of that name, or the program that a crate puts all its tests into.
-    fn has_test(&self, name: &str) -> bool {
-        let all = files::tracked(&self.repository).unwrap();
-        let endings = [format!("tests/{name}.rs"), format!("tests/{name}/main.rs")];
-        let program = format!("[[test]]\nname = \"{name}\"\n");
-        all.iter().any(|path| {
-            let is_manifest = || path.ends_with("Cargo.toml");
-            let names_it = || {
-                std::fs::read_to_string(self.repository.join(path))
-                    .unwrap()
-                    .contains(&program)
-            };
-            endings.iter().any(|ending| path.ends_with(ending.as_str())) || (is_manifest() && names_it())
-        })
     }
 
     fn juju(&self, words: &[String]) -> Result<(), String> {

@@ -12,6 +12,7 @@ mod links;
 mod names;
 mod own_charm;
 mod played;
+mod programs;
 mod shell;
 mod summary;
 mod terraform;
