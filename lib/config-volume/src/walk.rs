@@ -17,7 +17,7 @@ use crate::{
     Error, IGNORE_FILE, LeftOut, Reason, Result, Warning,
     idle::{Header, has_sibling},
     manifest::{IdleDatabase, JournalMode},
-    names::is_ours,
+    names::is_no_content,
     own::{Named, OwnDatabases, link_warning},
     pattern::exactly,
     rules::{RootRules, Rule, Rules, SIBLINGS, deciding, lines, stays_out},
@@ -210,7 +210,7 @@ impl Walker<'_> {
         rules: &Rules,
     ) -> Result<Option<RelPath>> {
         let path = RelPath::child(above, name);
-        if is_ours(&path) {
+        if is_no_content(&path) {
             return Ok(None);
         }
         if path.as_bytes().len() > LONGEST_PATH {

@@ -334,10 +334,23 @@ fn a_backup_and_the_exchange_wait_for_each_other() {
         "{error:?}"
     );
     swap.commit().unwrap();
-    // Whole again, though not finished.
-    prepare(&case.volume, &Options::default()).unwrap();
+    // Whole again, and it may be rolled back: a backup of it would be the newest one of a content that did not do.
+    let before = names(&case.volume);
+    let error = prepare(&case.volume, &Options::default()).unwrap_err();
+    assert!(
+        matches!(&error, Error::RestoreUnproven { id } if id == "backup-1"),
+        "{error:?}"
+    );
+    assert_eq!(names(&case.volume), before);
+    let proven = Options {
+        takes_restored: true,
+        ..Options::default()
+    };
+    prepare(&case.volume, &proven).unwrap();
     finish(&case.volume).unwrap();
     swap.roll_back().unwrap();
+    prepare(&case.volume, &Options::default()).unwrap();
+    finish(&case.volume).unwrap();
     swap.finish().unwrap();
     assert_same(&tree(&case.volume), &old, "rolled back");
 }

@@ -32,7 +32,7 @@ pub use plan::{RestorePlan, RestoreRequest, VerifyPlan, plan_restore, plan_verif
 pub use restore::restore;
 #[doc(hidden)]
 pub use restore::restore_beside;
-pub use settle::{Settled, foresee, needs_elsewhere, settle, unfinished};
+pub use settle::{Settled, foresee, is_seen_healthy, needs_elsewhere, settle, unfinished};
 pub use verify::verify;
 #[doc(hidden)]
 pub use verify::verify_beside;
