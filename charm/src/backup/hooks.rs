@@ -338,7 +338,11 @@ mod tests {
         swap.commit().unwrap();
         let mut record = Record::new("run-1", "nightly", "uid-1", "2026-11-26T03:00:00Z");
         record.step = step;
-        Journal::begin(&volume.join(config_volume::RESTORE_FOLDER).join("run.json"), record).unwrap();
+        Journal::begin(
+            &volume.join(config_volume::RESTORE_FOLDER).join("run.json"),
+            record,
+        )
+        .unwrap();
         swap
     }
 

@@ -12,7 +12,8 @@ use std::{
 
 use common::{back_up_and_restore, listed, make_database, newest_set};
 use config_volume::{
-    BY_HAND, Error, FileEntry, Options, Step, Warning, Watcher, finish, measure, prepare, put_in_place, verify,
+    BY_HAND, Error, FileEntry, Options, Step, Warning, Watcher, finish, measure, prepare, put_in_place,
+    verify,
 };
 
 fn own(databases: &[&str]) -> Options {
@@ -79,8 +80,23 @@ fn what_a_restore_by_hand_keeps_is_in_no_backup() {
     make_database(&kept.join("radarr.db"), "delete");
     fs::write(kept.join("config.xml"), vec![b'x'; 5000]).unwrap();
     // Not even where the user's own lines would have it.
-    fs::write(volume.join(".kopiaignore"), "!/.restore-by-hand\n!/.restore-by-hand/**\n").unwrap();
-    assert_eq!(measure(&volume, &own(&["/radarr.db"])).unwrap(), plain);
+    fs::write(
+        volume.join(".kopiaignore"),
+        "!/.restore-by-hand\n!/.restore-by-hand/**\n",
+    )
+    .unwrap();
+    // It is told until somebody removes it.
+    let measured = measure(&volume, &own(&["/radarr.db"])).unwrap();
+    assert_eq!(
+        text_of(&measured.warnings),
+        [
+            ".restore-by-hand: it is what a restore by hand has kept, and in no backup; remove it when the app is healthy"
+        ]
+    );
+    assert_eq!(
+        (measured.held_bytes, measured.files, measured.databases),
+        (plain.held_bytes, plain.files, plain.databases)
+    );
     let prepared = prepare(&volume, &days_later(&["/radarr.db", "/**/radarr.db"])).unwrap();
     assert_eq!(
         paths(prepared.manifest.databases.iter().map(|database| &database.path)),

@@ -333,7 +333,10 @@ fn the_check_tells_its_bytes_and_a_kill_in_it_leaves_the_app_alone() {
 fn a_snapshot_of_the_middle_of_a_restore_is_damaged_and_one_after_the_app_was_healthy_is_not() {
     for (step, why) in [
         (Step::Swap, None),
-        (Step::Start, Some("before the app was seen healthy with a restored content")),
+        (
+            Step::Start,
+            Some("before the app was seen healthy with a restored content"),
+        ),
         (Step::Clean, None),
     ] {
         let mut stage = Stage::new();

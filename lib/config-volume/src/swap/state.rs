@@ -290,7 +290,9 @@ pub(crate) fn refuse_halfway(root: &Root) -> Result<()> {
 /// Fails where the content of a restore is in place that may be rolled back yet, so that no backup is made of it.
 pub(crate) fn refuse_unproven(root: &Root) -> Result<()> {
     match peek(root)? {
-        Some(journal) if journal.state == SwapState::Swapped => Err(Error::RestoreUnproven { id: journal.id }),
+        Some(journal) if journal.state == SwapState::Swapped => {
+            Err(Error::RestoreUnproven { id: journal.id })
+        }
         _ => Ok(()),
     }
 }
