@@ -100,7 +100,7 @@ fn a_controller_that_was_mistyped_is_not_repeated_in_the_next_step() {
         1,
         "ERROR controller ctrl not found\n",
     );
-    let test = home();
+    let test = Test::with([App::new("radarr")]);
     test.juju(&juju);
     let ran = test.run(&["status", "-m", "ctrl:home"]).exits(3);
     assert!(
