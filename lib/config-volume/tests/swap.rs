@@ -15,8 +15,7 @@ use std::{
 };
 
 use config_volume::{
-    Error, RESTORE_FOLDER, Swap, SwapOptions, SwapState, SwapStep, SwapWatcher, UnpackLimits, put_in_place,
-    unpack,
+    Error, RESTORE_FOLDER, Swap, SwapOptions, SwapState, SwapStep, SwapWatcher, UnpackLimits, unpack,
 };
 use swap_support::{
     Dice, assert_clean, assert_same, case, cramped, cramped_options, failing_at, forward, given_up,
