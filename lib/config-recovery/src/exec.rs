@@ -2,9 +2,9 @@
 //!
 //! It is asked for in version 4 of the subprotocol alone. In version 5, which kube's client prefers, the API server takes each message apart
 //! and speaks SPDY with the kubelet (`pkg/registry/core/pod/rest/subresources.go` of Kubernetes 1.30 and later). What version 4 says it
-//! passes on as it is, which spares it most of the work. All that version 5 adds is an end of the input, and there is none here.
+//! passes on as it is, which spares it most of the work. All that version 5 adds is an end of the input.
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{SinkExt, Stream, StreamExt};
 use http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
@@ -21,9 +21,12 @@ use crate::cluster::Cluster;
 /// (`k8s.io/apimachinery/pkg/util/remotecommand/constants.go`).
 const PROTOCOL: HeaderValue = HeaderValue::from_static("v4.channel.k8s.io");
 /// The channels.
+const IN: u8 = 0;
 const OUT: u8 = 1;
 const ERR: u8 = 2;
 const STATUS: u8 = 3;
+/// Bytes of input in a message.
+const PIECE: usize = 32 << 10;
 
 /// A container.
 #[derive(Debug, Clone, Copy)]
@@ -44,16 +47,18 @@ pub(crate) enum Said {
     Ended(Box<Status>),
 }
 
-/// Runs a command without input. It is ended when what is answered is dropped. A stream that ends without [`Said::Ended`] was cut
-/// off; an error says why.
+/// Runs a command. It reads `input`, of which it hears no end: it has to know how long it is. Without one it has no input at all.
+///
+/// What is answered is heard of it; dropped, it is heard no more. A stream that ends without [`Said::Ended`] was cut off; an error says why.
 pub(crate) async fn run(
     cluster: &Cluster,
     container: Container<'_>,
     command: &[&str],
+    input: Option<Bytes>,
 ) -> Result<impl Stream<Item = Heard> + Unpin + use<>> {
     let parameters = AttachParams::default()
         .container(container.name)
-        .stdin(false)
+        .stdin(input.is_some())
         .stdout(true)
         .stderr(true);
     let client = cluster.client();
@@ -73,7 +78,14 @@ pub(crate) async fn run(
     let first = command.first().copied().unwrap_or_default();
     let action = format!("run {first} in pod {}/{}", container.namespace, container.pod);
     let connection = cluster.ask(action, connected).await?;
-    let messages = connection.into_stream();
+    let mut messages = connection.into_stream();
+    for piece in input.iter().flat_map(|input| input.chunks(PIECE)) {
+        let message = [&[IN], piece].concat();
+        // One that has ended takes no more; what it said tells why.
+        if messages.send(Message::Binary(message.into())).await.is_err() {
+            break;
+        }
+    }
     Ok(messages.filter_map(|message| std::future::ready(said(message))))
 }
 
@@ -151,7 +163,7 @@ mod tests {
             pod: "reader",
             name: "waits",
         };
-        let refused = run(&cluster, reader, &["tar", "-C", "/a b"]).await;
+        let refused = run(&cluster, reader, &["tar", "-C", "/a b"], None).await;
         assert!(
             refused.is_err_and(|error| error.to_string().contains("cannot run tar in pod scratch/reader"))
         );
