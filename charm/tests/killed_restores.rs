@@ -431,3 +431,28 @@ fn the_app_is_not_started_between_the_commands_of_a_move_from_the_python_charms(
     );
     assert!(!volume.join(BY_HAND).exists());
 }
+
+/// No backup of files holds it, and the next restore by hand is refused for it.
+#[test]
+fn what_a_restore_by_hand_keeps_is_told_with_the_backups_until_it_is_removed() {
+    let mut unit = Unit::settled(&radarr()).related_to_velero();
+    unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+    let told = |unit: &mut Unit| {
+        let listed = unit.act("list-backups", json!({})).unwrap();
+        listed.get("kept-by-hand").cloned()
+    };
+    let folder = unit.volume().join(BY_HAND);
+    assert_eq!(told(&mut unit), None);
+    std::fs::create_dir_all(folder.join("new")).unwrap();
+    assert_eq!(told(&mut unit), None);
+    std::fs::create_dir(folder.join("old")).unwrap();
+    assert_eq!(
+        told(&mut unit),
+        Some(json!(format!(
+            "a restore by hand keeps the previous content in {0}; when the app is healthy: juju ssh radarr/0 rm -r {0}",
+            folder.display()
+        )))
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(told(&mut unit), None);
+}

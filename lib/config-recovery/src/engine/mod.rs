@@ -23,7 +23,7 @@ use crate::backups::BackupSummary;
 
 #[doc(hidden)]
 pub use beside::Beside;
-pub use commands::{UnitPod, exchanged_by_hand};
+pub use commands::{UnitPod, exchanged_by_hand, kept_by_hand};
 #[doc(hidden)]
 pub use plan::plan_restore_beside;
 #[cfg(feature = "testing")]

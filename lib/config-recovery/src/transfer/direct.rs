@@ -7,8 +7,8 @@
 use std::cell::Cell;
 use std::io::{self, Read};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use config_volume::Unpacked;
@@ -59,15 +59,7 @@ pub(super) async fn unpack(
     let identity = Identity::new().map_err(no_key)?;
     let public = identity.public().to_string();
     let script = script(program.len());
-    let command = [
-        "/bin/sh",
-        "-c",
-        &script,
-        SEND,
-        SEND,
-        &public,
-        source.folder,
-    ];
+    let command = ["/bin/sh", "-c", &script, SEND, SEND, &public, source.folder];
     let mut complaint = Complaint::default();
     let starting = async {
         let mut said = exec::run(cluster, source.container, &command, Some(program)).await?;
@@ -87,11 +79,18 @@ pub(super) async fn unpack(
 
     let line = Line::default();
     let (cut, told) = (Cut(line.clone()), Told::new(total, reporter));
-    let (folder, limits, done) = (into.folder.to_owned(), into.limits.clone(), Arc::clone(&told.done));
+    let (folder, limits, done) = (
+        into.folder.to_owned(),
+        into.limits.clone(),
+        Arc::clone(&told.done),
+    );
     let mut work = tokio::task::spawn_blocking(move || {
         let mut stream = line.connect(&identity, &peer, address)?;
         let (mut lost, stream) = (None, &mut stream);
-        let reader = Heeded { stream, lost: &mut lost };
+        let reader = Heeded {
+            stream,
+            lost: &mut lost,
+        };
         let unpacked = config_volume::unpack(reader, &folder, &limits, &mut |so_far: Unpacked| {
             done.store(so_far.bytes, Ordering::Relaxed);
         });
@@ -192,7 +191,9 @@ fn reachable(line: &str) -> Result<(u16, PublicKey)> {
 async fn address(cluster: &Cluster, container: Container<'_>) -> Result<IpAddr> {
     let Container { namespace, pod, .. } = container;
     let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);
-    let found = cluster.ask(format!("read pod {namespace}/{pod}"), pods.get(pod)).await?;
+    let found = cluster
+        .ask(format!("read pod {namespace}/{pod}"), pods.get(pod))
+        .await?;
     let address = found.status.and_then(|status| status.pod_ip);
     let address = address.and_then(|address| address.parse().ok());
     address.ok_or_else(|| Error::Transfer("it has no address".to_owned()))
