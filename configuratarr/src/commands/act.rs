@@ -68,8 +68,10 @@ impl Ground {
 /// for the user's own.
 pub async fn juju_of(call: &Call<'_>, model: &ModelInfo) -> Juju {
     let ModelInfo { name, controller, .. } = model;
-    let model = match call.juju.model() {
-        Some(named) => named.to_owned(),
+    // Juju takes it where none is typed (`initModel0` in `cmd/modelcmd/modelcommand.go` of juju/juju).
+    let of_environment = || std::env::var("JUJU_MODEL").ok().filter(|model| !model.is_empty());
+    let model = match call.juju.model().map(str::to_owned).or_else(of_environment) {
+        Some(named) => named,
         None => match call.juju.current_model().await {
             Ok(current) if current.rsplit('/').next() == Some(name) => current,
             // Another one has become the current one, or Juju does not tell.
