@@ -53,6 +53,7 @@ const JUJU: &[&str] = &[
     "storage",
     "trust",
     "version",
+    "whoami",
     // The plugin, as it is installed by the archive.
     "configuratarr",
 ];
