@@ -14,10 +14,9 @@ use std::time::Duration;
 use config_volume::Unpacked;
 use futures_util::{Stream, StreamExt};
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::Bytes;
 
 use super::sealed::{Connected, Identity, PublicKey};
-use super::{Complaint, SEND, SILENCE, Source, TRIAL, Target, how, volume_error};
+use super::{Complaint, Program, SEND, SILENCE, Source, TRIAL, Target, how, volume_error};
 use crate::api::Api;
 use crate::cluster::Cluster;
 use crate::exec::{self, Container, Said};
@@ -39,7 +38,7 @@ const TELL: Duration = Duration::from_millis(250);
 
 /// Puts the program into the pod, and becomes it. `head` takes no more than the program, and a file that is being run by an earlier
 /// attempt is left alone.
-fn script(length: usize) -> String {
+fn script(length: u64) -> String {
     format!("p=/{SEND}.$$; umask 077; head -c {length} >\"$p\" && chmod 700 \"$p\" && exec \"$p\" \"$@\"")
 }
 
@@ -50,7 +49,7 @@ fn script(length: usize) -> String {
 pub(super) async fn unpack(
     cluster: &Cluster,
     source: Source<'_>,
-    program: Bytes,
+    program: Program,
     into: Target<'_>,
     total: Option<u64>,
     reporter: &dyn Reporter,
@@ -58,7 +57,7 @@ pub(super) async fn unpack(
     let no_key = |error: io::Error| Error::Transfer(format!("cannot make a key: {error}"));
     let identity = Identity::new().map_err(no_key)?;
     let public = identity.public().to_string();
-    let script = script(program.len());
+    let script = script(program.length);
     let command = [
         "/bin/sh",
         "-c",
@@ -70,7 +69,7 @@ pub(super) async fn unpack(
     ];
     let mut complaint = Complaint::default();
     let starting = async {
-        let mut said = exec::run(cluster, source.container, &command, Some(program)).await?;
+        let mut said = exec::run(cluster, source.container, &command, Some(program.file)).await?;
         let line = first_line(&mut said, &mut complaint).await;
         line.map(|line| (said, line))
     };
@@ -256,7 +255,7 @@ impl Line {
             tcp.set_write_timeout(Some(CONNECT))?;
             let mut stream = identity.connect(tcp, peer)?;
             stream.read_exact(&mut vec![0; TRIAL])?;
-            stream.sock.set_read_timeout(Some(SILENCE))?;
+            stream.sock.tcp().set_read_timeout(Some(SILENCE))?;
             Ok(stream)
         };
         try_it(tcp).map_err(failed)
@@ -285,7 +284,7 @@ impl Drop for Cut {
     }
 }
 
-/// A connection whose first error is kept.
+/// A connection whose first error is kept, and that fills what it is given: TLS comes by 16 KiB, which is little to write at once.
 struct Heeded<'a> {
     stream: &'a mut Connected,
     lost: &'a mut Option<io::Error>,
@@ -293,11 +292,18 @@ struct Heeded<'a> {
 
 impl Read for Heeded<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(buffer).inspect_err(|error| {
-            if error.kind() != io::ErrorKind::Interrupted {
-                let why = io::Error::new(error.kind(), error.to_string());
-                self.lost.get_or_insert(why);
+        let mut filled = 0;
+        loop {
+            match self.stream.read(buffer.get_mut(filled..).unwrap_or_default()) {
+                Ok(0) => return Ok(filled),
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let why = io::Error::new(error.kind(), error.to_string());
+                    self.lost.get_or_insert(why);
+                    return Err(error);
+                }
             }
-        })
+        }
     }
 }
