@@ -4,6 +4,9 @@
 //! and speaks SPDY with the kubelet (`pkg/registry/core/pod/rest/subresources.go` of Kubernetes 1.30 and later). What version 4 says it
 //! passes on as it is, which spares it most of the work. All that version 5 adds is an end of the input.
 
+use std::fs::File;
+use std::io::{self, Read};
+
 use futures_util::{SinkExt, Stream, StreamExt};
 use http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use k8s_openapi::api::core::v1::Pod;
@@ -14,8 +17,8 @@ use kube::core::Request;
 use kube::{Client, Resource};
 use tokio_tungstenite::tungstenite::{self, Bytes, Message};
 
-use crate::Result;
 use crate::cluster::Cluster;
+use crate::{Error, Result};
 
 /// The subprotocol: the first byte of a message says which channel it is of
 /// (`k8s.io/apimachinery/pkg/util/remotecommand/constants.go`).
@@ -47,14 +50,14 @@ pub(crate) enum Said {
     Ended(Box<Status>),
 }
 
-/// Runs a command. It reads `input`, of which it hears no end: it has to know how long it is. Without one it has no input at all.
+/// Runs a command. It gets what is in `input`, of which it hears no end: it has to know how long that is. Without one it has no input at all.
 ///
 /// What is answered is heard of it; dropped, it is heard no more. A stream that ends without [`Said::Ended`] was cut off; an error says why.
 pub(crate) async fn run(
     cluster: &Cluster,
     container: Container<'_>,
     command: &[&str],
-    input: Option<Bytes>,
+    input: Option<File>,
 ) -> Result<impl Stream<Item = Heard> + Unpin + use<>> {
     let parameters = AttachParams::default()
         .container(container.name)
@@ -79,11 +82,12 @@ pub(crate) async fn run(
     let action = format!("run {first} in pod {}/{}", container.namespace, container.pod);
     let connection = cluster.ask(action, connected).await?;
     let mut messages = connection.into_stream();
-    for piece in input.iter().flat_map(|input| input.chunks(PIECE)) {
-        let message = [&[IN], piece].concat();
-        // One that has ended takes no more; what it said tells why.
-        if messages.send(Message::Binary(message.into())).await.is_err() {
-            break;
+    if let Some(mut input) = input {
+        while let Some(message) = next(&mut input).map_err(|error| Error::Transfer(error.to_string()))? {
+            // One that has ended takes no more; what it said tells why.
+            if messages.send(message).await.is_err() {
+                break;
+            }
         }
     }
     Ok(messages.filter_map(|message| std::future::ready(said(message))))
@@ -95,6 +99,14 @@ pub(crate) type Heard = std::result::Result<Said, String>;
 fn in_version_4(mut request: http::Request<Body>) -> http::Request<Body> {
     request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, PROTOCOL);
     request
+}
+
+/// The next piece of the input, if there is one.
+fn next(input: &mut File) -> io::Result<Option<Message>> {
+    let mut bytes = Vec::with_capacity(1 + PIECE);
+    bytes.push(IN);
+    let read = input.take(PIECE as u64).read_to_end(&mut bytes)?;
+    Ok((read > 0).then(|| Message::Binary(bytes.into())))
 }
 
 /// What a message means; `None` for those that say nothing of the command.

@@ -7,17 +7,16 @@
 use std::cell::Cell;
 use std::io::{self, Read};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use config_volume::Unpacked;
 use futures_util::{Stream, StreamExt};
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::Bytes;
 
 use super::sealed::{Connected, Identity, PublicKey};
-use super::{Complaint, SEND, SILENCE, Source, TRIAL, Target, how, volume_error};
+use super::{Complaint, Program, SEND, SILENCE, Source, TRIAL, Target, how, volume_error};
 use crate::api::Api;
 use crate::cluster::Cluster;
 use crate::exec::{self, Container, Said};
@@ -39,7 +38,7 @@ const TELL: Duration = Duration::from_millis(250);
 
 /// Puts the program into the pod, and becomes it. `head` takes no more than the program, and a file that is being run by an earlier
 /// attempt is left alone.
-fn script(length: usize) -> String {
+fn script(length: u64) -> String {
     format!("p=/{SEND}.$$; umask 077; head -c {length} >\"$p\" && chmod 700 \"$p\" && exec \"$p\" \"$@\"")
 }
 
@@ -50,7 +49,7 @@ fn script(length: usize) -> String {
 pub(super) async fn unpack(
     cluster: &Cluster,
     source: Source<'_>,
-    program: Bytes,
+    program: Program,
     into: Target<'_>,
     total: Option<u64>,
     reporter: &dyn Reporter,
@@ -58,11 +57,19 @@ pub(super) async fn unpack(
     let no_key = |error: io::Error| Error::Transfer(format!("cannot make a key: {error}"));
     let identity = Identity::new().map_err(no_key)?;
     let public = identity.public().to_string();
-    let script = script(program.len());
-    let command = ["/bin/sh", "-c", &script, SEND, SEND, &public, source.folder];
+    let script = script(program.length);
+    let command = [
+        "/bin/sh",
+        "-c",
+        &script,
+        SEND,
+        SEND,
+        &public,
+        source.folder,
+    ];
     let mut complaint = Complaint::default();
     let starting = async {
-        let mut said = exec::run(cluster, source.container, &command, Some(program)).await?;
+        let mut said = exec::run(cluster, source.container, &command, Some(program.file)).await?;
         let line = first_line(&mut said, &mut complaint).await;
         line.map(|line| (said, line))
     };
@@ -79,18 +86,11 @@ pub(super) async fn unpack(
 
     let line = Line::default();
     let (cut, told) = (Cut(line.clone()), Told::new(total, reporter));
-    let (folder, limits, done) = (
-        into.folder.to_owned(),
-        into.limits.clone(),
-        Arc::clone(&told.done),
-    );
+    let (folder, limits, done) = (into.folder.to_owned(), into.limits.clone(), Arc::clone(&told.done));
     let mut work = tokio::task::spawn_blocking(move || {
         let mut stream = line.connect(&identity, &peer, address)?;
         let (mut lost, stream) = (None, &mut stream);
-        let reader = Heeded {
-            stream,
-            lost: &mut lost,
-        };
+        let reader = Heeded { stream, lost: &mut lost };
         let unpacked = config_volume::unpack(reader, &folder, &limits, &mut |so_far: Unpacked| {
             done.store(so_far.bytes, Ordering::Relaxed);
         });
@@ -191,9 +191,7 @@ fn reachable(line: &str) -> Result<(u16, PublicKey)> {
 async fn address(cluster: &Cluster, container: Container<'_>) -> Result<IpAddr> {
     let Container { namespace, pod, .. } = container;
     let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);
-    let found = cluster
-        .ask(format!("read pod {namespace}/{pod}"), pods.get(pod))
-        .await?;
+    let found = cluster.ask(format!("read pod {namespace}/{pod}"), pods.get(pod)).await?;
     let address = found.status.and_then(|status| status.pod_ip);
     let address = address.and_then(|address| address.parse().ok());
     address.ok_or_else(|| Error::Transfer("it has no address".to_owned()))
@@ -257,7 +255,7 @@ impl Line {
             tcp.set_write_timeout(Some(CONNECT))?;
             let mut stream = identity.connect(tcp, peer)?;
             stream.read_exact(&mut vec![0; TRIAL])?;
-            stream.sock.set_read_timeout(Some(SILENCE))?;
+            stream.sock.tcp().set_read_timeout(Some(SILENCE))?;
             Ok(stream)
         };
         try_it(tcp).map_err(failed)
@@ -286,7 +284,7 @@ impl Drop for Cut {
     }
 }
 
-/// A connection whose first error is kept.
+/// A connection whose first error is kept, and that fills what it is given: TLS comes by 16 KiB, which is little to write at once.
 struct Heeded<'a> {
     stream: &'a mut Connected,
     lost: &'a mut Option<io::Error>,
@@ -294,11 +292,18 @@ struct Heeded<'a> {
 
 impl Read for Heeded<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(buffer).inspect_err(|error| {
-            if error.kind() != io::ErrorKind::Interrupted {
-                let why = io::Error::new(error.kind(), error.to_string());
-                self.lost.get_or_insert(why);
+        let mut filled = 0;
+        loop {
+            match self.stream.read(buffer.get_mut(filled..).unwrap_or_default()) {
+                Ok(0) => return Ok(filled),
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let why = io::Error::new(error.kind(), error.to_string());
+                    self.lost.get_or_insert(why);
+                    return Err(error);
+                }
             }
-        })
+        }
     }
 }

@@ -10,6 +10,7 @@ mod sender;
 mod tests;
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -85,6 +86,13 @@ pub(crate) async fn unpack(
     unpack_stream(said, into, total, reporter).await
 }
 
+/// A program that understands [`SEND`].
+struct Program {
+    file: File,
+    /// Bytes of it.
+    length: u64,
+}
+
 /// From pod to pod, if there is a program for it, and to bring that into the pod is not half the work.
 async fn directly(
     cluster: &Cluster,
@@ -98,11 +106,12 @@ async fn directly(
         return Ok(None);
     };
     let failed = |error: io::Error| Error::Transfer(format!("cannot read {}: {error}", program.display()));
-    let length = std::fs::metadata(program).map_err(failed)?.len();
+    let file = File::open(program).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
     if total.is_some_and(|total| total < length.saturating_mul(2)) {
         return Ok(None);
     }
-    let program = std::fs::read(program).map_err(failed)?.into();
+    let program = Program { file, length };
     let unpacked = direct::unpack(cluster, source, program, into, total, reporter).await?;
     Ok(Some(unpacked))
 }

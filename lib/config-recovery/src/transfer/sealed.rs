@@ -4,7 +4,7 @@
 //! the process that made it.
 
 use std::fmt;
-use std::io;
+use std::io::{self, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -22,10 +22,38 @@ use rustls::{
     ServerConnection, SignatureScheme, StreamOwned,
 };
 
-/// The end that was connected to.
+/// The end that was connected to, which mostly writes.
 pub(super) type Accepted = StreamOwned<ServerConnection, TcpStream>;
-/// The end that connected.
-pub(super) type Connected = StreamOwned<ClientConnection, TcpStream>;
+/// The end that connected, which mostly reads.
+pub(super) type Connected = StreamOwned<ClientConnection, Socket>;
+
+/// Bytes that are asked of the socket at once: rustls asks for a record, 16 KiB.
+const AT_ONCE: usize = 256 << 10;
+
+/// A socket that is read in large pieces.
+pub(super) struct Socket(BufReader<TcpStream>);
+
+impl Socket {
+    pub(super) fn tcp(&self) -> &TcpStream {
+        self.0.get_ref()
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.0.get_mut().write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.get_mut().flush()
+    }
+}
 
 /// A name has to be said to a server, and none is looked at: the key is what tells who it is.
 const NAME: &str = "scratch";
@@ -126,7 +154,8 @@ impl Identity {
         config.enable_sni = false;
         let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
         let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
-        let mut stream = StreamOwned::new(connection, tcp);
+        let socket = Socket(BufReader::with_capacity(AT_ONCE, tcp));
+        let mut stream = StreamOwned::new(connection, socket);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock)?;
         }
@@ -255,7 +284,6 @@ impl ClientCertVerifier for Only {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::sync::Barrier;
     use std::sync::atomic::{AtomicBool, Ordering};

@@ -130,6 +130,8 @@ fn pour(folder: &OsString, to: &mut Accepted) -> Result<(), SendError> {
         .map_err(&lost)?;
     let mut tar = Command::new("tar");
     tar.arg("-C").arg(folder).args(super::ARCHIVE);
+    // By itself it reads and writes 10 KiB at a time. Busybox's does not read this.
+    tar.env("TAR_OPTIONS", "--blocking-factor=512");
     let mut tar = tar
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
