@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use futures_util::{SinkExt, Stream, StreamExt};
+use futures_util::{Sink, SinkExt, Stream, StreamExt, stream};
 use http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
@@ -18,7 +18,7 @@ use kube::{Client, Resource};
 use tokio_tungstenite::tungstenite::{self, Bytes, Message};
 
 use crate::cluster::Cluster;
-use crate::{Error, Result};
+use crate::Result;
 
 /// The subprotocol: the first byte of a message says which channel it is of
 /// (`k8s.io/apimachinery/pkg/util/remotecommand/constants.go`).
@@ -81,16 +81,30 @@ pub(crate) async fn run(
     let first = command.first().copied().unwrap_or_default();
     let action = format!("run {first} in pod {}/{}", container.namespace, container.pod);
     let connection = cluster.ask(action, connected).await?;
-    let mut messages = connection.into_stream();
-    if let Some(mut input) = input {
-        while let Some(message) = next(&mut input).map_err(|error| Error::Transfer(error.to_string()))? {
-            // One that has ended takes no more; what it said tells why.
-            if messages.send(message).await.is_err() {
-                break;
+    Ok(talk(connection.into_stream(), input))
+}
+
+/// What is heard of a command, while it gets its input. Both at once: one that takes none of it says why, and would wait for somebody who
+/// listens.
+fn talk(
+    connection: impl Stream<Item = std::result::Result<Message, tungstenite::Error>> + Sink<Message>,
+    input: Option<File>,
+) -> impl Stream<Item = Heard> + Unpin {
+    let (mut to, from) = connection.split();
+    let feed = async move {
+        let mut input = input?;
+        loop {
+            match next(&mut input) {
+                // One that has ended takes no more; what it said tells why.
+                Ok(Some(message)) => to.send(message).await.ok()?,
+                Ok(None) => return None,
+                Err(error) => return Some(Err(format!("cannot read the input: {error}"))),
             }
         }
-    }
-    Ok(messages.filter_map(|message| std::future::ready(said(message))))
+    };
+    let fed = stream::once(feed).filter_map(std::future::ready);
+    let heard = from.filter_map(|message| std::future::ready(said(message)));
+    Box::pin(stream::select(fed, heard))
 }
 
 /// A piece of what a command says, or why there is no more.
@@ -138,6 +152,8 @@ mod tests {
 
     use kube::client::Body;
     use tokio::sync::mpsc;
+    use tokio_tungstenite::WebSocketStream;
+    use tokio_tungstenite::tungstenite::protocol::Role;
 
     use super::*;
 
@@ -160,6 +176,33 @@ mod tests {
         }
         assert_eq!(said(Ok(Message::Ping(Bytes::new()))), None);
         assert!(said(Err(tungstenite::Error::ConnectionClosed)).unwrap().is_err());
+    }
+
+    /// As where the shell cannot make the file of a program that is sent to it, and ends.
+    #[tokio::test(start_paused = true)]
+    async fn a_command_that_takes_no_input_is_heard_all_the_same() {
+        let (here, there) = tokio::io::duplex(1024);
+        let connection = WebSocketStream::from_raw_socket(here, Role::Client, None).await;
+        let mut server = WebSocketStream::from_raw_socket(there, Role::Server, None).await;
+        let input = tempfile::tempfile().unwrap();
+        input.set_len(1 << 20).unwrap();
+        let serve = async {
+            for bytes in [&b"\x02sh: read-only"[..], b"\x03{\"status\": \"Failure\"}"] {
+                server
+                    .send(Message::Binary(Bytes::from_static(bytes)))
+                    .await
+                    .unwrap();
+            }
+            std::future::pending::<()>().await;
+        };
+        let mut said = talk(connection, Some(input));
+        let hear = async { (said.next().await, said.next().await) };
+        let heard = tokio::select! {
+            heard = tokio::time::timeout(std::time::Duration::from_secs(1), hear) => heard.unwrap(),
+            () = serve => panic!(),
+        };
+        assert_eq!(heard.0, Some(Ok(Said::Err(Bytes::from_static(b"sh: read-only")))));
+        assert!(matches!(heard.1, Some(Ok(Said::Ended(_)))), "{:?}", heard.1);
     }
 
     #[tokio::test]

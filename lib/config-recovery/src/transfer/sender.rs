@@ -3,13 +3,14 @@
 //! It is the charm's own program, which the charm has put into the pod (`direct.rs`) and which hears and tells all that has to be trusted
 //! by the exec that started it. So it needs no secret: anybody may reach the port, and gets nothing there.
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use super::sealed::{Accepted, Identity, PublicKey};
@@ -20,10 +21,12 @@ pub const SEND: &str = "send-volume";
 
 /// How long the other side may take to connect.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a connection may take to tell who it is.
+/// How long a connection that tells who it is may be silent.
 const GREETING: Duration = Duration::from_secs(5);
 /// Connections at once that have not said yet who they are.
 const STRANGERS: usize = 16;
+/// How long nothing is taken after a connection that could not be.
+const BREATH: Duration = Duration::from_millis(20);
 /// Bytes that are read at once, and that a pipe holds.
 const PIECE: usize = 256 << 10;
 
@@ -86,36 +89,97 @@ fn listen() -> io::Result<TcpListener> {
         .or_else(|_| TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))))
 }
 
-/// The first connection that shows the key. Others are turned away, and keep nobody waiting.
+/// The first connection that shows the key.
 fn welcome(listener: TcpListener, identity: Identity, peer: PublicKey) -> Result<Accepted, SendError> {
     let (known, came) = mpsc::channel();
-    let (identity, peer) = (Arc::new(identity), Arc::new(peer));
-    let strangers = Arc::new(AtomicUsize::new(0));
-    std::thread::spawn(move || {
-        for tcp in listener.incoming() {
-            let Ok(tcp) = tcp else { return };
-            if strangers.load(Ordering::SeqCst) >= STRANGERS {
-                continue;
-            }
-            strangers.fetch_add(1, Ordering::SeqCst);
-            let (known, strangers) = (known.clone(), Arc::clone(&strangers));
-            let (identity, peer) = (Arc::clone(&identity), Arc::clone(&peer));
-            std::thread::spawn(move || {
-                if let Ok(stream) = greet(tcp, &identity, &peer) {
-                    let _ = known.send(stream);
-                }
-                strangers.fetch_sub(1, Ordering::SeqCst);
-            });
-        }
-    });
+    let answer = move || {
+        answer(
+            std::iter::from_fn(|| Some(listener.accept().map(|(tcp, _)| tcp))),
+            Arc::new((identity, peer)),
+            &known,
+        );
+    };
+    thread::Builder::new()
+        .spawn(answer)
+        .map_err(failed("answer connections"))?;
     came.recv_timeout(PATIENCE).map_err(|_| SendError::Alone)
+}
+
+/// Asks each connection who it is, and gives on the one that shows the key. Others are turned away, and keep nobody waiting: where too many
+/// have not answered yet, the one that has taken longest goes.
+fn answer(
+    connections: impl Iterator<Item = io::Result<TcpStream>>,
+    keys: Arc<(Identity, PublicKey)>,
+    known: &mpsc::Sender<Accepted>,
+) {
+    let strangers = Arc::new(Strangers::default());
+    for tcp in connections {
+        // One that was given up before it was taken, or files that others have all: the next one may be the right one.
+        let Ok(tcp) = tcp else {
+            thread::sleep(BREATH);
+            continue;
+        };
+        match tcp.try_clone() {
+            Ok(other) if strangers.add(other) => {}
+            Ok(_) => return,
+            Err(_) => continue,
+        }
+        let (keys, known, strangers) = (Arc::clone(&keys), known.clone(), Arc::clone(&strangers));
+        let greeting = thread::Builder::new().spawn(move || {
+            let (identity, peer) = &*keys;
+            if let Ok(stream) = greet(tcp, identity, peer)
+                && strangers.end()
+            {
+                let _ = known.send(stream);
+            }
+        });
+        // Without room for a thread it is closed with the strangers.
+        drop(greeting);
+    }
+}
+
+/// The connections that have not said yet who they are, the oldest first; none any more once the right one has come.
+struct Strangers(Mutex<Option<VecDeque<TcpStream>>>);
+
+impl Default for Strangers {
+    fn default() -> Self {
+        Self(Mutex::new(Some(VecDeque::new())))
+    }
+}
+
+impl Strangers {
+    /// False when nobody is waited for any more.
+    fn add(&self, tcp: TcpStream) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(all) = all.as_mut() else {
+            return false;
+        };
+        if all.len() >= STRANGERS
+            && let Some(oldest) = all.pop_front()
+        {
+            // It may have gone by itself.
+            let _ = oldest.shutdown(Shutdown::Both);
+        }
+        all.push_back(tcp);
+        true
+    }
+
+    /// The right one has come. False when it had before.
+    fn end(&self) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.take().is_some()
+    }
 }
 
 fn greet(tcp: TcpStream, identity: &Identity, peer: &PublicKey) -> io::Result<Accepted> {
     tcp.set_nodelay(true)?;
     tcp.set_read_timeout(Some(GREETING))?;
     tcp.set_write_timeout(Some(GREETING))?;
-    let stream = identity.accept(tcp, peer)?;
+    let stranger = tcp.try_clone()?;
+    let stream = identity.accept(tcp, peer).inspect_err(|_| {
+        // Now, and not when its turn to go has come.
+        let _ = stranger.shutdown(Shutdown::Both);
+    })?;
     stream.sock.set_read_timeout(Some(SILENCE))?;
     stream.sock.set_write_timeout(Some(SILENCE))?;
     Ok(stream)
@@ -166,5 +230,65 @@ fn copy(from: &mut impl Read, to: &mut Accepted) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A listener that is answered as the sender does, with `first` before what comes; the other side's key and what was let in.
+    fn answered(
+        first: Vec<io::Result<TcpStream>>,
+    ) -> (SocketAddr, Identity, PublicKey, mpsc::Receiver<Accepted>) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (here, there) = (Identity::new().unwrap(), Identity::new().unwrap());
+        let (key, peer) = (here.public().clone(), there.public().clone());
+        let (known, came) = mpsc::channel();
+        thread::spawn(move || {
+            let next = move || Some(listener.accept().map(|(tcp, _)| tcp));
+            let all = first.into_iter().chain(std::iter::from_fn(next));
+            answer(all, Arc::new((there, key)), &known);
+        });
+        (address, here, peer, came)
+    }
+
+    #[test]
+    fn many_that_say_nothing_do_not_keep_the_right_one_out() {
+        let (address, identity, peer, came) = answered(Vec::new());
+        let connect = || TcpStream::connect(address).unwrap();
+        let mut silent: Vec<TcpStream> = (0..10 * STRANGERS).map(|_| connect()).collect();
+        identity.connect(connect(), &peer).unwrap();
+        came.recv_timeout(PATIENCE).unwrap();
+        // The first of them was turned away.
+        assert_eq!(silent[0].read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_connection_that_cannot_be_taken_is_not_the_last() {
+        let no_files = io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error());
+        let aborted = io::ErrorKind::ConnectionAborted.into();
+        let (address, identity, peer, came) = answered(vec![Err(no_files), Err(aborted)]);
+        identity
+            .connect(TcpStream::connect(address).unwrap(), &peer)
+            .unwrap();
+        came.recv_timeout(PATIENCE).unwrap();
+    }
+
+    /// Whoever is known opens the volume once: what comes later is not listened to.
+    #[test]
+    fn the_right_one_is_the_last() {
+        let (address, identity, peer, came) = answered(Vec::new());
+        let connect = || identity.connect(TcpStream::connect(address)?, &peer);
+        connect().unwrap();
+        came.recv_timeout(PATIENCE).unwrap();
+        let second = connect().and_then(|mut stream| stream.read(&mut [0]));
+        assert!(second.is_err(), "{second:?}");
+        // Who answers has gone, and with it the channel.
+        assert_eq!(
+            came.recv_timeout(PATIENCE).err(),
+            Some(mpsc::RecvTimeoutError::Disconnected)
+        );
     }
 }
