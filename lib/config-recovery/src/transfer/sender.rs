@@ -119,9 +119,9 @@ fn answer(
             thread::sleep(BREATH);
             continue;
         };
-        match tcp.try_clone() {
-            Ok(other) if strangers.add(other) => {}
-            Ok(_) => return,
+        match tcp.try_clone().map(|other| strangers.add(other)) {
+            Ok(true) => {}
+            Ok(false) => return,
             Err(_) => continue,
         }
         let (keys, known, strangers) = (Arc::clone(&keys), known.clone(), Arc::clone(&strangers));
