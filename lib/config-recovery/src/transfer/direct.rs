@@ -7,12 +7,14 @@
 use std::cell::Cell;
 use std::io::{self, Read};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use config_volume::Unpacked;
 use futures_util::{Stream, StreamExt};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::sealed::{Connected, Identity, PublicKey};
@@ -36,12 +38,19 @@ const LINE: usize = 1000;
 /// How often bytes are told.
 const TELL: Duration = Duration::from_millis(250);
 
-/// Puts the program into the pod, where its image says that temporary files go, and becomes it. `head` takes no more than the program, and a file that is being run by an earlier
-/// attempt is left alone.
+/// Puts the program into the pod, where its image says that temporary files go, and becomes it. Before its arguments stands the kind of
+/// machine that it is for: busybox's shell would run one for another as a script, as root. `head` takes no more than the program, and a
+/// file that is being run by an earlier attempt is left alone.
 fn script(length: u64) -> String {
     format!(
-        "p=${{TMPDIR:-}}/{SEND}.$$; umask 077; head -c {length} >\"$p\" && chmod 700 \"$p\" && exec \"$p\" \"$@\""
+        "[ \"$(uname -m)\" = \"$1\" ] || {{ echo \"its node is no $1\" >&2; exit 1; }}; shift; \
+         p=${{TMPDIR:-}}/{SEND}.$$; umask 077; head -c {length} >\"$p\" && chmod 700 \"$p\" && exec \"$p\" \"$@\""
     )
+}
+
+/// What `uname -m` says here.
+fn machine() -> String {
+    rustix::system::uname().machine().to_string_lossy().into_owned()
 }
 
 /// Copies the content of `source` into `into`, as [`super::unpack`] does.
@@ -60,7 +69,17 @@ pub(super) async fn unpack(
     let identity = Identity::new().map_err(no_key)?;
     let public = identity.public().to_string();
     let script = script(program.length);
-    let command = ["/bin/sh", "-c", &script, SEND, SEND, &public, source.folder];
+    let machine = machine();
+    let command = [
+        "/bin/sh",
+        "-c",
+        &script,
+        SEND,
+        &machine,
+        SEND,
+        &public,
+        source.folder,
+    ];
     let mut complaint = Complaint::default();
     let starting = async {
         let mut said = exec::run(cluster, source.container, &command, Some(program.file)).await?;
@@ -120,9 +139,13 @@ async fn receive(
         into.limits.clone(),
         Arc::clone(&told.done),
     );
+    let (connected, is_connected) = oneshot::channel();
+    // What comes now and then ends no patience of a socket's.
+    let mut connecting = pin!(timeout(patience * 2, is_connected));
     let mut work = tokio::task::spawn_blocking(move || {
         let stream = line.connect(&identity, &peer, address, patience);
         let stream = &mut stream.map_err(Stopped::Here)?;
+        let _ = connected.send(());
         let mut lost = None;
         let reader = Heeded {
             stream,
@@ -133,15 +156,21 @@ async fn receive(
         });
         match lost {
             // What became of the connection comes first: an archive that is cut off is its consequence.
-            Some(lost) => Err(Stopped::Amid(format!("the connection broke off: {lost}"))),
+            Some(lost) => Err(Stopped::Amid(format!("the connection broke off: {}", why(&lost)))),
             None => unpacked.map_err(|error| Stopped::Here(volume_error(error))),
         }
     });
     let mut tell = tokio::time::interval(TELL);
-    let mut is_over = false;
+    let (mut is_over, mut is_awaited) = (false, true);
     let outcome = loop {
         tokio::select! {
             outcome = &mut work => break outcome,
+            came = &mut connecting, if is_awaited => {
+                is_awaited = false;
+                if came.is_err() {
+                    cut.now();
+                }
+            }
             _ = tell.tick() => told.report(),
             heard = said.next(), if !is_over => is_over = complaint.heard(heard),
         }
@@ -170,6 +199,17 @@ enum Stopped {
     Amid(String),
     /// It never came to be, or the archive is not taken here.
     Here(Error),
+}
+
+/// An error of the connection, for a person.
+fn why(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
+            format!("nothing came for {} s", SILENCE.as_secs())
+        }
+        io::ErrorKind::UnexpectedEof => "it ended before the archive".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 /// An error of this way, with what the program said of it.
@@ -297,6 +337,8 @@ impl Line {
                 io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
                     format!("nothing came from {address} within {} s", patience.as_secs_f32())
                 }
+                _ if self.is_cut() => format!("{address} answers too slowly"),
+                io::ErrorKind::UnexpectedEof => format!("{address} closed the connection"),
                 _ => format!("cannot connect to {address}: {error}"),
             };
             Error::Transfer(why)
@@ -315,8 +357,16 @@ impl Line {
         try_it(tcp).map_err(failed)
     }
 
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_cut(&self) -> bool {
+        matches!(*self.state(), State::Cut)
+    }
+
     fn is(&self, tcp: &TcpStream) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         if matches!(*state, State::Cut) {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
@@ -328,13 +378,18 @@ impl Line {
 /// Cuts the connection when it is dropped: nothing is written any more for a run that was given up.
 struct Cut(Line);
 
-impl Drop for Cut {
-    fn drop(&mut self) {
-        let mut state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Connected(tcp) = std::mem::replace(&mut *state, State::Cut) {
+impl Cut {
+    fn now(&self) {
+        if let State::Connected(tcp) = std::mem::replace(&mut *self.0.state(), State::Cut) {
             // It may have ended by itself.
             let _ = tcp.shutdown(Shutdown::Both);
         }
+    }
+}
+
+impl Drop for Cut {
+    fn drop(&mut self) {
+        self.now();
     }
 }
 

@@ -162,8 +162,12 @@ async fn a_tar_that_fails_says_why_and_is_no_success() {
     ];
     let pod = sending.as_sender(said);
     let error = into(here.path(), identity, pod).await.unwrap_err().to_string();
-    assert!(error.contains("the connection broke off"), "{error}");
-    assert!(error.ends_with(": tar: /nowhere/at/all: Cannot open"), "{error}");
+    assert!(
+        error.ends_with(
+            "the connection broke off: it ended before the archive: tar: /nowhere/at/all: Cannot open"
+        ),
+        "{error}"
+    );
     assert!(matches!(sending.ended.join().unwrap(), Err(SendError::Tar(_))));
 }
 
@@ -194,6 +198,38 @@ async fn a_network_that_swallows_what_is_sent_is_given_up_soon() {
     };
     let error = into(here.path(), identity, pod).await.unwrap_err().to_string();
     assert!(error.contains("within 0.1 s"), "{error}");
+}
+
+/// One that sends a byte now and then would be waited for as long as it likes.
+#[tokio::test]
+async fn one_that_answers_slowly_is_given_up_soon() {
+    let here = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let identity = Identity::new().unwrap();
+    let pod = Sender {
+        address: listener.local_addr().unwrap(),
+        peer: identity.public().clone(),
+        patience: Duration::from_millis(200),
+        said: stream::pending(),
+        complaint: Complaint::default(),
+    };
+    let slow = thread::spawn(move || {
+        let (mut tcp, _) = listener.accept().unwrap();
+        tcp.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        // The beginning of a record of 16 KiB, then as slowly as the reads here run out of time. Bounded, so that the test ends.
+        let record = [0x16, 3, 3, 0x40, 0]
+            .into_iter()
+            .chain(std::iter::repeat_n(2, 500));
+        for byte in record {
+            if tcp.write_all(&[byte]).is_err() || matches!(tcp.read(&mut [0; 4096]), Ok(0)) {
+                return true;
+            }
+        }
+        false
+    });
+    let error = into(here.path(), identity, pod).await.unwrap_err().to_string();
+    assert!(error.ends_with("answers too slowly"), "{error}");
+    assert!(slow.join().unwrap());
 }
 
 #[tokio::test]
@@ -271,7 +307,8 @@ fn a_program_reaches_its_pod_by_its_input_and_is_told_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let program = b"#!/bin/sh\necho \"$@\"\n".to_vec();
     let mut shell = Command::new("/bin/sh");
-    shell.args(["-c", &script(program.len() as u64), SEND, SEND, "KEY", "/a b"]);
+    let script = script(program.len() as u64);
+    shell.args(["-c", &script, SEND, &machine(), SEND, "KEY", "/a b"]);
     shell
         .env("TMPDIR", folder.path())
         .stdin(Stdio::piped())
@@ -288,6 +325,25 @@ fn a_program_reaches_its_pod_by_its_input_and_is_told_what_it_is() {
     );
     let left = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap();
     assert_eq!(left.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+/// On a node of another kind, in an image with busybox's shell, it would be run as a script.
+#[test]
+fn a_program_for_another_machine_is_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", &script(1 << 20), SEND, "another", SEND, "KEY", "/"]);
+    let output = shell
+        .env("TMPDIR", folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "its node is no another\n"
+    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]

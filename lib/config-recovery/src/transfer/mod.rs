@@ -28,6 +28,7 @@ use crate::cluster::Cluster;
 use crate::exec::{self, Container, Said};
 use crate::journal::Step;
 use crate::report::Reporter;
+use crate::shown::shown;
 use crate::{Error, Result};
 
 pub use sender::{SEND, SendError, send};
@@ -215,7 +216,7 @@ impl fmt::Display for Complaint {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match String::from_utf8_lossy(&self.0).trim() {
             "" => Ok(()),
-            text => write!(to, ": {}", text.replace('\n', "; ")),
+            text => write!(to, ": {}", shown(&text.replace('\n', "; "))),
         }
     }
 }
