@@ -17,8 +17,8 @@ use kube::core::Request;
 use kube::{Client, Resource};
 use tokio_tungstenite::tungstenite::{self, Bytes, Message};
 
-use crate::cluster::Cluster;
 use crate::Result;
+use crate::cluster::Cluster;
 
 /// The subprotocol: the first byte of a message says which channel it is of
 /// (`k8s.io/apimachinery/pkg/util/remotecommand/constants.go`).

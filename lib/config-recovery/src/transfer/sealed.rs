@@ -368,7 +368,8 @@ mod tests {
                 scope.spawn(move || io::copy(&mut up, &mut down));
                 let (mut seen, mut piece) = (Vec::new(), [0; 4096]);
                 loop {
-                    let read = server.read(&mut piece).unwrap();
+                    // A peer that ends while something came that it has not read resets the connection.
+                    let read = server.read(&mut piece).unwrap_or_default();
                     if read == 0 {
                         return seen;
                     }
