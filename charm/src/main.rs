@@ -57,7 +57,5 @@ fn run() -> anyhow::Result<()> {
         recovery: &recovery,
         profile: &profile,
     })?;
-    // What is left belongs to this process, and the kernel takes it back at once: to end connections and to give memory back piece by
-    // piece takes longer.
-    std::process::exit(0)
+    Ok(())
 }
