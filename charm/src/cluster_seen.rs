@@ -41,7 +41,7 @@ const COUNTS_IN_DOUBT_FOR: SignedDuration = SignedDuration::from_mins(15);
 /// Nothing of the cluster that is kept goes by their relations.
 const APART: [Endpoint; 5] = [PEERS, INGRESS, METRICS_ENDPOINT, GRAFANA_DASHBOARD, LOGGING];
 
-/// What an event has to do with what is seen of the cluster: the one table of which event looks.
+/// What an event has to do with what is seen of the cluster: the one table that says which event looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bearing {
     /// Nothing: what was seen before counts, and so does what it sees itself.
@@ -122,7 +122,8 @@ pub struct ClusterSeen {
 
 impl ClusterSeen {
     /// What was `seen` in an event of this `bearing`, if it may be kept: all of it is known, and of what is `asked` for nothing is due.
-    /// `asked_at` is when velero-operator was last asked for something else. Nor beyond the time at which a `test_restore` may be tried.
+    /// It counts neither beyond the time that velero-operator may take for what it was `asked_at` last, nor beyond that at which a `test_restore`
+    /// may be tried.
     pub fn of(
         bearing: Bearing,
         seen: &Facts,
