@@ -1,8 +1,10 @@
-//! `dispatch`: what Juju runs for every hook and action of the charm, without arguments, and Velero around a backup, with some.
+//! `dispatch`: what Juju runs for every hook and action of the charm, without arguments, Velero around a backup, with some, and a
+//! restore in its scratch pod.
 
 use std::process::ExitCode;
 
 use anyhow::Context;
+use config_recovery::{SEND, send};
 use juju_charm::Juju;
 use workload_charm::backup::hooks::HookCommand;
 use workload_charm::env::Env;
@@ -35,6 +37,9 @@ fn run() -> anyhow::Result<()> {
             None => None,
         };
         return exporter::serve::run(folder.as_ref(), address).context("cannot export metrics");
+    }
+    if std::env::args_os().nth(1).is_some_and(|word| word == SEND) {
+        return send(std::env::args_os().skip(2), std::io::stdout()).context("cannot send the volume");
     }
     if let Some(command) = HookCommand::parse(std::env::args_os().skip(1))? {
         let program = std::env::current_exe().context("cannot find the charm's folder")?;

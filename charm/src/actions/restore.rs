@@ -22,7 +22,7 @@ use crate::env::Env;
 use crate::facts::{Container, Exchange, Facts, Storage};
 use crate::names::{RESTORE_FROM_BACKUP, pod_name, restore_command};
 use crate::profile::AppProfile;
-use crate::recovery::{Examiner, Lines, OfLater, elsewhere, foreseen, image, own_id};
+use crate::recovery::{Examiner, Lines, OfLater, elsewhere, foreseen, image, own_id, program};
 use crate::steps::prepare_volume::may_be_seen;
 use crate::steps::validate::workload_settings;
 use crate::steps::{self, Asks};
@@ -124,6 +124,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         choice: choice.clone(),
         holder: juju.context().unit().to_string(),
         image: image(call.env)?,
+        program: Some(program()),
         patience,
     };
     let carry_out = || -> Result<Results, Stopped> {

@@ -157,3 +157,9 @@ pub fn image(env: Env<'_>) -> Result<String> {
         ClusterError::refused(format!("read pod {name}"), reason).into()
     })
 }
+
+/// The file of this program, by a name that stays right while the charm is upgraded: in a scratch pod it sends what came back
+/// ([`config_recovery::SEND`]).
+pub fn program() -> PathBuf {
+    PathBuf::from("/proc/self/exe")
+}

@@ -23,7 +23,7 @@ use crate::data_unit::DataUnit;
 use crate::env::Env;
 use crate::facts::Facts;
 use crate::recovery::standing::HealthLookup;
-use crate::recovery::{Examiner, Lines, NotYet, OfLater, folder, image, own_id};
+use crate::recovery::{Examiner, Lines, NotYet, OfLater, folder, image, own_id, program};
 
 /// How long a test restore may take: as long as the events behind it can wait, and longer than one of 3 GB takes, which is minutes.
 pub const LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -43,6 +43,7 @@ pub fn plan(env: Env<'_>, choice: Choice) -> config_recovery::Result<VerifyPlan>
         choice,
         holder: juju.context().unit().to_string(),
         image: image(env)?,
+        program: Some(program()),
         patience: None,
     };
     env.recovery.plan_verify(&wanted, &folder(juju, FOLDER))

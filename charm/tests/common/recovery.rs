@@ -154,6 +154,7 @@ impl FakeRecovery {
             run: "run1".to_owned(),
             holder: wanted.holder.clone(),
             image: wanted.image.clone(),
+            program: wanted.program.clone(),
             storage_class: None,
             size: 1 << 30,
         };

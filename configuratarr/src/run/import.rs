@@ -350,6 +350,7 @@ impl Works<'_> {
             run: self.run.clone(),
             holder: HOLDER.to_owned(),
             image: self.plan.image.clone(),
+            program: None,
             storage_class: self.plan.storage_class.clone(),
             size: self.plan.size,
         };

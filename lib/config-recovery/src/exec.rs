@@ -2,9 +2,12 @@
 //!
 //! It is asked for in version 4 of the subprotocol alone. In version 5, which kube's client prefers, the API server takes each message apart
 //! and speaks SPDY with the kubelet (`pkg/registry/core/pod/rest/subresources.go` of Kubernetes 1.30 and later). What version 4 says it
-//! passes on as it is, which spares it most of the work. All that version 5 adds is an end of the input, and there is none here.
+//! passes on as it is, which spares it most of the work. All that version 5 adds is an end of the input.
 
-use futures_util::{Stream, StreamExt};
+use std::fs::File;
+use std::io::{self, Read};
+
+use futures_util::{SinkExt, Stream, StreamExt};
 use http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
@@ -14,16 +17,19 @@ use kube::core::Request;
 use kube::{Client, Resource};
 use tokio_tungstenite::tungstenite::{self, Bytes, Message};
 
-use crate::Result;
 use crate::cluster::Cluster;
+use crate::{Error, Result};
 
 /// The subprotocol: the first byte of a message says which channel it is of
 /// (`k8s.io/apimachinery/pkg/util/remotecommand/constants.go`).
 const PROTOCOL: HeaderValue = HeaderValue::from_static("v4.channel.k8s.io");
 /// The channels.
+const IN: u8 = 0;
 const OUT: u8 = 1;
 const ERR: u8 = 2;
 const STATUS: u8 = 3;
+/// Bytes of input in a message.
+const PIECE: usize = 32 << 10;
 
 /// A container.
 #[derive(Debug, Clone, Copy)]
@@ -44,16 +50,18 @@ pub(crate) enum Said {
     Ended(Box<Status>),
 }
 
-/// Runs a command without input. It is ended when what is answered is dropped. A stream that ends without [`Said::Ended`] was cut
-/// off; an error says why.
+/// Runs a command. It gets what is in `input`, of which it hears no end: it has to know how long that is. Without one it has no input at all.
+///
+/// What is answered is heard of it; dropped, it is heard no more. A stream that ends without [`Said::Ended`] was cut off; an error says why.
 pub(crate) async fn run(
     cluster: &Cluster,
     container: Container<'_>,
     command: &[&str],
+    input: Option<File>,
 ) -> Result<impl Stream<Item = Heard> + Unpin + use<>> {
     let parameters = AttachParams::default()
         .container(container.name)
-        .stdin(false)
+        .stdin(input.is_some())
         .stdout(true)
         .stderr(true);
     let client = cluster.client();
@@ -73,7 +81,15 @@ pub(crate) async fn run(
     let first = command.first().copied().unwrap_or_default();
     let action = format!("run {first} in pod {}/{}", container.namespace, container.pod);
     let connection = cluster.ask(action, connected).await?;
-    let messages = connection.into_stream();
+    let mut messages = connection.into_stream();
+    if let Some(mut input) = input {
+        while let Some(message) = next(&mut input).map_err(|error| Error::Transfer(error.to_string()))? {
+            // One that has ended takes no more; what it said tells why.
+            if messages.send(message).await.is_err() {
+                break;
+            }
+        }
+    }
     Ok(messages.filter_map(|message| std::future::ready(said(message))))
 }
 
@@ -83,6 +99,14 @@ pub(crate) type Heard = std::result::Result<Said, String>;
 fn in_version_4(mut request: http::Request<Body>) -> http::Request<Body> {
     request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, PROTOCOL);
     request
+}
+
+/// The next piece of the input, if there is one.
+fn next(input: &mut File) -> io::Result<Option<Message>> {
+    let mut bytes = Vec::with_capacity(1 + PIECE);
+    bytes.push(IN);
+    let read = input.take(PIECE as u64).read_to_end(&mut bytes)?;
+    Ok((read > 0).then(|| Message::Binary(bytes.into())))
 }
 
 /// What a message means; `None` for those that say nothing of the command.
@@ -151,7 +175,7 @@ mod tests {
             pod: "reader",
             name: "waits",
         };
-        let refused = run(&cluster, reader, &["tar", "-C", "/a b"]).await;
+        let refused = run(&cluster, reader, &["tar", "-C", "/a b"], None).await;
         assert!(
             refused.is_err_and(|error| error.to_string().contains("cannot run tar in pod scratch/reader"))
         );

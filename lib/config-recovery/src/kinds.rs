@@ -113,6 +113,8 @@ pub(crate) struct PodStatus {
     pub(crate) conditions: Option<Vec<Condition>>,
     pub(crate) init_container_statuses: Option<Vec<ContainerStatus>>,
     pub(crate) container_statuses: Option<Vec<ContainerStatus>>,
+    #[serde(rename = "podIP")]
+    pub(crate) pod_ip: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -43,3 +43,4 @@ pub mod words;
 
 pub use cluster::ClusterError;
 pub use error::{Error, Remedy, Result};
+pub use transfer::{SEND, SendError, send};

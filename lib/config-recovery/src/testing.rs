@@ -152,6 +152,7 @@ pub fn scratch(backup: BackupSummary, purpose: Purpose) -> ScratchSpec {
         purpose,
         holder: "test".to_owned(),
         image: String::new(),
+        program: None,
         storage_class: None,
         size: 1 << 30,
     }

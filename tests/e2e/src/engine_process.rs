@@ -128,6 +128,7 @@ fn restore(task: &str) -> Result<()> {
             choice: Choice::from(task.backup.as_str()),
             holder: "e2e".to_owned(),
             image: task.image.clone(),
+            program: None,
             patience: None,
         };
         let elsewhere = std::env::temp_dir().join(format!("restore-{}", task.app));

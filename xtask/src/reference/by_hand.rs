@@ -137,6 +137,7 @@ fn plan() -> RestorePlan {
             run: "byhand".to_owned(),
             holder: "radarr/0".to_owned(),
             image: "IMAGE".to_owned(),
+            program: None,
             storage_class: Some("CLASS".to_owned()),
             size: 1_234_567_890,
         },

@@ -22,7 +22,7 @@ use crate::env::Env;
 use crate::facts::{Container, Exchange, Facts, Storage};
 use crate::options::{RESTORE_ON_DEPLOY, RestoreOnDeploy};
 use crate::recovery::texts::{less_than_before, next_step};
-use crate::recovery::{Examiner, Lines, NotYet, OfLater, elsewhere, image, own_id};
+use crate::recovery::{Examiner, Lines, NotYet, OfLater, elsewhere, image, own_id, program};
 use crate::steps::plan::is_running;
 
 const AGAIN: &str = "retrying at update-status";
@@ -152,6 +152,7 @@ fn restore(env: Env<'_>, facts: &Facts, choice: Choice, volume: &Path) -> config
         choice,
         holder: juju.context().unit().to_string(),
         image: image(env)?,
+        program: Some(program()),
         patience: None,
     };
     let plan = recovery.plan_restore(&wanted, volume, true, &elsewhere(juju))?;

@@ -26,6 +26,8 @@ pub struct RestoreRequest {
     pub holder: String,
     /// Image of the scratch pod: the app's own.
     pub image: String,
+    /// As [`ScratchSpec::program`].
+    pub program: Option<PathBuf>,
     /// How long the app may take to become healthy; `None` for what its databases take to migrate:
     /// `RestorePlan::patience`.
     pub patience: Option<Duration>,
@@ -225,6 +227,7 @@ async fn place(
         purpose,
         holder: wanted.holder.clone(),
         image: wanted.image.clone(),
+        program: wanted.program.clone(),
         storage_class: claim.storage_class,
         size,
     };

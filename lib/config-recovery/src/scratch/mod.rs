@@ -23,7 +23,7 @@ pub use hand_over::{
     RestoredVolume, keep_volume, let_volume_free, reader_image, remove_restored, restored_volume,
 };
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config_volume::{UnpackLimits, Unpacked};
@@ -63,6 +63,9 @@ pub struct ScratchSpec {
     pub holder: String,
     /// Image of the pod. It needs `sh`, `sleep` and `tar`; the app's own does.
     pub image: String,
+    /// File of a static program that understands [`crate::SEND`]: with it the bytes of a large volume come from pod to pod. `None` for the way
+    /// over the API server.
+    pub program: Option<PathBuf>,
     /// The claim's class; `None` for the cluster's default.
     pub storage_class: Option<String>,
     /// Bytes that the claim asks for.
@@ -216,7 +219,8 @@ impl Scratch {
             folder: objects::MOUNT,
         };
         let into = transfer::Target { folder, limits };
-        transfer::unpack(cluster, source, into, self.stored, reporter).await
+        let program = self.spec.program.as_deref();
+        transfer::unpack(cluster, source, program, into, self.stored, reporter).await
     }
 
     /// Begins to remove the place and does not wait for its end, which takes some seconds: [`remove`] does.

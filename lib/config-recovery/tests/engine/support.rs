@@ -304,6 +304,7 @@ impl Stage {
             choice: Choice::from(backup),
             holder: "test".to_owned(),
             image: String::new(),
+            program: None,
             patience: None,
         }
     }

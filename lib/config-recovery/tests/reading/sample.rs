@@ -45,6 +45,7 @@ pub fn spec() -> ScratchSpec {
         run: "r1".to_owned(),
         holder: "radarr/0".to_owned(),
         image: "radarr:1".to_owned(),
+        program: None,
         storage_class: Some("fast".to_owned()),
         size: 1024,
     }

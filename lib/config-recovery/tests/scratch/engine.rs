@@ -200,6 +200,7 @@ fn wanted() -> RestoreRequest {
         choice: Choice::from("UID-b1"),
         holder: "radarr/0".to_owned(),
         image: "radarr:1".to_owned(),
+        program: None,
         patience: None,
     }
 }

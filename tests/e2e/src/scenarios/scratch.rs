@@ -177,6 +177,7 @@ impl BackedUp {
             run: run.to_owned(),
             holder: format!("{target}/0"),
             image: self.image.clone(),
+            program: None,
             storage_class: None,
             size: 1 << 30,
         }

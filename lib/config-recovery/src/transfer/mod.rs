@@ -1,5 +1,16 @@
-//! Reads a volume out of a pod: `tar` in the pod, its output over the API server, unpacked here.
+//! Reads a volume out of a pod: `tar` in the pod, unpacked here.
+//!
+//! There are two ways, of the same archive. From pod to pod ([`direct`]) is as fast as the disk, and not possible everywhere: where a
+//! network policy or a VPN's kill switch is in the way, or the image is strange. Over the API server it is slow, and always possible.
 
+mod direct;
+mod sealed;
+mod sender;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -8,6 +19,7 @@ use std::time::Duration;
 
 use config_volume::{UnpackLimits, Unpacked};
 use futures_util::{Stream, StreamExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Bytes;
@@ -18,12 +30,20 @@ use crate::journal::Step;
 use crate::report::Reporter;
 use crate::{Error, Result};
 
+pub use sender::{SEND, SendError, send};
+
 /// Pieces of the stream that may wait for the disk. The container runtime sends at most 32 KiB at once.
 const PIECES: usize = 32;
 /// A stream that is silent for so long has lost its connection, or the volume its disk.
 const SILENCE: Duration = Duration::from_secs(120);
 /// Characters of an error output that a person gets to see.
 const COMPLAINT: usize = 2000;
+/// What `tar` is told after the folder. Both GNU's and busybox's write this. Without -h links stay links, and owners are numbers in
+/// the archive anyway.
+const ARCHIVE: [&str; 3] = ["-cf", "-", "."];
+
+/// Bytes that come first on the direct way, so that it is seen to carry many before it is relied on.
+const TRIAL: usize = 64 << 10;
 
 /// A folder in a running container.
 #[derive(Debug, Clone, Copy)]
@@ -39,18 +59,84 @@ pub(crate) struct Target<'a> {
     pub(crate) limits: &'a UnpackLimits,
 }
 
-/// Copies the content of `source` into `into`. `total` is for the reporter.
+/// Copies the content of `source` into `into`. `total` is how many bytes there will be, where that is known. With `program`, the file
+/// of one that understands [`SEND`], they come from pod to pod where that is possible and worth it.
 pub(crate) async fn unpack(
     cluster: &Cluster,
     source: Source<'_>,
+    program: Option<&Path>,
     into: Target<'_>,
     total: Option<u64>,
     reporter: &dyn Reporter,
 ) -> Result<Unpacked> {
-    // Both GNU's tar and busybox's write this. Without -h links stay links, and owners are numbers in the archive anyway.
-    let command = ["tar", "-C", source.folder, "-cf", "-", "."];
-    let said = exec::run(cluster, source.container, &command).await?;
+    match directly(cluster, source, program, into, total, reporter).await {
+        Ok(Some(unpacked)) => return Ok(unpacked),
+        Ok(None) => {}
+        Err(Error::Transfer(why)) => {
+            reporter.note(&format!(
+                "the pod that holds the backup cannot be read directly ({why}): its bytes come through the API server, which takes longer"
+            ));
+            empty(into.folder)?;
+        }
+        Err(error) => return Err(error),
+    }
+    let command = ["tar", "-C", source.folder].into_iter().chain(ARCHIVE);
+    let command: Vec<&str> = command.collect();
+    let said = exec::run(cluster, source.container, &command, None).await?;
     unpack_stream(said, into, total, reporter).await
+}
+
+/// A program that understands [`SEND`].
+struct Program {
+    file: File,
+    /// Bytes of it.
+    length: u64,
+}
+
+/// From pod to pod, if there is a program for it, and to bring that into the pod is not half the work.
+async fn directly(
+    cluster: &Cluster,
+    source: Source<'_>,
+    program: Option<&Path>,
+    into: Target<'_>,
+    total: Option<u64>,
+    reporter: &dyn Reporter,
+) -> Result<Option<Unpacked>> {
+    let Some(program) = program else {
+        return Ok(None);
+    };
+    let failed = |error: io::Error| Error::Transfer(format!("cannot read {}: {error}", program.display()));
+    let file = File::open(program).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    if total.is_some_and(|total| total < length.saturating_mul(2)) {
+        return Ok(None);
+    }
+    let program = Program { file, length };
+    let unpacked = direct::unpack(cluster, source, program, into, total, reporter).await?;
+    Ok(Some(unpacked))
+}
+
+/// Removes what is in a folder. No link is followed.
+fn empty(folder: &Path) -> Result<()> {
+    let remove = || {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            match entry.file_type()?.is_dir() {
+                true => std::fs::remove_dir_all(entry.path())?,
+                false => std::fs::remove_file(entry.path())?,
+            }
+        }
+        Ok(())
+    };
+    let failed = |error: io::Error| Error::Transfer(format!("cannot empty {}: {error}", folder.display()));
+    remove().map_err(failed)
+}
+
+fn volume_error(source: config_volume::Error) -> Error {
+    Error::Volume {
+        action: "unpack the restored volume".to_owned(),
+        source,
+    }
 }
 
 async fn unpack_stream(
@@ -73,10 +159,7 @@ async fn unpack_stream(
         (Ok(Ok(unpacked)), Ok(())) => Ok(unpacked),
         // What the stream says comes first: an archive that is cut off is its consequence.
         (_, Err(error)) => Err(error),
-        (Ok(Err(source)), Ok(())) => Err(Error::Volume {
-            action: "unpack the restored volume".to_owned(),
-            source,
-        }),
+        (Ok(Err(source)), Ok(())) => Err(volume_error(source)),
         (Err(error), Ok(())) => Err(Error::Transfer(format!("the unpacking ended: {error}"))),
     }
 }
@@ -85,34 +168,55 @@ async fn unpack_stream(
 /// that it wrote was given on, or when the thread takes no more: then the thread knows why. Whatever is still under way over there
 /// ends with the stream.
 async fn pour(mut said: impl Stream<Item = exec::Heard> + Unpin, sink: &mut Sink<'_>) -> Result<()> {
-    let mut complaint = Vec::new();
+    let mut complaint = Complaint::default();
     loop {
-        let how = match tokio::time::timeout(SILENCE, said.next()).await {
+        let why = match tokio::time::timeout(SILENCE, said.next()).await {
             Ok(Some(Ok(Said::Out(piece)))) => match sink.send(piece).await {
                 true => continue,
                 false => return Ok(()),
             },
             Ok(Some(Ok(Said::Err(piece)))) => {
-                // Read to its end, kept in part: a process stops when nobody reads what it says.
-                let room = COMPLAINT.saturating_sub(complaint.len());
-                complaint.extend_from_slice(piece.get(..room).unwrap_or(&piece));
+                complaint.hear(&piece);
                 continue;
             }
-            Ok(Some(Ok(Said::Ended(status)))) if status.status.as_deref() == Some("Success") => return Ok(()),
-            // GNU's tar says 1 when a file changed while it was read, which nothing does here.
-            Ok(Some(Ok(Said::Ended(status)))) => status.message.unwrap_or_else(|| "tar failed".to_owned()),
+            Ok(Some(Ok(Said::Ended(status)))) => match how(*status, "tar") {
+                None => return Ok(()),
+                Some(why) => why,
+            },
             Ok(Some(Err(error))) => format!("the stream broke off: {error}"),
             Ok(None) => "the stream broke off before tar had ended".to_owned(),
             Err(_) => format!("nothing came for {} s", SILENCE.as_secs()),
         };
-        return Err(Error::Transfer(format!("{how}{}", after_colon(&complaint))));
+        return Err(Error::Transfer(format!("{why}{complaint}")));
     }
 }
 
-fn after_colon(complaint: &[u8]) -> String {
-    match String::from_utf8_lossy(complaint).trim() {
-        "" => String::new(),
-        text => format!(": {}", text.replace('\n', "; ")),
+/// How a program ended, if not well. GNU's tar says 1 when a file changed while it was read, which nothing does here.
+fn how(status: Status, program: &str) -> Option<String> {
+    match status.status.as_deref() {
+        Some("Success") => None,
+        _ => Some(status.message.unwrap_or_else(|| format!("{program} failed"))),
+    }
+}
+
+/// What a program says on its error output: read to its end, since it stops when nobody reads it, and kept in part. As text it follows
+/// a colon.
+#[derive(Debug, Default)]
+struct Complaint(Vec<u8>);
+
+impl Complaint {
+    fn hear(&mut self, piece: &[u8]) {
+        let room = COMPLAINT.saturating_sub(self.0.len());
+        self.0.extend_from_slice(piece.get(..room).unwrap_or(piece));
+    }
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match String::from_utf8_lossy(&self.0).trim() {
+            "" => Ok(()),
+            text => write!(to, ": {}", text.replace('\n', "; ")),
+        }
     }
 }
 
@@ -212,7 +316,3 @@ impl Read for Pieces {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "transfer_tests.rs"]
-mod tests;
