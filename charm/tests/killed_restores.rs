@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::common::radarr;
 use crate::common::recovery::good;
-use crate::common::unit::{CONTENT, PEERS, Unit};
+use crate::common::unit::{CONTENT, Unit};
 use config_recovery::journal::{Journal, Record, Step};
 use config_recovery::{ClusterError, Error};
 use config_volume::{BY_HAND, RESTORE_FOLDER, Swap, SwapOptions};
@@ -127,18 +127,9 @@ fn a_restore_is_remembered_whatever_becomes_of_the_rest_of_its_run() {
     );
 }
 
-/// A fresh leader, where the app's data were with another unit.
-fn beside_a_unit_that_is_gone() -> Unit {
-    let mut unit = Unit::new(&radarr());
-    let peers = RelationState::peer(PEERS, "peers")
-        .with_own_app_data([("data-unit", "radarr/1"), ("config-volume", "data")]);
-    unit.state = unit.state.clone().with_relation(peers);
-    unit
-}
-
 #[test]
 fn a_restore_takes_over_whatever_becomes_of_the_rest_of_its_run() {
-    let mut unit = beside_a_unit_that_is_gone();
+    let mut unit = Unit::new(&radarr()).beside_one_that_is_gone();
     for event in unit.first_events() {
         unit.run(event);
     }
@@ -153,7 +144,7 @@ fn a_restore_takes_over_whatever_becomes_of_the_rest_of_its_run() {
 /// command, since a backup brought it.
 #[test]
 fn a_takeover_that_was_killed_at_its_end_is_run_again() {
-    let mut unit = beside_a_unit_that_is_gone();
+    let mut unit = Unit::new(&radarr()).beside_one_that_is_gone();
     let velero = RelationState::new(3, "velero-backup-config", "velero-operator");
     unit.state = unit.state.clone().with_relation(velero);
     for event in unit.first_events() {
@@ -439,4 +430,29 @@ fn the_app_is_not_started_between_the_commands_of_a_move_from_the_python_charms(
         "of the old app"
     );
     assert!(!volume.join(BY_HAND).exists());
+}
+
+/// No backup of files holds it, and the next restore by hand is refused for it.
+#[test]
+fn what_a_restore_by_hand_keeps_is_told_with_the_backups_until_it_is_removed() {
+    let mut unit = Unit::settled(&radarr()).related_to_velero();
+    unit.recovery.backups = Some(vec![good("aaaa-1", "radarr")]);
+    let told = |unit: &mut Unit| {
+        let listed = unit.act("list-backups", json!({})).unwrap();
+        listed.get("kept-by-hand").cloned()
+    };
+    let folder = unit.volume().join(BY_HAND);
+    assert_eq!(told(&mut unit), None);
+    std::fs::create_dir_all(folder.join("new")).unwrap();
+    assert_eq!(told(&mut unit), None);
+    std::fs::create_dir(folder.join("old")).unwrap();
+    assert_eq!(
+        told(&mut unit),
+        Some(json!(format!(
+            "a restore by hand keeps the previous content in {0}; when the app is healthy: juju ssh radarr/0 rm -r {0}",
+            folder.display()
+        )))
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(told(&mut unit), None);
 }

@@ -517,10 +517,7 @@ fn an_app_whose_process_ends_is_not_waited_for() {
 fn a_restore_on_the_leader_takes_over_from_a_unit_that_is_gone_and_only_if_it_succeeds() {
     for answers in [vec![Ok(())], vec![Err("it answers 500".to_owned())]] {
         let succeeds = answers[0].is_ok();
-        let mut unit = Unit::new(&radarr());
-        let peers = RelationState::peer(PEERS, "peers")
-            .with_own_app_data([("data-unit", "radarr/1"), ("config-volume", "data")]);
-        unit.state = unit.state.clone().with_relation(peers);
+        let mut unit = Unit::new(&radarr()).beside_one_that_is_gone();
         for event in unit.first_events() {
             unit.run(event);
         }
@@ -555,10 +552,7 @@ fn a_restore_on_the_leader_takes_over_from_a_unit_that_is_gone_and_only_if_it_su
 /// The status says to save what the volume holds and to restore here. That it cannot be saved by a backup is no other unit's fault.
 #[test]
 fn what_a_unit_has_beside_data_that_are_gone_is_said_to_be_in_no_backup() {
-    let mut unit = Unit::new(&radarr()).related_to_velero();
-    let peers = RelationState::peer(PEERS, "peers")
-        .with_own_app_data([("data-unit", "radarr/1"), ("config-volume", "data")]);
-    unit.state = unit.state.clone().with_relation(peers);
+    let mut unit = Unit::new(&radarr()).related_to_velero().beside_one_that_is_gone();
     std::fs::write(unit.volume().join("library.db"), "of before").unwrap();
     for event in unit.first_events() {
         unit.run(event);

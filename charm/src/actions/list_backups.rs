@@ -1,11 +1,12 @@
 //! The action `list-backups`.
 
 use config_recovery::backups::{AppId, BackupSummary, last_good};
+use config_recovery::engine;
 use config_recovery::words::{age, columns, size, time};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Call, Results, Stopped, declared};
+use super::{Call, Results, Stopped, declared, volume};
 use crate::contents::in_one_line;
 use crate::contents::record::VERSION;
 use crate::contents::seen::{self, List};
@@ -24,7 +25,8 @@ pub fn declaration() -> Value {
          EMPTY, PARTIAL, FAILED, expired), `bytes` of the config volume (absent for snapshots), `schedule` that made it, `expires`, \
          `before-restore` for a safety backup: uid of the backup whose restore it was made before, `contents` in the app's terms and \
          the app's `version`, where this unit has seen them, `proven` (comes back, DAMAGED), `proven-at` and `proven-says` where it was \
-         restored and compared in this cluster, and `velero-errors`, if any; `restore-on-deploy`: outcome of that option. EMPTY: Completed for Velero, but no content.",
+         restored and compared in this cluster, and `velero-errors`, if any; `restore-on-deploy`: outcome of that option; `kept-by-hand`: where a restore by hand keeps the previous \
+         content, which no backup of files holds. EMPTY: Completed for Velero, but no content.",
         json!({}),
         &[],
     )
@@ -36,6 +38,15 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     let backups = call.env.recovery.list(&whose)?;
     let seen = seen::read(call.env.juju)?;
     let mut results = results(&backups, &seen, &whose, Timestamp::now());
+    // No backup holds it, and on the volume it is in the way of the next one.
+    if let Some(folder) = volume(call.facts).ok().and_then(engine::kept_by_hand) {
+        let folder = folder.display();
+        let text = format!(
+            "a restore by hand keeps the previous content in {folder}; when the app is healthy: juju ssh {} rm -r {folder}",
+            call.facts.unit
+        );
+        results.insert("kept-by-hand".to_owned(), text);
+    }
     let remembered = &call.facts.remembered;
     // What holds the app back comes before what was done once.
     if let Some(news) = remembered.damaged.as_ref().or(remembered.news.as_ref()) {

@@ -99,6 +99,7 @@ impl HookCommand {
         let asked = config_volume::Options {
             about: record::read(charm_dir, About::new()),
             questions: storage.contents.questions(),
+            takes_restored: engine::is_seen_healthy(&self.volume),
             ..options(storage)
         };
         let prepared = config_volume::prepare(&self.volume, &asked).map_err(failed)?;
@@ -180,6 +181,9 @@ pub fn options(storage: &ConfigStorage) -> config_volume::Options {
 
 #[cfg(test)]
 mod tests {
+    use config_recovery::journal::{Journal, Record, Step};
+    use config_volume::{Swap, SwapOptions};
+
     use super::*;
 
     fn parse(arguments: &[&str]) -> Result<Option<HookCommand>, HookError> {
@@ -323,6 +327,52 @@ mod tests {
         // The previous content that is kept is no reason.
         std::fs::remove_file(by_hand.join("exchanging")).unwrap();
         run(BEFORE, &folder).unwrap();
+    }
+
+    /// A run has put content in place, and was killed in this step.
+    fn content_in_place(folder: &tempfile::TempDir, step: Step) -> Swap {
+        let volume = folder.path().join("volume");
+        let mut swap = Swap::begin(&volume, "run-1", &SwapOptions::default()).unwrap();
+        std::fs::write(swap.staged().join("settings.ini"), "restored").unwrap();
+        swap.seal().unwrap();
+        swap.commit().unwrap();
+        let mut record = Record::new("run-1", "nightly", "uid-1", "2026-11-26T03:00:00Z");
+        record.step = step;
+        Journal::begin(
+            &volume.join(config_volume::RESTORE_FOLDER).join("run.json"),
+            record,
+        )
+        .unwrap();
+        swap
+    }
+
+    /// The nightly backup comes between the exchange and the health check, and the restore is rolled back after it: a backup of the
+    /// content that did not do would be the newest good one, and `latest`.
+    #[test]
+    fn content_with_which_the_app_was_not_seen_healthy_is_not_backed_up() {
+        let folder = charm_and_volume(&[("settings.ini", b"before")]);
+        let mut swap = content_in_place(&folder, Step::Start);
+        let error = crate::causes(&run(BEFORE, &folder).unwrap_err());
+        assert!(
+            error.contains("run-1") && error.contains("not been seen healthy"),
+            "{error}"
+        );
+        let volume = folder.path().join("volume");
+        assert!(!volume.join(config_volume::FOLDER).exists());
+        assert!(matches!(run(AFTER, &folder), Err(HookError::NotSound(_))));
+        swap.roll_back().unwrap();
+        run(BEFORE, &folder).unwrap();
+        run(AFTER, &folder).unwrap();
+        swap.finish().unwrap();
+    }
+
+    /// To remove what the run had beside the app may take minutes, and the content stays whatever comes of it.
+    #[test]
+    fn content_with_which_the_app_was_seen_healthy_is_backed_up_while_the_rest_is_removed() {
+        let folder = charm_and_volume(&[("settings.ini", b"before")]);
+        let _swap = content_in_place(&folder, Step::Clean);
+        run(BEFORE, &folder).unwrap();
+        run(AFTER, &folder).unwrap();
     }
 
     #[test]

@@ -132,6 +132,14 @@ impl Unit {
         unit
     }
 
+    /// The same, where the app's data were with radarr/1, which is gone.
+    pub fn beside_one_that_is_gone(mut self) -> Self {
+        let peers = RelationState::peer(PEERS, data_unit::ENDPOINT)
+            .with_own_app_data([("data-unit", "radarr/1"), ("config-volume", "data")]);
+        self.state = self.state.clone().with_relation(peers);
+        self
+    }
+
     /// The same, related to velero-operator.
     pub fn related_to_velero(self) -> Self {
         self.related_by(&NIGHTLY, VELERO)

@@ -71,6 +71,18 @@ pub fn context(global: &Global) -> Option<String> {
     global.context.clone().or_else(named)
 }
 
+/// Whether what was typed names a context that is there, of a kubeconfig that can be read. Whether anybody answers there is another question.
+pub fn leads_somewhere(global: &Global) -> bool {
+    let read = match &global.kubeconfig {
+        Some(path) => Kubeconfig::read_from(path),
+        None => Kubeconfig::read(),
+    };
+    read.is_ok_and(|read| {
+        let named = global.context.as_ref();
+        named.is_none_or(|named| read.contexts.iter().any(|context| context.name == *named))
+    })
+}
+
 /// Why a kubeconfig could not be read. Of what is in it nothing is repeated: there are tokens in it.
 fn unread(error: &KubeconfigError, path: Option<&Path>) -> Problem {
     let file = |path: &Path| shown(&path.display().to_string());

@@ -30,6 +30,8 @@ pub struct Ground {
     pub cluster: Cluster,
     /// The context that led to it.
     pub context: Option<String>,
+    /// The way to Juju that stays with this model: another one may become the current one while a plan is read, on another controller even.
+    pub juju: Juju,
     status: Status,
     apps: Vec<App>,
     locations: Vec<Location>,
@@ -38,12 +40,6 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// The way to Juju that stays with this model: another one may become the current one while a plan is read, on another controller even.
-    /// A model of somebody else's is known by the name that was given.
-    pub fn juju(&self, call: &Call<'_>) -> Juju {
-        juju_of(call, &self.status.model)
-    }
-
     /// What Juju says of an application.
     pub fn application(&self, app: &str) -> Option<&Application> {
         self.status.applications.get(app)
@@ -56,25 +52,35 @@ impl Ground {
     }
 
     /// The same for the planner, with the way to Juju that the shown commands name.
-    pub fn known<'a>(&'a self, juju: &'a Juju) -> Known<'a> {
+    pub fn known(&self) -> Known<'_> {
         Known {
             model: &self.status.model.name,
             apps: &self.apps,
             locations: &self.locations,
             data_units: &self.data_units,
-            juju,
+            juju: &self.juju,
             now: self.now,
         }
     }
 }
 
-/// As [`Ground::juju`], for a model that Juju has told of.
-pub fn juju_of(call: &Call<'_>, model: &ModelInfo) -> Juju {
+/// As [`Ground::juju`], for a model that Juju has told of. The status does not say whose it is, and without its owner's name it would be taken
+/// for the user's own.
+pub async fn juju_of(call: &Call<'_>, model: &ModelInfo) -> Juju {
     let ModelInfo { name, controller, .. } = model;
-    let model = call.juju.model().unwrap_or(name);
+    // Juju takes it where none is typed (`initModel0` in `cmd/modelcmd/modelcommand.go` of juju/juju).
+    let of_environment = || std::env::var("JUJU_MODEL").ok().filter(|model| !model.is_empty());
+    let model = match call.juju.model().map(str::to_owned).or_else(of_environment) {
+        Some(named) => named,
+        None => match call.juju.current_model().await {
+            Ok(current) if current.rsplit('/').next() == Some(name) => current,
+            // Another one has become the current one, or Juju does not tell.
+            Ok(_) | Err(_) => name.clone(),
+        },
+    };
     call.juju
         .of_model(match model.contains(':') || controller.is_empty() {
-            true => model.to_owned(),
+            true => model,
             false => format!("{controller}:{model}"),
         })
 }
@@ -89,6 +95,7 @@ pub async fn ground(call: &Call<'_>) -> Result<Ground> {
     let (status, looked) = tokio::join!(call.juju.status(), cluster::look(call.global));
     let status = status?;
     let (cluster, overview) = looked?;
+    let juju = juju_of(call, &status.model).await;
     let data_units = marked_units(&cluster, &status.model.name).await?;
     let now = Timestamp::now();
     Ok(Ground {
@@ -101,6 +108,7 @@ pub async fn ground(call: &Call<'_>) -> Result<Ground> {
         ),
         cluster,
         context,
+        juju,
         status,
         locations: overview.locations,
         data_units,
@@ -149,8 +157,7 @@ pub async fn plan(
     parameters: BTreeMap<String, String>,
 ) -> Result<Planned> {
     let ground = ground(call).await?;
-    let juju = ground.juju(call);
-    is_free(job, &juju, (!which.all).then_some(which.apps.as_slice()))?;
+    is_free(job, &ground.juju, (!which.all).then_some(which.apps.as_slice()))?;
     let wanted = Wanted {
         job,
         apps: (!which.all).then_some(which.apps.as_slice()),
@@ -158,7 +165,7 @@ pub async fn plan(
         parameters,
     };
     Ok(Planned {
-        plan: plan::plan(&wanted, ground.known(&juju))?,
+        plan: plan::plan(&wanted, ground.known())?,
         cluster: ground.cluster,
         context: ground.context,
     })

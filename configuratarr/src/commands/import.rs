@@ -43,7 +43,7 @@ pub async fn run(
     let model = call.juju.status().await?.model.version;
     may_import(&call.juju, app, [&client, &model], &flags)?;
     let ground = act::ground(call).await?;
-    let juju = ground.juju(call);
+    let juju = ground.juju.clone();
     act::is_free(Job::Import, &juju, Some(&which.apps))?;
     let wanted = Wanted {
         job: Job::Import,
@@ -51,7 +51,7 @@ pub async fn run(
         choice,
         parameters: BTreeMap::new(),
     };
-    let mut plan = plan(&wanted, ground.known(&juju))?;
+    let mut plan = plan(&wanted, ground.known())?;
     let whose = AppId {
         app: app.clone(),
         model: plan.model.clone(),

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::Call;
 use crate::cluster;
 use crate::fleet::{self, App};
+use crate::juju::JujuError;
 use crate::problem::{Kind, Problem, Result};
 
 /// What was seen.
@@ -32,6 +33,7 @@ pub struct Looked {
 pub async fn look(call: &Call<'_>) -> Result<Looked, Vec<Problem>> {
     let now = Timestamp::now();
     let (status, found) = tokio::join!(call.juju.status(), cluster::look(call.global));
+    let leads_nowhere = matches!(status, Err(JujuError::NoSuchController(_)));
     let (status, juju_problem) = apart(status.map_err(Problem::from));
     let (found, cluster_problem) = apart(found);
     let overview = found.map(|(_, overview)| overview);
@@ -51,11 +53,16 @@ pub async fn look(call: &Call<'_>) -> Result<Looked, Vec<Problem>> {
             return Err(vec![problem]);
         }
     };
+    // What is to be typed next must not repeat what is nowhere.
+    let juju = match leads_nowhere {
+        true => call.juju.of_model(format!("CONTROLLER:{model}")),
+        false => call.juju.clone(),
+    };
     if let (Some(juju), Some(cluster)) = (&juju_problem, &cluster_problem) {
         return Err(vec![juju.clone(), cluster.clone()]);
     }
     Ok(Looked {
-        apps: fleet::apps(&model, &call.juju, status.as_ref(), overview.as_ref(), now),
+        apps: fleet::apps(&model, &juju, status.as_ref(), overview.as_ref(), now),
         now,
         model,
         // Its backups are the apps' by now; of many apps they take half of the memory.

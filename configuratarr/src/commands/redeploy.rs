@@ -31,7 +31,7 @@ pub async fn run(call: &Call<'_>, typed: &RedeployArguments) -> Result<Done> {
     let (status, looked) = tokio::join!(call.juju.status(), cluster::look(call.global));
     let status = status.map_err(|error| without_model(call, error))?;
     let (cluster, overview) = looked?;
-    let juju = act::juju_of(call, &status.model);
+    let juju = act::juju_of(call, &status.model).await;
     act::is_free(Job::Redeploy, &juju, Some(&typed.apps))?;
     let plan = plan_redeploy(
         &wanted,

@@ -29,7 +29,7 @@ pub async fn run(call: &Call<'_>, typed: &RefreshArguments) -> Result<Done> {
         }
     }
     let ground = act::ground(call).await?;
-    let juju = ground.juju(call);
+    let juju = ground.juju.clone();
     act::is_free(Job::Refresh, &juju, Some(std::slice::from_ref(&typed.app)))?;
     let wanted = Wanted {
         job: Job::Refresh,
@@ -37,7 +37,7 @@ pub async fn run(call: &Call<'_>, typed: &RefreshArguments) -> Result<Done> {
         choice: Choice::Latest,
         parameters: BTreeMap::new(),
     };
-    let mut planned = plan::plan(&wanted, ground.known(&juju))?;
+    let mut planned = plan::plan(&wanted, ground.known())?;
     let found = ground.application(&typed.app).ok_or_else(|| {
         Problem::bare(
             Kind::Failed,

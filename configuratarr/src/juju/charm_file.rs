@@ -34,10 +34,14 @@ struct Config {
 
 /// Whether a charm is one of this machine, by how it is named (`juju deploy` tells them apart so too).
 pub fn is_here(charm: &str) -> bool {
+    is_path(charm) || Path::new(charm).is_dir()
+}
+
+/// Whether it is named as a file or folder, whatever there is.
+pub fn is_path(charm: &str) -> bool {
     charm.starts_with(['.', '/'])
         || charm.contains('/') && !charm.starts_with("ch:")
         || charm.ends_with(".charm")
-        || Path::new(charm).is_dir()
 }
 
 /// The name of a charm of this machine, by its metadata.

@@ -29,6 +29,9 @@ pub enum JujuError {
     /// Several controllers are known, and none is the current one.
     #[error("cannot ask Juju: no controller is chosen")]
     NoCurrentController,
+    /// The one that was named is none of them.
+    #[error("cannot find controller {0}")]
+    NoSuchController(String),
     /// No model is the current one, and none was named.
     #[error("cannot ask Juju: no model is chosen")]
     NoCurrentModel,
@@ -100,6 +103,14 @@ impl JujuError {
         if line.starts_with("No selected controller") {
             return Self::NoCurrentController;
         }
+        // `ControllerByName` in `jujuclient/file.go` of juju/juju.
+        if let Some(controller) = line
+            .strip_prefix("controller ")
+            .and_then(|rest| rest.strip_suffix(" not found"))
+            .filter(|name| !name.contains(' '))
+        {
+            return Self::NoSuchController(controller.to_owned());
+        }
         if line.starts_with("No selected model") || line.to_lowercase().starts_with("no model") {
             return Self::NoCurrentModel;
         }
@@ -150,6 +161,9 @@ impl From<JujuError> for Problem {
                 "juju register, or juju login, with what the controller's owner gave you"
             }
             JujuError::NoCurrentController => "juju switch CONTROLLER; juju controllers shows them",
+            JujuError::NoSuchController(_) => {
+                "juju controllers shows which there are; then --model CONTROLLER:MODEL"
+            }
             JujuError::NoCurrentModel => "name it with --model, or juju switch MODEL; juju models shows them",
             JujuError::LoggedOut(_) => "juju login",
             JujuError::NoModel(_) => {

@@ -122,6 +122,13 @@ struct Shown {
     model_uuid: String,
 }
 
+/// What `juju whoami --format json` says, as far as it is read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Who {
+    model: String,
+}
+
 impl Juju {
     /// The uuid of the model: what tells it from another one that gets its name. `juju status` does not say it.
     ///
@@ -135,6 +142,18 @@ impl Juju {
         match uuids.next().filter(|uuid| !uuid.is_empty()) {
             Some(uuid) => Ok(uuid),
             None => Err(self.not_understood(&command, "it names no uuid")),
+        }
+    }
+
+    /// The current model: `home`, or `bob/home` where it is of somebody else (`cmd/juju/user/whoami.go` of juju/juju).
+    ///
+    /// # Errors
+    /// As any command of Juju's.
+    pub async fn current_model(&self) -> Result<String, JujuError> {
+        let who: Who = self.json(&["whoami"]).await?;
+        match who.model.is_empty() {
+            false => Ok(who.model),
+            true => Err(self.not_understood(&["whoami"], "it names no model")),
         }
     }
 

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::stages::Stages;
 use super::{Chosen, Item, Job, Plan};
 use crate::fleet::ENDPOINT;
+use crate::juju::charm_file::is_path;
 use crate::juju::{Deployed, Juju, Status};
 use crate::problem::{Kind, Problem};
 
@@ -289,8 +290,10 @@ fn deploy(
 /// # Errors
 /// When something was typed that is no `NAME=VALUE`.
 pub fn resources(bundle: &Deployed, typed: &TypedCharm) -> Result<BTreeMap<String, String>, Problem> {
-    // A number is a revision of Charmhub's: of another charm it would be another one, and a charm from a file has none.
-    let is_meant = |value: &Value| typed.charm.is_none() || !value.is_number();
+    // A number is a revision of Charmhub's: of another charm it would be another one, and a charm from a file has none. Juju would take it for
+    // the name of an image there.
+    let is_of_charmhub = typed.charm.is_none() && !is_path(&bundle.charm);
+    let is_meant = |value: &Value| is_of_charmhub || !value.is_number();
     let of_bundle = bundle.resources.iter().filter(|(_, value)| is_meant(value));
     let of_bundle = of_bundle.map(|(name, value)| (name.clone(), text(value)));
     together(of_bundle, &typed.resources)

@@ -87,6 +87,38 @@ fn backups_of_this_model_come_first_and_those_of_the_only_other_one_are_found() 
     assert!(model(&[backup("sonarr", "d", 1)], Choice::from("d"), None).is_err());
 }
 
+/// A bundle that somebody wrote may name the charm's file itself. Juju takes a number for the name of an image there.
+#[test]
+fn a_revision_of_a_resource_is_none_of_a_charm_from_a_file() {
+    for (charm, expected) in [
+        ("./lidarr.charm", vec!["app-image=example.org/lidarr:1"]),
+        ("charms/lidarr", vec!["app-image=example.org/lidarr:1"]),
+        ("lidarr-k8s", vec!["app-image=example.org/lidarr:1", "data=3"]),
+        ("ch:lidarr-k8s", vec!["app-image=example.org/lidarr:1", "data=3"]),
+    ] {
+        let bundle = Deployed {
+            charm: charm.to_owned(),
+            resources: BTreeMap::from([
+                ("data".to_owned(), Value::from(3)),
+                ("app-image".to_owned(), Value::from("example.org/lidarr:1")),
+            ]),
+            ..Deployed::default()
+        };
+        let backups = [backup("lidarr", "a", 3)];
+        let planned = planned(
+            &backups,
+            Choice::Latest,
+            None,
+            Some(bundle),
+            TypedCharm::default(),
+        );
+        let deploy = planned.unwrap().1.deploy;
+        let words = deploy.windows(2).filter(|words| words[0] == "--resource");
+        let resources: Vec<&str> = words.map(|words| words[1].as_str()).collect();
+        assert_eq!(resources, expected, "{charm}");
+    }
+}
+
 #[test]
 fn what_was_typed_takes_the_place_of_what_the_bundle_says() {
     let bundle = || Deployed {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::args::Global;
+use crate::cluster::leads_somewhere;
 use crate::juju::{Juju, as_typed};
 
 /// How a run is gone on with. By default in the cluster that the kubeconfig leads to by itself.
@@ -15,8 +16,15 @@ pub struct Resume {
 }
 
 impl Resume {
-    /// From any folder, in the cluster that was typed here.
+    /// From any folder, in the cluster that was typed here. What was mistyped is not repeated: whoever types it again is no further.
     pub fn here(global: &Global) -> Self {
+        let model = global.model.clone();
+        if !leads_somewhere(global) {
+            return Self {
+                model,
+                ..Self::default()
+            };
+        }
         let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let kubeconfig = global.kubeconfig.as_ref().map(absolute);
         let typed = [
@@ -29,7 +37,7 @@ impl Resume {
         });
         Self {
             flags: flags.collect(),
-            model: global.model.clone(),
+            model,
         }
     }
 
@@ -55,6 +63,8 @@ impl Resume {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use clap::Parser;
 
     use super::*;
@@ -71,15 +81,26 @@ mod tests {
             let typed = Typed::parse_from([&["configuratarr"], typed].concat());
             Resume::here(&typed.global).command("r1")
         };
-        assert_eq!(resume(&[]), "configuratarr resume r1");
+        let plain = "configuratarr resume r1";
+        assert_eq!(resume(&[]), plain);
         assert_eq!(resume(&[]), Resume::default().command("r1"));
-        let here = std::env::current_dir().unwrap();
-        assert_eq!(
-            resume(&["--context=my lab", "--kubeconfig=lab.yaml"]),
-            format!(
-                "configuratarr resume r1 --kubeconfig {} --context 'my lab'",
-                as_typed(&here.join("lab.yaml").display().to_string())
-            )
+        // In the folder that the command is typed in, which is this one.
+        let file = tempfile::NamedTempFile::new_in(".").unwrap();
+        let text = r#"{"contexts": [{"name": "my lab", "context": {"cluster": "lab", "user": "lab"}}]}"#;
+        std::fs::write(file.path(), text).unwrap();
+        let name = Path::new(file.path().file_name().unwrap());
+        let kubeconfig = format!("--kubeconfig={}", name.display());
+        let named = format!(
+            "{plain} --kubeconfig {}",
+            as_typed(&std::env::current_dir().unwrap().join(name).display().to_string())
         );
+        assert_eq!(resume(&[&kubeconfig]), named);
+        assert_eq!(
+            resume(&["--context=my lab", &kubeconfig]),
+            format!("{named} --context 'my lab'")
+        );
+        // Mistyped.
+        assert_eq!(resume(&["--context=my lap", &kubeconfig]), plain);
+        assert_eq!(resume(&["--context=my lab", "--kubeconfig=/nowhere"]), plain);
     }
 }

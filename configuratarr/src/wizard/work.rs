@@ -159,7 +159,7 @@ async fn fleet(call: &Call<'_>) -> Result<Fleet, Vec<Problem>> {
 async fn plan(call: &Call<'_>, order: &Order, place: &RefCell<Option<Place>>) -> Result<Plan> {
     let ground = ground(call).await?;
     // Until it is confirmed and carried out another model may become the current one, and another context.
-    let plan = order.plan(ground.known(&ground.juju(call)))?;
+    let plan = order.plan(ground.known())?;
     place.replace(Some(Place {
         cluster: ground.cluster,
         context: ground.context,

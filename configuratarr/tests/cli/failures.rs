@@ -92,6 +92,30 @@ fn juju_knows_no_controller_or_no_model() {
     );
 }
 
+/// What is to be typed next must not lead to the same error.
+#[test]
+fn a_controller_that_was_mistyped_is_not_repeated_in_the_next_step() {
+    let juju = Juju::new().fails(
+        &format!("{STATUS} -m ctrl:home"),
+        1,
+        "ERROR controller ctrl not found\n",
+    );
+    let test = Test::with([App::new("radarr")]);
+    test.juju(&juju);
+    let ran = test.run(&["status", "-m", "ctrl:home"]).exits(3);
+    assert!(
+        ran.stderr.contains("cannot find controller ctrl")
+            && ran.stderr.contains("juju controllers shows which there are"),
+        "{}",
+        ran.shown()
+    );
+    assert!(
+        ran.stdout.contains("--model CONTROLLER:home") && !ran.stdout.contains("ctrl:home"),
+        "{}",
+        ran.shown()
+    );
+}
+
 #[test]
 fn juju_refuses_in_words_that_are_not_known() {
     let text = "WARNING this client is old\nERROR cannot connect to API: unable to connect to API: dial tcp 10.96.0.103:17070: i/o timeout\n";

@@ -14,6 +14,7 @@ mod meanwhile;
 mod places;
 mod redeploy;
 mod refresh;
+mod refused;
 mod rough;
 mod silent;
 mod volumes;

@@ -120,6 +120,52 @@ fn who_is_not_told_which_model_it_is_restores_all_the_same() {
     });
 }
 
+/// The current model, or the one of the environment, is somebody else's. Without its owner's name Juju would look for one of the user's own.
+#[test]
+fn a_model_of_somebody_else_is_named_with_its_owner() {
+    for (current, environment) in [("bob/home", ""), ("home", "bob/home")] {
+        let home = Home::with(&["radarr"]);
+        home.around_juju(
+            &format!(
+                "case \"$*\" in *'ctl:home'*) echo 'ERROR model ctl:admin/home not found' >&2; exit 1;;\n\
+                 whoami*) echo '{{\"controller\":\"ctl\",\"model\":\"{current}\",\"user\":\"admin\"}}'; exit;; esac\n\
+                 N=$#; while [ $N -gt 0 ]; do A=$1; shift; [ \"$A\" = ctl:bob/home ] && A=ctl:home; set -- \"$@\" \"$A\"; N=$((N-1)); done"
+            ),
+            "",
+        );
+        home.test.env("JUJU_MODEL", environment);
+        let ran = home.test.run(&["restore", "radarr", "--yes"]).exits(0);
+        assert!(ran.stdout.contains("-m ctl:bob/home"), "{}", ran.shown());
+        assert_eq!(home.ran("radarr", "restore-from-backup").len(), 1);
+    }
+}
+
+/// Where the context was mistyped the run is followed without the cluster, and what is to be typed next does not repeat it.
+#[test]
+fn what_goes_on_does_not_name_a_context_that_is_not_there() {
+    let home = Home::with(&["radarr"]);
+    is_killed_before_it_starts(&home);
+    home.around_juju(
+        "case \"$*\" in operations*) echo 'ERROR connection refused' >&2; exit 1;; esac",
+        "",
+    );
+    let ran = home.test.run(&["resume", "--context", "hoem"]).exits(4);
+    assert!(
+        ran.stderr.contains("it has no context hoem") && !ran.stderr.contains("--context hoem"),
+        "{}",
+        ran.shown()
+    );
+    let path = journal(&home);
+    let name = path.file_stem().unwrap().to_str().unwrap();
+    assert!(
+        ran.stderr.contains(&format!("configuratarr resume {name}")),
+        "{}",
+        ran.shown()
+    );
+    home.around_juju("", "");
+    home.test.run(&["resume", name]).exits(0);
+}
+
 /// The current context leads elsewhere: what is to be typed to go on names the cluster.
 #[test]
 fn what_goes_on_names_the_context_that_was_typed() {

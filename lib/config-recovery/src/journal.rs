@@ -111,6 +111,19 @@ impl fmt::Display for Step {
     }
 }
 
+/// What the check of a restored content has counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Files that came back.
+    pub files: u64,
+    /// Their bytes, counted as Velero counts what it stores.
+    pub bytes: u64,
+    /// Databases that are sound.
+    pub databases: u64,
+    /// Whether a manifest said what had to come back.
+    pub promised: bool,
+}
+
 /// What a journal says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -128,6 +141,9 @@ pub struct Record {
     /// Bytes of the databases that are put in place, from [`Step::Stop`] on. An app that migrates them takes its time.
     #[serde(default)]
     pub database_bytes: u64,
+    /// What was found of the content that is put in place, from [`Step::Stop`] on: a run that goes on there does not check it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked: Option<Counts>,
     /// See [`Record::safety_backup`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) safety_backup: Option<String>,
@@ -144,6 +160,7 @@ impl Record {
             started: started.to_owned(),
             step: Step::MakeScratch,
             database_bytes: 0,
+            checked: None,
             safety_backup: None,
         }
     }
@@ -230,9 +247,10 @@ impl Journal {
         self.write()
     }
 
-    /// Has so many bytes of databases written down with the step that begins next.
-    pub(crate) fn holds_databases(&mut self, bytes: u64) {
-        self.record.database_bytes = bytes;
+    /// Has what was found, and so many bytes of databases, written down with the step that begins next.
+    pub(crate) fn was_checked(&mut self, found: Counts, database_bytes: u64) {
+        self.record.checked = Some(found);
+        self.record.database_bytes = database_bytes;
     }
 
     fn write(&self) -> Result<()> {

@@ -236,6 +236,15 @@ pub enum Error {
         /// The restore.
         id: String,
     },
+    /// The new content is in place, and nobody knows yet whether it stays.
+    #[error(
+        "cannot back up the volume: the content of the restore {id} is in place, and the app has not been seen healthy with it; \
+         back up again when the restore has ended"
+    )]
+    RestoreUnproven {
+        /// The restore.
+        id: String,
+    },
     /// A backup may be reading the volume.
     #[error(
         "cannot exchange the content of the volume: a backup of it is running; wait until it has ended and try again"

@@ -38,6 +38,9 @@ pub struct Options {
     /// After this time no more checksums of ordinary files are made: on a slow disk a backup has to begin at last. 60
     /// seconds.
     pub checksum_time_limit: Duration,
+    /// Whether a restored content may be backed up that is in place while its exchange is not finished: the caller knows that the app was
+    /// healthy with it. Otherwise it may go again ([`crate::Swap::roll_back`]), and its backup would outlive it.
+    pub takes_restored: bool,
     /// The time to work with; `None` is the clock's.
     pub now: Option<SystemTime>,
     /// What the caller writes down in the manifest of the app that uses the volume: its version, say. At most 500 bytes each, in one
@@ -62,6 +65,7 @@ impl Default for Options {
             checksum_file_limit: 16 << 20,
             checksum_total_limit: 1 << 30,
             checksum_time_limit: Duration::from_secs(60),
+            takes_restored: false,
             now: None,
             about: BTreeMap::new(),
             questions: Vec::new(),

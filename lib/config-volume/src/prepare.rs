@@ -21,6 +21,7 @@ use crate::{
     parallel::each,
     place::{InUse, put_in_place_locked},
     rules::RootRules,
+    swap::state::refuse_unproven,
     tree::{RelPath, Root},
     walk::{Found, Scan, live_line, walk},
 };
@@ -49,7 +50,7 @@ pub struct Prepared {
 /// none is open. A volume that was restored and never put in place is put in place first.
 ///
 /// # Errors
-/// A bad pattern, a full file system, a database of the app's own that stays locked or that cannot be opened, or a failed
+/// A bad pattern, a restore that is not at its end, a full file system, a database of the app's own that stays locked or that cannot be opened, or a failed
 /// call. Whether the copies are sound all the way through is checked after the backup, by [`crate::finish`]. After an error
 /// nothing of this call is left that another backup does not need, and the app's files are as they were.
 pub fn prepare(volume: &Path, options: &Options) -> Result<Prepared> {
@@ -58,7 +59,14 @@ pub fn prepare(volume: &Path, options: &Options) -> Result<Prepared> {
     let root = Root::open(volume)?;
     let lock =
         || Folder::lock(&root, true, options.lock_timeout, &options.watcher)?.ok_or_else(|| gone(&root));
+    // Before the lock, which leaves a folder behind; and under it, since an exchange may have got so far meanwhile.
+    let refuse_unproven = || match options.takes_restored {
+        true => Ok(()),
+        false => refuse_unproven(&root),
+    };
+    refuse_unproven()?;
     let mut folder = lock()?;
+    refuse_unproven()?;
     // The copies of a restored volume are the only ones there are. With Velero's marker no start has used it yet, and a live
     // database is what an upload tore. Without it the app may be running, and a live database stays whatever it is worth.
     if folder.is_foreign()? {

@@ -64,6 +64,7 @@ impl RootRules {
             "/.config-backup/lock",
             "/.config-backup/local/",
             "/.config-restore",
+            "/.restore-by-hand",
         ] {
             all.text.extend([line.as_bytes(), b"\n"].concat());
         }

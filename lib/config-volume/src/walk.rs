@@ -14,10 +14,10 @@ use std::{
 };
 
 use crate::{
-    Error, IGNORE_FILE, LeftOut, Reason, Result, Warning,
+    BY_HAND, Error, IGNORE_FILE, LeftOut, Reason, Result, Warning,
     idle::{Header, has_sibling},
     manifest::{IdleDatabase, JournalMode},
-    names::is_ours,
+    names::is_no_content,
     own::{Named, OwnDatabases, link_warning},
     pattern::exactly,
     rules::{RootRules, Rule, Rules, SIBLINGS, deciding, lines, stays_out},
@@ -35,6 +35,10 @@ const NAMES_AT_ONCE: usize = 1024;
 const LONGEST_PATH: usize = 4095;
 /// A volume may be full of odd names; the warnings of so many are enough.
 const WARNINGS: usize = 200;
+
+/// What is told of [`BY_HAND`] until somebody removes it.
+const KEPT_BY_HAND: &str =
+    "it is what a restore by hand has kept, and in no backup; remove it when the app is healthy";
 
 /// A file or link that the backup will hold.
 #[derive(Debug)]
@@ -210,7 +214,10 @@ impl Walker<'_> {
         rules: &Rules,
     ) -> Result<Option<RelPath>> {
         let path = RelPath::child(above, name);
-        if is_ours(&path) {
+        if is_no_content(&path) {
+            if path.as_bytes() == BY_HAND.as_bytes() && !self.everything {
+                self.warn(&path, KEPT_BY_HAND);
+            }
             return Ok(None);
         }
         if path.as_bytes().len() > LONGEST_PATH {

@@ -10,9 +10,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use common::{back_up_and_restore, listed, make_database};
+use common::{back_up_and_restore, listed, make_database, newest_set};
 use config_volume::{
-    Error, FileEntry, Options, Step, Warning, Watcher, finish, measure, prepare, put_in_place, verify,
+    BY_HAND, Error, FileEntry, Options, Step, Warning, Watcher, finish, measure, prepare, put_in_place,
+    verify,
 };
 
 fn own(databases: &[&str]) -> Options {
@@ -66,6 +67,76 @@ fn a_stray_file_that_cannot_be_a_database_is_a_file() {
     finish(&volume).unwrap();
     assert!(verify(&restored).unwrap().is_as_promised());
     assert!(restored.join("radarr.db.corrupted").exists());
+}
+
+/// It would double each backup until somebody removes it, and none of it is in use.
+#[test]
+fn what_a_restore_by_hand_keeps_is_in_no_backup() {
+    let folder = tempfile::tempdir().unwrap();
+    let volume = folder.path().join("config");
+    make_database(&volume.join("radarr.db"), "delete");
+    let plain = measure(&volume, &own(&["/radarr.db"])).unwrap();
+    let kept = volume.join(BY_HAND).join("old");
+    make_database(&kept.join("radarr.db"), "delete");
+    fs::write(kept.join("config.xml"), vec![b'x'; 5000]).unwrap();
+    // Not even where the user's own lines would have it.
+    fs::write(
+        volume.join(".kopiaignore"),
+        "!/.restore-by-hand\n!/.restore-by-hand/**\n",
+    )
+    .unwrap();
+    // It is told until somebody removes it.
+    let measured = measure(&volume, &own(&["/radarr.db"])).unwrap();
+    assert_eq!(
+        text_of(&measured.warnings),
+        [
+            ".restore-by-hand: it is what a restore by hand has kept, and in no backup; remove it when the app is healthy"
+        ]
+    );
+    assert_eq!(
+        (measured.held_bytes, measured.files, measured.databases),
+        (plain.held_bytes, plain.files, plain.databases)
+    );
+    let prepared = prepare(&volume, &days_later(&["/radarr.db", "/**/radarr.db"])).unwrap();
+    assert_eq!(
+        paths(prepared.manifest.databases.iter().map(|database| &database.path)),
+        ["radarr.db"]
+    );
+    assert!(
+        listed(&volume)
+            .iter()
+            .all(|file| !file.path.to_string().contains(BY_HAND))
+    );
+    let restored = folder.path().join("restored");
+    back_up_and_restore(&volume, &restored);
+    finish(&volume).unwrap();
+    assert!(!restored.join(BY_HAND).exists());
+    assert!(verify(&restored).unwrap().is_as_promised());
+    assert!(kept.join("radarr.db").exists() && kept.join("config.xml").exists());
+}
+
+/// A backup by an earlier release holds it, and is as good as it was.
+#[test]
+fn a_backup_that_holds_what_a_restore_by_hand_kept_is_still_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let volume = folder.path().join("config");
+    make_database(&volume.join("radarr.db"), "delete");
+    let of_before = BY_HAND.to_uppercase();
+    make_database(&volume.join(&of_before).join("old/radarr.db"), "delete");
+    let options = own(&["/radarr.db", "/.RESTORE-BY-HAND/old/radarr.db"]);
+    prepare(&volume, &options).unwrap();
+    let restored = folder.path().join("restored");
+    back_up_and_restore(&volume, &restored);
+    finish(&volume).unwrap();
+    fs::rename(restored.join(&of_before), restored.join(BY_HAND)).unwrap_or_default();
+    let head = newest_set(&restored).join("manifest.json");
+    let text = fs::read_to_string(&head).unwrap();
+    assert!(text.contains(&of_before), "{text}");
+    fs::write(&head, text.replace(&of_before, BY_HAND)).unwrap();
+    let verdict = verify(&restored).unwrap();
+    assert!(verdict.is_as_promised(), "{verdict:?}");
+    put_in_place(&restored).unwrap();
+    assert!(restored.join("radarr.db").exists());
 }
 
 #[test]

@@ -214,14 +214,14 @@ fn a_model_that_there_is_not_and_a_machine_without_a_controller_are_as_recorded(
     let expected = ("", "ERROR option provided but not defined: -m\n", 2);
     assert_eq!((said.out.as_str(), said.err.as_str(), said.code), expected);
     for (model, named) in [
-        ("admin/nosuch", "ctl:admin/nosuch"),
-        ("bob/home", "ctl:bob/home"),
-        ("other:home", "other:home"),
+        ("admin/nosuch", "model ctl:admin/nosuch"),
+        ("bob/home", "model ctl:bob/home"),
+        ("other:home", "controller other"),
     ] {
         for verb in ["run radarr/0 list-backups", "operations", "config radarr a=b"] {
             let said = home.juju(&format!("{verb} -m {model}"), &[]);
             assert_eq!(said.code, 1, "{verb}: {said:?}");
-            assert_eq!(said.err, format!("ERROR model {named} not found\n"), "{verb}");
+            assert_eq!(said.err, format!("ERROR {named} not found\n"), "{verb}");
         }
     }
 }

@@ -37,6 +37,21 @@ fn process(uid: &str) -> Result<String> {
     Ok(process.first().context("the pod has no process")?.to_string())
 }
 
+/// Drops what asks for a connection to a pod, whoever sends it: no answer comes.
+///
+/// # Errors
+/// As [`cut_off`].
+pub fn take_nobody(uid: &str) -> Result<()> {
+    rule(&process(uid)?, "-A INPUT -p tcp --syn -j DROP")
+}
+
+/// One rule in the network namespace of a process.
+fn rule(process: &str, words: &str) -> Result<()> {
+    let mut arguments = vec!["--target", process, "--net", "iptables"];
+    arguments.extend(words.split(' '));
+    command("nsenter", &arguments).map(drop)
+}
+
 /// Drops all packets from and to a pod but those that stay in it, those of its own node, which no policy drops (the kubelet's probes), and
 /// those that it may still send. What an earlier call said is replaced. `uid` is the pod's.
 ///
@@ -44,11 +59,7 @@ fn process(uid: &str) -> Result<String> {
 /// When the pod has no process yet, or the kernel refuses the rules.
 pub fn cut_off(uid: &str, reaches: Reaches) -> Result<()> {
     let process = process(uid)?;
-    let rule = |words: &str| {
-        let mut arguments = vec!["--target", &process, "--net", "iptables"];
-        arguments.extend(words.split(' '));
-        command("nsenter", &arguments).map(drop)
-    };
+    let rule = |words: &str| rule(&process, words);
     for (chain, interface, peer, port) in [
         ("INPUT", "-i", "-s", "--sport"),
         ("OUTPUT", "-o", "-d", "--dport"),

@@ -10,6 +10,7 @@ use clap::error::ErrorKind;
 use serde_json::Value;
 
 use super::markdown::Document;
+use super::shell::commands;
 use super::{files, programs};
 use crate::foreign;
 use crate::generate::repository;
@@ -52,6 +53,7 @@ const JUJU: &[&str] = &[
     "storage",
     "trust",
     "version",
+    "whoami",
     // The plugin, as it is installed by the archive.
     "configuratarr",
 ];
@@ -455,41 +457,6 @@ fn parsed(program: &mut clap::Command, words: &[String], is_whole: bool) -> Resu
     }
 }
 
-/// The commands of a shell block, word by word.
-fn commands(block: &str) -> Vec<Vec<String>> {
-    let mut found = Vec::new();
-    let joined = block.replace("\\\n", " ");
-    let mut document: Option<String> = None;
-    for line in joined.lines() {
-        // What a here-document holds is no command.
-        if let Some(end) = &document {
-            if line.trim() == end {
-                document = None;
-            }
-            continue;
-        }
-        document = line
-            .split_once("<<")
-            .and_then(|(_, behind)| behind.split_whitespace().next())
-            .map(|end| end.trim_matches(['\'', '"', '-']).to_owned());
-        let Some(words) = shlex::split(line.split_once("<<").map_or(line, |(before, _)| before)) else {
-            continue;
-        };
-        for command in words.split(|word| matches!(word.as_str(), "&&" | "||" | "|" | ";" | "&")) {
-            let command: Vec<String> = command
-                .iter()
-                .skip_while(|word| word.contains('=') && !word.starts_with('-'))
-                .take_while(|word| !word.starts_with('>') && !word.starts_with("2>") && *word != "<")
-                .map(|word| word.trim_end_matches(';').to_owned())
-                .collect();
-            if !command.is_empty() {
-                found.push(command);
-            }
-        }
-    }
-    found
-}
-
 #[test]
 fn commands_of_texts_exist() {
     let known = Known::read();
@@ -598,11 +565,4 @@ fn a_wrong_command_is_found() {
         let words = shlex::split(wrong).unwrap();
         assert!(known.check(&words, true).is_err(), "{wrong}");
     }
-}
-
-#[test]
-fn a_block_is_read_command_by_command() {
-    let block = "A=1 juju a \\\n  b && cargo c # d\nkubectl x <<EOF | y\njuju never\nEOF\nz >f\n";
-    let found: Vec<String> = commands(block).iter().map(|words| words.join(" ")).collect();
-    assert_eq!(found, ["juju a b", "cargo c", "kubectl x", "z"]);
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::{At, IN_A_ROW, Seen, Taken};
-use crate::juju::{Juju, JujuError, Task, TaskState, said};
+use crate::juju::{Juju, JujuError, Task, TaskState, said, time};
 use crate::plan::Item;
 use crate::run::follow::{
     asked_before, in_the_way, is_forgotten, not_known, removed, started_after, under_way,
@@ -89,6 +91,7 @@ impl At<'_> {
                 ..self.seen.clone()
             })));
         }
+        self.memory.asked = Some(Timestamp::now());
         let started = match juju.start(&item.unit, action, &item.parameters).await {
             Ok(started) => started.task,
             Err(error) => {
@@ -151,6 +154,12 @@ impl At<'_> {
         }
         let results = self.how.juju.with_undo(texts(&found.results));
         self.memory.began.clone_from(&found.timing.started);
+        let enqueued = time(&found.timing.enqueued);
+        self.memory.ahead = self
+            .memory
+            .asked
+            .zip(enqueued)
+            .map(|(asked, at)| asked.duration_since(at));
         match found.status {
             TaskState::Completed => Ok(Stands::Completed(results)),
             _ => Ok(Stands::Failed(why(self.how.juju, task, &found), results)),

@@ -13,6 +13,7 @@ use std::future::Future;
 
 use config_recovery::overview::Progress as Bytes;
 use config_recovery::shown::shown;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -95,6 +96,10 @@ pub struct Seen {
     /// When the backup of before a refresh was made, by Juju's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backed_up: Option<String>,
+    /// So many seconds this machine's clock was ahead of Juju's when that was asked for, where they differ by more than a command takes; negative
+    /// where it was behind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<i64>,
     /// The charm's revision before it was changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<i64>,
@@ -168,6 +173,10 @@ struct Memory {
     bytes: Option<Bytes>,
     /// When the step's action began, in Juju's words: of its end a task does not tell.
     began: String,
+    /// When this process asked for the step's action, by this machine's clock.
+    asked: Option<Timestamp>,
+    /// So much this machine's clock is ahead of Juju's, by that action.
+    ahead: Option<SignedDuration>,
 }
 
 impl Memory {
@@ -186,6 +195,8 @@ impl Memory {
             life: Life::new(),
             bytes: None,
             began: String::new(),
+            asked: None,
+            ahead: None,
         }
     }
 

@@ -20,6 +20,8 @@ const UNMOVED: u32 = 30;
 const AT_LEAST: u32 = 10;
 /// So much later a refresh is not taken back any more: what was written since belongs to whoever used the app meanwhile.
 const TOO_OLD: SignedDuration = SignedDuration::from_hours(1);
+/// Clocks that differ by less are taken for the same: so long a command of Juju's may take.
+const SAME_CLOCK: SignedDuration = SignedDuration::from_mins(2);
 /// A backup is verified and refreshed from in less time than this, unless somebody leaves the run in the middle.
 const OLD_BACKUP: SignedDuration = SignedDuration::from_hours(6);
 
@@ -68,7 +70,14 @@ impl At<'_> {
                 Some(uid) => {
                     let mut seen = self.seen.clone().with("backup-uid", uid.clone());
                     seen.backed_up = time(&self.memory.began).map(|began| began.to_string());
-                    Taken::Next(Step::Verify, seen.for_next())
+                    let ahead = self.memory.ahead.filter(|ahead| ahead.abs() >= SAME_CLOCK);
+                    seen.ahead = ahead.map(|ahead| ahead.as_secs());
+                    self.seen = seen.for_next();
+                    match self.clocks() {
+                        // By the time of the refresh it would be called too old, after all the work of a test restore.
+                        Some(differ) => self.clocks_differ(&differ, "nothing was refreshed"),
+                        None => Taken::Next(Step::Verify, self.seen.clone()),
+                    }
                 }
                 None => self.failed(
                     "backup-now ended, and the charm does not say which backup it made; nothing was refreshed",
@@ -119,6 +128,9 @@ impl At<'_> {
                     self.seen.clone(),
                 ),
             });
+        }
+        if let Some(differ) = self.clocks() {
+            return Ok(self.clocks_differ(&differ, &self.not_refreshed(plan)));
         }
         if self.has_old_backup() {
             let next = format!(
@@ -173,6 +185,18 @@ impl At<'_> {
             format!("{error}; {what}, and the backup that was made stays"),
             self.seen.clone(),
         ))
+    }
+
+    /// Nobody can tell how old the backup is, and each new one would be called as old.
+    fn clocks_differ(&self, differ: &str, so: &str) -> Taken {
+        let next = format!(
+            "set the clock that is wrong (date -u shows this machine's), then {}",
+            self.how.juju.own(&format!("refresh {}", self.item.app))
+        );
+        self.failed(
+            format!("{differ}, so nobody can tell how old the backup is that was made before it; {so}"),
+            self.seen.clone().with("next", next),
+        )
     }
 
     /// What is known where the charm is still the one of before. Resources are not seen.
@@ -472,14 +496,41 @@ impl At<'_> {
 
     /// Whether the backup that was made first is too old to go back to by itself: the run was left in the middle.
     fn has_old_backup(&self) -> bool {
-        self.backup_of()
-            .is_some_and(|made| Timestamp::now().duration_since(made) >= OLD_BACKUP)
+        self.age().is_some_and(|age| age >= OLD_BACKUP)
+    }
+
+    /// How old it is. The time of it is Juju's; where this machine's clock was behind that, so much has gone by besides.
+    fn age(&self) -> Option<SignedDuration> {
+        let age = Timestamp::now().duration_since(self.backup_of()?);
+        Some(age.max(age.saturating_sub(self.ahead())))
+    }
+
+    fn ahead(&self) -> SignedDuration {
+        SignedDuration::from_secs(self.seen.ahead.unwrap_or_default())
+    }
+
+    /// How the clocks differ, where the backup would be too old by that alone.
+    fn clocks(&self) -> Option<String> {
+        let (age, ahead) = (self.age()?, self.ahead());
+        let by_that_alone = age >= OLD_BACKUP && age.saturating_sub(ahead) < OLD_BACKUP;
+        by_that_alone.then(|| {
+            let by = match (ahead.as_hours(), ahead.as_mins() % 60) {
+                (hours @ 48.., _) => format!("{} days", hours / 24),
+                (hours, minutes) => format!("{hours} h {minutes} min"),
+            };
+            format!("the clock of this machine is {by} ahead of Juju's")
+        })
     }
 
     /// When that was.
     fn backed_up(&self) -> String {
-        self.backup_of()
-            .map_or_else(String::new, config_recovery::words::time)
+        let made = self
+            .backup_of()
+            .map_or_else(String::new, config_recovery::words::time);
+        match self.clocks() {
+            Some(differ) => format!("{made} ({differ})"),
+            None => made,
+        }
     }
 
     /// When it was made; where that was not written down, as by an earlier release, when the run was, which is before it.

@@ -9,6 +9,7 @@ use super::{App, Examined, Restored, Unfit};
 use jiff::Timestamp;
 
 use super::beside::Beside;
+use super::settle::made_in_a_restore;
 use crate::backups::{BackupContents, BackupSummary, Outcome, Proof};
 use crate::journal::Step;
 use crate::report::Reporter;
@@ -96,6 +97,7 @@ fn look(
     }
     let promised = matches!(verdict.manifest, ManifestState::Read { .. });
     let mut problems: Vec<String> = verdict.problems.iter().map(ToString::to_string).collect();
+    problems.extend(made_in_a_restore(folder)?);
     let bytes = received.saturating_add(bytes_of_links(folder)?);
     if received == 0 {
         problems.push("no byte came back".to_owned());

@@ -1,7 +1,7 @@
 //! A plan as commands: the same restore for a person who does it by hand.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use config_volume::BY_HAND;
 
@@ -23,6 +23,12 @@ pub fn exchanged_by_hand(volume: &Path) -> Option<String> {
     // Nothing else: who puts one content over what is there of the other one has a mixture.
     mark.exists()
         .then(|| format!("by hand; run its commands from \"{EXCHANGE}\" on again"))
+}
+
+/// The folder in which a restore by hand keeps the previous content, until a person removes it; `None` where none does.
+pub fn kept_by_hand(volume: &Path) -> Option<PathBuf> {
+    let folder = volume.join(BY_HAND);
+    folder.join("old").is_dir().then_some(folder)
 }
 
 /// The pod of a unit, as Juju makes it.

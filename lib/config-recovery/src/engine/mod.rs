@@ -23,7 +23,7 @@ use crate::backups::BackupSummary;
 
 #[doc(hidden)]
 pub use beside::Beside;
-pub use commands::{UnitPod, exchanged_by_hand};
+pub use commands::{UnitPod, exchanged_by_hand, kept_by_hand};
 #[doc(hidden)]
 pub use plan::plan_restore_beside;
 #[cfg(feature = "testing")]
@@ -32,7 +32,7 @@ pub use plan::{RestorePlan, RestoreRequest, VerifyPlan, plan_restore, plan_verif
 pub use restore::restore;
 #[doc(hidden)]
 pub use restore::restore_beside;
-pub use settle::{Settled, foresee, needs_elsewhere, settle, unfinished};
+pub use settle::{Settled, foresee, is_seen_healthy, needs_elsewhere, settle, unfinished};
 pub use verify::verify;
 #[doc(hidden)]
 pub use verify::verify_beside;

@@ -12,7 +12,7 @@ use super::room::Disk;
 use super::settle::{finish, needs_elsewhere};
 use super::{App, CheckedBackup, RestorePlan, volume, workload};
 use crate::cluster::Cluster;
-use crate::journal::{Journal, Step};
+use crate::journal::{Counts, Journal, Step};
 use crate::report::Reporter;
 use crate::scratch::Until;
 use crate::{Error, Result};
@@ -138,7 +138,13 @@ impl<B: Beside> Run<'_, B> {
                 let app = &mut *self.app;
                 let beside = &mut self.beside;
                 let found = check(beside, swap.staged(), brought, app, self.reporter).await?;
-                self.journal.holds_databases(found.database_bytes);
+                let counts = Counts {
+                    files: self.received.as_ref().map_or(0, |unpacked| unpacked.files),
+                    bytes: found.bytes,
+                    databases: found.databases,
+                    promised: found.promised,
+                };
+                self.journal.was_checked(counts, found.database_bytes);
                 self.soundness = Some(found);
                 swap.seal()
                     .map_err(volume("write down that the new content is complete"))?;
@@ -250,19 +256,20 @@ impl<B: Beside> Run<'_, B> {
     }
 
     fn checked(&self) -> CheckedBackup {
-        let (soundness, received) = (self.soundness.as_ref(), self.received.as_ref());
-        let mut notes = soundness.map(|found| found.notes.clone()).unwrap_or_default();
-        if soundness.is_none() {
-            notes.push(
+        let notes = match &self.soundness {
+            Some(found) => found.notes.clone(),
+            None => vec![
                 "the content was checked by the run that was cut off; this one put it in place".to_owned(),
-            );
-        }
+            ],
+        };
+        // An earlier release did not write them down.
+        let counts = self.journal.record().checked;
         CheckedBackup {
             backup: self.plan.backup().clone(),
-            files: received.map_or(0, |unpacked| unpacked.files),
-            bytes: soundness.map_or(0, |found| found.bytes),
-            databases: soundness.map_or(0, |found| found.databases),
-            promised: soundness.is_some_and(|found| found.promised),
+            files: counts.map_or(0, |counts| counts.files),
+            bytes: counts.map_or(0, |counts| counts.bytes),
+            databases: counts.map_or(0, |counts| counts.databases),
+            promised: counts.is_some_and(|counts| counts.promised),
             notes,
             velero_took: self.velero_took,
             took: self.began.elapsed(),

@@ -41,6 +41,31 @@ pub fn unfinished(volume: &Path) -> Result<Option<Record>> {
     Ok(Journal::open(&journal_path(volume))?.map(|journal| journal.record().clone()))
 }
 
+/// Whether the app was seen healthy with the content that a run has put in place, which is not at its end: from then on it stays.
+pub fn is_seen_healthy(volume: &Path) -> bool {
+    // The step that follows on a start that went well; the other way to it puts the previous content back first.
+    unfinished(volume).is_ok_and(|record| record.is_some_and(|record| record.step == Step::Clean))
+}
+
+/// What speaks against a volume out of a backup: it was made in the middle of a restore, as a snapshot can be, since nothing holds that up.
+/// `None` where nothing does.
+///
+/// # Errors
+/// When what the restore left in it cannot be read.
+pub(super) fn made_in_a_restore(folder: &Path) -> Result<Option<String>> {
+    let Some(peek) = Swap::peek(folder).map_err(volume("look at the exchange of the content"))? else {
+        return Ok(None);
+    };
+    let what = match peek.state {
+        _ if peek.is_incomplete => "while a restore exchanged the content: it has neither content as a whole",
+        SwapState::Swapped if !is_seen_healthy(folder) => {
+            "before the app was seen healthy with a restored content, which may have been rolled back since"
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(format!("it was made {what}; restore another backup")))
+}
+
 /// Whether the folder outside the volume may hold the only copy of the new content, so that nobody may remove it. What
 /// cannot be read is taken for that.
 pub fn needs_elsewhere(volume: &Path) -> bool {

@@ -7,8 +7,8 @@
 use std::cell::Cell;
 use std::io::{self, Read};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use config_volume::Unpacked;
@@ -27,7 +27,7 @@ use crate::{Error, Result};
 
 /// How long the program may take until it listens: most of it is its way into the pod.
 const START: Duration = Duration::from_secs(20);
-/// How long a connection may take, and the first bytes over it. A network that drops packets says nothing.
+/// As [`Sender::patience`]. A network that drops packets says nothing.
 const CONNECT: Duration = Duration::from_secs(3);
 /// How long the end of the program is waited for, which says why there were no more bytes.
 const LAST_WORD: Duration = Duration::from_secs(5);
@@ -36,10 +36,12 @@ const LINE: usize = 1000;
 /// How often bytes are told.
 const TELL: Duration = Duration::from_millis(250);
 
-/// Puts the program into the pod, and becomes it. `head` takes no more than the program, and a file that is being run by an earlier
+/// Puts the program into the pod, where its image says that temporary files go, and becomes it. `head` takes no more than the program, and a file that is being run by an earlier
 /// attempt is left alone.
 fn script(length: u64) -> String {
-    format!("p=/{SEND}.$$; umask 077; head -c {length} >\"$p\" && chmod 700 \"$p\" && exec \"$p\" \"$@\"")
+    format!(
+        "p=${{TMPDIR:-}}/{SEND}.$$; umask 077; head -c {length} >\"$p\" && chmod 700 \"$p\" && exec \"$p\" \"$@\""
+    )
 }
 
 /// Copies the content of `source` into `into`, as [`super::unpack`] does.
@@ -58,15 +60,7 @@ pub(super) async fn unpack(
     let identity = Identity::new().map_err(no_key)?;
     let public = identity.public().to_string();
     let script = script(program.length);
-    let command = [
-        "/bin/sh",
-        "-c",
-        &script,
-        SEND,
-        SEND,
-        &public,
-        source.folder,
-    ];
+    let command = ["/bin/sh", "-c", &script, SEND, SEND, &public, source.folder];
     let mut complaint = Complaint::default();
     let starting = async {
         let mut said = exec::run(cluster, source.container, &command, Some(program.file)).await?;
@@ -80,24 +74,67 @@ pub(super) async fn unpack(
             START.as_secs()
         )))
     });
-    let (mut said, line) = started.map_err(|error| failed(error, &complaint))?;
+    let (said, line) = started.map_err(|error| failed(error, &complaint))?;
     let (port, peer) = reachable(&line)?;
-    let address = SocketAddr::new(address(cluster, source.container).await?, port);
+    let pod = Sender {
+        address: SocketAddr::new(address(cluster, source.container).await?, port),
+        peer,
+        patience: CONNECT,
+        said,
+        complaint,
+    };
+    receive(identity, pod, into, total, reporter).await
+}
 
+/// The program in the pod, listening.
+struct Sender<S> {
+    address: SocketAddr,
+    /// Its key.
+    peer: PublicKey,
+    /// How long a connection to it may take, and the first bytes over it.
+    patience: Duration,
+    /// What it says, after its first line.
+    said: S,
+    complaint: Complaint,
+}
+
+/// Takes the archive from it.
+async fn receive(
+    identity: Identity,
+    pod: Sender<impl Stream<Item = exec::Heard> + Unpin>,
+    into: Target<'_>,
+    total: Option<u64>,
+    reporter: &dyn Reporter,
+) -> Result<Unpacked> {
+    let Sender {
+        address,
+        peer,
+        patience,
+        mut said,
+        mut complaint,
+    } = pod;
     let line = Line::default();
     let (cut, told) = (Cut(line.clone()), Told::new(total, reporter));
-    let (folder, limits, done) = (into.folder.to_owned(), into.limits.clone(), Arc::clone(&told.done));
+    let (folder, limits, done) = (
+        into.folder.to_owned(),
+        into.limits.clone(),
+        Arc::clone(&told.done),
+    );
     let mut work = tokio::task::spawn_blocking(move || {
-        let mut stream = line.connect(&identity, &peer, address)?;
-        let (mut lost, stream) = (None, &mut stream);
-        let reader = Heeded { stream, lost: &mut lost };
+        let stream = line.connect(&identity, &peer, address, patience);
+        let stream = &mut stream.map_err(Stopped::Here)?;
+        let mut lost = None;
+        let reader = Heeded {
+            stream,
+            lost: &mut lost,
+        };
         let unpacked = config_volume::unpack(reader, &folder, &limits, &mut |so_far: Unpacked| {
             done.store(so_far.bytes, Ordering::Relaxed);
         });
         match lost {
             // What became of the connection comes first: an archive that is cut off is its consequence.
-            Some(lost) => Err(Error::Transfer(format!("the connection broke off: {lost}"))),
-            None => unpacked.map_err(volume_error),
+            Some(lost) => Err(Stopped::Amid(format!("the connection broke off: {lost}"))),
+            None => unpacked.map_err(|error| Stopped::Here(volume_error(error))),
         }
     });
     let mut tell = tokio::time::interval(TELL);
@@ -112,18 +149,27 @@ pub(super) async fn unpack(
     drop(cut);
     told.report();
     match outcome {
-        Ok(Err(error @ Error::Transfer(_))) => {
+        Ok(Ok(unpacked)) => Ok(unpacked),
+        Ok(Err(Stopped::Amid(why))) => {
             let last_word = async {
                 while !is_over {
                     is_over = complaint.heard(said.next().await);
                 }
             };
             let _ = timeout(LAST_WORD, last_word).await;
-            Err(failed(error, &complaint))
+            Err(Error::Transfer(format!("{why}{complaint}")))
         }
-        Ok(outcome) => outcome,
+        Ok(Err(Stopped::Here(error))) => Err(failed(error, &complaint)),
         Err(error) => Err(Error::Transfer(format!("the unpacking ended: {error}"))),
     }
+}
+
+/// Why there is no more.
+enum Stopped {
+    /// The connection ended before the archive did. The program knows why.
+    Amid(String),
+    /// It never came to be, or the archive is not taken here.
+    Here(Error),
 }
 
 /// An error of this way, with what the program said of it.
@@ -191,7 +237,9 @@ fn reachable(line: &str) -> Result<(u16, PublicKey)> {
 async fn address(cluster: &Cluster, container: Container<'_>) -> Result<IpAddr> {
     let Container { namespace, pod, .. } = container;
     let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);
-    let found = cluster.ask(format!("read pod {namespace}/{pod}"), pods.get(pod)).await?;
+    let found = cluster
+        .ask(format!("read pod {namespace}/{pod}"), pods.get(pod))
+        .await?;
     let address = found.status.and_then(|status| status.pod_ip);
     let address = address.and_then(|address| address.parse().ok());
     address.ok_or_else(|| Error::Transfer("it has no address".to_owned()))
@@ -237,22 +285,28 @@ enum State {
 
 impl Line {
     /// Connects, and sees that bytes come over it: a network that takes small packets and drops full ones is found out now.
-    fn connect(&self, identity: &Identity, peer: &PublicKey, address: SocketAddr) -> Result<Connected> {
+    fn connect(
+        &self,
+        identity: &Identity,
+        peer: &PublicKey,
+        address: SocketAddr,
+        patience: Duration,
+    ) -> Result<Connected> {
         let failed = |error: io::Error| {
             let why = match error.kind() {
                 io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
-                    format!("nothing came from {address} within {} s", CONNECT.as_secs())
+                    format!("nothing came from {address} within {} s", patience.as_secs_f32())
                 }
                 _ => format!("cannot connect to {address}: {error}"),
             };
             Error::Transfer(why)
         };
-        let tcp = TcpStream::connect_timeout(&address, CONNECT).map_err(failed)?;
+        let tcp = TcpStream::connect_timeout(&address, patience).map_err(failed)?;
         self.is(&tcp).map_err(failed)?;
         let try_it = |tcp: TcpStream| {
             tcp.set_nodelay(true)?;
-            tcp.set_read_timeout(Some(CONNECT))?;
-            tcp.set_write_timeout(Some(CONNECT))?;
+            tcp.set_read_timeout(Some(patience))?;
+            tcp.set_write_timeout(Some(patience))?;
             let mut stream = identity.connect(tcp, peer)?;
             stream.read_exact(&mut vec![0; TRIAL])?;
             stream.sock.tcp().set_read_timeout(Some(SILENCE))?;
@@ -307,3 +361,7 @@ impl Read for Heeded<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "direct_tests.rs"]
+mod tests;

@@ -12,9 +12,7 @@ use std::sync::Arc;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{AlwaysResolvesClientRawPublicKeys, Resumption};
 use rustls::crypto::{CryptoProvider, ring as provider, verify_tls13_signature_with_raw_key};
-use rustls::pki_types::{
-    CertificateDer, PrivatePkcs8KeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime,
-};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::AlwaysResolvesServerRawPublicKeys;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::sign::CertifiedKey;
@@ -287,8 +285,8 @@ impl ClientCertVerifier for Only {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
-    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::Barrier;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
     use super::*;
@@ -379,7 +377,9 @@ mod tests {
                     client.write_all(&piece[..read]).unwrap();
                 }
             });
-            let mut stream = two.connect(TcpStream::connect(here).unwrap(), one.public()).unwrap();
+            let mut stream = two
+                .connect(TcpStream::connect(here).unwrap(), one.public())
+                .unwrap();
             is_known.store(true, Ordering::SeqCst);
             both.wait();
             let mut came = Vec::new();
@@ -397,7 +397,15 @@ mod tests {
         let key = Identity::new().unwrap().public().clone();
         assert_eq!(key.to_string().parse(), Ok(key.clone()));
         let text = key.to_string();
-        for wrong in ["", "0", "0g", &text[1..], &text[2..], &format!("{text}00"), &format!("+{}", &text[1..])] {
+        for wrong in [
+            "",
+            "0",
+            "0g",
+            &text[1..],
+            &text[2..],
+            &format!("{text}00"),
+            &format!("+{}", &text[1..]),
+        ] {
             assert_eq!(wrong.parse::<PublicKey>(), Err(()), "{wrong}");
         }
         assert_ne!(Identity::new().unwrap().public(), &key);

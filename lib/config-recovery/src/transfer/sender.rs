@@ -73,11 +73,10 @@ pub fn send(arguments: impl IntoIterator<Item = OsString>, mut say: impl Write) 
         .map_err(failed("say where this can be reached"))?;
     let mut stream = welcome(listener, identity, peer)?;
     pour(&folder, &mut stream)?;
-    let over = failed("end the connection");
     stream.conn.send_close_notify();
-    stream.flush().map_err(&over)?;
-    // What the other side has not read yet would be lost with a process that goes first.
-    io::copy(&mut stream, &mut io::sink()).map_err(&over)?;
+    stream.flush().map_err(failed("end the connection"))?;
+    // What the other side has not read yet would be lost with a process that goes first. It may go as it likes.
+    let _ = io::copy(&mut stream, &mut io::sink());
     Ok(())
 }
 

@@ -7,9 +7,11 @@ use std::time::SystemTime;
 
 use config_recovery::Error;
 use config_recovery::backups::{BackupContents, Outcome};
+use config_recovery::engine::{self, is_seen_healthy};
 use config_recovery::journal::Step;
 use config_recovery::report::{Reporter, Silent};
-use config_volume::{Options, prepare};
+use config_volume::testing::copy_folder;
+use config_volume::{Options, SwapStep, SwapWatcher, prepare};
 use jiff::{SignedDuration, Timestamp};
 
 use super::support::{KillAt, Stage, files, kill};
@@ -324,6 +326,90 @@ fn the_check_tells_its_bytes_and_a_kill_in_it_leaves_the_app_alone() {
     );
     assert!(files(&stage.volume()).contains_key(std::path::Path::new("radarr.db")));
     stage.assert_clean("restored");
+}
+
+/// Nothing holds a snapshot up, and it has the whole volume, with what a restore keeps in it.
+#[test]
+fn a_snapshot_of_the_middle_of_a_restore_is_damaged_and_one_after_the_app_was_healthy_is_not() {
+    for (step, why) in [
+        (Step::Swap, None),
+        (
+            Step::Start,
+            Some("before the app was seen healthy with a restored content"),
+        ),
+        (Step::Clean, None),
+    ] {
+        let mut stage = Stage::new();
+        let plan = stage.plan("a", true).unwrap();
+        assert!(stage.is_killed(&plan, &KillAt(step)));
+        copy_folder(&stage.volume(), &stage.at("backup-c"), &[], &|_| true).unwrap();
+        match (stage.verify("c"), why) {
+            (Ok(_), None) => {}
+            (Err(Error::Damaged { problems, .. }), Some(why)) => {
+                assert!(
+                    matches!(problems.as_slice(), [problem] if problem.contains(why)),
+                    "{problems:?}"
+                );
+            }
+            (found, _) => panic!("{step}: {found:?}"),
+        }
+    }
+    let mut stage = Stage::new();
+    stage.watcher = SwapWatcher::new(|step| match step {
+        SwapStep::Moved => kill(),
+        _ => Ok(()),
+    });
+    let plan = stage.plan("a", true).unwrap();
+    assert!(stage.is_killed(&plan, &Silent));
+    stage.watcher = SwapWatcher::default();
+    copy_folder(&stage.volume(), &stage.at("backup-c"), &[], &|_| true).unwrap();
+    // By its app alone it would be a good one.
+    fs::write(stage.at("backup-c/config.xml"), "<Config/>").unwrap();
+    let error = stage.verify("c").unwrap_err();
+    assert!(
+        matches!(&error, Error::Damaged { problems, .. } if problems[0].contains("neither content as a whole")),
+        "{error}"
+    );
+    assert!(matches!(
+        stage.proofs.borrow().last().unwrap().outcome,
+        Outcome::Damaged { .. }
+    ));
+}
+
+/// By the run itself, which looks at nothing else than its own steps.
+#[test]
+fn no_backup_is_prepared_between_the_exchange_and_the_health_check() {
+    let prepared = |stage: &Stage| {
+        let volume = stage.volume();
+        let options = Options {
+            takes_restored: is_seen_healthy(&volume),
+            ..Options::default()
+        };
+        let is_prepared = prepare(&volume, &options).is_ok();
+        if is_prepared {
+            config_volume::finish(&volume).unwrap();
+        }
+        is_prepared
+    };
+    for (step, is) in [
+        (Step::Check, true),
+        (Step::Swap, true),
+        (Step::Start, false),
+        (Step::Clean, true),
+    ] {
+        let mut stage = Stage::new();
+        let plan = stage.plan("a", true).unwrap();
+        assert!(stage.is_killed(&plan, &KillAt(step)));
+        assert_eq!(prepared(&stage), is, "{step}");
+    }
+    // The previous content is back before the app is started with it.
+    let mut stage = Stage::new();
+    stage.app.sick = 1;
+    let plan = stage.plan("a", true).unwrap();
+    assert!(stage.is_killed(&plan, &KillAt(Step::PutBack)));
+    assert!(!prepared(&stage));
+    engine::settle(&stage.volume(), false).unwrap();
+    assert!(prepared(&stage));
 }
 
 #[test]

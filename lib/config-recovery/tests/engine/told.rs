@@ -137,6 +137,14 @@ fn what_becomes_of_an_earlier_run_is_told() {
         assert_eq!(ears.notes(), [says]);
         let is_told = |note: &String| note.contains("was checked by the run that was cut off");
         assert_eq!(checked.notes.iter().any(is_told), next == "a", "{checked:?}");
+        // What came back is told by whichever run puts it in place.
+        let files = stage.files(&format!("backup-{next}"));
+        let bytes: usize = files.values().map(Vec::len).sum();
+        assert_eq!(
+            (checked.files, checked.bytes),
+            (files.len() as u64, bytes as u64),
+            "{next}"
+        );
     }
 }
 

@@ -287,6 +287,16 @@ pub(crate) fn refuse_halfway(root: &Root) -> Result<()> {
     }
 }
 
+/// Fails where the content of a restore is in place that may be rolled back yet, so that no backup is made of it.
+pub(crate) fn refuse_unproven(root: &Root) -> Result<()> {
+    match peek(root)? {
+        Some(journal) if journal.state == SwapState::Swapped => {
+            Err(Error::RestoreUnproven { id: journal.id })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// An id ends in messages and on terminals.
 pub(super) fn check_id(id: &str) -> std::result::Result<(), String> {
     if id.is_empty() || id.len() > 256 || id.chars().any(char::is_control) {

@@ -66,7 +66,11 @@ pub(super) fn check_named(known: &str, model: &Model) -> Result<()> {
     };
     let (controller, rest) = named.split_once(':').unwrap_or((CONTROLLER, named));
     let (owner, name) = rest.split_once('/').unwrap_or((USER, rest));
-    match controller == CONTROLLER && owner == USER && name == known {
+    if controller != CONTROLLER {
+        // `ControllerByName` in `jujuclient/file.go` of juju/juju.
+        return Err(Error::refused(format!("controller {controller} not found")));
+    }
+    match owner == USER && name == known {
         true => Ok(()),
         false => Err(Error::refused(format!("model {controller}:{rest} not found"))),
     }

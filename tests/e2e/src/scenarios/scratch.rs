@@ -14,6 +14,7 @@ use config_volume::{OutsideLinks, UnpackLimits};
 use futures::FutureExt;
 use futures::future::try_join_all;
 use kube::api::ListParams;
+use system_tests::binaries::packed_for_tests;
 use velero_backup_config::{BackupSpec, Method};
 
 use super::config_volume::annotate;
@@ -22,12 +23,12 @@ use super::{Beside, Scenario, ScenarioReport};
 use crate::exec::{self, Container};
 use crate::ground::{Need, TestEnv};
 use crate::juju::{App, of_class};
-use crate::{apply, backups, wait};
+use crate::{apply, backups, network, wait};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "scratch-brings-back",
     says: "the engine restores the files of a backup beside the app, with bytes, modes, owners, times and links, of one app \
-           and of seven at once; a run that was cut off is gone on with, and nothing is left of any",
+           and of seven at once, from pod to pod and, where the network forbids that, through the API server; a run that was cut off is gone on with, and nothing is left of any",
     beside: Beside::NoRestore,
     depends_on_velero: true,
     thorough: false,
@@ -82,6 +83,9 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
 
     let alone = is.once(ground, "radarr", "a").await?;
     alone.tell(story, "alone");
+    is.leaves_nothing(ground).await?;
+
+    is.comes_either_way(ground, story).await?;
     is.leaves_nothing(ground).await?;
 
     is.goes_on(ground, story).await?;
@@ -260,6 +264,52 @@ impl BackedUp {
         )
     }
 
+    /// With the charm's program at hand the bytes come from pod to pod. Where nobody reaches the pod they come all the same, by the other way.
+    async fn comes_either_way(&self, ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
+        let cluster = &self.cluster;
+        let spec = ScratchSpec {
+            program: Some(packed_for_tests()?.to_owned()),
+            ..self.spec("ways", "w")
+        };
+        let place = scratch::make(cluster, &spec, &Bytes::default()).await?;
+        place.bring_back(cluster, &Bytes::default()).await?;
+        let reader = Container {
+            namespace: &place.namespace,
+            pod: "reader",
+            name: velero_api::RESTORE_WAIT_CONTAINER,
+        };
+        let found = ground.pods(&place.namespace).get("reader").await?;
+        let uid = found.metadata.uid.context("the pod has no uid")?;
+        for is_open in [true, false] {
+            if !is_open {
+                network::take_nobody(&uid)?;
+            }
+            let reporter = Bytes::default();
+            let began = Instant::now();
+            let folder = self.copied(&place, "ways", &reporter).await?;
+            let way = if is_open {
+                "from pod to pod"
+            } else {
+                "where nobody reaches the pod"
+            };
+            story.figure(&format!("seconds of the copying, {way}"), seconds(began));
+            self.compare(ground, &place, &folder).await?;
+            let notes = reporter.notes.borrow();
+            if is_open {
+                ensure!(notes.is_empty(), "it did not come directly: {notes:?}");
+                exec::shell(ground, reader, "ls /send-volume.*").await?;
+            } else {
+                let [note] = notes.as_slice() else {
+                    bail!("one note was to tell of the other way: {notes:?}");
+                };
+                ensure!(note.contains("come through the API server"), "{note}");
+            }
+            std::fs::remove_dir_all(&folder)?;
+        }
+        scratch::remove(cluster, &spec, Until::Gone).await?;
+        Ok(())
+    }
+
     /// A run that is cut off is gone on with by a second try; one with another backup's name replaces it.
     async fn goes_on(&self, ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
         let (cluster, reporter) = (&self.cluster, Bytes::default());
@@ -413,9 +463,10 @@ impl Times {
     }
 }
 
-/// Keeps the last bytes that were told of each step.
+/// Keeps the last bytes that were told of each step, and what a person should know.
 #[derive(Default)]
 struct Bytes {
+    notes: std::cell::RefCell<Vec<String>>,
     back: std::cell::Cell<u64>,
     copied: std::cell::Cell<u64>,
 }
@@ -429,6 +480,10 @@ impl Reporter for Bytes {
             Step::Transfer => self.copied.set(done),
             _ => {}
         }
+    }
+
+    fn note(&self, text: &str) {
+        self.notes.borrow_mut().push(text.to_owned());
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use config_recovery::backups::{AppId, BackupSummary};
+use config_recovery::engine;
 use config_recovery::testing;
 use jiff::Timestamp;
 use serde_json::json;
@@ -111,6 +112,10 @@ impl World {
         let holds = self.host().holds();
         let before = holds.at_least();
         let volume = self.host().volume.clone();
+        let options = config_volume::Options {
+            takes_restored: engine::is_seen_healthy(&volume),
+            ..options
+        };
         match fault.survive(|| config_volume::prepare(&volume, &options)) {
             None => return Err(fault.shown()),
             Some(Err(error)) => return Err(format!("{error}{}", fault.shown())),
