@@ -5,23 +5,28 @@
 //! pod, by an event of Juju's, by a backup that was due, or by somebody's hand. The relations that ask for backups are kept beside
 //! it: Juju tells of each change of theirs, and to ask is a hook tool for each tier, and one for each relation.
 //!
-//! So a steady event that found everything as it should be keeps what it saw in a file beside the charm's folder, for an hour
-//! at most, a quarter of one where the charm may not look, and as far as it may, not beyond the time of the next backup. A new
-//! pod has no such file. Every other event removes it and looks, and so does one to which what was kept leaves anything to do: nothing is ever changed, and nothing is ever said to be wrong, on
+//! So an event that found everything as it should be keeps what it saw in a file beside the charm's folder, for an hour
+//! at most, a quarter of one where the charm may not look, and as far as it may, neither beyond the time of the next backup nor
+//! beyond the time that velero-operator may take for what it was asked. A new pod has no such file. [`Bearing`] says of every event
+//! whether what was seen before it counts, and for how long what it sees. An event for which it does not count removes the file and
+//! looks, and so does one to which what was kept leaves anything to do: nothing is ever changed, and nothing is ever said to be wrong, on
 //! the strength of what was seen before. What somebody changes by hand is noticed within the hour.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use jiff::{SignedDuration, Timestamp};
+use juju_charm::Event;
 use serde::{Deserialize, Serialize};
 
 use crate::backup::{BackupFacts, Lookup, VolumeFacts};
 use crate::contents::fewer::Fewer;
+use crate::endpoints::{Endpoint, GRAFANA_DASHBOARD, INGRESS, LOGGING, METRICS_ENDPOINT, PEERS};
 use crate::facts::{BackupRelations, Facts};
 use crate::kubernetes::Claim;
 use crate::media::claim::MountedClaim;
 use crate::recovery::standing::{Asked, HealthLookup};
+use crate::tiers;
 use crate::unit_file;
 
 /// The file's name, in the folder of the unit's agent.
@@ -29,9 +34,73 @@ const FILE: &str = "cluster-seen.json";
 
 /// How long what was seen counts.
 const COUNTS_FOR: SignedDuration = SignedDuration::from_hours(1);
-/// How long it counts that the charm may not look. Somebody who was told to give it trust waits for that to help, and Juju hands
-/// the rights over beside the event that tells of them.
-const REFUSAL_COUNTS_FOR: SignedDuration = SignedDuration::from_mins(15);
+/// How long it counts that the charm may not look, and what was seen while its rights may have been changing: Juju hands rights over, and
+/// takes them, beside the event that tells of them. Somebody who was told to give it trust waits for that to help.
+const COUNTS_IN_DOUBT_FOR: SignedDuration = SignedDuration::from_mins(15);
+
+/// Nothing of the cluster that is kept goes by their relations.
+const APART: [Endpoint; 5] = [PEERS, INGRESS, METRICS_ENDPOINT, GRAFANA_DASHBOARD, LOGGING];
+
+/// What an event has to do with what is seen of the cluster: the one table that says which event looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bearing {
+    /// Nothing: what was seen before counts, and so does what it sees itself.
+    None,
+    /// What was seen before counts, and somebody may take it away behind this event: the next one looks.
+    Behind,
+    /// The charm's rights may change beside it: it looks. What it is refused does not count, the rest for a while.
+    OnRights,
+    /// Something of it may change with this event, before or behind it: it looks, and so does the next one.
+    OnAll,
+}
+
+impl Bearing {
+    /// That of this event.
+    pub fn of(event: &Event) -> Self {
+        match event {
+            // They come again and again.
+            Event::UpdateStatus
+            | Event::SecretChanged(_)
+            | Event::PebbleCheckFailed(_)
+            | Event::PebbleCheckRecovered(_)
+            | Event::PebbleCustomNotice(_) => Self::None,
+            Event::ConfigChanged => Self::OnRights,
+            Event::RelationCreated(relation)
+            | Event::RelationJoined(relation)
+            | Event::RelationChanged(relation)
+            | Event::RelationDeparted(relation)
+            | Event::RelationBroken(relation) => Self::of_relation(event, &relation.endpoint),
+            _ => Self::OnAll,
+        }
+    }
+
+    /// velero-operator says nothing over its relations. It acts on what the charm asks for when one begins, and takes away what it
+    /// made when one ends. What the pods mount goes by two other relations, and nothing of the cluster by the rest.
+    fn of_relation(event: &Event, endpoint: &str) -> Self {
+        let is_of_tier = tiers::of_endpoint(endpoint).is_some();
+        match event {
+            _ if APART.iter().any(|apart| apart.name == endpoint) => Self::None,
+            Event::RelationJoined(_) | Event::RelationChanged(_) if is_of_tier => Self::None,
+            Event::RelationDeparted(_) if is_of_tier => Self::Behind,
+            _ => Self::OnAll,
+        }
+    }
+
+    /// Whether what was seen before counts.
+    pub fn recalls(self) -> bool {
+        matches!(self, Self::None | Self::Behind)
+    }
+
+    /// How long counts what such an event sees, if it does.
+    fn counts_for(self, seen: &VolumeFacts) -> Option<SignedDuration> {
+        match (self, &seen.claim) {
+            (Self::None, Lookup::NotAllowed) => Some(COUNTS_IN_DOUBT_FOR),
+            (Self::None, Lookup::Known(_) | Lookup::Unknown(_)) => Some(COUNTS_FOR),
+            (Self::OnRights, Lookup::Known(_)) => Some(COUNTS_IN_DOUBT_FOR),
+            (Self::OnRights | Self::Behind | Self::OnAll, _) => None,
+        }
+    }
+}
 
 /// What was seen, when nothing was wrong with it.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -52,9 +121,16 @@ pub struct ClusterSeen {
 }
 
 impl ClusterSeen {
-    /// What was `seen`, if it may be kept: all of it is known, and of what is `asked` for nothing was due since. Nor beyond the time at
-    /// which a test restore may be tried.
-    pub fn of(seen: &Facts, asked: &[Asked<'_>], test_restore: Option<Timestamp>) -> Option<Self> {
+    /// What was `seen` in an event of this `bearing`, if it may be kept: all of it is known, and of what is `asked` for nothing is due.
+    /// It counts neither beyond the time that velero-operator may take for what it was `asked_at` last, nor beyond that at which a `test_restore`
+    /// may be tried.
+    pub fn of(
+        bearing: Bearing,
+        seen: &Facts,
+        asked: &[Asked<'_>],
+        asked_at: Option<Timestamp>,
+        test_restore: Option<Timestamp>,
+    ) -> Option<Self> {
         let BackupFacts::Read(volume) = &seen.volume else {
             return None;
         };
@@ -62,10 +138,7 @@ impl ClusterSeen {
             Some(MountedClaim { name, claim }) => Some((name.clone(), claim.clone().ok()?)),
             None => None,
         };
-        let until = match volume.claim {
-            Lookup::NotAllowed => seen.now + REFUSAL_COUNTS_FOR,
-            Lookup::Known(_) | Lookup::Unknown(_) => seen.now + COUNTS_FOR,
-        };
+        let until = seen.now + bearing.counts_for(volume)?;
         let until = until.min(test_restore.unwrap_or(Timestamp::MAX));
         if until <= seen.now {
             return None;
@@ -74,7 +147,7 @@ impl ClusterSeen {
             at: seen.now,
             leader: seen.leader,
             backup_relations: seen.backup_relations.clone(),
-            until: seen.standing.holds_until(asked, seen.now)?.min(until),
+            until: seen.standing.holds_until(asked, asked_at, seen.now)?.min(until),
             volume: (**volume).clone(),
             standing: seen.standing.clone(),
             fewer: seen.fewer.clone(),

@@ -13,6 +13,9 @@ use workload_charm::data_unit;
 use workload_charm::tiers::NIGHTLY;
 
 const LOOKS: &str = "pod";
+const OPERATOR: &str = "velero-operator/0";
+const MEDIA: u32 = 7;
+const INGRESS: u32 = 9;
 
 fn kept(unit: &Unit) -> PathBuf {
     unit.volume().with_file_name("cluster-seen.json")
@@ -25,6 +28,12 @@ fn asked(unit: &mut Unit, event: Event) -> Vec<String> {
     unit.run(event);
     let cluster = unit.cluster.asked().into_iter().map(str::to_owned);
     cluster.chain(unit.recovery.calls.take()).collect()
+}
+
+/// When what is kept was seen, and until when it counts.
+fn times(unit: &Unit) -> [Timestamp; 2] {
+    let seen: Value = serde_json::from_slice(&std::fs::read(kept(unit)).unwrap()).unwrap();
+    ["at", "until"].map(|key| seen[key].as_str().unwrap().parse().unwrap())
 }
 
 fn looks(unit: &mut Unit, event: Event) -> bool {
@@ -52,7 +61,15 @@ fn steady(trusted: bool) -> Unit {
         unit.recovery.standing = Some(in_order());
         unit.run(Event::ConfigChanged);
     }
+    std::fs::remove_file(kept(&unit)).unwrap();
     assert!(looks(&mut unit, Event::UpdateStatus));
+    unit
+}
+
+/// velero-operator has a unit in its relation.
+fn with_remote_unit(mut unit: Unit) -> Unit {
+    let relation = unit.state.model_mut().relations.get_mut(&VELERO).unwrap();
+    relation.units.entry(OPERATOR.to_owned()).or_default();
     unit
 }
 
@@ -115,8 +132,13 @@ fn a_backup_with_few_of_the_apps_things_is_warned_of_also_by_an_event_that_looks
     }
 }
 
+/// Whether an event looks at the cluster, and whether the update-status after it does.
+fn looked(unit: &mut Unit, event: &Event) -> [bool; 2] {
+    [event.clone(), Event::UpdateStatus].map(|event| looks(unit, event))
+}
+
 #[test]
-fn every_other_event_looks_and_so_does_the_one_after_it() {
+fn an_event_that_may_change_something_in_the_cluster_looks_and_so_does_the_one_after_it() {
     let action = |name: &str| Event::Action {
         name: name.to_owned(),
         id: "1".to_owned(),
@@ -124,13 +146,11 @@ fn every_other_event_looks_and_so_does_the_one_after_it() {
     };
     let mut unit = steady(true);
     for event in [
-        Event::ConfigChanged,
         Event::LeaderElected,
         Event::UpgradeCharm,
         Event::Start,
         unit.pebble_ready(),
-        relation_changed(VELERO),
-        relation_changed(PEERS),
+        Event::RelationCreated { relation: VELERO },
         action("show-backup-spec"),
         action("list-backups"),
     ] {
@@ -139,6 +159,80 @@ fn every_other_event_looks_and_so_does_the_one_after_it() {
         assert!(looks(&mut unit, Event::UpdateStatus), "{event:?}");
         assert!(!looks(&mut unit, Event::UpdateStatus), "{event:?}");
     }
+}
+
+#[test]
+fn what_a_relation_says_that_changes_nothing_in_the_cluster_is_no_cause_to_look() {
+    for trusted in [false, true] {
+        let mut unit = with_remote_unit(steady(trusted));
+        let ingress = RelationState::new(INGRESS, "ingress", "traefik");
+        unit.state = unit.state.clone().with_relation(ingress);
+        let status = unit.status();
+        for event in [
+            Event::RelationJoined {
+                relation: VELERO,
+                remote_unit: OPERATOR.to_owned(),
+            },
+            relation_changed(VELERO),
+            relation_changed(PEERS),
+            relation_changed(INGRESS),
+        ] {
+            assert_eq!(looked(&mut unit, &event), [false, false], "{event:?}");
+            assert_eq!(unit.status(), status, "{event:?}");
+            // Where nothing was kept, it looks, and what it sees counts as well.
+            std::fs::remove_file(kept(&unit)).unwrap();
+            assert_eq!(looked(&mut unit, &event), [true, false], "{event:?}");
+        }
+    }
+}
+
+#[test]
+fn what_the_pods_mount_is_looked_at_when_its_relation_says_something() {
+    let mut unit = steady(true);
+    let media = RelationState::new(MEDIA, "media-storage", "storage");
+    unit.state = unit.state.clone().with_relation(media);
+    assert_eq!(looked(&mut unit, &relation_changed(MEDIA)), [true, true]);
+}
+
+#[test]
+fn velero_operator_that_leaves_ends_what_was_seen_and_is_no_cause_to_look() {
+    for trusted in [false, true] {
+        let mut unit = with_remote_unit(steady(trusted));
+        let status = unit.status();
+        let departed = Event::RelationDeparted {
+            relation: VELERO,
+            remote_unit: OPERATOR.to_owned(),
+            departing_unit: OPERATOR.to_owned(),
+        };
+        assert_eq!(asked(&mut unit, departed.clone()), Vec::<String>::new());
+        assert_eq!(unit.status(), status);
+        assert!(!kept(&unit).exists());
+        // Its time was over before: what such an event sees itself does not count, either.
+        assert_eq!(looked(&mut unit, &departed), [true, true]);
+        // Only the pod matters to a relation that is gone, whatever the charm may see.
+        let broken = Event::RelationBroken {
+            relation: VELERO,
+            remote_application: None,
+        };
+        assert_eq!(asked(&mut unit, broken), ["pod", "annotate pod"]);
+        assert_eq!(unit.cluster.seen().unwrap().annotations.len(), 0);
+    }
+}
+
+#[test]
+fn what_is_seen_while_rights_may_be_changing_counts_for_a_quarter_of_an_hour_and_a_refusal_not_at_all() {
+    let mut unit = steady(false);
+    assert_eq!(looked(&mut unit, &Event::ConfigChanged), [true, true]);
+    unit.cluster.trust();
+    unit.recovery.standing = Some(in_order());
+    assert_eq!(looked(&mut unit, &Event::ConfigChanged), [true, false]);
+    let [at, until] = times(&unit);
+    // The relation is new, and velero-operator has its time.
+    assert!(until.duration_since(at) < SignedDuration::from_mins(10));
+    unit.remembers(r#"{"asked-at":"2026-11-01T00:00:00Z"}"#);
+    assert_eq!(looked(&mut unit, &Event::ConfigChanged), [true, false]);
+    let [at, until] = times(&unit);
+    assert_eq!(until.duration_since(at), SignedDuration::from_mins(15));
 }
 
 #[test]
@@ -158,10 +252,10 @@ fn what_was_changed_by_hand_is_put_right_within_the_hour() {
     let marked = unit.cluster.seen().unwrap().annotations;
     unit.cluster.change_pod(|pod| pod.annotations.clear());
     assert!(!looks(&mut unit, Event::UpdateStatus));
-    let mut seen: Value = serde_json::from_slice(&std::fs::read(kept(&unit)).unwrap()).unwrap();
-    let time = |key: &str| seen[key].as_str().unwrap().parse::<Timestamp>().unwrap();
-    assert!(time("until").duration_since(time("at")) <= SignedDuration::from_hours(1));
+    let [at, until] = times(&unit);
+    assert!(until.duration_since(at) <= SignedDuration::from_hours(1));
     // The hour is over.
+    let mut seen: Value = serde_json::from_slice(&std::fs::read(kept(&unit)).unwrap()).unwrap();
     seen["until"] = Timestamp::now().to_string().into();
     std::fs::write(kept(&unit), seen.to_string()).unwrap();
     unit.run(Event::UpdateStatus);
@@ -171,12 +265,8 @@ fn what_was_changed_by_hand_is_put_right_within_the_hour() {
 #[test]
 fn that_the_charm_may_not_look_counts_for_a_quarter_of_an_hour() {
     let unit = steady(false);
-    let seen: Value = serde_json::from_slice(&std::fs::read(kept(&unit)).unwrap()).unwrap();
-    let time = |key: &str| seen[key].as_str().unwrap().parse::<Timestamp>().unwrap();
-    assert_eq!(
-        time("until").duration_since(time("at")),
-        SignedDuration::from_mins(15)
-    );
+    let [at, until] = times(&unit);
+    assert_eq!(until.duration_since(at), SignedDuration::from_mins(15));
 }
 
 #[test]

@@ -11,8 +11,10 @@ pub const CHARM_CONTAINER: &str = "charm";
 /// The config volume in the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackupFacts {
-    /// Not looked at: nobody is asked for backups, or this unit does not lead.
+    /// Not looked at: nobody is asked for backups.
     NotRead,
+    /// Nobody is asked for backups, so that it does not matter how the volume is saved; this pod may carry marks of before.
+    Marks(Box<Pod>),
     /// The pod could not be read.
     Failed(ClusterError),
     /// The pod mounts no volume where the storage should be.
@@ -40,6 +42,16 @@ pub struct VolumeFacts {
     pub snapshot_drivers: Lookup<Vec<String>>,
     /// Velero's node agent on the pod's node.
     pub node_agent: Lookup<NodeAgent>,
+}
+
+impl BackupFacts {
+    /// What a pod tells of which only the marks matter.
+    pub fn of_marks(pod: &Result<Pod, ClusterError>) -> Self {
+        match pod {
+            Ok(pod) => Self::Marks(Box::new(pod.clone())),
+            Err(error) => Self::Failed(error.clone()),
+        }
+    }
 }
 
 /// Reads what is behind the volume that `container` mounts at `mount_path` in `pod`.
@@ -76,7 +88,11 @@ pub fn look(
         Some(volume) => cluster.volume(volume),
         None => Err(no_claim()),
     });
-    let snapshot_drivers = claim.and_then(|_| cluster.snapshot_drivers());
+    // Of a volume without a driver no snapshot is made, whatever drivers there are.
+    let snapshot_drivers = source.and_then(|source| match source {
+        VolumeSource::Csi(_) => cluster.snapshot_drivers(),
+        VolumeSource::HostPath | VolumeSource::Other => Ok(Vec::new()),
+    });
     let node_agent = claim.and_then(|_| cluster.node_agent(&pod.node));
     BackupFacts::Read(Box::new(VolumeFacts {
         pod,

@@ -18,7 +18,7 @@ use velero_backup_config::{Method, pod};
 
 pub use facts::{BackupFacts, CHARM_CONTAINER, Lookup, VolumeFacts, look};
 
-use crate::kubernetes::{PodVolume, brief};
+use crate::kubernetes::{Pod, PodVolume, brief};
 use crate::media;
 use crate::problem::{Problem, short};
 
@@ -86,6 +86,12 @@ pub fn decide(question: &BackupInputs<'_>, facts: &BackupFacts) -> Decision {
     let volume = match facts {
         BackupFacts::Read(volume) => volume,
         BackupFacts::NotRead => return undecided(question, "nothing was looked at in this event", None),
+        BackupFacts::Marks(pod) => {
+            return Decision {
+                annotations: pod::differences(&pod.annotations, &without_relation(pod)),
+                ..undecided(question, "nobody is asked for backups", None)
+            };
+        }
         BackupFacts::Failed(error) => {
             let problem = Problem::new(
                 format!("pod {}", question.pod),
@@ -106,7 +112,7 @@ pub fn decide(question: &BackupInputs<'_>, facts: &BackupFacts) -> Decision {
     let (method, why) = choose(question, volume);
     let problem = problem(method, question, volume);
     let wanted = match method {
-        _ if !question.is_related => without_relation(volume),
+        _ if !question.is_related => without_relation(&volume.pod),
         Method::Filesystem => wanted_annotations(question, volume),
         // Velero makes no snapshot of a volume that it takes for one of file-system backup, because the pod or the server
         // says so: then the backup is Completed and holds nothing (measured: e2e scenario snapshot-comes-back).
@@ -241,8 +247,8 @@ pub fn wanted_annotations(question: &BackupInputs<'_>, volume: &VolumeFacts) -> 
 }
 
 /// What a pod carries that nobody asks to back up: that the media stay out, which it got with their mount.
-fn without_relation(volume: &VolumeFacts) -> BTreeMap<String, String> {
-    let media = volume.pod.volumes.contains_key(media::VOLUME);
+fn without_relation(pod: &Pod) -> BTreeMap<String, String> {
+    let media = pod.volumes.contains_key(media::VOLUME);
     let excluded = media.then(|| (pod::BACKUP_VOLUMES_EXCLUDES.to_owned(), media::VOLUME.to_owned()));
     excluded.into_iter().collect()
 }

@@ -141,8 +141,14 @@ pub fn told(seen: &HealthLookup, asks: &Asks<'_>) -> BackupStatus {
 }
 
 impl HealthLookup {
-    /// Until when nothing that was seen can have changed but by somebody's hand; `None` if something is missing yet, wrong or due.
-    pub fn holds_until(&self, asked: &[Asked<'_>], now: Timestamp) -> Option<Timestamp> {
+    /// Until when nothing that was seen can have changed but by somebody's hand; `None` if something is missing yet, wrong or due. What
+    /// was asked for `asked_at` this time may still be under way.
+    pub fn holds_until(
+        &self,
+        asked: &[Asked<'_>],
+        asked_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
         let standing = match self {
             Self::NotAsked | Self::NotAllowed => return Some(Timestamp::MAX),
             Self::Unknown => return None,
@@ -155,7 +161,10 @@ impl HealthLookup {
             return None;
         }
         let due = scheduled(asked).filter_map(|(tier, schedule)| due(standing, tier, schedule));
-        let until = due.chain(told_from(standing, asked)).min();
+        let is_made = asked_at
+            .filter(|_| is_patient(asked_at, now))
+            .map(|asked| asked + PATIENCE);
+        let until = due.chain(told_from(standing, asked)).chain(is_made).min();
         let until = until.unwrap_or(Timestamp::MAX);
         (now < until).then_some(until)
     }

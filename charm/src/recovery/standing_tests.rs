@@ -267,16 +267,38 @@ fn what_was_seen_does_not_hold_beyond_the_moment_from_which_it_is_told() {
     let by_hand = standing(Some("2026-11-01T03:12:40Z"), None);
     let seen = HealthLookup::Read(by_hand);
     assert_eq!(
-        seen.holds_until(&nightly(None), now),
+        seen.holds_until(&nightly(None), None, now),
         Some(at("2026-11-28T03:12:40Z"))
     );
-    assert_eq!(seen.holds_until(&nightly(None), at("2026-11-28T03:12:40Z")), None);
+    assert_eq!(
+        seen.holds_until(&nightly(None), None, at("2026-11-28T03:12:40Z")),
+        None
+    );
     let daily = Schedule::daily_at(3 * 60);
     let good = standing(Some("2026-11-10T03:12:40Z"), Some("2026-10-01T00:00:00Z"));
     let seen = HealthLookup::Read(good);
     assert_eq!(
-        seen.holds_until(&nightly(Some(&daily)), now),
+        seen.holds_until(&nightly(Some(&daily)), None, now),
         Some(at("2026-11-11T03:00:00Z"))
+    );
+}
+
+#[test]
+fn what_was_seen_while_velero_operator_is_at_what_it_was_asked_holds_until_it_has_had_its_time() {
+    let daily = Schedule::daily_at(3 * 60);
+    let good = standing(Some("2026-11-10T03:12:40Z"), Some("2026-10-01T00:00:00Z"));
+    let seen = HealthLookup::Read(good);
+    let holds = |asked_at: &str| {
+        let now = at("2026-11-10T12:00:00Z");
+        seen.holds_until(&nightly(Some(&daily)), Some(at(asked_at)), now)
+    };
+    assert_eq!(holds("2026-11-10T11:55:00Z"), Some(at("2026-11-10T12:05:00Z")));
+    assert_eq!(holds("2026-11-10T11:50:00Z"), Some(at("2026-11-11T03:00:00Z")));
+    // Whoever may not look sees nothing of what is made.
+    let now = at("2026-11-10T12:00:00Z");
+    assert_eq!(
+        HealthLookup::NotAllowed.holds_until(&nightly(Some(&daily)), Some(now), now),
+        Some(Timestamp::MAX)
     );
 }
 

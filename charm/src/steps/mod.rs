@@ -29,13 +29,13 @@ use jiff::Timestamp;
 use juju_charm::{Event, Status};
 
 use self::apply::Applied;
-use self::gather::{Look, gather, is_steady};
+use self::gather::{Look, gather};
 use self::plan::{Plan, WorkloadPlan};
 use self::prepare_volume::{Prepared, Situation, Start, judge, prepare_volume};
 use self::rotation::Rotation;
 use self::validate::ValidatedApp;
 use crate::CharmError;
-use crate::cluster_seen::ClusterSeen;
+use crate::cluster_seen::{Bearing, ClusterSeen};
 use crate::contents::{record, seen};
 use crate::env::Env;
 use crate::facts::{Container, Facts};
@@ -150,8 +150,7 @@ impl<'a> Line<'a> {
             false => Some(facts.now),
         };
         let recorded = plan.record.clone();
-        let is_seen =
-            is_steady(env.juju.context().event()) && !facts.is_recalled && !plan.is_about_the_cluster();
+        let is_seen = !facts.is_recalled && !plan.is_about_the_cluster();
         let mut outcome = apply::apply(env, plan)?;
         if let Some(reason) = runs_on {
             outcome.workload = apply::failure(profile, reason);
@@ -202,10 +201,11 @@ impl<'a> Line<'a> {
         let remembered = sent;
         record::keep(&facts.charm_dir, record::known(profile, facts));
         seen::keep(env.juju)?;
-        let asked = self.validated.asked();
+        let bearing = Bearing::of(env.juju.context().event());
+        let (asked, from) = (self.validated.asked(), next.map(|next| next.from));
         if is_seen
             && is_well
-            && let Some(seen) = ClusterSeen::of(facts, &asked, next.map(|next| next.from))
+            && let Some(seen) = ClusterSeen::of(bearing, facts, &asked, asked_at, from)
         {
             seen.keep(&facts.charm_dir);
         }

@@ -2,6 +2,7 @@
 
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
 
 /// The name that the simulated agent answers with the calls of the hook so far.
 const SO_FAR: &str = "calls-so-far";
@@ -28,6 +29,27 @@ impl Call {
             .iter()
             .filter(|arg| !arg.starts_with('-') && arg.contains('='));
         pairs.map(String::len).sum::<usize>() + self.stdin.len()
+    }
+
+    /// Makes it once more. The exit code does not matter: a secret that was added is refused the second time.
+    ///
+    /// # Errors
+    /// When the tool cannot be started.
+    pub fn replay(&self) -> Result<()> {
+        let mut command = Command::new(&self.tool);
+        command
+            .args(&self.args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if self.stdin.is_empty() {
+            command.stdin(Stdio::null()).output()?;
+            return Ok(());
+        }
+        let mut child = command.stdin(Stdio::piped()).spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(self.stdin.as_bytes())?;
+        }
+        child.wait_with_output().map(drop)
     }
 }
 

@@ -5,15 +5,16 @@
 //! holds small segments back (without TCP_NODELAY) waits there for the kernel's delayed one, 40 ms. At a real API server a trace of the
 //! system calls showed such a client wait for 46 ms.
 
-use std::io::{self, Error, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::fs::OpenOptions;
+use std::io::{self, Error, ErrorKind, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use bench_programs::Traffic;
+use bench_programs::{ApiServer, Traffic, message, written_request};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -21,8 +22,6 @@ use serde_json::{Value, json};
 
 /// How long an answer takes beyond what the stand-in takes: about what reading one object out of etcd takes.
 const THINKING: Duration = Duration::from_millis(1);
-/// No head of a request or an answer is longer.
-const LONGEST_HEAD: usize = 64 << 10;
 
 /// A request that comes so long after the handshake has waited for a delayed acknowledgement: the kernel takes 40 ms for one.
 const STALL: Duration = Duration::from_millis(30);
@@ -72,19 +71,45 @@ struct Behind {
 }
 
 impl Behind {
-    /// Counts a request, and writes it down before it is answered.
-    fn note(&mut self, bytes: usize) -> io::Result<()> {
+    /// Counts a request, and writes it down, before it is answered. With its answer it takes so many bytes.
+    fn note(&mut self, request: &[u8], bytes: usize) -> io::Result<()> {
         self.traffic.api_requests += 1;
         self.traffic.api_bytes += bytes as u64;
+        let mut requests = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.count.with_extension("requests"))?;
+        requests.write_all(&written_request(request))?;
         std::fs::write(&self.count, self.traffic.text())
+    }
+}
+
+/// What stands before the server: a front each, so that the pace of the charm is its own.
+#[derive(Debug)]
+pub struct Fronts {
+    /// For the charm.
+    pub charm: Front,
+    /// For the floor that asks the same.
+    pub floor: Front,
+}
+
+impl Fronts {
+    /// As [`Front::start`].
+    ///
+    /// # Errors
+    /// As [`Front::start`].
+    pub fn start() -> Result<Fronts> {
+        Ok(Fronts {
+            charm: Front::start()?,
+            floor: Front::start()?,
+        })
     }
 }
 
 /// The listening front. Its threads end with the process.
 #[derive(Debug)]
 pub struct Front {
-    address: SocketAddr,
-    authority: String,
+    server: ApiServer,
     behind: Arc<Mutex<Behind>>,
     /// How soon clients ask.
     pub pace: Arc<Pace>,
@@ -99,8 +124,10 @@ impl Front {
         let (config, authority) = certificates().context("cannot make certificates")?;
         let listener = TcpListener::bind("127.0.0.1:0").context("cannot listen on the loopback interface")?;
         let front = Front {
-            address: listener.local_addr()?,
-            authority,
+            server: ApiServer {
+                address: listener.local_addr()?.to_string(),
+                authority,
+            },
             behind: Arc::default(),
             pace: Arc::default(),
         };
@@ -119,8 +146,14 @@ impl Front {
         Ok(front)
     }
 
+    /// Where it listens.
+    pub fn server(&self) -> &ApiServer {
+        &self.server
+    }
+
     /// Passes on what comes from now on to the server that this kubeconfig of the simulation names. `count` is the file that says
-    /// what went through since, as [`Traffic::read`] reads it; there is none before the first request.
+    /// what went through since, as [`Traffic::read`] reads it, and the file beside it that ends with `.requests` has each request,
+    /// as [`read_requests`](bench_programs::read_requests) reads them; there is none before the first request.
     pub fn stand_before(&self, kubeconfig: &Path, count: &Path) {
         *lock(&self.behind) = Behind {
             kubeconfig: kubeconfig.to_owned(),
@@ -131,11 +164,14 @@ impl Front {
 
     /// The kubeconfig of a unit.
     pub fn kubeconfig(&self, unit: &str) -> String {
+        use base64::Engine as _;
         let token = format!("unit-{}", unit.replace('/', "-"));
+        let ApiServer { address, authority } = &self.server;
+        let authority = base64::engine::general_purpose::STANDARD.encode(authority);
         json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "bench",
             "clusters": [{"name": "bench", "cluster": {
-                "server": format!("https://{}", self.address), "certificate-authority-data": self.authority,
+                "server": format!("https://{address}"), "certificate-authority-data": authority,
             }}],
             "users": [{"name": "unit", "user": {"token": token}}],
             "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "unit"}}],
@@ -148,7 +184,7 @@ fn lock(behind: &Mutex<Behind>) -> MutexGuard<'_, Behind> {
     behind.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An authority and a server's certificate, as a cluster has them: the server's settings, and the authority in base64.
+/// An authority and a server's certificate, as a cluster has them: the server's settings, and the authority in PEM.
 fn certificates() -> Result<(ServerConfig, String)> {
     let authority_key = KeyPair::generate()?;
     let mut authority = CertificateParams::new(Vec::new())?;
@@ -165,11 +201,7 @@ fn certificates() -> Result<(ServerConfig, String)> {
         .with_single_cert(vec![certificate.der().clone()], key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.send_tls13_tickets = 0;
-    let encoded = {
-        use base64::Engine as _;
-        base64::engine::general_purpose::STANDARD.encode(authority_certificate.pem())
-    };
-    Ok((config, encoded))
+    Ok((config, authority_certificate.pem()))
 }
 
 /// One connection: every request goes to the server behind, on a connection of its own.
@@ -193,10 +225,11 @@ fn serve(
         if std::mem::take(&mut is_first) {
             pace.note_first_request(connected.elapsed());
         }
-        server.write_all(&[head.as_slice(), &body].concat())?;
+        let request = [head, body].concat();
+        server.write_all(&request)?;
         let (answer, content) = message(&mut server)?.ok_or(ErrorKind::UnexpectedEof)?;
-        let bytes = head.len() + body.len() + answer.len() + content.len();
-        lock(behind).note(bytes)?;
+        let bytes = request.len() + answer.len() + content.len();
+        lock(behind).note(&request, bytes)?;
         std::thread::sleep(THINKING);
         client.write_all(&answer)?;
         client.flush()?;
@@ -218,105 +251,76 @@ fn server_of(kubeconfig: &Path) -> io::Result<String> {
         .ok_or_else(|| ErrorKind::InvalidData.into())
 }
 
-/// Head and body of a request or an answer; none at the end of the connection.
-fn message(from: &mut impl Read) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
-    let mut bytes = Vec::new();
-    let mut chunk = vec![0; 16 << 10];
-    let end = loop {
-        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
-            break end + 4;
-        }
-        let count = from.read(&mut chunk)?;
-        if count == 0 && bytes.is_empty() {
-            return Ok(None);
-        }
-        if count == 0 || bytes.len() > LONGEST_HEAD {
-            return Err(ErrorKind::InvalidData.into());
-        }
-        bytes.extend_from_slice(chunk.get(..count).unwrap_or_default());
-    };
-    let mut body = bytes.split_off(end);
-    let length = content_length(&bytes);
-    while body.len() < length {
-        let count = from.read(&mut chunk)?;
-        if count == 0 {
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
-        body.extend_from_slice(chunk.get(..count).unwrap_or_default());
-    }
-    Ok(Some((bytes, body)))
-}
-
-/// 0 when the head does not say: neither side sends chunks.
-fn content_length(head: &[u8]) -> usize {
-    let text = String::from_utf8_lossy(head).to_ascii_lowercase();
-    let mut lines = text.lines();
-    let length = lines.find_map(|line| line.strip_prefix("content-length:"));
-    length.and_then(|length| length.trim().parse().ok()).unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
-    use base64::Engine as _;
-    use rustls::pki_types::CertificateDer;
-    use rustls::pki_types::pem::PemObject;
+    use bench_programs::{ask, read_requests};
 
     use super::*;
 
-    /// Asks a front over connections of a client with TCP_NODELAY, or without.
-    fn ask(nodelay: bool) -> Arc<Pace> {
+    /// A front before a server that answers everything with `ok`, and the file that counts.
+    fn front(folder: &Path, name: &str) -> (Front, PathBuf) {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = server.local_addr().unwrap();
-        let kubeconfig = tempfile::NamedTempFile::new().unwrap();
-        let text = json!({"clusters": [{"cluster": {"server": format!("http://{address}")}}]}).to_string();
-        std::fs::write(kubeconfig.path(), text).unwrap();
-        let front = Front::start().unwrap();
-        let count = tempfile::NamedTempFile::new().unwrap();
-        front.stand_before(kubeconfig.path(), count.path());
-        let config: Value = serde_json::from_str(&front.kubeconfig("radarr/0")).unwrap();
-        let authority = config["clusters"][0]["cluster"]["certificate-authority-data"]
-            .as_str()
-            .unwrap();
-        let authority = base64::engine::general_purpose::STANDARD
-            .decode(authority)
-            .unwrap();
-        let mut roots = rustls::RootCertStore::empty();
-        roots
-            .add(CertificateDer::from_pem_slice(&authority).unwrap())
-            .unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = rustls::ClientConfig::builder_with_provider(provider);
-        let builder = builder.with_safe_default_protocol_versions().unwrap();
-        let config = Arc::new(builder.with_root_certificates(roots).with_no_client_auth());
-        for _ in 0..5 {
-            let stream = TcpStream::connect(front.address).unwrap();
-            stream.set_nodelay(nodelay).unwrap();
-            let connection =
-                rustls::ClientConnection::new(Arc::clone(&config), "127.0.0.1".try_into().unwrap());
-            let mut client = StreamOwned::new(connection.unwrap(), stream);
-            while client.conn.is_handshaking() {
-                client.conn.complete_io(&mut client.sock).unwrap();
+        std::thread::spawn(move || {
+            for mut stream in server.incoming().map_while(Result::ok) {
+                std::thread::spawn(move || {
+                    while let Ok(Some(_)) = message(&mut stream) {
+                        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+                        stream.write_all(answer).unwrap();
+                    }
+                });
             }
+        });
+        let kubeconfig = folder.join(format!("{name}.kubeconfig"));
+        let text = json!({"clusters": [{"cluster": {"server": format!("http://{address}")}}]}).to_string();
+        std::fs::write(&kubeconfig, text).unwrap();
+        let (front, count) = (Front::start().unwrap(), folder.join(name));
+        front.stand_before(&kubeconfig, &count);
+        (front, count)
+    }
+
+    /// Asks a front over connections of a client with TCP_NODELAY, or without.
+    fn pace_of(nodelay: bool) -> Arc<Pace> {
+        let folder = tempfile::tempdir().unwrap();
+        let (front, count) = front(folder.path(), "count");
+        for _ in 0..5 {
+            let mut client = front.server().connect(nodelay).unwrap();
             client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
-            let (mut behind, _) = server.accept().unwrap();
-            message(&mut behind).unwrap().unwrap();
-            behind
-                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-                .unwrap();
             assert_eq!(message(&mut client).unwrap().unwrap().1, b"ok");
         }
-        let counted = Traffic::read(&std::fs::read_to_string(count.path()).unwrap()).unwrap();
+        let counted = Traffic::read(&std::fs::read_to_string(count).unwrap()).unwrap();
         // Head and body of what was asked and answered, each five times.
         assert_eq!((counted.api_requests, counted.api_bytes), (5, 5 * (18 + 40)));
         Arc::clone(&front.pace)
     }
 
     #[test]
+    fn the_floor_asks_what_the_charm_has_asked_byte_by_byte_and_has_no_part_in_its_pace() {
+        let folder = tempfile::tempdir().unwrap();
+        let (of_charm, asked) = front(folder.path(), "charm");
+        let (of_floor, asked_again) = front(folder.path(), "floor");
+        let requests = [
+            b"GET /a HTTP/1.1\r\n\r\n".to_vec(),
+            b"PATCH /b HTTP/1.1\r\nContent-Length: 4\r\n\r\n\0{}\n".to_vec(),
+        ];
+        ask(of_charm.server(), &requests).unwrap();
+        let written = std::fs::read(asked.with_extension("requests")).unwrap();
+        assert_eq!(read_requests(&written).unwrap(), requests);
+        let pace = of_charm.pace.first_request();
+        ask(of_floor.server(), &read_requests(&written).unwrap()).unwrap();
+        assert_eq!(
+            std::fs::read(asked_again.with_extension("requests")).unwrap(),
+            written
+        );
+        assert_eq!(of_charm.pace.first_request(), pace);
+    }
+
+    #[test]
     fn a_client_stalls_without_nodelay_and_only_then() {
-        let held_back = ask(false);
+        let held_back = pace_of(false);
         assert!(held_back.stalls(), "{held_back:?}");
         // A busy machine may be as slow for a moment, and a stall is always there.
-        assert!((0..100).any(|_| !ask(true).stalls()), "each of 100 times");
+        assert!((0..100).any(|_| !pace_of(true).stalls()), "each of 100 times");
     }
 
     #[test]
@@ -327,20 +331,5 @@ mod tests {
         assert!(pace.stalls());
         pace.note_first_request(Duration::from_millis(1));
         assert!(!pace.stalls());
-    }
-
-    #[test]
-    fn a_message_is_head_and_body() {
-        let mut bytes: &[u8] = b"GET / HTTP/1.1\r\nContent-Length: 2\r\n\r\nok";
-        let (head, body) = message(&mut bytes).unwrap().unwrap();
-        assert!(head.ends_with(b"\r\n\r\n"));
-        assert_eq!(body, b"ok");
-        assert!(message(&mut bytes).unwrap().is_none());
-    }
-
-    #[test]
-    fn a_message_that_is_cut_off_is_an_error() {
-        assert!(message(&mut b"GET / HTTP/1.1\r\n".as_slice()).is_err());
-        assert!(message(&mut b"GET / HTTP/1.1\r\nContent-Length: 3\r\n\r\nok".as_slice()).is_err());
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::backups;
 use super::columns::{self, RULE};
-use super::front::Front;
+use super::front::Fronts;
 use super::life::{Bed, Measured, Setup, Turns};
 use super::programs::Programs;
 use super::table;
@@ -86,10 +86,10 @@ pub struct Line {
 ///
 /// # Errors
 /// When an event fails.
-pub fn measure(programs: &Programs, front: &Front) -> Result<Vec<Line>> {
+pub fn measure(programs: &Programs, fronts: &Fronts) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     for around in PLACES {
-        let mut bed = Bed::new(programs, front, Setup::of(Turns::CharmFirst))?;
+        let mut bed = Bed::new(programs, fronts, Setup::of(Turns::CharmFirst))?;
         bed.deploy(programs)?;
         bed.integrate()?;
         bed.trust()?;
@@ -99,13 +99,12 @@ pub fn measure(programs: &Programs, front: &Front) -> Result<Vec<Line>> {
         bed.update_status("")?;
         let mut measured: Vec<Measured> = Vec::new();
         for _ in 0..TIMES {
-            // It makes the charm look anew.
+            // It looks anew.
             measured.extend(bed.config_changed()?);
-            measured.extend(bed.update_status(", first")?);
-            measured.extend(bed.update_status(", steady")?);
+            measured.extend(bed.update_status("")?);
         }
         bed.juju.destroy()?;
-        for event in ["config-changed", "update-status, first", "update-status, steady"] {
+        for event in ["config-changed", "update-status"] {
             let (around, row) = (around.text(), table::row(event, &measured));
             lines.push(Line { around, row });
         }

@@ -12,7 +12,7 @@ use system_tests::radarr;
 use tempfile::TempDir;
 
 use super::backups;
-use super::front::Front;
+use super::front::Fronts;
 use super::pebble::RealPebble;
 use super::programs::{CHARM, Programs};
 use super::python::Python;
@@ -20,6 +20,9 @@ use super::trace::{self, Traced};
 
 /// How often a steady event is dispatched in one life.
 const STEADY: usize = 3;
+
+/// Where the charm keeps what it saw of the cluster.
+const SEEN: &str = "cluster-seen.json";
 
 /// Who takes turns in each dispatch of a life, by the names that `turns` knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +38,8 @@ pub enum Turns {
 impl Turns {
     fn text(self) -> &'static str {
         match self {
-            Turns::NothingFirst => "nothing\ncharm\nreplay\n",
-            Turns::CharmFirst => "charm\nreplay\nnothing\n",
+            Turns::NothingFirst => "nothing\ncharm\nreplay\nasking\n",
+            Turns::CharmFirst => "charm\nasking\nreplay\nnothing\n",
             Turns::Traced => "strace-charm\nstrace-replay\n",
         }
     }
@@ -90,12 +93,13 @@ impl Bed {
     ///
     /// # Errors
     /// When something cannot be laid out.
-    pub fn new(programs: &Programs, front: &Front, setup: Setup<'_>) -> Result<Bed> {
+    pub fn new(programs: &Programs, fronts: &Fronts, setup: Setup<'_>) -> Result<Bed> {
         let folder = tempfile::tempdir()?;
         let own = folder.path().join("bench");
         std::fs::create_dir(&own)?;
         std::fs::write(own.join("turns"), setup.turns.text())?;
-        std::fs::write(own.join("kubeconfig"), front.kubeconfig(UNIT))?;
+        std::fs::write(own.join("kubeconfig"), fronts.charm.kubeconfig(UNIT))?;
+        std::fs::write(own.join("floor-server"), fronts.floor.server().text())?;
         let environment = BTreeMap::from([("BENCH_FOLDER".to_owned(), own.display().to_string())]);
         let options = Options {
             executable: Some(programs.binaries.juju_sim.clone()),
@@ -104,7 +108,9 @@ impl Bed {
         };
         let juju = Simulation::create(folder.path().join("juju"), options)?;
         let paths = juju.paths(UNIT);
-        front.stand_before(&paths.folder.join("kubeconfig"), &own.join("api-traffic"));
+        let kubeconfig = paths.folder.join("kubeconfig");
+        fronts.charm.stand_before(&kubeconfig, &own.join("api-traffic"));
+        fronts.floor.stand_before(&kubeconfig, &own.join("floor-traffic"));
         // There as soon as the container's Pebble is, if that is the simulated one.
         let connections = paths.containers.join("radarr/pebble.connections");
         std::os::unix::fs::symlink(connections, own.join("pebble-connections"))?;
@@ -159,6 +165,16 @@ impl Bed {
     pub fn update_status(&mut self, suffix: &str) -> Result<Vec<Measured>> {
         self.juju.dispatch(UNIT, Event::UpdateStatus)?;
         self.measured(suffix)
+    }
+
+    /// The time is over for which counts what the charm saw of the cluster: the next event looks.
+    ///
+    /// # Errors
+    /// When the charm has kept nothing.
+    pub fn time_passes(&self) -> Result<()> {
+        let agent = self.juju.paths(UNIT).charm;
+        let agent = agent.parent().context("the charm's folder has no parent")?;
+        std::fs::remove_file(agent.join(SEEN)).context("cannot remove what the charm saw")
     }
 
     /// Dispatches config-changed without a change, and says what that cost.
@@ -239,8 +255,8 @@ impl Bed {
     }
 }
 
-/// Whether this event of a life comes again and again and finds nothing to do. Those that are the first after a change are not: the
-/// charm looks at the cluster then, and remembers what it saw.
+/// Whether this event of a life comes again and again and finds nothing to do. The one that looks at the cluster comes once in a while, and
+/// the first after a change once.
 pub fn is_steady(event: &str) -> bool {
     ["update-status", "update-status, trusted"].contains(&event)
 }
@@ -249,8 +265,8 @@ pub fn is_steady(event: &str) -> bool {
 ///
 /// # Errors
 /// When an event fails.
-pub fn whole(programs: &Programs, front: &Front, setup: Setup<'_>) -> Result<Vec<Measured>> {
-    let mut bed = Bed::new(programs, front, setup)?;
+pub fn whole(programs: &Programs, fronts: &Fronts, setup: Setup<'_>) -> Result<Vec<Measured>> {
+    let mut bed = Bed::new(programs, fronts, setup)?;
     let mut all = bed.deploy(programs)?;
     all.extend(bed.integrate()?);
     all.extend(bed.update_status(", first")?);
@@ -260,6 +276,10 @@ pub fn whole(programs: &Programs, front: &Front, setup: Setup<'_>) -> Result<Vec
     for _ in 0..STEADY {
         all.extend(bed.update_status("")?);
     }
+    if setup.python.is_none() {
+        bed.time_passes()?;
+        all.extend(bed.update_status(", looks")?);
+    }
     bed.juju.set_config("radarr", &[("backup-schedule", "@weekly")])?;
     all.extend(bed.measured(" (option)")?);
     // Without a good one somebody waits for it, and no event is steady.
@@ -268,6 +288,10 @@ pub fn whole(programs: &Programs, front: &Front, setup: Setup<'_>) -> Result<Vec
     all.extend(bed.update_status(", trusted, first")?);
     for _ in 0..STEADY {
         all.extend(bed.update_status(", trusted")?);
+    }
+    if setup.python.is_none() {
+        bed.time_passes()?;
+        all.extend(bed.update_status(", trusted, looks")?);
     }
     bed.juju.remove_relation("radarr", "velero-operator")?;
     all.extend(bed.measured("")?);

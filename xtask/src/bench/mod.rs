@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
-use front::Front;
+use front::Fronts;
 use life::{Setup, Turns};
 use pebble::RealPebble;
 use programs::Programs;
@@ -69,20 +69,20 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.build {
         return Ok(());
     }
-    let front = Front::start()?;
+    let fronts = Fronts::start()?;
     let progress = Progress::begin("dispatching");
     if arguments.growth {
-        let lines = growth::measure(&programs, &front)?;
+        let lines = growth::measure(&programs, &fronts)?;
         progress.end();
         return print(arguments, &serde_json::to_value(&lines)?, || growth::text(&lines));
     }
     let rounds = arguments
         .rounds
         .unwrap_or(if arguments.check { CHECK_ROUNDS } else { 20 });
-    let report = measure(&programs, &front, rounds.max(1), &arguments.python)?;
+    let report = measure(&programs, &fronts, rounds.max(1), &arguments.python)?;
     progress.end();
     print(arguments, &report.document(), || report.text())?;
-    let baseline = check::baseline(&report.rows, front.pace.stalls());
+    let baseline = check::baseline(&report.rows, fronts.charm.pace.stalls());
     if arguments.write {
         check::write(&baseline)?;
     }
@@ -94,7 +94,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 /// Plays lives of an app, and what was measured in them. Every third life is played again under the real Pebble and by the charm in
 /// Python, so that all have the same slow moments of the machine.
-fn measure(programs: &Programs, front: &Front, rounds: usize, python: &std::path::Path) -> Result<Report> {
+fn measure(programs: &Programs, fronts: &Fronts, rounds: usize, python: &std::path::Path) -> Result<Report> {
     let pebble = RealPebble::find()?;
     let python = Python::find(python);
     let (mut measured, mut under_real, mut in_python) = (Vec::new(), Vec::new(), Vec::new());
@@ -105,22 +105,22 @@ fn measure(programs: &Programs, front: &Front, rounds: usize, python: &std::path
             Turns::CharmFirst
         };
         let setup = Setup::of(turns);
-        measured.extend(life::whole(programs, front, setup)?);
+        measured.extend(life::whole(programs, fronts, setup)?);
         if round % 3 != 0 {
             continue;
         }
         if let Ok(pebble) = &pebble {
             let pebble = Some(pebble);
-            under_real.extend(life::whole(programs, front, Setup { pebble, ..setup })?);
+            under_real.extend(life::whole(programs, fronts, Setup { pebble, ..setup })?);
         }
         if let Ok(python) = &python {
             let python = Some(python);
-            in_python.extend(life::whole(programs, front, Setup { python, ..setup })?);
+            in_python.extend(life::whole(programs, fronts, Setup { python, ..setup })?);
         }
     }
     let is_traced = has("strace");
     if is_traced {
-        measured.extend(life::whole(programs, front, Setup::of(Turns::Traced))?);
+        measured.extend(life::whole(programs, fronts, Setup::of(Turns::Traced))?);
     }
     let other = |found: Result<String, String>, measured: &[life::Measured]| match found {
         Ok(version) => Other::Measured {
@@ -131,8 +131,8 @@ fn measure(programs: &Programs, front: &Front, rounds: usize, python: &std::path
     };
     Ok(Report {
         binary_bytes: programs.size,
-        first_request: front.pace.first_request(),
-        stalls: front.pace.stalls(),
+        first_request: fronts.charm.pace.first_request(),
+        stalls: fronts.charm.pace.stalls(),
         is_traced,
         rows: table::rows(&measured),
         under_real_pebble: other(pebble.map(|pebble| pebble.version), &under_real),

@@ -16,7 +16,7 @@ pub const CHARM: &str = "charm";
 pub struct Programs {
     /// The charm, the simulated Juju and the stand-in of the app.
     pub binaries: Binaries,
-    /// `nothing`, `replay` and `turns`, by name.
+    /// `nothing`, `replay`, `asking` and `turns`, by name.
     own: BTreeMap<String, PathBuf>,
     /// Size of the charm's binary in bytes.
     pub size: u64,
@@ -71,6 +71,7 @@ impl Programs {
             ("turns", charm.join("dispatch")),
             ("nothing", folder.join("nothing")),
             ("replay", folder.join("replay")),
+            ("asking", folder.join("asking")),
         ] {
             std::fs::copy(self.own(from)?, &to).with_context(|| format!("cannot write {}", to.display()))?;
         }

@@ -42,6 +42,12 @@ pub struct Row {
     pub wall_ratio: Spread,
     /// The same for processor time.
     pub cpu_ratio: Spread,
+    /// Of a static program that makes the same calls of hook tools and then the same requests to the API server, in milliseconds.
+    pub asking_wall_ms: Spread,
+    /// Charm to that program, in each dispatch; how this lies.
+    pub asking_wall_ratio: Spread,
+    /// The same for processor time.
+    pub asking_cpu_ratio: Spread,
 }
 
 /// What is exact: the most that any dispatch of an event took.
@@ -82,10 +88,10 @@ pub fn row(event: &str, measured: &[Measured]) -> Row {
     let spread = |name: &str, value: &dyn Fn(&Usage) -> f64| {
         Spread::of(timed.iter().filter_map(|one| one.dispatch.usage(name)).map(value))
     };
-    let ratio = |value: &dyn Fn(&Usage) -> f64| {
+    let ratio = |floor: &str, value: &dyn Fn(&Usage) -> f64| {
         let pairs = timed
             .iter()
-            .filter_map(|one| Some((one.dispatch.usage("charm")?, one.dispatch.usage("replay")?)));
+            .filter_map(|one| Some((one.dispatch.usage("charm")?, one.dispatch.usage(floor)?)));
         Spread::of(pairs.map(|(charm, floor)| value(charm) / value(floor)))
     };
     let traced = all.iter().filter_map(|one| one.traced).next_back();
@@ -119,8 +125,11 @@ pub fn row(event: &str, measured: &[Measured]) -> Row {
         nothing_wall_ms: spread("nothing", &wall),
         floor_wall_ms: spread("replay", &wall),
         floor_cpu_ms: spread("replay", &cpu).median,
-        wall_ratio: ratio(&wall),
-        cpu_ratio: ratio(&cpu),
+        wall_ratio: ratio("replay", &wall),
+        cpu_ratio: ratio("replay", &cpu),
+        asking_wall_ms: spread("asking", &wall),
+        asking_wall_ratio: ratio("asking", &wall),
+        asking_cpu_ratio: ratio("asking", &cpu),
     }
 }
 
@@ -149,6 +158,10 @@ pub fn times(rows: &[Row]) -> String {
         RULE,
         ["times", "wall"],
         ["the floor", "CPU"],
+        RULE,
+        ["it asks:", "wall"],
+        ["times", "wall"],
+        ["this", "CPU"],
     ];
     let line = |row: &Row| {
         let mut line = vec![row.event.clone(), row.rounds.to_string()];
@@ -165,7 +178,10 @@ pub fn times(rows: &[Row]) -> String {
         line.extend(tenths.map(|value| format!("{value:.1}")));
         line.push(format!("{:.2}", row.nothing_wall_ms.median));
         line.extend([row.floor_wall_ms.median, row.floor_cpu_ms].map(|value| format!("{value:.1}")));
-        line.extend([row.wall_ratio, row.cpu_ratio].map(|ratio| format!("{:.2}", ratio.median)));
+        let ratios = |ratios: [Spread; 2]| ratios.map(|ratio| format!("{:.2}", ratio.median));
+        line.extend(ratios([row.wall_ratio, row.cpu_ratio]));
+        line.push(format!("{:.1}", row.asking_wall_ms.median));
+        line.extend(ratios([row.asking_wall_ratio, row.asking_cpu_ratio]));
         line
     };
     columns::text(&headings, &rows.iter().map(line).collect::<Vec<_>>())

@@ -1,9 +1,7 @@
 //! What Kubernetes says of the pod, its volumes and the app's backups.
 
-use juju_charm::Event;
-
 use crate::backup::{self, BackupFacts};
-use crate::cluster_seen::ClusterSeen;
+use crate::cluster_seen::{Bearing, ClusterSeen};
 use crate::contents::fewer::{self, Fewer};
 use crate::contents::seen;
 use crate::env::Env;
@@ -18,8 +16,10 @@ use crate::recovery::standing::{self, HealthLookup};
 /// What the cluster is asked about.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Subjects {
-    /// The pod's marks for backups, and what lies behind its volume.
-    pub backups: bool,
+    /// The pod's marks for backups.
+    pub marks: bool,
+    /// What lies behind its volume: how that gets into a backup.
+    pub volume: bool,
     /// How the backups stand.
     pub standing: bool,
     /// What the pod mounts, or shows, by a relation that has to do with either.
@@ -39,18 +39,6 @@ pub(super) struct InCluster {
     pub fewer: Vec<Fewer>,
 }
 
-/// Whether the event comes again and again, and nothing that Juju does to the pod or to the backups comes with it.
-pub fn is_steady(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::UpdateStatus
-            | Event::SecretChanged(_)
-            | Event::PebbleCheckFailed(_)
-            | Event::PebbleCheckRecovered(_)
-            | Event::PebbleCustomNotice(_)
-    )
-}
-
 /// What an earlier event saw, where that is `recalled`; else the cluster is asked, and what was seen before is forgotten first: who
 /// looks may change something next, and be cut off. The content of the config volume was `restored` last at that time.
 pub(super) fn look(
@@ -59,7 +47,11 @@ pub(super) fn look(
     recalled: Option<ClusterSeen>,
     restored: LastRestore,
 ) -> InCluster {
+    let charm_dir = env.juju.context().charm_dir();
     if let Some(kept) = recalled {
+        if Bearing::of(env.juju.context().event()) == Bearing::Behind {
+            ClusterSeen::forget(charm_dir);
+        }
         return InCluster {
             is_recalled: true,
             pod: Some(Ok(kept.volume.pod.clone())),
@@ -71,7 +63,7 @@ pub(super) fn look(
             left: Vec::new(),
         };
     }
-    ClusterSeen::forget(env.juju.context().charm_dir());
+    ClusterSeen::forget(charm_dir);
     asked(env, about, restored)
 }
 
@@ -82,11 +74,12 @@ fn asked(env: Env<'_>, about: Subjects, restored: LastRestore) -> InCluster {
         profile,
         ..
     } = env;
-    let pod = (about.backups || about.pod).then(|| cluster.pod(&pod_name(juju)));
+    let pod = (about.marks || about.volume || about.pod).then(|| cluster.pod(&pod_name(juju)));
     let volume = match (&profile.storage, &pod) {
-        (Some(storage), Some(pod)) if about.backups => {
+        (Some(storage), Some(pod)) if about.volume => {
             backup::look(cluster, pod, &profile.name, &storage.location)
         }
+        (Some(_), Some(pod)) if about.marks => BackupFacts::of_marks(pod),
         _ => BackupFacts::NotRead,
     };
     let standing = if about.standing {

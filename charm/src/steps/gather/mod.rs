@@ -21,10 +21,9 @@ use juju_charm::hook_tools;
 use juju_charm::pebble::ServiceStatus;
 use juju_charm::{ErrorKind, Event, Juju, RelationId, UnitName};
 
-pub use self::in_cluster::is_steady;
 use self::in_cluster::{InCluster, Subjects};
 use crate::CharmError;
-use crate::cluster_seen::ClusterSeen;
+use crate::cluster_seen::{Bearing, ClusterSeen};
 use crate::config_file;
 use crate::cos::{self, Cos};
 use crate::credentials::{self, Credentials, MissingKey, Origin};
@@ -138,7 +137,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
     let about_pod = matches!(vpn.vpn, Vpn::NotRelated | Vpn::Provided(_)) || leader && about_media;
     let about_standing =
         |is_backed_up| !matches!(look, Look::AllButBackups | Look::HowItIsSaved) && is_backed_up && runs_here;
-    let may_recall = !thorough && !starts && !is_faulty && is_steady(event) && is_content(juju)?;
+    let may_recall = !thorough && !starts && !is_faulty && Bearing::of(event).recalls() && is_content(juju)?;
     let now = Timestamp::now();
     let recalled = (may_recall && !about_pod)
         .then(|| ClusterSeen::recall(context.charm_dir(), now))
@@ -152,7 +151,8 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
     };
     let is_backed_up = !backup_relations.is_empty();
     let about = Subjects {
-        backups: is_backed_up || has_to_do_with_backups(juju, profile, look)?,
+        marks: is_backed_up || may_be_marked(juju, profile)?,
+        volume: is_backed_up || profile.is_backed_up() && look == Look::HowItIsSaved,
         standing: about_standing(is_backed_up),
         pod: about_pod,
         media_claim: leader,
@@ -320,16 +320,14 @@ fn other_bag(juju: &Juju, id: &RelationId, unit: &UnitName) -> Result<BTreeMap<S
     }
 }
 
-/// Whether the pod may carry marks for backups, or somebody asks about them, though there is no relation: it goes, the hook
-/// that should have taken the marks away did not work, or an older charm left them.
-fn has_to_do_with_backups(juju: &Juju, profile: &AppProfile, look: Look) -> Result<bool, CharmError> {
+/// Whether the pod may carry marks for backups though there is no relation: it goes, the hook that should have taken the marks away
+/// did not work, or an older charm left them.
+fn may_be_marked(juju: &Juju, profile: &AppProfile) -> Result<bool, CharmError> {
     let event = juju.context().event();
     let is_of_relation = event
         .relation()
         .is_some_and(|relation| tiers::of_endpoint(&relation.endpoint).is_some());
-    let is_asked = look == Look::HowItIsSaved;
-    Ok(profile.is_backed_up()
-        && (is_of_relation || is_asked || *event == Event::UpgradeCharm || !is_content(juju)?))
+    Ok(profile.is_backed_up() && (is_of_relation || *event == Event::UpgradeCharm || !is_content(juju)?))
 }
 
 /// Whether the last event left nothing to be mended. Costs no hook tool more: every dispatch ends with this question.

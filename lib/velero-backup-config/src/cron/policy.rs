@@ -13,8 +13,10 @@ pub const SHORTEST_GAP_SECONDS: u64 = 600;
 const DAY_MINUTES: u64 = 24 * 60;
 /// The calendar repeats itself, weekdays included, after this many days: 400 years.
 const CALENDAR_DAYS: usize = 146_097;
-/// Weekdays and leap years repeat themselves after this many days while no century is left out: 28 years.
-const GAP_DAYS: usize = 28 * 365 + 7;
+/// Leap years repeat themselves after this many days while no century is left out: 4 years.
+const LEAP_DAYS: usize = 4 * 365 + 1;
+/// Weekdays and leap years do after this many: 28 years.
+const GAP_DAYS: usize = 7 * LEAP_DAYS;
 /// Days of each month; February has its 29th in some years.
 const LONGEST_MONTHS: [i8; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
@@ -99,17 +101,26 @@ pub(super) fn longest_gap_seconds(timing: &Timing) -> u64 {
     over_midnight.max(within_a_day.unwrap_or(0)).saturating_mul(60)
 }
 
+/// How many days have to be looked at to see every pause between days on which it fires: two rounds of what repeats itself, or all 28
+/// years, which are ten thousand days. A charm asks in each of its events.
+fn days_to_look_at(clock: &Clock) -> usize {
+    let fires_by = |day: i8| (0..7).map(move |weekday| clock.day_matches(day, weekday));
+    let is_every_month = (1..=12).all(|month| clock.months.has(month));
+    if is_every_month && (1..=31).all(|day| fires_by(day).eq(fires_by(1))) {
+        2 * 7
+    } else if (1..=31).all(|day| fires_by(day).all(|fires| fires == clock.day_matches(day, 0))) {
+        2 * LEAP_DAYS
+    } else {
+        GAP_DAYS
+    }
+}
+
 /// The most days from one on which it fires to the next.
 fn longest_gap_days(clock: &Clock) -> u64 {
-    let is_every_day = (1..=12).all(|month| clock.months.has(month))
-        && (1..=31).all(|day| (0..7).all(|weekday| clock.day_matches(day, weekday)));
-    if is_every_day {
-        return 1;
-    }
     // Not by spans of time: their general arithmetic took milliseconds for all these days.
     let days = std::iter::successors(Some(Date::constant(2000, 1, 1)), |date| date.tomorrow().ok());
     let fires = |date: &Date| clock.months.has(date.month()) && clock.day_matches(date.day(), weekday(*date));
-    let firing = days.zip(0u64..).take(GAP_DAYS).filter(|(date, _)| fires(date));
+    let firing = days.zip(0u64..).take(days_to_look_at(clock)).filter(|(date, _)| fires(date));
     let mut last = None;
     let mut longest = 0;
     for (_, day) in firing {
@@ -159,6 +170,10 @@ mod tests {
             "0 3 13 * FRI",
             "0 0 29 2 *",
             "0 12 1 1,7 *",
+            "0 12 * 1,7 *",
+            "0 12 * 3 SUN",
+            "0 12 */2 * SUN",
+            "0 12 */7 * */3",
             "@weekly",
             "@every 6h",
         ];

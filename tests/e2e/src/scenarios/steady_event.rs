@@ -81,11 +81,10 @@ async fn measure(
     .await?;
     let (mut looking, mut steady) = (Vec::new(), Vec::new());
     let mut said = Vec::new();
-    for round in 0..ROUNDS {
-        // An option that has nothing to do with backups: the next update-status looks, and the one after it need not.
-        let zone = ["Europe/Berlin", "Etc/UTC"][round % 2];
+    for _ in 0..ROUNDS {
+        // An action: the next update-status looks, and the one after it need not.
         running
-            .sim(&format!("juju config radarr timezone={zone}"))
+            .sim(&format!("juju run {} show-backup-spec", running.unit()))
             .await?;
         for costs in [&mut looking, &mut steady] {
             costs.push(update_status(ground, running, account).await?);

@@ -18,6 +18,9 @@ fn main() -> Result<ExitCode> {
     let mut traffic = Traffic::default();
     for name in std::fs::read_to_string(folder.join("turns"))?.lines() {
         let trace = folder.join(format!("trace-{name}-{}", path.replace('/', "-")));
+        if name.ends_with("charm") {
+            forget(&folder.join(REQUESTS))?;
+        }
         let before = counted(&folder)?;
         let usage = run(&mut command(name, &folder, &trace)?)?;
         if name.ends_with("charm") {
@@ -44,6 +47,17 @@ fn main() -> Result<ExitCode> {
         .open(folder.join("measured"))?;
     file.write_all(dispatch.line().as_bytes())?;
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+}
+
+/// Where the front writes down the requests of the charm.
+const REQUESTS: &str = "api-traffic.requests";
+
+/// Removes a file that need not be there.
+fn forget(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// What went over all connections so far, as those count who answer. Both write it down before they answer, so nothing is on its way
@@ -79,6 +93,13 @@ fn command(name: &str, folder: &Path, trace: &Path) -> Result<Command> {
     let (path, arguments) = match program {
         "nothing" => (folder.join("nothing"), Vec::new()),
         "replay" => (folder.join("replay"), vec![folder.join("calls")]),
+        "asking" => {
+            let files = ["calls", REQUESTS, "floor-server"];
+            (
+                folder.join("asking"),
+                files.map(|name| folder.join(name)).to_vec(),
+            )
+        }
         // The charm's own folder is where a hook runs.
         "charm" => (std::env::current_dir()?.join("charm"), Vec::new()),
         other => {
