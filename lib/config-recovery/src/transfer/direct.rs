@@ -149,6 +149,7 @@ async fn receive(
         let mut lost = None;
         let reader = Heeded {
             stream,
+            line: &line,
             lost: &mut lost,
         };
         let unpacked = config_volume::unpack(reader, &folder, &limits, &mut |so_far: Unpacked| {
@@ -393,14 +394,19 @@ impl Drop for Cut {
     }
 }
 
-/// A connection whose first error is kept, and that fills what it is given: TLS comes by 16 KiB, which is little to write at once.
+/// A connection whose first error is kept, that gives nothing more once it is cut, though megabytes may have come before, and that fills
+/// what it is given: TLS comes by 16 KiB, which is little to write at once.
 struct Heeded<'a> {
     stream: &'a mut Connected,
+    line: &'a Line,
     lost: &'a mut Option<io::Error>,
 }
 
 impl Read for Heeded<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.line.is_cut() {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
         let mut filled = 0;
         loop {
             match self.stream.read(buffer.get_mut(filled..).unwrap_or_default()) {

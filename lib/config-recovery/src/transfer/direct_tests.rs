@@ -302,6 +302,31 @@ async fn what_is_given_up_ends() {
     assert!(sending.ended.join().unwrap().is_err());
 }
 
+/// The kernel and TLS hold bytes that came before.
+#[test]
+fn what_came_before_the_cut_is_not_written_after_it() {
+    let there = volume();
+    let identity = Identity::new().unwrap();
+    let sending = Sending::of(there.path(), identity.public());
+    let (port, peer) = reachable(&sending.line).unwrap();
+    let line = Line::default();
+    let address = (Ipv4Addr::LOCALHOST, port).into();
+    let mut stream = line.connect(&identity, &peer, address, CONNECT).unwrap();
+    let mut lost = None;
+    let mut heeded = Heeded {
+        stream: &mut stream,
+        line: &line,
+        lost: &mut lost,
+    };
+    // A part of a record; the rest of it is here.
+    heeded.read_exact(&mut [0; 512]).unwrap();
+    Cut(line.clone()).now();
+    let read = heeded.read(&mut [0; 512]);
+    assert_eq!(read.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+    drop(stream);
+    assert!(sending.ended.join().unwrap().is_err());
+}
+
 #[test]
 fn a_program_reaches_its_pod_by_its_input_and_is_told_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
