@@ -39,12 +39,13 @@ const LINE: usize = 1000;
 const TELL: Duration = Duration::from_millis(250);
 
 /// Puts the program into the pod, where its image says that temporary files go, and becomes it. Before its arguments stands the kind of
-/// machine that it is for: busybox's shell would run one for another as a script, as root. `head` takes no more than the program, and a
-/// file that is being run by an earlier attempt is left alone.
+/// machine that it is for: busybox's shell would run one for another as a script, as root, and one that came in part too. `head` takes no
+/// more than the program, and a file that is being run by an earlier attempt is left alone.
 fn script(length: u64) -> String {
     format!(
         "[ \"$(uname -m)\" = \"$1\" ] || {{ echo \"its node is no $1\" >&2; exit 1; }}; shift; \
-         p=${{TMPDIR:-}}/{SEND}.$$; umask 077; head -c {length} >\"$p\" && chmod 700 \"$p\" && exec \"$p\" \"$@\""
+         p=${{TMPDIR:-}}/{SEND}.$$; umask 077; head -c {length} >\"$p\" && \
+         [ \"$(wc -c <\"$p\")\" -eq {length} ] && chmod 700 \"$p\" && exec \"$p\" \"$@\""
     )
 }
 
@@ -405,7 +406,9 @@ struct Heeded<'a> {
 impl Read for Heeded<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.line.is_cut() {
-            return Err(io::ErrorKind::ConnectionAborted.into());
+            let cut = io::ErrorKind::ConnectionAborted;
+            self.lost.get_or_insert(cut.into());
+            return Err(cut.into());
         }
         let mut filled = 0;
         loop {

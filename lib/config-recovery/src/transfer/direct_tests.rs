@@ -352,6 +352,25 @@ fn a_program_reaches_its_pod_by_its_input_and_is_told_what_it_is() {
     assert_eq!(left.metadata().unwrap().permissions().mode() & 0o777, 0o700);
 }
 
+/// The connection to it may end in the middle.
+#[test]
+fn a_program_that_came_in_part_is_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = b"#!/bin/sh\necho ran\n";
+    let mut shell = Command::new("/bin/sh");
+    let script = script(program.len() as u64 + 1);
+    shell.args(["-c", &script, SEND, &machine(), SEND, "KEY", "/"]);
+    shell
+        .env("TMPDIR", folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut shell = shell.spawn().unwrap();
+    shell.stdin.take().unwrap().write_all(program).unwrap();
+    let output = shell.wait_with_output().unwrap();
+    assert!(!output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+}
+
 /// On a node of another kind, in an image with busybox's shell, it would be run as a script.
 #[test]
 fn a_program_for_another_machine_is_not_run() {

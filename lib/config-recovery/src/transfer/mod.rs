@@ -75,7 +75,7 @@ pub(crate) async fn unpack(
         Ok(None) => {}
         Err(Error::Transfer(why)) => {
             reporter.note(&format!(
-                "the pod that holds the backup cannot be read directly ({why}): its bytes come through the API server, which takes longer"
+                "cannot read the scratch pod directly ({why}): reading it through the API server, which takes longer"
             ));
             empty(into.folder)?;
         }
