@@ -43,7 +43,7 @@ const TELL: Duration = Duration::from_millis(250);
 /// more than the program, and a file that is being run by an earlier attempt is left alone.
 fn script(length: u64) -> String {
     format!(
-        "[ \"$(uname -m)\" = \"$1\" ] || {{ echo \"its node is no $1\" >&2; exit 1; }}; shift; \
+        "[ \"$(uname -m)\" = \"$1\" ] || {{ echo \"its node is not $1\" >&2; exit 1; }}; shift; \
          p=${{TMPDIR:-}}/{SEND}.$$; umask 077; head -c {length} >\"$p\" && \
          [ \"$(wc -c <\"$p\")\" -eq {length} ] && chmod 700 \"$p\" && exec \"$p\" \"$@\""
     )

@@ -385,7 +385,7 @@ fn a_program_for_another_machine_is_not_run() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
-        "its node is no another\n"
+        "its node is not another\n"
     );
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
