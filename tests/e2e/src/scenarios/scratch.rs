@@ -294,7 +294,7 @@ impl BackedUp {
             };
             story.figure(&format!("seconds of the copying, {way}"), seconds(began));
             self.compare(ground, &place, &folder).await?;
-            let notes = reporter.notes.borrow();
+            let notes = reporter.notes.into_inner();
             if is_open {
                 ensure!(notes.is_empty(), "it did not come directly: {notes:?}");
                 exec::shell(ground, reader, "ls /send-volume.*").await?;
