@@ -120,7 +120,10 @@ fn longest_gap_days(clock: &Clock) -> u64 {
     // Not by spans of time: their general arithmetic took milliseconds for all these days.
     let days = std::iter::successors(Some(Date::constant(2000, 1, 1)), |date| date.tomorrow().ok());
     let fires = |date: &Date| clock.months.has(date.month()) && clock.day_matches(date.day(), weekday(*date));
-    let firing = days.zip(0u64..).take(days_to_look_at(clock)).filter(|(date, _)| fires(date));
+    let firing = days
+        .zip(0u64..)
+        .take(days_to_look_at(clock))
+        .filter(|(date, _)| fires(date));
     let mut last = None;
     let mut longest = 0;
     for (_, day) in firing {
