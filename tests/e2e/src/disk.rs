@@ -23,12 +23,15 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Mounts an empty ext4 of so many bytes, which take no room before they are written. There is one for each bed.
+    /// Mounts an empty ext4 of so many bytes, which take no room before they are written. There is one of this name for each bed.
     ///
     /// # Errors
     /// When it cannot be made or mounted.
-    pub async fn mount(bed: &Bed, bytes: u64) -> Result<Self> {
-        let (file, folder) = (report::folder().join("disk.ext4"), bed.folder.join("disk"));
+    pub async fn mount(bed: &Bed, name: &str, bytes: u64) -> Result<Self> {
+        let (file, folder) = (
+            report::folder().join(format!("{name}.ext4")),
+            bed.folder.join(name),
+        );
         std::fs::create_dir_all(report::folder())?;
         let made = std::fs::File::create(&file).and_then(|file| file.set_len(bytes));
         made.with_context(|| format!("cannot make {}", file.display()))?;
@@ -77,19 +80,18 @@ impl Disk {
         Ok(began.elapsed())
     }
 
-    /// `cp -a` of a folder into another one of the disk, and the sync after it. The copy is removed.
+    /// `cp -a` of a folder into a new one of the disk, and the sync after it. It stays: ext4 spends some seconds on passing over what was just
+    /// removed, whoever makes files then.
     ///
     /// # Errors
     /// When it cannot be copied.
-    pub async fn copy(&self, from: &Path) -> Result<Copied> {
+    pub async fn copy(&self, from: &Path, to: &str) -> Result<Copied> {
         self.sync().await?;
-        let to = self.folder.join("copy");
+        let to = self.folder.join(to);
         let began = Instant::now();
         run("cp", &[Path::new("-a"), from, &to]).await?;
         let copied = began.elapsed();
         let synced = self.sync().await?;
-        std::fs::remove_dir_all(&to)?;
-        self.sync().await?;
         Ok(Copied { copied, synced })
     }
 

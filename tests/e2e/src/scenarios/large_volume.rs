@@ -50,7 +50,7 @@ const TICKS: f64 = 100.0;
 const TRANSFER: &str = "transfer";
 /// Programs that took less of the processors, in seconds, are not told.
 const WORTH_TELLING: f64 = 0.1;
-/// What the previous content, the new one, the one beside the app and a copy may take, and as much again for the file system.
+/// What the previous content, the new one and two copies may take, and as much again for the file system.
 const COPIES: u64 = 8;
 
 /// Names how large the two volumes are, in place of the usual sizes: megabytes in five files, and a number of small files.
@@ -142,7 +142,12 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let given = std::env::var(SIZES).ok();
     let shapes = Shape::all(sizes(given.as_deref(), ground.thorough)?);
     let most = shapes.iter().map(Shape::total).max().unwrap_or_default();
-    let disk = Disk::mount(bed, most * COPIES + (1 << 30)).await?;
+    // As storage makes them each volume is a file system of its own: to sync the app's is not to wait for what Velero wrote beside it.
+    let room = most * COPIES + (1 << 30);
+    let disks = Disks {
+        app: Disk::mount(bed, "disk", room).await?,
+        beside: Disk::mount(bed, "disk-beside", room).await?,
+    };
     let class = json!({
         "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": CLASS},
         "provisioner": "kubernetes.io/no-provisioner",
@@ -152,19 +157,39 @@ async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let images = RADARR.images(bed).await?;
     let app = RADARR.app(&model, images.clone());
     let claim = format!("{}-{}", app.volume("config"), app.pod());
-    let volume = disk.volume("app", &ground.run, CLASS, Some((&model, &claim)))?;
+    let volume = disks
+        .app
+        .volume("app", &ground.run, CLASS, Some((&model, &claim)))?;
     apply::one(&ground.client, &volume).await?;
     let running = fleet::deploy_one(ground, RADARR, &model, images, Some(CLASS), &[]).await?;
     for shape in &shapes {
-        let measured = measured(ground, &disk, &running, shape, story).await;
+        let measured = measured(ground, &disks, &running, shape, story).await;
         measured.with_context(|| shape.name.clone())?;
     }
     Ok(())
 }
 
+/// The file systems of the app's volumes, and of what is restored beside it.
+#[derive(Debug, Clone)]
+struct Disks {
+    app: Disk,
+    beside: Disk,
+}
+
+impl Disks {
+    fn taken(&self) -> Result<u64> {
+        Ok(self.app.taken()? + self.beside.taken()?)
+    }
+
+    async fn sync(&self) -> Result<()> {
+        self.app.sync().await?;
+        self.beside.sync().await.map(drop)
+    }
+}
+
 async fn measured(
     ground: &TestEnv,
-    disk: &Disk,
+    disks: &Disks,
     running: &Running<'_>,
     shape: &Shape,
     story: &mut ScenarioReport,
@@ -172,26 +197,26 @@ async fn measured(
     let volume = ground.folder_of(&running.app.model, &running.claim()).await?;
     let library = volume.join(LIBRARY);
     shape.fill(&library)?;
-    disk.sync().await?;
+    disks.sync().await?;
     let before = Held::of(&library).await?;
     let made = fleet::action(running, "backup-now").await?;
     story.figure(&format!("backup, {}", shape.name), &made);
 
-    let plain = disk.copy(&library).await?;
+    let plain = disks.app.copy(&library, "copy-before").await?;
     // What is restored has to be other bytes than what is there.
     fs::write(library.join("0000/000000.bin"), "damaged")?;
     fs::remove_file(library.join("0000/000001.bin"))?;
     let beside = format!("beside-{}", shape.files);
-    let claimed = disk.volume(&beside, &ground.run, CLASS, None)?;
+    let claimed = disks.beside.volume(&beside, &ground.run, CLASS, None)?;
     apply::one(&ground.client, &claimed).await?;
-    disk.sync().await?;
+    disks.sync().await?;
     let action = fleet::action(
         running,
         "restore-from-backup backup-uid=latest safety-backup=false",
     );
-    let (results, seen) = watched(disk, &volume, action).await?;
+    let (results, seen) = watched(disks, &volume, action).await?;
     let results = results?;
-    let again = disk.copy(&library).await?;
+    let again = disks.app.copy(&library, "copy-after").await?;
     tell(shape, &results, &seen, [plain, again], story)?;
     before.is_same(&Held::of(&library).await?)?;
 
@@ -201,9 +226,15 @@ async fn measured(
     apply::api(&ground.client, "v1", "PersistentVolume", "")
         .delete(name, &DeleteParams::default())
         .await?;
-    fs::remove_dir_all(disk.folder(&beside)?)?;
+    for (disk, name) in [
+        (&disks.beside, beside.as_str()),
+        (&disks.app, "copy-before"),
+        (&disks.app, "copy-after"),
+    ] {
+        fs::remove_dir_all(disk.folder(name)?)?;
+    }
     fs::remove_dir_all(&library)?;
-    disk.sync().await.map(drop)
+    disks.sync().await
 }
 
 /// Every file's checksum, owner, mode and time, and every folder's owner and mode.
@@ -271,9 +302,9 @@ struct Seen {
 }
 
 /// Does `what`, and looks at the journal, the disk and the charm's processes meanwhile.
-async fn watched<T>(disk: &Disk, volume: &Path, what: impl Future<Output = T>) -> Result<(T, Seen)> {
+async fn watched<T>(disks: &Disks, volume: &Path, what: impl Future<Output = T>) -> Result<(T, Seen)> {
     let is_done = Arc::new(AtomicBool::new(false));
-    let (over, disk, before) = (Arc::clone(&is_done), disk.clone(), disk.taken()?);
+    let (over, disks, before) = (Arc::clone(&is_done), disks.clone(), disks.taken()?);
     let journal = volume.join(".config-restore/run.json");
     let looking = std::thread::spawn(move || -> Result<Seen> {
         let (mut seen, mut worked) = (Seen::default(), Worked::default());
@@ -286,7 +317,7 @@ async fn watched<T>(disk: &Disk, volume: &Path, what: impl Future<Output = T>) -
                 last = step;
             }
             worked.look(last == TRANSFER);
-            seen.disk = seen.disk.max(disk.taken()?.saturating_sub(before));
+            seen.disk = seen.disk.max(disks.taken()?.saturating_sub(before));
             seen.memory = seen.memory.max(memory_of_dispatch());
             std::thread::sleep(LOOK);
         }
