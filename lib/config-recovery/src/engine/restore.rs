@@ -129,6 +129,7 @@ impl<B: Beside> Run<'_, B> {
             }
             Step::Check => {
                 let mut swap = self.begin_swap()?;
+                swap.sync_meanwhile();
                 let received = self.received.as_ref().map_or(0, |unpacked| unpacked.bytes);
                 let brought = Brought {
                     backup: self.plan.backup(),

@@ -331,6 +331,14 @@ impl Base {
         self.at(SwapStep::Synced)
     }
 
+    /// Begins with [`sync_all`](Self::sync_all) in a thread of its own, and does not wait.
+    pub fn sync_meanwhile(&self) {
+        if let Ok(fd) = self.root_fd.try_clone() {
+            // Without a thread there is more to do at the end.
+            let _ = std::thread::Builder::new().spawn(move || rustix::fs::syncfs(fd));
+        }
+    }
+
     /// Removes all that is in the folder, the journal after the rest, then the folder itself.
     pub fn remove(self) -> Result<()> {
         for name in names(&self.fd).map_err(Error::io("read", &self.path))? {

@@ -217,6 +217,12 @@ impl Swap {
         self.base.empty(Place::Staged)
     }
 
+    /// Has the disk begin with what was brought, while it is checked: [`seal`](Swap::seal) has less to wait for then. Nothing is promised by it,
+    /// and a failure is told by `seal`.
+    pub fn sync_meanwhile(&self) {
+        self.base.sync_meanwhile();
+    }
+
     /// Says that the new content is checked and complete, and makes it last through a power cut. The app may still run.
     ///
     /// The caller has run [`crate::verify`] and [`crate::put_in_place`] on it. Content from outside the volume is copied into
