@@ -7,15 +7,16 @@ use crate::common::unit::{PEERS, Unit, VELERO, writes};
 use config_recovery::backups::{BackupHealth, EndpointHealth, Outcome, Proof, Rests};
 use jiff::{SignedDuration, Timestamp};
 use juju_charm::pebble::Pebble as _;
-use juju_charm::testing::{Event, RelationState};
+use juju_charm::testing::{Event, Fault, RelationState};
 use serde_json::{Map, Value, json};
 use workload_charm::data_unit;
-use workload_charm::tiers::NIGHTLY;
+use workload_charm::tiers::{NIGHTLY, WEEKLY};
 
 const LOOKS: &str = "pod";
 const OPERATOR: &str = "velero-operator/0";
 const MEDIA: u32 = 7;
 const INGRESS: u32 = 9;
+const WEEKLY_ID: u32 = 4;
 
 fn kept(unit: &Unit) -> PathBuf {
     unit.volume().with_file_name("cluster-seen.json")
@@ -233,6 +234,69 @@ fn what_is_seen_while_rights_may_be_changing_counts_for_a_quarter_of_an_hour_and
     assert_eq!(looked(&mut unit, &Event::ConfigChanged), [true, false]);
     let [at, until] = times(&unit);
     assert_eq!(until.duration_since(at), SignedDuration::from_mins(15));
+}
+
+/// `juju resolve --no-retry`: the hook is not run again, and Juju tells of the relation no more.
+#[test]
+fn an_event_that_fails_before_it_looks_ends_what_was_seen() {
+    let mut unit = steady(true);
+    let fault = Fault::FailTool {
+        tool: "config-get".to_owned(),
+        exit_code: 1,
+        stderr: "ERROR boom".to_owned(),
+    };
+    let outcome = unit.try_run(Event::RelationCreated { relation: VELERO }, Some(fault));
+    assert!(outcome.result.is_err());
+    assert!(!kept(&unit).exists());
+    assert!(looks(&mut unit, Event::UpdateStatus));
+}
+
+/// velero-operator makes the storage location anew for every relation that goes.
+#[test]
+fn what_is_seen_after_one_of_two_relations_is_gone_counts_for_the_time_that_velero_operator_may_take() {
+    let mut profile = radarr();
+    profile.storage.as_mut().unwrap().tiers = true;
+    let mut unit = Unit::settled(&profile)
+        .related_to_velero()
+        .related_by(&WEEKLY, WEEKLY_ID);
+    unit.cluster.trust();
+    unit.recovery.standing = Some(in_order());
+    unit.remembers(r#"{"asked-at":"2026-11-01T00:00:00Z"}"#);
+    unit.run(Event::RelationBroken {
+        relation: WEEKLY_ID,
+        remote_application: None,
+    });
+    unit.state.model_mut().relations.remove(&WEEKLY_ID);
+    unit.run(Event::UpdateStatus);
+    let [at, until] = times(&unit);
+    assert!(until.duration_since(at) < SignedDuration::from_mins(10));
+    // In that time a location that is missing is no trouble.
+    std::fs::remove_file(kept(&unit)).unwrap();
+    let status = unit.status();
+    let needs = &mut unit.recovery.standing.as_mut().unwrap().needs;
+    needs
+        .next
+        .insert(("velero".to_owned(), Some("made-anew".to_owned())));
+    unit.run(Event::UpdateStatus);
+    assert_eq!(unit.status(), status);
+}
+
+/// The leader writes what is asked for, and the unit with the data tells how the backups stand.
+#[test]
+fn a_unit_that_does_not_lead_gives_velero_operator_its_time_too() {
+    let mut unit = Unit::settled(&radarr());
+    unit.cluster.trust();
+    unit.recovery.standing = Some(in_order());
+    of_nightly(&mut unit).schedule = None;
+    unit.state = unit.state.clone().with_leader(false);
+    let mut unit = unit.related_to_velero();
+    unit.run(Event::UpdateStatus);
+    let status = unit.status();
+    assert!(!status.contains("made no Schedule"), "{status}");
+    of_nightly(&mut unit).schedule = in_order().endpoints[NIGHTLY.name()].schedule.clone();
+    unit.run(Event::UpdateStatus);
+    let [at, until] = times(&unit);
+    assert!(until.duration_since(at) < SignedDuration::from_mins(10));
 }
 
 #[test]

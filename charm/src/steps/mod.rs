@@ -47,6 +47,7 @@ use crate::profile::AppProfile;
 use crate::recovery::standing::HealthLookup;
 use crate::remembered::{OnDeploy, Remembered};
 use crate::test_restore::{self, TestRestore};
+use crate::tiers;
 
 /// What an action asks of the line beside what every dispatch does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,9 +146,10 @@ impl<'a> Line<'a> {
             None => plan,
         };
         let (profile, facts) = (env.profile, &prepared.facts);
-        let asked_at = match plan.databags.is_empty() {
-            true => facts.remembered.asked_at,
-            false => Some(facts.now),
+        let event = env.juju.context().event();
+        let asked_at = match is_asked_anew(&plan, facts, event) {
+            true => Some(facts.now),
+            false => facts.remembered.asked_at,
         };
         let recorded = plan.record.clone();
         let is_seen = !facts.is_recalled && !plan.is_about_the_cluster();
@@ -201,7 +203,7 @@ impl<'a> Line<'a> {
         let remembered = sent;
         record::keep(&facts.charm_dir, record::known(profile, facts));
         seen::keep(env.juju)?;
-        let bearing = Bearing::of(env.juju.context().event());
+        let bearing = Bearing::of(event);
         let (asked, from) = (self.validated.asked(), next.map(|next| next.from));
         if is_seen
             && is_well
@@ -210,10 +212,8 @@ impl<'a> Line<'a> {
             seen.keep(&facts.charm_dir);
         }
         // Only then nothing waits for what comes behind it but the next event of the same kind, as a rule.
-        let may_be_tried = is_well
-            && *env.juju.context().event() == Event::UpdateStatus
-            && !facts.is_recalled
-            && facts.left.is_empty();
+        let may_be_tried =
+            is_well && *event == Event::UpdateStatus && !facts.is_recalled && facts.left.is_empty();
         let test_restore = next
             .filter(|next| may_be_tried && next.is_due(facts.now))
             .zip(schedule.cloned())
@@ -229,6 +229,18 @@ impl<'a> Line<'a> {
             test_restore,
         })
     }
+}
+
+/// Whether velero-operator has something else to do from now on: by what is written, by the leader where this unit is not the one, and by
+/// a relation that goes while another stays. For each of them it makes its storage location anew.
+fn is_asked_anew(plan: &Plan, facts: &Facts, event: &Event) -> bool {
+    let comes_or_goes = match event {
+        Event::RelationCreated(relation) | Event::RelationBroken(relation) => {
+            tiers::of_endpoint(&relation.endpoint).is_some()
+        }
+        _ => false,
+    };
+    !plan.databags.is_empty() || comes_or_goes && !facts.backup_relations.is_empty()
 }
 
 /// What later dispatches have to know, where this one `recorded` something before it changed anything.

@@ -73,6 +73,11 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
     } = env;
     let context = juju.context();
     let event = context.event();
+    let bearing = Bearing::of(event);
+    // First of all: an event that fails, and is not run again, tells nobody else what has changed.
+    if !bearing.recalls() {
+        ClusterSeen::forget(context.charm_dir());
+    }
     let thorough = look != Look::AsTheEventNeeds || can_change_anything(event);
     let leader = juju.is_leader()?;
     // A new image comes with a new container; no hook tool reads the version back to compare.
@@ -137,7 +142,7 @@ pub fn gather(env: Env<'_>, look: Look) -> Result<Facts, CharmError> {
     let about_pod = matches!(vpn.vpn, Vpn::NotRelated | Vpn::Provided(_)) || leader && about_media;
     let about_standing =
         |is_backed_up| !matches!(look, Look::AllButBackups | Look::HowItIsSaved) && is_backed_up && runs_here;
-    let may_recall = !thorough && !starts && !is_faulty && Bearing::of(event).recalls() && is_content(juju)?;
+    let may_recall = !thorough && !starts && !is_faulty && bearing.recalls() && is_content(juju)?;
     let now = Timestamp::now();
     let recalled = (may_recall && !about_pod)
         .then(|| ClusterSeen::recall(context.charm_dir(), now))
