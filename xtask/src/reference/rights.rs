@@ -224,7 +224,7 @@ const ROWS: &[Row] = &[
         Who::Recovery,
         "pods/exec",
         &["get", "create"],
-        "reads the restored files out of the scratch pod",
+        "reads the restored files out of the scratch pod; for large ones it puts the charm's program there, which sends them",
     ),
     (
         Who::Recovery,
