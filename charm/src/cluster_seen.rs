@@ -10,8 +10,7 @@
 //! beyond the time that velero-operator may take for what it was asked. A new pod has no such file. [`Bearing`] says of every event
 //! whether what was seen before it counts, and for how long what it sees. An event for which it does not count removes the file and
 //! looks, and so does one to which what was kept leaves anything to do: nothing is ever changed, and nothing is ever said to be wrong, on
-//! the strength of what was seen before. What changes without an event
-//! of Juju's is noticed by the first event after an hour at most.
+//! the strength of what was seen before. What changes without an event of Juju's is noticed by the first event after an hour at most.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};

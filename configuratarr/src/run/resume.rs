@@ -84,15 +84,17 @@ mod tests {
         let plain = "configuratarr resume r1";
         assert_eq!(resume(&[]), plain);
         assert_eq!(resume(&[]), Resume::default().command("r1"));
-        // In the folder that the command is typed in, which is this one.
-        let file = tempfile::NamedTempFile::new_in(".").unwrap();
+        // Seen from the folder that the command is typed in, which is this one.
+        let file = tempfile::NamedTempFile::new().unwrap();
         let text = r#"{"contexts": [{"name": "my lab", "context": {"cluster": "lab", "user": "lab"}}]}"#;
         std::fs::write(file.path(), text).unwrap();
-        let name = Path::new(file.path().file_name().unwrap());
+        let here = std::env::current_dir().unwrap();
+        let up: PathBuf = here.components().skip(1).map(|_| "..").collect();
+        let name = up.join(file.path().strip_prefix("/").unwrap());
         let kubeconfig = format!("--kubeconfig={}", name.display());
         let named = format!(
             "{plain} --kubeconfig {}",
-            as_typed(&std::env::current_dir().unwrap().join(name).display().to_string())
+            as_typed(&here.join(&name).display().to_string())
         );
         assert_eq!(resume(&[&kubeconfig]), named);
         assert_eq!(

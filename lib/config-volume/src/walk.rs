@@ -38,7 +38,7 @@ const WARNINGS: usize = 200;
 
 /// What is told of [`BY_HAND`] until somebody removes it.
 const KEPT_BY_HAND: &str =
-    "it is what a restore by hand has kept, and in no backup; remove it when the app is healthy";
+    "kept by a restore by hand, and in no backup; remove it when the app is healthy";
 
 /// A file or link that the backup will hold.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -103,6 +103,10 @@ fn child() {
     operation(&name, way, &volume, &options, &mut || step());
 }
 
+/// Held by whoever starts a child, and by one alone while its volume is cramped, which starts its own: what others start would hold the room
+/// of files that are removed there (`swap_support`).
+static CHILDREN: RwLock<()> = RwLock::new(());
+
 /// Runs an operation in a process that kills itself after so many steps; `false` when it ended before.
 fn killed(name: &str, way: Way, volume: &Path, step: usize) -> bool {
     let output = Command::new(env::current_exe().unwrap())
@@ -132,6 +136,16 @@ fn after_each_step(
 ) -> Vec<SwapState> {
     let mut states = Vec::new();
     for step in 0.. {
+        let (_alone, _one_of_many) = match way {
+            Way::Emptied => (
+                Some(CHILDREN.write().unwrap_or_else(PoisonError::into_inner)),
+                None,
+            ),
+            _ => (
+                None,
+                Some(CHILDREN.read().unwrap_or_else(PoisonError::into_inner)),
+            ),
+        };
         let case = set_up();
         if !killed(name, way, &case.volume, step) {
             break;

@@ -53,8 +53,16 @@ pub fn is_seen_healthy(volume: &Path) -> bool {
 /// # Errors
 /// When what the restore left in it cannot be read.
 pub(super) fn made_in_a_restore(folder: &Path) -> Result<Option<String>> {
-    let Some(peek) = Swap::peek(folder).map_err(volume("look at the exchange of the content"))? else {
-        return Ok(None);
+    let peek = match Swap::peek(folder) {
+        Ok(None) => return Ok(None),
+        Ok(Some(peek)) => peek,
+        // What is not known now will not be known later, so it has to be no good backup.
+        Err(error @ config_volume::Error::SwapJournal { .. }) => {
+            return Ok(Some(format!(
+                "it was made in the middle of a restore, and how far that was is not known: {error}; restore another backup"
+            )));
+        }
+        Err(error) => return Err(volume("look at the exchange of the content")(error)),
     };
     let what = match peek.state {
         _ if peek.is_incomplete => "while a restore exchanged the content: it has neither content as a whole",

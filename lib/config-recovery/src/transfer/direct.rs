@@ -4,11 +4,10 @@
 //! key. Both sides know each other by what the API server passed on, so the connection between them is as good as that one. What goes over it
 //! is the same archive, of the same `tar`.
 
-use std::cell::Cell;
 use std::io::{self, Read};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,11 +17,10 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::sealed::{Connected, Identity, PublicKey};
-use super::{Complaint, Program, SEND, SILENCE, Source, TRIAL, Target, how, volume_error};
+use super::{Complaint, Program, SEND, SILENCE, Source, TRIAL, Target, Told, how, volume_error};
 use crate::api::Api;
 use crate::cluster::Cluster;
 use crate::exec::{self, Container, Said};
-use crate::journal::Step;
 use crate::kinds::Pod;
 use crate::report::Reporter;
 use crate::{Error, Result};
@@ -83,7 +81,8 @@ pub(super) async fn unpack(
     ];
     let mut complaint = Complaint::default();
     let starting = async {
-        let mut said = exec::run(cluster, source.container, &command, Some(program.file)).await?;
+        let said = exec::run(cluster, source.container, &command, Some(program.file)).await;
+        let mut said = said.map_err(this_way)?;
         let line = first_line(&mut said, &mut complaint).await;
         line.map(|line| (said, line))
     };
@@ -97,7 +96,7 @@ pub(super) async fn unpack(
     let (said, line) = started.map_err(|error| failed(error, &complaint))?;
     let (port, peer) = reachable(&line)?;
     let pod = Sender {
-        address: SocketAddr::new(address(cluster, source.container).await?, port),
+        address: SocketAddr::new(address(cluster, source.container).await.map_err(this_way)?, port),
         peer,
         patience: CONNECT,
         said,
@@ -214,6 +213,11 @@ fn why(error: &io::Error) -> String {
     }
 }
 
+/// What the API server refuses here stands in this way only: where the other one needs it too it says so there.
+fn this_way(error: Error) -> Error {
+    Error::Transfer(error.to_string())
+}
+
 /// An error of this way, with what the program said of it.
 fn failed(error: Error, complaint: &Complaint) -> Error {
     match error {
@@ -285,32 +289,6 @@ async fn address(cluster: &Cluster, container: Container<'_>) -> Result<IpAddr> 
     let address = found.status.and_then(|status| status.pod_ip);
     let address = address.and_then(|address| address.parse().ok());
     address.ok_or_else(|| Error::Transfer("it has no address".to_owned()))
-}
-
-/// Tells the reporter how many bytes are unpacked, when that changes.
-struct Told<'a> {
-    done: Arc<AtomicU64>,
-    said: Cell<u64>,
-    total: Option<u64>,
-    reporter: &'a dyn Reporter,
-}
-
-impl<'a> Told<'a> {
-    fn new(total: Option<u64>, reporter: &'a dyn Reporter) -> Self {
-        Self {
-            done: Arc::default(),
-            said: Cell::default(),
-            total,
-            reporter,
-        }
-    }
-
-    fn report(&self) {
-        let done = self.done.load(Ordering::Relaxed);
-        if done != self.said.replace(done) {
-            self.reporter.bytes(Step::Transfer, done, self.total);
-        }
-    }
 }
 
 /// The connection, as far as another thread may cut it.

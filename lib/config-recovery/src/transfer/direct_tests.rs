@@ -1,3 +1,4 @@
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
@@ -12,8 +13,10 @@ use futures_util::stream;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 
 use super::*;
+use crate::journal::Step;
 use crate::report::Silent;
-use crate::transfer::{SendError, send};
+use crate::transfer::SendError;
+use crate::transfer::sender::{send_by, tar};
 
 /// Bytes of the large file: more than a socket holds.
 const LARGE: usize = 8 << 20;
@@ -68,9 +71,13 @@ struct Sending {
 
 impl Sending {
     fn of(folder: &Path, key: &PublicKey) -> Self {
+        Self::by(tar, folder, key)
+    }
+
+    fn by(archive: fn(&OsStr) -> Command, folder: &Path, key: &PublicKey) -> Self {
         let arguments = [key.to_string().into(), folder.as_os_str().to_owned()];
         let (say, said) = mpsc::channel();
-        let ended = thread::spawn(move || send(arguments, FirstLine(Vec::new(), say)));
+        let ended = thread::spawn(move || send_by(archive, arguments, FirstLine(Vec::new(), say)));
         Self {
             line: said.recv().unwrap(),
             ended,
@@ -171,6 +178,33 @@ async fn a_tar_that_fails_says_why_and_is_no_success() {
     assert!(matches!(sending.ended.join().unwrap(), Err(SendError::Tar(_))));
 }
 
+/// As where one file of many cannot be read.
+#[tokio::test]
+async fn a_whole_archive_of_a_tar_that_fails_is_no_success() {
+    fn fails(folder: &OsStr) -> Command {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", "tar -C \"$1\" -cf - .; exit 2", "sh"])
+            .arg(folder);
+        shell
+    }
+    let (there, here) = (volume(), tempfile::tempdir().unwrap());
+    let identity = Identity::new().unwrap();
+    let sending = Sending::by(fails, there.path(), identity.public());
+    let said = vec![
+        Ok(Said::Err("tar: MediaCover/1: Cannot open".into())),
+        ended("Failure", "exit code 1"),
+    ];
+    let pod = sending.as_sender(said);
+    let error = into(here.path(), identity, pod).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Transfer(why) if why.ends_with("MediaCover/1: Cannot open")),
+        "{error:?}"
+    );
+    assert_eq!(fs::read(here.path().join("radarr.db")).unwrap().len(), LARGE);
+    assert!(matches!(sending.ended.join().unwrap(), Err(SendError::Tar(_))));
+}
+
 #[tokio::test]
 async fn a_sender_that_shows_another_key_is_not_believed() {
     let (there, here) = (volume(), tempfile::tempdir().unwrap());
@@ -192,12 +226,12 @@ async fn a_network_that_swallows_what_is_sent_is_given_up_soon() {
     let pod = Sender {
         address: silent.local_addr().unwrap(),
         peer: identity.public().clone(),
-        patience: Duration::from_millis(100),
+        patience: Duration::from_millis(500),
         said: stream::pending(),
         complaint: Complaint::default(),
     };
     let error = into(here.path(), identity, pod).await.unwrap_err().to_string();
-    assert!(error.contains("within 0.1 s"), "{error}");
+    assert!(error.contains("within 0.5 s"), "{error}");
 }
 
 /// One that sends a byte now and then would be waited for as long as it likes.
@@ -209,7 +243,7 @@ async fn one_that_answers_slowly_is_given_up_soon() {
     let pod = Sender {
         address: listener.local_addr().unwrap(),
         peer: identity.public().clone(),
-        patience: Duration::from_millis(200),
+        patience: Duration::from_millis(500),
         said: stream::pending(),
         complaint: Complaint::default(),
     };
@@ -242,7 +276,7 @@ async fn a_port_where_nobody_listens_is_told() {
     let pod = Sender {
         address,
         peer: identity.public().clone(),
-        patience: Duration::from_millis(100),
+        patience: Duration::from_millis(500),
         said: stream::pending(),
         complaint: Complaint::default(),
     };

@@ -1,6 +1,6 @@
 //! Reads a volume out of a pod: `tar` in the pod, unpacked here.
 //!
-//! There are two ways, of the same archive. From pod to pod ([`direct`]) is as fast as the disk, and not possible everywhere: where a
+//! There are two ways, of the same archive. From pod to pod ([`direct`]) is the fast one, and not possible everywhere: where a
 //! network policy or a VPN's kill switch is in the way, or the image is strange. Over the API server it is slow, and always possible.
 
 mod direct;
@@ -9,6 +9,7 @@ mod sender;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -224,10 +225,7 @@ impl fmt::Display for Complaint {
 /// The end of the channel that takes bytes.
 struct Sink<'a> {
     sender: mpsc::Sender<Piece>,
-    done: Arc<AtomicU64>,
-    said: u64,
-    total: Option<u64>,
-    reporter: &'a dyn Reporter,
+    told: Told<'a>,
 }
 
 /// Bytes, or the end of them. A channel that closes without it was cut off.
@@ -240,7 +238,7 @@ impl Sink<'_> {
     /// False when the thread has ended already.
     async fn send(&mut self, bytes: Bytes) -> bool {
         let taken = self.sender.send(Piece::Bytes(bytes)).await;
-        self.report();
+        self.told.report();
         taken.is_ok()
     }
 
@@ -248,13 +246,31 @@ impl Sink<'_> {
         let _ = self.sender.send(Piece::End).await;
         // The thread drops its end when it has unpacked everything.
         self.sender.closed().await;
-        self.report();
+        self.told.report();
+    }
+}
+
+/// Tells the reporter how many bytes are unpacked, when that changes.
+struct Told<'a> {
+    done: Arc<AtomicU64>,
+    said: Cell<u64>,
+    total: Option<u64>,
+    reporter: &'a dyn Reporter,
+}
+
+impl<'a> Told<'a> {
+    fn new(total: Option<u64>, reporter: &'a dyn Reporter) -> Self {
+        Self {
+            done: Arc::default(),
+            said: Cell::default(),
+            total,
+            reporter,
+        }
     }
 
-    fn report(&mut self) {
+    fn report(&self) {
         let done = self.done.load(Ordering::Relaxed);
-        if done != self.said {
-            self.said = done;
+        if done != self.said.replace(done) {
             self.reporter.bytes(Step::Transfer, done, self.total);
         }
     }
@@ -267,14 +283,9 @@ fn begin<'a>(
     total: Option<u64>,
 ) -> (Sink<'a>, JoinHandle<config_volume::Result<Unpacked>>) {
     let (sender, receiver) = mpsc::channel(PIECES);
-    let done = Arc::new(AtomicU64::new(0));
-    let sink = Sink {
-        sender,
-        done: Arc::clone(&done),
-        said: 0,
-        total,
-        reporter,
-    };
+    let told = Told::new(total, reporter);
+    let done = Arc::clone(&told.done);
+    let sink = Sink { sender, told };
     let folder = into.folder.to_owned();
     let limits = into.limits.clone();
     let files = tokio::task::spawn_blocking(move || {

@@ -4,7 +4,7 @@
 //! by the exec that started it. So it needs no secret: anybody may reach the port, and gets nothing there.
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
@@ -61,7 +61,25 @@ fn failed(action: &'static str) -> impl Fn(io::Error) -> SendError {
 ///
 /// # Errors
 /// See [`SendError`].
-pub fn send(arguments: impl IntoIterator<Item = OsString>, mut say: impl Write) -> Result<(), SendError> {
+pub fn send(arguments: impl IntoIterator<Item = OsString>, say: impl Write) -> Result<(), SendError> {
+    send_by(tar, arguments, say)
+}
+
+/// What writes the archive of a folder.
+pub(super) fn tar(folder: &OsStr) -> Command {
+    let mut tar = Command::new("tar");
+    tar.arg("-C").arg(folder).args(super::ARCHIVE);
+    // By itself it reads and writes 10 KiB at a time. Busybox's does not read this.
+    tar.env("TAR_OPTIONS", "--blocking-factor=512");
+    tar
+}
+
+/// [`send`], by what writes the archive.
+pub(super) fn send_by(
+    archive: impl FnOnce(&OsStr) -> Command,
+    arguments: impl IntoIterator<Item = OsString>,
+    mut say: impl Write,
+) -> Result<(), SendError> {
     let mut arguments = arguments.into_iter();
     let (Some(peer), Some(folder), None) = (arguments.next(), arguments.next(), arguments.next()) else {
         return Err(SendError::Usage);
@@ -75,7 +93,7 @@ pub fn send(arguments: impl IntoIterator<Item = OsString>, mut say: impl Write) 
         .and_then(|()| say.flush())
         .map_err(failed("say where this can be reached"))?;
     let mut stream = welcome(listener, identity, peer)?;
-    pour(&folder, &mut stream)?;
+    pour(archive(&folder), &mut stream)?;
     stream.conn.send_close_notify();
     stream.flush().map_err(failed("end the connection"))?;
     // What the other side has not read yet would be lost with a process that goes first. It may go as it likes.
@@ -185,16 +203,12 @@ fn greet(tcp: TcpStream, identity: &Identity, peer: &PublicKey) -> io::Result<Ac
     Ok(stream)
 }
 
-/// The trial, then what `tar` writes of the folder.
-fn pour(folder: &OsString, to: &mut Accepted) -> Result<(), SendError> {
+/// The trial, then what `tar` writes.
+fn pour(mut tar: Command, to: &mut Accepted) -> Result<(), SendError> {
     let lost = failed("send");
     to.write_all(&[0; TRIAL])
         .and_then(|()| to.flush())
         .map_err(&lost)?;
-    let mut tar = Command::new("tar");
-    tar.arg("-C").arg(folder).args(super::ARCHIVE);
-    // By itself it reads and writes 10 KiB at a time. Busybox's does not read this.
-    tar.env("TAR_OPTIONS", "--blocking-factor=512");
     let mut tar = tar
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -456,3 +456,25 @@ fn what_was_proven_is_written_on_the_backup_and_nothing_else_is() {
         assert_eq!(last.outcome, Outcome::Damaged { why });
     }
 }
+
+/// A later release may have made it: what is not understood is no good backup, and `latest` passes it over.
+#[test]
+fn a_snapshot_with_a_restore_in_it_that_nobody_understands_is_damaged() {
+    let mut stage = Stage::new();
+    let plan = stage.plan("a", true).unwrap();
+    assert!(stage.is_killed(&plan, &KillAt(Step::Swap)));
+    let made = stage.at("backup-c");
+    copy_folder(&stage.volume(), &made, &[], &|_| true).unwrap();
+    let journal = made.join(".config-restore/journal.json");
+    assert!(journal.is_file());
+    fs::write(&journal, r#"{"version": 99}"#).unwrap();
+    match stage.verify("c") {
+        Err(Error::Damaged { problems, .. }) => {
+            assert!(
+                matches!(problems.as_slice(), [problem] if problem.contains("is not known")),
+                "{problems:?}"
+            );
+        }
+        found => panic!("{found:?}"),
+    }
+}

@@ -333,10 +333,17 @@ impl Base {
 
     /// Begins with [`sync_all`](Self::sync_all) in a thread of its own, and does not wait.
     pub fn sync_meanwhile(&self) {
-        if let Ok(fd) = self.root_fd.try_clone() {
+        if let Ok(fd) = self.opened_anew() {
             // Without a thread there is more to do at the end.
             let _ = std::thread::Builder::new().spawn(move || rustix::fs::syncfs(fd));
         }
+    }
+
+    /// The volume's root once more. The kernel tells what it could not write once to each that opened (`f_sb_err` of its `struct file`): a copy
+    /// of the descriptor would take away what `sync_all` has to hear.
+    fn opened_anew(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(&self.root_fd, ".", flags, Mode::empty())?)
     }
 
     /// Removes all that is in the folder, the journal after the rest, then the folder itself.
@@ -375,4 +382,24 @@ fn names(fd: &OwnedFd) -> io::Result<Vec<Vec<u8>>> {
     }
     names.sort_unstable();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel could not write is told once to each that opened: who syncs early must not be the one who hears of it.
+    #[test]
+    fn a_sync_that_is_not_waited_for_hears_no_error_of_the_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = Base::open(folder.path(), true, Duration::ZERO, &SwapWatcher::default())
+            .unwrap()
+            .unwrap();
+        let flags = |fd: &OwnedFd| rustix::fs::fcntl_getfl(fd).unwrap();
+        let (before, anew) = (flags(&base.root_fd), base.opened_anew().unwrap());
+        // A flag of the open file is seen through each copy of its descriptor.
+        rustix::fs::fcntl_setfl(&anew, flags(&anew) | OFlags::APPEND).unwrap();
+        assert_eq!(flags(&base.root_fd), before);
+        rustix::fs::syncfs(&anew).unwrap();
+    }
 }

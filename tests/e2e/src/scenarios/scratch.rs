@@ -302,7 +302,7 @@ impl BackedUp {
                 let [note] = notes.as_slice() else {
                     bail!("one note was to tell of the other way: {notes:?}");
                 };
-                ensure!(note.contains("come through the API server"), "{note}");
+                ensure!(note.contains("through the API server"), "{note}");
             }
             std::fs::remove_dir_all(&folder)?;
         }
