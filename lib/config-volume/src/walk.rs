@@ -37,8 +37,7 @@ const LONGEST_PATH: usize = 4095;
 const WARNINGS: usize = 200;
 
 /// What is told of [`BY_HAND`] until somebody removes it.
-const KEPT_BY_HAND: &str =
-    "kept by a restore by hand, and in no backup; remove it when the app is healthy";
+const KEPT_BY_HAND: &str = "kept by a restore by hand, and in no backup; remove it when the app is healthy";
 
 /// A file or link that the backup will hold.
 #[derive(Debug)]

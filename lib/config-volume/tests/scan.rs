@@ -89,9 +89,7 @@ fn what_a_restore_by_hand_keeps_is_in_no_backup() {
     let measured = measure(&volume, &own(&["/radarr.db"])).unwrap();
     assert_eq!(
         text_of(&measured.warnings),
-        [
-            ".restore-by-hand: kept by a restore by hand, and in no backup; remove it when the app is healthy"
-        ]
+        [".restore-by-hand: kept by a restore by hand, and in no backup; remove it when the app is healthy"]
     );
     assert_eq!(
         (measured.held_bytes, measured.files, measured.databases),
