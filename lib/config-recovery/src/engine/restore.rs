@@ -279,7 +279,7 @@ impl<B: Beside> Run<'_, B> {
 }
 
 /// Removes a folder, if it is there.
-fn empty(folder: &std::path::Path) -> std::io::Result<()> {
+pub(super) fn empty(folder: &std::path::Path) -> std::io::Result<()> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

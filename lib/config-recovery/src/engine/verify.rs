@@ -118,11 +118,6 @@ async fn bring_and_check(
 }
 
 fn empty(plan: &VerifyPlan) -> Result<()> {
-    match fs::remove_dir_all(&plan.folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::Transfer(format!(
-            "cannot empty {}: {error}",
-            plan.folder.display()
-        ))),
-        _ => Ok(()),
-    }
+    super::restore::empty(&plan.folder)
+        .map_err(|error| Error::Transfer(format!("cannot empty {}: {error}", plan.folder.display())))
 }

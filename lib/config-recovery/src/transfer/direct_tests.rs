@@ -217,19 +217,27 @@ async fn a_sender_that_shows_another_key_is_not_believed() {
     assert_eq!(fs::read_dir(here.path()).unwrap().count(), 0);
 }
 
+/// What is taken for a sender at an address where there is none, and has not long to answer.
+fn no_sender(
+    address: SocketAddr,
+    identity: &Identity,
+) -> Sender<impl Stream<Item = exec::Heard> + Unpin + use<>> {
+    Sender {
+        address,
+        peer: identity.public().clone(),
+        patience: Duration::from_millis(500),
+        said: stream::pending(),
+        complaint: Complaint::default(),
+    }
+}
+
 /// Takes connections, says nothing, and keeps them open.
 #[tokio::test]
 async fn a_network_that_swallows_what_is_sent_is_given_up_soon() {
     let here = tempfile::tempdir().unwrap();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let identity = Identity::new().unwrap();
-    let pod = Sender {
-        address: silent.local_addr().unwrap(),
-        peer: identity.public().clone(),
-        patience: Duration::from_millis(500),
-        said: stream::pending(),
-        complaint: Complaint::default(),
-    };
+    let pod = no_sender(silent.local_addr().unwrap(), &identity);
     let error = into(here.path(), identity, pod).await.unwrap_err().to_string();
     assert!(error.contains("within 0.5 s"), "{error}");
 }
@@ -240,13 +248,7 @@ async fn one_that_answers_slowly_is_given_up_soon() {
     let here = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let identity = Identity::new().unwrap();
-    let pod = Sender {
-        address: listener.local_addr().unwrap(),
-        peer: identity.public().clone(),
-        patience: Duration::from_millis(500),
-        said: stream::pending(),
-        complaint: Complaint::default(),
-    };
+    let pod = no_sender(listener.local_addr().unwrap(), &identity);
     let slow = thread::spawn(move || {
         let (mut tcp, _) = listener.accept().unwrap();
         tcp.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
@@ -273,13 +275,7 @@ async fn a_port_where_nobody_listens_is_told() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let identity = Identity::new().unwrap();
-    let pod = Sender {
-        address,
-        peer: identity.public().clone(),
-        patience: Duration::from_millis(500),
-        said: stream::pending(),
-        complaint: Complaint::default(),
-    };
+    let pod = no_sender(address, &identity);
     let error = into(here.path(), identity, pod).await.unwrap_err().to_string();
     assert!(error.contains(&format!("cannot connect to {address}")), "{error}");
 }
