@@ -2,7 +2,6 @@
 //! since then is not taken back, and what was waited for before is still waited for. And the same of a restore by hand.
 
 use std::cell::Cell;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -281,9 +280,7 @@ fn by_hand(commands: &str, moves: u32, volume: &Path) {
     let end = commands.find("# Start the pod anew").unwrap();
     let bin = tempfile::tempdir().unwrap();
     let shim = |name: &str, script: &str| {
-        let path = bin.path().join(name);
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        test_programs::write(&bin.path().join(name), &format!("#!/bin/sh\n{script}\n")).unwrap();
     };
     shim(
         "kubectl",

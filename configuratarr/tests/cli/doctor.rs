@@ -191,9 +191,7 @@ fn the_command_for_a_password_overwrites_none() {
         .unwrap();
     let command = &fix[fix.find('(').unwrap()..fix.find("; keep").unwrap()];
     for (name, text) in [("openssl", "#!/bin/sh\necho $$\n"), ("kubectl", "#!/bin/sh\n")] {
-        let program = test.bin().join(name);
-        std::fs::write(&program, text).unwrap();
-        std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        test_programs::write(&test.bin().join(name), text).unwrap();
     }
     let typed = || {
         let mut shell = Command::new("/bin/sh");

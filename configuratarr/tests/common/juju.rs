@@ -70,9 +70,7 @@ impl Juju {
             writeln!(script, "{pattern}) {act};;").unwrap();
         }
         script.push_str("*) echo \"the stand-in juju was not told of: $*\" >&2; exit 99;;\nesac\n");
-        let program = folder.join("juju");
-        std::fs::write(&program, script).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        test_programs::write(&folder.join("juju"), &script).unwrap();
     }
 }
 

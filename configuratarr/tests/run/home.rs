@@ -1,7 +1,6 @@
 //! A model of the simulated Juju with charms that say what a test wrote down.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -206,8 +205,7 @@ impl Home {
         fs::write(charm.join("metadata.yaml"), metadata).unwrap();
         fs::write(charm.join("actions.yaml"), ACTIONS).unwrap();
         let dispatch = DISPATCH.replace("TEST", self.scripts().to_str().unwrap());
-        fs::write(charm.join("dispatch"), dispatch).unwrap();
-        fs::set_permissions(charm.join("dispatch"), fs::Permissions::from_mode(0o755)).unwrap();
+        test_programs::write(&charm.join("dispatch"), &dispatch).unwrap();
         charm
     }
 
@@ -261,11 +259,7 @@ impl Home {
             "#!/bin/sh\nPATH=/usr/bin:/bin\ncd {}\necho \"$*\" >>juju.calls\nCOUNT=$(wc -l <juju.calls)\n{before}\nreal/juju \"$@\"\nCODE=$?\n{after}\nexit $CODE\n",
             bin.display()
         );
-        // In its place as a whole: the one that is there may be starting just now, and cannot be written to then.
-        let new = bin.join("juju.new");
-        fs::write(&new, script).unwrap();
-        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
-        fs::rename(new, bin.join("juju")).unwrap();
+        test_programs::write(&bin.join("juju"), &script).unwrap();
     }
 
     /// An app that Juju does not have has backups.

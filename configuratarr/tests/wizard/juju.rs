@@ -1,6 +1,5 @@
 //! A `juju` whose answers change while the program runs.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -29,9 +28,7 @@ impl Juju {
         };
         std::fs::create_dir(&juju.folder).unwrap();
         let program = PROGRAM.replace("ANSWERS", juju.folder.to_str().unwrap());
-        let path = test.bin().join("juju");
-        std::fs::write(&path, program).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        test_programs::write(&test.bin().join("juju"), &program).unwrap();
         juju.prints("status --format json", &status.to_string());
         juju.prints("version", "4.0.14-genericlinux-amd64\n");
         let model = json!({"home": {"model-uuid": "5ad24317-6b21-4b50-8a3c-6f2d3f1f0f4b"}});

@@ -7,7 +7,6 @@
 mod sample;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -86,9 +85,7 @@ impl Stage {
 
     /// A program that is found before any other of this name.
     fn puts_in_path(&self, name: &str, script: &str) {
-        let path = self.at("bin").join(name);
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        test_programs::write(&self.at("bin").join(name), script).unwrap();
     }
 
     fn at(&self, path: &str) -> PathBuf {

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 #![cfg(test)]
 
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use juju_sim::StandInCluster;
@@ -106,8 +105,7 @@ fn an_imported_volume_is_attached_to_one_new_unit_and_its_claim_lacks_the_label_
     std::fs::create_dir(&charm).unwrap();
     let metadata = "name: radarr\nsummary: s\ndescription: d\nstorage:\n  config: {type: filesystem}\n";
     std::fs::write(charm.join("metadata.yaml"), metadata).unwrap();
-    std::fs::write(charm.join("dispatch"), "#!/bin/sh\n").unwrap();
-    std::fs::set_permissions(charm.join("dispatch"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    test_programs::write(&charm.join("dispatch"), "#!/bin/sh\n").unwrap();
     let charm = charm.to_str().unwrap();
     assert_eq!(home.imports("pvc-a", "").1, 0);
     let of = |verb: &[&str]| home.juju(&[&["deploy", charm], verb].concat(), "");

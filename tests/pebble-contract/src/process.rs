@@ -87,8 +87,7 @@ impl Process {
                 .map_err(|error| format!("cannot make {}: {error}", place.display()))?;
         }
         let own = root.join("bin/pebble");
-        std::fs::copy(executable, &own)
-            .map_err(|error| format!("cannot write {}: {error}", own.display()))?;
+        test_programs::copy(executable, &own).map_err(|error| error.to_string())?;
         let mut command = Command::new("unshare");
         command
             .args([

@@ -1,6 +1,6 @@
 //! The charms in `examples`, laid out as they are packed, and what stands for their apps in a simulated container.
 
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -55,6 +55,5 @@ fn program(root: &Path, path: &str, script: &str) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    std::fs::write(&path, format!("#!/bin/sh\n{script}\n"))?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
+    test_programs::write(&path, &format!("#!/bin/sh\n{script}\n"))
 }

@@ -1,7 +1,6 @@
 //! Charms that stand for the other side of a relation. One provides: its leader says there, under the key `config`, what its option
 //! `config` holds. One requires: it reads the password of the secret that it is given the id of.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -34,11 +33,8 @@ done
     );
     lay_out(
         folder,
-        [
-            ("metadata.yaml", &metadata),
-            ("config.yaml", CONFIG),
-            ("dispatch", &dispatch),
-        ],
+        [("metadata.yaml", &metadata), ("config.yaml", CONFIG)],
+        &dispatch,
     )?;
     Ok(Deploy::new(name, folder).config("config", config))
 }
@@ -60,17 +56,16 @@ for relation in $(relation-ids needs); do
   if test -n "$secret"; then status-set active "$(secret-get "$secret" password)"; fi
 done
 "#;
-    lay_out(folder, [("metadata.yaml", &metadata), ("dispatch", dispatch)])?;
+    lay_out(folder, [("metadata.yaml", &metadata)], dispatch)?;
     Ok(Deploy::new(name, folder))
 }
 
 /// Writes the files of a charm.
-fn lay_out<const N: usize>(folder: &Path, files: [(&str, &str); N]) -> Result<()> {
+fn lay_out<const N: usize>(folder: &Path, files: [(&str, &str); N], dispatch: &str) -> Result<()> {
     std::fs::create_dir(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     for (name, text) in files {
         let path = folder.join(name);
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let executable = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(folder.join("dispatch"), executable).context("cannot make dispatch executable")
+    Ok(test_programs::write(&folder.join("dispatch"), dispatch)?)
 }

@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -204,8 +203,7 @@ fn hooks_start_it_find_it_again_and_end_it_with_the_relation() {
     let metadata = "name: prometheus\nsummary: scrapes\ndescription: scrapes\n\
                     requires:\n  metrics-endpoint:\n    interface: prometheus_scrape\n";
     std::fs::write(scraper.join("metadata.yaml"), metadata).unwrap();
-    std::fs::write(scraper.join("dispatch"), "#!/bin/sh\n").unwrap();
-    std::fs::set_permissions(scraper.join("dispatch"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    test_programs::write(&scraper.join("dispatch"), "#!/bin/sh\n").unwrap();
     house.juju.deploy(Deploy::new("prometheus", &scraper)).unwrap();
     assert_eq!(noted(&root), None);
     house
@@ -238,9 +236,7 @@ fn hooks_start_it_find_it_again_and_end_it_with_the_relation() {
     assert_ne!(second, first);
     // One of another program than the charm's is replaced.
     let program = std::fs::read_link(format!("/proc/{second}/exe")).unwrap();
-    let copy = program.with_extension("new");
-    std::fs::copy(&program, &copy).unwrap();
-    std::fs::rename(&copy, &program).unwrap();
+    test_programs::copy(&program, &program).unwrap();
     house.juju.update_status(UNIT).unwrap();
     let replaced = || {
         let (_, pid) = noted(&root)?;

@@ -17,7 +17,7 @@ fn memory_of_a_big_parent_is_not_in_the_peak_of_its_child() {
 
     let folder = std::env::temp_dir().join(format!("bench-peak-{}", std::process::id()));
     std::fs::create_dir(&folder).unwrap();
-    std::fs::copy(nothing, folder.join("nothing")).unwrap();
+    test_programs::copy(nothing.as_ref(), &folder.join("nothing")).unwrap();
     std::fs::write(folder.join("turns"), "nothing\n").unwrap();
     let status = Command::new(env!("CARGO_BIN_EXE_turns"))
         .env("BENCH_FOLDER", &folder)

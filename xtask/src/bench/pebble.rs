@@ -62,9 +62,7 @@ impl RealPebble {
         for folder in [&app.join("bin"), &etc] {
             std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         }
-        let program = app.join("bin/Radarr");
-        std::fs::copy(&binaries.stand_in_radarr, &program)
-            .with_context(|| format!("cannot write {}", program.display()))?;
+        test_programs::copy(&binaries.stand_in_radarr, &app.join("bin/Radarr"))?;
         for (file, text) in [
             (
                 app.join("package_info"),

@@ -73,7 +73,7 @@ impl Programs {
             ("replay", folder.join("replay")),
             ("asking", folder.join("asking")),
         ] {
-            std::fs::copy(self.own(from)?, &to).with_context(|| format!("cannot write {}", to.display()))?;
+            test_programs::copy(&self.own(from)?, &to)?;
         }
         Ok(())
     }

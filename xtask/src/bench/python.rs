@@ -1,6 +1,5 @@
 //! The same job by a minimal charm in Python, where Python and its library `ops` are at hand.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -52,9 +51,7 @@ impl Python {
         std::fs::write(&source, CHARM).with_context(|| format!("cannot write {}", source.display()))?;
         let program = charm.join(program);
         let script = format!("#!/bin/sh\nexec {} src/charm.py\n", quoted(&self.program));
-        std::fs::write(&program, script).with_context(|| format!("cannot write {}", program.display()))?;
-        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755))?;
-        Ok(())
+        Ok(test_programs::write(&program, &script)?)
     }
 }
 

@@ -225,12 +225,10 @@ mod tests {
     /// A `juju` whose waits end as they are told to.
     fn await_with(waits: &str) -> std::process::Output {
         let folder = tempfile::tempdir().unwrap();
-        let juju = folder.path().join("juju");
         let script = format!(
             "#!/bin/sh\ncase $1 in wait-for) shift; echo \"waits $*\"; exit {waits};; *) echo \"shows $*\";; esac\n"
         );
-        std::fs::write(&juju, script).unwrap();
-        std::fs::set_permissions(&juju, std::fs::Permissions::from_mode(0o755)).unwrap();
+        test_programs::write(&folder.path().join("juju"), &script).unwrap();
         let path = std::env::var("PATH").unwrap();
         Command::new(repository().join(AWAIT))
             .args([

@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -57,8 +56,7 @@ pub fn dispatch(folder: &Path, juju_sim: &Path) -> Result<String> {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)?;
         }
-        std::fs::write(&path, &text)?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
+        test_programs::write(&path, &text)
     });
     let mut deploy = Deploy::new(&app, folder)
         .trust()

@@ -1,7 +1,7 @@
 //! Shell blocks that are marked to be run are run: those of one page one after the other, by bash, with the programs of this repository and a simulated Juju.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
@@ -34,8 +34,7 @@ fn lay_out(folder: &Path, binaries: &Binaries) {
         website.display(),
         binaries.juju_sim.display()
     );
-    fs::write(bin.join("juju"), juju).unwrap();
-    fs::set_permissions(bin.join("juju"), fs::Permissions::from_mode(0o755)).unwrap();
+    test_programs::write(&bin.join("juju"), &juju).unwrap();
     symlink(&binaries.configuratarr, bin.join("configuratarr")).unwrap();
     let work = folder.join("work");
     fs::create_dir(&work).unwrap();
