@@ -95,6 +95,16 @@ impl Disk {
         Ok(Copied { copied, synced })
     }
 
+    /// `cp -a` of a folder into a new one of the disk, which leaves it to the kernel when that goes to the disk.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub async fn write(&self, from: &Path, to: &str) -> Result<()> {
+        run("cp", &[Path::new("-a"), from, &self.folder.join(to)])
+            .await
+            .map(drop)
+    }
+
     /// A volume in a folder of this disk, as an object of Kubernetes. Only a claim of `class` gets it; with `claim` only that
     /// one, by namespace and name.
     ///

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use k8s_openapi::api::core::v1::{Event, Namespace, Pod};
+use k8s_openapi::api::core::v1::{Event, Namespace, PersistentVolumeClaim, Pod};
 use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -270,6 +270,17 @@ impl TestEnv {
                     ));
                 }
             }
+        }
+        let claims: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), namespace);
+        for claim in claims
+            .list(&ListParams::default())
+            .await
+            .map(|list| list.items)
+            .unwrap_or_default()
+        {
+            let name = claim.metadata.name.unwrap_or_default();
+            let phase = claim.status.and_then(|status| status.phase);
+            found.push(format!("claim {namespace}/{name}: {}", phase.unwrap_or_default()));
         }
         let events: Api<Event> = Api::namespaced(self.client.clone(), namespace);
         for event in events

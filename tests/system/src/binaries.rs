@@ -180,6 +180,8 @@ pub fn build_static(
         "-Ctarget-feature=+crt-static".to_owned(),
         // GNU's linker: only it can tell of which archive a table for unwinding is.
         "-Clink-arg=-fuse-ld=bfd".to_owned(),
+        // Where addresses have to be adjusted is a list of 24 bytes each, or of bits. The C library of a static program takes both.
+        "-Clink-arg=-Wl,-z,pack-relative-relocs".to_owned(),
         "-Clink-arg=-T".to_owned(),
         // Seen from the workspace's root, where cargo builds its members: a path of this machine would be in the names of symbols.
         "-Clink-arg=tests/system/src/packed.ld".to_owned(),

@@ -150,7 +150,10 @@ pub async fn start(parts: &Parts, folder: &Path, processes: &mut Processes) -> R
         "kube-scheduler",
         Command::new(parts.program("kube-scheduler"))
             .arg(&kubeconfig_flag)
-            .arg("--leader-elect=false"),
+            .arg("--leader-elect=false")
+            // A pod whose claim was bound while it was put aside is looked at again after this time, five minutes by itself: a scenario
+            // waits for two at most.
+            .arg("--pod-max-in-unschedulable-pods-duration=10s"),
     )?;
     Ok(kubeconfig)
 }

@@ -216,8 +216,18 @@ async fn measured(
     );
     let (results, seen) = watched(disks, &volume, action).await?;
     let results = results?;
+    disks.sync().await?;
     let again = disks.app.copy(&library, "copy-after").await?;
-    tell(shape, &results, &seen, [plain, again], story)?;
+    // As the transfer finds it: what Velero has just written is on its way to the disk.
+    disks.beside.write(&library, "written").await?;
+    let waiting = waiting()?;
+    let beside_writes = disks.app.copy(&library, "copy-beside").await?;
+    let copies = Copies {
+        at_rest: [plain, again],
+        beside_writes,
+        waiting,
+    };
+    tell(shape, &results, &seen, &copies, story)?;
     before.is_same(&Held::of(&library).await?)?;
 
     nothing_is_left(ground, None).await?;
@@ -228,8 +238,10 @@ async fn measured(
         .await?;
     for (disk, name) in [
         (&disks.beside, beside.as_str()),
+        (&disks.beside, "written"),
         (&disks.app, "copy-before"),
         (&disks.app, "copy-after"),
+        (&disks.app, "copy-beside"),
     ] {
         fs::remove_dir_all(disk.folder(name)?)?;
     }
@@ -299,6 +311,29 @@ struct Seen {
     processors: Vec<(String, f64)>,
     /// The most that a process of the charm had in memory, in KiB: by the kernel's own account (`VmHWM`).
     memory: u64,
+    /// Bytes that waited to go to the disk when the transfer began.
+    waiting: u64,
+}
+
+/// Plain copies to compare with.
+#[derive(Debug)]
+struct Copies {
+    /// Before and after the restore, when nothing waited to go to the disk.
+    at_rest: [Copied; 2],
+    /// When so many bytes did.
+    beside_writes: Copied,
+    waiting: u64,
+}
+
+/// Bytes that wait to go to a disk, or are on their way, on the whole machine.
+fn waiting() -> Result<u64> {
+    let text = fs::read_to_string("/proc/meminfo")?;
+    let of = |name: &str| -> Option<u64> {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse().ok()
+    };
+    let kilobytes = of("Dirty:").zip(of("Writeback:")).context("/proc/meminfo")?;
+    Ok((kilobytes.0 + kilobytes.1) << 10)
 }
 
 /// Does `what`, and looks at the journal, the disk and the charm's processes meanwhile.
@@ -314,6 +349,9 @@ async fn watched<T>(disks: &Disks, volume: &Path, what: impl Future<Output = T>)
             if step != last {
                 seen.steps.push((step.clone(), Instant::now()));
                 worked.is_due |= step == TRANSFER || last == TRANSFER;
+                if step == TRANSFER {
+                    seen.waiting = waiting()?;
+                }
                 last = step;
             }
             worked.look(last == TRANSFER);
@@ -411,7 +449,7 @@ fn tell(
     shape: &Shape,
     results: &Value,
     seen: &Seen,
-    plain: [Copied; 2],
+    copies: &Copies,
     story: &mut ScenarioReport,
 ) -> Result<()> {
     let bytes = shape.total() as f64;
@@ -423,8 +461,14 @@ fn tell(
         )
     };
     let name = |what: &str| format!("{}, {what}", shape.name);
-    let [first, second] = plain;
-    for (what, plain) in [("before", first), ("after", second)] {
+    let [first, second] = copies.at_rest;
+    let megabytes = |bytes: u64| format!("{:.0} MB", bytes as f64 / 1e6);
+    let beside = format!("while {} wait to go to the disk", megabytes(copies.waiting));
+    for (what, plain) in [
+        ("before", first),
+        ("after", second),
+        (beside.as_str(), copies.beside_writes),
+    ] {
         story.figure(
             &name(&format!("cp -a and sync {what}")),
             format!(
@@ -453,14 +497,22 @@ fn tell(
         .iter()
         .filter_map(|step| took.get(step))
         .sum();
-    let times = |took: Duration| took.as_secs_f64() / plain.as_secs_f64();
+    let times = |took: Duration, plain: Duration| took.as_secs_f64() / plain.as_secs_f64();
     story.figure(
         &name("beyond Velero"),
         format!(
             "{}: {:.2} times cp -a and sync; the transfer alone {:.2} times",
             rate(ours),
-            times(ours),
-            times(*copying)
+            times(ours, plain),
+            times(*copying, plain)
+        ),
+    );
+    story.figure(
+        &name("waited to go to the disk when the transfer began"),
+        format!(
+            "{}; to cp -a and sync while bytes wait: {:.2} times",
+            megabytes(seen.waiting),
+            times(ours, copies.beside_writes.took())
         ),
     );
     let worked = seen
