@@ -9,8 +9,8 @@
 //! at most, a quarter of one where the charm may not look, and as far as it may, neither beyond the time of the next backup nor
 //! beyond the time that velero-operator may take for what it was asked. A new pod has no such file. [`Bearing`] says of every event
 //! whether what was seen before it counts, and for how long what it sees. An event for which it does not count removes the file and
-//! looks, and so does one to which what was kept leaves anything to do: nothing is ever changed, and nothing is ever said to be wrong, on
-//! the strength of what was seen before. What changes without an event of Juju's is noticed by the first event after an hour at most.
+//! looks, and so does one to which what was kept leaves anything to do: nothing is ever changed on the strength of what was seen before. What is
+//! warned of beside a status that is active is told again until the next look. What changes without an event of Juju's is noticed by the first event after an hour at most.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -159,8 +159,9 @@ impl ClusterSeen {
     pub fn recall(charm_dir: &Path, now: Timestamp) -> Option<Self> {
         let kept = fs::read(path(charm_dir)).ok()?;
         let kept: Self = serde_json::from_slice(&kept).ok()?;
-        // A clock that was put back tells nothing of how long ago it was.
-        (kept.at <= now && now < kept.until).then_some(kept)
+        // A clock that was put back tells nothing of how long ago it was, and nothing counts for longer than what is written here.
+        let is_of_now = kept.at <= now && now < kept.until;
+        (is_of_now && kept.until.duration_since(kept.at) <= COUNTS_FOR).then_some(kept)
     }
 
     /// Keeps it. Without the file the next event looks, and that is all.

@@ -42,6 +42,9 @@ pub struct Remembered {
     /// When velero-operator was last asked for something else than before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked_at: Option<Timestamp>,
+    /// What the leader is known to ask for, on a unit that does not lead: only that it is something else is seen by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked_by_leader: Option<String>,
     /// A backup that `restore-on-deploy` found damaged: it would be again, and to see that takes a whole restore.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub damaged: Option<OnDeploy>,
@@ -264,6 +267,7 @@ mod tests {
             ingress_path: Some("/home-app".to_owned()),
             put_aside: vec!["/config/config.xml.damaged-1a2b3c4d".to_owned()],
             asked_at: Some(Timestamp::now()),
+            asked_by_leader: Some("1a2b3c4d5e6f7a8b".to_owned()),
             damaged: Some(found("latest", 1)),
             news: Some(found("latest", 2)),
             restored: Some(Timestamp::now()),

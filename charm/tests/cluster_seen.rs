@@ -271,14 +271,74 @@ fn what_is_seen_after_one_of_two_relations_is_gone_counts_for_the_time_that_vele
     let [at, until] = times(&unit);
     assert!(until.duration_since(at) < SignedDuration::from_mins(10));
     // In that time a location that is missing is no trouble.
-    std::fs::remove_file(kept(&unit)).unwrap();
     let status = unit.status();
+    location_goes(&mut unit);
+    unit.run(Event::UpdateStatus);
+    assert_eq!(unit.status(), status);
+}
+
+/// The storage location is not there, as while velero-operator makes it anew.
+fn location_goes(unit: &mut Unit) {
+    if kept(unit).exists() {
+        std::fs::remove_file(kept(unit)).unwrap();
+    }
     let needs = &mut unit.recovery.standing.as_mut().unwrap().needs;
     needs
         .next
         .insert(("velero".to_owned(), Some("made-anew".to_owned())));
-    unit.run(Event::UpdateStatus);
-    assert_eq!(unit.status(), status);
+}
+
+/// The leader changes the request, and the unit with the data is not shown it.
+#[test]
+fn a_unit_that_does_not_lead_knows_by_the_options_that_velero_operator_is_asked_for_something_else() {
+    for (option, values, is_anew) in [
+        ("backup-schedule", ["daily", "0 4 * * *"], true),
+        ("backup-retention", ["1000h", "1001h"], true),
+        ("timezone", ["Etc/UTC", "Europe/Berlin"], false),
+        // What cannot be used is not asked for.
+        ("backup-schedule", ["now and then", "daily"], false),
+    ] {
+        let mut unit = steady(true);
+        unit.state = unit.state.clone().with_leader(false);
+        unit.remembers(r#"{"asked-at":"2026-11-01T00:00:00Z"}"#);
+        unit.run(Event::ConfigChanged);
+        for value in values {
+            unit.state = unit.state.clone().with_config(option, value);
+            unit.run(Event::ConfigChanged);
+        }
+        location_goes(&mut unit);
+        unit.run(Event::UpdateStatus);
+        let status = unit.status();
+        assert_eq!(
+            !status.contains("storage location"),
+            is_anew,
+            "{option} {values:?}: {status}"
+        );
+    }
+}
+
+/// A clock that was ahead when velero-operator was asked would give it time until that comes.
+#[test]
+fn velero_operator_was_asked_now_at_the_latest() {
+    let mut unit = steady(true);
+    unit.remembers(r#"{"asked-at":"2099-11-01T00:00:00Z"}"#);
+    unit.run(Event::ConfigChanged);
+    let [at, until] = times(&unit);
+    assert!(until.duration_since(at) <= SignedDuration::from_mins(10));
+    let record = std::fs::read_to_string(unit.volume().with_file_name("remembered")).unwrap();
+    let record: Value = serde_json::from_str(record.trim_start_matches('?')).unwrap();
+    let asked_at: Timestamp = record["asked-at"].as_str().unwrap().parse().unwrap();
+    assert!(asked_at <= Timestamp::now());
+}
+
+/// What no charm has written: nothing counts for longer than an hour.
+#[test]
+fn what_was_seen_does_not_count_for_ever_whatever_is_written() {
+    let mut unit = steady(true);
+    let mut seen: Value = serde_json::from_slice(&std::fs::read(kept(&unit)).unwrap()).unwrap();
+    seen["until"] = json!("2099-11-01T00:00:00Z");
+    std::fs::write(kept(&unit), seen.to_string()).unwrap();
+    assert!(looks(&mut unit, Event::UpdateStatus));
 }
 
 /// The leader writes what is asked for, and the unit with the data tells how the backups stand.

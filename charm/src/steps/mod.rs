@@ -15,6 +15,7 @@
 //! needs to start the app.
 
 pub mod apply;
+mod asked;
 pub mod gather;
 pub mod in_doubt;
 pub mod leave;
@@ -25,10 +26,10 @@ pub mod start_restored;
 pub mod status;
 pub mod validate;
 
-use jiff::Timestamp;
 use juju_charm::{Event, Status};
 
 use self::apply::Applied;
+use self::asked::{Asked, asked};
 use self::gather::{Look, gather};
 use self::plan::{Plan, WorkloadPlan};
 use self::prepare_volume::{Prepared, Situation, Start, judge, prepare_volume};
@@ -47,7 +48,6 @@ use crate::profile::AppProfile;
 use crate::recovery::standing::HealthLookup;
 use crate::remembered::{OnDeploy, Remembered};
 use crate::test_restore::{self, TestRestore};
-use crate::tiers;
 
 /// What an action asks of the line beside what every dispatch does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,10 +147,8 @@ impl<'a> Line<'a> {
         };
         let (profile, facts) = (env.profile, &prepared.facts);
         let event = env.juju.context().event();
-        let asked_at = match is_asked_anew(&plan, facts, event) {
-            true => Some(facts.now),
-            false => facts.remembered.asked_at,
-        };
+        let asked_for = asked(&plan, &self.validated, &prepared.start, facts, event);
+        let asked_at = asked_for.at;
         let recorded = plan.record.clone();
         let is_seen = !facts.is_recalled && !plan.is_about_the_cluster();
         let mut outcome = apply::apply(env, plan)?;
@@ -159,7 +157,7 @@ impl<'a> Line<'a> {
         }
         let schedule = self.validated.verify_schedule();
         let elsewhere = self.validated.elsewhere.as_deref();
-        let mut remembered = remembered(profile, &prepared, recorded.as_ref(), asked_at);
+        let mut remembered = remembered(profile, &prepared, recorded.as_ref(), asked_for);
         remembered.test_restores =
             test_restore::remembered(facts, schedule, elsewhere, remembered.test_restores);
         if let HealthLookup::Read(standing) = &facts.standing {
@@ -231,24 +229,12 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Whether velero-operator has something else to do from now on: by what is written, by the leader where this unit is not the one, and by
-/// a relation that goes while another stays. For each of them it makes its storage location anew.
-fn is_asked_anew(plan: &Plan, facts: &Facts, event: &Event) -> bool {
-    let comes_or_goes = match event {
-        Event::RelationCreated(relation) | Event::RelationBroken(relation) => {
-            tiers::of_endpoint(&relation.endpoint).is_some()
-        }
-        _ => false,
-    };
-    !plan.databags.is_empty() || comes_or_goes && !facts.backup_relations.is_empty()
-}
-
 /// What later dispatches have to know, where this one `recorded` something before it changed anything.
 fn remembered(
     profile: &AppProfile,
     prepared: &Prepared,
     recorded: Option<&Remembered>,
-    asked_at: Option<Timestamp>,
+    asked_for: Asked,
 ) -> Remembered {
     let Prepared {
         facts, news, damaged, ..
@@ -259,7 +245,8 @@ fn remembered(
     Remembered {
         media_unsettled: false,
         is_unconfirmed: false,
-        asked_at,
+        asked_at: asked_for.at,
+        asked_by_leader: asked_for.by_leader,
         ingress_path: match &facts.ingress {
             Ingress::NotRead => before.ingress_path,
             Ingress::NotRelated => None,

@@ -143,7 +143,9 @@ pub enum Error {
         volume: String,
     },
     /// The data do not fit.
-    #[error("cannot restore {needed} bytes: {place} has {free} free")]
+    #[error(
+        "cannot restore to {place}: it has to have {needed} bytes free, with what stays free, and has {free}"
+    )]
     NoRoom {
         /// Where they should go.
         place: String,
@@ -154,7 +156,7 @@ pub enum Error {
     },
     /// The node's disk would become so full that Kubernetes evicts pods.
     #[error(
-        "cannot restore {needed} bytes to {place}: the node's disk has {free} free, and {reserve} % of it must stay so"
+        "cannot restore to {place}: the node's disk has to have {needed} bytes free, with the {reserve} % of it that stay free, and has {free}"
     )]
     NodeFull {
         /// Where they should go.

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::{binary, describe, stage};
 
-/// Largest size of a packed charm in bytes: 6 MB.
-pub const MOST_BYTES: u64 = 6_000_000;
+/// Largest size of a packed charm in bytes: 4.5 MB.
+pub const MOST_BYTES: u64 = 4_500_000;
 
 /// Files that every charm holds. `actions.yaml` may be there too.
 const FILES: [&str; 7] = [

@@ -3,7 +3,7 @@
 //! It is the charm's own program, which the charm has put into the pod (`direct.rs`) and which hears and tells all that has to be trusted
 //! by the exec that started it. So it needs no secret: anybody may reach the port, and gets nothing there.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -39,8 +39,11 @@ pub enum SendError {
     /// Nobody came with the right key.
     #[error("nobody connected within {} s", PATIENCE.as_secs())]
     Alone,
+    /// The other side stopped reading.
+    #[error("nothing more was taken for {} s", SILENCE.as_secs())]
+    Silent,
     /// A failed call.
-    #[error("cannot {action}: {source}")]
+    #[error("cannot {action}")]
     Io {
         /// What was to be done.
         action: &'static str,
@@ -131,13 +134,13 @@ fn answer(
     known: &mpsc::Sender<Accepted>,
 ) {
     let strangers = Arc::new(Strangers::default());
-    for tcp in connections {
+    for (number, tcp) in (0..).zip(connections) {
         // One that was given up before it was taken, or files that others have all: the next one may be the right one.
         let Ok(tcp) = tcp else {
             thread::sleep(BREATH);
             continue;
         };
-        match tcp.try_clone().map(|other| strangers.add(other)) {
+        match tcp.try_clone().map(|other| strangers.add(number, other)) {
             Ok(true) => {}
             Ok(false) => return,
             Err(_) => continue,
@@ -145,10 +148,13 @@ fn answer(
         let (keys, known, strangers) = (Arc::clone(&keys), known.clone(), Arc::clone(&strangers));
         let greeting = thread::Builder::new().spawn(move || {
             let (identity, peer) = &*keys;
-            if let Ok(stream) = greet(tcp, identity, peer)
-                && strangers.end()
-            {
-                let _ = known.send(stream);
+            match greet(tcp, identity, peer) {
+                Ok(stream) if strangers.end() => {
+                    let _ = known.send(stream);
+                }
+                Ok(_) => {}
+                // Now, and not when its turn to go has come: it takes nobody's place.
+                Err(_) => strangers.remove(number),
             }
         });
         // Without room for a thread it is closed with the strangers.
@@ -156,30 +162,38 @@ fn answer(
     }
 }
 
-/// The connections that have not said yet who they are, the oldest first; none any more once the right one has come.
-struct Strangers(Mutex<Option<VecDeque<TcpStream>>>);
+/// The connections that have not said yet who they are; nothing any more once the right one has come.
+struct Strangers(Mutex<Option<BTreeMap<u64, TcpStream>>>);
 
 impl Default for Strangers {
     fn default() -> Self {
-        Self(Mutex::new(Some(VecDeque::new())))
+        Self(Mutex::new(Some(BTreeMap::new())))
     }
 }
 
 impl Strangers {
-    /// False when nobody is waited for any more.
-    fn add(&self, tcp: TcpStream) -> bool {
+    /// With a number that is larger than that of all before. False when nobody is waited for any more.
+    fn add(&self, number: u64, tcp: TcpStream) -> bool {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(all) = all.as_mut() else {
             return false;
         };
         if all.len() >= STRANGERS
-            && let Some(oldest) = all.pop_front()
+            && let Some((_, oldest)) = all.pop_first()
         {
             // It may have gone by itself.
             let _ = oldest.shutdown(Shutdown::Both);
         }
-        all.push_back(tcp);
+        all.insert(number, tcp);
         true
+    }
+
+    /// It is not the right one.
+    fn remove(&self, number: u64) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(all) = all.as_mut() {
+            all.remove(&number);
+        }
     }
 
     /// The right one has come. False when it had before.
@@ -193,11 +207,7 @@ fn greet(tcp: TcpStream, identity: &Identity, peer: &PublicKey) -> io::Result<Ac
     tcp.set_nodelay(true)?;
     tcp.set_read_timeout(Some(GREETING))?;
     tcp.set_write_timeout(Some(GREETING))?;
-    let stranger = tcp.try_clone()?;
-    let stream = identity.accept(tcp, peer).inspect_err(|_| {
-        // Now, and not when its turn to go has come.
-        let _ = stranger.shutdown(Shutdown::Both);
-    })?;
+    let stream = identity.accept(tcp, peer)?;
     stream.sock.set_read_timeout(Some(SILENCE))?;
     stream.sock.set_write_timeout(Some(SILENCE))?;
     Ok(stream)
@@ -205,10 +215,13 @@ fn greet(tcp: TcpStream, identity: &Identity, peer: &PublicKey) -> io::Result<Ac
 
 /// The trial, then what `tar` writes.
 fn pour(mut tar: Command, to: &mut Accepted) -> Result<(), SendError> {
-    let lost = failed("send");
+    let lost = |error: io::Error| match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => SendError::Silent,
+        _ => failed("send")(error),
+    };
     to.write_all(&[0; TRIAL])
         .and_then(|()| to.flush())
-        .map_err(&lost)?;
+        .map_err(lost)?;
     let mut tar = tar
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -227,7 +240,7 @@ fn pour(mut tar: Command, to: &mut Accepted) -> Result<(), SendError> {
         let _ = tar.kill();
     }
     let ended = tar.wait().map_err(failed("wait for tar"))?;
-    poured.map_err(&lost)?;
+    poured.map_err(lost)?;
     if ended.success() {
         Ok(())
     } else {
@@ -277,6 +290,20 @@ mod tests {
         came.recv_timeout(PATIENCE).unwrap();
         // The first of them was turned away.
         assert_eq!(silent[0].read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn whoever_was_turned_away_takes_nobodys_place() {
+        let (address, identity, peer, came) = answered(Vec::new());
+        let right = TcpStream::connect(address).unwrap();
+        for _ in 0..3 * STRANGERS {
+            let mut wrong = TcpStream::connect(address).unwrap();
+            wrong.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+            // Until it is closed.
+            let _ = wrong.read_to_end(&mut Vec::new());
+        }
+        identity.connect(right, &peer).unwrap();
+        came.recv_timeout(PATIENCE).unwrap();
     }
 
     #[test]
