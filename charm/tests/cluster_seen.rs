@@ -317,6 +317,20 @@ fn a_unit_that_does_not_lead_knows_by_the_options_that_velero_operator_is_asked_
     }
 }
 
+#[test]
+fn what_the_leader_asks_for_is_noted_once() {
+    let mut unit = steady(true);
+    unit.state = unit.state.clone().with_leader(false);
+    let noted = |unit: &Unit| std::fs::read_to_string(unit.volume().with_file_name("remembered")).unwrap();
+    unit.run(Event::UpdateStatus);
+    unit.run(Event::UpdateStatus);
+    let record = noted(&unit);
+    assert!(record.contains("asked-by-leader"), "{record}");
+    let outcome = unit.run(Event::UpdateStatus);
+    assert_eq!(writes(&outcome), [""; 0]);
+    assert_eq!(noted(&unit), record);
+}
+
 /// A clock that was ahead when velero-operator was asked would give it time until that comes.
 #[test]
 fn velero_operator_was_asked_now_at_the_latest() {
