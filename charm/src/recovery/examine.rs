@@ -7,15 +7,19 @@ use std::time::Duration;
 use config_recovery::backups::Earlier;
 use config_recovery::engine::{App, CheckedBackup, Examined, Restored, Unfit};
 use config_volume::{Answers, Secrets};
+use jiff::Timestamp;
 
 use crate::config_file;
 use crate::contents::compare::{self, Keys};
+use crate::contents::fewer::{Fewer, fewer};
 use crate::contents::guard::{Fit, Side, judge, refresh};
+use crate::contents::lacking::{judged, lost};
 use crate::contents::record::{self, About};
-use crate::contents::seen::Seen;
+use crate::contents::seen::{self, List, Seen};
 use crate::contents::{in_one_line, is_empty};
 use crate::env::Env;
 use crate::facts::{Facts, Storage};
+use crate::last_restore::LastRestore;
 use crate::names::image_resource;
 use crate::profile::AppProfile;
 use crate::volume::read_plain;
@@ -69,6 +73,7 @@ pub fn foreseen(
         (env.profile, &facts.app),
         (&about, now),
         (&seen.about, &seen.answers()),
+        &before(env, facts, seen),
     );
     match fitting {
         Ok(note) => Ok(note.into_iter().collect()),
@@ -76,12 +81,38 @@ pub fn foreseen(
     }
 }
 
-/// Compares the app as it is, and what its databases answer if it has any, with the app and the databases of a backup. What a person
-/// should know, or why the backup cannot be taken and what to do.
+/// That a backup, as it was seen, lacks a database of the app's that is there `now` or was before: see [`lost`].
+pub fn lost_with_database(env: Env<'_>, facts: &Facts, seen: &Seen, now: Option<&Answers>) -> Option<String> {
+    let AppProfile { title, .. } = env.profile;
+    let fewer = before(env, facts, seen);
+    lost(
+        title,
+        &env.profile.contents().essential,
+        &seen.answers(),
+        now,
+        &fewer,
+    )
+}
+
+/// What a backup has much less of than those before it, as far as this unit has seen them.
+fn before(env: Env<'_>, facts: &Facts, seen: &Seen) -> Vec<Fewer> {
+    let (list, restored) = earlier(env, facts);
+    fewer(&list, seen, &env.profile.contents().essential, restored)
+}
+
+/// What this unit has seen of earlier backups, and since when they count.
+fn earlier(env: Env<'_>, facts: &Facts) -> (List, LastRestore) {
+    let list = seen::on_disk(env.juju.context().charm_dir());
+    (list, facts.remembered.restored_by(Timestamp::now()))
+}
+
+/// Compares the app as it is, and what its databases answer if it has any, with the app and the databases of a backup, which may have
+/// `fewer` things than those before it. What a person should know, or why the backup cannot be taken and what to do.
 fn fits(
     (profile, app): (&AppProfile, &str),
     now: (&About, Option<&Answers>),
     backup: (&About, &Answers),
+    fewer: &[Fewer],
 ) -> Result<Option<String>, (String, String)> {
     let nothing = Answers::default();
     let here = Side {
@@ -92,9 +123,15 @@ fn fits(
         about: backup.0,
         answers: backup.1,
     };
-    match judge(&profile.title, &profile.contents().takes_over, here, there) {
-        Fit::Same => Ok(None),
-        Fit::Migrates(text) | Fit::Unknown(text) => Ok(Some(text)),
+    let contents = profile.contents();
+    let lost = || lost(&profile.title, &contents.essential, backup.1, now.1, fewer);
+    let unless_lost = |note| match lost() {
+        Some(why) => Err((why, "choose another backup: list-backups".to_owned())),
+        None => Ok(note),
+    };
+    match judge(&profile.title, &contents.takes_over, here, there) {
+        Fit::Same => unless_lost(None),
+        Fit::Migrates(text) | Fit::Unknown(text) => unless_lost(Some(text)),
         Fit::Later(text) => Err((text, refresh(app, &image_resource(profile), now.0, backup.0))),
         Fit::Other(text) => Err((text, "choose a backup of this app: list-backups".to_owned())),
     }
@@ -127,6 +164,8 @@ pub struct Examiner<'a> {
     of_later: OfLater,
     /// Uid of the good backup before, where an empty app is not what was meant, and how to name the one that is.
     instead: Option<(String, String)>,
+    /// What was seen of earlier backups, and since when they count.
+    earlier: (List, LastRestore),
     /// What the look found.
     pub found: Option<Found>,
 }
@@ -158,6 +197,11 @@ impl<'a> Examiner<'a> {
             },
             of_later,
             instead: None,
+            // Before the app has ever run nothing of it can be lost.
+            earlier: match of_later {
+                OfLater::RefusedAtStart => Default::default(),
+                OfLater::Refused | OfLater::Forced | OfLater::Told => earlier(env, facts),
+            },
             found: None,
         }
     }
@@ -182,7 +226,7 @@ impl<'a> Examiner<'a> {
         let questions = contents.questions();
         let mut notes = Vec::new();
         let backup = match config_volume::ask_restored(restored.folder, &questions) {
-            Ok(answers) => answers,
+            Ok(answers) => judged(self.profile, restored.folder, answers),
             Err(error) => {
                 notes.push(format!(
                     "the backup's content was not counted: {}",
@@ -198,7 +242,10 @@ impl<'a> Examiner<'a> {
                 .map(|reason| format!("not told by the backup: {reason}")),
         );
         let live = self.live.as_ref();
-        let now = live.and_then(|volume| config_volume::ask(volume, &questions).ok());
+        let now = live.and_then(|volume| {
+            let answers = config_volume::ask(volume, &questions).ok()?;
+            Some(judged(self.profile, volume, answers))
+        });
         let of_backup = settings(self.profile, restored.folder);
         let of_now = live.and_then(|volume| settings(self.profile, volume));
         if let Some(volume) = live {
@@ -215,15 +262,23 @@ impl<'a> Examiner<'a> {
             notes.extend(compare::stale_keys(&self.profile.title, &now, &backup));
         }
         let about = record::trusted(restored.about);
-        let unfit = self.judge(restored, &about, &backup, now.as_ref(), &mut notes);
         let settings = compare::settings(of_now.as_ref(), of_backup.as_ref());
         let seen = restored.made.map(|made| Seen {
             made,
-            about,
+            about: about.clone(),
             answers: backup.given.clone(),
+            lacking: backup.lacking.clone(),
             figures: None,
         });
-        let contents = (!backup.given.is_empty()).then(|| in_one_line(&backup.given));
+        let unfit = self.judge(
+            restored,
+            (&about, seen.as_ref()),
+            &backup,
+            now.as_ref(),
+            &mut notes,
+        );
+        let contents = Some(in_one_line(&backup.given, &backup.lacking));
+        let contents = contents.filter(|contents| !contents.is_empty());
         self.found = Some(Found {
             seen,
             backup,
@@ -242,13 +297,20 @@ impl<'a> Examiner<'a> {
     fn judge(
         &self,
         restored: &Restored<'_>,
-        about: &About,
+        (about, seen): (&About, Option<&Seen>),
         backup: &Answers,
         now: Option<&Answers>,
         notes: &mut Vec<String>,
     ) -> Option<Unfit> {
         let title = &self.profile.title;
-        let fitting = fits((self.profile, &self.app), (&self.about, now), (about, backup));
+        let essential = &self.profile.contents().essential;
+        let fewer = seen.map(|seen| fewer(&self.earlier.0, seen, essential, self.earlier.1));
+        let fitting = fits(
+            (self.profile, &self.app),
+            (&self.about, now),
+            (about, backup),
+            &fewer.unwrap_or_default(),
+        );
         let fitting = match fitting {
             Ok(_) if self.lacks_its_databases(restored) => Err((
                 format!("it holds none of the databases of {title}"),
@@ -263,7 +325,7 @@ impl<'a> Examiner<'a> {
                 Err(unfit) => return Some(unfit),
             },
         }
-        if !is_empty(&self.profile.contents().essential, backup) {
+        if !is_empty(essential, backup) {
             return None;
         }
         let empty = format!("it holds nothing that counts in {title}, as after an accident");
@@ -272,6 +334,8 @@ impl<'a> Examiner<'a> {
                 why: format!("{empty}, and an older good backup is {before}"),
                 next: next.clone(),
             }),
+            // One without a database is refused above where anything was lost with it.
+            None if !backup.lacking.is_empty() => None,
             None => {
                 notes.push(empty);
                 None
