@@ -401,7 +401,7 @@ fn a_latest_backup_that_has_collapsed_is_said_and_not_deployed_by_itself() {
         ("aaaa-2", even(), true),
     ] {
         let mut unit = Unit::new(&radarr());
-        of_version(&unit, "6.1.1");
+        of_version(&unit, "6.1.1.10360-ls299");
         unit.state = unit
             .state
             .clone()
@@ -519,6 +519,10 @@ fn a_backup_without_the_database_of_what_is_there_is_refused_unless_forced() {
         let listed = unit.act("list-backups", json!({})).unwrap();
         let contents = listed["backups"]["aaaa-1"]["contents"].as_str().unwrap();
         assert!(contents.contains("films none"), "{case}: {contents}");
+        // The fake engine puts files in place, and no folders.
+        if case == "it is a folder" {
+            continue;
+        }
         let forced = json!({"backup-uid": "latest", "force": true});
         let restored = unit.act("restore-from-backup", forced).unwrap();
         let notes = restored["notes"].as_str().unwrap();
@@ -544,8 +548,9 @@ fn a_database_that_cannot_be_counted_and_one_that_never_was_are_no_alarm() {
         std::fs::write(database, "encrypted".repeat(1000)).unwrap();
     });
     let restored = unit.act("restore-from-backup", latest()).unwrap();
-    let differences = restored["differences"].as_str().unwrap_or_default();
-    assert!(!differences.contains("none"), "{restored:?}");
+    let notes = restored["notes"].as_str().unwrap();
+    assert!(notes.contains("not told by the backup: films: "), "{notes}");
+    assert_eq!(restored.get("differences"), None, "{restored:?}");
 
     let mut unit = settled();
     std::fs::remove_file(unit.volume().join(DATABASE)).unwrap();

@@ -73,9 +73,9 @@ pub fn foreseen(
         (env.profile, &facts.app),
         (&about, now),
         (&seen.about, &seen.answers()),
-        &before(env, facts, seen),
     );
-    match fitting {
+    let lost = lost_with_database(env, facts, seen, now);
+    match unless_lost(fitting, lost) {
         Ok(note) => Ok(note.into_iter().collect()),
         Err((why, next)) => of_later.taken(why, next, "it will be").map(|note| vec![note]),
     }
@@ -84,20 +84,10 @@ pub fn foreseen(
 /// That a backup, as it was seen, lacks a database of the app's that is there `now` or was before: see [`lost`].
 pub fn lost_with_database(env: Env<'_>, facts: &Facts, seen: &Seen, now: Option<&Answers>) -> Option<String> {
     let AppProfile { title, .. } = env.profile;
-    let fewer = before(env, facts, seen);
-    lost(
-        title,
-        &env.profile.contents().essential,
-        &seen.answers(),
-        now,
-        &fewer,
-    )
-}
-
-/// What a backup has much less of than those before it, as far as this unit has seen them.
-fn before(env: Env<'_>, facts: &Facts, seen: &Seen) -> Vec<Fewer> {
+    let essential = &env.profile.contents().essential;
     let (list, restored) = earlier(env, facts);
-    fewer(&list, seen, &env.profile.contents().essential, restored)
+    let fewer = fewer(&list, seen, essential, restored);
+    lost(title, essential, &seen.answers(), now, &fewer)
 }
 
 /// What this unit has seen of earlier backups, and since when they count.
@@ -106,13 +96,12 @@ fn earlier(env: Env<'_>, facts: &Facts) -> (List, LastRestore) {
     (list, facts.remembered.restored_by(Timestamp::now()))
 }
 
-/// Compares the app as it is, and what its databases answer if it has any, with the app and the databases of a backup, which may have
-/// `fewer` things than those before it. What a person should know, or why the backup cannot be taken and what to do.
+/// Compares the app as it is, and what its databases answer if it has any, with the app and the databases of a backup. What a person
+/// should know, or why the backup cannot be taken and what to do.
 fn fits(
     (profile, app): (&AppProfile, &str),
     now: (&About, Option<&Answers>),
     backup: (&About, &Answers),
-    fewer: &[Fewer],
 ) -> Result<Option<String>, (String, String)> {
     let nothing = Answers::default();
     let here = Side {
@@ -123,17 +112,22 @@ fn fits(
         about: backup.0,
         answers: backup.1,
     };
-    let contents = profile.contents();
-    let lost = || lost(&profile.title, &contents.essential, backup.1, now.1, fewer);
-    let unless_lost = |note| match lost() {
-        Some(why) => Err((why, "choose another backup: list-backups".to_owned())),
-        None => Ok(note),
-    };
-    match judge(&profile.title, &contents.takes_over, here, there) {
-        Fit::Same => unless_lost(None),
-        Fit::Migrates(text) | Fit::Unknown(text) => unless_lost(Some(text)),
+    match judge(&profile.title, &profile.contents().takes_over, here, there) {
+        Fit::Same => Ok(None),
+        Fit::Migrates(text) | Fit::Unknown(text) => Ok(Some(text)),
         Fit::Later(text) => Err((text, refresh(app, &image_resource(profile), now.0, backup.0))),
         Fit::Other(text) => Err((text, "choose a backup of this app: list-backups".to_owned())),
+    }
+}
+
+/// What comes of a comparison, if nothing of the app's would be `lost` with a database that the backup lacks.
+fn unless_lost(
+    fitting: Result<Option<String>, (String, String)>,
+    lost: Option<String>,
+) -> Result<Option<String>, (String, String)> {
+    match (fitting, lost) {
+        (Ok(_), Some(why)) => Err((why, "choose another backup: list-backups".to_owned())),
+        (fitting, _) => fitting,
     }
 }
 
@@ -305,12 +299,8 @@ impl<'a> Examiner<'a> {
         let title = &self.profile.title;
         let essential = &self.profile.contents().essential;
         let fewer = seen.map(|seen| fewer(&self.earlier.0, seen, essential, self.earlier.1));
-        let fitting = fits(
-            (self.profile, &self.app),
-            (&self.about, now),
-            (about, backup),
-            &fewer.unwrap_or_default(),
-        );
+        let lost = lost(title, essential, backup, now, &fewer.unwrap_or_default());
+        let fitting = fits((self.profile, &self.app), (&self.about, now), (about, backup));
         let fitting = match fitting {
             Ok(_) if self.lacks_its_databases(restored) => Err((
                 format!("it holds none of the databases of {title}"),
@@ -318,7 +308,7 @@ impl<'a> Examiner<'a> {
             )),
             other => other,
         };
-        match fitting {
+        match unless_lost(fitting, lost) {
             Ok(note) => notes.extend(note),
             Err((why, next)) => match self.of_later.taken(why, next, "") {
                 Ok(note) => notes.push(note),
