@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::config_file;
 use crate::contents::compare::{self, Keys};
-use crate::contents::fewer::{Fewer, fewer};
+use crate::contents::fewer::fewer;
 use crate::contents::guard::{Fit, Side, judge, refresh};
 use crate::contents::lacking::{judged, lost};
 use crate::contents::record::{self, About};
