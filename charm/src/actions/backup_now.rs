@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::contents::now;
 use super::{Call, Results, Stopped, declared, named};
-use crate::backup::Decision;
+use crate::backup::{Decision, refused};
 use crate::contents::seen;
 use crate::env::Env;
 use crate::facts::Facts;
@@ -146,9 +146,12 @@ impl Settings {
         let spec = backup.request.spec().to_velero_backup_spec(false);
         let make = changed(MakeSpec::on_demand(own_id(juju), endpoint, spec));
         let say = |line: &str| call.say(line);
+        let began = Timestamp::now();
         let made = recovery.backup_now(&make, &Lines::to(&say))?;
         if let Some(reason) = shortcoming(&made, Timestamp::now()) {
-            return Err(Stopped::Because(reason));
+            let refused = refused::last(&call.facts.charm_dir, began);
+            let why = refused.map(|why| format!("; the charm's hook said: {why}"));
+            return Err(Stopped::Because(reason + &why.unwrap_or_default()));
         }
         if let Some(bytes) = made.holds.bytes() {
             call.say(&format!("backup {} holds {}", made.name, size(bytes)));
