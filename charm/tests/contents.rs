@@ -459,8 +459,11 @@ fn a_latest_backup_that_has_collapsed_is_said_and_not_deployed_by_itself() {
     );
 }
 
+/// Puts something in the place of a database.
+type Puts = fn(&Path);
+
 /// How a database can be missing.
-const MISSING: [(&str, fn(&Path)); 3] = [
+const MISSING: [(&str, Puts); 3] = [
     ("it was removed", |_| {}),
     ("it is empty", |database| std::fs::write(database, "").unwrap()),
     ("it is a folder", |database| {
@@ -469,7 +472,7 @@ const MISSING: [(&str, fn(&Path)); 3] = [
 ];
 
 /// What comes back is the app's, but for its database.
-fn without_database(unit: &mut Unit, missing: fn(&Path)) {
+fn without_database(unit: &mut Unit, missing: Puts) {
     with_backup(unit, Some("6.1.1.10360-ls299"), 218, 9);
     unit.recovery.content = Some(Box::new(move |folder| {
         std::fs::write(folder.join("config.xml"), config("Theme")).unwrap();
@@ -573,7 +576,7 @@ fn a_database_that_cannot_be_counted_and_one_that_never_was_are_no_alarm() {
 #[test]
 fn a_backup_that_lost_the_database_is_warned_of_and_refused_by_what_the_one_before_had() {
     // What the volume and the user's ignore file are at the time of the backup.
-    let ignored: fn(&Path) = |database| {
+    let ignored: Puts = |database| {
         std::fs::write(database.with_file_name(".kopiaignore"), "*\n").unwrap();
     };
     for (case, missing) in MISSING.into_iter().chain([("it is left out", ignored)]) {
