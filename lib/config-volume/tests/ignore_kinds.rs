@@ -23,8 +23,11 @@ fn app(folder: &Path) -> PathBuf {
     volume
 }
 
-/// One of each kind, at a path.
-const KINDS: [(&str, fn(&Path)); 5] = [
+/// How one is made at a path.
+type Make = fn(&Path);
+
+/// One of each kind.
+const KINDS: [(&str, Make); 5] = [
     ("a folder", |path| make_folder(path)),
     ("an empty folder", |path| fs::create_dir(path).unwrap()),
     ("a link", |path| symlink("nowhere", path).unwrap()),
