@@ -2,7 +2,7 @@
 
 use crate::common::unit::{Unit, writes};
 use crate::common::{app, apps};
-use juju_charm::pebble::Pebble as _;
+use juju_charm::pebble::{FileOptions, Pebble as _};
 use juju_charm::testing::{Event, FakePebble, Fault, PebbleFault};
 use workload_charm::profile::Format;
 
@@ -64,6 +64,19 @@ fn a_damaged_file_is_kept_aside_whatever_its_format() {
         assert!(unit.status().starts_with("active"), "{}", unit.status());
         assert_steady(&mut unit);
     }
+}
+
+#[test]
+fn what_is_no_file_in_the_place_of_one_is_told_with_what_to_do() {
+    let mut unit = Unit::settled(&app("radarr"));
+    let path = unit.profile.config_file.clone().unwrap().path;
+    unit.pebble.remove_path(&path, false).unwrap();
+    unit.pebble.make_dir(&path, &FileOptions::default()).unwrap();
+    unit.run(Event::UpdateStatus);
+    unit.assert_says("waiting: container radarr: config.xml is no file; move it away; ");
+    unit.pebble.remove_path(&path, true).unwrap();
+    unit.run(Event::UpdateStatus);
+    assert!(unit.status().starts_with("active"), "{}", unit.status());
 }
 
 /// Something writes into it without end.

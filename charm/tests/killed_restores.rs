@@ -443,6 +443,12 @@ fn what_a_restore_by_hand_keeps_is_told_with_the_backups_until_it_is_removed() {
     std::fs::create_dir_all(folder.join("new")).unwrap();
     assert_eq!(told(&mut unit), None);
     std::fs::create_dir(folder.join("old")).unwrap();
+    // Nobody is told to remove what may be all that is left of it.
+    std::fs::write(folder.join("exchanging"), "").unwrap();
+    let exchanging =
+        "the content is being exchanged by hand; run its commands from \"Exchange the content\" on again";
+    assert_eq!(told(&mut unit), Some(json!(exchanging)));
+    std::fs::remove_file(folder.join("exchanging")).unwrap();
     assert_eq!(
         told(&mut unit),
         Some(json!(format!(

@@ -94,7 +94,7 @@ const WORLD: [(&str, &str); 50] = [
 ];
 
 /// The same for the disk alone.
-const DISK: [(&str, &str); 11] = [
+const DISK: [(&str, &str); 12] = [
     ("exporter/settings.rs", "is a file of the unit's"),
     ("exporter/process.rs", "starts and ends the exporter for apply"),
     (
@@ -115,6 +115,7 @@ const DISK: [(&str, &str); 11] = [
     ),
     ("profile/read.rs", "reads the app file"),
     ("backup/hooks.rs", "is run by Velero, outside of any dispatch"),
+    ("backup/refused.rs", "is a file of the unit's"),
 ];
 
 /// By what a module that talks to the world is known.

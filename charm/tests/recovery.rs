@@ -250,6 +250,19 @@ fn a_backup_now_is_what_the_schedule_makes_and_fails_if_it_holds_nothing() {
         message.contains("is PARTIAL (PartiallyFailed): hooks that failed: 1"),
         "{message}"
     );
+    // What the hook in this pod has said is told with it, if it is of this backup.
+    let refused = unit.volume().with_file_name("backup-refused");
+    for (at, is_told) in [("2020-01-01T00:00:00Z", false), ("2099-01-01T00:00:00Z", true)] {
+        std::fs::write(&refused, format!("{at} 7254016 are free; make room\n")).unwrap();
+        let message = unit.act("backup-now", json!({})).unwrap_err();
+        let told = message.ends_with("; the charm's hook said: 7254016 are free; make room");
+        assert_eq!(told, is_told, "{message}");
+        let shown = unit.act("show-backup-spec", json!({})).unwrap();
+        assert_eq!(
+            shown["problem"],
+            "the last backup was refused: 7254016 are free; make room"
+        );
+    }
 
     let mut unrelated = Unit::settled(&radarr());
     let message = unrelated.act("backup-now", json!({})).unwrap_err();

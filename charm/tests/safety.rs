@@ -200,6 +200,29 @@ fn a_restore_that_fails_later_has_named_it_too() {
     assert_eq!(action.results["undo"], UNDO);
 }
 
+/// Whoever did it would lose what the app has done since.
+#[test]
+fn after_a_backup_that_was_not_taken_no_undo_is_told() {
+    let mut unit = unit(true);
+    unit.recovery.breaks = Some(Box::new(|_| Error::NotTaken {
+        backup: "radarr-aaaa-1".to_owned(),
+        why: "it is a backup of sonarr".to_owned(),
+        next: "choose another".to_owned(),
+    }));
+    let outcome = unit.run(Event::Action {
+        name: RESTORE.to_owned(),
+        id: "1".to_owned(),
+        params: json!({"backup-uid": "latest"}).as_object().unwrap().clone(),
+    });
+    let action = outcome.action.unwrap();
+    assert!(action.failed && action.message.contains("it is a backup of sonarr"));
+    assert_eq!(action.results["safety-backup"], "safety-1");
+    assert_eq!(
+        action.results["undo"],
+        "nothing was replaced: there is nothing to undo"
+    );
+}
+
 #[test]
 fn without_a_relation_there_is_none_unless_it_is_asked_for() {
     let mut unit = unit(false);

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Call, Results, Stopped, declared, named};
-use crate::backup::Decision;
+use crate::backup::{Decision, refused};
 use crate::env::Env;
 use crate::facts::Facts;
 use crate::names::pod_name;
@@ -134,9 +134,12 @@ impl Settings {
         let spec = backup.request.spec().to_velero_backup_spec(false);
         let make = changed(MakeSpec::on_demand(own_id(juju), endpoint, spec));
         let say = |line: &str| call.say(line);
+        let began = Timestamp::now();
         let made = recovery.backup_now(&make, &Lines::to(&say))?;
         if let Some(reason) = shortcoming(&made, Timestamp::now()) {
-            return Err(Stopped::Because(reason));
+            let refused = refused::last(&call.facts.charm_dir, began);
+            let why = refused.map(|why| format!("; the charm's hook said: {why}"));
+            return Err(Stopped::Because(reason + &why.unwrap_or_default()));
         }
         if let Some(bytes) = made.holds.bytes() {
             call.say(&format!("backup {} holds {}", made.name, size(bytes)));

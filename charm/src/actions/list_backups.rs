@@ -39,13 +39,19 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     let seen = seen::read(call.env.juju)?;
     let mut results = results(&backups, &seen, &whose, Timestamp::now());
     // No backup holds it, and on the volume it is in the way of the next one.
-    if let Some(folder) = volume(call.facts).ok().and_then(engine::kept_by_hand) {
-        let folder = folder.display();
-        let text = format!(
-            "a restore by hand keeps the previous content in {folder}; when the app is healthy: juju ssh {} rm -r {folder}",
-            call.facts.unit
-        );
-        results.insert("kept-by-hand".to_owned(), text);
+    if let Ok(volume) = volume(call.facts) {
+        let by_hand = match (engine::exchanged_by_hand(volume), engine::kept_by_hand(volume)) {
+            (Some(next), _) => Some(format!("the content is being exchanged {next}")),
+            (None, Some(folder)) => {
+                let folder = folder.display();
+                Some(format!(
+                    "a restore by hand keeps the previous content in {folder}; when the app is healthy: juju ssh {} rm -r {folder}",
+                    call.facts.unit
+                ))
+            }
+            (None, None) => None,
+        };
+        results.extend(by_hand.map(|text| ("kept-by-hand".to_owned(), text)));
     }
     let remembered = &call.facts.remembered;
     // What holds the app back comes before what was done once.

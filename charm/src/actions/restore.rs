@@ -30,6 +30,9 @@ use crate::steps::{self, Asks};
 /// The longest patience that makes sense: an action that hangs must end.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
+/// After a backup that was not taken.
+const NOTHING_TO_UNDO: &str = "nothing was replaced: there is nothing to undo";
+
 /// The action's entry in `actions.yaml`.
 pub fn declaration() -> Value {
     declared(
@@ -156,6 +159,7 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
             return Err(Error::NotTaken { backup, why, next }.into());
         }
         call.say(&format!("restoring {}", described(&plan)));
+        let is_made = matches!(way_back, WayBack::ToMake(_));
         let way_back = way_back.make(call, &mut plan)?;
         // Juju takes a status at once. If this process is killed it stays, and the next event looks at the volume, however well
         // the app seems to run.
@@ -172,7 +176,12 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
         let checked = recovery.restore(&plan, &mut app, &Lines::to(&say));
         let checked = checked.inspect_err(|error| match error {
             Error::NotTaken { .. } | Error::LaterManifest { .. } => {
-                call.say("nothing was replaced: there is nothing to undo");
+                call.say(NOTHING_TO_UNDO);
+                // Juju has been told how, and shows that of a failed action too.
+                let undo = Results::from([("undo".to_owned(), NOTHING_TO_UNDO.to_owned())]);
+                if let Err(error) = is_made.then(|| juju.action_set(&undo)).transpose() {
+                    log::warn!("cannot say so in the results: {error}");
+                }
             }
             _ if app.noted.is_some() => call.say(&format!(
                 "the content of backup {} is in place, and {} is healthy with it; what it left is removed by the next events",
@@ -197,7 +206,8 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
 }
 
 fn patience_of(text: &str) -> Result<Duration, String> {
-    let parsed = go_duration::parse(text).map_err(|error| format!("patience {text:?}: {error}"))?;
+    let parsed = go_duration::parse(text)
+        .map_err(|error| format!("patience {text:?}: {error}; for example 10m or 2h30m"))?;
     let nanoseconds = u64::try_from(parsed).unwrap_or_default();
     let patience = Duration::from_nanos(nanoseconds);
     if patience.is_zero() || patience > LONGEST_PATIENCE {

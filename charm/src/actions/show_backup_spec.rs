@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::backup_now::half_of_it;
 use super::contents::{now, of_seen};
 use super::{Call, Results, Stopped, volume};
-use crate::backup::hooks;
+use crate::backup::{hooks, refused};
 use crate::facts::Facts;
 use crate::media;
 use crate::profile::AppProfile;
@@ -21,7 +22,7 @@ pub fn declaration() -> Value {
         "description": "Shows what is asked of velero-operator and what a backup would hold. Changes nothing. Runs on the unit \
             with the data. Results: `spec`: the requested spec as JSON; `tiers.ENDPOINT`: that of each further \
             relation, such as backup-weekly; `method` and `reason`: how Velero saves the volume, and why; \
-            `contents-now`: what the volume holds in the app's terms; `problem`: why a backup would be empty or incomplete, if so; `held-bytes`, `files`, `databases`: content of a backup; \
+            `contents-now`: what the volume holds in the app's terms; `problem`: why a backup would be empty or incomplete, or why the last one was refused, if so; `held-bytes`, `files`, `databases`: content of a backup; \
             `left-out-bytes`, `left-out`: what it excludes, by pattern; `warnings`: missing databases and other findings, one per \
             line, if any; `media`: whether Velero excludes the claim with the media, from your own backups too.",
         "additionalProperties": false,
@@ -99,6 +100,10 @@ fn results(profile: &AppProfile, facts: &Facts) -> Result<Results, String> {
         Ok(_) if validated.elsewhere.is_some() => validated.elsewhere.as_deref().map(half_of_it),
         Ok(_) => decision.problem.as_ref().map(ToString::to_string),
     };
+    let problem = problem.or_else(|| {
+        let why = refused::last(&facts.charm_dir, Timestamp::MIN)?;
+        Some(format!("the last backup was refused: {why}"))
+    });
     results.extend(problem.map(|problem| ("problem".to_owned(), problem)));
     Ok(results)
 }

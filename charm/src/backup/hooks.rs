@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use config_recovery::engine;
 use config_volume::{Prepared, Warning};
 
-use crate::backup::{AFTER, BEFORE};
+use crate::backup::{AFTER, BEFORE, refused};
 use crate::contents::in_one_line;
 use crate::contents::record::{self, About};
 use crate::contents::seen::{self, Figures, Seen};
@@ -82,9 +82,18 @@ impl HookCommand {
     /// # Errors
     /// See [`HookError`]. Nothing half-made is left, and the app's files are as they were.
     pub fn run(&self, charm_dir: &Path) -> Result<String, HookError> {
-        if !self.is_before {
-            return Ok(format!("{AFTER}: {}", self.after()?));
+        if self.is_before {
+            let came = self.before(charm_dir);
+            refused::before(charm_dir, &came);
+            came
+        } else {
+            let came = self.after();
+            refused::after(charm_dir, &came);
+            came.map(|said| format!("{AFTER}: {said}"))
         }
+    }
+
+    fn before(&self, charm_dir: &Path) -> Result<String, HookError> {
         let profile = AppProfile::load(&charm_dir.join(APP_FILE))?;
         let Some(storage) = &profile.storage else {
             return Err(HookError::NoVolume(profile.title));
@@ -207,7 +216,8 @@ mod tests {
 
     #[test]
     fn a_backup_with_a_damaged_database_fails_and_leaves_nothing() {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, unit) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let charm_dir = unit.path().join("charm");
         let database = folder.path().join("radarr.db");
         std::fs::write(&database, damaged_database()).unwrap();
         let own = config_volume::Options {
@@ -216,7 +226,7 @@ mod tests {
         };
         config_volume::prepare(folder.path(), &own).unwrap();
         let after = parse(&[AFTER, folder.path().to_str().unwrap()]).unwrap().unwrap();
-        let error = after.run(Path::new("/nowhere")).unwrap_err();
+        let error = after.run(&charm_dir).unwrap_err();
         assert!(matches!(error, HookError::NotSound(_)), "{error:?}");
         let text = error.to_string();
         assert!(
@@ -226,7 +236,7 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         assert_eq!(std::fs::read(&database).unwrap(), damaged_database());
         // Whatever removed the copies: a backup that has none is not a good one.
-        let error = after.run(Path::new("/nowhere")).unwrap_err();
+        let error = after.run(&charm_dir).unwrap_err();
         assert!(matches!(error, HookError::NotSound(_)), "{error:?}");
         let text = error.to_string();
         assert!(
@@ -310,6 +320,27 @@ mod tests {
         );
         let error = run(AFTER, &folder).unwrap_err();
         assert!(matches!(error, HookError::NotSound(_)), "{error:?}");
+    }
+
+    /// What the hook before a backup says counts, not that the one after it then has nothing to look after.
+    #[test]
+    fn why_a_backup_was_refused_is_kept_until_one_is_not() {
+        let folder = charm_and_volume(&[("sample.db", &header_only())]);
+        let last = || refused::last(&folder.path().join("charm"), jiff::Timestamp::MIN);
+        assert_eq!(last(), None);
+        run(BEFORE, &folder).unwrap_err();
+        let why = last().unwrap();
+        assert!(why.contains("sample.db"), "{why}");
+        run(AFTER, &folder).unwrap_err();
+        assert_eq!(last(), Some(why));
+        std::fs::write(folder.path().join("volume/sample.db"), sound_database()).unwrap();
+        run(BEFORE, &folder).unwrap();
+        assert_eq!(last(), None);
+        run(AFTER, &folder).unwrap();
+        run(AFTER, &folder).unwrap_err();
+        assert!(last().unwrap().contains("the copies of the databases are gone"));
+        let later = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(1);
+        assert_eq!(refused::last(&folder.path().join("charm"), later), None);
     }
 
     /// The databases are moved last, say: what is there is a part, and the next backup would be the newest good one.

@@ -6,6 +6,7 @@
 
 mod facts;
 pub mod hooks;
+pub(crate) mod refused;
 #[cfg(test)]
 mod tests;
 

@@ -27,6 +27,8 @@ use crate::{
 
 /// How far the clocks of the machine that made the manifest and of the one that ran the backup may be apart.
 const CLOCK_SLACK: u64 = 120;
+/// What that means of a manifest.
+const OTHER: &str = "for another one, or the clocks of the app's node and of Velero's server differ";
 /// So many problems, and so many notes, are listed. A volume whose files all differ has millions.
 const LISTED: usize = 1000;
 
@@ -271,12 +273,12 @@ impl Check<'_> {
         let made = Some(manifest.made);
         if let Some(early) = apart(made, started) {
             return Some(format!(
-                "was made {early} seconds before this backup began, for another one"
+                "was made {early} seconds before this backup began: {OTHER}"
             ));
         }
         // Left over from when the clock was ahead.
         apart(self.ended, made)
-            .map(|late| format!("was made {late} seconds after this backup had ended, for another one"))
+            .map(|late| format!("was made {late} seconds after this backup had ended: {OTHER}"))
     }
 
     fn database(&mut self, set: &Set, entry: &DatabaseEntry) {

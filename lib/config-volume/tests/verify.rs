@@ -69,6 +69,8 @@ fn a_manifest_that_is_older_than_the_backup_vouches_for_nothing() {
         assert_eq!(verdict.is_as_promised(), !is_stale, "{after}: {verdict:?}");
         let expected: &[ProblemKind] = if is_stale { &[ProblemKind::Stale] } else { &[] };
         assert_eq!(kinds(&verdict), expected);
+        let names_clocks = |text: &str| text.contains("clocks of the app's node and of Velero's server");
+        assert!(verdict.problems.iter().all(|problem| names_clocks(&problem.text)));
     }
     assert!(
         verify(&bed.volume).unwrap().is_as_promised(),

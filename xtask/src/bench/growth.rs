@@ -114,6 +114,25 @@ pub fn measure(programs: &Programs, fronts: &Fronts) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
+/// What makes a steady event cost something else, in what is counted; `None` where nothing does.
+pub fn grows(lines: &[Line]) -> Option<String> {
+    let counted = |line: &Line| {
+        let counts = &line.row.counts;
+        (counts.hook_tools, counts.api_requests, counts.pebble_connections)
+    };
+    // Without a backup somebody waits for the first one, and every event looks.
+    let none_yet = Around::Backups(0).text();
+    let mut steady = lines
+        .iter()
+        .filter(|line| line.row.event == "update-status" && line.around != none_yet);
+    let first = steady.next()?;
+    let other = steady.find(|line| counted(line) != counted(first))?;
+    Some(format!(
+        "a steady event costs something else with {} than with {}",
+        other.around, first.around
+    ))
+}
+
 /// The table as text.
 pub fn text(lines: &[Line]) -> String {
     let headings = [

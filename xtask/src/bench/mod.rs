@@ -18,7 +18,7 @@ mod trace;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use front::Fronts;
 use life::{Setup, Turns};
 use pebble::RealPebble;
@@ -74,7 +74,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.growth {
         let lines = growth::measure(&programs, &fronts)?;
         progress.end();
-        return print(arguments, &serde_json::to_value(&lines)?, || growth::text(&lines));
+        print(arguments, &serde_json::to_value(&lines)?, || growth::text(&lines))?;
+        if let Some(what) = growth::grows(&lines) {
+            bail!("{what}");
+        }
+        return Ok(());
     }
     let rounds = arguments
         .rounds

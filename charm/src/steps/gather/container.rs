@@ -1,7 +1,7 @@
 //! What Pebble says of the container and of what runs in it.
 
 use config_recovery::words::size;
-use juju_charm::pebble::{CheckStatus, Error as PebbleError, Pebble, ServiceStatus};
+use juju_charm::pebble::{CheckStatus, Error as PebbleError, FileType, Pebble, ServiceStatus};
 
 use crate::facts::{Container, FileFacts, Health, ReadyContainer};
 use crate::names::check_name;
@@ -22,7 +22,7 @@ pub(super) fn look(
         Err(Fault::Pebble(error)) => Container::Faulty {
             reason: crate::causes(&error),
         },
-        Err(Fault::TooLarge(reason)) => Container::Faulty { reason },
+        Err(Fault::Unfit(reason)) => Container::Faulty { reason },
     }
 }
 
@@ -32,8 +32,8 @@ const LARGEST: u64 = 16 << 20;
 /// Why the container cannot be looked at.
 enum Fault {
     Pebble(PebbleError),
-    /// A file that would fill the memory.
-    TooLarge(String),
+    /// Something in the place of a file that nothing is read of: it would fill the memory, or is no file.
+    Unfit(String),
 }
 
 impl From<PebbleError> for Fault {
@@ -115,12 +115,15 @@ fn read_file(pebble: &dyn Pebble, path: &str) -> Result<Option<FileFacts>, Fault
         Err(error) => return Err(error.into()),
     };
     let Some(info) = info else { return Ok(None) };
+    let name = path.rsplit('/').next().unwrap_or(path);
     if let Some(bytes) = info.size.filter(|bytes| *bytes > LARGEST) {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        return Err(Fault::TooLarge(format!(
+        return Err(Fault::Unfit(format!(
             "{name} has {}, too much to be read; move it away",
             size(bytes)
         )));
+    }
+    if !matches!(info.file_type, FileType::File | FileType::Symlink) {
+        return Err(Fault::Unfit(format!("{name} is no file; move it away")));
     }
     let owner = info.user_id.zip(info.group_id);
     let content = pebble.read_file(path)?;

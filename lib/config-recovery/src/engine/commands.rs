@@ -25,10 +25,12 @@ pub fn exchanged_by_hand(volume: &Path) -> Option<String> {
         .then(|| format!("by hand; run its commands from \"{EXCHANGE}\" on again"))
 }
 
-/// The folder in which a restore by hand keeps the previous content, until a person removes it; `None` where none does.
+/// The folder in which a restore by hand keeps the previous content, until a person removes it; `None` where none does, and while the
+/// exchange has not ended: what is there may be all that there is of it.
 pub fn kept_by_hand(volume: &Path) -> Option<PathBuf> {
     let folder = volume.join(BY_HAND);
-    folder.join("old").is_dir().then_some(folder)
+    let is_kept = folder.join("old").is_dir() && exchanged_by_hand(volume).is_none();
+    is_kept.then_some(folder)
 }
 
 /// The pod of a unit, as Juju makes it.

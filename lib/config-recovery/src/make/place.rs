@@ -113,7 +113,12 @@ fn judge(make: &MakeSpec, namespace: Option<&str>, all: &BTreeMap<Key, AnyObject
             |name| format!("namespace {}", shown(name)),
         );
         let reason = format!("Velero has no storage location in {place}");
-        return not_yet(make, reason, Remedy::AddStorageLocation);
+        // Somebody has typed it.
+        let remedy = match make.velero_namespace {
+            Some(_) => Remedy::NameVelero,
+            None => Remedy::AddStorageLocation,
+        };
+        return not_yet(make, reason, remedy);
     }
     if namespaces.len() > 1 {
         // Which one is meant has to be found out first.

@@ -408,6 +408,20 @@ async fn what_does_not_come_in_four_minutes_does_not_come() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn where_nothing_comes_in_a_namespace_that_was_named_another_one_is_meant() {
+    let named = MakeSpec {
+        velero_namespace: Some("velero".to_owned()),
+        ..make()
+    };
+    let path = LOCATIONS.trim_start_matches("GET ");
+    let server = (0..4).fold(Server::new(), |server, _| {
+        server.follows(path, "", Vec::new(), Vec::new())
+    });
+    let error = run(&server, &named, &Heard::default()).await.unwrap_err();
+    assert_eq!(remedy(&error), Some(&Remedy::NameVelero));
+}
+
 fn schedule(namespace: &str, model: &str) -> Value {
     json!({
         "metadata": {"name": "radarr-b-1", "namespace": namespace, "labels": {"app": "radarr", "endpoint": "b"}},
