@@ -242,6 +242,20 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// What a run has to write down, or to remove when it ends, stays as it is.
+    #[error("cannot write to {path}: {reason}")]
+    Unwritable {
+        /// The journal, or its folder.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// Something else lies where the folder of the journal has to be.
+    #[error("cannot keep the journal of a restore in {path}: it is no folder")]
+    NoFolder {
+        /// Where.
+        path: String,
+    },
     /// A failure after the app was stopped; rolled back: the previous content is restored.
     #[error("{cause}; rolled back: the previous content is restored{}", if *.running { " and the app runs" } else { ", but the app does not run" })]
     RolledBack {
@@ -350,6 +364,10 @@ impl Error {
             Self::Journal { path, .. } => {
                 return Some(format!("move {path} away if no restore is under way"));
             }
+            Self::Unwritable { .. } => {
+                "look whether the volume is mounted read-only or full, then run it again"
+            }
+            Self::NoFolder { path } => return Some(format!("move {path} away, then run it again")),
             Self::RolledBack { cause, .. } => return cause.hint(),
             Self::Incomplete { cause } => return Some(after_incomplete(cause.hint())),
             Self::Cluster(
@@ -417,6 +435,11 @@ mod tests {
                 action: text(),
                 reason: text(),
             },
+            Error::Unwritable {
+                path: text(),
+                reason: text(),
+            },
+            Error::NoFolder { path: text() },
             hopeless(Remedy::AddStorageLocation),
             hopeless(Remedy::MendStorageLocation),
             hopeless(Remedy::RunNodeAgent),

@@ -192,11 +192,12 @@ impl Journal {
     /// The journal at `path`, if a run has left one.
     ///
     /// # Errors
-    /// [`Error::Journal`] when there is one that cannot be read.
+    /// [`Error::Journal`] when there is one that cannot be read; [`Error::NoFolder`] when there can be none.
     pub fn open(path: &Path) -> Result<Option<Self>> {
         let text = match fs::read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotADirectory => return Err(unwritable(path, &error)),
             Err(error) => return Err(unusable(path, &error)),
         };
         let record: Record = serde_json::from_slice(&text).map_err(|error| unusable(path, &error))?;
@@ -213,7 +214,7 @@ impl Journal {
     /// Begins a journal at `path`, in place of one that is there.
     ///
     /// # Errors
-    /// [`Error::Journal`] when it cannot be written.
+    /// [`Error::Unwritable`] or [`Error::NoFolder`] when it cannot be written.
     pub fn begin(path: &Path, record: Record) -> Result<Self> {
         let journal = Self {
             path: path.to_owned(),
@@ -231,7 +232,7 @@ impl Journal {
     /// Writes down that `step` begins now. The step that is under way may begin again.
     ///
     /// # Errors
-    /// [`Error::Journal`] when that step may not follow, or cannot be written down.
+    /// [`Error::Journal`] when that step may not follow, [`Error::Unwritable`] when it cannot be written down.
     pub fn begins(&mut self, step: Step) -> Result<()> {
         let under_way = self.record.step;
         if step == under_way {
@@ -258,7 +259,20 @@ impl Journal {
         let written = text
             .map_err(Into::into)
             .and_then(|text| durable::write(&self.path, &text, 0o666));
-        written.map_err(|error: std::io::Error| unusable(&self.path, &error))
+        written.map_err(|error: std::io::Error| unwritable(&self.path, &error))
+    }
+}
+
+/// Why a journal is not on disk. That is no reason to move away a file, which may not be there.
+pub(crate) fn unwritable(path: &Path, error: &std::io::Error) -> Error {
+    match (error.kind(), path.parent()) {
+        (ErrorKind::NotADirectory | ErrorKind::AlreadyExists, Some(folder)) => Error::NoFolder {
+            path: folder.display().to_string(),
+        },
+        _ => Error::Unwritable {
+            path: path.display().to_string(),
+            reason: error.to_string(),
+        },
     }
 }
 
@@ -410,6 +424,30 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = Journal::open(folder.path()).unwrap_err();
         assert!(matches!(error, Error::Journal { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_there_is_not_told_to_be_moved_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let restore = folder.path().join("restore");
+        let path = restore.join("run.json");
+        // A folder that is not there is as one that nothing can be made in.
+        let error = Journal::begin(&path, record()).unwrap_err();
+        assert!(matches!(error, Error::Unwritable { .. }), "{error}");
+        assert!(!error.hint().unwrap().contains("run.json"), "{error}");
+        fs::write(&restore, "a file").unwrap();
+        let errors = [
+            Journal::open(&path).unwrap_err(),
+            Journal::begin(&path, record()).unwrap_err(),
+        ];
+        for error in errors {
+            assert!(matches!(error, Error::NoFolder { .. }), "{error}");
+            let hint = error.hint().unwrap();
+            assert!(
+                hint.starts_with(&format!("move {} away", restore.display())),
+                "{hint}"
+            );
+        }
     }
 
     #[test]

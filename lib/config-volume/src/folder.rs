@@ -20,6 +20,7 @@
 //! ```
 
 use std::{
+    ffi::{OsStr, OsString},
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
@@ -31,13 +32,24 @@ use std::{
 use rustix::fs::OFlags;
 
 use crate::{
-    Error, FOLDER, Manifest, Result, Step, manifest::MANIFEST, options::Watcher, swap::state::refuse_halfway,
+    Error, FOLDER, Manifest, Result, Step,
+    manifest::MANIFEST,
+    options::Watcher,
+    sets::{OLD_SET, SETS},
+    swap::state::refuse_halfway,
     tree::Root,
 };
 
 /// The first line of an ignore file of this program's.
 pub(crate) const HEADING: &str = "# made by config-volume for the time of a backup; it is removed afterwards";
 const README: &str = "README.txt";
+const LOCK: &str = "lock";
+const LOCAL: &str = "local";
+/// The user's ignore file, set aside.
+pub(crate) const USER_FILE: &str = "kopiaignore.user";
+/// All names that this program gives in the folder. Any other is somebody else's, such as `@eaDir` of a NAS: it is stored and comes
+/// back as it is, and says nothing about backups.
+const OURS: [&str; 6] = [README, LOCK, LOCAL, SETS, OLD_SET, USER_FILE];
 /// A larger file is not read to its end. The largest is a user's ignore file.
 const SIZE_LIMIT: u64 = 512 << 20;
 
@@ -79,7 +91,13 @@ impl<'a> Folder<'a> {
     }
 
     pub fn local(&self) -> PathBuf {
-        self.base.join("local")
+        self.base.join(LOCAL)
+    }
+
+    /// Whether there is nothing of ours but the lock.
+    pub fn is_bare(&self) -> Result<bool> {
+        let names = names_in(&self.base).map_err(Error::io("read", &self.base))?;
+        Ok(!names.iter().any(|name| is_of_ours(name) && name != LOCK))
     }
 
     pub fn unfinished(&self) -> PathBuf {
@@ -123,13 +141,22 @@ impl<'a> Folder<'a> {
         self.at(Step::SetRemoved)
     }
 
-    /// Removes the folder, the lock last. Another process may lock a new one at once, which then stays.
+    /// Removes what is ours, the lock last, and the folder where nothing of others' is in it. Another process may lock a new one at
+    /// once, which then stays.
     pub fn remove(self) -> Result<()> {
-        remove_tree(&self.local())?;
-        for name in [README, "lock"] {
-            remove_file(&self.base.join(name))?;
+        let Self {
+            root,
+            base,
+            _lock: lock,
+            ..
+        } = self;
+        remove_tree(&base.join(LOCAL))?;
+        for name in [README, LOCK] {
+            remove_file(&base.join(name))?;
         }
-        remove_if_empty(&self.base, self.root.path())
+        // NFS keeps a removed file under another name as long as it is open.
+        drop(lock);
+        remove_if_empty(&base, root.path())
     }
 
     /// Writes a file under another name first, so that it is there whole or not at all.
@@ -152,9 +179,31 @@ impl<'a> Folder<'a> {
     }
 }
 
+/// Whether there is something of ours in the folder of a volume. An empty folder is what a run that was killed leaves; what is no
+/// folder is for [`lock_in`] to refuse.
+pub(crate) fn holds_ours(volume: &Path) -> Result<bool> {
+    let base = volume.join(FOLDER);
+    match if_there(fs::symlink_metadata(&base)).map_err(Error::io("look at", &base))? {
+        Some(meta) if meta.is_dir() => {}
+        other => return Ok(other.is_some()),
+    }
+    let names = if_there(names_in(&base)).map_err(Error::io("read", &base))?;
+    Ok(names.is_some_and(|names| names.is_empty() || names.iter().any(|name| is_of_ours(name))))
+}
+
+fn names_in(base: &Path) -> io::Result<Vec<OsString>> {
+    fs::read_dir(base)?
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect()
+}
+
+fn is_of_ours(name: &OsStr) -> bool {
+    OURS.iter().any(|ours| name == *ours)
+}
+
 /// Locks a folder of ours by the file `lock` in it; makes both when `create`, else answers `None` when there is no folder.
 pub(crate) fn lock_in(base: &Path, create: bool, timeout: Duration) -> Result<Option<File>> {
-    let path = base.join("lock");
+    let path = base.join(LOCK);
     let started = Instant::now();
     loop {
         match if_there(fs::symlink_metadata(base)).map_err(Error::io("look at", base))? {
@@ -201,6 +250,11 @@ pub(crate) fn lock_in(base: &Path, create: bool, timeout: Duration) -> Result<Op
 
 /// The bytes of a regular file; `None` when there is none or it is something else.
 pub(crate) fn read_plain(path: &Path) -> Result<Option<Vec<u8>>> {
+    // A socket or a device is not opened: the call fails, or does something.
+    match if_there(fs::symlink_metadata(path)).map_err(Error::io("read", path))? {
+        Some(meta) if meta.is_file() => {}
+        _ => return Ok(None),
+    }
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let opened = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         // ELOOP: a link, which kopia does not read either.

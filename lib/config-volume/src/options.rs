@@ -143,6 +143,8 @@ pub enum Step {
     IgnoreWritten,
     /// All copies were checked after a backup, and what has to last of the result is on disk.
     SetChecked,
+    /// The ignore file is gone, and what the user has in its place, a folder, is not back yet.
+    IgnoreTakenAway,
     /// The ignore file is gone, or the user's is back.
     IgnoreRemoved,
     /// The set lost its final name.
@@ -163,7 +165,7 @@ pub enum Step {
 
 impl Step {
     /// All steps, in the order of their declaration.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Locked,
         Self::Cleared,
         Self::Opening,
@@ -178,6 +180,7 @@ impl Step {
         Self::UserFileKept,
         Self::IgnoreWritten,
         Self::SetChecked,
+        Self::IgnoreTakenAway,
         Self::IgnoreRemoved,
         Self::SetHidden,
         Self::SetRemoved,

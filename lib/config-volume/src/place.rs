@@ -11,7 +11,7 @@ use std::{
 use crate::{
     DatabaseEntry, Error, FOLDER, IGNORE_FILE, Manifest, Result, Step, VELERO_MARKER,
     database::check_copy,
-    folder::{Folder, if_there, remove_tree},
+    folder::{Folder, holds_ours, remove_tree},
     hash::blake3,
     ignore,
     options::{LOCK_TIMEOUT, STALE_AFTER, Watcher},
@@ -181,11 +181,9 @@ pub fn withdraw_watched(volume: &Path, watcher: &Watcher) -> Result<bool> {
     put_in_place_locked(folder, &options, InUse::TakeBack).map(|_| true)
 }
 
-/// Opens a volume that has a folder or an ignore file of ours.
+/// Opens a volume that has something of ours in the folder, or an ignore file of ours.
 fn with_something_of_ours(volume: &Path) -> Result<Option<Root>> {
-    let base = volume.join(FOLDER);
-    let found = if_there(fs::symlink_metadata(&base)).map_err(Error::io("look at", base))?;
-    if found.is_some() || ignore::is_of_ours(&volume.join(IGNORE_FILE))? {
+    if holds_ours(volume)? || ignore::is_of_ours(&volume.join(IGNORE_FILE))? {
         return Root::open(volume).map(Some);
     }
     Ok(None)

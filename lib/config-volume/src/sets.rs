@@ -23,8 +23,8 @@ use crate::{
 };
 
 /// The set of manifests of version 1, of which there was one.
-const OLD_SET: &str = "set";
-const SETS: &str = "sets";
+pub(crate) const OLD_SET: &str = "set";
+pub(crate) const SETS: &str = "sets";
 const DIGITS: usize = 20;
 
 /// A set of copies.

@@ -14,6 +14,7 @@ use crate::{
     Result, Verdict,
     database::{check_copy, check_live},
     files::Files,
+    folder::holds_ours,
     hash::blake3,
     manifest::link_text,
     own::OwnDatabases,
@@ -245,11 +246,12 @@ impl Check<'_> {
         Ok(paths.filter(|path| !copied.contains(path)).collect())
     }
 
-    /// The folder is there while a backup needs it. Without a set in it, the volume was stored while copies were being made: the
+    /// The folder is there while a backup needs it, or for what others put into it. With something of ours and without a set in it, the volume was stored while copies were being made: the
     /// live databases were in use then, and no copy vouches for them.
     fn no_set_was_being_made(&mut self) {
         let folder = RelPath::child(None, FOLDER.as_bytes());
-        if !matches!(self.root.look(&folder), Ok(None)) {
+        // What cannot be read is not known to be somebody else's.
+        if holds_ours(self.root.path()).unwrap_or(true) {
             let text =
                 "holds no set of copies that was finished: the volume was stored while one was being made";
             let is_problem = !self.options.prefers_live;

@@ -243,6 +243,43 @@ fn a_second_prepare_that_is_killed_leaves_the_first_its_copies() {
     );
 }
 
+/// A volume whose `.kopiaignore` is a folder. A rename cannot exchange it for a file, so that this takes two steps.
+fn with_a_folder(folder: &Path) -> PathBuf {
+    let volume = volume(folder);
+    fs::remove_file(volume.join(".kopiaignore")).unwrap();
+    fs::create_dir(volume.join(".kopiaignore")).unwrap();
+    fs::write(volume.join(".kopiaignore/mine"), "mine").unwrap();
+    volume
+}
+
+#[test]
+fn a_folder_for_an_ignore_file_is_put_back_after_a_kill_at_each_step() {
+    let names = names(&with_a_folder(tempfile::tempdir().unwrap().path()));
+    for operation in ["prepare", "finish", "withdraw"] {
+        let reached = at_each_step(
+            operation,
+            |folder| {
+                let volume = with_a_folder(folder);
+                if operation != "prepare" {
+                    prepare(&volume, &options()).unwrap();
+                }
+            },
+            |folder, step| {
+                let volume = folder.join("config");
+                can_be_restored(&volume, &format!("{operation} {step:?}"));
+                // Another backup in between neither loses it nor stumbles over it.
+                prepare(&volume, &options()).unwrap();
+                finish_all(&volume);
+                put_in_place(&volume).unwrap();
+                assert_eq!(self::names(&volume), names, "{operation} {step:?}");
+            },
+        );
+        if operation != "prepare" {
+            assert_reached(&reached, &[Step::IgnoreTakenAway, Step::IgnoreRemoved]);
+        }
+    }
+}
+
 #[test]
 fn finish_may_be_killed_at_each_step() {
     let reached = at_each_step(

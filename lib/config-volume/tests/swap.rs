@@ -184,7 +184,7 @@ fn what_is_not_checked_or_not_whole_is_not_put_in_place() {
     case.bring(&swap);
     fs::create_dir(swap.staged().join(".config-backup")).unwrap();
     let error = swap.seal().unwrap_err();
-    assert!(error.to_string().contains("put_in_place"), "{error}");
+    assert!(error.to_string().contains("still in .config-backup"), "{error}");
     assert!(matches!(swap.finish(), Err(Error::WrongState { .. })));
     case.assert_old("nothing was touched");
     let mut swap = Swap::open(&case.volume, &options).unwrap().unwrap();

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::room::{self, Disk};
 use super::settle::{finish, journal_path, put_back, stays, unfinished};
 use super::{App, RestorePlan, volume};
-use crate::journal::{Journal, Record, Step};
+use crate::journal::{Journal, Record, Step, unwritable};
 use crate::report::Reporter;
 use crate::{Error, Result};
 
@@ -114,15 +114,11 @@ fn new_journal(plan: &RestorePlan) -> Result<Journal> {
     let path = journal_path(&plan.volume);
     let backup = plan.backup();
     let folder = path.parent().unwrap_or(&plan.volume);
-    let unwritable = |error: std::io::Error| Error::Journal {
-        path: path.display().to_string(),
-        reason: error.to_string(),
-    };
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .map_err(unwritable)?;
+        .map_err(|error| unwritable(&path, &error))?;
     let started = Timestamp::now().to_string();
     let mut record = Record::new(&plan.scratch.run, &backup.name, &backup.uid, &started);
     record.safety_backup.clone_from(&plan.safety_backup);

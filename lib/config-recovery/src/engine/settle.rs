@@ -173,10 +173,16 @@ pub(super) fn finish(path: &Path, options: &SwapOptions) -> Result<()> {
 fn forget(path: &Path) -> Result<()> {
     let folder = path.join(RESTORE_FOLDER);
     match std::fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::Journal {
-            path: folder.display().to_string(),
-            reason: error.to_string(),
-        }),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            let path = folder.display().to_string();
+            Err(match error.kind() {
+                std::io::ErrorKind::NotADirectory => Error::NoFolder { path },
+                _ => Error::Unwritable {
+                    path,
+                    reason: error.to_string(),
+                },
+            })
+        }
         _ => Ok(()),
     }
 }
@@ -192,6 +198,6 @@ mod tests {
         forget(folder.path()).unwrap();
         std::fs::write(folder.path().join(RESTORE_FOLDER), "a file").unwrap();
         let error = forget(folder.path()).unwrap_err();
-        assert!(matches!(error, Error::Journal { .. }), "{error}");
+        assert!(matches!(error, Error::NoFolder { .. }), "{error}");
     }
 }

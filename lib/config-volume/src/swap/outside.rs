@@ -10,7 +10,7 @@ use super::{
     room,
     state::peek,
 };
-use crate::{Error, FOLDER, Result, error::causes, tree::Root};
+use crate::{Error, FOLDER, Result, error::causes, folder::holds_ours, tree::Root};
 
 impl Swap {
     /// Whether what lies outside fits into the volume beside the previous content.
@@ -162,9 +162,10 @@ impl Swap {
             false => self.base.path(Place::Staged),
         };
         let root = Root::open(&staged)?;
-        let names = root.names(None).map_err(Error::io("read", &staged))?;
-        if names.iter().any(|name| name == FOLDER.as_bytes()) {
-            return Err(self.not_ready("it is as it came out of the backup; run put_in_place on it first"));
+        if holds_ours(&staged)? {
+            return Err(self.not_ready(&format!(
+                "its databases are still in {FOLDER} and not where the app looks for them; restore the backup again"
+            )));
         }
         if peek(&root)?.is_some_and(|journal| journal.is_incomplete()) {
             return Err(self.not_ready(

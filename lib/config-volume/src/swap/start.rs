@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Swap, base::Place, options::SwapStep, state::SwapState};
 use crate::{
-    Error, FOLDER, Result, Watcher,
+    Error, Result, Watcher,
     folder::Folder,
     options::LOCK_TIMEOUT,
     sets::{Set, made},
@@ -30,7 +30,6 @@ impl Swap {
             return self.turn(next);
         }
         let watcher = Watcher::default();
-        let was_there = std::fs::symlink_metadata(self.base.root.path().join(FOLDER)).is_ok();
         let Some(folder) = Folder::lock(&self.base.root, true, self.options.lock_timeout, &watcher)? else {
             return Err(self.not_ready("the volume is gone"));
         };
@@ -38,7 +37,7 @@ impl Swap {
             .refuse_in_use(&folder)
             .and_then(|()| self.base.check_movable(Place::Root));
         if let Err(error) = checked {
-            if !was_there {
+            if folder.is_bare()? {
                 folder.remove()?;
             }
             return Err(error);
@@ -79,19 +78,10 @@ impl Swap {
         self.base.at(SwapStep::Cleared)
     }
 
-    /// Removes the lock of backups that a killed [`start`](Swap::start) may have left, where there is nothing else.
+    /// Removes the lock of backups that a killed [`start`](Swap::start) may have left, where there is nothing else of ours.
     pub(super) fn clear_lock(&self) -> Result<()> {
-        let path = self.base.root.path().join(FOLDER);
-        let is_bare = || -> std::io::Result<bool> {
-            for entry in std::fs::read_dir(&path)? {
-                if entry?.file_name() != "lock" {
-                    return Ok(false);
-                }
-            }
-            Ok(true)
-        };
         match Folder::lock(&self.base.root, false, Duration::ZERO, &Watcher::default()) {
-            Ok(Some(folder)) if is_bare().map_err(Error::io("read", &path))? => folder.remove(),
+            Ok(Some(folder)) if folder.is_bare()? => folder.remove(),
             // A backup has it.
             Ok(_) | Err(Error::Locked { .. } | Error::RestoreUnderWay { .. }) => Ok(()),
             Err(error) => Err(error),
