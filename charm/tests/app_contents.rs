@@ -49,7 +49,10 @@ fn every_question_is_answered_by_the_apps_own_schema() {
                 AnswerKind::Schema => assert!(!answer.value.is_empty(), "{app}"),
             }
         }
-        told.push_str(&format!("{app}: {}\n", in_one_line(&answers.given)));
+        told.push_str(&format!(
+            "{app}: {}\n",
+            in_one_line(&answers.given, &answers.lacking)
+        ));
     }
     assert_eq!(told, ANSWERS);
 }

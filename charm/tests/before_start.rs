@@ -42,6 +42,8 @@ fn with_backup(unit: &mut Unit) {
     unit.recovery.content = Some(Box::new(move |folder: &Path| {
         let content = format!("<Config>\n  <ApiKey>{KEY}</ApiKey>\n</Config>\n");
         std::fs::write(folder.join("config.xml"), &content).unwrap();
+        // What it holds cannot be told. One that is missing would be as after an accident.
+        std::fs::write(folder.join("radarr.db"), "a database").unwrap();
         pebble.change_state(|state| {
             let file = FakeFile::new(content.as_bytes(), 0o600, uid, gid);
             *state = state.clone().with_owned_file(&path, file);

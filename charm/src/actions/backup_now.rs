@@ -8,13 +8,15 @@ use config_recovery::words::size;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::contents::now;
 use super::{Call, Results, Stopped, declared, named};
 use crate::backup::{Decision, refused};
+use crate::contents::seen;
 use crate::env::Env;
 use crate::facts::Facts;
 use crate::names::pod_name;
 use crate::profile::AppProfile;
-use crate::recovery::{Lines, own_id};
+use crate::recovery::{Lines, lost_with_database, own_id};
 use crate::steps::prepare_volume::{Reason, Situation};
 use crate::steps::validate::BackupSettings;
 use crate::steps::{apply, judged};
@@ -27,7 +29,7 @@ pub fn declaration() -> Value {
          data; needs trust and the relation to velero-operator. Fails if the backup fails, and if it is Completed but empty. \
          While Velero is being set up, it waits some minutes. \
          Results: `backup-name`, `backup-uid`, `backup-time`; `bytes` of the config volume (absent for snapshots); `seconds`; \
-         `velero-errors`, if any.",
+         `warnings` if it lacks a database of the app's that was there before; `velero-errors`, if any.",
         json!({
             "velero-namespace": {
                 "type": "string",
@@ -58,6 +60,16 @@ pub fn run(call: Call<'_>) -> Result<Results, Stopped> {
     results.insert("seconds".to_owned(), format!("{seconds:.0}"));
     if let Some(bytes) = made.holds.bytes() {
         results.insert("bytes".to_owned(), bytes.to_string());
+    }
+    // The command before the backup has noted it, in this pod.
+    let list = seen::on_disk(juju.context().charm_dir());
+    let warning = seen::of(&list, &own_id(juju), &made).and_then(|seen| {
+        let now = now(call);
+        lost_with_database(call.env, call.facts, seen, now.as_ref())
+    });
+    if let Some(warning) = warning {
+        call.say(&format!("warning: backup {}: {warning}", made.name));
+        results.insert("warnings".to_owned(), warning);
     }
     if !made.complaints.is_empty() {
         results.insert("velero-errors".to_owned(), made.complaints.join("; "));

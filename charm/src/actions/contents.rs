@@ -4,6 +4,7 @@ use config_recovery::backups::{BackupSummary, Choice, Earlier};
 use config_volume::Answers;
 
 use super::{Call, Results, Stopped, volume};
+use crate::contents::lacking::judged;
 use crate::contents::seen::{self, Seen};
 use crate::contents::{compare, in_one_line, is_empty};
 use crate::recovery::texts::less_than_before;
@@ -15,7 +16,9 @@ const SETTINGS: usize = 100;
 /// What the volume of this unit holds now; `None` where it cannot be told.
 pub fn now(call: Call<'_>) -> Option<Answers> {
     let location = volume(call.facts).ok()?;
-    config_volume::ask(location, &call.env.profile.contents().questions()).ok()
+    let profile = call.env.profile;
+    let answers = config_volume::ask(location, &profile.contents().questions()).ok()?;
+    Some(judged(profile, location, answers))
 }
 
 /// What the look at a restored volume found. It is remembered for `list-backups`.
@@ -40,8 +43,9 @@ pub fn warn_of_less(call: Call<'_>, choice: &Choice, backup: &BackupSummary, ear
     }
     let essential = &call.env.profile.contents().essential;
     let list = seen::read(call.env.juju).unwrap_or_default();
+    // What lacks a database that was there before is told by the look at it, and one that never was is nothing to warn of.
     let is_known_empty = seen::of(&list, &own_id(call.env.juju), backup)
-        .is_some_and(|seen| is_empty(essential, &seen.answers()));
+        .is_some_and(|seen| seen.lacking.is_empty() && is_empty(essential, &seen.answers()));
     let empty = is_known_empty.then(|| {
         format!(
             "backup {} holds nothing that counts in {}, as after an accident",
@@ -73,14 +77,13 @@ pub fn of_seen(seen: Option<&Seen>, now: Option<&Answers>) -> Results {
 }
 
 fn side_by_side(backup: Option<&Answers>, now: Option<&Answers>) -> Results {
-    let told = |answers: &&Answers| !answers.given.is_empty();
+    let told = |answers: &&Answers| !(answers.given.is_empty() && answers.lacking.is_empty());
     let (backup, now) = (backup.filter(told), now.filter(told));
     let mut results = Results::new();
-    if let Some(backup) = backup {
-        results.insert("contents".to_owned(), in_one_line(&backup.given));
-    }
-    if let Some(now) = now {
-        results.insert("contents-now".to_owned(), in_one_line(&now.given));
+    for (name, answers) in [("contents", backup), ("contents-now", now)] {
+        if let Some(Answers { given, lacking, .. }) = answers {
+            results.insert(name.to_owned(), in_one_line(given, lacking));
+        }
     }
     if let Some((now, backup)) = now.zip(backup) {
         let differences = compare::differences(now, backup).join("\n");

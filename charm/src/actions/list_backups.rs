@@ -95,8 +95,9 @@ fn results(backups: &[BackupSummary], seen: &List, whose: &AppId, now: Timestamp
             entry("expires", expires.to_string());
         }
         if let Some(seen) = seen::of(seen, whose, backup) {
-            if !seen.answers.is_empty() {
-                entry("contents", in_one_line(&seen.answers));
+            let contents = in_one_line(&seen.answers, &seen.lacking);
+            if !contents.is_empty() {
+                entry("contents", contents);
             }
             if let Some(version) = seen.about.get(VERSION) {
                 entry("version", version.clone());
@@ -155,7 +156,8 @@ fn table(backups: &[BackupSummary], seen: &List, whose: &AppId, now: Timestamp) 
             backup.expires.map_or_else(|| "-".to_owned(), time),
             backup.uid.clone(),
             backup.name.clone(),
-            seen::of(seen, whose, backup).map_or_else(String::new, |seen| in_one_line(&seen.answers)),
+            seen::of(seen, whose, backup)
+                .map_or_else(String::new, |seen| in_one_line(&seen.answers, &seen.lacking)),
         ]
     }));
     if !is_known && let Some([.., contents]) = rows.first_mut() {

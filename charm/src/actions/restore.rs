@@ -72,8 +72,8 @@ pub fn declaration() -> Value {
                 "force": {
                     "type": "boolean",
                     "default": false,
-                    "description": "Restore a backup of a later version of the app, or of a later schema of its databases, all the \
-                        same. The app may not start on it, or damage it; the previous content is restored if it does not become \
+                    "description": "Restore a backup of a later version of the app, of a later schema of its databases, or without a \
+                        database that is there now or was before, all the same. The app may not start on it, or damage it; the previous content is restored if it does not become \
                         healthy.",
                 },
                 safety::PARAMETER: safety::declaration(),

@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use config_recovery::engine;
-use config_volume::{Prepared, Warning};
+use config_volume::{Answers, Prepared, Warning};
 
 use crate::backup::{AFTER, BEFORE, refused};
 use crate::contents::in_one_line;
+use crate::contents::lacking::judged;
 use crate::contents::record::{self, About};
 use crate::contents::seen::{self, Figures, Seen};
 use crate::names::APP_FILE;
@@ -113,16 +114,23 @@ impl HookCommand {
         };
         let prepared = config_volume::prepare(&self.volume, &asked).map_err(failed)?;
         let manifest = &prepared.manifest;
+        let answers = Answers {
+            given: manifest.answers.clone(),
+            lacking: prepared.lacking.clone(),
+            ..Answers::default()
+        };
+        let answers = judged(&profile, &self.volume, answers);
         seen::add(
             charm_dir,
             Seen {
                 made: manifest.made,
                 about: manifest.about.clone(),
-                answers: manifest.answers.clone(),
+                answers: answers.given.clone(),
+                lacking: answers.lacking.clone(),
                 figures: Some(Figures::of(manifest)),
             },
         );
-        Ok(report(storage, &prepared))
+        Ok(report(storage, &prepared, &answers))
     }
 
     fn after(&self) -> Result<String, HookError> {
@@ -147,7 +155,7 @@ impl HookCommand {
 
 /// What a backup holds, for Velero's log. How many of the app's own databases are among the copies is said for itself: a
 /// backup that lacks one is of little use, however many others it holds.
-fn report(storage: &ConfigStorage, prepared: &Prepared) -> String {
+fn report(storage: &ConfigStorage, prepared: &Prepared, answers: &Answers) -> String {
     let manifest = &prepared.manifest;
     let is_copied = |own: &&String| {
         let mut copied = manifest.databases.iter();
@@ -161,8 +169,9 @@ fn report(storage: &ConfigStorage, prepared: &Prepared) -> String {
         manifest.file_count,
         storage.caches.join(", ")
     );
-    if !manifest.answers.is_empty() {
-        text.push_str(&format!("\n{BEFORE}: {}", in_one_line(&manifest.answers)));
+    let contents = in_one_line(&answers.given, &answers.lacking);
+    if !contents.is_empty() {
+        text.push_str(&format!("\n{BEFORE}: {contents}"));
     }
     for unanswered in &prepared.unanswered {
         text.push_str(&format!("\n{BEFORE}: not told: {unanswered}"));

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use super::titled;
+use super::{NONE, titled};
 
-/// What differs between the content `now` and that of a `backup`, a line each: `films 412 → 398`. A thing that only one side can
-/// tell is told as that.
+/// What differs between the content `now` and that of a `backup`, a line each: `films 412 → 398`. A thing whose database one side
+/// lacks is `none` there, and one that only one side can tell is told as that.
 pub fn differences(now: &Answers, backup: &Answers) -> Vec<String> {
     let key = |answer: &Answer| (answer.kind, answer.name.clone());
     let mut sides: BTreeMap<(AnswerKind, String), Sides<'_>> = BTreeMap::new();
@@ -26,10 +26,16 @@ pub fn differences(now: &Answers, backup: &Answers) -> Vec<String> {
         .into_iter()
         .partition(|((kind, _), _)| *kind == AnswerKind::Schema);
     let sides = others.into_iter().chain(schemas);
+    let lacks =
+        |answers: &Answers, of: &Answer| of.kind == AnswerKind::Count && answers.lacking.contains(&of.name);
     sides
         .filter_map(|(_, side)| match side {
             (Some(now), Some(backup)) if now.value == backup.value => None,
             (Some(now), Some(backup)) => Some(both(now, backup)),
+            (Some(had), None) if lacks(backup, had) => {
+                Some(format!("{} {} → {NONE}", titled(had), had.value))
+            }
+            (None, Some(has)) if lacks(now, has) => Some(format!("{} {NONE} → {}", titled(has), has.value)),
             (Some(now), None) => Some(format!(
                 "{} {}, and unknown in the backup",
                 titled(now),
@@ -129,7 +135,7 @@ fn shown(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contents::samples::answers;
+    use crate::contents::samples::{answers, without_database};
 
     #[test]
     fn what_differs_is_shown_side_by_side_and_what_is_equal_is_not() {
@@ -154,6 +160,17 @@ mod tests {
                 "films 412, and unknown in the backup",
                 "newest history unknown now, and somewhen in the backup"
             ]
+        );
+    }
+
+    #[test]
+    fn what_has_no_database_on_one_side_is_none_there() {
+        let films = answers("", "412", "");
+        assert_eq!(differences(&films, &without_database()), ["films 412 → none"]);
+        assert_eq!(differences(&without_database(), &films), ["films none → 412"]);
+        assert_eq!(
+            differences(&without_database(), &without_database()),
+            Vec::<String>::new()
         );
     }
 

@@ -1,7 +1,6 @@
 //! What the app has much less of than it had: as after an accident.
 
 use config_recovery::backups::{WEEK, is_halved};
-use config_volume::{Answer, AnswerKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -26,15 +25,6 @@ pub fn is_essential(essential: &[String], name: &str) -> bool {
     essential.iter().any(|essential| essential == name)
 }
 
-/// The app's own things in a backup, with how many there are.
-pub fn counts(seen: &Seen) -> impl Iterator<Item = (&str, u64)> {
-    let counts = seen
-        .answers
-        .iter()
-        .filter(|answer| answer.kind == AnswerKind::Count);
-    counts.filter_map(|answer: &Answer| Some((answer.name.as_str(), answer.value.parse().ok()?)))
-}
-
 /// Compares the `essential` counts of one of the list with those of the week before it, and with the one before whenever that was made,
 /// whatever came of the backups that they were made for: what the app had is what counts. What it had before its content was `restored`
 /// does not: whoever restored a backup with fewer things has seen that.
@@ -42,7 +32,7 @@ pub fn fewer(list: &List, this: &Seen, essential: &[String], restored: LastResto
     let week = this.made.saturating_sub(WEEK.unsigned_abs().as_secs());
     let of = |(name, now): (&str, u64)| {
         let count = |(made, seen): (&u64, &Seen)| {
-            let count = counts(seen).find(|(other, _)| *other == name)?.1;
+            let count = seen.counts().find(|(other, _)| *other == name)?.1;
             Some((count, *made))
         };
         // Where backups are made once a week or less often, none is of the week before.
@@ -59,7 +49,7 @@ pub fn fewer(list: &List, this: &Seen, essential: &[String], restored: LastResto
             at: time(made)?,
         })
     };
-    counts(this)
+    this.counts()
         .filter(|(name, _)| is_essential(essential, name))
         .filter_map(of)
         .collect()

@@ -2,11 +2,12 @@
 //! ([`crate::profile::AppContents`]), `config_volume` asks it; here is what follows from the answers.
 //!
 //! [`compare`] shows two contents side by side, [`guard`] says whether this app can take a backup's content, [`record`] is what a
-//! backup says of the app, [`seen`] what was seen of earlier backups, [`fewer`] what has become less.
+//! backup says of the app, [`seen`] what was seen of earlier backups, [`fewer`] what has become less, [`lacking`] what has lost its database.
 
 pub mod compare;
 pub mod fewer;
 pub mod guard;
+pub mod lacking;
 pub mod record;
 pub mod seen;
 
@@ -31,26 +32,31 @@ fn titled(answer: &Answer) -> String {
     }
 }
 
-/// Answers in one line: `films 398, indexers 4, newest history 2026-11-20 03:04:05, schema of films.db 218`.
-pub fn in_one_line(answers: &[Answer]) -> String {
-    let of = |kind| answers.iter().filter(move |answer| answer.kind == kind);
-    let told = [AnswerKind::Count, AnswerKind::Newest, AnswerKind::Schema]
-        .into_iter()
-        .flat_map(of)
-        .map(|answer| format!("{} {}", titled(answer), answer.value));
+/// What there is of a thing whose database is missing.
+const NONE: &str = "none";
+
+/// Answers in one line: `films 398, indexers 4, newest history 2026-11-20 03:04:05, schema of films.db 218`. Where the database of a
+/// count is missing: `films none`.
+pub fn in_one_line(given: &[Answer], lacking: &[String]) -> String {
+    let of = |kind| {
+        let given = given.iter().filter(move |answer| answer.kind == kind);
+        given.map(|answer| format!("{} {}", titled(answer), answer.value))
+    };
+    let lacking = lacking.iter().map(|name| format!("{name} {NONE}"));
+    let told = of(AnswerKind::Count)
+        .chain(lacking)
+        .chain(of(AnswerKind::Newest))
+        .chain(of(AnswerKind::Schema));
     told.collect::<Vec<_>>().join(", ")
 }
 
 /// Whether an app has none of what is `essential` in it: as one that was deployed anew, or
 /// emptied by an accident.
 pub fn is_empty(essential: &[String], answers: &Answers) -> bool {
-    let is_essential = |name| fewer::is_essential(essential, name);
-    let mut counts = answers
-        .given
-        .iter()
-        .filter(|answer| answer.kind == AnswerKind::Count && is_essential(&answer.name))
+    let mut counts = lacking::counts(&answers.given, &answers.lacking)
+        .filter(|(name, _)| fewer::is_essential(essential, name))
         .peekable();
-    counts.peek().is_some() && counts.all(|count| count.value == "0")
+    counts.peek().is_some() && counts.all(|(_, count)| count == 0)
 }
 
 #[cfg(test)]
@@ -74,21 +80,35 @@ pub(crate) mod samples {
                 .into_iter()
                 .filter(|answer| !answer.value.is_empty())
                 .collect(),
-            unanswered: Vec::new(),
+            ..Answers::default()
+        }
+    }
+
+    /// Answers of an app without its database.
+    pub fn without_database() -> Answers {
+        Answers {
+            lacking: vec!["films".to_owned()],
+            ..Answers::default()
         }
     }
 
     #[test]
     fn a_line_begins_with_what_people_count() {
         assert_eq!(
-            in_one_line(&answers("218", "398", "2026-11-20 03:04:05").given),
+            in_one_line(&answers("218", "398", "2026-11-20 03:04:05").given, &[]),
             "films 398, newest history 2026-11-20 03:04:05, schema of films.db 218"
+        );
+        let [lacking] = without_database().lacking.try_into().unwrap();
+        assert_eq!(
+            in_one_line(&answers("218", "", "").given, &[lacking]),
+            "films none, schema of films.db 218"
         );
         let films = ["films".to_owned()];
         assert!(!is_empty(&[], &answers("218", "0", "")), "it cannot be told");
         assert!(is_empty(&films, &answers("218", "0", "")));
         assert!(!is_empty(&films, &answers("218", "1", "")));
         assert!(!is_empty(&films, &answers("218", "", "")), "nothing was counted");
+        assert!(is_empty(&films, &without_database()));
         let users = ["users".to_owned()];
         assert!(
             !is_empty(&users, &answers("218", "0", "")),

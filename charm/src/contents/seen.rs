@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use juju_charm::Juju;
 use serde::{Deserialize, Serialize};
 
+use super::lacking;
 use super::record::About;
 use crate::CharmError;
 use crate::unit_file;
@@ -39,6 +40,9 @@ pub struct Seen {
     /// What the databases answered.
     #[serde(default)]
     pub answers: Vec<Answer>,
+    /// The counts whose database it lacks ([`config_volume::Answers::lacking`]). A charm of before noted none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacking: Vec<String>,
     /// How much it is; `None` where the backup was seen by a restore alone, or by an earlier charm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub figures: Option<Figures>,
@@ -68,11 +72,17 @@ impl Figures {
 }
 
 impl Seen {
+    /// See [`lacking::counts`].
+    pub fn counts(&self) -> impl Iterator<Item = (&str, u64)> {
+        lacking::counts(&self.answers, &self.lacking)
+    }
+
     /// What the databases answered, as they answer it when they are asked.
     pub fn answers(&self) -> Answers {
         Answers {
             given: self.answers.clone(),
-            unanswered: Vec::new(),
+            lacking: self.lacking.clone(),
+            ..Answers::default()
         }
     }
 }
@@ -211,6 +221,7 @@ mod tests {
             made,
             about: About::new(),
             answers: Vec::new(),
+            lacking: Vec::new(),
             figures: None,
         }
     }

@@ -269,7 +269,7 @@ fn of_last_good(
     }
     let essential = &known.settings.essential;
     let fewer = fewer::fewer(known.contents, contents, essential, known.settings.restored);
-    for (name, count) in fewer::counts(contents) {
+    for (name, count) in contents.counts() {
         samples.add(&metrics::CONTENTS, &[name], count);
         if fewer::is_essential(essential, name) {
             let is_less = fewer.iter().any(|fewer| fewer.name == name);

@@ -102,6 +102,7 @@ fn noted(day: u8, films: &str) -> (u64, Seen) {
             // A queue that was worked off is no accident.
             answer(AnswerKind::Count, "queue", "0"),
         ],
+        lacking: Vec::new(),
         figures: Some(Figures {
             databases: 2,
             files: 31,
@@ -362,6 +363,16 @@ fn a_backup_that_holds_less_than_half_of_one_of_the_week_before_shrank() {
     assert_eq!(films("206", "412"), ["\"bytes\"} 0", "\"films\"} 0"]);
     assert_eq!(films("205", "412"), ["\"bytes\"} 0", "\"films\"} 1"]);
     assert_eq!(films("500", "412"), ["\"bytes\"} 0", "\"films\"} 0"]);
+    // The database is gone, whatever else stays; or it is there, and nobody can read it.
+    let without_counts = |lacking: &[&str]| {
+        let (made, mut seen) = noted(29, "");
+        seen.answers.clear();
+        seen.lacking = lacking.iter().map(|name| (*name).to_owned()).collect();
+        let contents = List::from([(made, seen), noted(27, "412")]);
+        told(vec![night(29, 1000), night(27, 1000)], &contents)
+    };
+    assert_eq!(without_counts(&["films"]), ["\"bytes\"} 0", "\"films\"} 1"]);
+    assert_eq!(without_counts(&[]), ["\"bytes\"} 0"]);
     // It is too long ago.
     let long_ago = vec![night(29, 400), night(27, 400), night(21, 1000)];
     let contents = List::from([noted(29, "1"), noted(27, "1"), noted(21, "412")]);

@@ -7,15 +7,19 @@ use std::time::Duration;
 use config_recovery::backups::Earlier;
 use config_recovery::engine::{App, CheckedBackup, Examined, Restored, Unfit};
 use config_volume::{Answers, Secrets};
+use jiff::Timestamp;
 
 use crate::config_file;
 use crate::contents::compare::{self, Keys};
+use crate::contents::fewer::fewer;
 use crate::contents::guard::{Fit, Side, judge, refresh};
+use crate::contents::lacking::{judged, lost};
 use crate::contents::record::{self, About};
-use crate::contents::seen::Seen;
+use crate::contents::seen::{self, List, Seen};
 use crate::contents::{in_one_line, is_empty};
 use crate::env::Env;
 use crate::facts::{Facts, Storage};
+use crate::last_restore::LastRestore;
 use crate::names::image_resource;
 use crate::profile::AppProfile;
 use crate::volume::read_plain;
@@ -70,10 +74,26 @@ pub fn foreseen(
         (&about, now),
         (&seen.about, &seen.answers()),
     );
-    match fitting {
+    let lost = lost_with_database(env, facts, seen, now);
+    match unless_lost(fitting, lost) {
         Ok(note) => Ok(note.into_iter().collect()),
         Err((why, next)) => of_later.taken(why, next, "it will be").map(|note| vec![note]),
     }
+}
+
+/// That a backup, as it was seen, lacks a database of the app's that is there `now` or was before: see [`lost`].
+pub fn lost_with_database(env: Env<'_>, facts: &Facts, seen: &Seen, now: Option<&Answers>) -> Option<String> {
+    let AppProfile { title, .. } = env.profile;
+    let essential = &env.profile.contents().essential;
+    let (list, restored) = earlier(env, facts);
+    let fewer = fewer(&list, seen, essential, restored);
+    lost(title, essential, &seen.answers(), now, &fewer)
+}
+
+/// What this unit has seen of earlier backups, and since when they count.
+fn earlier(env: Env<'_>, facts: &Facts) -> (List, LastRestore) {
+    let list = seen::on_disk(env.juju.context().charm_dir());
+    (list, facts.remembered.restored_by(Timestamp::now()))
 }
 
 /// Compares the app as it is, and what its databases answer if it has any, with the app and the databases of a backup. What a person
@@ -97,6 +117,17 @@ fn fits(
         Fit::Migrates(text) | Fit::Unknown(text) => Ok(Some(text)),
         Fit::Later(text) => Err((text, refresh(app, &image_resource(profile), now.0, backup.0))),
         Fit::Other(text) => Err((text, "choose a backup of this app: list-backups".to_owned())),
+    }
+}
+
+/// What comes of a comparison, if nothing of the app's would be `lost` with a database that the backup lacks.
+fn unless_lost(
+    fitting: Result<Option<String>, (String, String)>,
+    lost: Option<String>,
+) -> Result<Option<String>, (String, String)> {
+    match (fitting, lost) {
+        (Ok(_), Some(why)) => Err((why, "choose another backup: list-backups".to_owned())),
+        (fitting, _) => fitting,
     }
 }
 
@@ -127,6 +158,8 @@ pub struct Examiner<'a> {
     of_later: OfLater,
     /// Uid of the good backup before, where an empty app is not what was meant, and how to name the one that is.
     instead: Option<(String, String)>,
+    /// What was seen of earlier backups, and since when they count.
+    earlier: (List, LastRestore),
     /// What the look found.
     pub found: Option<Found>,
 }
@@ -158,6 +191,11 @@ impl<'a> Examiner<'a> {
             },
             of_later,
             instead: None,
+            // Before the app has ever run nothing of it can be lost.
+            earlier: match of_later {
+                OfLater::RefusedAtStart => Default::default(),
+                OfLater::Refused | OfLater::Forced | OfLater::Told => earlier(env, facts),
+            },
             found: None,
         }
     }
@@ -182,7 +220,7 @@ impl<'a> Examiner<'a> {
         let questions = contents.questions();
         let mut notes = Vec::new();
         let backup = match config_volume::ask_restored(restored.folder, &questions) {
-            Ok(answers) => answers,
+            Ok(answers) => judged(self.profile, restored.folder, answers),
             Err(error) => {
                 notes.push(format!(
                     "the backup's content was not counted: {}",
@@ -198,7 +236,10 @@ impl<'a> Examiner<'a> {
                 .map(|reason| format!("not told by the backup: {reason}")),
         );
         let live = self.live.as_ref();
-        let now = live.and_then(|volume| config_volume::ask(volume, &questions).ok());
+        let now = live.and_then(|volume| {
+            let answers = config_volume::ask(volume, &questions).ok()?;
+            Some(judged(self.profile, volume, answers))
+        });
         let of_backup = settings(self.profile, restored.folder);
         let of_now = live.and_then(|volume| settings(self.profile, volume));
         if let Some(volume) = live {
@@ -215,15 +256,23 @@ impl<'a> Examiner<'a> {
             notes.extend(compare::stale_keys(&self.profile.title, &now, &backup));
         }
         let about = record::trusted(restored.about);
-        let unfit = self.judge(restored, &about, &backup, now.as_ref(), &mut notes);
         let settings = compare::settings(of_now.as_ref(), of_backup.as_ref());
         let seen = restored.made.map(|made| Seen {
             made,
-            about,
+            about: about.clone(),
             answers: backup.given.clone(),
+            lacking: backup.lacking.clone(),
             figures: None,
         });
-        let contents = (!backup.given.is_empty()).then(|| in_one_line(&backup.given));
+        let unfit = self.judge(
+            restored,
+            (&about, seen.as_ref()),
+            &backup,
+            now.as_ref(),
+            &mut notes,
+        );
+        let contents = Some(in_one_line(&backup.given, &backup.lacking));
+        let contents = contents.filter(|contents| !contents.is_empty());
         self.found = Some(Found {
             seen,
             backup,
@@ -242,12 +291,15 @@ impl<'a> Examiner<'a> {
     fn judge(
         &self,
         restored: &Restored<'_>,
-        about: &About,
+        (about, seen): (&About, Option<&Seen>),
         backup: &Answers,
         now: Option<&Answers>,
         notes: &mut Vec<String>,
     ) -> Option<Unfit> {
         let title = &self.profile.title;
+        let essential = &self.profile.contents().essential;
+        let fewer = seen.map(|seen| fewer(&self.earlier.0, seen, essential, self.earlier.1));
+        let lost = lost(title, essential, backup, now, &fewer.unwrap_or_default());
         let fitting = fits((self.profile, &self.app), (&self.about, now), (about, backup));
         let fitting = match fitting {
             Ok(_) if self.lacks_its_databases(restored) => Err((
@@ -256,14 +308,14 @@ impl<'a> Examiner<'a> {
             )),
             other => other,
         };
-        match fitting {
+        match unless_lost(fitting, lost) {
             Ok(note) => notes.extend(note),
             Err((why, next)) => match self.of_later.taken(why, next, "") {
                 Ok(note) => notes.push(note),
                 Err(unfit) => return Some(unfit),
             },
         }
-        if !is_empty(&self.profile.contents().essential, backup) {
+        if !is_empty(essential, backup) {
             return None;
         }
         let empty = format!("it holds nothing that counts in {title}, as after an accident");
@@ -272,6 +324,8 @@ impl<'a> Examiner<'a> {
                 why: format!("{empty}, and an older good backup is {before}"),
                 next: next.clone(),
             }),
+            // One without a database is refused above where anything was lost with it.
+            None if !backup.lacking.is_empty() => None,
             None => {
                 notes.push(empty);
                 None

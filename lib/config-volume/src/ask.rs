@@ -109,6 +109,9 @@ pub struct Answers {
     pub given: Vec<Answer>,
     /// What could not be answered, and why: one line each.
     pub unanswered: Vec<Unanswered>,
+    /// Names of the counts whose database is not there, or is an empty file: none of what they count can be there. A database that is
+    /// there and cannot be read says nothing of the kind.
+    pub lacking: Vec<String>,
 }
 
 /// A question without an answer.
@@ -246,6 +249,7 @@ fn asked(volume: &Path, questions: &[Question], open: &dyn Fn(&Root, &RelPath) -
     for (place, questions) in by_place(questions) {
         match place {
             Place::Database(path) => match RelPath::new(path) {
+                Ok(path) if is_missing(&root, &path) => answers.lack(&questions),
                 Ok(path) if !is_there(&root, &path) => {}
                 Ok(path) => answers.ask(&questions, || ask_one(&root, &path, &questions, open)),
                 Err(reason) => answers.ask(&questions, || Err(reason)),
@@ -260,23 +264,43 @@ fn is_there(root: &Root, path: &RelPath) -> bool {
     matches!(root.look(path), Ok(Some(meta)) if meta.len() > 0)
 }
 
-/// Asks the copies of a backup: the path of each database, and where its copy is.
+/// Whether there is certainly no database: nothing at all, an empty file, or a folder.
+fn is_missing(root: &Root, path: &RelPath) -> bool {
+    match root.look(path) {
+        Ok(None) => true,
+        Ok(Some(meta)) => meta.is_dir() || (meta.is_file() && meta.len() == 0),
+        Err(_) => false,
+    }
+}
+
+fn is_file(root: &Root, path: &RelPath) -> bool {
+    matches!(root.look(path), Ok(Some(meta)) if meta.is_file())
+}
+
+/// Asks the copies of a backup: the path of each database, and where its copy is. Those that `must_be_copied` are in no backup otherwise.
 pub(crate) fn ask_copies(
     root: &Root,
     questions: &[Question],
     copy_of: impl Fn(&RelPath) -> Option<PathBuf>,
+    must_be_copied: impl Fn(&RelPath) -> bool,
 ) -> Answers {
     let mut answers = Answers::default();
     for (place, questions) in by_place(questions) {
         match place {
             Place::Database(path) => {
-                // What was not copied is no database, or nobody has used it for a day.
-                let copy = RelPath::new(path).ok().and_then(|path| copy_of(&path));
-                if let Some(copy) = copy {
-                    answers.ask(&questions, || {
+                let Ok(path) = RelPath::new(path) else {
+                    continue;
+                };
+                match copy_of(&path) {
+                    Some(copy) => answers.ask(&questions, || {
                         let mut connection = open_copy(&copy).map_err(told)?;
                         answers_of(&mut connection, &questions)
-                    });
+                    }),
+                    // An ignore file leaves it out.
+                    None if must_be_copied(&path) && is_file(root, &path) => answers.lack(&questions),
+                    None if is_missing(root, &path) => answers.lack(&questions),
+                    // It is no database, or nobody has used it for a day.
+                    None => {}
                 }
             }
             Place::Folder(folder) => answers.count_files(root, folder, &questions),
@@ -311,6 +335,14 @@ impl Answers {
         let mut given = self.given.iter();
         let found = given.find(|answer| answer.kind == kind && answer.name == name)?;
         Some(&found.value)
+    }
+
+    /// The database of these questions is missing.
+    fn lack(&mut self, questions: &[&Question]) {
+        let counts = questions
+            .iter()
+            .filter(|question| question.kind == AnswerKind::Count);
+        self.lacking.extend(counts.map(|question| question.name.clone()));
     }
 
     fn ask(

@@ -41,6 +41,8 @@ pub struct Prepared {
     pub manifest: Manifest,
     /// What was asked and could not be answered.
     pub unanswered: Vec<Unanswered>,
+    /// The counts of which the backup holds none, since their database is not in it ([`crate::Answers::lacking`]).
+    pub lacking: Vec<String>,
 }
 
 /// Makes a volume ready to be backed up file by file; to be run before each backup, with one [`crate::finish`] after it.
@@ -174,9 +176,12 @@ impl Job<'_> {
             rules.push_awaited(&path)?;
         }
         let copy_of = |path: &RelPath| entries.iter().find(|entry| entry.path == *path);
-        let answers = ask_copies(self.root, &self.options.questions, |path| {
-            Some(databases.join(&copy_of(path)?.copy))
-        });
+        let answers = ask_copies(
+            self.root,
+            &self.options.questions,
+            |path| Some(databases.join(&copy_of(path)?.copy)),
+            |path| self.own.named(path).is_some(),
+        );
         let manifest = Manifest {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -206,6 +211,7 @@ impl Job<'_> {
             open: u32::try_from(open).unwrap_or(u32::MAX),
             manifest,
             unanswered: answers.unanswered,
+            lacking: answers.lacking,
         })
     }
 

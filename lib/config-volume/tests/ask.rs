@@ -100,10 +100,10 @@ fn a_live_volume_answers_as_of_now_and_nothing_is_left_beside_its_databases() {
     for mode in ["wal", "delete"] {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("radarr.db");
-        assert_eq!(
-            ask(folder.path(), &questions()).unwrap(),
-            Answers::default(),
-            "there is nothing to ask"
+        let nothing = ask(folder.path(), &questions()).unwrap();
+        assert!(
+            nothing.given.is_empty() && nothing.unanswered.is_empty(),
+            "there is nothing to ask: {nothing:?}"
         );
         let app = make(&database, mode, 2);
         fs::create_dir(folder.path().join("BT_backup")).unwrap();
@@ -397,4 +397,63 @@ fn a_locked_database_is_waited_for_once() {
         "{answers:?}"
     );
     assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+}
+
+#[test]
+fn the_counts_of_a_database_that_is_missing_are_told_and_not_those_of_one_that_cannot_be_read() {
+    type Puts = fn(&Path);
+    let cases: [(&str, Puts, bool); 7] = [
+        ("removed", |_| {}, true),
+        ("empty", |path| fs::write(path, "").unwrap(), true),
+        ("a folder", |path| fs::create_dir(path).unwrap(), true),
+        (
+            "left out",
+            |path| {
+                drop(make(path, "delete", 3));
+                fs::write(path.with_file_name(".kopiaignore"), "*\n").unwrap();
+            },
+            true,
+        ),
+        (
+            "encrypted",
+            |path| fs::write(path, "secret".repeat(1000)).unwrap(),
+            false,
+        ),
+        (
+            "a link",
+            |path| std::os::unix::fs::symlink("x", path).unwrap(),
+            false,
+        ),
+        ("there", |path| drop(make(path, "delete", 3)), false),
+    ];
+    for (case, put, is_lacking) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let live = folder.path().join("live");
+        fs::create_dir(&live).unwrap();
+        fs::write(live.join("config.xml"), "<Config/>").unwrap();
+        put(&live.join("radarr.db"));
+        let lacking: &[&str] = if is_lacking { &["films", "of-later"] } else { &[] };
+        let options = Options {
+            questions: questions(),
+            ..own()
+        };
+        // Damage of the app's own database fails the backup.
+        if case != "encrypted" {
+            let prepared = prepare(&live, &options).unwrap();
+            assert_eq!(prepared.lacking, lacking, "{case}");
+        }
+        if case != "left out" {
+            for answers in [ask(&live, &questions()), ask_restored(&live, &questions())] {
+                assert_eq!(answers.unwrap().lacking, lacking, "{case}");
+            }
+        }
+        // Nobody's database has to be in a backup: one that was not copied may be stored as a file.
+        if case == "left out" {
+            let foreign = Options {
+                questions: questions(),
+                ..Options::default()
+            };
+            assert_eq!(prepare(&live, &foreign).unwrap().lacking, Vec::<String>::new());
+        }
+    }
 }
