@@ -21,6 +21,7 @@ mod gathered;
 mod golden_plans;
 mod health;
 mod killed_restores;
+mod lacking_databases;
 mod left_out;
 mod line;
 mod may_start;
