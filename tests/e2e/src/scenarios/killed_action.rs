@@ -40,12 +40,18 @@ const KILLS: [&str; 4] = [
     "start|clean",
 ];
 
+/// What others put into a volume: a NAS its thumbnails, also into the folder of the copies, and somebody a folder in the place of the
+/// ignore file.
+const FOREIGN: &str = "cd /config; mkdir -p .config-backup/@eaDir .kopiaignore; echo thumb >.config-backup/@eaDir/thumb; \
+                       echo note >.kopiaignore/note; chown -R 1000:1000 .config-backup .kopiaignore";
+
 async fn run(ground: &TestEnv, story: &mut ScenarioReport) -> Result<()> {
     let bed = ground.own_bed()?;
     let model = ground.namespace(SCENARIO.name).await?;
     let images = RADARR.images(bed).await?;
     let running = fleet::deploy_one(ground, RADARR, &model, images, None, &[]).await?;
     running.in_workload(&RADARR.fill()?).await?;
+    running.in_workload(FOREIGN).await?;
     running.sim("event settle").await?;
     let wanted = RADARR.held(&running).await?;
     let began = Instant::now();
