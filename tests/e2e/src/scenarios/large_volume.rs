@@ -210,10 +210,10 @@ async fn measured(
     let claimed = disks.beside.volume(&beside, &ground.run, CLASS, None)?;
     apply::one(&ground.client, &claimed).await?;
     disks.sync().await?;
-    let action = fleet::action(
-        running,
-        "restore-from-backup backup-uid=latest safety-backup=false",
-    );
+    // By its uid: what the latest is, is known once Velero has read the object storage, which takes it a minute.
+    let uid = made["backup-uid"].as_str().context("a backup has a uid")?;
+    let restore = format!("restore-from-backup backup-uid={uid} safety-backup=false");
+    let action = fleet::action(running, &restore);
     let (results, seen) = watched(disks, &volume, action).await?;
     let results = results?;
     disks.sync().await?;
