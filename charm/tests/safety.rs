@@ -184,43 +184,38 @@ fn where_it_cannot_be_made_nothing_is_touched_and_somebody_has_to_say_so() {
     }
 }
 
-/// It is the only thing that is left of what was there.
-#[test]
-fn a_restore_that_fails_later_has_named_it_too() {
+/// A restore that made its safety backup and failed then, saying so, has this result `undo`.
+fn assert_undo(error: impl Fn() -> Error + 'static, says: &str, undo: &str) {
     let mut unit = unit(true);
-    unit.recovery.breaks = Some(Box::new(|_| Error::Transfer("the disk broke".to_owned())));
+    unit.recovery.breaks = Some(Box::new(move |_| error()));
     let outcome = unit.run(Event::Action {
         name: RESTORE.to_owned(),
         id: "1".to_owned(),
         params: json!({"backup-uid": "latest"}).as_object().unwrap().clone(),
     });
     let action = outcome.action.unwrap();
-    assert!(action.failed && action.message.contains("the disk broke"));
+    assert!(action.failed && action.message.contains(says));
     assert_eq!(action.results["safety-backup"], "safety-1");
-    assert_eq!(action.results["undo"], UNDO);
+    assert_eq!(action.results["undo"], undo);
+}
+
+/// It is the only thing that is left of what was there.
+#[test]
+fn a_restore_that_fails_later_has_named_it_too() {
+    let broke = || Error::Transfer("the disk broke".to_owned());
+    assert_undo(broke, "the disk broke", UNDO);
 }
 
 /// Whoever did it would lose what the app has done since.
 #[test]
 fn after_a_backup_that_was_not_taken_no_undo_is_told() {
-    let mut unit = unit(true);
-    unit.recovery.breaks = Some(Box::new(|_| Error::NotTaken {
+    let not_taken = || Error::NotTaken {
         backup: "radarr-aaaa-1".to_owned(),
         why: "it is a backup of sonarr".to_owned(),
         next: "choose another".to_owned(),
-    }));
-    let outcome = unit.run(Event::Action {
-        name: RESTORE.to_owned(),
-        id: "1".to_owned(),
-        params: json!({"backup-uid": "latest"}).as_object().unwrap().clone(),
-    });
-    let action = outcome.action.unwrap();
-    assert!(action.failed && action.message.contains("it is a backup of sonarr"));
-    assert_eq!(action.results["safety-backup"], "safety-1");
-    assert_eq!(
-        action.results["undo"],
-        "nothing was replaced: there is nothing to undo"
-    );
+    };
+    let nothing = "nothing was replaced: there is nothing to undo";
+    assert_undo(not_taken, "it is a backup of sonarr", nothing);
 }
 
 #[test]

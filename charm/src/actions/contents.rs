@@ -4,21 +4,17 @@ use config_recovery::backups::{BackupSummary, Choice, Earlier};
 use config_volume::Answers;
 
 use super::{Call, Results, Stopped, volume};
-use crate::contents::lacking::judged;
 use crate::contents::seen::{self, Seen};
 use crate::contents::{compare, in_one_line, is_empty};
 use crate::recovery::texts::less_than_before;
-use crate::recovery::{Examiner, Found, own_id};
+use crate::recovery::{Examiner, Found, held, own_id};
 
 /// No more settings are named: Juju takes about 100 KB of results.
 const SETTINGS: usize = 100;
 
 /// What the volume of this unit holds now; `None` where it cannot be told.
 pub fn now(call: Call<'_>) -> Option<Answers> {
-    let location = volume(call.facts).ok()?;
-    let profile = call.env.profile;
-    let answers = config_volume::ask(location, &profile.contents().questions()).ok()?;
-    Some(judged(profile, location, answers))
+    held(call.env.profile, volume(call.facts).ok()?)
 }
 
 /// What the look at a restored volume found. It is remembered for `list-backups`.

@@ -107,6 +107,17 @@ pub fn value(file: &ConfigFile, current: &[u8], path: &[String]) -> Option<Strin
     }
 }
 
+/// The first of these `places` at which `current` has a text that is not blank.
+pub fn first_set<'a>(
+    file: &ConfigFile,
+    current: &[u8],
+    places: &'a [Vec<String>],
+) -> Option<&'a Vec<String>> {
+    let is_set =
+        |place: &&Vec<String>| value(file, current, place).is_some_and(|value| !value.trim().is_empty());
+    places.iter().find(is_set)
+}
+
 /// All texts in `current`, each by its place; `None` if it cannot be read.
 pub fn settings(file: &ConfigFile, current: &[u8]) -> Option<BTreeMap<String, String>> {
     let text = std::str::from_utf8(current).ok()?;

@@ -35,11 +35,9 @@ fn keeps_them_elsewhere(profile: &AppProfile, volume: &Path) -> bool {
     let Ok(content) = read_plain(&volume.join(inside)) else {
         return false;
     };
-    let is_set = |place: &Vec<String>| {
-        config_file::value(file, &content, place).is_some_and(|value| !value.trim().is_empty())
-    };
     let mut storages = profile.storage.iter();
-    storages.any(|storage| storage.external_database.settings.iter().any(is_set))
+    storages
+        .any(|storage| config_file::first_set(file, &content, &storage.external_database.settings).is_some())
 }
 
 /// That a backup lacks the database of what is essential, which is there `now` or was in backups before: those it has `fewer` of.

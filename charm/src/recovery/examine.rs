@@ -90,6 +90,12 @@ pub fn lost_with_database(env: Env<'_>, facts: &Facts, seen: &Seen, now: Option<
     lost(title, essential, &seen.answers(), now, &fewer)
 }
 
+/// What the app's own volume holds now; `None` where it cannot be read.
+pub fn held(profile: &AppProfile, volume: &Path) -> Option<Answers> {
+    let answers = config_volume::ask(volume, &profile.contents().questions()).ok()?;
+    Some(judged(profile, volume, answers))
+}
+
 /// What this unit has seen of earlier backups, and since when they count.
 fn earlier(env: Env<'_>, facts: &Facts) -> (List, LastRestore) {
     let list = seen::on_disk(env.juju.context().charm_dir());
@@ -236,10 +242,7 @@ impl<'a> Examiner<'a> {
                 .map(|reason| format!("not told by the backup: {reason}")),
         );
         let live = self.live.as_ref();
-        let now = live.and_then(|volume| {
-            let answers = config_volume::ask(volume, &questions).ok()?;
-            Some(judged(self.profile, volume, answers))
-        });
+        let now = live.and_then(|volume| held(self.profile, volume));
         let of_backup = settings(self.profile, restored.folder);
         let of_now = live.and_then(|volume| settings(self.profile, volume));
         if let Some(volume) = live {

@@ -23,7 +23,7 @@ use config_recovery::{ClusterError, Result};
 use juju_charm::Juju;
 use juju_charm::pebble::Pebble;
 
-pub use examine::{Examiner, Found, NotYet, OfLater, foreseen, lost_with_database};
+pub use examine::{Examiner, Found, NotYet, OfLater, foreseen, held, lost_with_database};
 pub use kube::KubeRecovery;
 pub use progress::Lines;
 

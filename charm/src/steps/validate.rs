@@ -388,10 +388,7 @@ fn elsewhere(profile: &AppProfile, facts: &Facts, storage: &ConfigStorage) -> Op
         let was_paused = matches!(&facts.peers, Peers::Related(peers) if peers.own_paused);
         return (was_paused && !settings.is_empty()).then(|| name.to_owned());
     };
-    let is_set = |place: &&Vec<String>| {
-        config_file::value(file, content, place).is_some_and(|value| !value.trim().is_empty())
-    };
-    let place = settings.iter().find(is_set)?;
+    let place = config_file::first_set(file, content, settings)?;
     Some(format!("{} in {name}", place.join(".")))
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::{Event, Namespace, PersistentVolumeClaim, Pod};
 use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams};
 use kube::{Api, Client};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::bed::velero::Server;
@@ -107,11 +109,7 @@ impl TestEnv {
         let (mut velero_namespace, mut location) = (String::new(), String::new());
         // Without Velero's definitions there is nothing to list.
         let locations = apply::api(&client, "velero.io/v1", "BackupStorageLocation", "");
-        let found = locations
-            .list(&ListParams::default())
-            .await
-            .map(|list| list.items)
-            .unwrap_or_default();
+        let found = listed(&locations, &ListParams::default()).await;
         match found
             .into_iter()
             .find(|is| is.data["status"]["phase"] == "Available")
@@ -228,12 +226,8 @@ impl TestEnv {
         let mut found = Vec::new();
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         let ours = ListParams::default().labels(&format!("{RUN_LABEL}={}", self.run));
-        let namespaces = namespaces
-            .list(&ours)
+        let names = listed(&namespaces, &ours)
             .await
-            .map(|list| list.items)
-            .unwrap_or_default();
-        let names = namespaces
             .into_iter()
             .filter_map(|is| is.metadata.name)
             .filter(|name| name.starts_with(prefix));
@@ -246,12 +240,7 @@ impl TestEnv {
     async fn evidence_of(&self, namespace: &str) -> Vec<String> {
         let mut found = Vec::new();
         let pods = self.pods(namespace);
-        for pod in pods
-            .list(&ListParams::default())
-            .await
-            .map(|list| list.items)
-            .unwrap_or_default()
-        {
+        for pod in listed(&pods, &ListParams::default()).await {
             let name = pod.metadata.name.clone().unwrap_or_default();
             let pod = serde_json::to_value(&pod).unwrap_or_default();
             found.push(format!("pod {namespace}/{name}: {}", describe(&pod["status"])));
@@ -272,23 +261,13 @@ impl TestEnv {
             }
         }
         let claims: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), namespace);
-        for claim in claims
-            .list(&ListParams::default())
-            .await
-            .map(|list| list.items)
-            .unwrap_or_default()
-        {
+        for claim in listed(&claims, &ListParams::default()).await {
             let name = claim.metadata.name.unwrap_or_default();
             let phase = claim.status.and_then(|status| status.phase);
             found.push(format!("claim {namespace}/{name}: {}", phase.unwrap_or_default()));
         }
         let events: Api<Event> = Api::namespaced(self.client.clone(), namespace);
-        for event in events
-            .list(&ListParams::default())
-            .await
-            .map(|list| list.items)
-            .unwrap_or_default()
-        {
+        for event in listed(&events, &ListParams::default()).await {
             // There is no name server in our bed, and every pod says so.
             let is_dns = event.reason.as_deref() == Some("MissingClusterDNS");
             if event.type_.as_deref() == Some("Warning") && !is_dns {
@@ -428,6 +407,11 @@ fn lacks_of_bed() -> BTreeMap<Need, String> {
         (Need::Disk, reason)
     });
     lack.into_iter().collect()
+}
+
+/// The objects of a kind; nothing where they cannot be listed.
+async fn listed<K: Clone + DeserializeOwned + Debug>(api: &Api<K>, which: &ListParams) -> Vec<K> {
+    api.list(which).await.map(|list| list.items).unwrap_or_default()
 }
 
 /// A pod's status in one line: phase, and for each container what it does or why it does not.
